@@ -1,0 +1,13 @@
+// The commands of the program. Each adds itself to the command line and throws what goes wrong;
+// main.cc turns that into messages and exit codes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace foreplan::apps {
+
+void AddListCommand(CLI::App& app);
+void AddRunCommand(CLI::App& app);
+void AddEvalCommand(CLI::App& app);
+
+}  // namespace foreplan::apps

@@ -1,0 +1,195 @@
+// foreplan eval: how good is a controller, without learning?
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/evaluation.h"
+#include "apps/experiment.h"
+#include "apps/flags.h"
+#include "apps/interrupt.h"
+#include "foreplan/control/mpc_controller.h"
+#include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/machine.h"
+#include "foreplan/runs/run_directory.h"
+
+namespace foreplan::apps {
+namespace {
+
+constexpr const char* kLearned = "learned";
+constexpr const char* kTrueModel = "true_model";
+
+struct EvalRequest {
+  std::string target;  // folder of a run, or a task
+  std::string controller;
+  bool compare = false;
+  RunFlags flags;
+  EvaluationRequest evaluation;
+  int threads = 1;
+  bool json = false;
+};
+
+/// Evaluates controllers of one experiment, each by its name.
+class Evaluator {
+ public:
+  Evaluator(const EvalRequest& request, Experiment& experiment, const std::atomic<bool>& stop)
+      : request_(request), experiment_(experiment), stop_(stop), pool_(request.threads) {}
+
+  Evaluation Evaluate(const std::string& controller) {
+    if (controller == kLearned) return Learned();
+    if (controller == kTrueModel) return TrueModel();
+    return Play(controller, *MakeBasePolicy(controller, experiment_.task.spec()));
+  }
+
+ private:
+  Evaluation Play(const std::string& name, Policy& policy) {
+    return apps::Evaluate(name, experiment_.task, policy, request_.evaluation, stop_);
+  }
+
+  Evaluation Learned() {
+    const RunDirectory directory = RunDirectory::Open(request_.target);
+    RunLog log;
+    const auto learner = MakeLearner(experiment_.run.algorithm, experiment_.config,
+                                     {.task = experiment_.task,
+                                      .run = experiment_.run,
+                                      .pool = pool_,
+                                      .log = log,
+                                      .stop = stop_,
+                                      .checkpoint = {}});
+    learner->Restore(ReadTensors(directory.checkpoint_file()));
+    return Play(kLearned, learner->controller());
+  }
+
+  Evaluation TrueModel() {
+    const Task& task = experiment_.task;
+    const TrueDynamics dynamics(*task.MakeSystem());
+    const auto planner = MakePlanner(experiment_.run.planner, experiment_.config,
+                                     {dynamics, task.reward(), task.spec(), pool_});
+    MpcController controller(*planner, dynamics);
+    return Play(kTrueModel, controller);
+  }
+
+  const EvalRequest& request_;
+  Experiment& experiment_;
+  const std::atomic<bool>& stop_;
+  ThreadPool pool_;
+};
+
+/// Names of the controllers to evaluate; throws InputError when the request does not fit.
+std::vector<std::string> Controllers(const EvalRequest& request, bool is_run) {
+  std::vector<std::string> known = BasePolicyNames();
+  known.emplace_back(kTrueModel);
+  if (is_run) known.emplace_back(kLearned);
+  if (request.compare && is_run) return {"uniform", "zero", kLearned, kTrueModel};
+  if (request.compare) return {"uniform", "zero", kTrueModel};
+  if (request.controller.empty() && is_run) return {kLearned};
+  if (request.controller.empty()) {
+    throw InputError(
+        fmt::format("eval: '{}' is no folder of a run; for a task give --controller "
+                    "({}) or --compare",
+                    request.target, fmt::join(known, ", ")));
+  }
+  if (std::find(known.begin(), known.end(), request.controller) == known.end()) {
+    throw UnknownName("--controller", "controller", request.controller, known);
+  }
+  return {request.controller};
+}
+
+void PrintJson(const EvalRequest& request, const Experiment& experiment,
+               const std::vector<Evaluation>& evaluations) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Evaluation& evaluation : evaluations) {
+    rows.push_back({{"controller", evaluation.controller},
+                    {"mean", evaluation.summary.mean},
+                    {"ci95", evaluation.summary.ci95},
+                    {"min", evaluation.summary.min},
+                    {"max", evaluation.summary.max},
+                    {"ms_per_decision", evaluation.ms_per_decision},
+                    {"episode_returns", evaluation.returns},
+                    {"episode_steps", evaluation.steps}});
+  }
+  const nlohmann::ordered_json document = {{"task", experiment.task.name()},
+                                           {"algorithm", experiment.run.algorithm},
+                                           {"planner", experiment.run.planner},
+                                           {"seed", request.evaluation.seed},
+                                           {"episodes", request.evaluation.episodes},
+                                           {"rows", std::move(rows)},
+                                           {"versions", VersionsJson()}};
+  fmt::print("{}\n", document.dump(2));
+}
+
+std::string Title(const std::string& controller, const std::string& planner) {
+  if (controller == "uniform") return "random actions";
+  if (controller == "zero") return "zero action";
+  if (controller == kLearned) return "learned model, " + planner;
+  if (controller == kTrueModel) return "true model, " + planner;
+  return controller;
+}
+
+void PrintTable(const EvalRequest& request, const Experiment& experiment,
+                const std::vector<Evaluation>& evaluations) {
+  fmt::print("{}: {} episodes from fresh starts, seed {}\n\n", experiment.task.name(),
+             request.evaluation.episodes, request.evaluation.seed);
+  fmt::print("{:<28}{:>12}{:>10}{:>12}{:>12}{:>14}\n", "controller", "mean return", "95 %", "min",
+             "max", "ms/decision");
+  for (const Evaluation& evaluation : evaluations) {
+    const Summary& summary = evaluation.summary;
+    const std::string interval =
+        std::isnan(summary.ci95) ? "-" : fmt::format("±{:.2f}", summary.ci95);
+    fmt::print("{:<28}{:>12.2f}{:>10}{:>12.2f}{:>12.2f}{:>14.3f}\n",
+               Title(evaluation.controller, experiment.run.planner), summary.mean, interval,
+               summary.min, summary.max, evaluation.ms_per_decision);
+  }
+}
+
+void Eval(const EvalRequest& request) {
+  const bool is_run = std::filesystem::is_directory(request.target);
+  Experiment experiment = LoadExperiment(
+      is_run ? RunDirectory::Open(request.target).config_file().string() : request.target,
+      request.flags);
+  const std::vector<std::string> controllers = Controllers(request, is_run);
+
+  Evaluator evaluator(request, experiment, CatchInterrupts());
+  std::vector<Evaluation> evaluations;
+  for (const std::string& controller : controllers) {
+    evaluations.push_back(evaluator.Evaluate(controller));
+  }
+  (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app) {
+  auto request = std::make_shared<EvalRequest>();
+  CLI::App& command =
+      *app.add_subcommand("eval", "measure what a run has learned, or another controller");
+  command.add_option("target", request->target, "the folder of a run, or a task")
+      ->required()
+      ->type_name("RUN|TASK");
+  CLI::Option* controller = command.add_option("--controller", request->controller,
+                                               "uniform, gaussian, zero, true_model or learned");
+  command
+      .add_flag("--compare", request->compare,
+                "compare random actions, no action, what was learned and the true model")
+      ->excludes(controller);
+  command.add_option("--episodes", request->evaluation.episodes, "default: 10")
+      ->check(IntegerFrom(1, 1'000'000));
+  command.add_option("--seed", request->evaluation.seed, "of the start states; default: 0")
+      ->check(IntegerFrom(0, 2147483647));
+  AddPlannerFlag(command, request->flags);
+  AddSetFlag(command, request->flags);
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { Eval(*request); });
+}
+
+}  // namespace foreplan::apps

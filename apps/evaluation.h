@@ -1,0 +1,32 @@
+// Measures controllers on a task, without learning.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "foreplan/policies/policy.h"
+#include "foreplan/runs/summary.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan::apps {
+
+struct EvaluationRequest {
+  int episodes = 10;
+  int seed = 0;  // of start states and of random controllers; training uses other keys
+};
+
+struct Evaluation {
+  std::string controller;
+  std::vector<double> returns;  // per episode, raw
+  std::vector<int> steps;       // per episode
+  Summary summary;              // of the returns
+  double ms_per_decision = 0;
+};
+
+/// Plays episodes from fresh starts: equal requests give equal starts whatever the controller.
+/// Throws RunError when the system diverges and Interrupted when `stop` is set.
+Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
+                    const EvaluationRequest& request, const std::atomic<bool>& stop);
+
+}  // namespace foreplan::apps

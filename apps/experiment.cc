@@ -1,0 +1,74 @@
+#include "apps/experiment.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/planners/planner.h"
+
+namespace foreplan::apps {
+namespace {
+
+constexpr int kDefaultEpisodes = 20;  // of a run that nothing bounds
+
+void CheckName(std::string_view flag, std::string_view what, const std::string& name,
+               const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw UnknownName(flag, what, name, known);
+  }
+}
+
+void ApplyFlags(const RunFlags& flags, RunOptions& run) {
+  if (flags.algorithm) {
+    CheckName("--algorithm", "algorithm", *flags.algorithm, LearnerNames());
+    run.algorithm = *flags.algorithm;
+  }
+  if (flags.planner) {
+    CheckName("--planner", "planner", *flags.planner, PlannerNames());
+    run.planner = *flags.planner;
+  }
+  if (flags.seed) run.seed = *flags.seed;
+  if (flags.episodes || flags.steps) {
+    run.episodes = flags.episodes.value_or(0);
+    run.steps = flags.steps.value_or(0);
+  }
+  if (run.episodes == 0 && run.steps == 0) run.episodes = kDefaultEpisodes;
+}
+
+/// A task file may hold options of learners and planners that this run does not use: they are
+/// checked all the same, and what remains are keys that nobody knows.
+void CheckWholeConfig(const RunOptions& run, Config& config) {
+  ConfigWriter ignored;
+  for (const std::string& name : LearnerNames()) WriteLearnerOptions(name, run, config, ignored);
+  for (const std::string& name : PlannerNames()) WritePlannerOptions(name, config, ignored);
+  config.ThrowOnUnknownKeys();
+}
+
+}  // namespace
+
+Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
+  auto [loaded, config] = Task::Load(task, flags.assignments);
+  Experiment experiment{std::move(loaded), std::move(config), {}};
+  experiment.config.Read("run", experiment.run);
+  ApplyFlags(flags, experiment.run);
+  CheckWholeConfig(experiment.run, experiment.config);
+  return experiment;
+}
+
+std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory) {
+  ConfigWriter writer;
+  experiment.task.Save(writer, directory);
+  writer.Write("run", experiment.run);
+  WriteLearnerOptions(experiment.run.algorithm, experiment.run, experiment.config, writer);
+  // The task's choices for other planners stay with it, for a later --planner.
+  for (const std::string& name : PlannerNames()) {
+    if (name != experiment.run.planner && experiment.config.Has("planner." + name)) {
+      WritePlannerOptions(name, experiment.config, writer);
+    }
+  }
+  return writer.text();
+}
+
+}  // namespace foreplan::apps

@@ -1,0 +1,47 @@
+#include "apps/flags.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+namespace foreplan::apps {
+
+CLI::Validator IntegerFrom(int low, int high) {
+  const auto check = [low, high](const std::string& text) -> std::string {
+    int value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc() && stop == end && low <= value && value <= high) return "";
+    return fmt::format("found '{}', expected an integer from {} to {}", text, low, high);
+  };
+  return CLI::Validator(check, "", "integer");
+}
+
+void AddPlannerFlag(CLI::App& command, RunFlags& flags) {
+  command.add_option("--planner", flags.planner, "what plans; default: the task's choice");
+}
+
+void AddSetFlag(CLI::App& command, RunFlags& flags) {
+  command
+      .add_option("--set", flags.assignments,
+                  "change a value of the configuration, e.g. planner.icem.horizon=20; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+CLI::Option* AddThreadsFlag(CLI::App& command, int& threads) {
+  constexpr int kMostThreads = 1024;
+  threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
+  return command
+      .add_option("--threads", threads,
+                  "threads that work; never changes a result. Default: the number of processors")
+      ->check(IntegerFrom(1, kMostThreads));
+}
+
+void AddJsonFlag(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "write one JSON document to standard output");
+}
+
+}  // namespace foreplan::apps

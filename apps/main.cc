@@ -1,0 +1,84 @@
+// The program: commands, messages, exit codes.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/exit_codes.h"
+#include "foreplan/core/error.h"
+#include "foreplan/runs/machine.h"
+
+namespace foreplan::apps {
+namespace {
+
+/// Every failure is one line.
+int Fail(int code, std::string_view message) {
+  std::string line(message);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  fmt::print(stderr, "foreplan: {}\n", line);
+  return code;
+}
+
+/// The parser would only say that an argument was not expected.
+void CheckCommandName(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2) throw InputError("expected a command; 'foreplan --help' explains them");
+  const std::string_view name = argv[1];
+  if (name.starts_with('-')) return;
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    known.push_back(command->get_name());
+  }
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw UnknownName("foreplan", "command", name, known);
+  }
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Learns how a system moves from data, and plans with what it learned.", "foreplan");
+  app.set_version_flag("--version", "foreplan " + VersionsJson()["foreplan"].get<std::string>());
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 2 wrong input, 3 run failed (its data are kept), 130 interrupted "
+      "(resumable)\n\n"
+      "  foreplan list\n"
+      "  foreplan run pets_cartpole --episodes 12\n"
+      "  foreplan eval RUN --compare");
+  AddListCommand(app);
+  AddRunCommand(app);
+  AddEvalCommand(app);
+
+  CheckCommandName(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+  } catch (const CLI::ParseError& error) {
+    throw InputError(error.what());
+  }
+  return kDone;
+}
+
+}  // namespace
+}  // namespace foreplan::apps
+
+int main(int argc, char** argv) {
+  using namespace foreplan;  // NOLINT(google-build-using-namespace): the program's own names
+  try {
+    return apps::Main(argc, argv);
+  } catch (const InputError& error) {
+    return apps::Fail(apps::kWrongInput, error.what());
+  } catch (const Interrupted& error) {
+    return apps::Fail(apps::kInterrupted, error.what());
+  } catch (const std::exception& error) {
+    return apps::Fail(apps::kRunFailed, error.what());
+  }
+}

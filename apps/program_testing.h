@@ -1,0 +1,109 @@
+// For tests: runs the built program in a folder of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace foreplan::apps {
+
+struct ProgramResult {
+  int exit_code = -1;  // -1: ended by a signal
+  std::string out;
+  std::string err;
+};
+
+inline std::string FileText(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+inline std::vector<std::string> Concatenated(std::vector<std::string> first,
+                                             const std::vector<std::string>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+/// A fresh folder per test, in which the program runs.
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+    std::string name = std::string("foreplan_") + test.name() + "_" + std::to_string(getpid());
+    std::replace(name.begin(), name.end(), '/', '_');  // of a test with a parameter
+    folder_ = std::filesystem::path(testing::TempDir()) / name;
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ / "work");
+  }
+  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
+
+  /// Where the program runs.
+  [[nodiscard]] std::filesystem::path work() const { return folder_ / "work"; }
+
+  /// Starts the program; its process id. Call Wait next.
+  pid_t Start(const std::vector<std::string>& arguments) const {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    std::vector<std::string> words = Concatenated({FOREPLAN_PROGRAM}, arguments);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const bool ready = chdir(work().c_str()) == 0 &&
+                       std::freopen((folder_ / "out").c_str(), "w", stdout) != nullptr &&
+                       std::freopen((folder_ / "err").c_str(), "w", stderr) != nullptr;
+    if (ready) execv(argv[0], argv.data());
+    _exit(127);
+  }
+
+  [[nodiscard]] ProgramResult Wait(pid_t child) const {
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, FileText(folder_ / "out"),
+            FileText(folder_ / "err")};
+  }
+
+  [[nodiscard]] ProgramResult RunProgram(const std::vector<std::string>& arguments) const {
+    return Wait(Start(arguments));
+  }
+
+  void WriteText(const std::string& name, std::string_view text) const {
+    std::ofstream(work() / name, std::ios::binary) << text;
+  }
+
+  /// Everything below work(), sorted.
+  [[nodiscard]] std::vector<std::string> Files() const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(work())) {
+      files.push_back(entry.path().lexically_relative(work()).string());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+/// A run of seconds: the closed-form cart-pole with short episodes, small networks, few candidates.
+inline std::vector<std::string> TinyRun(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"run", "cartpole_closed_form", "--seed", "3"};
+  for (const char* assignment :
+       {"episode_length=30", "mpc.refit_every=12", "model.members=2", "model.width=16",
+        "model.hidden_layers=1", "fit.min_steps=20", "fit.max_steps=20", "planner.icem.horizon=8",
+        "planner.icem.population=20", "planner.icem.elites=4", "planner.icem.iterations=2"}) {
+    arguments.insert(arguments.end(), {"--set", assignment});
+  }
+  return Concatenated(arguments, more);
+}
+
+}  // namespace foreplan::apps

@@ -1,0 +1,119 @@
+// foreplan run: learn to control a task.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/experiment.h"
+#include "apps/flags.h"
+#include "apps/interrupt.h"
+#include "apps/run_session.h"
+#include "foreplan/core/error.h"
+#include "foreplan/runs/summary.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunRequest {
+  std::string task;
+  RunFlags flags;
+  std::string out;
+  std::string resume;
+  int threads = 1;
+  bool json = false;
+};
+
+std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::atomic<bool>& stop) {
+  if (!request.resume.empty()) {
+    const RunDirectory directory = RunDirectory::Open(request.resume);
+    auto session = std::make_unique<RunSession>(
+        LoadExperiment(directory.config_file().string(), {}), request.threads, stop);
+    session->Resume(request.resume);
+    return session;
+  }
+  if (request.task.empty()) {
+    throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
+  }
+  Experiment experiment = LoadExperiment(request.task, request.flags);
+  const fs::path path =
+      !request.out.empty() ? fs::path(request.out)
+                           : RunDirectory::FreshPath("runs", experiment.task.name(),
+                                                     experiment.run.algorithm, experiment.run.seed);
+  auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
+  session->Create(path);
+  return session;
+}
+
+void PrintSummary(const RunSession& session) {
+  std::vector<double> returns;
+  for (const EpisodeRow& row : session.log().episodes()) returns.push_back(row.episode_return);
+  const auto best = std::max_element(returns.begin(), returns.end());
+  const auto last = returns.end() - std::min<std::ptrdiff_t>(5, std::ssize(returns));
+  fmt::print("best return {:.2f} in episode {}; mean of the last {} episodes {:.2f}\n", *best,
+             best - returns.begin() + 1, returns.end() - last,
+             Summarize({last, returns.end()}).mean);
+  fmt::print("{} steps in {:.1f} s (planning {:.1f} s, fitting {:.1f} s)\n",
+             session.log().episodes().back().total_steps, session.wall_seconds(),
+             session.times().planning_seconds, session.times().fitting_seconds);
+  fmt::print("report: {}\n", session.directory().report_file().string());
+}
+
+void Run(const RunRequest& request) {
+  const std::unique_ptr<RunSession> session = Prepare(request, CatchInterrupts());
+  const auto print_json = [&] {
+    if (request.json) fmt::print("{}\n", session->Result().dump(2));
+  };
+  try {
+    session->Run();
+  } catch (const Error&) {
+    print_json();
+    throw;
+  }
+  print_json();
+  if (!request.json) PrintSummary(*session);
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app) {
+  auto request = std::make_shared<RunRequest>();
+  CLI::App& command = *app.add_subcommand("run", "learn to control a task");
+  const auto begins = {
+      command.add_option("task", request->task, "a shipped task, or a task file (.toml)"),
+      command.add_option("--algorithm", request->flags.algorithm,
+                         "the learning loop; default: the task's choice"),
+      command.add_option("--seed", request->flags.seed, "of every random number of the run")
+          ->check(IntegerFrom(0, 2147483647)),
+      command.add_option("--out", request->out,
+                         "folder to make; default: runs/<task>-<algorithm>-<seed>-<time>"),
+  };
+  CLI::Option* episodes = command
+                              .add_option("--episodes", request->flags.episodes,
+                                          "stop after so many; the first, random one counts")
+                              ->check(IntegerFrom(1, 1'000'000'000));
+  CLI::Option* steps =
+      command.add_option("--steps", request->flags.steps, "stop after so many environment steps")
+          ->check(IntegerFrom(1, 2'000'000'000));
+  episodes->excludes(steps);
+  AddPlannerFlag(command, request->flags);
+  AddSetFlag(command, request->flags);
+  CLI::Option* resume = command.add_option("--resume", request->resume,
+                                           "go on with this run, exactly as if never stopped");
+  for (CLI::Option* option : begins) resume->excludes(option);
+  for (const char* name : {"--episodes", "--steps", "--planner", "--set"}) {
+    resume->excludes(command.get_option(name));
+  }
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { Run(*request); });
+}
+
+}  // namespace foreplan::apps

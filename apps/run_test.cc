@@ -1,0 +1,239 @@
+// What programs may rely on: documents, files, exit codes, and the same bytes again and again.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "apps/program_testing.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+using RunCommand = ProgramTest;
+using EvalCommand = ProgramTest;
+using ListCommand = ProgramTest;
+
+constexpr auto kPatience = std::chrono::seconds(60);  // for a machine under load
+
+TEST_F(ListCommand, NamesWhatCanBeRun) {
+  const ProgramResult result = RunProgram({"list", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto document = nlohmann::json::parse(result.out);
+  bool found = false;
+  for (const nlohmann::json& task : document["tasks"]) {
+    if (task["name"] != "cartpole_closed_form") continue;
+    found = true;
+    EXPECT_EQ(task["observation_dim"], 4);
+    EXPECT_EQ(task["action_dim"], 1);
+    EXPECT_EQ(task["episode_length"], 200);
+  }
+  EXPECT_TRUE(found);
+  EXPECT_THAT(document["algorithms"], testing::Contains("mpc"));
+  EXPECT_THAT(document["planners"], testing::Contains("icem"));
+  EXPECT_THAT(RunProgram({"list"}).out, HasSubstr("cartpole_closed_form"));
+}
+
+TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
+  const ProgramResult result = RunProgram(TinyRun({"--episodes", "3", "--json", "--out", "run"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto document = nlohmann::json::parse(result.out);
+  EXPECT_EQ(document["task"], "cartpole_closed_form");
+  EXPECT_EQ(document["algorithm"], "mpc");
+  EXPECT_EQ(document["planner"], "icem");
+  EXPECT_EQ(document["seed"], 3);
+  EXPECT_EQ(document["status"], "done");
+  EXPECT_EQ(document["episode_returns"].size(), 3U);
+  EXPECT_EQ(document["episode_steps"], nlohmann::json({30, 30, 30}));
+  EXPECT_EQ(document["total_steps"], 90);
+  EXPECT_EQ(document["run_directory"], "run");
+  EXPECT_GT(document["planning_seconds"], 0);
+  EXPECT_GT(document["fitting_seconds"], 0);
+  EXPECT_GE(document["wall_seconds"],
+            document["planning_seconds"].get<double>() + document["fitting_seconds"].get<double>());
+  EXPECT_TRUE(document["versions"].contains("foreplan"));
+
+  for (const char* file : {"config.toml", "machine.json", "episodes.csv", "metrics.csv",
+                           "data/transitions.safetensors", "model/ensemble.safetensors",
+                           "checkpoint/state.safetensors", "report.html"}) {
+    EXPECT_TRUE(fs::is_regular_file(work() / "run" / file)) << file;
+  }
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"),
+              testing::StartsWith("episode,controller,steps,total_steps,return,terminated,note\n"
+                                  "1,uniform,30,30,"));
+  // No terminal: one plain line per episode.
+  EXPECT_THAT(result.err, HasSubstr("episode 3/3: return "));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 3) << result.err;
+  EXPECT_THAT(FileText(work() / "run/report.html"), HasSubstr("\"return\":["));
+}
+
+TEST_F(RunCommand, NamesItsFolderAfterTheRun) {
+  ASSERT_EQ(RunProgram(TinyRun({"--steps", "40"})).exit_code, 0);
+  const std::vector<std::string> files = Files();
+  EXPECT_THAT(files, testing::Contains(testing::ContainsRegex(
+                         "^runs/cartpole_closed_form-mpc-3-[0-9]+-[0-9]+/episodes.csv$")));
+}
+
+TEST_F(RunCommand, StopsWithinTheEpisodeThatReachesTheSteps) {
+  const ProgramResult result = RunProgram(TinyRun({"--steps", "40", "--json", "--out", "run"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["total_steps"], 40);
+}
+
+TEST_F(RunCommand, GivesTheSameBytesOnAnyNumberOfThreads) {
+  std::vector<std::string> csv;
+  for (const char* threads : {"1", "2", "8"}) {
+    const std::string out = std::string("run") + threads;
+    const ProgramResult result =
+        RunProgram(TinyRun({"--episodes", "3", "--threads", threads, "--out", out}));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    csv.push_back(FileText(work() / out / "episodes.csv"));
+    EXPECT_EQ(std::count(csv.back().begin(), csv.back().end(), '\n'), 4);
+  }
+  EXPECT_EQ(csv[0], csv[1]);
+  EXPECT_EQ(csv[0], csv[2]);
+}
+
+TEST_F(RunCommand, RepeatsARunFromItsConfig) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "3", "--out", "first"})).exit_code, 0);
+  const ProgramResult again = RunProgram({"run", "first/config.toml", "--out", "second"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(FileText(work() / "first/episodes.csv"), FileText(work() / "second/episodes.csv"));
+  EXPECT_EQ(FileText(work() / "first/config.toml"), FileText(work() / "second/config.toml"));
+}
+
+class InterruptedRun : public ProgramTest, public testing::WithParamInterface<int> {
+ protected:
+  /// Waits until the run's table holds so many episodes.
+  [[nodiscard]] bool WaitForEpisodes(const std::string& run, int episodes) const {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      const std::string csv = FileText(work() / run / "episodes.csv");
+      if (std::count(csv.begin(), csv.end(), '\n') > episodes) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return false;
+  }
+};
+
+TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "40", "--out", "whole"})).exit_code, 0);
+
+  const pid_t child = Start(TinyRun({"--episodes", "40", "--json", "--out", "run"}));
+  const bool began = WaitForEpisodes("run", 2);
+  kill(child, GetParam());
+  const ProgramResult interrupted = Wait(child);
+  ASSERT_TRUE(began);
+  ASSERT_EQ(interrupted.exit_code, 130) << interrupted.err;
+  const std::string last_line =
+      interrupted.err.substr(interrupted.err.rfind('\n', interrupted.err.size() - 2) + 1);
+  EXPECT_THAT(last_line, testing::MatchesRegex("foreplan: interrupted after episode [0-9]+; "
+                                               "resume with: foreplan run --resume run\n"));
+  EXPECT_EQ(nlohmann::json::parse(interrupted.out)["run_directory"], "run");
+  EXPECT_TRUE(fs::is_regular_file(work() / "run/report.html"));
+  std::vector<std::string> whole_files;
+  std::vector<std::string> run_files;
+  for (const std::string& file : Files()) {
+    if (file.starts_with("whole/")) whole_files.push_back(file.substr(6));
+    if (file.starts_with("run/")) run_files.push_back(file.substr(4));
+  }
+  EXPECT_EQ(run_files, whole_files) << "a temporary file stayed behind, or a file is missing";
+
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run", "--json"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(nlohmann::json::parse(resumed.out)["episode_returns"].size(), 40U);
+  EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
+  EXPECT_EQ(FileText(work() / "run/model/ensemble.safetensors"),
+            FileText(work() / "whole/model/ensemble.safetensors"));
+  EXPECT_EQ(FileText(work() / "run/data/transitions.safetensors"),
+            FileText(work() / "whole/data/transitions.safetensors"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, InterruptedRun, testing::Values(SIGINT, SIGTERM));
+
+TEST_F(RunCommand, ResumesAfterAKill) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "20", "--out", "whole"})).exit_code, 0);
+  const pid_t child = Start(TinyRun({"--episodes", "20", "--out", "run"}));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!fs::exists(work() / "run/model/ensemble.safetensors") &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill(child, SIGKILL);
+  EXPECT_EQ(Wait(child).exit_code, -1);
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
+}
+
+TEST_F(RunCommand, ResumingAFinishedRunChangesNothing) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
+  const std::string episodes = FileText(work() / "run/episodes.csv");
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(FileText(work() / "run/episodes.csv"), episodes);
+}
+
+TEST_F(RunCommand, RefusesADamagedCheckpoint) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
+  const fs::path checkpoint = work() / "run/checkpoint/state.safetensors";
+  fs::resize_file(checkpoint, fs::file_size(checkpoint) / 2);
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 2);
+  EXPECT_THAT(resumed.err, HasSubstr("state.safetensors"));
+  EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
+}
+
+TEST_F(EvalCommand, ComparesControllersOnTheSameStarts) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "3", "--out", "run"})).exit_code, 0);
+  const std::vector<std::string> files = Files();
+  const ProgramResult result =
+      RunProgram({"eval", "run", "--compare", "--episodes", "3", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto document = nlohmann::json::parse(result.out);
+  ASSERT_EQ(document["rows"].size(), 4U);
+  const std::vector<std::string> names = {"uniform", "zero", "learned", "true_model"};
+  for (size_t i = 0; i < names.size(); ++i) {
+    const nlohmann::json& row = document["rows"][i];
+    EXPECT_EQ(row["controller"], names[i]);
+    EXPECT_EQ(row["episode_returns"].size(), 3U);
+    EXPECT_LE(row["min"], row["mean"]);
+    EXPECT_LE(row["mean"], row["max"]);
+    EXPECT_GE(row["ci95"], 0);
+  }
+  EXPECT_EQ(Files(), files) << "an evaluation writes nothing";
+
+  // Alone and on other threads every controller gives the same numbers.
+  for (size_t i : {1U, 2U, 3U}) {
+    const ProgramResult alone = RunProgram(
+        {"eval", "run", "--controller", names[i], "--episodes", "3", "--threads", "1", "--json"});
+    ASSERT_EQ(alone.exit_code, 0) << alone.err;
+    EXPECT_EQ(nlohmann::json::parse(alone.out)["rows"][0]["episode_returns"],
+              document["rows"][i]["episode_returns"])
+        << names[i];
+  }
+  EXPECT_THAT(RunProgram({"eval", "run", "--episodes", "2"}).out, HasSubstr("learned model, icem"));
+}
+
+TEST_F(EvalCommand, MeasuresATaskWithoutARun) {
+  const ProgramResult result = RunProgram(
+      {"eval", "cartpole_closed_form", "--controller", "zero", "--episodes", "2", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["rows"][0]["episode_steps"],
+            nlohmann::json({200, 200}));
+}
+
+TEST_F(RunCommand, HelpAndVersionAreNoErrors) {
+  EXPECT_EQ(RunProgram({"--help"}).exit_code, 0);
+  EXPECT_THAT(RunProgram({"run", "--help"}).out, HasSubstr("--resume"));
+  EXPECT_THAT(RunProgram({"--version"}).out, testing::StartsWith("foreplan "));
+}
+
+}  // namespace
+}  // namespace foreplan::apps

@@ -1,0 +1,86 @@
+# Tests, examples and benchmarks, found by their names:
+#   foreplan/<room>/*_test.cc       -> <room>_test       (ctest names: <room>.<Suite>.<Test>)
+#   apps/*_test.cc                  -> apps_test         (they start the program)
+#   examples/<name>.cc              -> example_<name>    (ctest name: example.<name>)
+#   foreplan/<room>/*_benchmark.cc  -> <room>_benchmark  (target `benchmarks` builds them all)
+
+include(GoogleTest)
+
+# Sets <result> to the sources that match <pattern>, without MuJoCo's when it is off.
+function(foreplan_glob result pattern)
+  file(GLOB files CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" "${pattern}")
+  if(FOREPLAN_MUJOCO STREQUAL "off")
+    list(FILTER files EXCLUDE REGEX "/mujoco[^/]*\\.cc$")
+  endif()
+  set(${result} "${files}" PARENT_SCOPE)
+endfunction()
+
+# One executable <room>_test. Suites named *Gate are slow learning tests: label `gate`, one at a
+# time, because they measure times and use every core themselves.
+function(foreplan_add_room_test room)
+  set(target ${room}_test)
+  add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE foreplan GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE
+    FOREPLAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    FOREPLAN_TESTDATA_DIR="${PROJECT_SOURCE_DIR}/testdata")
+  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${room}."
+    TEST_FILTER "-*Gate.*" PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${room}."
+    TEST_FILTER "*Gate.*" PROPERTIES LABELS gate RUN_SERIAL TRUE TIMEOUT 1200)
+endfunction()
+
+function(foreplan_add_tests)
+  find_package(GTest REQUIRED)
+  foreplan_glob(tests foreplan/*/*_test.cc)
+  foreach(test IN LISTS tests)
+    string(REGEX REPLACE "^foreplan/([^/]+)/.*" "\\1" room "${test}")
+    list(APPEND rooms ${room})
+    list(APPEND tests_of_${room} ${test})
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  foreach(room IN LISTS rooms)
+    foreplan_add_room_test(${room} ${tests_of_${room}})
+  endforeach()
+
+  foreplan_glob(app_tests apps/*_test.cc)
+  if(app_tests)
+    foreplan_add_room_test(apps ${app_tests})
+    add_dependencies(apps_test foreplan_cli)
+    target_compile_definitions(apps_test PRIVATE
+      FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>")
+  endif()
+endfunction()
+
+function(foreplan_add_examples)
+  foreplan_glob(examples examples/*.cc)
+  foreach(example IN LISTS examples)
+    get_filename_component(name "${example}" NAME_WE)
+    add_executable(example_${name} ${example})
+    target_link_libraries(example_${name} PRIVATE foreplan)
+    add_test(NAME example.${name} COMMAND example_${name})
+    set_tests_properties(example.${name} PROPERTIES TIMEOUT 600)
+  endforeach()
+endfunction()
+
+# Optional and not part of `all`: `./dev bench` builds and runs them.
+function(foreplan_add_benchmarks)
+  add_custom_target(benchmarks)
+  find_package(benchmark QUIET)
+  if(NOT benchmark_FOUND)
+    message(STATUS "foreplan: Google Benchmark was not found, no benchmarks")
+    return()
+  endif()
+  foreplan_glob(benchmarks foreplan/*/*_benchmark.cc)
+  foreach(benchmark IN LISTS benchmarks)
+    string(REGEX REPLACE "^foreplan/([^/]+)/.*" "\\1" room "${benchmark}")
+    list(APPEND rooms ${room})
+    list(APPEND benchmarks_of_${room} ${benchmark})
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  foreach(room IN LISTS rooms)
+    add_executable(${room}_benchmark EXCLUDE_FROM_ALL ${benchmarks_of_${room}})
+    target_link_libraries(${room}_benchmark PRIVATE foreplan benchmark::benchmark_main)
+    add_dependencies(benchmarks ${room}_benchmark)
+  endforeach()
+endfunction()

@@ -1,0 +1,101 @@
+#include "foreplan/control/episode.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+// Streams of an episode's key.
+constexpr uint64_t kSystemStream = 0;
+constexpr uint64_t kPolicyStream = 1;
+constexpr uint64_t kDecisionStream = 2;
+
+// One step's vectors.
+struct Buffers {
+  explicit Buffers(const SystemSpec& spec)
+      : state(spec.state.size()),
+        observation(spec.observation.size()),
+        next_observation(spec.observation.size()),
+        action(spec.action.size()) {}
+
+  std::vector<double> state;             // [state_dim]
+  std::vector<double> observation;       // [no]
+  std::vector<double> next_observation;  // [no]
+  std::vector<double> action;            // [nu]
+};
+
+void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
+  for (size_t i = 0; i < action.size(); ++i) {
+    if (!std::isfinite(action[i])) {
+      throw RunError(fmt::format("step {}: action '{}' of the policy: found {}, expected a finite "
+                                 "number",
+                                 time, spec.action[i].name, action[i]));
+    }
+    action[i] = std::clamp(action[i], spec.action_low[i], spec.action_high[i]);
+  }
+}
+
+// The step's reward and termination; false, with the reason, when there is none to be had.
+bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& step,
+             std::string& divergence) {
+  if (system.Step(buffers.action) != StepStatus::kOk) {
+    divergence = fmt::format("step {}: {}", step.time, system.Divergence());
+    return false;
+  }
+  system.Observe(buffers.next_observation);
+  uint8_t terminated = 0;
+  task.reward().Evaluate({.rows = 1,
+                          .observation = buffers.observation.data(),
+                          .action = buffers.action.data(),
+                          .next_observation = buffers.next_observation.data()},
+                         &step.reward, &terminated);
+  if (!std::isfinite(step.reward)) {
+    divergence = fmt::format("step {}: reward is {}", step.time, step.reward);
+    return false;
+  }
+  step.terminated = terminated != 0;
+  return true;
+}
+
+}  // namespace
+
+EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
+                         const std::function<void(const EpisodeStep&)>& observe) {
+  system.Reset(key.Fold(kSystemStream));
+  policy.Reset(key.Fold(kPolicyStream));
+  const Key decisions = key.Fold(kDecisionStream);
+  const SystemSpec& spec = system.spec();
+  Buffers buffers(spec);
+  EpisodeResult result;
+  system.Observe(buffers.observation);
+  const int length = std::min(task.episode_length(), max_steps);
+  while (result.steps < length && !result.terminated) {
+    const int time = result.steps;
+    system.GetState(buffers.state);
+    policy.Act({.observation = buffers.observation,
+                .state = buffers.state,
+                .time = time,
+                .key = decisions.Fold(static_cast<uint64_t>(time))},
+               buffers.action);
+    CheckAndClampAction(spec, time, buffers.action);
+    EpisodeStep step{.time = time,
+                     .observation = buffers.observation,
+                     .action = buffers.action,
+                     .next_observation = buffers.next_observation};
+    if (!TryStep(task, system, buffers, step, result.divergence)) break;
+    result.episode_return += step.reward;
+    result.terminated = step.terminated;
+    ++result.steps;
+    if (observe) observe(step);
+    std::swap(buffers.observation, buffers.next_observation);
+  }
+  return result;
+}
+
+}  // namespace foreplan

@@ -1,0 +1,37 @@
+// One episode: a policy acts on a system until the task's length or its termination.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/random.h"
+#include "foreplan/policies/policy.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// What happened in one control step; spans are valid during the callback only.
+struct EpisodeStep {
+  int time = 0;
+  std::span<const double> observation;       // [no]
+  std::span<const double> action;            // [nu], clamped to the bounds
+  std::span<const double> next_observation;  // [no]
+  double reward = 0;
+  bool terminated = false;
+};
+
+struct EpisodeResult {
+  double episode_return = 0;  // sum of raw rewards
+  int steps = 0;
+  bool terminated = false;
+  std::string divergence;  // what diverged, "" when nothing did
+};
+
+/// Resets system and policy with keys derived from `key` and runs to the end. `observe` is called
+/// after each step; it may throw to leave early. Ends after `max_steps` steps at the latest.
+EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
+                         const std::function<void(const EpisodeStep&)>& observe);
+
+}  // namespace foreplan

@@ -1,0 +1,61 @@
+#include "foreplan/control/mpc_controller.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/systems/cartpole.h"
+
+namespace foreplan {
+namespace {
+
+// Answers with a fixed plan and remembers what it was asked.
+class FakePlanner final : public Planner {
+ public:
+  std::vector<double> state;
+  Key key;
+  int resets = 0;
+
+  FakePlanner() { plan_.actions = {0.25, 0.5, 0.75}; }
+  void Reset() override { ++resets; }
+  const Plan& MakePlan(std::span<const double> at, Key with, const Budget& /*budget*/) override {
+    state.assign(at.begin(), at.end());
+    key = with;
+    return plan_;
+  }
+
+ private:
+  Plan plan_;
+};
+
+const std::vector<double> kObservation = {1, 2};
+const std::vector<double> kState = {3, 4, 5};
+constexpr Key kKey{.seed = 1, .stream = 2};
+
+TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
+  FakePlanner planner;
+  MpcController controller(planner, testing::DoubleIntegrator());
+  controller.Reset(Key{});
+  EXPECT_EQ(planner.resets, 1);
+  double action = 0;
+  controller.Act({.observation = kObservation, .state = kState, .time = 0, .key = kKey},
+                 {&action, 1});
+  EXPECT_EQ(action, 0.25);
+  EXPECT_EQ(planner.key, kKey);
+  EXPECT_EQ(controller.last_plan().actions.size(), 3U);
+}
+
+TEST(MpcController, PlansFromWhatTheModelCallsItsState) {
+  FakePlanner planner;
+  double action = 0;
+  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  MpcController(planner, testing::DoubleIntegrator()).Act(situation, {&action, 1});
+  EXPECT_EQ(planner.state, kObservation);
+  MpcController(planner, TrueDynamics(CartPole())).Act(situation, {&action, 1});
+  EXPECT_EQ(planner.state, kState);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,59 @@
+// Configuration: TOML text with sections, overridden key by key, where an unknown key is an error.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foreplan/core/options.h"
+
+namespace foreplan {
+
+/// A tree of TOML values that remembers where each came from (file and line, or "--set").
+/// Reading a section marks its keys as known; `ThrowOnUnknownKeys` reports the rest.
+class Config {
+ public:
+  Config();
+  ~Config();
+  Config(Config&&) noexcept;
+  Config& operator=(Config&&) noexcept;
+
+  /// Throws InputError (file, line, column) when the file is missing, unreadable or no TOML.
+  static Config FromFile(const std::filesystem::path& file);
+  static Config FromString(std::string_view text, std::string_view name);
+
+  /// "icem.horizon=30": the value is TOML; a bare word counts as a string. Throws InputError.
+  void Set(std::string_view assignment);
+
+  /// True when the section (dotted path, "" is the root) holds at least one value.
+  [[nodiscard]] bool Has(std::string_view section) const;
+
+  /// Fills `options` from the section; what is absent keeps its value. Throws InputError naming
+  /// file, line, key, found and expected on a wrong type, a value out of range or a wrong choice.
+  void Read(std::string_view section, OptionsRef options);
+
+  /// Throws InputError for the first key that no Read asked for, with the nearest known name.
+  void ThrowOnUnknownKeys() const;
+
+  /// Where messages about this configuration should point, e.g. the file name.
+  [[nodiscard]] const std::string& name() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Collects sections of options into TOML text, each field with its help as a comment.
+class ConfigWriter {
+ public:
+  /// "" writes top-level keys; call it first. Throws InputError for strings that are no UTF-8.
+  void Write(std::string_view section, OptionsRef options);
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace foreplan

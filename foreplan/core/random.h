@@ -1,0 +1,61 @@
+// Counter-based random numbers: a number is a function of (key, index) and of nothing else, so
+// results do not depend on threads, on order, or on what was drawn before.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace foreplan {
+
+/// Names one stream of random numbers. Derive a key per purpose: `key.Fold(episode).Fold(step)`.
+struct Key {
+  uint64_t seed = 0;
+  uint64_t stream = 0;
+
+  /// A key that is statistically independent of this one and of every other `Fold(other)`.
+  [[nodiscard]] Key Fold(uint64_t data) const;
+
+  friend bool operator==(const Key&, const Key&) = default;
+};
+
+/// Philox 4x32-10 (Salmon et al. 2011): 128 random bits for block `index` of `key`.
+std::array<uint32_t, 4> Philox(Key key, uint64_t index);
+
+/// Reads the numbers of one key in order. Cheap to make; copy it to read the same numbers again.
+class Random {
+ public:
+  explicit Random(Key key) : key_(key) {}
+
+  uint64_t Bits64();
+  /// Uniform in [0, 1), 53 bits.
+  double Uniform();
+  /// Uniform in [low, high); rounding may give `high` itself.
+  double Uniform(double low, double high) { return low + (high - low) * Uniform(); }
+  /// Uniform in {0, ..., count - 1}; count >= 1.
+  uint64_t Below(uint64_t count);
+  /// Standard normal (Box-Muller).
+  double Normal();
+  void FillNormal(std::span<double> values);
+  /// Standard normal conditioned on |z| <= 2 (rejection; what PETS' truncated normal draws).
+  double TruncatedNormal();
+  /// Fisher-Yates.
+  template <typename T>
+  void Shuffle(std::span<T> values) {
+    for (size_t i = values.size(); i > 1; --i) {
+      std::swap(values[i - 1], values[Below(i)]);
+    }
+  }
+
+ private:
+  Key key_;
+  uint64_t index_ = 0;
+  std::array<uint32_t, 4> block_{};
+  int left_ = 0;  // 32-bit words of block_ not yet used
+  double spare_normal_ = 0;
+  bool has_spare_normal_ = false;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,46 @@
+// The growing set of observed transitions.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "foreplan/data/safetensors.h"
+
+namespace foreplan {
+
+/// Transitions (observation, action, next observation) in the order they happened, in double,
+/// row-major. Growing never invalidates indices (but spans, as with std::vector).
+class Dataset {
+ public:
+  /// Both at least 1; throws InputError otherwise.
+  Dataset(int observation_dim, int action_dim);
+
+  /// Throws InputError when a size differs from the dimensions. The spans must not point into this
+  /// data set, whose memory moves when it grows.
+  void Add(std::span<const double> observation, std::span<const double> action,
+           std::span<const double> next_observation, int episode);
+
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(episode_.size()); }
+  [[nodiscard]] int observation_dim() const { return observation_dim_; }
+  [[nodiscard]] int action_dim() const { return action_dim_; }
+  [[nodiscard]] std::span<const double> observation(int64_t row) const;       // [no]
+  [[nodiscard]] std::span<const double> action(int64_t row) const;            // [nu]
+  [[nodiscard]] std::span<const double> next_observation(int64_t row) const;  // [no]
+  [[nodiscard]] int episode(int64_t row) const { return episode_[static_cast<size_t>(row)]; }
+
+  /// All rows, under names that start with "data.".
+  void Save(TensorFile& file) const;
+  /// Replaces all rows. Throws InputError when names, types or shapes do not fit this data set.
+  void Restore(const TensorFile& file);
+
+ private:
+  int observation_dim_;
+  int action_dim_;
+  std::vector<double> observations_;       // [size x no]
+  std::vector<double> actions_;            // [size x nu]
+  std::vector<double> next_observations_;  // [size x no]
+  std::vector<int32_t> episode_;           // [size]
+};
+
+}  // namespace foreplan

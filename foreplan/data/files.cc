@@ -1,0 +1,99 @@
+#include "foreplan/data/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+/// Closes on every way out.
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& file, int flags)
+      : descriptor_(open(file.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() { Close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  [[nodiscard]] int get() const { return descriptor_; }
+  bool Close() {
+    const bool closed = descriptor_ < 0 || close(descriptor_) == 0;
+    descriptor_ = -1;
+    return closed;
+  }
+
+ private:
+  int descriptor_;
+};
+
+bool WriteAll(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+/// Writes, flushes to the disk and closes; false with errno set when one of them fails.
+bool WriteDurably(const std::filesystem::path& file, std::string_view bytes) {
+  Descriptor descriptor(file, O_WRONLY | O_CREAT | O_TRUNC);
+  return descriptor.is_open() && WriteAll(descriptor.get(), bytes) &&
+         fsync(descriptor.get()) == 0 && descriptor.Close();
+}
+
+/// Makes a rename inside `directory` survive a power cut, where the file system can.
+bool SyncDirectory(const std::filesystem::path& directory) {
+  const Descriptor descriptor(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
+  return descriptor.is_open() && (fsync(descriptor.get()) == 0 || errno == EINVAL);
+}
+
+std::string Cause(int error) { return std::generic_category().message(error); }
+
+}  // namespace
+
+void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes) {
+  // One fixed name, so that what a killed process leaves is replaced by the next write.
+  std::filesystem::path temporary = file;
+  temporary += ".tmp";
+  const bool replaced =
+      WriteDurably(temporary, bytes) && rename(temporary.c_str(), file.c_str()) == 0;
+  if (!replaced) {
+    const int error = errno;
+    unlink(temporary.c_str());
+    throw RunError(fmt::format("{}: cannot be written: {}", file.string(), Cause(error)));
+  }
+  if (!SyncDirectory(file.parent_path())) {
+    throw RunError(fmt::format("{}: directory cannot be flushed: {}", file.string(), Cause(errno)));
+  }
+}
+
+std::string ReadFile(const std::filesystem::path& file) {
+  const auto fail = [&](int error) {
+    return InputError(fmt::format("{}: cannot be read: {}", file.string(), Cause(error)));
+  };
+  const Descriptor descriptor(file, O_RDONLY);
+  struct stat status {};
+  if (!descriptor.is_open() || fstat(descriptor.get(), &status) != 0) throw fail(errno);
+  std::string bytes;
+  if (S_ISREG(status.st_mode)) bytes.reserve(static_cast<size_t>(status.st_size));
+  char block[65536];
+  for (;;) {
+    const ssize_t count = read(descriptor.get(), block, sizeof(block));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw fail(errno);
+    if (count == 0) return bytes;
+    bytes.append(block, static_cast<size_t>(count));
+  }
+}
+
+}  // namespace foreplan

@@ -1,0 +1,127 @@
+#include "foreplan/data/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <string>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+using testing::HasSubstr;
+
+/// An empty directory of its own, gone after the test.
+class Files : public testing::Test {
+ protected:
+  Files() {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+  }
+  ~Files() override { std::filesystem::remove_all(directory_); }
+
+  [[nodiscard]] std::ptrdiff_t CountEntries() const {
+    return std::distance(std::filesystem::directory_iterator(directory_), {});
+  }
+
+  const std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) /
+      testing::UnitTest::GetInstance()->current_test_info()->name();
+};
+
+/// Lets no file of this process grow beyond `bytes`, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit old_{};
+};
+
+/// The message of the `Error` that `function` throws, "" when it throws none.
+template <typename Error, typename Function>
+std::string MessageOf(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(Files, WhatIsWrittenReadsBack) {
+  std::string bytes;
+  for (int i = 0; i < 300000; ++i) bytes += static_cast<char>(i * 7 + i / 256);
+  for (const std::string& content : {std::string(), std::string("a\r\n\0b", 5), bytes}) {
+    WriteFileAtomically(directory_ / "x", content);
+    EXPECT_EQ(ReadFile(directory_ / "x"), content);
+  }
+  EXPECT_EQ(CountEntries(), 1);
+}
+
+TEST_F(Files, ADiskThatFillsUpLeavesTheOldFileAndNothingElse) {
+  const std::filesystem::path file = directory_ / "x";
+  WriteFileAtomically(file, "old");
+  std::string message;
+  {
+    const FileSizeLimit limit(4096);
+    message = MessageOf<RunError>([&] { WriteFileAtomically(file, std::string(10000, 'n')); });
+  }
+  EXPECT_EQ(message, file.string() + ": cannot be written: File too large");
+  EXPECT_EQ(ReadFile(file), "old");
+  EXPECT_EQ(CountEntries(), 1);
+  WriteFileAtomically(file, std::string(10000, 'n'));
+  EXPECT_EQ(ReadFile(file), std::string(10000, 'n'));
+}
+
+TEST_F(Files, WriteErrorsNameFileAndCause) {
+  const std::filesystem::path missing = directory_ / "missing" / "x";
+  EXPECT_EQ(MessageOf<RunError>([&] { WriteFileAtomically(missing, "a"); }),
+            missing.string() + ": cannot be written: No such file or directory");
+  std::filesystem::create_directories(directory_ / "target" / "inside");
+  EXPECT_THAT(MessageOf<RunError>([&] { WriteFileAtomically(directory_ / "target", "a"); }),
+              HasSubstr("target: cannot be written: "));
+  EXPECT_EQ(CountEntries(), 1);  // the temporary file is gone
+}
+
+TEST_F(Files, WhatAKilledWriterLeftIsReplaced) {
+  WriteFileAtomically(directory_ / "x.tmp", "half");
+  WriteFileAtomically(directory_ / "x", "whole");
+  EXPECT_EQ(ReadFile(directory_ / "x"), "whole");
+  EXPECT_EQ(CountEntries(), 1);
+}
+
+TEST_F(Files, RelativeNamesNeedNoDirectory) {
+  const std::filesystem::path old = std::filesystem::current_path();
+  std::filesystem::current_path(directory_);
+  WriteFileAtomically("x", "a");
+  std::filesystem::current_path(old);
+  EXPECT_EQ(ReadFile(directory_ / "x"), "a");
+}
+
+TEST_F(Files, ReadErrorsNameFileAndCause) {
+  const std::filesystem::path missing = directory_ / "x";
+  EXPECT_EQ(MessageOf<InputError>([&] { ReadFile(missing); }),
+            missing.string() + ": cannot be read: No such file or directory");
+  EXPECT_EQ(MessageOf<InputError>([&] { ReadFile(directory_); }),
+            directory_.string() + ": cannot be read: Is a directory");
+}
+
+}  // namespace
+}  // namespace foreplan

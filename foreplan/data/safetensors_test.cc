@@ -1,0 +1,248 @@
+#include "foreplan/data/safetensors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+
+namespace foreplan {
+namespace {
+
+using testing::HasSubstr;
+
+class Safetensors : public testing::Test {
+ protected:
+  ~Safetensors() override { std::filesystem::remove(file_); }
+
+  /// Reads `bytes` as a file; an InputError's message goes to `message`.
+  bool Reads(std::string_view bytes, std::string* message = nullptr) const {
+    // Not the atomic writer: it waits for the disk, and this test writes thousands of files.
+    std::ofstream(file_, std::ios::binary) << bytes;
+    try {
+      ReadTensors(file_);
+      return true;
+    } catch (const InputError& error) {
+      if (message != nullptr) *message = error.what();
+      return false;
+    }
+  }
+
+  const std::filesystem::path file_ =
+      std::filesystem::path(testing::TempDir()) /
+      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".safetensors");
+};
+
+TensorFile SmallFile() {
+  TensorFile file;
+  file.tensors["weight"] = {{2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6}};
+  file.tensors["bias"] = {{2}, std::vector<double>{0.1, -1e300}};
+  file.tensors["count"] = {{}, std::vector<int32_t>{-7}};
+  file.tensors["empty"] = {{0, 4}, std::vector<double>{}};
+  file.metadata = {{"kind", "ensemble"}, {"note", "a \"b\"\n\xc3\xa9"}};
+  return file;
+}
+
+std::string WithHeader(std::string_view header, std::string_view data = "") {
+  const uint64_t length = header.size();
+  std::string bytes(sizeof(length), '\0');
+  std::memcpy(bytes.data(), &length, sizeof(length));
+  return bytes.append(header).append(data);
+}
+
+TEST_F(Safetensors, WhatIsWrittenReadsBackToTheSameBits) {
+  TensorFile written = SmallFile();
+  written.tensors["odd"] = {
+      {4},
+      std::vector<float>{std::numeric_limits<float>::infinity(), -0.0f, 1e-45f, std::nanf("")}};
+  WriteTensors(file_, written);
+  const TensorFile read = ReadTensors(file_);
+  EXPECT_EQ(read.source, file_.string());
+  EXPECT_EQ(read.metadata, written.metadata);
+  ASSERT_EQ(read.tensors.size(), written.tensors.size());
+  for (const auto& [name, tensor] : SmallFile().tensors) {
+    EXPECT_EQ(read.tensors.at(name).shape, tensor.shape) << name;
+    EXPECT_EQ(read.tensors.at(name).values, tensor.values) << name;
+  }
+  const std::array<int64_t, 1> shape = {4};
+  EXPECT_EQ(std::memcmp(read.Floats("odd", shape).data(), written.Floats("odd", shape).data(), 16),
+            0);
+}
+
+TEST_F(Safetensors, BytesAreTheFormatsAndAlwaysTheSame) {
+  TensorFile file;
+  file.tensors["b"] = {{1}, std::vector<double>{1}};
+  file.tensors["a"] = {{1, 2}, std::vector<int32_t>{2, 3}};
+  file.metadata["k"] = "v";
+  WriteTensors(file_, file);
+  std::string header =
+      R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[8,16],"dtype":"I32","shape":[1,2]},)"
+      R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]}})";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  EXPECT_EQ(ReadFile(file_),
+            WithHeader(header, std::string_view("\0\0\0\0\0\0\xf0\x3f\2\0\0\0\3\0\0\0", 16)));
+}
+
+TEST_F(Safetensors, AnEmptyFileIsAFile) {
+  WriteTensors(file_, TensorFile{});
+  const TensorFile read = ReadTensors(file_);
+  EXPECT_TRUE(read.tensors.empty());
+  EXPECT_TRUE(read.metadata.empty());
+}
+
+// What another program may write: any order of the header, any order of the data, white space.
+TEST_F(Safetensors, OtherLayoutsAreRead) {
+  std::ofstream(file_, std::ios::binary) << WithHeader(
+      R"({ "b" : {"shape":[1],"dtype":"I32","data_offsets":[4,8]},
+           "a" : {"shape":[],"dtype":"I32","data_offsets":[0,4]} }   )",
+      std::string_view("\1\0\0\0\2\0\0\0", 8));
+  const TensorFile read = ReadTensors(file_);
+  EXPECT_EQ(read.Ints("a", {}), std::vector<int32_t>{1});
+  EXPECT_EQ(read.Ints("b", std::array<int64_t, 1>{1}), std::vector<int32_t>{2});
+}
+
+TEST_F(Safetensors, MalformedFilesNameFileFoundAndExpected) {
+  const std::string ints = R"("dtype":"I32","shape":[2],"data_offsets":[0,8])";
+  const std::string four(4, '\1');
+  const std::string eight(8, '\1');
+  const struct {
+    std::string bytes;
+    std::string fragment;
+  } cases[] = {
+      {"", "found 0 bytes"},
+      {"\1\2\3", "found 3 bytes"},
+      {std::string(8, '\0'), "a header of 0"},
+      {std::string(8, '\xff') + "{}", "a header of 18446744073709551615"},
+      {WithHeader("{}").substr(0, 9), "found 9 bytes and a header of 2"},
+      {WithHeader("[]"), "a header that is no JSON object"},
+      {WithHeader(" {}"), "a header that is no JSON object"},
+      {WithHeader("{\"a\""), "malformed JSON at byte 5"},
+      {WithHeader("{}x"), "malformed JSON"},
+      {WithHeader("{\"\xff\":1}"), "malformed JSON"},
+      {WithHeader("{}", "x"), "found 1 bytes of data, expected 0"},
+      {WithHeader("{\"a\":" + std::string(1000000, '[')), "found a deeply nested header"},
+      {WithHeader(R"({"a":{)" + ints + R"(},"a":{)" + ints + "}}", eight), "found \"a\" twice"},
+      {WithHeader(R"({"a":{"dtype":"F32",)" + ints + "}}", eight), "found \"dtype\" twice"},
+      {WithHeader(R"({"__metadata__":{"k":1}})"), "other things in __metadata__"},
+      {WithHeader(R"({"__metadata__":[]})"), "other things in __metadata__"},
+      {WithHeader(R"({"a":7})"), "tensor \"a\": found no JSON object"},
+      {WithHeader(R"({"a":{}})"), "found no dtype, expected dtype F32, F64 or I32"},
+      {WithHeader(R"({"a\nb":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}})", four),
+       "tensor \"a\\nb\": found dtype \"BF16\", expected dtype F32, F64 or I32"},
+      {WithHeader(R"({"a":{"dtype":"I32","data_offsets":[0,4]}})", four), "shape: an array"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1]}})", four), "data_offsets: an array"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[-1],"data_offsets":[0,4]}})", four),
+       "found a wrong value, expected shape"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1.5],"data_offsets":[0,4]}})", four),
+       "found a wrong value, expected shape"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1],"data_offsets":[0]}})", four),
+       "found a wrong entry"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1],"data_offsets":[4,0]}})", four),
+       "found a wrong entry"},
+      {WithHeader(R"({"a":{"extra":1,"dtype":"I32","shape":[1],"data_offsets":[0,4]}})", four),
+       "found a wrong entry"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[3],"data_offsets":[0,8]}})", eight),
+       "found 8 bytes of data, expected as many as shape [3] of I32 needs"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1],"data_offsets":[0,7]}})", eight),
+       "found 7 bytes of data"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})"),
+       "found 0 bytes of data"},
+      {WithHeader(R"({"a":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}})"),
+       "found 0 bytes of data"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[18446744073709551615],"data_offsets":[0,4]}})",
+                  four),
+       "found 4 bytes of data"},
+      {WithHeader("{\"a\":{" + ints + "}}", four), "them to start at 0 and to end by 4"},
+      {WithHeader("{\"a\":{" + ints + "}}", eight + four),
+       "found 12 bytes of data, expected 8 as the header says"},
+      {WithHeader("{\"a\":{" + ints + "},\"b\":{" + ints + "}}", eight),
+       "tensor \"b\": found data_offsets [0, 8], expected them to start at 8"},
+      {WithHeader(R"({"a":{"dtype":"I32","shape":[1],"data_offsets":[4,8]}})", eight),
+       "them to start at 0"},
+  };
+  for (const auto& [bytes, fragment] : cases) {
+    std::string message;
+    EXPECT_FALSE(Reads(bytes, &message)) << fragment;
+    EXPECT_THAT(message, testing::StartsWith(file_.string() + ": "));
+    EXPECT_THAT(message, HasSubstr(fragment));
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+}
+
+TEST_F(Safetensors, NoChangedOrMissingByteBreaksTheReader) {
+  WriteTensors(file_, SmallFile());
+  const std::string bytes = ReadFile(file_);
+  const size_t data_begin = bytes.size() - 2 * 8 - 7 * 4;
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    EXPECT_FALSE(Reads(bytes.substr(0, at))) << at;
+    EXPECT_FALSE(Reads(bytes.substr(at + 1))) << at;
+    for (const int flip : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff}) {
+      std::string changed = bytes;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      const bool reads = Reads(changed);
+      const bool must_read = at >= data_begin;  // any bits are a number
+      const bool must_fail = at < 8;            // the header's length
+      EXPECT_TRUE(reads || !must_read) << at;
+      EXPECT_FALSE(reads && must_fail) << at;
+    }
+  }
+  EXPECT_FALSE(Reads(bytes + '\0'));
+}
+
+TEST_F(Safetensors, GettersNameTensorFoundAndExpected) {
+  const TensorFile file = SmallFile();
+  EXPECT_EQ(file.Floats("weight", std::array<int64_t, 2>{-1, 3}).size(), 6u);
+  EXPECT_EQ(file.Doubles("bias", std::array<int64_t, 1>{2})[1], -1e300);
+  EXPECT_EQ(file.Ints("count", {}), std::vector<int32_t>{-7});
+  const auto message_of = [](const auto& read) -> std::string {
+    try {
+      read();
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message_of([&] {
+              return file.Doubles("weight", std::array<int64_t, 2>{2, 3});
+            }),
+            "tensors: tensor 'weight': found F32 [2, 3], expected F64 [2, 3]");
+  EXPECT_EQ(message_of([&] {
+              return file.Floats("weight", std::array<int64_t, 2>{3, -1});
+            }),
+            "tensors: tensor 'weight': found F32 [2, 3], expected F32 [3, any]");
+  EXPECT_EQ(message_of([&] { return file.Floats("weight", std::array<int64_t, 1>{6}); }),
+            "tensors: tensor 'weight': found F32 [2, 3], expected F32 [6]");
+  TensorFile named = file;
+  named.source = "model.safetensors";
+  EXPECT_EQ(message_of([&] { return named.Ints("counts", {}); }),
+            "model.safetensors: tensor 'counts': found none of that name, expected I32 []");
+}
+
+TEST_F(Safetensors, WriterRefusesWhatItCouldNotReadBack) {
+  const std::pair<std::string, Tensor> cases[] = {
+      {"a", {{3}, std::vector<float>{1, 2}}},
+      {"a", {{-1}, std::vector<float>{1}}},
+      {"__metadata__", {{1}, std::vector<float>{1}}},
+      {"\xff", {{1}, std::vector<float>{1}}},
+  };
+  for (const auto& [name, tensor] : cases) {
+    TensorFile file;
+    file.tensors[name] = tensor;
+    EXPECT_THROW(WriteTensors(file_, file), InputError) << name;
+  }
+  EXPECT_FALSE(std::filesystem::exists(file_));
+}
+
+}  // namespace
+}  // namespace foreplan

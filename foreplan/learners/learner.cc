@@ -1,0 +1,77 @@
+#include "foreplan/learners/learner.h"
+
+#include <array>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/mpc.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/planners/planner.h"
+
+namespace foreplan {
+namespace {
+
+struct LearnerEntry {
+  const char* name;
+  std::unique_ptr<Learner> (*make)(Config&, const LearnerContext&);
+  void (*write)(const RunOptions&, Config&, ConfigWriter&);
+};
+
+template <typename Options>
+void WriteSection(const std::string& section, Config& config, ConfigWriter& writer) {
+  Options options;
+  config.Read(section, options);
+  writer.Write(section, options);
+}
+
+void WriteMpc(const RunOptions& run, Config& config, ConfigWriter& writer) {
+  WriteSection<MpcOptions>("mpc", config, writer);
+  WriteSection<EnsembleOptions>("model", config, writer);
+  WriteSection<FitOptions>("fit", config, writer);
+  WritePlannerOptions(run.planner, config, writer);
+}
+
+template <typename T>
+std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
+  return std::make_unique<T>(config, context);
+}
+
+// Adding a learner is one line here.
+constexpr std::array kLearners = {
+    LearnerEntry{"mpc", Make<MpcLearner>, WriteMpc},
+};
+
+const LearnerEntry& Find(const std::string& name) {
+  for (const LearnerEntry& entry : kLearners) {
+    if (entry.name == name) return entry;
+  }
+  throw UnknownName("run.algorithm", "algorithm", name, LearnerNames());
+}
+
+}  // namespace
+
+void RunOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Choice("algorithm", algorithm, LearnerNames(), "the loop");
+  visitor.Choice("planner", planner, PlannerNames(), "what it plans with");
+  visitor.Field("seed", seed, {0, 2147483647}, "of every random number of the run");
+  visitor.Field("episodes", episodes, {0, 1e9}, "episodes of the run; 0: not bounded so");
+  visitor.Field("steps", steps, {0, 2e9}, "environment steps of the run; 0: not bounded so");
+}
+
+std::vector<std::string> LearnerNames() {
+  std::vector<std::string> names;
+  for (const LearnerEntry& entry : kLearners) names.emplace_back(entry.name);
+  return names;
+}
+
+std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
+                                     const LearnerContext& context) {
+  return Find(name).make(config, context);
+}
+
+void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
+                         ConfigWriter& writer) {
+  Find(name).write(run, config, writer);
+}
+
+}  // namespace foreplan

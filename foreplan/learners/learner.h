@@ -1,0 +1,78 @@
+// The loops. Each is one readable file; this header is what programs see of them.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/policies/policy.h"
+#include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/run_log.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// What every run says, section [run] of its config.
+struct RunOptions {
+  std::string algorithm = "mpc";
+  std::string planner = "icem";
+  int seed = 0;
+  int episodes = 0;  // stop after so many, the first, random one counts; 0: not bounded so
+  int steps = 0;     // stop within the episode that reaches so many; 0: not bounded so
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Where the time of a run went; the rest is simulation and writing.
+struct RunTimes {
+  double planning_seconds = 0;
+  double fitting_seconds = 0;
+};
+
+/// What a learner works with. References must outlive the learner.
+struct LearnerContext {
+  const Task& task;
+  const RunOptions& run;
+  ThreadPool& pool;
+  RunLog& log;
+  const std::atomic<bool>& stop;  // set by Ctrl-C: the learner throws Interrupted at the next step
+  /// Called after every episode, when the state is complete: saves it. May be empty.
+  std::function<void()> checkpoint;
+};
+
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  /// Runs to the end of the options. Throws RunError when the run cannot go on, Interrupted when
+  /// asked to stop.
+  virtual void Run() = 0;
+
+  /// Everything needed to go on, bit for bit, between two episodes.
+  virtual void Save(TensorFile& state) const = 0;
+  /// Throws InputError when the state does not fit the options.
+  virtual void Restore(const TensorFile& state) = 0;
+
+  /// What is learned, as others may read it: model and data.
+  [[nodiscard]] virtual TensorFile Model() const = 0;
+  [[nodiscard]] virtual TensorFile Data() const = 0;
+
+  /// The controller that acts with what was learned so far; owned by the learner.
+  virtual Policy& controller() = 0;
+
+  [[nodiscard]] virtual RunTimes times() const = 0;
+};
+
+/// Reads the learner's sections of `config` and makes it. Throws InputError for an unknown name.
+std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
+                                     const LearnerContext& context);
+/// Appends the learner's sections (model, fit, planner, the loop's own) as they are in effect.
+void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
+                         ConfigWriter& writer);
+std::vector<std::string> LearnerNames();
+
+}  // namespace foreplan

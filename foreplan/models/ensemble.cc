@@ -1,0 +1,243 @@
+#include "foreplan/models/ensemble.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+constexpr float kInitialMaxLogVariance = 0.5F;
+constexpr float kInitialMinLogVariance = -10.0F;
+constexpr int kMaxParticles = 1024;
+
+enum Stream : uint64_t { kWeights, kNoise, kMembers };
+
+EnsembleOptions Validated(EnsembleOptions options) {
+  ValidateOptions("model", options);
+  return options;
+}
+
+std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& features) {
+  std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
+  widths.insert(widths.begin(), features.inputs());
+  widths.push_back(options.probabilistic ? 2 * features.targets() : features.targets());
+  return widths;
+}
+
+}  // namespace
+
+void EnsembleOptions::Visit(OptionsVisitor& visitor) {
+  static const std::vector<std::pair<std::string, Propagation>> kPropagations = {
+      {"ts_inf", Propagation::kTsInf},
+      {"ts_1", Propagation::kTs1},
+      {"expectation", Propagation::kExpectation}};
+  visitor.Field("members", members, {1, 64}, "networks in the ensemble");
+  visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers per network");
+  visitor.Field("width", width, {1, 4096}, "units per hidden layer");
+  visitor.Field("probabilistic", probabilistic, "predict mean and variance, else the mean only");
+  visitor.Field("normalise_targets", normalise_targets, "scale targets by the data's deviation");
+  visitor.Choice("propagation", propagation, std::span(kPropagations),
+                 "which member predicts a particle's next step");
+  visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
+}
+
+// What one worker needs to predict up to max_rows rows.
+struct Ensemble::Buffers final : Dynamics::Workspace {
+  Buffers(const Ensemble& ensemble, int max_rows)
+      : predictor(ensemble.mlp_, ensemble.kernel_, max_rows),
+        feature(static_cast<size_t>(ensemble.features_.inputs())),
+        noise(static_cast<size_t>(ensemble.observation_dim())),
+        input(static_cast<size_t>(max_rows) * feature.size()),
+        network_deviation(static_cast<size_t>(max_rows) * noise.size()),
+        mean(network_deviation.size()),
+        deviation(network_deviation.size()),
+        sum(network_deviation.size()) {}
+
+  MlpPredictor predictor;
+  std::vector<double> feature;           // [inputs]
+  std::vector<double> noise;             // [no]
+  std::vector<float> input;              // [max_rows x inputs], normalised
+  std::vector<float> network_deviation;  // [max_rows x no], of normalised targets
+  std::vector<double> mean;              // [max_rows x no]
+  std::vector<double> deviation;         // [max_rows x no]
+  std::vector<double> sum;               // [max_rows x no]
+};
+
+Ensemble::Ensemble(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
+                   Key key)
+    : options_(Validated(options)),
+      features_(spec, encoding),
+      mlp_(Widths(options_, features_)),
+      kernel_(GetDenseKernel(options_.kernel)),
+      input_normaliser_(features_.inputs()),
+      target_normaliser_(features_.targets()),
+      parameters_(static_cast<size_t>(options_.members) *
+                  static_cast<size_t>(member_parameters())) {
+  for (int member = 0; member < members(); ++member) {
+    mlp_.Initialise(key.Fold(kWeights).Fold(static_cast<uint64_t>(member)), parameters(member));
+    if (!options_.probabilistic) continue;
+    float* bounds = parameters(member).data() + mlp_.parameters();
+    std::fill_n(bounds, observation_dim(), kInitialMaxLogVariance);
+    std::fill_n(bounds + observation_dim(), observation_dim(), kInitialMinLogVariance);
+  }
+}
+
+int Ensemble::member_parameters() const {
+  return mlp_.parameters() + (options_.probabilistic ? 2 * observation_dim() : 0);
+}
+
+std::span<float> Ensemble::parameters(int member) {
+  const auto size = static_cast<size_t>(member_parameters());
+  return std::span(parameters_).subspan(static_cast<size_t>(member) * size, size);
+}
+
+std::span<const float> Ensemble::parameters(int member) const {
+  const auto size = static_cast<size_t>(member_parameters());
+  return std::span(parameters_).subspan(static_cast<size_t>(member) * size, size);
+}
+
+LogVarianceBounds Ensemble::bounds(int member) const {
+  const float* bounds = parameters(member).data() + mlp_.parameters();
+  return {.max = bounds, .min = bounds + observation_dim()};
+}
+
+bool Ensemble::is_stochastic() const {
+  if (options_.propagation == Propagation::kExpectation) return false;
+  return options_.members > 1 || options_.probabilistic;
+}
+
+std::unique_ptr<Dynamics::Workspace> Ensemble::MakeWorkspace(int max_rows) const {
+  return std::make_unique<Buffers>(*this, max_rows);
+}
+
+void Ensemble::Observe(std::span<const double> state, std::span<double> observation,
+                       Workspace& /*workspace*/) const {
+  std::ranges::copy(state, observation.begin());
+}
+
+void Ensemble::PredictTarget(int member, int rows, const double* observation, const double* action,
+                             double* mean, double* deviation, Workspace& workspace) const {
+  auto& buffers = static_cast<Buffers&>(workspace);
+  const size_t inputs = buffers.feature.size();
+  const size_t targets = buffers.noise.size();
+  float* input = buffers.input.data();
+  for (int row = 0; row < rows; ++row) {
+    features_.Input(observation + row * observation_dim(), action + row * action_dim(),
+                    buffers.feature.data());
+    for (size_t i = 0; i < inputs; ++i) {
+      *input++ = static_cast<float>((buffers.feature[i] - input_normaliser_.mean[i]) /
+                                    input_normaliser_.scale[i]);
+    }
+  }
+  const float* output = buffers.predictor.Predict(parameters(member), rows, buffers.input.data());
+  if (options_.probabilistic) {
+    BoundedDeviation(rows, static_cast<int>(targets), output + targets, mlp_.outputs(),
+                     bounds(member), buffers.network_deviation.data());
+  }
+  for (int row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < targets; ++i) {
+      const size_t at = static_cast<size_t>(row) * targets + i;
+      mean[at] = target_normaliser_.mean[i] + target_normaliser_.scale[i] * output[i];
+      deviation[at] =
+          options_.probabilistic ? target_normaliser_.scale[i] * buffers.network_deviation[at] : 0;
+    }
+    output += mlp_.outputs();
+  }
+}
+
+int Ensemble::MemberOf(const StepBatch& batch) const {
+  int place = batch.particle;
+  if (options_.propagation == Propagation::kTs1) {
+    // TS1: the particles of every candidate are dealt out anew, in the same way for all candidates.
+    std::array<int, kMaxParticles> order;
+    const std::span<int> particles(order.data(),
+                                   static_cast<size_t>(std::min(batch.particles, kMaxParticles)));
+    std::iota(particles.begin(), particles.end(), 0);
+    Random(batch.key.Fold(kMembers).Fold(static_cast<uint64_t>(batch.time))).Shuffle(particles);
+    place = particles[static_cast<size_t>(batch.particle) % particles.size()];
+  }
+  return place % members();
+}
+
+void Ensemble::Step(const StepBatch& batch, Workspace& workspace) const {
+  auto& buffers = static_cast<Buffers&>(workspace);
+  if (options_.propagation == Propagation::kExpectation) {
+    StepExpectation(batch, buffers);
+  } else {
+    StepMember(MemberOf(batch), batch, buffers);
+  }
+  if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
+    std::copy_n(batch.next_state, batch.rows * observation_dim(), batch.next_observation);
+  }
+}
+
+void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) const {
+  PredictTarget(member, batch.rows, batch.state, batch.action, buffers.mean.data(),
+                buffers.deviation.data(), buffers);
+  const size_t dim = buffers.noise.size();
+  const size_t count = static_cast<size_t>(batch.rows) * dim;
+  if (options_.probabilistic) {
+    // The same noise for every candidate (common random numbers): a key per particle and step.
+    Random(batch.key.Fold(kNoise)
+               .Fold(static_cast<uint64_t>(batch.particle))
+               .Fold(static_cast<uint64_t>(batch.time)))
+        .FillNormal(buffers.noise);
+    for (size_t row = 0; row < count; row += dim) {
+      for (size_t i = 0; i < dim; ++i) {
+        buffers.mean[row + i] += buffers.deviation[row + i] * buffers.noise[i];
+      }
+    }
+  }
+  for (size_t i = 0; i < count; i += dim) {
+    features_.Apply(batch.state + i, buffers.mean.data() + i, batch.next_state + i);
+  }
+}
+
+void Ensemble::StepExpectation(const StepBatch& batch, Buffers& buffers) const {
+  const size_t dim = buffers.noise.size();
+  const size_t count = static_cast<size_t>(batch.rows) * dim;
+  std::fill_n(buffers.sum.begin(), count, 0.0);
+  for (int member = 0; member < members(); ++member) {
+    PredictTarget(member, batch.rows, batch.state, batch.action, buffers.mean.data(),
+                  buffers.deviation.data(), buffers);
+    for (size_t i = 0; i < count; ++i) buffers.sum[i] += buffers.mean[i];
+  }
+  for (size_t i = 0; i < count; ++i) buffers.sum[i] /= members();
+  for (size_t i = 0; i < count; i += dim) {
+    features_.Apply(batch.state + i, buffers.sum.data() + i, batch.next_state + i);
+  }
+}
+
+void Ensemble::Save(TensorFile& file) const {
+  file.tensors["model.parameters"] = {{members(), member_parameters()}, parameters_};
+  for (const auto& [name, normaliser] : {std::pair("model.input", &input_normaliser_),
+                                         std::pair("model.target", &target_normaliser_)}) {
+    const std::vector<int64_t> shape = {normaliser->columns()};
+    file.tensors[std::string(name) + "_mean"] = {shape, normaliser->mean};
+    file.tensors[std::string(name) + "_scale"] = {shape, normaliser->scale};
+  }
+}
+
+void Ensemble::Restore(const TensorFile& file) {
+  const std::array<int64_t, 2> shape = {members(), member_parameters()};
+  std::vector<float> parameters = file.Floats("model.parameters", shape);
+  const auto restored = [&](const std::string& name, int columns) {
+    Normaliser normaliser(columns);
+    const std::array<int64_t, 1> row = {columns};
+    normaliser.mean = file.Doubles(name + "_mean", row);
+    normaliser.scale = file.Doubles(name + "_scale", row);
+    return normaliser;
+  };
+  Normaliser input = restored("model.input", features_.inputs());
+  Normaliser target = restored("model.target", features_.targets());
+  parameters_ = std::move(parameters);
+  input_normaliser_ = std::move(input);
+  target_normaliser_ = std::move(target);
+}
+
+}  // namespace foreplan

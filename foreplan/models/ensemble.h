@@ -1,0 +1,102 @@
+// Ensembles of dynamics networks (Chua et al. 2018, "PETS").
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/data/normaliser.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/models/dynamics.h"
+#include "foreplan/models/feature_map.h"
+#include "foreplan/nets/losses.h"
+#include "foreplan/nets/mlp.h"
+
+namespace foreplan {
+
+/// Which member predicts a particle's next step (Chua et al. 2018, section 4.2).
+enum class Propagation {
+  kTsInf,        // a particle keeps its member for the whole rollout
+  kTs1,          // members are dealt out anew to the particles at each step
+  kExpectation,  // the mean of all members' means; no noise, one particle
+};
+
+/// Section [model].
+struct EnsembleOptions {
+  int members = 5;            // networks, 1 ... 64
+  int hidden_layers = 3;      // 1 ... 8
+  int width = 200;            // units per hidden layer, 1 ... 4096
+  bool probabilistic = true;  // predict mean and variance; else the mean only
+  bool normalise_targets = true;
+  Propagation propagation = Propagation::kTsInf;
+  std::string kernel = "auto";  // dense products: auto, onednn, eigen
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Parameters of all members, and what predicts with them. Members are trained by EnsembleTrainer.
+///
+/// Member k's flat parameters are its network's (nets/mlp.h) and, for probabilistic members, the
+/// bounds max and min of the log-variance, [no] each.
+class Ensemble final : public Dynamics {
+ public:
+  /// Throws InputError (options out of range, unknown component or kernel).
+  Ensemble(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
+           Key key);
+
+  // Dynamics: the state is the observation.
+  [[nodiscard]] int state_dim() const override { return features_.observation_dim(); }
+  [[nodiscard]] int observation_dim() const override { return features_.observation_dim(); }
+  [[nodiscard]] int action_dim() const override { return features_.action_dim(); }
+  [[nodiscard]] bool observation_is_state() const override { return true; }
+  [[nodiscard]] bool is_stochastic() const override;
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override;
+  void Observe(std::span<const double> state, std::span<double> observation,
+               Workspace& workspace) const override;
+  void Step(const StepBatch& batch, Workspace& workspace) const override;
+
+  /// One member's prediction of the target (the change of the observation, or the next one for
+  /// absolute components) and its standard deviation (0 for deterministic members).
+  /// observation: [rows x no], action: [rows x nu]; mean, deviation: [rows x no].
+  void PredictTarget(int member, int rows, const double* observation, const double* action,
+                     double* mean, double* deviation, Workspace& workspace) const;
+
+  [[nodiscard]] const EnsembleOptions& options() const { return options_; }
+  [[nodiscard]] const FeatureMap& features() const { return features_; }
+  [[nodiscard]] const Mlp& mlp() const { return mlp_; }
+  [[nodiscard]] const DenseKernel& kernel() const { return kernel_; }
+  [[nodiscard]] int members() const { return options_.members; }
+  [[nodiscard]] int member_parameters() const;  // size of one member's flat parameters
+  [[nodiscard]] std::span<float> parameters(int member);
+  [[nodiscard]] std::span<const float> parameters(int member) const;
+  [[nodiscard]] LogVarianceBounds bounds(int member) const;
+  [[nodiscard]] Normaliser& input_normaliser() { return input_normaliser_; }
+  [[nodiscard]] const Normaliser& input_normaliser() const { return input_normaliser_; }
+  [[nodiscard]] Normaliser& target_normaliser() { return target_normaliser_; }
+  [[nodiscard]] const Normaliser& target_normaliser() const { return target_normaliser_; }
+
+  /// Parameters and normalisers, under names that start with "model.".
+  void Save(TensorFile& file) const;
+  /// Throws InputError when names or shapes do not fit this ensemble.
+  void Restore(const TensorFile& file);
+
+ private:
+  struct Buffers;
+
+  void StepExpectation(const StepBatch& batch, Buffers& buffers) const;
+  void StepMember(int member, const StepBatch& batch, Buffers& buffers) const;
+  [[nodiscard]] int MemberOf(const StepBatch& batch) const;
+
+  EnsembleOptions options_;
+  FeatureMap features_;
+  Mlp mlp_;
+  const DenseKernel& kernel_;
+  Normaliser input_normaliser_;
+  Normaliser target_normaliser_;
+  std::vector<float> parameters_;  // [members x member_parameters]
+};
+
+}  // namespace foreplan

@@ -1,0 +1,87 @@
+// Fits ensembles of dynamics networks to data.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/models/ensemble.h"
+
+namespace foreplan {
+
+/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
+struct FitOptions {
+  double epochs = 5;                           // passes over the training rows, 0 ... 10000
+  int min_steps = 500;                         // PETS' 5 epochs are far too few on little data
+  int max_steps = 100000;                      // 1 ... 10^7
+  int batch = 32;                              // rows per gradient step and member
+  double learning_rate = 1e-3;                 // Adam's
+  std::vector<double> weight_decay = {0.0};    // L2 in the gradient: one value, or one per layer
+  double log_variance_penalty = 0.01;          // on sum(max - min) of the bounds
+  double gradient_clip = 0;                    // largest norm of a member's gradient; 0: none
+  bool bootstrap = true;                       // each member sees its own resampled rows
+  double holdout_share = 0;                    // rows never trained on; 0 ... 0.5
+  int patience = 0;                            // stop a member after so many checks without a
+                                               // better hold-out score; 0: train all steps
+  int checks = 20;                             // hold-out checks per fit
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// What one fit did.
+struct FitReport {
+  int64_t training_rows = 0;
+  int64_t holdout_rows = 0;
+  int steps = 0;              // of the member that trained longest
+  double training_loss = 0;   // mean over members and the last tenth of the steps
+  double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
+};
+
+/// Trains the members of one ensemble, each on its own rows with its own key; keeps weights and
+/// Adam moments from fit to fit (warm start). Members run in parallel; threads change no bit.
+class EnsembleTrainer {
+ public:
+  /// References must outlive the trainer. Throws InputError (options out of range).
+  EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, ThreadPool& pool);
+  ~EnsembleTrainer();
+
+  /// Refits normalisers and members on all rows. Throws RunError naming member, step and quantity
+  /// when a loss is not finite; the members are then as they were before the fit.
+  FitReport Fit(const Dataset& data, Key key);
+
+  /// Adam moments and step count, under names that start with "trainer.".
+  void Save(TensorFile& file) const;
+  void Restore(const TensorFile& file);
+
+ private:
+  struct Buffers;
+  struct MemberReport;
+
+  void PrepareRows(const Dataset& data);
+  MemberReport TrainMember(int member, int steps, Key key, Buffers& buffers);
+  double TakeGradientStep(int member, int64_t adam_step, std::span<const int64_t> batch,
+                          Buffers& buffers);
+  void AddWeightDecay(std::span<const float> parameters, std::span<float> gradient) const;
+  double HoldoutError(int member, Buffers& buffers) const;
+
+  Ensemble& ensemble_;
+  FitOptions options_;
+  ThreadPool& pool_;
+  int64_t adam_steps_ = 0;           // taken by every member since the ensemble was made
+  std::vector<float> first_moment_;  // [members x member_parameters]
+  std::vector<float> second_moment_;
+  std::vector<std::unique_ptr<Buffers>> buffers_;  // [workers]
+  // The rows of the fit under way, normalised.
+  std::vector<float> inputs_;         // [rows x inputs]
+  std::vector<float> targets_;        // [rows x targets]
+  std::vector<int64_t> training_;     // row indices
+  std::vector<int64_t> holdout_;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,72 @@
+#include "foreplan/models/feature_map.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+size_t IndexOf(const SystemSpec& spec, const std::string& key, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Component& component : spec.observation) names.push_back(component.name);
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) throw UnknownName(key, "observation component", name, names);
+  return static_cast<size_t>(found - names.begin());
+}
+
+}  // namespace
+
+FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
+    : entry_(spec.observation.size(), Entry::kValue),
+      absolute_(spec.observation.size(), false),
+      action_dim_(spec.action_dim()) {
+  for (const std::string& name : encoding.sin_cos) {
+    entry_[IndexOf(spec, "encoding.sin_cos", name)] = Entry::kSinCos;
+  }
+  for (const std::string& name : encoding.omit) {
+    entry_[IndexOf(spec, "encoding.omit", name)] = Entry::kOmitted;
+  }
+  for (const std::string& name : encoding.absolute) {
+    absolute_[IndexOf(spec, "encoding.absolute", name)] = true;
+  }
+  inputs_ = action_dim_;
+  for (const Entry entry : entry_) {
+    inputs_ += entry == Entry::kValue ? 1 : entry == Entry::kSinCos ? 2 : 0;
+  }
+}
+
+void FeatureMap::Input(const double* observation, const double* action, double* input) const {
+  for (size_t i = 0; i < entry_.size(); ++i) {
+    switch (entry_[i]) {
+      case Entry::kValue:
+        *input++ = observation[i];
+        break;
+      case Entry::kSinCos:
+        *input++ = std::sin(observation[i]);
+        *input++ = std::cos(observation[i]);
+        break;
+      case Entry::kOmitted:
+        break;
+    }
+  }
+  std::copy_n(action, action_dim_, input);
+}
+
+void FeatureMap::Target(const double* observation, const double* next_observation,
+                        double* target) const {
+  for (size_t i = 0; i < entry_.size(); ++i) {
+    target[i] = absolute_[i] ? next_observation[i] : next_observation[i] - observation[i];
+  }
+}
+
+void FeatureMap::Apply(const double* observation, const double* target,
+                       double* next_observation) const {
+  for (size_t i = 0; i < entry_.size(); ++i) {
+    next_observation[i] = absolute_[i] ? target[i] : observation[i] + target[i];
+  }
+}
+
+}  // namespace foreplan

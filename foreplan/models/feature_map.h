@@ -1,0 +1,39 @@
+// How observations and actions become network inputs, and network outputs next observations.
+#pragma once
+
+#include <vector>
+
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// The task's encoding, resolved to indices. Inputs: per observation component its value, or
+/// (sin, cos) for angles, or nothing; then the action. Targets: per component the change
+/// o' - o, or o' itself for absolute components.
+class FeatureMap {
+ public:
+  /// Throws InputError for a name that is no observation component.
+  FeatureMap(const SystemSpec& spec, const Encoding& encoding);
+
+  [[nodiscard]] int observation_dim() const { return static_cast<int>(entry_.size()); }
+  [[nodiscard]] int action_dim() const { return action_dim_; }
+  [[nodiscard]] int inputs() const { return inputs_; }
+  [[nodiscard]] int targets() const { return observation_dim(); }
+
+  /// observation: [no], action: [nu], input: [inputs].
+  void Input(const double* observation, const double* action, double* input) const;
+  /// observation, next_observation, target: [no].
+  void Target(const double* observation, const double* next_observation, double* target) const;
+  /// next_observation from a predicted target; next_observation may be observation. All [no].
+  void Apply(const double* observation, const double* target, double* next_observation) const;
+
+ private:
+  enum class Entry { kValue, kSinCos, kOmitted };
+  std::vector<Entry> entry_;     // [no]
+  std::vector<bool> absolute_;   // [no]
+  int action_dim_;
+  int inputs_ = 0;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,197 @@
+#include "foreplan/models/imagination.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+constexpr int kMinTileRows = 8;  // below this a tile's fixed costs outweigh the balance it buys
+constexpr int kMinTiles = 8;     // per evaluation, so that a few threads all have work
+
+// Tiles per particle: as few as kTileRows allows, then more until the total shares out well: at
+// least kMinTiles where rows suffice, and an even number.
+int TilesPerParticle(int candidates, int particles) {
+  const int fewest = (candidates + Imagination::kTileRows - 1) / Imagination::kTileRows;
+  const int most = std::max(1, candidates / kMinTileRows);
+  int tiles = std::max(fewest, std::min(most, (kMinTiles + particles - 1) / particles));
+  if (tiles * particles % 2 != 0 && tiles < candidates) ++tiles;
+  return tiles;
+}
+
+bool AllFinite(const double* values, int count) {
+  bool finite = true;
+  for (int i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
+  return finite;
+}
+
+size_t Size(int a, int b = 1) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
+
+}  // namespace
+
+struct Imagination::Tile {
+  Tile(const Dynamics& dynamics, int max_rows)
+      : workspace(dynamics.MakeWorkspace(max_rows)),
+        state(Size(max_rows, dynamics.state_dim())),
+        next_state(Size(max_rows, dynamics.state_dim())),
+        action(Size(max_rows, dynamics.action_dim())),
+        reward(Size(max_rows)),
+        terminated(Size(max_rows)),
+        ended(Size(max_rows)) {
+    if (dynamics.observation_is_state()) return;
+    observation.resize(Size(max_rows, dynamics.observation_dim()));
+    next_observation.resize(observation.size());
+  }
+
+  const double* Observation() const {
+    return observation.empty() ? state.data() : observation.data();
+  }
+  double* NextObservation() {
+    return next_observation.empty() ? next_state.data() : next_observation.data();
+  }
+
+  std::unique_ptr<Dynamics::Workspace> workspace;
+  std::vector<double> state;             // [rows x state_dim]
+  std::vector<double> next_state;        // [rows x state_dim]
+  std::vector<double> observation;       // [rows x no]; empty when the state is the observation
+  std::vector<double> next_observation;  // [rows x no]; empty when the state is the observation
+  std::vector<double> action;            // [rows x nu]
+  std::vector<double> reward;            // [rows]
+  std::vector<uint8_t> terminated;       // [rows], by the last step
+  std::vector<uint8_t> ended;            // [rows], by an earlier step
+};
+
+Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
+                         ThreadPool& pool)
+    : dynamics_(dynamics), reward_(reward), size_(size), pool_(pool) {
+  for (const auto& [name, value] : {std::pair{"horizon", size.horizon},
+                                    std::pair{"max_candidates", size.max_candidates},
+                                    std::pair{"particles", size.particles}}) {
+    if (value < 1) {
+      throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
+    }
+  }
+  if (!dynamics.is_stochastic()) size_.particles = 1;
+  start_state_.resize(Size(dynamics.state_dim()));
+  start_observation_.resize(Size(dynamics.observation_dim()));
+  particle_returns_.resize(Size(size_.particles, size_.max_candidates));
+  const int max_rows = std::min(kTileRows, size_.max_candidates);
+  for (int worker = 0; worker < pool.size(); ++worker) {
+    tiles_.push_back(std::make_unique<Tile>(dynamics, max_rows));
+  }
+}
+
+Imagination::~Imagination() = default;
+
+void Imagination::Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
+                           std::span<double> returns) {
+  const int candidates = static_cast<int>(returns.size());
+  std::copy(state.begin(), state.end(), start_state_.begin());
+  dynamics_.Observe(start_state_, start_observation_, *tiles_[0]->workspace);
+
+  const int tiles_per_particle = TilesPerParticle(candidates, size_.particles);
+  pool_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
+    const int particle = task / tiles_per_particle;
+    const int part = task % tiles_per_particle;
+    const int first = part * candidates / tiles_per_particle;
+    const int end = (part + 1) * candidates / tiles_per_particle;
+    RollTile({particle, first, end - first}, actions, key, *tiles_[Size(worker)],
+             &particle_returns_[Size(particle, candidates) + Size(first)]);
+  });
+
+  for (int c = 0; c < candidates; ++c) {
+    double sum = 0;
+    for (int p = 0; p < size_.particles; ++p) sum += particle_returns_[Size(p, candidates) + Size(c)];
+    returns[Size(c)] = std::isfinite(sum) ? sum / size_.particles
+                                          : -std::numeric_limits<double>::infinity();
+  }
+}
+
+void Imagination::RollTile(TileRange range, std::span<const double> actions, Key key, Tile& tile,
+                           double* returns) const {
+  StartTile(range.rows, tile);
+  std::fill_n(returns, range.rows, 0.0);
+  int alive = range.rows;
+  for (int t = 0; t < size_.horizon && alive > 0; ++t) {
+    GatherActions(range, t, actions, tile);
+    StepTile(range, t, key, tile);
+    alive -= AddRewards(range.rows, tile, returns);
+    FreezeEndedRows(range.rows, tile);
+    std::swap(tile.state, tile.next_state);
+    std::swap(tile.observation, tile.next_observation);
+  }
+}
+
+void Imagination::StartTile(int rows, Tile& tile) const {
+  for (int row = 0; row < rows; ++row) {
+    std::copy(start_state_.begin(), start_state_.end(),
+              &tile.state[Size(row, dynamics_.state_dim())]);
+    if (dynamics_.observation_is_state()) continue;
+    std::copy(start_observation_.begin(), start_observation_.end(),
+              &tile.observation[Size(row, dynamics_.observation_dim())]);
+  }
+  std::fill_n(tile.ended.begin(), rows, uint8_t{0});
+}
+
+void Imagination::GatherActions(TileRange range, int time, std::span<const double> actions,
+                                Tile& tile) const {
+  const int nu = dynamics_.action_dim();
+  for (int row = 0; row < range.rows; ++row) {
+    const size_t step = Size(range.first + row, size_.horizon) + Size(time);
+    std::copy_n(&actions[step * Size(nu)], nu, &tile.action[Size(row, nu)]);
+  }
+}
+
+void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const {
+  dynamics_.Step({.rows = range.rows,
+                  .state = tile.state.data(),
+                  .action = tile.action.data(),
+                  .next_state = tile.next_state.data(),
+                  .next_observation = tile.NextObservation(),
+                  .particle = range.particle,
+                  .particles = size_.particles,
+                  .time = time,
+                  .key = key},
+                 *tile.workspace);
+  reward_.Evaluate({.rows = range.rows,
+                    .observation = tile.Observation(),
+                    .action = tile.action.data(),
+                    .next_observation = tile.NextObservation()},
+                   tile.reward.data(), tile.terminated.data());
+}
+
+int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {
+  const int no = dynamics_.observation_dim();
+  int ended = 0;
+  for (int row = 0; row < rows; ++row) {
+    if (tile.ended[Size(row)] != 0) continue;
+    // A reward need not notice a NaN (comparisons with it are just false), so the row is looked at.
+    const bool finite = AllFinite(tile.NextObservation() + Size(row, no), no);
+    returns[row] += finite ? tile.reward[Size(row)] : std::numeric_limits<double>::quiet_NaN();
+    if (finite && tile.terminated[Size(row)] == 0) continue;
+    tile.ended[Size(row)] = 1;
+    ++ended;
+  }
+  return ended;
+}
+
+// An ended row stays in the batch at the last state before its end, which the model can digest; its
+// rewards are no longer counted.
+void Imagination::FreezeEndedRows(int rows, Tile& tile) const {
+  const int ns = dynamics_.state_dim();
+  const int no = dynamics_.observation_dim();
+  for (int row = 0; row < rows; ++row) {
+    if (tile.ended[Size(row)] == 0) continue;
+    std::copy_n(&tile.state[Size(row, ns)], ns, &tile.next_state[Size(row, ns)]);
+    if (dynamics_.observation_is_state()) continue;
+    std::copy_n(&tile.observation[Size(row, no)], no, &tile.next_observation[Size(row, no)]);
+  }
+}
+
+}  // namespace foreplan

@@ -1,0 +1,70 @@
+// Imagined returns: candidates x particles rolled through a model and its reward.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "foreplan/core/random.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/models/dynamics.h"
+#include "foreplan/systems/reward.h"
+
+namespace foreplan {
+
+struct ImaginationSize {
+  int horizon = 0;         // steps
+  int max_candidates = 0;  // action sequences per call
+  int particles = 1;       // rollouts per candidate; 1 is used when the model is not stochastic
+};
+
+/// Rolls action sequences through a model. A worker takes a tile (one particle, up to kTileRows
+/// candidates) over the whole horizon, so a tile stays in cache and there is no barrier per step;
+/// the partition does not depend on the number of threads. Allocates only in the constructor.
+class Imagination {
+ public:
+  static constexpr int kTileRows = 64;
+
+  /// References must outlive this object. Throws InputError when sizes are not positive.
+  Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
+              ThreadPool& pool);
+  ~Imagination();
+
+  [[nodiscard]] const Dynamics& dynamics() const { return dynamics_; }
+  [[nodiscard]] int horizon() const { return size_.horizon; }
+
+  /// returns[c] = mean over particles of sum_t r(o_t, u_t, o_{t+1}); after a predicted termination
+  /// the row is frozen and earns nothing more. A candidate that is not finite gets -infinity.
+  /// state: [state_dim]; actions: [candidates x horizon x nu]; returns: [candidates].
+  void Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
+                std::span<double> returns);
+
+ private:
+  struct Tile;  // one worker's buffers
+  struct TileRange {
+    int particle = 0;
+    int first = 0;  // candidate
+    int rows = 0;   // candidates
+  };
+
+  /// Returns of the range's candidates for its particle, summed over the horizon: [rows].
+  void RollTile(TileRange range, std::span<const double> actions, Key key, Tile& tile,
+                double* returns) const;
+  void StartTile(int rows, Tile& tile) const;
+  void GatherActions(TileRange range, int time, std::span<const double> actions, Tile& tile) const;
+  void StepTile(TileRange range, int time, Key key, Tile& tile) const;
+  /// How many rows ended with this step.
+  int AddRewards(int rows, Tile& tile, double* returns) const;
+  void FreezeEndedRows(int rows, Tile& tile) const;
+
+  const Dynamics& dynamics_;
+  const Reward& reward_;
+  ImaginationSize size_;
+  ThreadPool& pool_;
+  std::vector<double> start_state_;           // [state_dim]
+  std::vector<double> start_observation_;     // [no]
+  std::vector<double> particle_returns_;      // [particles x candidates]
+  std::vector<std::unique_ptr<Tile>> tiles_;  // [workers]
+};
+
+}  // namespace foreplan

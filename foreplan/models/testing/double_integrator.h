@@ -1,0 +1,101 @@
+// A model small enough to know everything about: a point mass under a force, with switches for what
+// can go wrong. For tests.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <span>
+
+#include "foreplan/models/dynamics.h"
+#include "foreplan/systems/reward.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan::testing {
+
+/// p' = p + h v, v' = v + h u (+ noise shared by the rows of a particle); the state is the
+/// observation (p, v).
+class DoubleIntegrator final : public Dynamics {
+ public:
+  static constexpr double kStep = 0.1;  // h [s]
+
+  double noise = 0;                                                // of v' [m/s]
+  double nan_above = std::numeric_limits<double>::infinity();  // actions above it give NaN
+
+  [[nodiscard]] int state_dim() const override { return 2; }
+  [[nodiscard]] int observation_dim() const override { return 2; }
+  [[nodiscard]] int action_dim() const override { return 1; }
+  [[nodiscard]] bool observation_is_state() const override { return true; }
+  [[nodiscard]] bool is_stochastic() const override { return noise > 0; }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
+    return std::make_unique<Workspace>();
+  }
+  void Observe(std::span<const double> state, std::span<double> observation,
+               Workspace& /*workspace*/) const override {
+    std::copy(state.begin(), state.end(), observation.begin());
+  }
+  void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
+    Random random(batch.key.Fold(static_cast<uint64_t>(batch.particle))
+                      .Fold(static_cast<uint64_t>(batch.time)));
+    const double disturbance = noise > 0 ? noise * random.Normal() : 0.0;
+    for (int row = 0; row < batch.rows; ++row) {
+      const double* x = batch.state + 2 * row;
+      const double u = batch.action[row];
+      batch.next_state[2 * row] = x[0] + kStep * x[1];
+      batch.next_state[2 * row + 1] = u > nan_above ? std::numeric_limits<double>::quiet_NaN()
+                                                    : x[1] + kStep * u + disturbance;
+    }
+  }
+};
+
+/// r = -(p'^2 + 0.1 v'^2 + 0.01 u^2); ends where |p'| > limit.
+class QuadraticReward final : public Reward {
+ public:
+  double limit = std::numeric_limits<double>::infinity();
+
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      const double p = batch.next_observation[2 * row];
+      const double v = batch.next_observation[2 * row + 1];
+      const double u = batch.action[row];
+      reward[row] = -(p * p + 0.1 * v * v + 0.01 * u * u);
+      terminated[row] = std::abs(p) > limit ? 1 : 0;
+    }
+  }
+};
+
+inline SystemSpec DoubleIntegratorSpec(double max_action) {
+  SystemSpec spec;
+  spec.dt = DoubleIntegrator::kStep;
+  spec.state = {{"position", "m"}, {"velocity", "m/s"}};
+  spec.observation = spec.state;
+  spec.action = {{"acceleration", "m/s^2"}};
+  spec.action_low = {-max_action};
+  spec.action_high = {max_action};
+  return spec;
+}
+
+/// The return of the best of all action sequences without bounds and noise: -x' P x, P by the
+/// Riccati recursion of the linear-quadratic problem.
+inline double OptimalReturn(std::array<double, 2> start, int horizon) {
+  const double h = DoubleIntegrator::kStep;
+  double p11 = 0;
+  double p12 = 0;
+  double p22 = 0;
+  for (int t = 0; t < horizon; ++t) {
+    // S = Q + P weighs the next state A x + B u, A = [1 h; 0 1], B = [0; h].
+    const double s11 = p11 + 1.0;
+    const double s12 = p12;
+    const double s22 = p22 + 0.1;
+    const double curvature = 0.01 + h * h * s22;      // R + B'SB
+    const double g1 = h * s12;                        // B'SA, first column
+    const double g2 = h * (h * s12 + s22);            // B'SA, second column
+    p11 = s11 - g1 * g1 / curvature;                  // P = A'SA - (B'SA)'(B'SA) / (R + B'SB)
+    p12 = h * s11 + s12 - g1 * g2 / curvature;
+    p22 = h * h * s11 + 2 * h * s12 + s22 - g2 * g2 / curvature;
+  }
+  return -(p11 * start[0] * start[0] + 2 * p12 * start[0] * start[1] + p22 * start[1] * start[1]);
+}
+
+}  // namespace foreplan::testing

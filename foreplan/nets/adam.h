@@ -1,0 +1,21 @@
+// Adam (Kingma & Ba 2015) over a flat parameter vector.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace foreplan {
+
+struct AdamOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+/// One step on `parameters`; all spans have the same size. `step` counts from 1 and belongs to the
+/// moments m and v, which start at 0 and are kept between fits (warm start).
+void AdamStep(const AdamOptions& options, int64_t step, std::span<const float> gradient,
+              std::span<float> m, std::span<float> v, std::span<float> parameters);
+
+}  // namespace foreplan

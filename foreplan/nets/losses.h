@@ -1,0 +1,31 @@
+// Losses of dynamics networks and their gradients.
+#pragma once
+
+namespace foreplan {
+
+/// Mean over rows and dimensions of (mean - target)^2.
+/// mean, target, d_mean: [rows x dim]; returns the loss, writes its gradient.
+double SquaredError(int rows, int dim, const float* mean, const float* target, float* d_mean);
+
+/// Softly bounded log-variance, per dimension (Chua et al. 2018, appendix A.1):
+/// lv1 = max - softplus(max - raw), lv = min + softplus(lv1 - min).
+struct LogVarianceBounds {
+  const float* max = nullptr;  // [dim]
+  const float* min = nullptr;  // [dim]
+};
+
+/// Gaussian negative log-likelihood without constants: mean over rows and dimensions of
+/// (mean - target)^2 exp(-lv) + lv, plus penalty * sum(max - min).
+/// output: [rows x 2 dim], per row means then raw log-variances; target: [rows x dim];
+/// writes d_output: [rows x 2 dim], d_max, d_min: [dim]; returns the loss without the penalty.
+double GaussianNll(int rows, int dim, const float* output, const float* target,
+                   LogVarianceBounds bounds, double penalty, float* d_output, float* d_max,
+                   float* d_min);
+
+/// Standard deviations exp(lv / 2) of the bounded log-variances, without logarithms:
+/// exp(lv) = e^min + e^max / (1 + e^(max - raw)).
+/// raw: rows of `stride` floats; deviation: [rows x dim].
+void BoundedDeviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                      float* deviation);
+
+}  // namespace foreplan

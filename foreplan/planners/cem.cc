@@ -1,0 +1,106 @@
+#include "foreplan/planners/cem.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+
+void CemOptions::Visit(OptionsVisitor& visitor) {
+  SamplingOptions::Visit(visitor);
+  visitor.Field("population", population, {2, 1000000}, "candidates per iteration");
+  visitor.Field("elites", elites, {1, 1000000}, "candidates that shape the next iteration");
+  visitor.Field("iterations", iterations, {1, 1000}, "iterations per decision");
+  visitor.Field("momentum", momentum, {0, 1}, "share of the old mean and variance that stays");
+  visitor.Field("epsilon", epsilon, {0, 1e300},
+                "stop when no variance is above it [action units squared]");
+}
+
+Cem::Cem(Options options, const PlanningProblem& problem)
+    : options_(Validated("planner.cem", options)),
+      population_(problem, options_, options_.population),
+      variance_(population_.sequence_size()),
+      deviation_(population_.sequence_size()),
+      elite_mean_(population_.sequence_size()),
+      elite_variance_(population_.sequence_size()) {
+  if (options_.elites > options_.population) {
+    throw InputError(fmt::format("planner.cem: elites: found {}, expected at most population = {}",
+                                 options_.elites, options_.population));
+  }
+  ResetVariance();
+  const double initial = *std::ranges::max_element(variance_);
+  if (options_.epsilon >= initial) {
+    throw InputError(fmt::format("planner.cem: epsilon: found {}, expected below {}, the initial "
+                                 "variance (high - low)^2 / 16",
+                                 options_.epsilon, initial));
+  }
+  Reset();
+  plan_.actions = mean_;
+}
+
+void Cem::Reset() { mean_.assign(population_.middle().begin(), population_.middle().end()); }
+
+const Plan& Cem::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
+  Decision decision(budget, plan_);
+  ResetVariance();
+  while (decision.NextIteration(options_.iterations)) {
+    if (*std::ranges::max_element(variance_) <= options_.epsilon) {
+      plan_.status = PlanStatus::kConverged;
+      break;
+    }
+    const Key iteration_key = key.Fold(static_cast<uint64_t>(plan_.iterations));
+    DrawCandidates(iteration_key);
+    decision.Record(options_.population,
+                    population_.Evaluate(state, options_.population, iteration_key));
+    UpdateDistribution();
+  }
+  plan_.actions = mean_;
+  ShiftMean();
+  return decision.Finish();
+}
+
+void Cem::ResetVariance() {
+  for (size_t j = 0; j < variance_.size(); ++j) {
+    const double width = population_.high()[j] - population_.low()[j];
+    variance_[j] = width * width / 16.0;
+  }
+}
+
+void Cem::DrawCandidates(Key key) {
+  // sigma^2 = min(var, ((m - lo)/2)^2, ((hi - m)/2)^2): two deviations stay within the bounds.
+  for (size_t j = 0; j < mean_.size(); ++j) {
+    const double below = 0.5 * (mean_[j] - population_.low()[j]);
+    const double above = 0.5 * (population_.high()[j] - mean_[j]);
+    deviation_[j] = std::min({std::sqrt(variance_[j]), below, above});
+  }
+  const auto draw = [this](Random& random, int /*worker*/, std::span<double> sequence) {
+    for (size_t j = 0; j < sequence.size(); ++j) {
+      sequence[j] = mean_[j] + deviation_[j] * random.TruncatedNormal();
+    }
+  };
+  population_.Draw(0, options_.population, key, draw);
+}
+
+void Cem::UpdateDistribution() {
+  const auto elites = population_.Elites(options_.elites);
+  if (elites.empty()) return;
+  population_.Moments(elites, elite_mean_, elite_variance_);
+  const double kept = options_.momentum;
+  for (size_t j = 0; j < mean_.size(); ++j) {
+    mean_[j] = kept * mean_[j] + (1.0 - kept) * elite_mean_[j];
+    variance_[j] = kept * variance_[j] + (1.0 - kept) * elite_variance_[j];
+  }
+  population_.Clamp(mean_);  // rounding
+}
+
+void Cem::ShiftMean() {
+  ShiftSequence(mean_, population_.action_dim());
+  // Not the repeated last action: near a bound the rule for sigma would leave it no room to move.
+  const auto nu = static_cast<std::ptrdiff_t>(population_.action_dim());
+  std::copy(population_.middle().end() - nu, population_.middle().end(), mean_.end() - nu);
+}
+
+}  // namespace foreplan

@@ -1,0 +1,71 @@
+#include "foreplan/planners/planner.h"
+
+#include "foreplan/core/error.h"
+#include "foreplan/planners/cem.h"
+#include "foreplan/planners/icem.h"
+#include "foreplan/planners/mppi.h"
+#include "foreplan/planners/random_shooting.h"
+
+namespace foreplan {
+namespace {
+
+struct Entry {
+  std::string name;
+  std::unique_ptr<Planner> (*make)(const std::string& section, Config& config,
+                                   const PlanningProblem& problem);
+  void (*write)(const std::string& section, Config& config, ConfigWriter& writer);
+};
+
+template <typename PlannerType>
+Entry Register(const std::string& name) {
+  using Options = typename PlannerType::Options;
+  return {name,
+          [](const std::string& section, Config& config,
+             const PlanningProblem& problem) -> std::unique_ptr<Planner> {
+            Options options;
+            config.Read(section, options);
+            return std::make_unique<PlannerType>(options, problem);
+          },
+          [](const std::string& section, Config& config, ConfigWriter& writer) {
+            Options options;
+            config.Read(section, options);
+            writer.Write(section, options);
+          }};
+}
+
+// One line per planner.
+const std::vector<Entry>& Planners() {
+  static const std::vector<Entry> kPlanners = {
+      Register<RandomShooting>("random_shooting"),
+      Register<Cem>("cem"),
+      Register<Icem>("icem"),
+      Register<Mppi>("mppi"),
+  };
+  return kPlanners;
+}
+
+const Entry& Find(const std::string& name, const Config& config) {
+  for (const Entry& entry : Planners()) {
+    if (entry.name == name) return entry;
+  }
+  throw UnknownName(config.name(), "planner", name, PlannerNames());
+}
+
+}  // namespace
+
+std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
+                                     const PlanningProblem& problem) {
+  return Find(name, config).make("planner." + name, config, problem);
+}
+
+void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer) {
+  Find(name, config).write("planner." + name, config, writer);
+}
+
+std::vector<std::string> PlannerNames() {
+  std::vector<std::string> names;
+  for (const Entry& entry : Planners()) names.push_back(entry.name);
+  return names;
+}
+
+}  // namespace foreplan

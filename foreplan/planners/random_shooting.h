@@ -1,0 +1,34 @@
+// Random shooting: the best of many uniform action sequences.
+#pragma once
+
+#include "foreplan/planners/planner.h"
+#include "foreplan/planners/sampling.h"
+
+namespace foreplan {
+
+struct RandomShootingOptions : SamplingOptions {
+  int population = 1000;  // candidates per decision, 1 ... 1000000
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Draws sequences uniformly within the bounds and takes the one with the highest imagined return.
+/// The warm start serves only when no candidate is valid.
+class RandomShooting final : public Planner {
+ public:
+  using Options = RandomShootingOptions;
+
+  /// Throws InputError naming the option that is out of range.
+  RandomShooting(Options options, const PlanningProblem& problem);
+
+  void Reset() override;
+  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+
+ private:
+  Options options_;
+  Population population_;
+  std::vector<double> warm_start_;  // [horizon x nu]
+  Plan plan_;
+};
+
+}  // namespace foreplan

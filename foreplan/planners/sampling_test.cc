@@ -1,0 +1,113 @@
+#include "foreplan/planners/sampling.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/testing/double_integrator.h"
+
+namespace foreplan {
+namespace {
+
+using testing::DoubleIntegrator;
+using testing::DoubleIntegratorSpec;
+using testing::QuadraticReward;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+class PopulationTest : public ::testing::Test {
+ protected:
+  // One-step candidates from rest at 0: the return falls with the size of the action.
+  PopulationTest() : population_({dynamics_, reward_, spec_, pool_}, {.horizon = 1}, 8) {}
+
+  std::vector<int> Elites(const std::vector<double>& actions, int wanted) {
+    for (size_t c = 0; c < actions.size(); ++c) {
+      population_.candidate(static_cast<int>(c))[0] = actions[c];
+    }
+    population_.Evaluate(std::vector<double>{0, 0}, static_cast<int>(actions.size()), Key{});
+    const auto elites = population_.Elites(wanted);
+    return {elites.begin(), elites.end()};
+  }
+
+  DoubleIntegrator dynamics_;
+  QuadraticReward reward_;
+  SystemSpec spec_ = DoubleIntegratorSpec(2.0);
+  ThreadPool pool_{2};
+  Population population_;
+};
+
+TEST_F(PopulationTest, ElitesAreTheBestInOrder) {
+  EXPECT_EQ(Elites({0.5, 2.0, 0.1, -0.3, 1.0}, 3), (std::vector{2, 3, 0}));
+}
+
+TEST_F(PopulationTest, EqualReturnsAreOrderedByIndex) {
+  EXPECT_EQ(Elites({1, 1, 0.5, 1, -1, 0.5}, 4), (std::vector{2, 5, 0, 1}));
+}
+
+TEST_F(PopulationTest, CandidatesThatAreNotFiniteAreNeverElite) {
+  EXPECT_EQ(Elites({kNan, 2.0, kNan, 1.0}, 4), (std::vector{3, 1}));
+  EXPECT_TRUE(Elites({kNan, kNan}, 2).empty());
+}
+
+TEST_F(PopulationTest, EvaluateGivesTheBestReturn) {
+  Elites({1.0, 0.5, kNan}, 1);
+  EXPECT_EQ(population_.returns(1),
+            population_.Evaluate(std::vector<double>{0, 0}, 3, Key{}));
+}
+
+TEST_F(PopulationTest, MomentsDivideByTheNumberOfMembers) {
+  Elites({1.0, 4.0, 2.0}, 1);
+  double mean = 0;
+  double variance = 0;
+  population_.Moments(std::vector<int>{0, 2}, {&mean, 1}, {&variance, 1});
+  EXPECT_DOUBLE_EQ(mean, 1.5);
+  EXPECT_DOUBLE_EQ(variance, 0.25);
+}
+
+TEST_F(PopulationTest, DrawsDependOnTheCandidateAloneAndAreClamped) {
+  const auto draw = [](Random& random, int, std::span<double> sequence) {
+    sequence[0] = 3.0 * random.Normal();
+  };
+  population_.Draw(0, 8, Key{.seed = 1, .stream = 0}, draw);
+  std::vector<double> all;
+  for (int c = 0; c < 8; ++c) all.push_back(population_.candidate(c)[0]);
+  for (const double action : all) EXPECT_LE(std::abs(action), 2.0);
+  for (int c = 0; c < 8; ++c) population_.candidate(c)[0] = 0;
+  population_.Draw(5, 7, Key{.seed = 1, .stream = 0}, draw);
+  for (int c = 0; c < 8; ++c) {
+    EXPECT_EQ(population_.candidate(c)[0], c == 5 || c == 6 ? all[static_cast<size_t>(c)] : 0.0);
+  }
+}
+
+TEST_F(PopulationTest, RejectsBoundsThatAreNoBox) {
+  const auto message = [this](double low, double high) -> std::string {
+    SystemSpec spec = spec_;
+    spec.action_low = {low};
+    spec.action_high = {high};
+    try {
+      const Population population({dynamics_, reward_, spec, pool_}, {}, 8);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message(1, 1),
+            "planner: action bounds of component 0: found [1, 1], expected finite low < high");
+  EXPECT_NE(message(-1, std::numeric_limits<double>::infinity()), "");
+  EXPECT_NE(message(kNan, 1), "");
+  EXPECT_EQ(message(-1, 1), "");
+}
+
+TEST(ShiftSequence, DropsTheFirstActionAndRepeatsTheLast) {
+  std::vector<double> sequence = {1, 2, 3, 4, 5, 6};
+  ShiftSequence(sequence, 2);
+  EXPECT_EQ(sequence, (std::vector<double>{3, 4, 5, 6, 5, 6}));
+  ShiftSequence(sequence, 6);
+  EXPECT_EQ(sequence, (std::vector<double>{3, 4, 5, 6, 5, 6}));
+}
+
+}  // namespace
+}  // namespace foreplan

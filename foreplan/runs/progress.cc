@@ -1,0 +1,165 @@
+#include "foreplan/runs/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+namespace foreplan {
+namespace {
+
+constexpr size_t kRecentEpisodes = 3;
+constexpr std::chrono::milliseconds kShortestInterval{100};
+
+double Seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+bool StderrIsTerminal() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+int TerminalWidth() {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+std::string Count(int current, int total) {
+  return total > 0 ? fmt::format("{}/{}", current, total) : fmt::format("{}", current);
+}
+
+std::string Duration(double seconds) {
+  const auto whole = static_cast<long>(std::ceil(std::max(0.0, seconds)));
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
+}
+
+}  // namespace
+
+std::string ProgressLine(const ProgressState& state, std::optional<double> seconds_left,
+                         int width) {
+  struct Part {
+    std::string text;
+    int priority;  // the highest number is left out first
+  };
+  std::vector<Part> parts;
+  parts.push_back({"episode " + Count(state.episode, state.episodes), 0});
+  if (!state.activity.empty()) parts.push_back({state.activity, 5});
+  parts.push_back({"step " + Count(state.step, state.steps), 2});
+  if (state.max_total_steps > 0) {
+    parts.push_back({"in all " + Count(state.total_steps, state.max_total_steps), 6});
+  }
+  parts.push_back({fmt::format("return {:.1f}", state.episode_return), 1});
+  if (state.last_return) parts.push_back({fmt::format("last {:.1f}", *state.last_return), 4});
+  if (state.model_error)
+    parts.push_back({fmt::format("model error {:.3g}", *state.model_error), 7});
+  if (state.decisions_per_second > 0) {
+    parts.push_back({fmt::format("{:.0f} decisions/s", state.decisions_per_second), 8});
+  }
+  if (seconds_left) parts.push_back({Duration(*seconds_left) + " left", 3});
+
+  const auto join = [&parts] {
+    std::string line;
+    for (const Part& part : parts) line += (line.empty() ? "" : "  ") + part.text;
+    return line;
+  };
+  std::string line = join();
+  while (static_cast<int>(line.size()) > width && parts.size() > 1) {
+    parts.erase(std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+      return a.priority < b.priority;
+    }));
+    line = join();
+  }
+  return line.substr(0, static_cast<size_t>(std::max(0, width)));
+}
+
+std::string EpisodeLine(const ProgressState& state, std::optional<double> seconds_left) {
+  std::string line =
+      fmt::format("episode {}: return {:.2f}, {} steps", Count(state.episode, state.episodes),
+                  state.episode_return, state.step);
+  if (state.max_total_steps > 0) {
+    line += fmt::format(" ({} in all)", Count(state.total_steps, state.max_total_steps));
+  }
+  if (state.model_error) line += fmt::format(", model error {:.3g}", *state.model_error);
+  if (state.decisions_per_second > 0) {
+    line += fmt::format(", {:.0f} decisions/s", state.decisions_per_second);
+  }
+  if (seconds_left) line += fmt::format(", {} left", Duration(*seconds_left));
+  return line;
+}
+
+Progress::Progress(Mode mode) : mode_(mode), episode_start_(Clock::now()) {
+  if (mode_ == Mode::kAuto) mode_ = StderrIsTerminal() ? Mode::kTerminal : Mode::kPlain;
+}
+
+Progress::~Progress() { Close(); }
+
+void Progress::Show(const ProgressState& state) {
+  if (mode_ != Mode::kTerminal || Clock::now() - last_shown_ < kShortestInterval) return;
+  Rewrite(state);
+}
+
+void Progress::FinishEpisode(const ProgressState& state) {
+  const Clock::time_point now = Clock::now();
+  // The first episode acts at random; its time says nothing about those that plan and fit.
+  if (state.episode > 1) recent_.push_back({Seconds(now - episode_start_), state.step});
+  if (recent_.size() > kRecentEpisodes) recent_.pop_front();
+  episode_start_ = now;
+
+  if (mode_ == Mode::kTerminal) Rewrite(state);
+  if (mode_ == Mode::kPlain) {
+    ProgressState next = state;
+    ++next.episode;
+    next.step = 0;
+    fmt::print(stderr, "{}\n", EpisodeLine(state, SecondsLeft(next)));
+  }
+}
+
+void Progress::Close() {
+  if (line_open_) fmt::print(stderr, "\n");
+  line_open_ = false;
+}
+
+void Progress::Rewrite(const ProgressState& state) {
+  constexpr std::string_view kEraseToEndOfLine = "\x1b[K";
+  // A full last column would wrap on some terminals.
+  const std::string line = ProgressLine(state, SecondsLeft(state), TerminalWidth() - 1);
+  fmt::print(stderr, "\r{}{}", line, kEraseToEndOfLine);
+  std::fflush(stderr);
+  line_open_ = true;
+  last_shown_ = Clock::now();
+}
+
+std::optional<double> Progress::SecondsLeft(const ProgressState& state) const {
+  double seconds = 0;
+  double steps = 0;
+  for (const Finished& episode : recent_) {
+    seconds += episode.seconds;
+    steps += episode.steps;
+  }
+  if (steps == 0) return std::nullopt;
+
+  // remaining time = remaining episodes x recent time per episode, or the same per step
+  std::optional<double> left;
+  if (state.episodes > 0) {
+    const double done = state.steps > 0 ? static_cast<double>(state.step) / state.steps : 0;
+    const double episodes_left = std::max(0.0, state.episodes - state.episode + 1 - done);
+    left = episodes_left * seconds / static_cast<double>(recent_.size());
+  }
+  if (state.max_total_steps > 0) {
+    const double by_steps = (state.max_total_steps - state.total_steps) * seconds / steps;
+    left = std::min(left.value_or(by_steps), by_steps);
+  }
+  return left && *left > 0 ? left : std::nullopt;
+}
+
+}  // namespace foreplan

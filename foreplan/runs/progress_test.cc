@@ -1,0 +1,101 @@
+#include "foreplan/runs/progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace foreplan {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+ProgressState SomeState() {
+  return {.episode = 3,
+          .episodes = 12,
+          .step = 120,
+          .steps = 200,
+          .total_steps = 520,
+          .episode_return = 85.31,
+          .last_return = 60.04,
+          .model_error = 0.01234,
+          .decisions_per_second = 321.4,
+          .activity = "acting"};
+}
+
+TEST(ProgressLine, SaysEverythingWhereThereIsRoom) {
+  EXPECT_EQ(ProgressLine(SomeState(), 83, 200),
+            "episode 3/12  acting  step 120/200  return 85.3  last 60.0  model error 0.0123  "
+            "321 decisions/s  1:23 min left");
+}
+
+TEST(ProgressLine, FitsEveryWidthAndKeepsWhatMattersMost) {
+  for (int width = 0; width < 200; ++width) {
+    EXPECT_LE(ProgressLine(SomeState(), 83, width).size(), static_cast<size_t>(width));
+  }
+  const std::string narrow = ProgressLine(SomeState(), 83, 50);
+  EXPECT_THAT(narrow, HasSubstr("episode 3/12"));
+  EXPECT_THAT(narrow, HasSubstr("return 85.3"));
+  EXPECT_THAT(narrow, Not(HasSubstr("decisions/s")));
+}
+
+TEST(ProgressLine, LeavesOutWhatIsNotKnown) {
+  ProgressState state;
+  state.episode = 1;
+  state.step = 5;
+  state.episode_return = -2;
+  EXPECT_EQ(ProgressLine(state, std::nullopt, 200), "episode 1  step 5  return -2.0");
+}
+
+TEST(EpisodeLine, IsOnePlainLine) {
+  ProgressState state = SomeState();
+  state.step = 200;
+  EXPECT_EQ(EpisodeLine(state, 3725),
+            "episode 3/12: return 85.31, 200 steps, model error 0.0123, 321 decisions/s, "
+            "1:02 h left");
+}
+
+TEST(Progress, WritesPlainLinesOnlyForFinishedEpisodes) {
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kPlain);
+  progress.Show(SomeState());
+  progress.FinishEpisode(SomeState());
+  progress.Close();
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(text, testing::StartsWith("episode 3/12: return 85.31"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
+TEST(Progress, RewritesOneLineOnATerminalAndEndsIt) {
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kTerminal);
+  for (int i = 0; i < 100; ++i) progress.Show(SomeState());
+  progress.FinishEpisode(SomeState());
+  progress.Close();
+  progress.Close();
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_EQ(text.back(), '\n');
+  // 100 calls within moments: the first is shown, the others come too soon (0.1 s apart at least;
+  // a slow machine may show a few more).
+  EXPECT_LT(std::count(text.begin(), text.end(), '\r'), 50);
+}
+
+TEST(Progress, EstimatesTheTimeLeftOnlyAfterAnEpisodeThatPlans) {
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kPlain);
+  ProgressState state = SomeState();
+  state.step = state.steps;
+  state.episode = 1;
+  progress.FinishEpisode(state);
+  state.episode = 2;
+  progress.FinishEpisode(state);
+  const std::string text = testing::internal::GetCapturedStderr();
+  const size_t line_end = text.find('\n');
+  EXPECT_THAT(text.substr(0, line_end), Not(HasSubstr("left")));
+  EXPECT_THAT(text.substr(line_end), HasSubstr("left"));
+}
+
+}  // namespace
+}  // namespace foreplan

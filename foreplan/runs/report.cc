@@ -1,0 +1,256 @@
+#include "foreplan/runs/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/runs/summary.h"
+
+namespace foreplan {
+namespace assets {
+extern const std::string_view kReportHtml;
+extern const std::string_view kReportCss;
+extern const std::string_view kReportJs;
+extern const std::string_view kUPlotIifeMinJs;
+extern const std::string_view kUPlotMinCss;
+}  // namespace assets
+
+namespace {
+
+constexpr size_t kLastEpisodes = 5;
+
+std::string Escaped(std::string_view text) {
+  std::string html;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      default:
+        html += c;
+    }
+  }
+  return html;
+}
+
+std::string Number(double value) {
+  if (!std::isfinite(value)) return "–";
+  // U+2212 lines up with digits where a hyphen does not.
+  return (std::signbit(value) ? "−" : "") + fmt::format("{:.4g}", std::abs(value));
+}
+
+std::string Return(double value) {
+  if (!std::isfinite(value)) return "–";
+  return (std::signbit(value) ? "−" : "") + fmt::format("{:.1f}", std::abs(value));
+}
+
+std::string Seconds(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<long>(seconds);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
+}
+
+/// Rows of a table whose cells hold text; a number cell is aligned by the style sheet.
+class TableRows {
+ public:
+  TableRows& Begin(std::string_view heading) {
+    html_ += fmt::format("<tr><th scope=\"row\">{}</th>", Escaped(heading));
+    return *this;
+  }
+  TableRows& Cell(std::string_view text) {
+    html_ += fmt::format("<td>{}</td>", Escaped(text));
+    return *this;
+  }
+  void End() { html_ += "</tr>\n"; }
+  [[nodiscard]] const std::string& html() const { return html_; }
+
+ private:
+  std::string html_;
+};
+
+std::vector<double> Returns(const RunLog& log) {
+  std::vector<double> returns;
+  for (const EpisodeRow& row : log.episodes()) returns.push_back(row.episode_return);
+  return returns;
+}
+
+double MeanOfLast(std::span<const double> returns) {
+  return Summarize(returns.last(std::min(kLastEpisodes, returns.size()))).mean;
+}
+
+std::string Cards(const ReportContent& content, const RunLog& log) {
+  const std::vector<double> returns = Returns(log);
+  const int total_steps = log.episodes().empty() ? 0 : log.episodes().back().total_steps;
+  std::string html;
+  const auto add = [&html](std::string_view label, const std::string& value) {
+    html += fmt::format("<div class=\"card\"><dt>{}</dt><dd>{}</dd></div>\n", label, value);
+  };
+  add("Best return", Return(Summarize(returns).max));
+  add("Mean of the last 5", Return(MeanOfLast(returns)));
+  add("Steps of experience", fmt::format("{}", total_steps));
+  add("Wall time", Seconds(content.wall_seconds));
+  return html;
+}
+
+std::string SummaryRows(const ReportContent& content, const RunLog& log) {
+  const std::vector<double> returns = Returns(log);
+  const auto best = std::max_element(returns.begin(), returns.end());
+  TableRows rows;
+  const auto add = [&rows](std::string_view name, std::string_view value) {
+    rows.Begin(name).Cell(value).End();
+  };
+  add("Task", content.task);
+  add("Algorithm", content.algorithm);
+  add("Planner", content.planner);
+  add("Seed", fmt::format("{}", content.seed));
+  add("Status", content.status);
+  add("Episodes", fmt::format("{}", returns.size()));
+  add("Steps", fmt::format("{}", log.episodes().empty() ? 0 : log.episodes().back().total_steps));
+  add("Best return",
+      returns.empty() ? "–"
+                      : fmt::format("{} (episode {})", Return(*best), best - returns.begin() + 1));
+  add("Mean return of the last 5 episodes", Return(MeanOfLast(returns)));
+  add("Wall time", Seconds(content.wall_seconds));
+  add("of it planning", Seconds(content.planning_seconds));
+  add("of it fitting", Seconds(content.fitting_seconds));
+  return rows.html();
+}
+
+std::string EpisodeRows(const RunLog& log) {
+  TableRows rows;
+  for (const EpisodeRow& row : log.episodes()) {
+    rows.Begin(fmt::format("{}", row.episode))
+        .Cell(Number(row.episode_return))
+        .Cell(fmt::format("{}", row.steps))
+        .Cell(fmt::format("{}", row.total_steps))
+        .Cell(row.controller)
+        .Cell(row.note.empty() && row.terminated ? "terminated" : row.note)
+        .End();
+  }
+  return rows.html();
+}
+
+using MetricsByName = std::map<std::string, std::vector<const MetricRow*>>;
+
+MetricsByName GroupMetrics(const RunLog& log) {
+  MetricsByName metrics;
+  for (const MetricRow& row : log.metrics()) metrics[row.name].push_back(&row);
+  return metrics;
+}
+
+std::string MetricRows(const MetricsByName& metrics) {
+  TableRows rows;
+  for (const auto& [name, points] : metrics) {
+    std::vector<double> values;
+    for (const MetricRow* point : points) values.push_back(point->value);
+    const Summary summary = Summarize(values);
+    rows.Begin(name)
+        .Cell(fmt::format("{}", values.size()))
+        .Cell(Number(values.front()))
+        .Cell(Number(values.back()))
+        .Cell(Number(summary.mean))
+        .Cell(Number(summary.min))
+        .Cell(Number(summary.max))
+        .End();
+  }
+  return rows.html();
+}
+
+/// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}.
+std::string ChartData(const RunLog& log, const MetricsByName& metrics) {
+  nlohmann::ordered_json data;
+  nlohmann::ordered_json& episodes = data["episodes"];
+  for (const char* column : {"episode", "total_steps", "return", "controller"}) {
+    episodes[column] = nlohmann::ordered_json::array();
+  }
+  for (const EpisodeRow& row : log.episodes()) {
+    episodes["episode"].push_back(row.episode);
+    episodes["total_steps"].push_back(row.total_steps);
+    episodes["return"].push_back(row.episode_return);
+    episodes["controller"].push_back(row.controller);
+  }
+  data["metrics"] = nlohmann::ordered_json::object();
+  for (const auto& [name, points] : metrics) {
+    nlohmann::ordered_json& columns = data["metrics"][name];
+    for (const MetricRow* point : points) {
+      columns["episode"].push_back(point->episode);
+      columns["total_steps"].push_back(point->total_steps);
+      columns["value"].push_back(point->value);
+    }
+  }
+  return data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+/// JSON inside a <script> block must not end it: '<' stands in strings only, where an escape may.
+std::string EscapedForScript(std::string_view json) {
+  std::string text;
+  for (const char c : json) {
+    if (c == '<') {
+      text += "\\u003c";
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
+/// Replaces each {{name}} of the page by its value; what is inserted is not looked at again.
+std::string FillPage(std::string_view page, const std::map<std::string_view, std::string>& values) {
+  std::string filled;
+  for (;;) {
+    const size_t open = page.find("{{");
+    filled += page.substr(0, open);
+    if (open == std::string_view::npos) return filled;
+    const size_t close = page.find("}}", open);
+    if (close == std::string_view::npos) throw Error("report.html: '{{' without '}}'");
+    const std::string_view name = page.substr(open + 2, close - open - 2);
+    const auto value = values.find(name);
+    if (value == values.end()) throw Error(fmt::format("report.html: unknown field '{}'", name));
+    filled += value->second;
+    page.remove_prefix(close + 2);
+  }
+}
+
+}  // namespace
+
+std::string ReportPage(const ReportContent& content, const RunLog& log) {
+  const MetricsByName metrics = GroupMetrics(log);
+  return FillPage(assets::kReportHtml,
+                  {{"task", Escaped(content.task)},
+                   {"algorithm", Escaped(content.algorithm)},
+                   {"planner", Escaped(content.planner)},
+                   {"seed", fmt::format("{}", content.seed)},
+                   {"status", Escaped(content.status)},
+                   {"status_class", content.status == "done" ? "done" : "stopped"},
+                   {"cards", Cards(content, log)},
+                   {"summary_rows", SummaryRows(content, log)},
+                   {"episode_rows", EpisodeRows(log)},
+                   {"metric_rows", MetricRows(metrics)},
+                   {"config", Escaped(content.config_toml)},
+                   {"machine", Escaped(content.machine_json)},
+                   {"data", EscapedForScript(ChartData(log, metrics))},
+                   {"chart_style", std::string(assets::kUPlotMinCss)},
+                   {"style", std::string(assets::kReportCss)},
+                   {"chart_script", std::string(assets::kUPlotIifeMinJs)},
+                   {"script", std::string(assets::kReportJs)}});
+}
+
+}  // namespace foreplan

@@ -1,0 +1,26 @@
+// One page that shows a run: opens offline, carries its data, styles and charts in itself.
+#pragma once
+
+#include <string>
+
+#include "foreplan/runs/run_log.h"
+
+namespace foreplan {
+
+struct ReportContent {
+  std::string task;
+  std::string algorithm;
+  std::string planner;
+  int seed = 0;
+  std::string status;  // "done", "interrupted after episode 3", ...
+  double wall_seconds = 0;
+  double planning_seconds = 0;
+  double fitting_seconds = 0;
+  std::string config_toml;
+  std::string machine_json;
+};
+
+/// The whole page. Main numbers are plain HTML; the charts need JavaScript.
+std::string ReportPage(const ReportContent& content, const RunLog& log);
+
+}  // namespace foreplan

@@ -1,0 +1,98 @@
+#include "foreplan/runs/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace foreplan {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+ReportContent SomeContent() {
+  return {.task = "cart_pole",
+          .algorithm = "mpc",
+          .planner = "icem",
+          .seed = 3,
+          .status = "done",
+          .wall_seconds = 31.25,
+          .planning_seconds = 20,
+          .fitting_seconds = 10,
+          .config_toml = "name = \"a </script> & b\"\n",
+          .machine_json = "{\"threads\": 2}"};
+}
+
+RunLog SomeLog() {
+  RunLog log;
+  const std::vector<double> returns = {-4.25, 50.5, 120.75, 170, 180.5, 175, 178};
+  for (size_t i = 0; i < returns.size(); ++i) {
+    const int episode = static_cast<int>(i) + 1;
+    log.AddEpisode({.episode = episode,
+                    .controller = i == 0 ? "uniform" : "mpc",
+                    .steps = 200,
+                    .total_steps = 200 * episode,
+                    .episode_return = returns[i],
+                    .terminated = false,
+                    .note = ""});
+    log.AddMetric(episode, 200 * episode, "</script>evil", 0.25 * episode);
+  }
+  log.AddMetric(7, 1400, "broken", std::numeric_limits<double>::quiet_NaN());
+  return log;
+}
+
+nlohmann::json DataOf(const std::string& page) {
+  const std::string open = "<script type=\"application/json\" id=\"data\">";
+  const size_t begin = page.find(open) + open.size();
+  return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+TEST(Report, CarriesTheData) {
+  const nlohmann::json data = DataOf(ReportPage(SomeContent(), SomeLog()));
+  EXPECT_EQ(data["episodes"]["return"].size(), 7U);
+  EXPECT_EQ(data["episodes"]["return"][2], 120.75);
+  EXPECT_EQ(data["metrics"]["</script>evil"]["value"][1], 0.5);
+  EXPECT_TRUE(data["metrics"]["broken"]["value"][0].is_null());
+}
+
+TEST(Report, SaysTheMainNumbersWithoutScripts) {
+  const std::string page = ReportPage(SomeContent(), SomeLog());
+  EXPECT_THAT(page, HasSubstr("<dt>Best return</dt><dd>180.5</dd>"));
+  EXPECT_THAT(page, HasSubstr("180.5 (episode 5)"));
+  // (120.75 + 170 + 180.5 + 175 + 178) / 5 = 164.85
+  EXPECT_THAT(page, testing::ContainsRegex("Mean of the last 5</dt><dd>164.[89]</dd>"));
+  EXPECT_THAT(page, HasSubstr("<dt>Wall time</dt><dd>31.2 s</dd>"));
+  EXPECT_THAT(page, HasSubstr("<td>−4.25</td>"));
+}
+
+TEST(Report, NeedsNothingFromElsewhere) {
+  const std::string page = ReportPage(SomeContent(), SomeLog());
+  EXPECT_FALSE(std::regex_search(page, std::regex("<(link|img|iframe)\\b")));
+  EXPECT_FALSE(std::regex_search(page, std::regex("<script[^>]*\\bsrc\\s*=")));
+  EXPECT_FALSE(std::regex_search(page, std::regex("(src|href)\\s*=\\s*[\"']?\\s*(https?:)?//")));
+  EXPECT_THAT(page, Not(HasSubstr("url(")));
+  EXPECT_THAT(page, Not(HasSubstr("@import")));
+}
+
+TEST(Report, EscapesWhatItShows) {
+  const std::string page = ReportPage(SomeContent(), SomeLog());
+  EXPECT_THAT(page, Not(HasSubstr("</script>evil")));
+  EXPECT_THAT(page, Not(HasSubstr("a </script> & b")));
+  EXPECT_THAT(page, HasSubstr("a &lt;/script&gt; &amp; b"));
+  EXPECT_THAT(page, Not(HasSubstr("{{")));
+}
+
+TEST(Report, ShowsARunWithoutEpisodes) {
+  ReportContent content = SomeContent();
+  content.status = "interrupted after episode 0";
+  const std::string page = ReportPage(content, RunLog());
+  EXPECT_THAT(page, HasSubstr("interrupted after episode 0"));
+  EXPECT_TRUE(DataOf(page)["episodes"]["return"].empty());
+}
+
+}  // namespace
+}  // namespace foreplan

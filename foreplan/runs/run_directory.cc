@@ -1,0 +1,78 @@
+#include "foreplan/runs/run_directory.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ctime>
+#include <system_error>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+void MakeFolder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    throw InputError(
+        fmt::format("{}: the folder cannot be made: {}", path.string(), error.message()));
+  }
+}
+
+}  // namespace
+
+RunDirectory RunDirectory::Create(const fs::path& path) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(path, error))) {
+    throw InputError(fmt::format(
+        "{}: exists already, expected a new folder; choose another name, or go on with a run by "
+        "'foreplan run --resume'",
+        path.string()));
+  }
+  RunDirectory directory(path);
+  MakeFolder(path);
+  MakeFolder(directory.data_file().parent_path());
+  MakeFolder(directory.model_file().parent_path());
+  MakeFolder(directory.checkpoint_file().parent_path());
+  return directory;
+}
+
+RunDirectory RunDirectory::Open(const fs::path& path) {
+  RunDirectory directory(path);
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    throw InputError(
+        fmt::format("{}: found no such folder, expected the folder of a run", path.string()));
+  }
+  for (const fs::path& file : {directory.config_file(), directory.checkpoint_file()}) {
+    if (!fs::is_regular_file(file, error)) {
+      throw InputError(fmt::format("{}: is no run, its file '{}' is missing", path.string(),
+                                   file.lexically_relative(path).string()));
+    }
+  }
+  return directory;
+}
+
+fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
+                                 std::string_view algorithm, int seed) {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const std::string name =
+      fmt::format("{}-{}-{}-{:%Y%m%d-%H%M%S}", task, algorithm, seed, fmt::localtime(now));
+  fs::path path = parent / name;
+  for (int suffix = 2; fs::exists(path); ++suffix) {
+    path = parent / fmt::format("{}-{}", name, suffix);
+  }
+  return path;
+}
+
+fs::path RunDirectory::data_file() const { return path_ / "data" / "transitions.safetensors"; }
+fs::path RunDirectory::model_file() const { return path_ / "model" / "ensemble.safetensors"; }
+fs::path RunDirectory::checkpoint_file() const {
+  return path_ / "checkpoint" / "state.safetensors";
+}
+
+}  // namespace foreplan

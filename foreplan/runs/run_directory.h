@@ -1,0 +1,39 @@
+// A run on disk. Knows files, not algorithms.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "foreplan/data/safetensors.h"
+
+namespace foreplan {
+
+/// The folder of one run: config.toml, machine.json, episodes.csv, metrics.csv, data/, model/,
+/// checkpoint/, report.html. Every file is written atomically.
+class RunDirectory {
+ public:
+  /// Makes the folder. Throws InputError when `path` exists (naming it and what to do).
+  static RunDirectory Create(const std::filesystem::path& path);
+  /// Throws InputError when `path` is no run (naming the missing file).
+  static RunDirectory Open(const std::filesystem::path& path);
+  /// "<parent>/<task>-<algorithm>-<seed>-<yyyymmdd-hhmmss>", with a suffix -2, -3 ... if taken.
+  static std::filesystem::path FreshPath(const std::filesystem::path& parent, std::string_view task,
+                                         std::string_view algorithm, int seed);
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path config_file() const { return path_ / "config.toml"; }
+  [[nodiscard]] std::filesystem::path machine_file() const { return path_ / "machine.json"; }
+  [[nodiscard]] std::filesystem::path episodes_file() const { return path_ / "episodes.csv"; }
+  [[nodiscard]] std::filesystem::path metrics_file() const { return path_ / "metrics.csv"; }
+  [[nodiscard]] std::filesystem::path data_file() const;        // data/transitions.safetensors
+  [[nodiscard]] std::filesystem::path model_file() const;       // model/ensemble.safetensors
+  [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
+  [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
+
+ private:
+  explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+}  // namespace foreplan

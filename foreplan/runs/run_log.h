@@ -1,0 +1,65 @@
+// What a learner says while it runs: episodes, metrics, progress.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foreplan/runs/progress.h"
+
+namespace foreplan {
+
+/// One row of episodes.csv. Holds no times, dates or paths: equal runs give equal bytes.
+struct EpisodeRow {
+  int episode = 0;         // from 1; the first, random episode counts
+  std::string controller;  // "uniform", "mpc", ...
+  int steps = 0;
+  int total_steps = 0;  // of the run so far, this episode included
+  double episode_return = 0;
+  bool terminated = false;
+  std::string note;  // "" or what diverged
+};
+
+/// One row of metrics.csv (long form), e.g. {3, 450, "fit.holdout_rmse", 0.012}.
+struct MetricRow {
+  int episode = 0;
+  int total_steps = 0;
+  std::string name;
+  double value = 0;
+};
+
+/// The metric that the progress display shows as the model's error.
+inline constexpr std::string_view kModelErrorMetric = "model.one_step_rmse";
+
+/// Keeps all rows of a run; `Write` puts them on disk atomically.
+class RunLog {
+ public:
+  /// `progress` may be null (no display) and must outlive the log.
+  explicit RunLog(Progress* progress = nullptr) : progress_(progress) {}
+
+  void AddEpisode(EpisodeRow row);
+  void AddMetric(int episode, int total_steps, std::string_view name, double value);
+  /// Between steps, for the display only. The last return and the model's error are filled in from
+  /// the rows.
+  void ShowStep(ProgressState state);
+
+  [[nodiscard]] const std::vector<EpisodeRow>& episodes() const { return episodes_; }
+  [[nodiscard]] const std::vector<MetricRow>& metrics() const { return metrics_; }
+
+  /// CSV text, numbers in the shortest form that reads back to the same bits.
+  [[nodiscard]] std::string EpisodesCsv() const;
+  [[nodiscard]] std::string MetricsCsv() const;
+  /// The inverse; throws InputError (name, line, found, expected). Replaces all rows.
+  void RestoreCsv(std::string_view episodes_csv, std::string_view metrics_csv,
+                  std::string_view source);
+
+ private:
+  Progress* progress_;
+  ProgressState shown_;                // what ShowStep said last
+  std::optional<double> model_error_;  // the newest
+  std::vector<EpisodeRow> episodes_;
+  std::vector<MetricRow> metrics_;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,110 @@
+#include "foreplan/runs/run_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+constexpr std::string_view kEpisodes =
+    "episode,controller,steps,total_steps,return,terminated,note\n";
+constexpr std::string_view kMetrics = "episode,total_steps,name,value\n";
+
+TEST(RunLog, WritesTheDocumentedColumns) {
+  RunLog log;
+  log.AddEpisode({.episode = 1,
+                  .controller = "uniform",
+                  .steps = 200,
+                  .total_steps = 200,
+                  .episode_return = -4.25,
+                  .terminated = false,
+                  .note = ""});
+  log.AddMetric(1, 200, "fit.holdout_rmse", 0.5);
+  EXPECT_EQ(log.EpisodesCsv(), std::string(kEpisodes) + "1,uniform,200,200,-4.25,0,\n");
+  EXPECT_EQ(log.MetricsCsv(), std::string(kMetrics) + "1,200,fit.holdout_rmse,0.5\n");
+}
+
+TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
+  RunLog log;
+  const std::vector<double> values = {0.1,
+                                      -0.0,
+                                      1.0 / 3,
+                                      5e-324,
+                                      std::numeric_limits<double>::max(),
+                                      178.12345678901234,
+                                      std::numeric_limits<double>::infinity(),
+                                      std::numeric_limits<double>::quiet_NaN()};
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int episode = static_cast<int>(i) + 1;
+    log.AddEpisode({.episode = episode,
+                    .controller = "mpc",
+                    .steps = 7,
+                    .total_steps = 7 * episode,
+                    .episode_return = values[i],
+                    .terminated = i % 2 == 1,
+                    .note = "said \"no\", then\nstopped\r"});
+    log.AddMetric(episode, 7 * episode, "a,b", values[i]);
+  }
+
+  RunLog restored;
+  restored.RestoreCsv(log.EpisodesCsv(), log.MetricsCsv(), "checkpoint");
+  EXPECT_EQ(restored.EpisodesCsv(), log.EpisodesCsv());
+  EXPECT_EQ(restored.MetricsCsv(), log.MetricsCsv());
+  ASSERT_EQ(restored.episodes().size(), values.size());
+  EXPECT_EQ(restored.episodes().front().note, "said \"no\", then\nstopped\r");
+  EXPECT_EQ(restored.metrics().front().name, "a,b");
+  for (size_t i = 0; i + 1 < values.size(); ++i) {
+    EXPECT_EQ(std::bit_cast<uint64_t>(restored.metrics()[i].value),
+              std::bit_cast<uint64_t>(values[i]));
+  }
+  EXPECT_TRUE(std::isnan(restored.metrics().back().value));
+}
+
+TEST(RunLog, RefusesMalformedTextAndNamesTheLine) {
+  struct Case {
+    std::string rows;
+    std::string expected;
+  };
+  const std::vector<Case> cases = {
+      {"1,mpc,7,7,x,0,\n", "line 2: found return 'x', expected a number"},
+      {"1,mpc,7,7,1.5 ,0,\n", "line 2: found return '1.5 ', expected a number"},
+      {"1,mpc,7.5,7,1,0,\n", "line 2: found steps '7.5', expected an integer"},
+      {"1,mpc,99999999999,7,1,0,\n", "expected an integer"},
+      {"1,mpc,7,7,1,yes,\n", "found terminated 'yes', expected 0 or 1"},
+      {"1,mpc,7,7,1,0\n", "line 2: found 6 fields, expected 7"},
+      {"1,mpc,7,7,1,0,,\n", "line 2: found 8 fields, expected 7"},
+      {"1,mpc,7,7,1,0,", "expected a line end"},
+      {"1,mpc,7,7,1,0,\"open\n", "expected a closing '\"'"},
+      {"1,mpc,7,7,1,0,\"a\"b\n", "found 'b', expected ',' or a line end"},
+      {"1,mpc,7,7,1,0,\"two\nlines\"\n2,mpc,7,14,?,0,\n", "line 4: found return '?'"},
+  };
+  for (const Case& test : cases) {
+    RunLog log;
+    log.AddMetric(1, 1, "kept", 1);
+    try {
+      log.RestoreCsv(std::string(kEpisodes) + test.rows, kMetrics, "state.safetensors");
+      ADD_FAILURE() << "accepted: " << test.rows;
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(test.expected));
+      EXPECT_THAT(error.what(), testing::StartsWith("state.safetensors: episodes, line"));
+    }
+    EXPECT_EQ(log.metrics().size(), 1U) << "a failed restore must change nothing";
+  }
+}
+
+TEST(RunLog, RefusesAnotherHeader) {
+  RunLog log;
+  EXPECT_THROW(log.RestoreCsv("", kMetrics, "x"), InputError);
+  EXPECT_THROW(log.RestoreCsv("episode,steps\n", kMetrics, "x"), InputError);
+  EXPECT_THROW(log.RestoreCsv(kEpisodes, kEpisodes, "x"), InputError);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,23 @@
+// Mean and confidence interval of a few independent numbers, e.g. the returns of episodes.
+#pragma once
+
+#include <span>
+
+namespace foreplan {
+
+struct Summary {
+  int count = 0;
+  double mean = 0;
+  double ci95 = 0;  // half width of the 95 % interval of the mean (Student's t); NaN for one value
+  double min = 0;
+  double max = 0;
+};
+
+/// All fields but `count` are NaN when there is no value.
+Summary Summarize(std::span<const double> values);
+
+/// t with P(|T| <= t) = probability, for Student's t distribution.
+/// degrees >= 1, probability in (0, 1).
+double StudentQuantile(int degrees, double probability);
+
+}  // namespace foreplan

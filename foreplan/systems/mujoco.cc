@@ -1,0 +1,155 @@
+#include "foreplan/systems/mujoco.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+
+namespace foreplan {
+namespace {
+
+std::string OnOneLine(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (std::isspace(static_cast<unsigned char>(c)) == 0) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return line.substr(0, line.find_last_not_of(' ') + 1);
+}
+
+/// Throws RunError when header and library differ; sets MuJoCo's handlers.
+void PrepareLibrary() {
+  if (mj_version() != mjVERSION_HEADER) {
+    throw RunError(fmt::format("MuJoCo: found library version {}, expected {} as compiled for",
+                               mj_version(), mjVERSION_HEADER));
+  }
+  mju_user_error = [](const char* message) { throw MujocoError(OnOneLine(message)); };
+  mju_user_warning = [](const char*) {};
+}
+
+/// What foreplan neither stores nor restores must not exist.
+void RefuseFurtherState(const mjModel& model, const std::string& file) {
+#if mjVERSION_HEADER >= 4000000
+  const auto stored = 1 + model.nq + model.nv + model.na;
+  const auto found = mj_stateSize(&model, mjSTATE_FULLPHYSICS);
+  if (found != stored) {
+    throw InputError(fmt::format(
+        "{}: found {} state entries, expected {} (time, qpos, qvel, act): models with plugins, "
+        "delays or plasticity are not supported",
+        file, found, stored));
+  }
+#else
+  static_cast<void>(model);
+  static_cast<void>(file);
+#endif
+}
+
+int JointOfPosition(const mjModel& model, int position) {
+  int joint = 0;
+  while (joint + 1 < model.njnt && model.jnt_qposadr[joint + 1] <= position) ++joint;
+  return joint;
+}
+
+std::string JointName(const mjModel& model, int joint) {
+  return MujocoName(model, mjOBJ_JOINT, joint, "joint");
+}
+
+/// Index of the first entry that MuJoCo would refuse (NaN or larger than 1e10), or -1.
+template <typename Size>
+int FirstBad(const mjtNum* values, Size size) {
+  const mjtNum* end = values + size;
+  const mjtNum* bad = std::find_if(values, end, [](mjtNum value) { return mju_isBad(value) != 0; });
+  return bad == end ? -1 : static_cast<int>(bad - values);
+}
+
+}  // namespace
+
+MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
+  static const bool prepared = (PrepareLibrary(), true);
+  static_cast<void>(prepared);
+  const std::string name = file.string();
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) {
+    throw InputError(fmt::format("{}: no such file, expected an MJCF model", name));
+  }
+  std::array<char, 1000> message{};
+  mjModel* model = nullptr;
+  try {
+    model = mj_loadXML(name.c_str(), nullptr, message.data(), static_cast<int>(message.size()));
+  } catch (const MujocoError& fatal) {
+    throw InputError(fmt::format("{}: MuJoCo: {}", name, fatal.what()));
+  }
+  if (model == nullptr) {
+    throw InputError(fmt::format("{}: MuJoCo: {}", name, OnOneLine(message.data())));
+  }
+  MujocoModel owner(model, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
+  RefuseFurtherState(*owner, name);
+  return owner;
+}
+
+MujocoData MakeMujocoData(const mjModel& model) { return MujocoData(mj_makeData(&model)); }
+
+MujocoData CopyMujocoData(const mjModel& model, const mjData& data) {
+  return MujocoData(mj_copyData(nullptr, &model, &data));
+}
+
+std::optional<MujocoFault> FindMujocoFault(const mjModel& model, const mjData& data) {
+  for (int i = 0; i < mjNWARNING; ++i) {
+    if (data.warning[i].number > 0) {
+      return MujocoFault{static_cast<mjtWarning>(i), static_cast<int>(data.warning[i].lastinfo)};
+    }
+  }
+  if (const int i = FirstBad(data.qpos, model.nq); i >= 0) return MujocoFault{mjWARN_BADQPOS, i};
+  if (const int i = FirstBad(data.qvel, model.nv); i >= 0) return MujocoFault{mjWARN_BADQVEL, i};
+  return std::nullopt;
+}
+
+std::string DescribeMujocoFault(const mjModel& model, const MujocoFault& fault) {
+  const auto joint_of_dof = [&] { return JointName(model, model.dof_jntid[fault.index]); };
+  switch (fault.warning) {
+    case mjWARN_BADQPOS:
+      return fmt::format("qpos of joint '{}'",
+                         JointName(model, JointOfPosition(model, fault.index)));
+    case mjWARN_BADQVEL:
+      return fmt::format("qvel of joint '{}'", joint_of_dof());
+    case mjWARN_BADQACC:
+      return fmt::format("qacc of joint '{}'", joint_of_dof());
+    case mjWARN_BADCTRL:
+      return fmt::format("control of actuator '{}'",
+                         MujocoName(model, mjOBJ_ACTUATOR, fault.index, "actuator"));
+    case mjWARN_INERTIA:
+      return fmt::format("singular inertia matrix at joint '{}'", joint_of_dof());
+    case mjWARN_CONTACTFULL:
+      return "contacts: more than MuJoCo has room for";
+    case mjWARN_CNSTRFULL:
+      return "constraints: more than MuJoCo has room for";
+    default:
+      return fmt::format("MuJoCo's warning {}", static_cast<int>(fault.warning));
+  }
+}
+
+void ClearMujocoWarnings(mjData& data) {
+  std::fill(std::begin(data.warning), std::end(data.warning), mjWarningStat{});
+}
+
+std::string MujocoName(const mjModel& model, mjtObj type, int index, const std::string& prefix) {
+  const char* name = mj_id2name(&model, type, index);
+  return name != nullptr && *name != '\0' ? std::string(name) : fmt::format("{}{}", prefix, index);
+}
+
+std::vector<double> MujocoMassMatrix(const mjModel& model, const mjData& data) {
+  std::vector<double> matrix(static_cast<size_t>(model.nv) * static_cast<size_t>(model.nv));
+#if mjVERSION_HEADER >= 4000000
+  mj_fullM(&model, &data, matrix.data());
+#else
+  mj_fullM(&model, matrix.data(), data.qM);
+#endif
+  return matrix;
+}
+
+}  // namespace foreplan

@@ -1,0 +1,273 @@
+#include "foreplan/systems/mujoco_system.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+
+namespace foreplan {
+namespace {
+
+constexpr std::string_view kAxes[] = {"x", "y", "z"};
+constexpr std::string_view kQuaternion[] = {"qw", "qx", "qy", "qz"};
+
+/// Names and units of the coordinates of one joint: positions, then velocities.
+struct JointComponents {
+  std::vector<Component> positions;
+  std::vector<Component> velocities;
+};
+
+JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
+  const std::string name = MujocoName(model, mjOBJ_JOINT, joint, "joint");
+  const int type = model.jnt_type[joint];
+  if (type == mjJNT_SLIDE) return {{{name, "m"}}, {{name + "_velocity", "m/s"}}};
+  if (type == mjJNT_HINGE) return {{{name, "rad"}}, {{name + "_velocity", "rad/s"}}};
+  JointComponents components;
+  if (type == mjJNT_FREE) {
+    for (const auto axis : kAxes) {
+      components.positions.push_back({fmt::format("{}_{}", name, axis), "m"});
+      components.velocities.push_back({fmt::format("{}_{}_velocity", name, axis), "m/s"});
+    }
+  }
+  for (const auto entry : kQuaternion) {
+    components.positions.push_back({fmt::format("{}_{}", name, entry), ""});
+  }
+  for (const auto axis : kAxes) {
+    components.velocities.push_back({fmt::format("{}_{}_angular_velocity", name, axis), "rad/s"});
+  }
+  return components;
+}
+
+JointComponents ComponentsOfJoints(const mjModel& model) {
+  JointComponents all;
+  for (int joint = 0; joint < model.njnt; ++joint) {
+    const JointComponents one = ComponentsOfJoint(model, joint);
+    all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
+    all.velocities.insert(all.velocities.end(), one.velocities.begin(), one.velocities.end());
+  }
+  return all;
+}
+
+void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec) {
+  for (int i = 0; i < model.nu; ++i) {
+    const std::string name = MujocoName(model, mjOBJ_ACTUATOR, i, "actuator");
+    if (!model.actuator_ctrllimited[i]) {
+      throw InputError(
+          fmt::format("{}: actuator '{}': found no ctrlrange, expected bounds", file, name));
+    }
+    spec.action.push_back({name, ""});
+    spec.action_low.push_back(model.actuator_ctrlrange[2 * i]);
+    spec.action_high.push_back(model.actuator_ctrlrange[2 * i + 1]);
+  }
+}
+
+SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options) {
+  SystemSpec spec;
+  spec.dt = model.opt.timestep * options.frame_skip;
+  AddActions(model, options.model, spec);
+  const JointComponents joints = ComponentsOfJoints(model);
+  for (const std::string& part : options.observation) {
+    const auto& added = part == "qpos" ? joints.positions : joints.velocities;
+    spec.observation.insert(spec.observation.end(), added.begin(), added.end());
+  }
+  spec.state = joints.positions;
+  spec.state.insert(spec.state.end(), joints.velocities.begin(), joints.velocities.end());
+  for (int i = 0; i < model.na; ++i) {
+    spec.state.push_back({fmt::format("activation{}", i), ""});
+  }
+  spec.state.push_back({"time", "s"});
+  for (const Component& velocity : joints.velocities) {
+    spec.state.push_back({velocity.name + "_warmstart", velocity.unit + "^2"});
+  }
+  return spec;
+}
+
+void CheckObservation(const std::string& file, const std::vector<std::string>& observation) {
+  const std::array<std::string, 2> parts{"qpos", "qvel"};
+  for (const std::string& part : observation) {
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) {
+      throw UnknownName(file + ": system.observation", "part", part, parts);
+    }
+  }
+}
+
+}  // namespace
+
+void MujocoOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("model", model, "MJCF file");
+  visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
+  visitor.Field("observation", observation, "parts of the observation: qpos, qvel");
+}
+
+struct MujocoSystem::Shared {
+  MujocoModel model;
+  MujocoOptions options;
+  SystemSpec spec;
+};
+
+MujocoSystem::MujocoSystem(const Options& options) {
+  CheckObservation(options.model, options.observation);
+  auto shared = std::make_shared<Shared>();
+  shared->model = LoadMujocoModel(options.model);
+  shared->options = options;
+  shared->spec = MakeSpec(*shared->model, options);
+  data_ = MakeMujocoData(*shared->model);
+  shared_ = std::move(shared);
+}
+
+MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data)
+    : shared_(std::move(shared)), data_(std::move(data)) {}
+
+MujocoSystem::~MujocoSystem() = default;
+
+const SystemSpec& MujocoSystem::spec() const { return shared_->spec; }
+const mjModel& MujocoSystem::model() const { return *shared_->model; }
+
+std::unique_ptr<System> MujocoSystem::Clone() const {
+  std::unique_ptr<MujocoSystem> clone(
+      new MujocoSystem(shared_, CopyMujocoData(*shared_->model, *data_)));
+  clone->fault_ = fault_;
+  clone->fatal_error_ = fatal_error_;
+  clone->fault_time_ = fault_time_;
+  return clone;
+}
+
+void MujocoSystem::Reset(Key key) {
+  const mjModel& m = model();
+  const ResetOptions& reset = shared_->options.reset;
+  Random random(key);
+  mj_resetData(&m, data_.get());
+  for (int i = 0; i < m.nq; ++i) {
+    data_->qpos[i] = m.qpos0[i] + reset.Draw(reset.position, random);
+  }
+  for (int i = 0; i < m.nv; ++i) data_->qvel[i] = reset.Draw(reset.velocity, random);
+  mj_normalizeQuat(&m, data_->qpos);
+  mj_forward(&m, data_.get());
+  fault_.reset();
+  fatal_error_.clear();
+}
+
+StepStatus MujocoSystem::Step(std::span<const double> action) {
+  if (fault_ || !fatal_error_.empty()) return StepStatus::kDiverged;
+  const mjModel& m = model();
+  fault_time_ = data_->time;
+  for (size_t i = 0; i < action.size(); ++i) {
+    if (!std::isfinite(action[i])) {  // MuJoCo would set all controls to 0
+      fault_ = MujocoFault{mjWARN_BADCTRL, static_cast<int>(i)};
+      return StepStatus::kDiverged;
+    }
+    data_->ctrl[i] = std::clamp(action[i], spec().action_low[i], spec().action_high[i]);
+  }
+  try {
+    for (int substep = 0; substep < shared_->options.frame_skip; ++substep) {
+      fault_time_ = data_->time;  // a bad number resets the time, too
+      mj_step(&m, data_.get());
+      fault_ = FindMujocoFault(m, *data_);
+      if (fault_) return StepStatus::kDiverged;
+    }
+  } catch (const MujocoError& error) {
+    mj_resetData(&m, data_.get());  // releases what the interrupted step held
+    fatal_error_ = error.what();
+    return StepStatus::kDiverged;
+  }
+  return StepStatus::kOk;
+}
+
+void MujocoSystem::Observe(std::span<double> observation) const {
+  double* out = observation.data();
+  for (const std::string& part : shared_->options.observation) {
+    out = part == "qpos" ? std::copy_n(data_->qpos, model().nq, out)
+                         : std::copy_n(data_->qvel, model().nv, out);
+  }
+}
+
+void MujocoSystem::GetState(std::span<double> state) const {
+  const mjModel& m = model();
+  double* out = std::copy_n(data_->qpos, m.nq, state.data());
+  out = std::copy_n(data_->qvel, m.nv, out);
+  out = std::copy_n(data_->act, m.na, out);
+  *out++ = data_->time;
+  std::copy_n(data_->qacc_warmstart, m.nv, out);
+}
+
+void MujocoSystem::SetState(std::span<const double> state) {
+  const mjModel& m = model();
+  const double* in = state.data();
+  const auto take = [&in](mjtNum* destination, auto count) {
+    std::copy_n(in, count, destination);
+    in += count;
+  };
+  take(data_->qpos, m.nq);
+  take(data_->qvel, m.nv);
+  take(data_->act, m.na);
+  take(&data_->time, 1);
+  take(data_->qacc_warmstart, m.nv);
+  ClearMujocoWarnings(*data_);
+  fault_.reset();
+  fatal_error_.clear();
+}
+
+std::string MujocoSystem::Divergence() const {
+  if (!fatal_error_.empty()) {
+    return fmt::format("MuJoCo: {} at {:.6g} s", fatal_error_, fault_time_);
+  }
+  if (!fault_) return "";
+  return fmt::format("{} at {:.6g} s", DescribeMujocoFault(model(), *fault_), fault_time_);
+}
+
+namespace {
+
+/// True when the MJCF text names other files, so that a copy of it alone would not load.
+bool NamesOtherFiles(const std::string& mjcf) {
+  return mjcf.find("<include") != std::string::npos || mjcf.find("file=") != std::string::npos ||
+         mjcf.find("file =") != std::string::npos;
+}
+
+class MujocoFactory final : public SystemFactory {
+ public:
+  void Read(Config& config, const std::filesystem::path& directory) override {
+    config.Read("system", options_);
+    config.Read("system.reset", options_.reset);
+    CheckObservation(config.name(), options_.observation);
+    if (options_.model.empty()) {
+      throw InputError(
+          fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));
+    }
+    options_.model = (directory / options_.model).lexically_normal().string();
+  }
+
+  void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
+    TypedSystemOptions<MujocoOptions> section{"mujoco", options_};
+    section.options.model = CopyModel(directory);
+    writer.Write("system", section);
+    writer.Write("system.reset", section.options.reset);
+  }
+
+  [[nodiscard]] std::unique_ptr<System> Make() const override {
+    return std::make_unique<MujocoSystem>(options_);
+  }
+
+ private:
+  /// Copies the model and returns its name relative to `directory`; a model in several files stays
+  /// where it is.
+  [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
+    const std::filesystem::path model = options_.model;
+    const std::string mjcf = ReadFile(model);
+    if (NamesOtherFiles(mjcf)) return std::filesystem::absolute(model).string();
+    WriteFileAtomically(directory / model.filename(), mjcf);
+    return model.filename().string();
+  }
+
+  MujocoOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<SystemFactory> MakeMujocoFactory() { return std::make_unique<MujocoFactory>(); }
+
+}  // namespace foreplan

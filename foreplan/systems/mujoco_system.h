@@ -1,0 +1,73 @@
+// A system simulated by MuJoCo.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/systems/mujoco.h"
+#include "foreplan/systems/reset.h"
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/system_factory.h"
+
+namespace foreplan {
+
+struct MujocoOptions {
+  std::string model;   // MJCF file
+  int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
+  std::vector<std::string> observation = {"qpos", "qvel"};  // parts, each qpos or qvel
+  ResetOptions reset;                                       // around qpos0 and velocity 0
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// State = (qpos, qvel, act, time, qacc_warmstart). Components are named after joints: "hinge" and
+/// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
+/// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
+/// are MuJoCo's controls, bounded by ctrlrange.
+///
+/// The compiled model is shared between clones and never written.
+class MujocoSystem final : public System {
+ public:
+  using Options = MujocoOptions;
+
+  /// Throws InputError when the model cannot be compiled, an actuator has no ctrlrange (planners
+  /// need bounds), or an observation part is unknown.
+  explicit MujocoSystem(const Options& options);
+  ~MujocoSystem() override;
+
+  [[nodiscard]] const SystemSpec& spec() const override;
+  [[nodiscard]] std::unique_ptr<System> Clone() const override;
+
+  /// mj_resetData, then qpos0 and zero velocity plus noise (quaternions normalised), mj_forward.
+  void Reset(Key key) override;
+
+  /// frame_skip times mj_step. A warning of the simulator or a number beyond 1e10 is a divergence.
+  [[nodiscard]] StepStatus Step(std::span<const double> action) override;
+
+  void Observe(std::span<double> observation) const override;
+  void GetState(std::span<double> state) const override;
+  void SetState(std::span<const double> state) override;
+  [[nodiscard]] std::string Divergence() const override;
+
+  [[nodiscard]] const mjModel& model() const;
+
+ private:
+  struct Shared;  // model, options and spec: the same for all clones
+
+  MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data);
+
+  std::shared_ptr<const Shared> shared_;
+  MujocoData data_;
+  std::optional<MujocoFault> fault_;  // why the simulation stopped
+  std::string fatal_error_;           // or the fatal error that stopped it
+  double fault_time_ = 0;             // start of the simulator step that failed [s]
+};
+
+std::unique_ptr<SystemFactory> MakeMujocoFactory();
+
+}  // namespace foreplan

@@ -1,0 +1,36 @@
+// Reward and termination as functions of (observation, action, next observation), in batches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace foreplan {
+
+/// Row-major rows of transitions.
+struct TransitionBatch {
+  int rows = 0;
+  const double* observation = nullptr;       // [rows x no]
+  const double* action = nullptr;            // [rows x nu], inside the bounds
+  const double* next_observation = nullptr;  // [rows x no]
+};
+
+/// Const and shared between threads.
+class Reward {
+ public:
+  virtual ~Reward() = default;
+
+  /// reward: [rows]; terminated: [rows], 1 where the episode ends with this transition. A row that
+  /// holds a NaN anywhere gets the reward NaN.
+  virtual void Evaluate(const TransitionBatch& batch, double* reward,
+                        uint8_t* terminated) const = 0;
+};
+
+/// The shipped reward of that name for observations of size `observation_dim` and actions of size
+/// `action_dim`. Throws InputError for an unknown name (with the nearest) or sizes that don't fit.
+std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
+                                         int action_dim);
+std::vector<std::string> RewardNames();
+
+}  // namespace foreplan

@@ -1,0 +1,63 @@
+// What can be controlled.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/random.h"
+
+namespace foreplan {
+
+/// One entry of a state, observation or action vector.
+struct Component {
+  std::string name;
+  std::string unit;  // "m", "rad", "m/s", ...; "" for none
+};
+
+struct SystemSpec {
+  double dt = 0;                       // control period [s]
+  std::vector<Component> state;        // everything Step depends on
+  std::vector<Component> observation;  // what a controller sees
+  std::vector<Component> action;
+  std::vector<double> action_low;   // [nu]
+  std::vector<double> action_high;  // [nu]
+
+  [[nodiscard]] int state_dim() const { return static_cast<int>(state.size()); }
+  [[nodiscard]] int observation_dim() const { return static_cast<int>(observation.size()); }
+  [[nodiscard]] int action_dim() const { return static_cast<int>(action.size()); }
+};
+
+enum class StepStatus {
+  kOk,
+  kDiverged,  // a state entry is not finite or a simulator gave up; see System::Divergence
+};
+
+/// A controlled dynamical system with a state of its own. One instance per thread.
+class System {
+ public:
+  virtual ~System() = default;
+
+  [[nodiscard]] virtual const SystemSpec& spec() const = 0;
+
+  /// An independent instance with the same parameters; models and files are shared, not copied.
+  [[nodiscard]] virtual std::unique_ptr<System> Clone() const = 0;
+
+  /// Draws a start state; the same key gives the same state.
+  virtual void Reset(Key key) = 0;
+
+  /// Advances by spec().dt with the action held; entries outside the bounds are clamped.
+  [[nodiscard]] virtual StepStatus Step(std::span<const double> action) = 0;
+
+  virtual void Observe(std::span<double> observation) const = 0;  // [no]
+
+  /// The full state: after SetState(GetState()) the system continues bit for bit.
+  virtual void GetState(std::span<double> state) const = 0;  // [state_dim]
+  virtual void SetState(std::span<const double> state) = 0;  // [state_dim]
+
+  /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
+  [[nodiscard]] virtual std::string Divergence() const = 0;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,42 @@
+// From the section [system] of a task file to a System and back.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "foreplan/core/config.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// Holds the options of one system.
+class SystemFactory {
+ public:
+  virtual ~SystemFactory() = default;
+
+  /// Reads [system] and [system.reset]. Relative file names start at `directory`. Throws
+  /// InputError.
+  virtual void Read(Config& config, const std::filesystem::path& directory) = 0;
+
+  /// Writes the sections that Read reads. Files the system needs are copied to `directory`, where
+  /// the text will stand. Throws RunError when the disk refuses.
+  virtual void Write(ConfigWriter& writer, const std::filesystem::path& directory) const = 0;
+
+  /// Throws InputError when the options or the files they name make no system.
+  [[nodiscard]] virtual std::unique_ptr<System> Make() const = 0;
+};
+
+/// The whole section [system]: the type, then the options of that type.
+template <typename Options>
+struct TypedSystemOptions {
+  std::string type;
+  Options options;
+
+  void Visit(OptionsVisitor& visitor) {
+    visitor.Field("type", type, "\"mujoco\" or a closed-form system");
+    options.Visit(visitor);
+  }
+};
+
+}  // namespace foreplan

@@ -1,0 +1,72 @@
+// A task: a system, what is wanted of it, how long, and how a model should look at it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/systems/reward.h"
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/system_factory.h"
+
+namespace foreplan {
+
+/// How observations enter and leave a learned model, by component name.
+struct Encoding {
+  std::vector<std::string> sin_cos;   // angles that enter as (sin, cos)
+  std::vector<std::string> omit;      // components that do not enter the model
+  std::vector<std::string> absolute;  // components predicted as such instead of as a difference
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Everything a task file says, apart from the defaults for models, planners and learners. Cheap to
+/// copy; const and shared between threads.
+class Task {
+ public:
+  /// Reads the sections of a task ("", system, system.reset, encoding) and marks them as known.
+  /// `directory` is where a relative model path starts. Throws InputError naming the file for what
+  /// is wrong in it, for a model that cannot be compiled, for a reward of other sizes, and for a
+  /// task that needs MuJoCo in a build without it.
+  static Task FromConfig(Config& config, const std::filesystem::path& directory);
+
+  /// Shipped task by name, or the path of a task file ("x.toml" or anything with a '/').
+  /// `overrides` ("key=value") are set before anything is read. The config carries the whole file,
+  /// for the sections that other rooms read. Throws InputError, also for an unknown name.
+  static std::pair<Task, Config> Load(const std::string& name_or_file,
+                                      std::span<const std::string> overrides = {});
+
+  /// Names of the shipped tasks this build can run, sorted.
+  static std::vector<std::string> ShippedNames();
+
+  [[nodiscard]] std::unique_ptr<System> MakeSystem() const { return prototype_->Clone(); }
+  [[nodiscard]] const SystemSpec& spec() const { return prototype_->spec(); }
+  [[nodiscard]] const Reward& reward() const { return *reward_; }
+  [[nodiscard]] const Encoding& encoding() const { return encoding_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& summary() const { return summary_; }
+  [[nodiscard]] int episode_length() const { return episode_length_; }  // [steps]
+
+  /// Writes the sections of a task so that Load of the text gives this task again. `directory` is
+  /// where the text will stand; a model file the task needs is copied there (a model that includes
+  /// other files is named by its full path instead). Throws RunError when the disk refuses.
+  void Save(ConfigWriter& writer, const std::filesystem::path& directory) const;
+
+ private:
+  Task() = default;
+
+  std::string name_;
+  std::string summary_;
+  std::string reward_name_;
+  int episode_length_ = 0;
+  Encoding encoding_;
+  std::shared_ptr<const SystemFactory> factory_;
+  std::shared_ptr<const System> prototype_;
+  std::shared_ptr<const Reward> reward_;
+};
+
+}  // namespace foreplan

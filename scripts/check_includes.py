@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Checks that includes point one way: a room includes only itself and the rooms above it.
+
+Prints every violation as file:line and exits with 1 if there is one. --self-test checks the checker.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# In the order in which the data walks through them; see the layout in CONTRIBUTING.md.
+ROOMS = ("core", "data", "systems", "nets", "models", "policies", "planners", "control", "runs",
+         "learners")
+# What stands outside the library may include all of it.
+OUTSIDE = ("apps", "benchmarks", "examples")
+UMBRELLA = "foreplan/foreplan.h"
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
+
+
+def problem(includer: str, included: str) -> str | None:
+    """Says what is wrong with an include; both paths are relative to the repository's root."""
+    folder, *rest = included.split("/")
+    if folder in OUTSIDE:
+        ours = includer.split("/")[0]
+        return None if ours == folder else f"includes {folder}/, which stands outside the library"
+    if folder != "foreplan":
+        return 'is no path from the repository\'s root ("foreplan/<room>/<file>.h")'
+    if included == UMBRELLA:
+        return None if includer.startswith(OUTSIDE) else "the umbrella header is for users only"
+    if len(rest) != 2 or rest[0] not in ROOMS:
+        return f"is in no known room ({', '.join(ROOMS)})"
+    if includer.startswith(OUTSIDE) or includer == UMBRELLA:
+        return None
+    room, included_room = includer.split("/")[1], rest[0]
+    if room not in ROOMS:
+        return f"comes from no known room ({', '.join(ROOMS)})"
+    if ROOMS.index(included_room) > ROOMS.index(room):
+        return f"points backwards, {room} is above {included_room}"
+    return None
+
+
+def violations(root: Path) -> Iterator[str]:
+    for folder in ("foreplan", *OUTSIDE):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix not in (".h", ".cc"):
+                continue
+            includer = path.relative_to(root).as_posix()
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                match = INCLUDE.match(line)
+                if match and (what := problem(includer, match[1])):
+                    yield f'{includer}:{number}: "{match[1]}" {what}'
+
+
+def self_test() -> None:
+    cases = {
+        "foreplan/core/a.h": [("foreplan/core/b.h", True), ("foreplan/data/b.h", False),
+                              ("b.h", False), ("foreplan/attic/b.h", False)],
+        "foreplan/models/a_test.cc": [("foreplan/nets/b.h", True), ("foreplan/planners/b.h", False),
+                                      (UMBRELLA, False), ("apps/b.h", False)],
+        "foreplan/learners/a.cc": [("foreplan/runs/b.h", True)],
+        UMBRELLA: [("foreplan/learners/b.h", True)],
+        "apps/a.cc": [("foreplan/learners/b.h", True), (UMBRELLA, True), ("apps/b.h", True)],
+        "examples/a.cc": [(UMBRELLA, True), ("apps/b.h", False)],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        expected = set()
+        for includer, includes in cases.items():
+            path = root / includer
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("#include <vector>\n" + "".join(f'#include "{i}"\n' for i, _ in includes))
+            expected |= {f'{includer}:{n}: "{i}"' for n, (i, ok) in enumerate(includes, 2) if not ok}
+        found = {" ".join(v.split(" ")[:2]) for v in violations(root)}
+        assert found == expected, f"found {found}, expected {expected}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--self-test", action="store_true")
+    if parser.parse_args().self_test:
+        self_test()
+        return 0
+    found = list(violations(Path(__file__).resolve().parent.parent))
+    print("\n".join(found) if found else "includes: all point one way", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

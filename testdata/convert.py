@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Makes the golden data of this folder from a folder of reference files.
+
+    python3 testdata/convert.py REFERENCE_FOLDER
+
+reads trajectory/1 and model-facts/1 files and writes what the tests need in our own form, which
+README.md describes. Numbers keep all their bits.
+"""
+
+import json
+import pathlib
+import sys
+
+MODELS = {  # our name: reference file
+    "pets_cartpole": "pets_cartpole",
+    "gymnasium_inverted_pendulum": "gymnasium_inverted_pendulum",
+}
+
+TRAJECTORIES = {
+    "pets_cartpole": "pets_cartpole_mujoco400",
+    "pets_cartpole_mujoco222": "pets_cartpole_mujoco222",
+    "pets_cartpole_rail": "pets_cartpole_rail_mujoco400",
+    "pets_cartpole_rail_mujoco222": "pets_cartpole_rail_mujoco222",
+    "gymnasium_inverted_pendulum": "gymnasium_invertedpendulum_v5",
+    "gymnasium_inverted_pendulum_balanced": "gymnasium_invertedpendulum_v5_balanced",
+    "pendulum": "gymnasium_pendulum_v1",
+}
+
+ENUMERATIONS = {  # MuJoCo's names as the numbers of its C interface
+    "mjINT_EULER": 0, "mjINT_RK4": 1,
+    "mjSOL_PGS": 0, "mjSOL_CG": 1, "mjSOL_NEWTON": 2,
+    "mjCONE_PYRAMIDAL": 0, "mjCONE_ELLIPTIC": 1,
+    "mjJAC_DENSE": 0, "mjJAC_SPARSE": 1, "mjJAC_AUTO": 2,
+    "mjJNT_FREE": 0, "mjJNT_BALL": 1, "mjJNT_SLIDE": 2, "mjJNT_HINGE": 3,
+    "mjGEOM_PLANE": 0, "mjGEOM_SPHERE": 2, "mjGEOM_CAPSULE": 3, "mjGEOM_CYLINDER": 5,
+    "mjGEOM_BOX": 6,
+}
+
+
+def flat(value):
+    """Numbers of a nested list, row by row; truth values and enumerations as numbers."""
+    if isinstance(value, list):
+        return [number for entry in value for number in flat(entry)]
+    if isinstance(value, str):
+        return [ENUMERATIONS[value]]
+    return [int(value) if isinstance(value, bool) else value]
+
+
+def convert_model(reference):
+    left_out = ("format", "made_with", "model_file", "sizes", "names", "option", "at_qpos0")
+    return {
+        "made_with": reference["made_with"],
+        "sizes": reference["sizes"],
+        "option": {key: flat(value) for key, value in reference["option"].items()},
+        "arrays": {key: flat(value) for key, value in reference.items() if key not in left_out},
+        "at_qpos0": {key: flat(value) for key, value in reference["at_qpos0"].items()},
+    }
+
+
+def convert_trajectory(reference):
+    initial, steps = reference["initial"], reference["steps"]
+    state = ("qpos", "qvel", "qacc_warmstart") if "qpos" in initial else ("state",)
+    keys = [*state, "obs", "action", "reward", "terminated"]
+    if "qpos" in initial:  # then the observation repeats them
+        for row, observation in enumerate(steps["obs"]):
+            assert observation == steps["qpos"][row] + steps["qvel"][row]
+        keys.remove("obs")
+    return {
+        "made_with": reference["made_with"],
+        "steps": len(steps["action"]),
+        "initial": {key: initial[key] for key in keys if key in initial},
+        **{key: flat(steps[key]) for key in keys if key in steps},
+    }
+
+
+def write(file, data):
+    """One key per line, a long list wrapped."""
+    def text(value, indent):
+        if isinstance(value, dict):
+            inner = ",\n".join(
+                f'{indent} {json.dumps(key)}: {text(entry, indent + " ")}'
+                for key, entry in value.items())
+            return "{\n" + inner + "\n" + indent + "}"
+        if isinstance(value, list):
+            rows = [", ".join(map(json.dumps, value[i:i + 4])) for i in range(0, len(value), 4)]
+            return "[" + (",\n" + indent + "  ").join(rows) + "]"
+        return json.dumps(value)
+
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text(data, "") + "\n")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    reference = pathlib.Path(sys.argv[1])
+    here = pathlib.Path(__file__).parent
+    for name, source in MODELS.items():
+        data = json.loads((reference / "models" / f"{source}.json").read_text())
+        write(here / "models" / f"{name}.json", convert_model(data))
+    for name, source in TRAJECTORIES.items():
+        data = json.loads((reference / "trajectories" / f"{source}.json").read_text())
+        write(here / "trajectories" / f"{name}.json", convert_trajectory(data))
+
+
+if __name__ == "__main__":
+    main()
