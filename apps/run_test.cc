@@ -123,9 +123,9 @@ class InterruptedRun : public ProgramTest, public testing::WithParamInterface<in
 };
 
 TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
-  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "40", "--out", "whole"})).exit_code, 0);
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "25", "--out", "whole"})).exit_code, 0);
 
-  const pid_t child = Start(TinyRun({"--episodes", "40", "--json", "--out", "run"}));
+  const pid_t child = Start(TinyRun({"--episodes", "25", "--json", "--out", "run"}));
   const bool began = WaitForEpisodes("run", 2);
   kill(child, GetParam());
   const ProgramResult interrupted = Wait(child);
@@ -147,7 +147,7 @@ TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
 
   const ProgramResult resumed = RunProgram({"run", "--resume", "run", "--json"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_EQ(nlohmann::json::parse(resumed.out)["episode_returns"].size(), 40U);
+  EXPECT_EQ(nlohmann::json::parse(resumed.out)["episode_returns"].size(), 25U);
   EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
   EXPECT_EQ(FileText(work() / "run/model/ensemble.safetensors"),
             FileText(work() / "whole/model/ensemble.safetensors"));
@@ -158,8 +158,8 @@ TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
 INSTANTIATE_TEST_SUITE_P(Signals, InterruptedRun, testing::Values(SIGINT, SIGTERM));
 
 TEST_F(RunCommand, ResumesAfterAKill) {
-  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "20", "--out", "whole"})).exit_code, 0);
-  const pid_t child = Start(TinyRun({"--episodes", "20", "--out", "run"}));
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "12", "--out", "whole"})).exit_code, 0);
+  const pid_t child = Start(TinyRun({"--episodes", "12", "--out", "run"}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (!fs::exists(work() / "run/model/ensemble.safetensors") &&
          std::chrono::steady_clock::now() < deadline) {
@@ -187,6 +187,58 @@ TEST_F(RunCommand, RefusesADamagedCheckpoint) {
   const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
   EXPECT_EQ(resumed.exit_code, 2);
   EXPECT_THAT(resumed.err, HasSubstr("state.safetensors"));
+  EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
+}
+
+TEST_F(RunCommand, KeepsTheDataOfAFailedFit) {
+  // Steps of size 1 through eight wide layers overflow a float within a few dozen steps.
+  const ProgramResult result = RunProgram({"run",
+                                           "cartpole_closed_form",
+                                           "--episodes",
+                                           "2",
+                                           "--json",
+                                           "--out",
+                                           "run",
+                                           "--set",
+                                           "episode_length=10",
+                                           "--set",
+                                           "model.members=1",
+                                           "--set",
+                                           "model.width=512",
+                                           "--set",
+                                           "model.hidden_layers=8",
+                                           "--set",
+                                           "model.probabilistic=false",
+                                           "--set",
+                                           "fit.learning_rate=1",
+                                           "--set",
+                                           "fit.min_steps=200",
+                                           "--set",
+                                           "fit.max_steps=200"});
+  EXPECT_EQ(result.exit_code, 3);
+  const std::string last_line = result.err.substr(result.err.find("foreplan: "));
+  EXPECT_THAT(last_line, testing::MatchesRegex("foreplan: fit: the loss of member 0 is .* at "
+                                               "gradient step [0-9]+ of 200; .* kept in run\n"));
+  EXPECT_THAT(nlohmann::json::parse(result.out)["status"], testing::StartsWith("failed: fit: "));
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr("\n1,uniform,10,10,"));
+  EXPECT_GT(fs::file_size(work() / "run/data/transitions.safetensors"), 10U * 10U * sizeof(double));
+  EXPECT_THAT(FileText(work() / "run/report.html"), HasSubstr("failed: fit: the loss"));
+}
+
+TEST_F(RunCommand, RecordsAnEpisodeThatDivergesAndGoesOn) {
+  const ProgramResult result =
+      RunProgram(TinyRun({"--episodes", "2", "--out", "run", "--set", "system.timestep=1"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("diverged: step "));
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr(": state 'slider"));
+}
+
+TEST_F(RunCommand, FailsWhenTheDiskRefuses) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
+  fs::remove_all(work() / "run/data");
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 3);
+  EXPECT_THAT(resumed.err, HasSubstr("run/data/transitions.safetensors"));
   EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
 }
 

@@ -9,7 +9,7 @@ install(TARGETS foreplan EXPORT foreplan_targets)
 install(EXPORT foreplan_targets NAMESPACE foreplan:: FILE foreplan-targets.cmake
         DESTINATION "${package_dir}")
 install(DIRECTORY foreplan/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/foreplan"
-        FILES_MATCHING PATTERN "*.h")
+        FILES_MATCHING PATTERN "*.h" PATTERN testing EXCLUDE)
 # CMake wants folders given with "/" to exist; a tree without tasks installs none.
 install(DIRECTORY tasks DESTINATION "${CMAKE_INSTALL_DATADIR}/foreplan" OPTIONAL)
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)

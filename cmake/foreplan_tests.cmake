@@ -24,9 +24,9 @@ function(foreplan_add_room_test room)
   target_compile_definitions(${target} PRIVATE
     FOREPLAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     FOREPLAN_TESTDATA_DIR="${PROJECT_SOURCE_DIR}/testdata")
-  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${room}."
+  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
     TEST_FILTER "-*Gate.*" PROPERTIES TIMEOUT 600)
-  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 TEST_PREFIX "${room}."
+  gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
     TEST_FILTER "*Gate.*" PROPERTIES LABELS gate RUN_SERIAL TRUE TIMEOUT 1200)
 endfunction()
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks that includes point one way: a room includes only itself and the rooms above it.
 
-Prints every violation as file:line and exits with 1 if there is one. --self-test checks the checker.
+Help for tests (foreplan/<room>/testing/) is included by tests and benchmarks only. Prints every
+violation as file:line and exits with 1 if there is one. --self-test checks the checker.
 """
 
 import argparse
@@ -18,6 +19,7 @@ ROOMS = ("core", "data", "systems", "nets", "models", "policies", "planners", "c
 OUTSIDE = ("apps", "benchmarks", "examples")
 UMBRELLA = "foreplan/foreplan.h"
 
+FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
 
@@ -28,11 +30,13 @@ def problem(includer: str, included: str) -> str | None:
         ours = includer.split("/")[0]
         return None if ours == folder else f"includes {folder}/, which stands outside the library"
     if folder != "foreplan":
-        return 'is no path from the repository\'s root ("foreplan/<room>/<file>.h")'
+        return "is no path from the repository's root (foreplan/<room>/<file>.h)"
     if included == UMBRELLA:
         return None if includer.startswith(OUTSIDE) else "the umbrella header is for users only"
-    if len(rest) != 2 or rest[0] not in ROOMS:
+    if len(rest) < 2 or rest[0] not in ROOMS:
         return f"is in no known room ({', '.join(ROOMS)})"
+    if "testing" in rest and not FOR_TESTS.search(includer):
+        return "is for tests only"
     if includer.startswith(OUTSIDE) or includer == UMBRELLA:
         return None
     room, included_room = includer.split("/")[1], rest[0]
@@ -60,8 +64,9 @@ def self_test() -> None:
         "foreplan/core/a.h": [("foreplan/core/b.h", True), ("foreplan/data/b.h", False),
                               ("b.h", False), ("foreplan/attic/b.h", False)],
         "foreplan/models/a_test.cc": [("foreplan/nets/b.h", True), ("foreplan/planners/b.h", False),
-                                      (UMBRELLA, False), ("apps/b.h", False)],
-        "foreplan/learners/a.cc": [("foreplan/runs/b.h", True)],
+                                      ("foreplan/core/testing/b.h", True),
+                                      ("foreplan/control/testing/b.h", False), (UMBRELLA, False), ("apps/b.h", False)],
+        "foreplan/learners/a.cc": [("foreplan/runs/b.h", True), ("foreplan/core/testing/b.h", False)],
         UMBRELLA: [("foreplan/learners/b.h", True)],
         "apps/a.cc": [("foreplan/learners/b.h", True), (UMBRELLA, True), ("apps/b.h", True)],
         "examples/a.cc": [(UMBRELLA, True), ("apps/b.h", False)],
@@ -72,8 +77,10 @@ def self_test() -> None:
         for includer, includes in cases.items():
             path = root / includer
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("#include <vector>\n" + "".join(f'#include "{i}"\n' for i, _ in includes))
-            expected |= {f'{includer}:{n}: "{i}"' for n, (i, ok) in enumerate(includes, 2) if not ok}
+            lines = ["#include <vector>", *(f'#include "{included}"' for included, _ in includes)]
+            path.write_text("\n".join(lines))
+            expected |= {f'{includer}:{number}: "{included}"'
+                         for number, (included, allowed) in enumerate(includes, 2) if not allowed}
         found = {" ".join(v.split(" ")[:2]) for v in violations(root)}
         assert found == expected, f"found {found}, expected {expected}"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that relative links in the documentation lead to a file, and to a heading if they name one.
+"""Checks that relative links in the documentation lead to a file, or to a heading of one.
 
 Prints every dead link as file:line and exits with 1 if there is one.
 """
@@ -19,7 +19,7 @@ ELSEWHERE = re.compile(r"^([a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """The numbered lines outside code blocks, without inline code."""
+    """The numbered lines outside code blocks."""
     in_code = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.lstrip().startswith(("```", "~~~")):
@@ -56,7 +56,7 @@ def dead_links(page: Path) -> Iterator[str]:
 def main() -> int:
     pages = sorted({page for pattern in PAGES for page in ROOT.glob(pattern)})
     dead = [link for page in pages for link in dead_links(page)]
-    print("\n".join(dead) if dead else f"docs: links of {len(pages)} pages resolve", file=sys.stderr)
+    print("\n".join(dead) or f"docs: links of {len(pages)} pages resolve", file=sys.stderr)
     return 1 if dead else 0
 
 

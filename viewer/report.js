@@ -5,6 +5,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const CHART_HEIGHT = 240;  // px
   const WIDE_CHART_HEIGHT = 300;
+  const WHOLE_INCREMENTS = [0, 1, 2, 3, 4, 5, 6].flatMap((k) => [1, 2, 5].map((i) => i * 10 ** k));
 
   // What deserves a place at the top: title, unit and the metrics that share one chart.
   const FEATURED = [
@@ -26,7 +27,8 @@
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const format = (value) =>
-    value == null ? "–" : String(Number(value.toPrecision(4))).replace("-", "−");
+    value == null ? "–"
+      : String(Number.isInteger(value) ? value : Number(value.toPrecision(4))).replace("-", "−");
   const known = (values) => values.filter((value) => value != null);
 
   /// Steps when an episode has several values, else episodes.
@@ -60,7 +62,6 @@
   }
 
   function options(chart, width) {
-    const whole = (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : null));
     const numbers = (_, ticks) => ticks.map((tick) => (tick == null ? null : format(tick)));
     const range = (_, low, high) => (low === high ? [low - 1, high + 1] : [low, high]);
     return {
@@ -70,7 +71,7 @@
       cursor: { y: false, points: { size: 7 } },
       scales: { x: { time: false, range } },
       axes: [
-        { ...axis(chart.xLabel), size: 32, values: whole },
+        { ...axis(chart.xLabel), size: 32, incrs: WHOLE_INCREMENTS, values: numbers },
         { ...axis(), size: 56, values: numbers },
       ],
       series: [

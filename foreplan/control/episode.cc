@@ -33,9 +33,10 @@ struct Buffers {
 void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
   for (size_t i = 0; i < action.size(); ++i) {
     if (!std::isfinite(action[i])) {
-      throw RunError(fmt::format("step {}: action '{}' of the policy: found {}, expected a finite "
-                                 "number",
-                                 time, spec.action[i].name, action[i]));
+      throw RunError(
+          fmt::format("step {}: action '{}' of the policy: found {}, expected a finite "
+                      "number",
+                      time, spec.action[i].name, action[i]));
     }
     action[i] = std::clamp(action[i], spec.action_low[i], spec.action_high[i]);
   }

@@ -218,7 +218,8 @@ TEST(Random, ShuffleIsAPermutationAndReachesEveryOrderEquallyOften) {
   for (int i = 0; i < kCount; ++i) {
     std::array<int, 3> three = {0, 1, 2};
     random.Shuffle(std::span<int>(three));
-    ++counts[static_cast<size_t>(9 * three[0] + 3 * three[1] + three[2])];
+    const int order = 9 * three[0] + 3 * three[1] + three[2];
+    ++counts[static_cast<size_t>(order)];
   }
   const double expected = kCount / 6.0;
   EXPECT_EQ(std::count_if(counts.begin(), counts.end(), [](int count) { return count > 0; }), 6);

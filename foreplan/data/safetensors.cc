@@ -205,6 +205,7 @@ std::string_view AsBytes(const Tensor& tensor) {
 /// Names in the order of their data: wide elements first, so that every tensor is aligned.
 std::vector<std::string> DataOrder(const TensorFile& tensors) {
   std::vector<std::string> names;
+  names.reserve(tensors.tensors.size());
   for (const auto& [name, tensor] : tensors.tensors) names.push_back(name);
   std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
     return DtypeOf(tensors.tensors.at(a)).bytes > DtypeOf(tensors.tensors.at(b)).bytes;
@@ -298,19 +299,21 @@ void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors) 
 }
 
 TensorFile ReadTensors(const std::filesystem::path& file) {
-  const std::string bytes = ReadFile(file);
+  return ParseTensors(ReadFile(file), file.string());
+}
+
+TensorFile ParseTensors(std::string_view bytes, std::string source) {
   TensorFile result;
-  result.source = file.string();
+  result.source = std::move(source);
   uint64_t length = 0;
   if (bytes.size() >= kLengthBytes) std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length == 0 || length > kMaxHeader || length > bytes.size() - kLengthBytes) {
     throw Malformed(result.source, fmt::format("{} bytes and a header of {}", bytes.size(), length),
                     "a safetensors file");
   }
-  const std::string_view view = bytes;
-  const std::string_view data = view.substr(kLengthBytes + length);
+  const std::string_view data = bytes.substr(kLengthBytes + length);
   std::vector<Entry> entries;
-  const nlohmann::json header = ParseHeader(result.source, view.substr(kLengthBytes, length));
+  const nlohmann::json header = ParseHeader(result.source, bytes.substr(kLengthBytes, length));
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadata) {
       result.metadata = ParseMetadata(result.source, value);

@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -40,5 +41,7 @@ void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors);
 /// Throws InputError (file, what was found, what was expected) on anything malformed; no input
 /// can make it read outside the file or allocate more than the file's size justifies.
 TensorFile ReadTensors(const std::filesystem::path& file);
+/// The same for bytes in memory; `source` names them in messages.
+TensorFile ParseTensors(std::string_view bytes, std::string source);
 
 }  // namespace foreplan

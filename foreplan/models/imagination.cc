@@ -70,9 +70,9 @@ struct Imagination::Tile {
 Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
                          ThreadPool& pool)
     : dynamics_(dynamics), reward_(reward), size_(size), pool_(pool) {
-  for (const auto& [name, value] : {std::pair{"horizon", size.horizon},
-                                    std::pair{"max_candidates", size.max_candidates},
-                                    std::pair{"particles", size.particles}}) {
+  for (const auto& [name, value] :
+       {std::pair{"horizon", size.horizon}, std::pair{"max_candidates", size.max_candidates},
+        std::pair{"particles", size.particles}}) {
     if (value < 1) {
       throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
     }
@@ -107,9 +107,10 @@ void Imagination::Evaluate(std::span<const double> state, std::span<const double
 
   for (int c = 0; c < candidates; ++c) {
     double sum = 0;
-    for (int p = 0; p < size_.particles; ++p) sum += particle_returns_[Size(p, candidates) + Size(c)];
-    returns[Size(c)] = std::isfinite(sum) ? sum / size_.particles
-                                          : -std::numeric_limits<double>::infinity();
+    for (int p = 0; p < size_.particles; ++p)
+      sum += particle_returns_[Size(p, candidates) + Size(c)];
+    returns[Size(c)] =
+        std::isfinite(sum) ? sum / size_.particles : -std::numeric_limits<double>::infinity();
   }
 }
 

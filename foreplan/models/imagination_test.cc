@@ -34,8 +34,8 @@ std::vector<double> Evaluate(const Dynamics& dynamics, const Reward& reward, int
   ThreadPool pool(threads);
   const int candidates = static_cast<int>(actions.size()) / horizon;
   Imagination imagination(
-      dynamics, reward,
-      {.horizon = horizon, .max_candidates = candidates, .particles = particles}, pool);
+      dynamics, reward, {.horizon = horizon, .max_candidates = candidates, .particles = particles},
+      pool);
   std::vector<double> returns(static_cast<size_t>(candidates));
   imagination.Evaluate(kStart, actions, kKey, returns);
   return returns;
@@ -58,8 +58,7 @@ TEST(Imagination, SumsRewardsOverTheHorizonForAnyNumberOfCandidates) {
   const int horizon = 12;
   for (const int candidates : {1, 2, 15, 64, 65, 131}) {
     const auto actions = RandomActions(candidates, horizon);
-    const auto returns =
-        Evaluate(DoubleIntegrator(), QuadraticReward(), horizon, 5, actions, 2);
+    const auto returns = Evaluate(DoubleIntegrator(), QuadraticReward(), horizon, 5, actions, 2);
     for (int c = 0; c < candidates; ++c) {
       // The same operations; room for fused multiply-adds.
       EXPECT_NEAR(returns[static_cast<size_t>(c)],
@@ -153,7 +152,8 @@ TEST(Imagination, AveragesParticlesOfAStochasticModelOnly) {
   EXPECT_EQ(dynamics.rows, 70);
   double mean = 0;
   for (uint64_t particle = 0; particle < 7; ++particle) {
-    const double v = kStart[1] + 0.1 * actions[0] + 0.5 * Random(kKey.Fold(particle).Fold(0)).Normal();
+    const double v =
+        kStart[1] + 0.1 * actions[0] + 0.5 * Random(kKey.Fold(particle).Fold(0)).Normal();
     const double p = kStart[0] + 0.1 * kStart[1];
     mean -= (p * p + 0.1 * v * v + 0.01 * actions[0] * actions[0]) / 7;
   }
@@ -209,13 +209,13 @@ TEST(Imagination, AllocatesOnlyWhenItIsMade) {
     dynamics.noise = 0.1;
     const QuadraticReward reward;
     ThreadPool pool(threads);
-    Imagination imagination(dynamics, reward,
-                            {.horizon = 8, .max_candidates = 100, .particles = 5}, pool);
+    Imagination imagination(dynamics, reward, {.horizon = 8, .max_candidates = 100, .particles = 5},
+                            pool);
     const auto actions = RandomActions(100, 8);
     std::vector<double> returns(100);
-    EXPECT_EQ(testing::CountAllocations(
-                  [&] { imagination.Evaluate(kStart, actions, kKey, returns); }),
-              0);
+    EXPECT_EQ(
+        testing::CountAllocations([&] { imagination.Evaluate(kStart, actions, kKey, returns); }),
+        0);
   }
 }
 

@@ -18,7 +18,8 @@ System& SystemOf(Dynamics::Workspace& workspace) {
 }
 
 bool AllFinite(std::span<const double> values) {
-  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+  return std::all_of(values.begin(), values.end(),
+                     [](double value) { return std::isfinite(value); });
 }
 
 }  // namespace

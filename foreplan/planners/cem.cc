@@ -33,9 +33,10 @@ Cem::Cem(Options options, const PlanningProblem& problem)
   ResetVariance();
   const double initial = *std::ranges::max_element(variance_);
   if (options_.epsilon >= initial) {
-    throw InputError(fmt::format("planner.cem: epsilon: found {}, expected below {}, the initial "
-                                 "variance (high - low)^2 / 16",
-                                 options_.epsilon, initial));
+    throw InputError(
+        fmt::format("planner.cem: epsilon: found {}, expected below {}, the initial "
+                    "variance (high - low)^2 / 16",
+                    options_.epsilon, initial));
   }
   Reset();
   plan_.actions = mean_;

@@ -7,11 +7,11 @@
 namespace foreplan {
 
 struct CemOptions : SamplingOptions {
-  int population = 400;    // candidates per iteration, 2 ... 1000000
-  int elites = 40;         // candidates that shape the next iteration, 1 ... population
-  int iterations = 5;      // 1 ... 1000
-  double momentum = 0.1;   // alpha: share of the old mean and variance that stays, 0 ... 1
-  double epsilon = 1e-3;   // stop when no variance is above it [action units squared], >= 0
+  int population = 400;   // candidates per iteration, 2 ... 1000000
+  int elites = 40;        // candidates that shape the next iteration, 1 ... population
+  int iterations = 5;     // 1 ... 1000
+  double momentum = 0.1;  // alpha: share of the old mean and variance that stays, 0 ... 1
+  double epsilon = 1e-3;  // stop when no variance is above it [action units squared], >= 0
 
   void Visit(OptionsVisitor& visitor);
 };

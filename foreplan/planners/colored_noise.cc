@@ -9,7 +9,8 @@ namespace {
 
 // Amplitude of frequency k / horizon; the constant component gets that of the lowest frequency.
 double Amplitude(size_t k, size_t horizon, double beta) {
-  const double frequency = static_cast<double>(std::max<size_t>(k, 1)) / static_cast<double>(horizon);
+  const double frequency =
+      static_cast<double>(std::max<size_t>(k, 1)) / static_cast<double>(horizon);
   return std::pow(frequency, -0.5 * beta);
 }
 
@@ -36,10 +37,11 @@ ColoredNoise::ColoredNoise(int horizon, double beta) : horizon_(static_cast<size
   size_t component = 0;
   for (size_t k = 0; k <= h / 2; ++k) {
     const bool real = k == 0 || (even && k == h / 2);  // no sine at these two
-    const double scale =
-        (real ? std::numbers::sqrt2 : 2.0) * Amplitude(k, h, beta) / (static_cast<double>(h) * sigma);
+    const double scale = (real ? std::numbers::sqrt2 : 2.0) * Amplitude(k, h, beta) /
+                         (static_cast<double>(h) * sigma);
     for (size_t t = 0; t < h; ++t) {
-      const double phase = 2.0 * std::numbers::pi * static_cast<double>(k * t % h) / static_cast<double>(h);
+      const double phase =
+          2.0 * std::numbers::pi * static_cast<double>(k * t % h) / static_cast<double>(h);
       synthesis_[component * h + t] = scale * std::cos(phase);
       if (!real) synthesis_[(component + 1) * h + t] = -scale * std::sin(phase);
     }

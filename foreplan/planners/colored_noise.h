@@ -12,9 +12,9 @@ namespace foreplan {
 ///
 /// The scale is that of the generator published with iCEM (Pinneri et al. 2020), to which published
 /// values of sigma refer: amplitudes are divided by the standard deviation WITHOUT the constant
-/// component, which is then added, so the variance of a sample exceeds 1 (beta 2: 1.32, beta 4: 1.46
-/// over 30 steps). For beta = 0 or a single step the noise is white with variance 1.
-/// Const and shared between threads after construction.
+/// component, which is then added, so the variance of a sample exceeds 1 (beta 2: 1.32, beta
+/// 4: 1.46 over 30 steps). For beta = 0 or a single step the noise is white with variance 1. Const
+/// and shared between threads after construction.
 class ColoredNoise {
  public:
   /// horizon >= 1 [steps], beta >= 0.

@@ -37,7 +37,8 @@ class Samples {
     for (int draw = 0; draw < draws; ++draw) {
       Random random(kKey.Fold(static_cast<uint64_t>(draw)));
       noise.Fill(random, nu, sequence, scratch);
-      for (size_t i = 0; i < nu; ++i) Add(sequence, h, nu, i, 1.0 / (draws * static_cast<double>(nu)));
+      for (size_t i = 0; i < nu; ++i)
+        Add(sequence, h, nu, i, 1.0 / (draws * static_cast<double>(nu)));
       cross_ += sequence[0] * sequence[nu - 1] / draws;
     }
   }
@@ -50,7 +51,8 @@ class Samples {
     for (size_t k = 0; k <= h / 2; ++k) {
       std::complex<double> sum = 0;
       for (size_t t = 0; t < h; ++t) {
-        const double phase = -2 * std::numbers::pi * static_cast<double>(k * t) / static_cast<double>(h);
+        const double phase =
+            -2 * std::numbers::pi * static_cast<double>(k * t) / static_cast<double>(h);
         sum += std::polar(sequence[t * nu + i], phase);
       }
       power_[k] += share * std::norm(sum);

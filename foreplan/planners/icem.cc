@@ -84,7 +84,8 @@ void Icem::ResetDeviation() {
 
 void Icem::ProposeCandidates(int iteration, int count, Key key) {
   int next = 0;
-  for (; next < kept_count_; ++next) std::ranges::copy(Kept(next), population_.candidate(next).begin());
+  for (; next < kept_count_; ++next)
+    std::ranges::copy(Kept(next), population_.candidate(next).begin());
   if (iteration == options_.iterations - 1) {
     std::ranges::copy(mean_, population_.candidate(next++).begin());
   }

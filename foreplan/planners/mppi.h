@@ -8,22 +8,22 @@
 namespace foreplan {
 
 struct MppiOptions : SamplingOptions {
-  int population = 500;       // K: candidates per iteration, 1 ... 1000000
-  int iterations = 1;         // 1 ... 1000
-  double lambda = 1.0;        // temperature [units of the return], > 0
-  double noise_sigma = 0.5;   // standard deviation of the noise in half ranges, > 0
-  double noise_beta = 0.0;    // the noise's spectrum is 1/f^beta, 0 ... 8; 0 is white
-  bool control_cost = true;   // the importance weight of the noise
+  int population = 500;      // K: candidates per iteration, 1 ... 1000000
+  int iterations = 1;        // 1 ... 1000
+  double lambda = 0.1;       // temperature [units of the return], > 0
+  double noise_sigma = 0.5;  // standard deviation of the noise in half ranges, > 0
+  double noise_beta = 0.0;   // the noise's spectrum is 1/f^beta, 0 ... 8; 0 is white
+  bool control_cost = true;  // the importance weight of the noise
 
   void Visit(OptionsVisitor& visitor);
 };
 
-/// MPPI (Williams et al. 2017): the nominal sequence moves by the average of sampled noise, weighted
-/// with exp(-(S - min S) / lambda), where the cost S is minus the imagined return plus, unless
-/// switched off, the control cost lambda u' Sigma^-1 noise of the NOMINAL actions u. The noise is
-/// what remains of it after clamping to the bounds. With noise_beta > 0 the control cost uses the
-/// variance of each step and leaves out the correlation in time.
-/// The next decision starts from the shifted nominal sequence, its last action repeated.
+/// MPPI (Williams et al. 2017): the nominal sequence moves by the average of sampled noise,
+/// weighted with exp(-(S - min S) / lambda), where the cost S is minus the imagined return plus,
+/// unless switched off, the control cost lambda u' Sigma^-1 noise of the NOMINAL actions u. The
+/// noise is what remains of it after clamping to the bounds. With noise_beta > 0 the control cost
+/// uses the variance of each step and leaves out the correlation in time. The next decision starts
+/// from the shifted nominal sequence, its last action repeated.
 class Mppi final : public Planner {
  public:
   using Options = MppiOptions;

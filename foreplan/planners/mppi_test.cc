@@ -31,13 +31,13 @@ std::vector<double> ReferenceUpdate(const std::vector<double>& nominal, const Mp
     double p = kStart[0];
     double v = kStart[1];
     for (size_t t = 0; t < kHorizon; ++t) {
-      const double u =
-          std::clamp(nominal[t] + sigma * random.Normal(), -max_action, max_action);
+      const double u = std::clamp(nominal[t] + sigma * random.Normal(), -max_action, max_action);
       noise[k][t] = u - nominal[t];
       p += 0.1 * v;
       v += 0.1 * u;
       cost[k] += p * p + 0.1 * v * v + 0.01 * u * u;
-      if (options.control_cost) cost[k] += options.lambda * nominal[t] * noise[k][t] / (sigma * sigma);
+      if (options.control_cost)
+        cost[k] += options.lambda * nominal[t] * noise[k][t] / (sigma * sigma);
     }
   }
   const double least = *std::min_element(cost.begin(), cost.end());

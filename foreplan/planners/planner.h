@@ -26,7 +26,7 @@ enum class PlanStatus {
 
 struct Plan {
   std::vector<double> actions;  // [horizon x nu], inside the bounds
-  double predicted_return = 0;  // of the best candidate
+  double predicted_return = 0;  // of the best candidate; -infinity when none was valid or tried
   PlanStatus status = PlanStatus::kOk;
   int iterations = 0;
   int rollouts = 0;    // candidates evaluated
@@ -56,7 +56,8 @@ class Planner {
 
   /// Plans from `state` ([state_dim] of the dynamics) and shifts the warm start by one step.
   /// The reference is valid until the next call.
-  virtual const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget = {}) = 0;
+  virtual const Plan& MakePlan(std::span<const double> state, Key key,
+                               const Budget& budget = {}) = 0;
 };
 
 /// Reads section [planner.<name>] of `config` and makes that planner. Throws InputError for an

@@ -40,25 +40,28 @@ double MeanReturn(const std::string& name, const std::vector<std::string>& setti
       system.Observe(next_observation);
       double r = 0;
       uint8_t terminated = 0;
-      reward->Evaluate(
-          {1, observation.data(), plan.actions.data(), next_observation.data()}, &r, &terminated);
+      reward->Evaluate({1, observation.data(), plan.actions.data(), next_observation.data()}, &r,
+                       &terminated);
       sum += r;
     }
   }
   return sum / episodes;
 }
 
+// sigma0, keep_fraction and momentum were chosen on other seeds. The 97 rollouts include the kept
+// elites and the mean.
 TEST(PlannerGate, IcemSwingsUpWith97RolloutsPerStep) {
-  const double mean = MeanReturn("icem", {"population=40", "decay=1.25", "iterations=3",
-                                          "noise_beta=2.0", "horizon=30"},
-                                 10);
-  EXPECT_GE(mean, 175.0);  // known: 177.2
+  const double mean = MeanReturn("icem",
+                                 {"population=40", "decay=1.25", "iterations=3", "noise_beta=2.0",
+                                  "horizon=30", "sigma0=0.8", "keep_fraction=0.7", "momentum=0.0"},
+                                 20);
+  EXPECT_GE(mean, 175.0);
 }
 
 TEST(PlannerGate, CemSwingsUpWithThePublishedSettings) {
   const double mean = MeanReturn(
       "cem", {"population=400", "elites=40", "iterations=5", "momentum=0.1", "horizon=25"}, 3);
-  EXPECT_GE(mean, 177.0);  // known: 178.5
+  EXPECT_GE(mean, 177.0);
 }
 
 }  // namespace

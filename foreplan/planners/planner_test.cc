@@ -56,8 +56,8 @@ INSTANTIATE_TEST_SUITE_P(All, PlannerTest, ::testing::ValuesIn(PlannerNames()),
 
 TEST_P(PlannerTest, ComesNearTheOptimum) {
   ThreadPool pool(2);
-  // The temperature of MPPI is in units of the return: here a tenth of the gap between the do-nothing
-  // plan and the best.
+  // The temperature of MPPI is in units of the return: here a tenth of the gap between the
+  // do-nothing plan and the best.
   const auto planner =
       GetParam() == "mppi" ? Make(pool, {"lambda=0.1", "iterations=10"}) : Make(pool);
   const double idle = ReturnOf(std::vector<double>(kHorizon, 0.0));
@@ -138,7 +138,8 @@ TEST_P(PlannerTest, StaysWithinBoundsThatBind) {
 TEST_P(PlannerTest, KeepsTheDeadline) {
   ThreadPool pool(1);
   const auto planner = Make(pool);
-  const Plan& plan = planner->MakePlan(kStart, kKey, {.deadline = std::chrono::steady_clock::now()});
+  const Plan& plan =
+      planner->MakePlan(kStart, kKey, {.deadline = std::chrono::steady_clock::now()});
   EXPECT_EQ(plan.status, PlanStatus::kDeadline);
   EXPECT_EQ(plan.iterations, 0);
   EXPECT_EQ(plan.rollouts, 0);

@@ -33,8 +33,8 @@ TEST(RandomShooting, PlansTheBestCandidate) {
     const double v1 = 0.1 * u[0];
     const double p2 = 1.0 + 0.1 * v1;
     const double v2 = v1 + 0.1 * u[1];
-    const double value =
-        -(1.0 + 0.1 * v1 * v1 + 0.01 * u[0] * u[0]) - (p2 * p2 + 0.1 * v2 * v2 + 0.01 * u[1] * u[1]);
+    const double value = -(1.0 + 0.1 * v1 * v1 + 0.01 * u[0] * u[0]) -
+                         (p2 * p2 + 0.1 * v2 * v2 + 0.01 * u[1] * u[1]);
     if (value > best) {
       best = value;
       best_actions = u;

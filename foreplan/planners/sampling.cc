@@ -24,8 +24,8 @@ void CheckBounds(const SystemSpec& spec, int action_dim) {
     const double high = spec.action_high[i];
     if (std::isfinite(low) && std::isfinite(high) && low < high) continue;
     throw InputError(fmt::format(
-        "planner: action bounds of component {}: found [{}, {}], expected finite low < high", i, low,
-        high));
+        "planner: action bounds of component {}: found [{}, {}], expected finite low < high", i,
+        low, high));
   }
 }
 

@@ -54,8 +54,7 @@ TEST_F(PopulationTest, CandidatesThatAreNotFiniteAreNeverElite) {
 
 TEST_F(PopulationTest, EvaluateGivesTheBestReturn) {
   Elites({1.0, 0.5, kNan}, 1);
-  EXPECT_EQ(population_.returns(1),
-            population_.Evaluate(std::vector<double>{0, 0}, 3, Key{}));
+  EXPECT_EQ(population_.returns(1), population_.Evaluate(std::vector<double>{0, 0}, 3, Key{}));
 }
 
 TEST_F(PopulationTest, MomentsDivideByTheNumberOfMembers) {

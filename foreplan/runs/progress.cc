@@ -94,6 +94,7 @@ std::string EpisodeLine(const ProgressState& state, std::optional<double> second
     line += fmt::format(", {:.0f} decisions/s", state.decisions_per_second);
   }
   if (seconds_left) line += fmt::format(", {} left", Duration(*seconds_left));
+  if (!state.note.empty()) line += fmt::format("; diverged: {}", state.note);
   return line;
 }
 

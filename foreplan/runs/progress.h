@@ -20,6 +20,7 @@ struct ProgressState {
   std::optional<double> model_error;  // one-step error on new data [target standard deviations]
   double decisions_per_second = 0;    // of this episode; 0: not yet known
   std::string activity;               // "acting", "fitting"
+  std::string note;                   // of a finished episode, "" or what diverged
 };
 
 /// The line of a terminal; what matters least is left out until it fits into `width` columns.

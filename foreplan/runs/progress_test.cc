@@ -21,7 +21,8 @@ ProgressState SomeState() {
           .last_return = 60.04,
           .model_error = 0.01234,
           .decisions_per_second = 321.4,
-          .activity = "acting"};
+          .activity = "acting",
+          .note = ""};
 }
 
 TEST(ProgressLine, SaysEverythingWhereThereIsRoom) {
@@ -54,6 +55,13 @@ TEST(EpisodeLine, IsOnePlainLine) {
   EXPECT_EQ(EpisodeLine(state, 3725),
             "episode 3/12: return 85.31, 200 steps, model error 0.0123, 321 decisions/s, "
             "1:02 h left");
+}
+
+TEST(EpisodeLine, SaysWhatDiverged) {
+  ProgressState state = SomeState();
+  state.note = "step 7: state 'x' is inf";
+  EXPECT_THAT(EpisodeLine(state, std::nullopt),
+              testing::EndsWith("; diverged: step 7: state 'x' is inf"));
 }
 
 TEST(Progress, WritesPlainLinesOnlyForFinishedEpisodes) {

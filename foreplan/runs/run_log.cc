@@ -135,6 +135,7 @@ void RunLog::AddEpisode(EpisodeRow row) {
     shown_.total_steps = row.total_steps;
     shown_.episode_return = row.episode_return;
     shown_.model_error = model_error_;
+    shown_.note = row.note;
     progress_->FinishEpisode(shown_);
   }
   episodes_.push_back(std::move(row));

@@ -1,5 +1,5 @@
-// Counts calls of operator new in the whole program, for tests that forbid allocation. Weak, so that
-// several test files of one program may include it. Not for the library.
+// Counts calls of operator new in the whole program, for tests that forbid allocation. Weak, so
+// that several test files of one program may include it. Not for the library.
 #pragma once
 
 #include <atomic>

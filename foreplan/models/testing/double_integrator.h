@@ -20,7 +20,7 @@ class DoubleIntegrator final : public Dynamics {
  public:
   static constexpr double kStep = 0.1;  // h [s]
 
-  double noise = 0;                                                // of v' [m/s]
+  double noise = 0;                                            // of v' [m/s]
   double nan_above = std::numeric_limits<double>::infinity();  // actions above it give NaN
 
   [[nodiscard]] int state_dim() const override { return 2; }
@@ -43,8 +43,8 @@ class DoubleIntegrator final : public Dynamics {
       const double* x = batch.state + 2 * row;
       const double u = batch.action[row];
       batch.next_state[2 * row] = x[0] + kStep * x[1];
-      batch.next_state[2 * row + 1] = u > nan_above ? std::numeric_limits<double>::quiet_NaN()
-                                                    : x[1] + kStep * u + disturbance;
+      batch.next_state[2 * row + 1] =
+          u > nan_above ? std::numeric_limits<double>::quiet_NaN() : x[1] + kStep * u + disturbance;
     }
   }
 };
@@ -88,10 +88,10 @@ inline double OptimalReturn(std::array<double, 2> start, int horizon) {
     const double s11 = p11 + 1.0;
     const double s12 = p12;
     const double s22 = p22 + 0.1;
-    const double curvature = 0.01 + h * h * s22;      // R + B'SB
-    const double g1 = h * s12;                        // B'SA, first column
-    const double g2 = h * (h * s12 + s22);            // B'SA, second column
-    p11 = s11 - g1 * g1 / curvature;                  // P = A'SA - (B'SA)'(B'SA) / (R + B'SB)
+    const double curvature = 0.01 + h * h * s22;  // R + B'SB
+    const double g1 = h * s12;                    // B'SA, first column
+    const double g2 = h * (h * s12 + s22);        // B'SA, second column
+    p11 = s11 - g1 * g1 / curvature;              // P = A'SA - (B'SA)'(B'SA) / (R + B'SB)
     p12 = h * s11 + s12 - g1 * g2 / curvature;
     p22 = h * h * s11 + 2 * h * s12 + s22 - g2 * g2 / curvature;
   }

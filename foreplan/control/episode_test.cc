@@ -1,0 +1,172 @@
+#include "foreplan/control/episode.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+constexpr Key kKey{.seed = 21, .stream = 0};
+constexpr int kNoLimit = std::numeric_limits<int>::max();
+
+Task CartPoleTask() {
+  Config config = Config::FromString(R"(
+name = "cartpole"
+summary = "for a test"
+reward = "pets_cartpole"
+episode_length = 30
+[system]
+type = "cartpole"
+[system.reset]
+distribution = "normal"
+position = 0.1
+velocity = 0.1
+)",
+                                     "test");
+  return Task::FromConfig(config, ".");
+}
+
+// A policy given by a function of the situation.
+class FunctionPolicy final : public Policy {
+ public:
+  using Function = std::function<double(const Situation&)>;
+  explicit FunctionPolicy(Function function) : function_(std::move(function)) {}
+  void Reset(Key key) override { reset_key = key; }
+  void Act(const Situation& situation, std::span<double> action) override {
+    action[0] = function_(situation);
+  }
+
+  Key reset_key;
+
+ private:
+  Function function_;
+};
+
+// Passes everything on to another system, but diverges at a given step.
+class DivergingSystem final : public System {
+ public:
+  DivergingSystem(std::unique_ptr<System> system, int at) : system_(std::move(system)), at_(at) {}
+  const SystemSpec& spec() const override { return system_->spec(); }
+  std::unique_ptr<System> Clone() const override {
+    return std::make_unique<DivergingSystem>(system_->Clone(), at_);
+  }
+  void Reset(Key key) override { system_->Reset(key); }
+  StepStatus Step(std::span<const double> action) override {
+    return at_-- == 0 ? StepStatus::kDiverged : system_->Step(action);
+  }
+  void Observe(std::span<double> observation) const override { system_->Observe(observation); }
+  void GetState(std::span<double> state) const override { system_->GetState(state); }
+  void SetState(std::span<const double> state) override { system_->SetState(state); }
+  std::string Divergence() const override { return "qacc of joint 'hinge'"; }
+
+ private:
+  std::unique_ptr<System> system_;
+  int at_;
+};
+
+TEST(RunEpisode, ReportsEveryTransitionAndSumsTheRewards) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy(
+      [](const Situation& situation) { return 2.0 * std::sin(0.3 * situation.time); });
+  double sum = 0;
+  int steps = 0;
+  std::vector<double> previous;
+  const auto result =
+      RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
+        EXPECT_EQ(step.time, steps++);
+        EXPECT_DOUBLE_EQ(step.action[0], 2.0 * std::sin(0.3 * step.time));
+        if (!previous.empty()) {
+          EXPECT_TRUE(std::equal(previous.begin(), previous.end(), step.observation.begin()));
+        }
+        previous.assign(step.next_observation.begin(), step.next_observation.end());
+        double r = 0;
+        uint8_t terminated = 0;
+        task.reward().Evaluate(
+            {1, step.observation.data(), step.action.data(), step.next_observation.data()}, &r,
+            &terminated);
+        EXPECT_EQ(step.reward, r);
+        EXPECT_FALSE(step.terminated);
+        sum += r;
+      });
+  EXPECT_EQ(result.steps, 30);
+  EXPECT_EQ(steps, 30);
+  EXPECT_EQ(result.episode_return, sum);
+  EXPECT_FALSE(result.terminated);
+  EXPECT_EQ(result.divergence, "");
+}
+
+TEST(RunEpisode, EndsAfterTheMostStepsAllowed) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  EXPECT_EQ(RunEpisode(task, *system, policy, kKey, 12, nullptr).steps, 12);
+}
+
+TEST(RunEpisode, TheSameKeyGivesTheSameEpisode) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy(
+      [](const Situation& situation) { return Random(situation.key).Uniform(-3.0, 3.0); });
+  const double first = RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr).episode_return;
+  const double other =
+      RunEpisode(task, *system, policy, kKey.Fold(1), kNoLimit, nullptr).episode_return;
+  const double again = RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr).episode_return;
+  EXPECT_EQ(first, again);
+  EXPECT_NE(first, other);
+}
+
+TEST(RunEpisode, ClampsActionsBeforeAnyoneSeesThem) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 50.0; });
+  RunEpisode(task, *system, policy, kKey, kNoLimit,
+             [](const EpisodeStep& step) { EXPECT_EQ(step.action[0], 3.0); });
+}
+
+TEST(RunEpisode, ShowsThePolicyTheStateAndTheObservation) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation& situation) {
+    EXPECT_TRUE(std::equal(situation.state.begin(), situation.state.end(),
+                           situation.observation.begin(), situation.observation.end()));
+    return 0.0;
+  });
+  RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+}
+
+TEST(RunEpisode, DivergenceEndsTheEpisodeAndIsNamed) {
+  const Task task = CartPoleTask();
+  DivergingSystem system(task.MakeSystem(), 7);
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  int steps = 0;
+  const auto result =
+      RunEpisode(task, system, policy, kKey, kNoLimit, [&](const EpisodeStep&) { ++steps; });
+  EXPECT_EQ(result.steps, 7);
+  EXPECT_EQ(steps, 7);  // the step that diverged is no transition
+  EXPECT_EQ(result.divergence, "step 7: qacc of joint 'hinge'");
+}
+
+TEST(RunEpisode, AnActionThatIsNoNumberNamesStepAndComponent) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation& situation) {
+    return situation.time == 4 ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+  });
+  try {
+    RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+    FAIL();
+  } catch (const RunError& error) {
+    EXPECT_EQ(error.what(), "step 4: action '" + task.spec().action[0].name +
+                                "' of the policy: found nan, expected a finite number");
+  }
+}
+
+}  // namespace
+}  // namespace foreplan
