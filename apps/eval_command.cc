@@ -73,7 +73,7 @@ class Evaluator {
     const Task& task = experiment_.task;
     const TrueDynamics dynamics(*task.MakeSystem());
     const auto planner = MakePlanner(experiment_.run.planner, experiment_.config,
-                                     {dynamics, task.reward(), task.spec(), pool_});
+                                     {dynamics, task.planning_reward(), task.spec(), pool_});
     MpcController controller(*planner, dynamics);
     return Play(kTrueModel, controller);
   }

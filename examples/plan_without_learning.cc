@@ -9,7 +9,7 @@ int main() {
   const auto system = task.MakeSystem();
   const foreplan::TrueDynamics dynamics(*system);
   const auto planner =
-      foreplan::MakePlanner("icem", config, {dynamics, task.reward(), task.spec(), pool});
+      foreplan::MakePlanner("icem", config, {dynamics, task.planning_reward(), task.spec(), pool});
   foreplan::MpcController controller(*planner, dynamics);
   const foreplan::EpisodeResult result =
       foreplan::RunEpisode(task, *system, controller, foreplan::Key{.seed = 3, .stream = 0},

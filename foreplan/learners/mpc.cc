@@ -46,7 +46,7 @@ struct MpcLearner::EpisodeLog {
   bool planned = false;           // false for the base policy's episodes
   double episode_return = 0;      // so far
   double planning_seconds = 0;    // so far
-  std::vector<double> rewards;    // per step
+  std::vector<double> rewards;    // per step, what planners maximise
   std::vector<double> predicted;  // per step: the plan's imagined return
   int horizon = 0;                // of the plans [steps]
 };
@@ -64,7 +64,7 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
       base_policy_(MakeBasePolicy(options_.base_policy, system_->spec())),
       planner_(MakePlanner(
           context.run.planner, config,
-          {model_, context_.task.reward(), context_.task.spec(), context_.pool})),
+          {model_, context_.task.planning_reward(), context_.task.spec(), context_.pool})),
       controller_(*planner_, model_) {}
 
 void MpcLearner::Run() {
@@ -101,6 +101,10 @@ void MpcLearner::PlayEpisode(Policy& policy, const std::string& name) {
                  [&](const EpisodeStep& step) { Observe(step, log); });
   ++episodes_;
   Report(result, name, log);
+  if (result.steps == 0) {
+    throw RunError(fmt::format("episode {} ended before its first step: {}", episodes_,
+                               result.divergence));
+  }
   if (episodes_ >= options_.base_episodes && fitted_rows_ < data_.size()) Refit();
 }
 
@@ -110,7 +114,7 @@ void MpcLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   data_.Add(step.observation, step.action, step.next_observation, episodes_ + 1);
   ++total_steps_;
   log.episode_return += step.reward;
-  log.rewards.push_back(step.reward);
+  log.rewards.push_back(PlanningReward(step));
   if (log.planned) {
     const Plan& plan = controller_.last_plan();
     log.predicted.push_back(plan.predicted_return);
@@ -122,6 +126,17 @@ void MpcLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
                    data_.size() - fitted_rows_ >= options_.refit_every;
   Show(step, log, due ? "fitting" : "acting");
   if (due && !step.terminated && step.time + 1 < context_.task.episode_length()) Refit();
+}
+
+double MpcLearner::PlanningReward(const EpisodeStep& step) const {
+  double reward = 0;
+  uint8_t terminated = 0;
+  context_.task.planning_reward().Evaluate({.rows = 1,
+                                            .observation = step.observation.data(),
+                                            .action = step.action.data(),
+                                            .next_observation = step.next_observation.data()},
+                                           &reward, &terminated);
+  return reward;
 }
 
 void MpcLearner::Refit() {

@@ -50,6 +50,7 @@ class MpcLearner final : public Learner {
   [[nodiscard]] int StepsLeft() const;
   void PlayEpisode(Policy& policy, const std::string& name);
   void Observe(const EpisodeStep& step, EpisodeLog& log);
+  [[nodiscard]] double PlanningReward(const EpisodeStep& step) const;
   void Refit();
   void JudgeNewData();
   void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);

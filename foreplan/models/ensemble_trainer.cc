@@ -21,6 +21,10 @@ enum Stream : uint64_t { kHoldout, kMember, kBootstrap, kShuffle };
 
 FitOptions Validated(FitOptions options, const Ensemble& ensemble) {
   ValidateOptions("fit", options);
+  if (options.max_steps < options.min_steps) {
+    throw InputError(fmt::format("fit.max_steps: found {}, expected at least fit.min_steps = {}",
+                                 options.max_steps, options.min_steps));
+  }
   const size_t layers = static_cast<size_t>(ensemble.mlp().layers());
   if (options.weight_decay.size() != 1 && options.weight_decay.size() != layers) {
     throw InputError(fmt::format("fit.weight_decay: found {} values, expected 1 or {} (one a layer)",
@@ -127,7 +131,7 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
       options_.epochs * static_cast<double>(training_.size()) / options_.batch;
   const int steps = static_cast<int>(
       std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
-                 static_cast<double>(std::max(options_.min_steps, options_.max_steps))));
+                 static_cast<double>(options_.max_steps)));
   std::vector<MemberReport> reports(static_cast<size_t>(ensemble_.members()));
   try {
     pool_.ParallelFor(ensemble_.members(), [&](int member, int worker) {
@@ -217,7 +221,7 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int member, int steps
     const double loss = TakeGradientStep(member, adam_steps_ + step, buffers.rows, buffers);
     if (!std::isfinite(loss)) {
       throw RunError(fmt::format("fit: the loss of member {} is {} at gradient step {} of {}",
-                                 member, loss, step, steps));
+                                 member, std::isnan(loss) ? "nan" : "infinite", step, steps));
     }
     report.steps = step;
     if (step > steps - std::max(1, steps / 10)) {

@@ -52,6 +52,7 @@ std::unique_ptr<const Reward> MakeRewardOf(const std::string& name, int observat
 
 // Every reward, by the name it has in task files.
 const std::array kRewards{
+    std::pair{"centered_inverted_pendulum", &MakeRewardOf<CenteredInvertedPendulumReward>},
     std::pair{"inverted_pendulum", &MakeRewardOf<InvertedPendulumReward>},
     std::pair{"pendulum", &MakeRewardOf<PendulumReward>},
     std::pair{"pets_cartpole", &MakeRewardOf<PetsCartPoleReward>},

@@ -76,4 +76,18 @@ struct InvertedPendulumReward {
   }
 };
 
+/// For planning in InvertedPendulum-v5, whose own reward is the same for all plans that survive, so
+/// that planners drift against the rail's end: besides surviving, prefers the middle of the rail and
+/// an upright pole. Terminates like the task.
+struct CenteredInvertedPendulumReward : InvertedPendulumReward {
+  template <typename T>
+  T operator()(const T* /*observation*/, const T* /*action*/, const T* next) const {
+    if (Terminated(next)) return T(0.0);
+    // r = 1 - (x / 1 m)^2 / 4 - (theta / 0.2 rad)^2 / 4
+    const T x = next[0];
+    const T lean = next[1] / 0.2;
+    return 1.0 - 0.25 * x * x - 0.25 * lean * lean;
+  }
+};
+
 }  // namespace foreplan

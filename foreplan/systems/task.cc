@@ -23,13 +23,17 @@ struct TaskOptions {
   std::string name;
   std::string summary;
   std::string reward;
-  int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
+  std::string planning_reward;
+  int episode_length = 0;       // [steps]; 0 is only the mark of a missing key
 
   void Visit(OptionsVisitor& visitor) {
     visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
     visitor.Field("summary", summary, "one line");
     visitor.Choice("reward", reward, std::span<const std::string>(RewardNames()),
                    "name of the reward function");
+    if (planning_reward.empty()) planning_reward = reward;
+    visitor.Choice("planning_reward", planning_reward, std::span<const std::string>(RewardNames()),
+                   "what planners maximise; default: the reward");
     visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
   }
 };
@@ -155,6 +159,7 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.name_ = options.name;
   task.summary_ = options.summary;
   task.reward_name_ = options.reward;
+  task.planning_reward_name_ = options.planning_reward;
   task.episode_length_ = options.episode_length;
 
   auto factory = MakeFactory(config, ReadSystemType(config));
@@ -165,6 +170,7 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   config.Read("encoding", task.encoding_);
   CheckEncoding(config, task.encoding_, task.spec());
   task.reward_ = MakeTaskReward(config, task.reward_name_, task.spec());
+  task.planning_reward_ = MakeTaskReward(config, task.planning_reward_name_, task.spec());
   return task;
 }
 
@@ -190,7 +196,7 @@ std::vector<std::string> Task::ShippedNames() {
 }
 
 void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) const {
-  TaskOptions options{name_, summary_, reward_name_, episode_length_};
+  TaskOptions options{name_, summary_, reward_name_, planning_reward_name_, episode_length_};
   writer.Write("", options);
   factory_->Write(writer, directory);
   Encoding encoding = encoding_;

@@ -45,7 +45,10 @@ class Task {
 
   [[nodiscard]] std::unique_ptr<System> MakeSystem() const { return prototype_->Clone(); }
   [[nodiscard]] const SystemSpec& spec() const { return prototype_->spec(); }
+  /// What counts: returns are sums of it.
   [[nodiscard]] const Reward& reward() const { return *reward_; }
+  /// What planners maximise: the reward, unless the task names a denser one for planning.
+  [[nodiscard]] const Reward& planning_reward() const { return *planning_reward_; }
   [[nodiscard]] const Encoding& encoding() const { return encoding_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& summary() const { return summary_; }
@@ -62,11 +65,13 @@ class Task {
   std::string name_;
   std::string summary_;
   std::string reward_name_;
+  std::string planning_reward_name_;
   int episode_length_ = 0;
   Encoding encoding_;
   std::shared_ptr<const SystemFactory> factory_;
   std::shared_ptr<const System> prototype_;
   std::shared_ptr<const Reward> reward_;
+  std::shared_ptr<const Reward> planning_reward_;
 };
 
 }  // namespace foreplan
