@@ -77,16 +77,16 @@ struct InvertedPendulumReward {
 };
 
 /// For planning in InvertedPendulum-v5, whose own reward is the same for all plans that survive, so
-/// that planners drift against the rail's end: besides surviving, prefers the middle of the rail and
-/// an upright pole. Terminates like the task.
+/// that planners drift against the rail's end: besides surviving, prefers to be at rest in the middle
+/// of the rail with an upright pole. Terminates like the task.
 struct CenteredInvertedPendulumReward : InvertedPendulumReward {
   template <typename T>
   T operator()(const T* /*observation*/, const T* /*action*/, const T* next) const {
     if (Terminated(next)) return T(0.0);
-    // r = 1 - (x / 1 m)^2 / 4 - (theta / 0.2 rad)^2 / 4
-    const T x = next[0];
+    // r = 1 - 0.5 x^2 - 0.25 (theta / 0.2)^2 - 0.1 x_dot^2 - 0.02 theta_dot^2, in SI units
     const T lean = next[1] / 0.2;
-    return 1.0 - 0.25 * x * x - 0.25 * lean * lean;
+    return 1.0 - 0.5 * next[0] * next[0] - 0.25 * lean * lean - 0.1 * next[2] * next[2] -
+           0.02 * next[3] * next[3];
   }
 };
 

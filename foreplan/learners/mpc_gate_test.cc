@@ -1,0 +1,119 @@
+// What the v1.5 loop must learn, on the shipped settings of each task. Slow.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "foreplan/control/episode.h"
+#include "foreplan/learners/mpc.h"
+#include "foreplan/models/true_dynamics.h"
+
+namespace foreplan {
+namespace {
+
+constexpr int kThreads = 2;
+
+class GateRun {
+ public:
+  GateRun(const std::string& task, int seed)
+      : loaded_(Task::Load(task)), pool_(kThreads) {
+    loaded_.second.Read("run", run_);
+    run_.seed = seed;
+    learner_ = MakeLearner(run_.algorithm, loaded_.second,
+                           {loaded_.first, run_, pool_, log_, stop_, {}});
+    learner_->Run();
+  }
+
+  [[nodiscard]] const std::vector<EpisodeRow>& episodes() const { return log_.episodes(); }
+
+  // Mean return of episodes first ... last, counted from 1.
+  [[nodiscard]] double Mean(int first, int last) const {
+    double sum = 0;
+    for (int i = first; i <= last; ++i) {
+      sum += episodes()[static_cast<size_t>(i) - 1].episode_return;
+    }
+    return sum / (last - first + 1);
+  }
+
+  // Mean return of the learned controller over fresh starts, without learning.
+  double Evaluate(int starts) {
+    const auto system = loaded_.first.MakeSystem();
+    double sum = 0;
+    for (int start = 0; start < starts; ++start) {
+      const Key key = Key{99, 1}.Fold(static_cast<uint64_t>(start));
+      sum += RunEpisode(loaded_.first, *system, learner_->controller(), key,
+                        loaded_.first.episode_length(), {})
+                 .episode_return;
+    }
+    return sum / starts;
+  }
+
+ private:
+  std::pair<Task, Config> loaded_;
+  RunOptions run_;
+  ThreadPool pool_;
+  RunLog log_;
+  std::atomic<bool> stop_ = false;
+  std::unique_ptr<Learner> learner_;
+};
+
+TEST(MpcGate, LearnsTheCartPoleSwingUpInClosedForm) {
+  const GateRun run("cartpole_closed_form", 20);
+  EXPECT_GE(run.Mean(8, 12), 170);  // the bound for a single seed; planning on the truth gives 178
+}
+
+TEST(MpcGate, LearnsThePendulumIn1500Steps) {
+  GateRun run("pendulum", 20);
+  EXPECT_EQ(run.episodes().back().total_steps, 1500);
+  EXPECT_GE(run.Evaluate(20), -200);
+}
+
+#ifdef FOREPLAN_HAVE_MUJOCO
+TEST(MpcGate, LearnsThePetsCartPoleSwingUp) {
+  const GateRun run("pets_cartpole", 20);
+  EXPECT_GE(run.Mean(8, 12), 170);  // as above
+}
+
+TEST(MpcGate, LearnsTheInvertedPendulumIn2000Steps) {
+  GateRun run("gymnasium_inverted_pendulum", 20);
+  EXPECT_LE(run.episodes().back().total_steps, 2000);
+  EXPECT_EQ(run.Evaluate(1), 1000);
+}
+
+// Planning on the simulator itself, without model error.
+double TrueModelReturn(const std::string& planner_name, const std::vector<std::string>& settings,
+                       int starts) {
+  auto [task, config] = Task::Load("pets_cartpole", settings);
+  ThreadPool pool(kThreads);
+  const auto system = task.MakeSystem();
+  const TrueDynamics dynamics(*system);
+  const auto planner = MakePlanner(planner_name, config,
+                                   {dynamics, task.planning_reward(), task.spec(), pool});
+  MpcController controller(*planner, dynamics);
+  double sum = 0;
+  for (int start = 0; start < starts; ++start) {
+    sum += RunEpisode(task, *system, controller, Key{77, 1}.Fold(static_cast<uint64_t>(start)),
+                      task.episode_length(), {})
+               .episode_return;
+  }
+  return sum / starts;
+}
+
+TEST(TrueModelGate, IcemSwingsUpThePetsCartPoleWith97RolloutsPerStep) {
+  const double mean = TrueModelReturn(
+      "icem",
+      {"planner.icem.population=40", "planner.icem.decay=1.25", "planner.icem.iterations=3",
+       "planner.icem.noise_beta=2.0", "planner.icem.horizon=30", "planner.icem.execute=mean",
+       "planner.icem.sigma0=0.8", "planner.icem.keep_fraction=0.7", "planner.icem.momentum=0.0"},
+      10);
+  EXPECT_GE(mean, 175);
+}
+
+TEST(TrueModelGate, CemSwingsUpThePetsCartPoleWithThePublishedSettings) {
+  EXPECT_GE(TrueModelReturn("cem", {"planner.cem.horizon=25"}, 1), 177);
+}
+#endif
+
+}  // namespace
+}  // namespace foreplan

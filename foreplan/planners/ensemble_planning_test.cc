@@ -1,0 +1,65 @@
+// Planning through a learned ensemble, in steady state.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/systems/cartpole.h"
+
+namespace foreplan {
+namespace {
+
+class EnsemblePlanning : public testing::TestWithParam<std::string> {
+ protected:
+  EnsemblePlanning() : model_(system_.spec(), {.sin_cos = {"hinge"}, .omit = {}, .absolute = {}},
+                              SmallEnsemble(), Key{1, 1}) {}
+
+  static EnsembleOptions SmallEnsemble() {
+    EnsembleOptions options;
+    options.width = 16;
+    return options;
+  }
+
+  std::unique_ptr<Planner> Make(ThreadPool& pool) {
+    Config config = Config::FromString("", "test");
+    config.Set("planner." + GetParam() + ".population=24");
+    config.Set("planner." + GetParam() + ".horizon=10");
+    if (GetParam() == "cem") config.Set("planner.cem.elites=5");
+    return MakePlanner(GetParam(), config, {model_, *reward_, system_.spec(), pool});
+  }
+
+  CartPole system_;
+  std::unique_ptr<const Reward> reward_ = MakeReward("pets_cartpole", 4, 1);
+  Ensemble model_;
+  const std::vector<double> start_ = {0.1, 0.2, -0.1, 0.3};
+};
+
+INSTANTIATE_TEST_SUITE_P(Planners, EnsemblePlanning, testing::ValuesIn(PlannerNames()));
+
+TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
+  for (const int threads : {1, 2}) {
+    ThreadPool pool(threads);
+    const auto planner = Make(pool);
+    const auto plan = [&](uint64_t decision) { planner->MakePlan(start_, Key{2, decision}); };
+    plan(0);  // the dense kernel's library sets itself up at its first call
+    EXPECT_EQ(foreplan::testing::CountAllocations([&] { plan(1); }), 0) << threads << " threads";
+  }
+}
+
+TEST_P(EnsemblePlanning, IsEqualBitForBitOnAnyNumberOfThreads) {
+  std::vector<std::vector<double>> actions;
+  for (const int threads : {1, 2, 8}) {
+    ThreadPool pool(threads);
+    const auto planner = Make(pool);
+    planner->MakePlan(start_, Key{2, 0});
+    actions.push_back(planner->MakePlan(start_, Key{2, 1}).actions);
+  }
+  EXPECT_EQ(actions[0], actions[1]);
+  EXPECT_EQ(actions[0], actions[2]);
+}
+
+}  // namespace
+}  // namespace foreplan
