@@ -123,7 +123,9 @@ def main() -> int:
         if not is_due and time.monotonic() > deadline:
             return "left"
         began = time.monotonic()
-        done = subprocess.run([*tidy, source], cwd=ROOT, stdout=subprocess.PIPE,
+        # The static analyzer is half of the time; tests run under the sanitizers anyway.
+        lighter = ["--checks=-clang-analyzer-*"] if source.endswith("_test.cc") else []
+        done = subprocess.run([*tidy, *lighter, source], cwd=ROOT, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         failed = done.returncode != 0
         print(f"tidy: {source}: {'failed' if failed else 'passed'}, "

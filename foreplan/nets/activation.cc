@@ -8,7 +8,7 @@ void AddBiasSwish(int rows, int columns, const float* __restrict bias, float* __
   for (int row = 0; row < rows; ++row, y += columns) {
     for (int i = 0; i < columns; ++i) {
       const float z = y[i] + bias[i];
-      y[i] = z / (1.0F + FastExp(-z));
+      y[i] = z * Sigmoid(z);
     }
   }
 }
@@ -18,7 +18,7 @@ void AddBiasSwish(int rows, int columns, const float* __restrict bias, float* __
   for (int row = 0; row < rows; ++row, y += columns, slope += columns) {
     for (int i = 0; i < columns; ++i) {
       const float z = y[i] + bias[i];
-      const float s = 1.0F / (1.0F + FastExp(-z));
+      const float s = Sigmoid(z);
       y[i] = z * s;
       slope[i] = s + z * s * (1.0F - s);
     }

@@ -1,16 +1,16 @@
 // Swish and the vectorisable exponential under it.
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 namespace foreplan {
 
-/// e^x to 2 units in the last place, for x clamped to [-87, 88]; NaN stays NaN. Written without
-/// branches or calls, so that the compiler turns loops over it into vector code.
-inline float FastExp(float x) {
-  x = x < -87.0F ? -87.0F : x;
-  x = x > 88.0F ? 88.0F : x;
+/// e^x to 2 units in the last place for x in [-87, 88]. Written without branches or calls, so that
+/// the compiler turns loops over it into vector code.
+inline float FastExpInRange(float x) {
   // e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to integers.
   constexpr float kRound = 12582912.0F;
   const float shifted = x * 1.44269504F + kRound;
@@ -28,6 +28,19 @@ inline float FastExp(float x) {
   // 2^n: the low bits of `shifted` hold n.
   const auto exponent = std::bit_cast<uint32_t>(shifted) << 23;
   return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + exponent);
+}
+
+/// The same for every x: saturates outside [-87, 88], NaN stays NaN.
+inline float FastExp(float x) {
+  return FastExpInRange(std::min(std::max(x, -87.0F), 88.0F));  // in this order NaN passes
+}
+
+/// 1 / (1 + e^-z), from e^-|z|, which never leaves the normal numbers: a division of denormal ones
+/// costs a hundred cycles.
+inline float Sigmoid(float z) {
+  const float e = FastExpInRange(std::max(-std::abs(z), -87.0F));
+  const float s = 1.0F / (1.0F + e);
+  return z < 0.0F ? e * s : s;
 }
 
 /// y = swish(y + bias), swish(z) = z / (1 + e^-z) (Ramachandran et al. 2017).

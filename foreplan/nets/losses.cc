@@ -5,11 +5,6 @@
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
-namespace {
-
-float Sigmoid(float x) { return 1.0F / (1.0F + FastExp(-x)); }
-
-}  // namespace
 
 double SquaredError(int rows, int dim, const float* mean, const float* target, float* d_mean) {
   const int count = rows * dim;
