@@ -13,7 +13,8 @@ void Normaliser::Fit(int64_t rows, const double* values, double smallest_scale,
   const auto count = static_cast<double>(rows);
   for (size_t column = 0; column < columns; ++column) {
     double sum = 0;
-    for (int64_t row = 0; row < rows; ++row) sum += values[static_cast<size_t>(row) * columns + column];
+    for (int64_t row = 0; row < rows; ++row)
+      sum += values[static_cast<size_t>(row) * columns + column];
     const double average = sum / count;
     double squares = 0;
     for (int64_t row = 0; row < rows; ++row) {

@@ -102,8 +102,8 @@ void MpcLearner::PlayEpisode(Policy& policy, const std::string& name) {
   ++episodes_;
   Report(result, name, log);
   if (result.steps == 0) {
-    throw RunError(fmt::format("episode {} ended before its first step: {}", episodes_,
-                               result.divergence));
+    throw RunError(
+        fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
   }
   if (episodes_ >= options_.base_episodes && fitted_rows_ < data_.size()) Refit();
 }
@@ -142,8 +142,7 @@ double MpcLearner::PlanningReward(const EpisodeStep& step) const {
 void MpcLearner::Refit() {
   const Clock::time_point start = Clock::now();
   JudgeNewData();
-  const FitReport report =
-      trainer_.Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
+  const FitReport report = trainer_.Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
   ++fits_;
   fitted_rows_ = data_.size();
   times_.fitting_seconds += SecondsSince(start);
@@ -193,8 +192,7 @@ void MpcLearner::Report(const EpisodeResult& result, const std::string& policy_n
                            .note = result.divergence});
 }
 
-void MpcLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
-                      const std::string& activity) {
+void MpcLearner::Show(const EpisodeStep& step, const EpisodeLog& log, const std::string& activity) {
   ProgressState state;
   state.episode = episodes_ + 1;
   state.episodes = context_.run.episodes;
@@ -203,9 +201,8 @@ void MpcLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
   state.total_steps = total_steps_;
   state.max_total_steps = context_.run.steps;
   state.episode_return = log.episode_return;
-  state.decisions_per_second = log.planning_seconds > 0
-                                   ? static_cast<double>(log.rewards.size()) / log.planning_seconds
-                                   : 0;
+  state.decisions_per_second =
+      log.planning_seconds > 0 ? static_cast<double>(log.rewards.size()) / log.planning_seconds : 0;
   state.activity = activity;
   context_.log.ShowStep(state);
 }

@@ -68,9 +68,9 @@ class MpcLearner final : public Learner {
   std::unique_ptr<Planner> planner_;
   MpcController controller_;
   RunTimes times_;
-  int episodes_ = 0;        // finished
-  int total_steps_ = 0;     // taken
-  int fits_ = 0;            // done
+  int episodes_ = 0;         // finished
+  int total_steps_ = 0;      // taken
+  int fits_ = 0;             // done
   int64_t fitted_rows_ = 0;  // rows of data_ the last fit has seen
 };
 

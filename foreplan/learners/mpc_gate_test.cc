@@ -16,12 +16,11 @@ constexpr int kThreads = 2;
 
 class GateRun {
  public:
-  GateRun(const std::string& task, int seed)
-      : loaded_(Task::Load(task)), pool_(kThreads) {
+  GateRun(const std::string& task, int seed) : loaded_(Task::Load(task)), pool_(kThreads) {
     loaded_.second.Read("run", run_);
     run_.seed = seed;
-    learner_ = MakeLearner(run_.algorithm, loaded_.second,
-                           {loaded_.first, run_, pool_, log_, stop_, {}});
+    learner_ =
+        MakeLearner(run_.algorithm, loaded_.second, {loaded_.first, run_, pool_, log_, stop_, {}});
     learner_->Run();
   }
 
@@ -88,8 +87,8 @@ double TrueModelReturn(const std::string& planner_name, const std::vector<std::s
   ThreadPool pool(kThreads);
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  const auto planner = MakePlanner(planner_name, config,
-                                   {dynamics, task.planning_reward(), task.spec(), pool});
+  const auto planner =
+      MakePlanner(planner_name, config, {dynamics, task.planning_reward(), task.spec(), pool});
   MpcController controller(*planner, dynamics);
   double sum = 0;
   for (int start = 0; start < starts; ++start) {

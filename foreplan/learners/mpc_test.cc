@@ -13,20 +13,23 @@ namespace foreplan {
 namespace {
 
 // Small enough for a second or so; what it learns does not matter here.
-const std::vector<std::string> kTiny = {
-    "episode_length=25",          "model.width=8",
-    "model.members=2",            "fit.min_steps=5",
-    "fit.max_steps=5",            "mpc.refit_every=10",
-    "planner.icem.population=20", "planner.icem.horizon=4",
-    "planner.icem.elites=4"};
+const std::vector<std::string> kTiny = {"episode_length=25",
+                                        "model.width=8",
+                                        "model.members=2",
+                                        "fit.min_steps=5",
+                                        "fit.max_steps=5",
+                                        "mpc.refit_every=10",
+                                        "planner.icem.population=20",
+                                        "planner.icem.horizon=4",
+                                        "planner.icem.elites=4"};
 
 struct TestRun {
   explicit TestRun(RunOptions options, int threads = 1, std::vector<std::string> settings = {})
       : loaded(Task::Load("cartpole_closed_form", Joined(settings))),
         run(std::move(options)),
         pool(threads),
-        learner(MakeLearner(run.algorithm, loaded.second,
-                            {loaded.first, run, pool, log, stop, {}})) {}
+        learner(
+            MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, {}})) {}
 
   static std::vector<std::string> Joined(const std::vector<std::string>& settings) {
     std::vector<std::string> all = kTiny;
@@ -118,8 +121,7 @@ TEST(MpcLearner, RestoredStateContinuesBitForBit) {
   second.learner->Run();
   ASSERT_EQ(second.log.episodes().size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(second.log.episodes()[i].episode_return,
-              whole.log.episodes()[i + 2].episode_return);
+    EXPECT_EQ(second.log.episodes()[i].episode_return, whole.log.episodes()[i + 2].episode_return);
   }
 }
 

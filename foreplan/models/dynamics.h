@@ -18,8 +18,8 @@ struct StepBatch {
   double* next_observation = nullptr;  // [rows x no]; may be null if observation_is_state()
   int particle = 0;                    // 0 ... particles - 1
   int particles = 1;
-  int time = 0;                        // steps since the start of the imagined rollout
-  Key key;                             // of the whole evaluation
+  int time = 0;  // steps since the start of the imagined rollout
+  Key key;       // of the whole evaluation
 };
 
 /// A model of the system. Const and shared between threads; what changes is in a Workspace.

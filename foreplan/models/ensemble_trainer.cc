@@ -27,8 +27,9 @@ FitOptions Validated(FitOptions options, const Ensemble& ensemble) {
   }
   const size_t layers = static_cast<size_t>(ensemble.mlp().layers());
   if (options.weight_decay.size() != 1 && options.weight_decay.size() != layers) {
-    throw InputError(fmt::format("fit.weight_decay: found {} values, expected 1 or {} (one a layer)",
-                                 options.weight_decay.size(), layers));
+    throw InputError(
+        fmt::format("fit.weight_decay: found {} values, expected 1 or {} (one a layer)",
+                    options.weight_decay.size(), layers));
   }
   return options;
 }
@@ -46,7 +47,8 @@ void Keep(std::span<const float> values, std::vector<float>& kept) {
 // Endless batches from a set of rows, reshuffled at each pass.
 class BatchSampler {
  public:
-  BatchSampler(std::vector<int64_t>& rows, Key key) : rows_(rows), random_(key), next_(rows.size()) {}
+  BatchSampler(std::vector<int64_t>& rows, Key key)
+      : rows_(rows), random_(key), next_(rows.size()) {}
 
   void Fill(std::span<int64_t> batch) {
     for (int64_t& row : batch) {
@@ -129,9 +131,9 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
   PrepareRows(data);
   const double epoch_steps =
       options_.epochs * static_cast<double>(training_.size()) / options_.batch;
-  const int steps = static_cast<int>(
-      std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
-                 static_cast<double>(options_.max_steps)));
+  const int steps =
+      static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
+                                  static_cast<double>(options_.max_steps)));
   std::vector<MemberReport> reports(static_cast<size_t>(ensemble_.members()));
   try {
     pool_.ParallelFor(ensemble_.members(), [&](int member, int worker) {
@@ -329,8 +331,8 @@ void EnsembleTrainer::Save(TensorFile& file) const {
   const std::vector<int64_t> shape = {ensemble_.members(), ensemble_.member_parameters()};
   file.tensors["trainer.first_moment"] = {shape, first_moment_};
   file.tensors["trainer.second_moment"] = {shape, second_moment_};
-  file.tensors["trainer.adam_steps"] = {
-      {1}, std::vector<int32_t>{static_cast<int32_t>(adam_steps_)}};
+  file.tensors["trainer.adam_steps"] = {{1},
+                                        std::vector<int32_t>{static_cast<int32_t>(adam_steps_)}};
 }
 
 void EnsembleTrainer::Restore(const TensorFile& file) {

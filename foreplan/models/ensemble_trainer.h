@@ -17,19 +17,19 @@ namespace foreplan {
 
 /// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
 struct FitOptions {
-  double epochs = 5;                           // passes over the training rows, 0 ... 10000
-  int min_steps = 500;                         // PETS' 5 epochs are far too few on little data
-  int max_steps = 100000;                      // 1 ... 10^7
-  int batch = 32;                              // rows per gradient step and member
-  double learning_rate = 1e-3;                 // Adam's
-  std::vector<double> weight_decay = {0.0};    // L2 in the gradient: one value, or one per layer
-  double log_variance_penalty = 0.01;          // on sum(max - min) of the bounds
-  double gradient_clip = 0;                    // largest norm of a member's gradient; 0: none
-  bool bootstrap = true;                       // each member sees its own resampled rows
-  double holdout_share = 0;                    // rows never trained on; 0 ... 0.5
-  int patience = 0;                            // stop a member after so many checks without a
-                                               // better hold-out score; 0: train all steps
-  int checks = 20;                             // hold-out checks per fit
+  double epochs = 5;                         // passes over the training rows, 0 ... 10000
+  int min_steps = 500;                       // PETS' 5 epochs are far too few on little data
+  int max_steps = 100000;                    // 1 ... 10^7
+  int batch = 32;                            // rows per gradient step and member
+  double learning_rate = 1e-3;               // Adam's
+  std::vector<double> weight_decay = {0.0};  // L2 in the gradient: one value, or one per layer
+  double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
+  double gradient_clip = 0;                  // largest norm of a member's gradient; 0: none
+  bool bootstrap = true;                     // each member sees its own resampled rows
+  double holdout_share = 0;                  // rows never trained on; 0 ... 0.5
+  int patience = 0;                          // stop a member after so many checks without a
+                                             // better hold-out score; 0: train all steps
+  int checks = 20;                           // hold-out checks per fit
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -38,9 +38,9 @@ struct FitOptions {
 struct FitReport {
   int64_t training_rows = 0;
   int64_t holdout_rows = 0;
-  int steps = 0;              // of the member that trained longest
-  double training_loss = 0;   // mean over members and the last tenth of the steps
-  double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
+  int steps = 0;             // of the member that trained longest
+  double training_loss = 0;  // mean over members and the last tenth of the steps
+  double holdout_rmse = 0;   // mean over members [target standard deviations]; 0 without hold-out
 };
 
 /// Trains the members of one ensemble, each on its own rows with its own key; keeps weights and
@@ -78,9 +78,9 @@ class EnsembleTrainer {
   std::vector<float> second_moment_;
   std::vector<std::unique_ptr<Buffers>> buffers_;  // [workers]
   // The rows of the fit under way, normalised.
-  std::vector<float> inputs_;         // [rows x inputs]
-  std::vector<float> targets_;        // [rows x targets]
-  std::vector<int64_t> training_;     // row indices
+  std::vector<float> inputs_;      // [rows x inputs]
+  std::vector<float> targets_;     // [rows x targets]
+  std::vector<int64_t> training_;  // row indices
   std::vector<int64_t> holdout_;
 };
 

@@ -30,8 +30,8 @@ class FeatureMap {
 
  private:
   enum class Entry { kValue, kSinCos, kOmitted };
-  std::vector<Entry> entry_;     // [no]
-  std::vector<bool> absolute_;   // [no]
+  std::vector<Entry> entry_;    // [no]
+  std::vector<bool> absolute_;  // [no]
   int action_dim_;
   int inputs_ = 0;
 };

@@ -10,8 +10,8 @@ namespace foreplan {
 
 struct ModelError {
   int64_t rows = 0;
-  double one_step_rmse = 0;  // of the members' mean [target standard deviations]
-  double coverage_90 = 0;    // share of components inside the mixture's central 90 % interval
+  double one_step_rmse = 0;    // of the members' mean [target standard deviations]
+  double coverage_90 = 0;      // share of components inside the mixture's central 90 % interval
   double epistemic_share = 0;  // variance of the members' means over the predictive variance
 };
 

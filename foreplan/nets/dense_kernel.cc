@@ -65,8 +65,8 @@ class OneDnnKernel final : public DenseKernel {
       return true;
     }();
     static_cast<void>(one_thread);
-    const dnnl_status_t status = dnnl_sgemm(transpose_a, transpose_b, m, n, k, 1.0F, a, stride_a, b,
-                                            stride_b, 0.0F, c, n);
+    const dnnl_status_t status =
+        dnnl_sgemm(transpose_a, transpose_b, m, n, k, 1.0F, a, stride_a, b, stride_b, 0.0F, c, n);
     if (status != dnnl_success) throw RunError("oneDNN: sgemm failed");
   }
 };

@@ -20,7 +20,9 @@ class Mlp {
   [[nodiscard]] int outputs() const { return widths_.back(); }
   [[nodiscard]] int layers() const { return static_cast<int>(widths_.size()) - 1; }
   [[nodiscard]] int layer_inputs(int layer) const { return widths_[static_cast<size_t>(layer)]; }
-  [[nodiscard]] int layer_outputs(int layer) const { return widths_[static_cast<size_t>(layer) + 1]; }
+  [[nodiscard]] int layer_outputs(int layer) const {
+    return widths_[static_cast<size_t>(layer) + 1];
+  }
   [[nodiscard]] int max_width() const;
   [[nodiscard]] int parameters() const { return parameters_; }
 

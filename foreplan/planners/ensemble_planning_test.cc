@@ -14,8 +14,9 @@ namespace {
 
 class EnsemblePlanning : public testing::TestWithParam<std::string> {
  protected:
-  EnsemblePlanning() : model_(system_.spec(), {.sin_cos = {"hinge"}, .omit = {}, .absolute = {}},
-                              SmallEnsemble(), Key{1, 1}) {}
+  EnsemblePlanning()
+      : model_(system_.spec(), {.sin_cos = {"hinge"}, .omit = {}, .absolute = {}}, SmallEnsemble(),
+               Key{1, 1}) {}
 
   static EnsembleOptions SmallEnsemble() {
     EnsembleOptions options;

@@ -77,8 +77,8 @@ struct InvertedPendulumReward {
 };
 
 /// For planning in InvertedPendulum-v5, whose own reward is the same for all plans that survive, so
-/// that planners drift against the rail's end: besides surviving, prefers to be at rest in the middle
-/// of the rail with an upright pole. Terminates like the task.
+/// that planners drift against the rail's end: besides surviving, prefers to be at rest in the
+/// middle of the rail with an upright pole. Terminates like the task.
 struct CenteredInvertedPendulumReward : InvertedPendulumReward {
   template <typename T>
   T operator()(const T* /*observation*/, const T* /*action*/, const T* next) const {

@@ -24,7 +24,7 @@ struct TaskOptions {
   std::string summary;
   std::string reward;
   std::string planning_reward;
-  int episode_length = 0;       // [steps]; 0 is only the mark of a missing key
+  int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
 
   void Visit(OptionsVisitor& visitor) {
     visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
