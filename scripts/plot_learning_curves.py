@@ -7,10 +7,11 @@ usage: plot_learning_curves.py OUT TITLE RUN.json...   (writes OUT.csv and OUT.s
 import csv
 import itertools
 import json
+import math
 import statistics
 import sys
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 56, 16, 40, 48
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 56, 24, 40, 48
 
 
 def read_curve(file: str) -> tuple[int, list[tuple[int, float]]]:
@@ -27,6 +28,16 @@ def write_csv(path: str, curves: dict[int, list[tuple[int, float]]]) -> None:
         writer.writerow(["seed", "total_steps", "episode_return"])
         for seed, curve in sorted(curves.items()):
             writer.writerows((seed, *point) for point in curve)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers within [low, high], four to ten of them."""
+    span = high - low
+    step = 10 ** math.floor(math.log10(span))
+    while span / step < 4:
+        step /= 2
+    first = math.ceil(low / step)
+    return [step * i for i in range(first, math.floor(high / step) + 1)]
 
 
 def write_svg(path: str, title: str, curves: dict[int, list[tuple[int, float]]]) -> None:
@@ -50,14 +61,13 @@ def write_svg(path: str, title: str, curves: dict[int, list[tuple[int, float]]])
         f'<text x="{LEFT}" y="24" font-size="15">{title}</text>',
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 10}" text-anchor="end">environment steps</text>',
     ]
-    for i in range(5):
-        y = y_min + (y_max - y_min) * i / 4
-        x = x_max * (i + 1) / 5
+    for y in ticks(y_min, y_max):
         parts.append(line([(0, y), (x_max, y)], 'stroke="#ddd"'))
-        py = place(0, y).split(",")[1]
+        py = float(place(0, y).split(",")[1]) + 4
+        parts.append(f'<text x="{LEFT - 6}" y="{py:.1f}" text-anchor="end">{y:g}</text>')
+    for x in ticks(0, x_max):
         px = place(x, y_min).split(",")[0]
-        parts.append(f'<text x="{LEFT - 6}" y="{float(py) + 4}" text-anchor="end">{y:.0f}</text>')
-        parts.append(f'<text x="{px}" y="{HEIGHT - 28}" text-anchor="middle">{x:.0f}</text>')
+        parts.append(f'<text x="{px}" y="{HEIGHT - 28}" text-anchor="middle">{x:g}</text>')
     for curve in curves.values():
         parts.append(line(curve, 'stroke="#7aa6d6" stroke-width="1" opacity="0.7"'))
     if len({tuple(x for x, _ in curve) for curve in curves.values()}) == 1:

@@ -74,12 +74,6 @@ TEST(MpcGate, LearnsThePetsCartPoleSwingUp) {
   EXPECT_GE(run.Mean(8, 12), 170);  // as above
 }
 
-TEST(MpcGate, LearnsTheInvertedPendulumIn2000Steps) {
-  GateRun run("gymnasium_inverted_pendulum", 20);
-  EXPECT_LE(run.episodes().back().total_steps, 2000);
-  EXPECT_EQ(run.Evaluate(1), 1000);
-}
-
 // Planning on the simulator itself, without model error.
 double TrueModelReturn(const std::string& planner_name, const std::vector<std::string>& settings,
                        int starts) {
