@@ -59,7 +59,8 @@ function(foreplan_add_examples)
     add_executable(example_${name} ${example})
     target_link_libraries(example_${name} PRIVATE foreplan)
     add_test(NAME example.${name} COMMAND example_${name})
-    set_tests_properties(example.${name} PROPERTIES TIMEOUT 600)
+    # COST: the longest tests start first, so that none of them runs on alone at the end.
+    set_tests_properties(example.${name} PROPERTIES TIMEOUT 600 COST 100)
   endforeach()
 endfunction()
 

@@ -102,7 +102,7 @@ TEST(FeatureMap, EncodesAnglesOmitsAndPredictsDifferencesOrValues) {
 
 TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
   try {
-    FeatureMap(ToySpec(), {.sin_cos = {"angel"}, .omit = {}, .absolute = {}});
+    const FeatureMap map(ToySpec(), {.sin_cos = {"angel"}, .omit = {}, .absolute = {}});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("angle"), std::string::npos) << error.what();

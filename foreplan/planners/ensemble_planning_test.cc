@@ -12,7 +12,7 @@
 namespace foreplan {
 namespace {
 
-class EnsemblePlanning : public testing::TestWithParam<std::string> {
+class EnsemblePlanning : public ::testing::TestWithParam<std::string> {
  protected:
   EnsemblePlanning()
       : model_(system_.spec(), {.sin_cos = {"hinge"}, .omit = {}, .absolute = {}}, SmallEnsemble(),
@@ -38,7 +38,7 @@ class EnsemblePlanning : public testing::TestWithParam<std::string> {
   const std::vector<double> start_ = {0.1, 0.2, -0.1, 0.3};
 };
 
-INSTANTIATE_TEST_SUITE_P(Planners, EnsemblePlanning, testing::ValuesIn(PlannerNames()));
+INSTANTIATE_TEST_SUITE_P(Planners, EnsemblePlanning, ::testing::ValuesIn(PlannerNames()));
 
 TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
   for (const int threads : {1, 2}) {
@@ -46,7 +46,7 @@ TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
     const auto planner = Make(pool);
     const auto plan = [&](uint64_t decision) { planner->MakePlan(start_, Key{2, decision}); };
     plan(0);  // the dense kernel's library sets itself up at its first call
-    EXPECT_EQ(foreplan::testing::CountAllocations([&] { plan(1); }), 0) << threads << " threads";
+    EXPECT_EQ(testing::CountAllocations([&] { plan(1); }), 0) << threads << " threads";
   }
 }
 

@@ -96,6 +96,20 @@ TEST(InvertedPendulumReward, EqualsTheRecordedRewardsAndTerminations) {
   EXPECT_GT(terminations, 0);
 }
 
+TEST(CenteredInvertedPendulumReward, PrefersRestInTheMiddleAndEndsLikeTheTask) {
+  const auto task = MakeReward("inverted_pendulum", 4, 1);
+  const auto planning = MakeReward("centered_inverted_pendulum", 4, 1);
+  const std::vector<double> rest = {0, 0, 0, 0};
+  EXPECT_EQ(EvaluateOne(*planning, rest, {0}, rest).reward, 1.0);
+  const std::vector<std::vector<double>> worse = {
+      {0.5, 0, 0, 0}, {0, 0.1, 0, 0}, {0, 0, 0.5, 0}, {0, 0, 0, 0.5}, {0, 0.21, 0, 0}};
+  for (const auto& next : worse) {
+    EXPECT_LT(EvaluateOne(*planning, rest, {0}, next).reward, 1.0);
+    EXPECT_EQ(EvaluateOne(*planning, rest, {0}, next).terminated,
+              EvaluateOne(*task, rest, {0}, next).terminated);
+  }
+}
+
 TEST(InvertedPendulumReward, TheBoundItselfIsAlive) {
   const auto reward = MakeReward("inverted_pendulum", 4, 1);
   const std::vector<double> zero(4, 0.0);

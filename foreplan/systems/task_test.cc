@@ -200,6 +200,23 @@ TEST(Task, TheClosedFormStartsLikeTheSimulatedCartPole) {
 }
 #endif
 
+TEST(Task, PlansForItsRewardUnlessItNamesAnother) {
+  const auto value = [](const Reward& reward) {
+    const std::vector<double> next = {0.5, 0, 0, 0};
+    const double action = 0;
+    double result = 0;
+    uint8_t terminated = 0;
+    reward.Evaluate({1, next.data(), &action, next.data()}, &result, &terminated);
+    return result;
+  };
+  const Task plain = Task::Load("cartpole_closed_form").first;
+  EXPECT_EQ(value(plain.reward()), value(plain.planning_reward()));
+  const std::vector<std::string> other = {"planning_reward=centered_inverted_pendulum"};
+  const Task named = Task::Load("cartpole_closed_form", other).first;
+  EXPECT_EQ(value(named.reward()), value(plain.reward()));
+  EXPECT_NE(value(named.reward()), value(named.planning_reward()));
+}
+
 TEST(Task, OverridesReachTheSystem) {
   const std::vector<std::string> overrides{"episode_length=7", "system.max_torque=0.5"};
   const auto [task, config] = Task::Load("pendulum", overrides);
