@@ -24,7 +24,8 @@ const std::vector<std::string> kTiny = {"episode_length=25",
                                         "planner.icem.elites=4"};
 
 struct TestRun {
-  explicit TestRun(RunOptions options, int threads = 1, std::vector<std::string> settings = {})
+  explicit TestRun(RunOptions options, int threads = 1,
+                   const std::vector<std::string>& settings = {})
       : loaded(Task::Load("cartpole_closed_form", Joined(settings))),
         run(std::move(options)),
         pool(threads),
