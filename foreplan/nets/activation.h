@@ -35,8 +35,8 @@ inline float FastExp(float x) {
   return FastExpInRange(std::min(std::max(x, -87.0F), 88.0F));  // in this order NaN passes
 }
 
-/// 1 / (1 + e^-z), from e^-|z|, which never leaves the normal numbers: a division of denormal ones
-/// costs a hundred cycles.
+/// 1 / (1 + e^-z), from e^-|z|, which never leaves the normal numbers: arithmetic on denormal ones
+/// is several times slower.
 inline float Sigmoid(float z) {
   const float e = FastExpInRange(std::max(-std::abs(z), -87.0F));
   const float s = 1.0F / (1.0F + e);
