@@ -43,14 +43,16 @@ class IcemTest : public ::testing::Test {
   ThreadPool pool_{1};
 };
 
-TEST_F(IcemTest, ThePopulationShrinks) {
+TEST_F(IcemTest, ThePopulationShrinksAndKeptElitesComeOnTop) {
   IcemOptions options;
   options.population = 40;
   Icem planner = Make(options);
-  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, 40 + 32 + 25);
+  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 3) + (25 + 3));
+  // And at the next step the elites of the last one compete from the start.
+  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, (40 + 3) + (32 + 3) + (25 + 3));
   options.elites = 15;  // but never below twice the elites
   Icem wide = Make(options);
-  EXPECT_EQ(wide.MakePlan(kStart, kKey, {}).rollouts, 40 + 32 + 30);
+  EXPECT_EQ(wide.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 4) + (30 + 4));
 }
 
 TEST_F(IcemTest, ExecutesTheBestCandidateWhenAsked) {
