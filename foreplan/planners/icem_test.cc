@@ -86,11 +86,13 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   Icem planner(options, {dynamics_, reward, spec_, pool_});
   const double last_mean = planner.MakePlan(kStart, kKey, {}).actions[0];
   planner.MakePlan(kStart, kKey.Fold(1), {});
-  ASSERT_EQ(reward.actions.size(), 6U * 20U);  // two decisions of three iterations
+  // Two decisions of three iterations; three kept elites join in all but the very first.
+  ASSERT_EQ(reward.actions.size(), 20U + 5U * 23U);
 
   const auto iteration = [&](size_t index) {
-    const auto begin = reward.actions.begin() + static_cast<std::ptrdiff_t>(20 * index);
-    return std::vector<double>(begin, begin + 20);
+    const size_t begin = index == 0 ? 0 : 20 + 23 * (index - 1);
+    const auto first = reward.actions.begin() + static_cast<std::ptrdiff_t>(begin);
+    return std::vector<double>(first, first + (index == 0 ? 20 : 23));
   };
   // Over a single step the smallest action is best, so the elites are known.
   const auto elites = [&](size_t index) {
