@@ -56,7 +56,9 @@ std::vector<BenchCase> ChosenCases(const BenchSuite& suite, const BenchOptions& 
   std::vector<BenchCase> cases = suite.cases();
   if (options.case_name.empty()) return cases;
   std::vector<std::string> names;
-  for (const BenchCase& known : cases) names.push_back(known.name);
+  for (const BenchCase& known : cases) {
+    if (std::ranges::find(names, known.name) == names.end()) names.push_back(known.name);
+  }
   std::erase_if(cases, [&](const BenchCase& known) { return known.name != options.case_name; });
   if (cases.empty()) throw UnknownName("bench " + suite.name, "case", options.case_name, names);
   return cases;
@@ -78,9 +80,10 @@ void CheckMemory(const std::string& what, double bytes) {
   constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
   const double available = AvailableMemory();
   if (bytes <= available) return;
-  throw InputError(fmt::format("{}: found a need of {:.1f} GiB of memory, expected at most the "
-                               "{:.1f} GiB that are available",
-                               what, bytes / kGibibyte, available / kGibibyte));
+  throw InputError(
+      fmt::format("{}: found a need of {:.1f} GiB of memory, expected at most the "
+                  "{:.1f} GiB that are available",
+                  what, bytes / kGibibyte, available / kGibibyte));
 }
 
 void RefuseFlag(const std::string& suite, const std::string& flag, const std::string& value) {
@@ -101,7 +104,8 @@ std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& 
     timed.measurement.sample();  // warm-up
     order.push_back(&timed);
   }
-  while (std::ranges::any_of(all, [&](const Timed& timed) { return WantsSample(timed, options); })) {
+  while (
+      std::ranges::any_of(all, [&](const Timed& timed) { return WantsSample(timed, options); })) {
     for (Timed* timed : order) {
       if (WantsSample(*timed, options)) TakeSample(*timed);
     }

@@ -57,9 +57,7 @@ std::vector<Definition> Definitions() {
       {"pets_cartpole_paper",
        {.width = 500, .population = 400, .elites = 40, .horizon = 25},
        &SyntheticCartPole},
-      {"mbrl_cartpole",
-       {.population = 500, .elites = 50, .horizon = 30},
-       &SyntheticCartPole},
+      {"mbrl_cartpole", {.population = 500, .elites = 50, .horizon = 30}, &SyntheticCartPole},
       {"mbrl_half_cheetah",
        {.hidden_layers = 4, .population = 400, .elites = 40, .horizon = 30},
        &SyntheticHalfCheetah,
@@ -143,8 +141,8 @@ double BytesNeeded(const Sizes& sizes, const FeatureMap& features) {
 Measurement Measure(Definition definition, const BenchOptions& options) {
   RefuseFlag("planning", "--model", options.model);
   if (!options.precision.empty() && options.precision != "f32") {
-    throw InputError(fmt::format("bench planning: --precision: found '{}', expected f32",
-                                 options.precision));
+    throw InputError(
+        fmt::format("bench planning: --precision: found '{}', expected f32", options.precision));
   }
   Sizes& sizes = definition.sizes;
   options.config->Read("", sizes);
@@ -159,9 +157,8 @@ Measurement Measure(Definition definition, const BenchOptions& options) {
 
   const auto planning = std::make_shared<std::unique_ptr<Planning>>();
   Measurement measurement;
-  measurement.fields = {{"case", definition.name},
-                        {"precision", "f32"},
-                        {"threads", options.pool->size()}};
+  measurement.fields = {
+      {"case", definition.name}, {"precision", "f32"}, {"threads", options.pool->size()}};
   measurement.prepare = [=, &pool = *options.pool] {
     *planning = std::make_unique<Planning>(definition, *task, model, pool);
   };

@@ -18,12 +18,12 @@ using BenchRow = nlohmann::ordered_json;
 
 /// What the command line says.
 struct BenchOptions {
-  std::string case_name;      // of the only case to measure; "": all
-  std::string precision;      // of the networks; "": what the suite measures by default
-  std::string model;          // MJCF file to simulate; "": the shipped one
-  int repeats = 25;           // most samples per case
-  double seconds = 10;        // per case, after which no further sample is taken [s]
-  Config* config = nullptr;   // --set: sizes that replace those of the cases
+  std::string case_name;     // of the only case to measure; "": all
+  std::string precision;     // of the networks; "": what the suite measures by default
+  std::string model;         // MJCF file to simulate; "": the shipped one
+  int repeats = 25;          // most samples per case
+  double seconds = 10;       // per case, after which no further sample is taken [s]
+  Config* config = nullptr;  // --set: sizes that replace those of the cases
   ThreadPool* pool = nullptr;
 };
 
@@ -73,5 +73,9 @@ void RefuseFlag(const std::string& suite, const std::string& flag, const std::st
 std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& options);
 
 std::vector<BenchCase> PlanningCases();
+std::vector<BenchCase> TrainingCases();
+std::vector<BenchCase> LatencyCases();
+std::vector<BenchCase> MppiCases();
+std::vector<BenchCase> SimulationCases();  // only in a build with MuJoCo
 
 }  // namespace foreplan::apps

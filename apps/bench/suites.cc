@@ -6,6 +6,12 @@ namespace foreplan::apps {
 const std::vector<BenchSuite>& BenchSuites() {
   static const std::vector<BenchSuite> kSuites = {
       {"planning", "whole decisions through ensembles of networks", &PlanningCases},
+      {"training", "gradient steps of an ensemble", &TrainingCases},
+      {"latency", "one network at one state", &LatencyCases},
+      {"mppi", "sampling control on cheap closed forms", &MppiCases},
+#ifdef FOREPLAN_HAVE_MUJOCO
+      {"simulation", "threaded rollouts of a MuJoCo model", &SimulationCases},
+#endif
   };
   return kSuites;
 }

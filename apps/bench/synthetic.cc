@@ -25,8 +25,8 @@ Dataset CartPoleData(CartPole& system) {
   for (int row = 0; row < kRows; ++row) {
     const int episode = row / kEpisode;
     if (row % kEpisode == 0) system.Reset(Key{7, static_cast<uint64_t>(episode) + 1});
-    const std::array action{random.Uniform(system.spec().action_low[0],
-                                           system.spec().action_high[0])};
+    const std::array action{
+        random.Uniform(system.spec().action_low[0], system.spec().action_high[0])};
     system.Observe(before);
     if (system.Step(action) != StepStatus::kOk) continue;
     system.Observe(after);
@@ -119,11 +119,15 @@ SyntheticTask SyntheticCartPole() {
 SyntheticTask SyntheticCartPoleRaw() { return CartPoleTask({}); }
 
 SyntheticTask SyntheticHalfCheetah() {
-  Encoding encoding;
-  encoding.sin_cos = {"root_y"};
-  encoding.omit = {"speed"};
-  encoding.absolute = {"speed"};
-  return {HalfCheetahSpec(), encoding, std::make_unique<HalfCheetahReward>(), HalfCheetahData()};
+  SyntheticTask task = SyntheticHalfCheetahRaw();
+  task.encoding.sin_cos = {"root_y"};
+  task.encoding.omit = {"speed"};
+  task.encoding.absolute = {"speed"};
+  return task;
+}
+
+SyntheticTask SyntheticHalfCheetahRaw() {
+  return {HalfCheetahSpec(), {}, std::make_unique<HalfCheetahReward>(), HalfCheetahData()};
 }
 
 void FitShortly(Ensemble& ensemble, const SyntheticTask& task, ThreadPool& pool) {

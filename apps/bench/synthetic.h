@@ -26,6 +26,8 @@ SyntheticTask SyntheticCartPoleRaw();
 /// Sizes, encoding and reward of the PETS half-cheetah (24 network inputs, 36 outputs) on a smooth,
 /// stable made-up motion.
 SyntheticTask SyntheticHalfCheetah();
+/// The same with all 18 observation components as inputs, and their differences as outputs.
+SyntheticTask SyntheticHalfCheetahRaw();
 
 /// A hundred gradient steps, so that weights are those of trained networks and imagined states stay
 /// where the data are.
