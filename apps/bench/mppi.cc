@@ -18,21 +18,23 @@ namespace foreplan::apps {
 namespace {
 
 /// x' = x + B u in the plane, B = diag(0.5, -0.5).
-class Point final : public ClosedFormSystem {
+class Point final : public ClosedFormOf<Point, 2, 2, 2> {
  public:
   static constexpr double kBound = 10;
 
-  Point() : ClosedFormSystem(MakeSpec()) {}
+  Point() : ClosedFormOf(MakeSpec()) {}
   [[nodiscard]] std::unique_ptr<System> Clone() const override {
     return std::make_unique<Point>(*this);
   }
   void Reset(Key /*key*/) override { SetState(std::array{-3.0, -2.0}); }
-  void Observe(std::span<double> observation) const override { GetState(observation); }
 
- protected:
-  void Advance(std::span<const double> action, std::span<double> state) const override {
-    state[0] += 0.5 * action[0];
-    state[1] -= 0.5 * action[1];
+  template <typename T>
+  std::array<T, 2> Next(const std::array<T, 2>& state, const std::array<T, 2>& action) const {
+    return {state[0] + 0.5 * action[0], state[1] - 0.5 * action[1]};
+  }
+  template <typename T>
+  std::array<T, 2> Observation(const std::array<T, 2>& state) const {
+    return state;
   }
 
  private:
