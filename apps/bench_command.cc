@@ -103,7 +103,7 @@ void AddBenchCommand(CLI::App& app) {
   command
       .add_option("--seconds", request->options.seconds,
                   "per case; at least 3 samples are taken. Default: 10")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(NumberFrom(0, 1e6));
   command
       .add_option("--set", request->flags.assignments,
                   "change a size of the suite's cases, e.g. population=1000; repeatable")

@@ -146,6 +146,12 @@ Measurement Measure(Definition definition, const BenchOptions& options) {
   }
   Sizes& sizes = definition.sizes;
   options.config->Read("", sizes);
+  if (sizes.elites > sizes.population) {
+    throw InputError(
+        fmt::format("bench planning: {}: elites: found {}, expected at most population "
+                    "= {}",
+                    definition.name, sizes.elites, sizes.population));
+  }
   EnsembleOptions model;
   model.members = sizes.members;
   model.hidden_layers = sizes.hidden_layers;

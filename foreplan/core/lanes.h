@@ -2,11 +2,16 @@
 // number type and free of branches become vector code with it.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <numbers>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 namespace foreplan {
 
@@ -51,6 +56,19 @@ struct Lanes {
     }
   }
 
+  /// a_0 b_0 a_1 b_1 ...: 2 kLanes doubles.
+  static void StorePairs(const Lanes& a, const Lanes& b, double* to) {
+#if defined(__AVX__)
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 4, 1, 5);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 2, 6, 3, 7);
+#else
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 2);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 1, 3);
+#endif
+    Lanes(low).Store(to, 1);
+    Lanes(high).Store(to + kLanes, 1);
+  }
+
   friend Lanes operator+(const Lanes& a, const Lanes& b) { return a.v + b.v; }
   friend Lanes operator-(const Lanes& a, const Lanes& b) { return a.v - b.v; }
   friend Lanes operator*(const Lanes& a, const Lanes& b) { return a.v * b.v; }
@@ -65,9 +83,12 @@ struct Lanes {
   friend Mask operator==(const Lanes& a, const Lanes& b) { return a.v == b.v; }
 
   static bool Any(const Mask& mask) {
-    int64_t any = 0;
-    for (int i = 0; i < kLanes; ++i) any |= mask[i];
-    return any != 0;
+#if defined(__AVX__)
+    return _mm256_testz_si256(reinterpret_cast<__m256i>(mask), reinterpret_cast<__m256i>(mask)) ==
+           0;
+#else
+    return (mask[0] | mask[1]) != 0;
+#endif
   }
   static Lanes Select(const Mask& mask, const Lanes& yes, const Lanes& no) {
     return mask ? yes.v : no.v;
@@ -107,8 +128,8 @@ struct Lanes {
     const Doubles shifted = x.v * std::numbers::log2e + kRounder;
     const Lanes k = shifted - kRounder;
     const Lanes r = x - k * Lanes(kLn2High) - k * Lanes(kLn2Low);
-    Lanes sum = 1.0;
-    for (int i = 13; i >= 1; --i) sum = Lanes(1.0) + r * sum * Lanes(1.0 / i);
+    Lanes sum = kInverseFactorial[13];
+    for (size_t i = 13; i-- > 0;) sum = Lanes(kInverseFactorial[i]) + r * sum;
     return FromWords(sum.words() + (Lanes(shifted).words() << 52));
   }
 
@@ -140,23 +161,15 @@ struct Lanes {
     const Doubles shifted = x.v * (2 / std::numbers::pi) + kRounder;
     const Lanes n = shifted - kRounder;
     const Lanes r = x - n * Lanes(kHalfPi1) - n * Lanes(kHalfPi2) - n * Lanes(kHalfPi3);
-    const Lanes z = r * r;
-    // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
-    sine = 1.0;
-    for (int i = 15; i >= 3; i -= 2) sine = Lanes(1.0) - z * sine * Lanes(1.0 / (i * (i - 1)));
-    sine = r * sine;
-    cosine = 1.0;
-    for (int i = 16; i >= 2; i -= 2) {
-      cosine = Lanes(1.0) - z * cosine * Lanes(1.0 / (i * (i - 1)));
-    }
-    // Quadrant n mod 4: odd ones swap the two, bit 1 of n (of n + 1) is the sign of sin (cos).
-    const Words quadrant = Lanes(shifted).words();
-    const Mask odd = (quadrant & 1) != 0;
-    const Words sine_sign = (quadrant & 2) << 62;
-    const Words cosine_sign = ((quadrant + 1) & 2) << 62;
-    const Lanes even_sine = sine;
-    sine = FromWords(Select(odd, cosine, sine).words() ^ sine_sign);
-    cosine = FromWords(Select(odd, even_sine, cosine).words() ^ cosine_sign);
+    SinCosOfRemainder(r, Lanes(shifted).words(), sine, cosine);
+  }
+
+  /// Of 2 pi x for |x| < 1e5, unchecked.
+  static void SinCosOfTurns(const Lanes& x, Lanes& sine, Lanes& cosine) {
+    const Doubles shifted = x.v * 4.0 + kRounder;
+    const Lanes n = shifted - kRounder;
+    const Lanes r = (Lanes(4.0) * x - n) * Lanes(std::numbers::pi / 2);
+    SinCosOfRemainder(r, Lanes(shifted).words(), sine, cosine);
   }
 
   /// Logarithm of positive, normal, finite numbers, unchecked.
@@ -178,6 +191,13 @@ struct Lanes {
   static Lanes FromWords(const Words& words) { return reinterpret_cast<Doubles>(words); }
 
  private:
+  static constexpr std::array<double, 17> kInverseFactorial = [] {
+    std::array<double, 17> inverse{1.0};
+    double factorial = 1;
+    for (size_t i = 1; i < inverse.size(); ++i)
+      inverse[i] = 1 / (factorial *= static_cast<double>(i));
+    return inverse;
+  }();
   static constexpr uint64_t kSign = uint64_t{1} << 63;
   static constexpr uint64_t kMantissa = (uint64_t{1} << 52) - 1;
   // Adding it rounds to an integer, which then stands in the low bits.
@@ -199,6 +219,27 @@ struct Lanes {
     return result;
   }
 
+  /// Of n pi/2 + r with |r| <= pi/4 and the integer n in the low bits of `n`.
+  static void SinCosOfRemainder(const Lanes& r, const Words& n, Lanes& sine, Lanes& cosine) {
+    const Lanes z = r * r;
+    // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
+    sine = -kInverseFactorial[15];
+    for (size_t i = 13; i >= 3; i -= 2) {
+      sine = Lanes(i % 4 == 3 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * sine;
+    }
+    sine = r * (Lanes(1.0) + z * sine);
+    cosine = kInverseFactorial[16];
+    for (size_t i = 14; i >= 2; i -= 2) {
+      cosine = Lanes(i % 4 == 2 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * cosine;
+    }
+    cosine = Lanes(1.0) + z * cosine;
+    // Odd n swap the two; bit 1 of n (of n + 1) is the sign of the sine (cosine).
+    const Mask odd = (n & 1) != 0;
+    const Lanes even_sine = sine;
+    sine = FromWords(Select(odd, cosine, sine).words() ^ ((n & 2) << 62));
+    cosine = FromWords(Select(odd, even_sine, cosine).words() ^ (((n + 1) & 2) << 62));
+  }
+
   /// atan(a / b) for 0 <= a <= b.
   static Lanes FirstOctantAngle(const Lanes& a, const Lanes& b) {
     // atan(a/b) = c + atan((a - t b) / (b + t a)), t = tan c, for the nearest c of 0, pi/8, pi/4
@@ -215,6 +256,53 @@ struct Lanes {
     for (int i = 21; i >= 3; i -= 2) sum = Lanes(1.0 / i) - z * sum;
     return c + (s - s * z * sum);
   }
+};
+
+/// Twice as many: while one half waits for the result of an operation, the processor works on the
+/// other. What formulas over rows are computed with.
+struct LanePair {
+  static constexpr int kRows = 2 * kLanes;
+
+  Lanes low;
+  Lanes high;
+
+  LanePair() = default;
+  LanePair(double all) : low(all), high(all) {}  // NOLINT(google-explicit-constructor): a number
+  LanePair(const Lanes& first, const Lanes& second) : low(first), high(second) {}
+
+  /// One double every `stride`. Of fewer than kRows the last is repeated.
+  static LanePair Load(const double* from, size_t stride, int count) {
+    if (count <= kLanes) {
+      const Lanes few = Lanes::Load(from, stride, count);
+      return {few, few};
+    }
+    return {Lanes::Load(from, stride), Lanes::Load(from + kLanes * stride, stride, count - kLanes)};
+  }
+  /// The first `count`, one every `stride`.
+  void Store(double* to, size_t stride, int count) const {
+    low.Store(to, stride, count < kLanes ? count : kLanes);
+    if (count > kLanes) high.Store(to + kLanes * stride, stride, count - kLanes);
+  }
+
+  using Pair = const LanePair&;
+  friend LanePair operator+(Pair a, Pair b) { return {a.low + b.low, a.high + b.high}; }
+  friend LanePair operator-(Pair a, Pair b) { return {a.low - b.low, a.high - b.high}; }
+  friend LanePair operator*(Pair a, Pair b) { return {a.low * b.low, a.high * b.high}; }
+  friend LanePair operator/(Pair a, Pair b) { return {a.low / b.low, a.high / b.high}; }
+  friend LanePair operator-(Pair a) { return {-a.low, -a.high}; }
+  LanePair& operator+=(Pair other) { return *this = *this + other; }
+  LanePair& operator-=(Pair other) { return *this = *this - other; }
+  LanePair& operator*=(Pair other) { return *this = *this * other; }
+
+  friend LanePair min(Pair a, Pair b) { return {min(a.low, b.low), min(a.high, b.high)}; }
+  friend LanePair max(Pair a, Pair b) { return {max(a.low, b.low), max(a.high, b.high)}; }
+  friend LanePair abs(Pair a) { return {abs(a.low), abs(a.high)}; }
+  friend LanePair sqrt(Pair a) { return {sqrt(a.low), sqrt(a.high)}; }
+  friend LanePair sin(Pair a) { return {sin(a.low), sin(a.high)}; }
+  friend LanePair cos(Pair a) { return {cos(a.low), cos(a.high)}; }
+  friend LanePair exp(Pair a) { return {exp(a.low), exp(a.high)}; }
+  friend LanePair log(Pair a) { return {log(a.low), log(a.high)}; }
+  friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
 };
 
 }  // namespace foreplan

@@ -1,5 +1,6 @@
 #include "foreplan/core/random.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <numbers>
@@ -46,25 +47,37 @@ Words MultiplyLow(const Words& a, uint32_t b) {
 #endif
 }
 
-/// kLanes blocks at once; the words of a block stand in the low halves of the four results.
-std::array<Words, 4> PhiloxBlocks(Key key, uint64_t first_index) {
-  constexpr uint64_t kLow = 0xFFFFFFFF;
-  Words index;
-  for (int i = 0; i < kLanes; ++i) index[i] = first_index + static_cast<uint64_t>(i);
+#if defined(__AVX__)
+constexpr Words kLaneNumbers = {0, 1, 2, 3};
+#else
+constexpr Words kLaneNumbers = {0, 1};
+#endif
+
+/// Blocks first_index ... first_index + kBlocks - 1, kLanes of them side by side; the words of a
+/// block stand in the low halves of the four results.
+template <size_t kBlocks>
+std::array<std::array<Words, 4>, kBlocks / kLanes> PhiloxBlocks(Key key, uint64_t first_index) {
+  // High halves hold leftovers: products and what is read in the end take the low ones only.
+  std::array<std::array<Words, 4>, kBlocks / kLanes> counters;
   const Words zero{};
-  std::array<Words, 4> counter = {index & kLow, index >> 32, zero + (key.stream & kLow),
-                                  zero + (key.stream >> 32)};
-  auto key0 = static_cast<uint32_t>(key.seed);
-  auto key1 = static_cast<uint32_t>(key.seed >> 32);
+  Words index = kLaneNumbers + first_index;
+  for (std::array<Words, 4>& counter : counters) {
+    counter = {index, index >> 32, zero + key.stream, zero + (key.stream >> 32)};
+    index += uint64_t{kLanes};
+  }
+  Words key0 = zero + key.seed;
+  Words key1 = zero + (key.seed >> 32);
   for (int round = 0; round < 10; ++round) {
-    const Words product0 = MultiplyLow(counter[0], kPhiloxM0);
-    const Words product1 = MultiplyLow(counter[2], kPhiloxM1);
-    counter = {(product1 >> 32) ^ (counter[1] & kLow) ^ uint64_t{key0}, product1,
-               (product0 >> 32) ^ (counter[3] & kLow) ^ uint64_t{key1}, product0};
+    for (std::array<Words, 4>& counter : counters) {
+      const Words product0 = MultiplyLow(counter[0], kPhiloxM0);
+      const Words product1 = MultiplyLow(counter[2], kPhiloxM1);
+      counter = {(product1 >> 32) ^ counter[1] ^ key0, product1,
+                 (product0 >> 32) ^ counter[3] ^ key1, product0};
+    }
     key0 += kPhiloxW0;
     key1 += kPhiloxW1;
   }
-  return counter;
+  return counters;
 }
 
 /// The 53 high bits of (high, low) as a number in [0, 1), as Uniform.
@@ -142,18 +155,17 @@ double Random::TruncatedNormal() {
 }
 
 Random::NormalBatch Random::PeekNormals() const {
-  constexpr size_t kBlocks = kBatch / 2;
   NormalBatch batch;
-  for (size_t block = 0; block < kBlocks; block += kLanes) {
-    const auto words = PhiloxBlocks(key_, index_ + block);
+  double* to = batch.data();
+  for (const auto& words : PhiloxBlocks<kBatch / 2>(key_, index_)) {
     // As in Normal, of which Bits64 gives the upper half of a block first.
     const Lanes log = Lanes::LogOfNormal(Lanes(1.0) - UniformOf(words[2], words[3]));
     const Lanes radius = sqrt(Lanes(-2.0) * log);
     Lanes sine;
     Lanes cosine;
-    Lanes::SinCos(Lanes(2.0 * std::numbers::pi) * UniformOf(words[0], words[1]), sine, cosine);
-    (radius * cosine).Store(&batch[2 * block], 2);
-    (radius * sine).Store(&batch[2 * block + 1], 2);
+    Lanes::SinCosOfTurns(UniformOf(words[0], words[1]), sine, cosine);
+    Lanes::StorePairs(radius * cosine, radius * sine, to);
+    to += 2 * kLanes;
   }
   return batch;
 }
@@ -164,29 +176,37 @@ void Random::TakeNormals(size_t count, const NormalBatch& batch) {
   if (has_spare_normal_) spare_normal_ = batch[count];
 }
 
-template <typename Keep>
-void Random::FillFromBatches(std::span<double> values, Keep&& keep) {
+void Random::FillNormal(std::span<double> values) {
   size_t filled = 0;
-  const auto offer = [&](double value) {
-    values[filled] = value;
-    if (keep(value)) ++filled;
-  };
   // Within a block that other draws have begun, and for the second of a pair: one by one.
-  while (filled < values.size() && (left_ != 0 || has_spare_normal_)) offer(Normal());
+  while (filled < values.size() && (left_ != 0 || has_spare_normal_)) values[filled++] = Normal();
   while (filled < values.size()) {
     const NormalBatch batch = PeekNormals();
-    size_t taken = 0;
-    while (taken < kBatch && filled < values.size()) offer(batch[taken++]);
+    const size_t taken = std::min(kBatch, values.size() - filled);
+    if (taken == kBatch) {
+      std::copy_n(batch.begin(), kBatch, &values[filled]);
+    } else {
+      std::copy_n(batch.begin(), taken, &values[filled]);
+    }
     TakeNormals(taken, batch);
+    filled += taken;
   }
 }
 
-void Random::FillNormal(std::span<double> values) {
-  FillFromBatches(values, [](double) { return true; });
-}
-
 void Random::FillTruncatedNormal(std::span<double> values) {
-  FillFromBatches(values, [](double value) { return std::abs(value) <= 2.0; });
+  size_t filled = 0;
+  while (filled < values.size() && (left_ != 0 || has_spare_normal_)) {
+    values[filled++] = TruncatedNormal();
+  }
+  while (filled < values.size()) {
+    const NormalBatch batch = PeekNormals();
+    size_t taken = 0;
+    while (taken < kBatch && filled < values.size()) {
+      values[filled] = batch[taken++];
+      filled += std::abs(values[filled]) <= 2.0 ? 1 : 0;
+    }
+    TakeNormals(taken, batch);
+  }
 }
 
 }  // namespace foreplan

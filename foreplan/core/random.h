@@ -70,9 +70,6 @@ class Random {
   [[nodiscard]] NormalBatch PeekNormals() const;
   /// Moves past the first `count` of them.
   void TakeNormals(size_t count, const NormalBatch& batch);
-  /// Keeps those that `keep(value)`.
-  template <typename Keep>
-  void FillFromBatches(std::span<double> values, Keep&& keep);
 
   Key key_;
   uint64_t index_ = 0;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -63,8 +62,9 @@ class ClosedFormOf : public ClosedFormSystem {
   }
 
   void StepRows(const SystemRows& rows) final {
-    for (int first = 0; first < rows.rows; first += kLanes) {
-      StepLanes(rows, static_cast<size_t>(first), std::min(kLanes, rows.rows - first));
+    constexpr int kTogether = LanePair::kRows;
+    for (int first = 0; first < rows.rows; first += kTogether) {
+      StepTogether(rows, static_cast<size_t>(first), std::min(kTogether, rows.rows - first));
     }
   }
 
@@ -82,30 +82,29 @@ class ClosedFormOf : public ClosedFormSystem {
  private:
   [[nodiscard]] const Derived& self() const { return static_cast<const Derived&>(*this); }
 
-  /// Rows first ... first + count - 1, with count <= kLanes.
-  void StepLanes(const SystemRows& rows, size_t first, int count) const {
-    std::array<Lanes, kStates> x;
-    std::array<Lanes, kActions> u;
-    Lanes::Mask valid = Lanes(0.0) == Lanes(0.0);
+  /// Rows first ... first + count - 1.
+  void StepTogether(const SystemRows& rows, size_t first, int count) const {
+    std::array<LanePair, kStates> x;
+    std::array<LanePair, kActions> u;
+    LanePair poison = 0.0;  // 0, or NaN where anything is not finite
     for (size_t i = 0; i < kStates; ++i) {
-      x[i] = Lanes::Load(rows.state + first * kStates + i, kStates, count);
-      valid &= x[i].IsFinite();
+      x[i] = LanePair::Load(rows.state + first * kStates + i, kStates, count);
+      poison += x[i] * 0.0;
     }
     for (size_t i = 0; i < kActions; ++i) {
-      u[i] = Lanes::Load(rows.action + first * kActions + i, kActions, count);
-      valid &= u[i].IsFinite();
-      u[i] = min(max(u[i], Lanes(spec().action_low[i])), Lanes(spec().action_high[i]));
+      u[i] = LanePair::Load(rows.action + first * kActions + i, kActions, count);
+      poison += u[i] * 0.0;
+      u[i] = min(max(u[i], spec().action_low[i]), spec().action_high[i]);
     }
-    const std::array<Lanes, kStates> next = self().template Next<Lanes>(x, u);
-    for (const Lanes& entry : next) valid &= entry.IsFinite();
-    const std::array<Lanes, kObservations> observation = self().template Observation<Lanes>(next);
-    const Lanes nan = std::numeric_limits<double>::quiet_NaN();
+    const std::array<LanePair, kStates> next = self().template Next<LanePair>(x, u);
+    for (const LanePair& entry : next) poison += entry * 0.0;
+    const std::array<LanePair, kObservations> observation =
+        self().template Observation<LanePair>(next);
     for (size_t i = 0; i < kStates; ++i) {
-      Lanes::Select(valid, next[i], nan)
-          .Store(rows.next_state + first * kStates + i, kStates, count);
+      (next[i] + poison).Store(rows.next_state + first * kStates + i, kStates, count);
     }
     for (size_t i = 0; i < kObservations; ++i) {
-      Lanes::Select(valid, observation[i], nan)
+      (observation[i] + poison)
           .Store(rows.next_observation + first * kObservations + i, kObservations, count);
     }
   }

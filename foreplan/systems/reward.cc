@@ -40,18 +40,18 @@ class RewardOf final : public Reward {
   }
 };
 
+/// The entries of `count` rows; `poison` becomes NaN where one is NaN.
 template <int Size>
-std::array<Lanes, Size> LoadRows(const double* rows, int first, int count, Lanes::Mask& valid) {
-  std::array<Lanes, Size> entries;
-  for (int i = 0; i < Size; ++i) {
-    Lanes& entry = entries[static_cast<size_t>(i)];
-    entry = Lanes::Load(rows + first * Size + i, Size, count);
-    valid &= entry == entry;
+std::array<LanePair, Size> LoadRows(const double* rows, int count, LanePair& poison) {
+  std::array<LanePair, Size> entries;
+  for (size_t i = 0; i < Size; ++i) {
+    entries[i] = LanePair::Load(rows + i, Size, count);
+    poison += entries[i] * 0.0;
   }
   return entries;
 }
 
-/// The same for a function that takes several rows at once.
+/// The same for a function that takes several rows at once. An infinite entry gives NaN, too.
 template <typename Function>
   requires Function::kTakesLanes
 class RewardOf<Function> final : public Reward {
@@ -60,15 +60,14 @@ class RewardOf<Function> final : public Reward {
     constexpr int no = Function::kObservationDim;
     constexpr int nu = Function::kActionDim;
     constexpr Function function;
-    const Lanes nan = std::numeric_limits<double>::quiet_NaN();
-    for (int row = 0; row < batch.rows; row += kLanes) {
-      const int count = std::min(kLanes, batch.rows - row);
-      Lanes::Mask valid = Lanes(0.0) == Lanes(0.0);
-      const auto observation = LoadRows<no>(batch.observation, row, count, valid);
-      const auto action = LoadRows<nu>(batch.action, row, count, valid);
-      const auto next = LoadRows<no>(batch.next_observation, row, count, valid);
-      const Lanes value = function(observation.data(), action.data(), next.data());
-      Lanes::Select(valid, value, nan).Store(reward + row, 1, count);
+    for (int row = 0; row < batch.rows; row += LanePair::kRows) {
+      const int count = std::min(LanePair::kRows, batch.rows - row);
+      LanePair poison = 0.0;
+      const auto observation = LoadRows<no>(batch.observation + row * no, count, poison);
+      const auto action = LoadRows<nu>(batch.action + row * nu, count, poison);
+      const auto next = LoadRows<no>(batch.next_observation + row * no, count, poison);
+      const LanePair value = function(observation.data(), action.data(), next.data());
+      (value + poison).Store(reward + row, 1, count);
     }
     std::fill_n(terminated, batch.rows, uint8_t{0});
   }
