@@ -95,7 +95,8 @@ void AddBenchCommand(CLI::App& app) {
       ->type_name("SUITE");
   command.add_option("--case", request->options.case_name, "only this case of the suite")
       ->type_name("NAME");
-  command.add_option("--precision", request->options.precision, "of the networks; default: f32");
+  command.add_option("--precision", request->options.precision,
+                     "planning: f32, bf16 or auto; default: f32");
   command.add_option("--model", request->options.model, "simulation: the model to simulate")
       ->type_name("FILE.xml");
   command.add_option("--repeats", request->options.repeats, "most samples per case; default: 25")

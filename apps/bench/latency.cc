@@ -1,4 +1,7 @@
-// Suite latency: one network that predicts x' = x + f(x, u), for one state at a time.
+// Suite latency: one network that predicts x' = x + f(x, u), for one state at a time, and the
+// Jacobian dx'/d(x, u) at one and at a hundred states.
+#include <fmt/format.h>
+
 #include <array>
 #include <memory>
 #include <string>
@@ -8,6 +11,7 @@
 #include "apps/bench/suite.h"
 #include "apps/bench/synthetic.h"
 #include "foreplan/models/ensemble.h"
+#include "foreplan/nets/mlp_jacobian.h"
 
 namespace foreplan::apps {
 namespace {
@@ -62,6 +66,73 @@ struct Latency {
   int64_t calls = 0;
 };
 
+/// Jacobians at states and actions of the data, with the inputs' and the targets' scales.
+struct Jacobian {
+  Jacobian(const Network& network, int at, ThreadPool& pool)
+      : latency(network, pool),
+        knots(at),
+        jacobian(latency.ensemble.mlp(), GetDenseKernel("auto"), knots),
+        inputs(static_cast<size_t>(latency.ensemble.mlp().inputs())),
+        x(static_cast<size_t>(kStates + knots) * inputs),
+        result(static_cast<size_t>(knots) * latency.next.size() * inputs) {
+    const Normaliser& normaliser = latency.ensemble.input_normaliser();
+    std::vector<double> input(inputs);
+    for (size_t row = 0; row < x.size() / inputs; ++row) {
+      const auto index = static_cast<int64_t>(row);
+      latency.ensemble.features().Input(latency.task.data.observation(index).data(),
+                                        latency.task.data.action(index).data(), input.data());
+      for (size_t i = 0; i < inputs; ++i) {
+        x[row * inputs + i] =
+            static_cast<float>((input[i] - normaliser.mean[i]) / normaliser.scale[i]);
+      }
+    }
+  }
+
+  /// dx'_o / dz_i = [o = i] + scale_o / scale_i J_oi.
+  void Evaluate() {
+    const Ensemble& ensemble = latency.ensemble;
+    const auto first = static_cast<size_t>(latency.calls++ % kStates);
+    jacobian.Evaluate(ensemble.parameters(0), knots, &x[first * inputs]);
+    const float* entry = jacobian.jacobian();
+    double* to = result.data();
+    const size_t outputs = latency.next.size();
+    for (int knot = 0; knot < knots; ++knot) {
+      for (size_t o = 0; o < outputs; ++o, entry += inputs, to += inputs) {
+        const double scale = ensemble.target_normaliser().scale[o];
+        for (size_t i = 0; i < inputs; ++i) {
+          to[i] = scale / ensemble.input_normaliser().scale[i] * entry[i];
+        }
+        to[o] += 1.0;
+      }
+    }
+  }
+
+  Latency latency;
+  int knots;
+  MlpJacobian jacobian;
+  size_t inputs;
+  std::vector<float> x;        // [kStates + knots x inputs], normalised
+  std::vector<double> result;  // [knots x nx x inputs]
+};
+
+Measurement MeasureJacobian(const std::string& name, const Network& network, int knots,
+                            const BenchOptions& options) {
+  RefuseFlag("latency", "--model", options.model);
+  RefuseFlag("latency", "--precision", options.precision);
+  const auto jacobian = std::make_shared<std::unique_ptr<Jacobian>>();
+  Measurement measurement;
+  measurement.unit = "us";
+  measurement.fields = {
+      {"case", name}, {"net", network.name}, {"precision", "f32"}, {"threads", 1}};
+  measurement.prepare = [=, &pool = *options.pool] {
+    *jacobian = std::make_unique<Jacobian>(network, knots, pool);
+  };
+  measurement.sample = [=] {
+    return SecondsPerCall(kCallsPerSample / knots + 1, [&] { (*jacobian)->Evaluate(); });
+  };
+  return measurement;
+}
+
 Measurement MeasureForward(const Network& network, const BenchOptions& options) {
   RefuseFlag("latency", "--model", options.model);
   RefuseFlag("latency", "--precision", options.precision);
@@ -87,6 +158,12 @@ std::vector<BenchCase> LatencyCases() {
     cases.push_back({"forward_1", [network](const BenchOptions& options) {
                        return MeasureForward(network, options);
                      }});
+    for (const int knots : {1, 100}) {
+      const std::string name = fmt::format("jacobian_{}", knots);
+      cases.push_back({name, [=](const BenchOptions& options) {
+                         return MeasureJacobian(name, network, knots, options);
+                       }});
+    }
   }
   return cases;
 }

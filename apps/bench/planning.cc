@@ -1,6 +1,7 @@
 // Suite planning: one whole decision of a sampling planner through an ensemble of networks.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -12,7 +13,7 @@
 #include "apps/bench/synthetic.h"
 #include "foreplan/core/error.h"
 #include "foreplan/models/ensemble.h"
-#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/nets/prediction_kernel.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"
 
@@ -123,6 +124,17 @@ struct Planning {
   int rollouts = 0;  // of the last decision, without particles
 };
 
+Precision PrecisionOf(const BenchOptions& options) {
+  const std::array<std::string, 3> names = {"f32", "bf16", "auto"};
+  const std::array<Precision, 3> values = {Precision::kF32, Precision::kBf16, Precision::kAuto};
+  if (options.precision.empty()) return Precision::kF32;
+  const auto found = std::ranges::find(names, options.precision);
+  if (found == names.end()) {
+    throw UnknownName("bench planning: --precision", "precision", options.precision, names);
+  }
+  return values[static_cast<size_t>(found - names.begin())];
+}
+
 /// Multiply-adds of one row through one network, times 2.
 double FlopPerRow(const Sizes& sizes, const FeatureMap& features) {
   const double width = sizes.width;
@@ -140,10 +152,6 @@ double BytesNeeded(const Sizes& sizes, const FeatureMap& features) {
 
 Measurement Measure(Definition definition, const BenchOptions& options) {
   RefuseFlag("planning", "--model", options.model);
-  if (!options.precision.empty() && options.precision != "f32") {
-    throw InputError(
-        fmt::format("bench planning: --precision: found '{}', expected f32", options.precision));
-  }
   Sizes& sizes = definition.sizes;
   options.config->Read("", sizes);
   if (sizes.elites > sizes.population) {
@@ -157,14 +165,17 @@ Measurement Measure(Definition definition, const BenchOptions& options) {
   model.hidden_layers = sizes.hidden_layers;
   model.width = sizes.width;
   model.propagation = definition.propagation;
+  model.precision = PrecisionOf(options);
+  GetPredictionKernel(model.kernel, model.precision);  // refuses what the processor lacks
   const auto task = std::make_shared<const SyntheticTask>(definition.task());
   const FeatureMap features(task->spec, task->encoding);
   CheckMemory("bench planning: " + definition.name, BytesNeeded(sizes, features));
 
   const auto planning = std::make_shared<std::unique_ptr<Planning>>();
   Measurement measurement;
-  measurement.fields = {
-      {"case", definition.name}, {"precision", "f32"}, {"threads", options.pool->size()}};
+  measurement.fields = {{"case", definition.name},
+                        {"precision", options.precision.empty() ? "f32" : options.precision},
+                        {"threads", options.pool->size()}};
   measurement.prepare = [=, &pool = *options.pool] {
     *planning = std::make_unique<Planning>(definition, *task, model, pool);
   };
