@@ -35,25 +35,14 @@ struct Lanes {
   Lanes(double all) : v(all - Doubles{}) {}  // NOLINT(google-explicit-constructor): a number
   Lanes(const Doubles& lanes) : v(lanes) {}  // NOLINT(google-explicit-constructor): a view
 
-  /// One double every `stride`. Of fewer than kLanes the last is repeated.
-  static Lanes Load(const double* from, size_t stride, int count = kLanes) {
+  /// One double every `stride`.
+  static Lanes Load(const double* from, size_t stride) {
     Lanes result;
-    if (count == kLanes) {
-      for (int i = 0; i < kLanes; ++i) result.v[i] = from[static_cast<size_t>(i) * stride];
-    } else {
-      for (int i = 0; i < kLanes; ++i) {
-        result.v[i] = from[static_cast<size_t>(i < count ? i : count - 1) * stride];
-      }
-    }
+    for (int i = 0; i < kLanes; ++i) result.v[i] = from[static_cast<size_t>(i) * stride];
     return result;
   }
-  /// The first `count`, one every `stride`.
-  void Store(double* to, size_t stride, int count = kLanes) const {
-    if (count == kLanes) {
-      for (int i = 0; i < kLanes; ++i) to[static_cast<size_t>(i) * stride] = v[i];
-    } else {
-      for (int i = 0; i < count; ++i) to[static_cast<size_t>(i) * stride] = v[i];
-    }
+  void Store(double* to, size_t stride) const {
+    for (int i = 0; i < kLanes; ++i) to[static_cast<size_t>(i) * stride] = v[i];
   }
 
   /// a_0 b_0 a_1 b_1 ...: 2 kLanes doubles.
@@ -105,20 +94,24 @@ struct Lanes {
     return result;
   }
 
+  // Both are computed before the range is looked at, so that sin(x) and cos(x) of one formula share
+  // the work.
   friend Lanes sin(const Lanes& x) {
-    if (Any(~(abs(x) < Lanes(kLargeAngle))))
-      return PerLane(x, [](double a) { return std::sin(a); });
     Lanes sine;
     Lanes cosine;
     SinCos(x, sine, cosine);
+    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
+      return PerLane(x, [](double a) { return std::sin(a); });
+    }
     return sine;
   }
   friend Lanes cos(const Lanes& x) {
-    if (Any(~(abs(x) < Lanes(kLargeAngle))))
-      return PerLane(x, [](double a) { return std::cos(a); });
     Lanes sine;
     Lanes cosine;
     SinCos(x, sine, cosine);
+    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
+      return PerLane(x, [](double a) { return std::cos(a); });
+    }
     return cosine;
   }
 
@@ -213,7 +206,7 @@ struct Lanes {
   static Lanes Infinity() { return std::numeric_limits<double>::infinity(); }
 
   template <typename Function>
-  static Lanes PerLane(const Lanes& x, Function function) {
+  [[gnu::noinline]] static Lanes PerLane(const Lanes& x, Function function) {
     Lanes result;
     for (int i = 0; i < kLanes; ++i) result.v[i] = function(x.v[i]);
     return result;
@@ -270,18 +263,13 @@ struct LanePair {
   LanePair(double all) : low(all), high(all) {}  // NOLINT(google-explicit-constructor): a number
   LanePair(const Lanes& first, const Lanes& second) : low(first), high(second) {}
 
-  /// One double every `stride`. Of fewer than kRows the last is repeated.
-  static LanePair Load(const double* from, size_t stride, int count) {
-    if (count <= kLanes) {
-      const Lanes few = Lanes::Load(from, stride, count);
-      return {few, few};
-    }
-    return {Lanes::Load(from, stride), Lanes::Load(from + kLanes * stride, stride, count - kLanes)};
+  /// One double every `stride`.
+  static LanePair Load(const double* from, size_t stride) {
+    return {Lanes::Load(from, stride), Lanes::Load(from + kLanes * stride, stride)};
   }
-  /// The first `count`, one every `stride`.
-  void Store(double* to, size_t stride, int count) const {
-    low.Store(to, stride, count < kLanes ? count : kLanes);
-    if (count > kLanes) high.Store(to + kLanes * stride, stride, count - kLanes);
+  void Store(double* to, size_t stride) const {
+    low.Store(to, stride);
+    high.Store(to + kLanes * stride, stride);
   }
 
   using Pair = const LanePair&;

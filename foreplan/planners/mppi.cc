@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "foreplan/core/lanes.h"
 
@@ -21,6 +22,13 @@ double WeightedDifference(std::span<const double> g, std::span<const double> v,
   for (; j < g.size(); ++j) sum += g[j] * (v[j] - u[j]);
   return sum;
 }
+
+// A weight below e^-690 of the best one's is none: it would only slow the sums down with numbers
+// that are denormal.
+constexpr double kLeastExponent = -690;
+
+/// So that all candidates stand in whole lanes.
+size_t RoundedUp(int count) { return static_cast<size_t>((count + kLanes - 1) / kLanes * kLanes); }
 
 }  // namespace
 
@@ -42,8 +50,8 @@ Mppi::Mppi(Options options, const PlanningProblem& problem)
       deviation_(population_.sequence_size()),
       precision_(population_.sequence_size()),
       slope_(population_.sequence_size()),
-      costs_(static_cast<size_t>(options_.population)),
-      weights_(static_cast<size_t>(options_.population)),
+      costs_(RoundedUp(options_.population), std::numeric_limits<double>::infinity()),
+      weights_(costs_.size()),
       update_(population_.sequence_size()),
       scratch_(static_cast<size_t>(population_.workers()),
                std::vector<double>(noise_.scratch_size())) {
@@ -86,8 +94,8 @@ void Mppi::DrawCandidates(Key key) {
 void Mppi::ComputeWeights() {
   // S = -R + lambda sum_t u_t' Sigma^-1 (v_t - u_t), u nominal and v the clamped candidate
   for (size_t j = 0; j < nominal_.size(); ++j) slope_[j] = nominal_[j] * precision_[j];
-  for (size_t k = 0; k < costs_.size(); ++k) {
-    const int candidate = static_cast<int>(k);
+  for (int candidate = 0; candidate < options_.population; ++candidate) {
+    const auto k = static_cast<size_t>(candidate);
     costs_[k] = -population_.returns(candidate);
     if (!options_.control_cost) continue;
     costs_[k] +=
@@ -95,14 +103,13 @@ void Mppi::ComputeWeights() {
   }
   // w = exp(-(S - min S) / lambda) / sum; a candidate that is not finite has cost infinity: w = 0.
   const double least = *std::ranges::min_element(costs_);
-  double sum = 0;
   for (size_t k = 0; k < costs_.size(); k += kLanes) {
-    const int count = static_cast<int>(std::min<size_t>(kLanes, costs_.size() - k));
-    const Lanes cost = Lanes::Load(&costs_[k], 1, count);
-    const Lanes weight = exp((Lanes(least) - cost) / Lanes(options_.lambda));
-    Lanes::Select(cost.IsFinite(), weight, 0.0).Store(&weights_[k], 1, count);
-    for (int i = 0; i < count; ++i) sum += weights_[k + static_cast<size_t>(i)];
+    const Lanes exponent = (Lanes(least) - Lanes::Load(&costs_[k], 1)) / Lanes(options_.lambda);
+    const Lanes weight = exp(max(exponent, kLeastExponent));
+    Lanes::Select(exponent > kLeastExponent, weight, 0.0).Store(&weights_[k], 1);
   }
+  double sum = 0;
+  for (const double weight : weights_) sum += weight;
   if (sum > 0) {
     for (double& weight : weights_) weight /= sum;
   }

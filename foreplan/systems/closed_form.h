@@ -62,10 +62,9 @@ class ClosedFormOf : public ClosedFormSystem {
   }
 
   void StepRows(const SystemRows& rows) final {
-    constexpr int kTogether = LanePair::kRows;
-    for (int first = 0; first < rows.rows; first += kTogether) {
-      StepTogether(rows, static_cast<size_t>(first), std::min(kTogether, rows.rows - first));
-    }
+    int done = 0;
+    for (; done + kTogether <= rows.rows; done += kTogether) StepTogether(From(rows, done));
+    if (done < rows.rows) StepRest(From(rows, done));
   }
 
  protected:
@@ -82,17 +81,27 @@ class ClosedFormOf : public ClosedFormSystem {
  private:
   [[nodiscard]] const Derived& self() const { return static_cast<const Derived&>(*this); }
 
-  /// Rows first ... first + count - 1.
-  void StepTogether(const SystemRows& rows, size_t first, int count) const {
+  static constexpr int kTogether = LanePair::kRows;
+
+  static SystemRows From(const SystemRows& rows, int first) {
+    return {.rows = rows.rows - first,
+            .state = rows.state + static_cast<size_t>(first) * kStates,
+            .action = rows.action + static_cast<size_t>(first) * kActions,
+            .next_state = rows.next_state + static_cast<size_t>(first) * kStates,
+            .next_observation = rows.next_observation + static_cast<size_t>(first) * kObservations};
+  }
+
+  /// The first kTogether rows.
+  void StepTogether(const SystemRows& rows) const {
     std::array<LanePair, kStates> x;
     std::array<LanePair, kActions> u;
     LanePair poison = 0.0;  // 0, or NaN where anything is not finite
     for (size_t i = 0; i < kStates; ++i) {
-      x[i] = LanePair::Load(rows.state + first * kStates + i, kStates, count);
+      x[i] = LanePair::Load(rows.state + i, kStates);
       poison += x[i] * 0.0;
     }
     for (size_t i = 0; i < kActions; ++i) {
-      u[i] = LanePair::Load(rows.action + first * kActions + i, kActions, count);
+      u[i] = LanePair::Load(rows.action + i, kActions);
       poison += u[i] * 0.0;
       u[i] = min(max(u[i], spec().action_low[i]), spec().action_high[i]);
     }
@@ -100,13 +109,28 @@ class ClosedFormOf : public ClosedFormSystem {
     for (const LanePair& entry : next) poison += entry * 0.0;
     const std::array<LanePair, kObservations> observation =
         self().template Observation<LanePair>(next);
-    for (size_t i = 0; i < kStates; ++i) {
-      (next[i] + poison).Store(rows.next_state + first * kStates + i, kStates, count);
-    }
+    for (size_t i = 0; i < kStates; ++i) (next[i] + poison).Store(rows.next_state + i, kStates);
     for (size_t i = 0; i < kObservations; ++i) {
-      (observation[i] + poison)
-          .Store(rows.next_observation + first * kObservations + i, kObservations, count);
+      (observation[i] + poison).Store(rows.next_observation + i, kObservations);
     }
+  }
+
+  /// Fewer than kTogether rows, by way of a full set.
+  void StepRest(const SystemRows& rows) const {
+    std::array<double, kTogether * kStates> state{};
+    std::array<double, kTogether * kActions> action{};
+    std::array<double, kTogether * kStates> next_state;
+    std::array<double, kTogether * kObservations> next_observation;
+    const auto count = static_cast<size_t>(rows.rows);
+    std::copy_n(rows.state, count * kStates, state.begin());
+    std::copy_n(rows.action, count * kActions, action.begin());
+    StepTogether({.rows = kTogether,
+                  .state = state.data(),
+                  .action = action.data(),
+                  .next_state = next_state.data(),
+                  .next_observation = next_observation.data()});
+    std::copy_n(next_state.begin(), count * kStates, rows.next_state);
+    std::copy_n(next_observation.begin(), count * kObservations, rows.next_observation);
   }
 };
 
