@@ -32,6 +32,12 @@ struct Lanes {
   Doubles v{};
 
   Lanes() = default;
+  // Written out, as g++ would copy the object in parts smaller than a register.
+  Lanes(const Lanes& other) : v(other.v) {}
+  Lanes& operator=(const Lanes& other) {
+    v = other.v;
+    return *this;
+  }
   Lanes(double all) : v(all - Doubles{}) {}  // NOLINT(google-explicit-constructor): a number
   Lanes(const Doubles& lanes) : v(lanes) {}  // NOLINT(google-explicit-constructor): a view
 
@@ -260,6 +266,12 @@ struct LanePair {
   Lanes high;
 
   LanePair() = default;
+  LanePair(const LanePair& other) : low(other.low), high(other.high) {}
+  LanePair& operator=(const LanePair& other) {
+    low = other.low;
+    high = other.high;
+    return *this;
+  }
   LanePair(double all) : low(all), high(all) {}  // NOLINT(google-explicit-constructor): a number
   LanePair(const Lanes& first, const Lanes& second) : low(first), high(second) {}
 
