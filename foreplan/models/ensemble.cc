@@ -56,16 +56,14 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
 struct Ensemble::Buffers final : Dynamics::Workspace {
   Buffers(const Ensemble& ensemble, int max_rows)
       : work(ensemble.prediction_kernel_.work_bytes(ensemble.mlp_, max_rows)),
-        feature(static_cast<size_t>(ensemble.features_.inputs())),
         noise(static_cast<size_t>(ensemble.observation_dim())),
-        input(static_cast<size_t>(max_rows) * feature.size()),
+        input(static_cast<size_t>(max_rows) * static_cast<size_t>(ensemble.features_.inputs())),
         network_deviation(static_cast<size_t>(max_rows) * noise.size()),
         mean(network_deviation.size()),
         deviation(network_deviation.size()),
         sum(network_deviation.size()) {}
 
   AlignedVector<std::byte> work;         // the prediction kernel's
-  std::vector<double> feature;           // [inputs]
   std::vector<double> noise;             // [no]
   std::vector<float> input;              // [max_rows x inputs], normalised
   std::vector<float> network_deviation;  // [max_rows x no], of normalised targets
@@ -145,17 +143,8 @@ void Ensemble::Observe(std::span<const double> state, std::span<double> observat
 void Ensemble::PredictTarget(int member, int rows, const double* observation, const double* action,
                              double* mean, double* deviation, Workspace& workspace) const {
   auto& buffers = static_cast<Buffers&>(workspace);
-  const size_t inputs = buffers.feature.size();
   const size_t targets = buffers.noise.size();
-  float* input = buffers.input.data();
-  for (int row = 0; row < rows; ++row) {
-    features_.Input(observation + row * observation_dim(), action + row * action_dim(),
-                    buffers.feature.data());
-    for (size_t i = 0; i < inputs; ++i) {
-      *input++ = static_cast<float>((buffers.feature[i] - input_normaliser_.mean[i]) /
-                                    input_normaliser_.scale[i]);
-    }
-  }
+  features_.Inputs(rows, observation, action, input_normaliser_, buffers.input.data());
   const auto [outputs, stride] =
       prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
   if (options_.probabilistic) {

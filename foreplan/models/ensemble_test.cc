@@ -100,6 +100,30 @@ TEST(FeatureMap, EncodesAnglesOmitsAndPredictsDifferencesOrValues) {
   EXPECT_EQ(std::vector<double>(applied, applied + 3), std::vector<double>(next, next + 3));
 }
 
+TEST(FeatureMap, InputsOfSeveralRowsEqualThoseOfOne) {
+  const FeatureMap map(ToySpec(), {.sin_cos = {"angle"}, .omit = {"still"}, .absolute = {}});
+  Normaliser normaliser(map.inputs());
+  normaliser.mean = {0.5, -0.1, 0.2, 1};
+  normaliser.scale = {2, 0.5, 3, 0.1};
+  Random random(Key{4, 2});
+  for (const int rows : {1, 3, 4, 9}) {
+    std::vector<double> observation(static_cast<size_t>(3 * rows));
+    std::vector<double> action(static_cast<size_t>(rows));
+    std::vector<float> inputs(static_cast<size_t>(4 * rows));
+    random.FillNormal(observation);
+    random.FillNormal(action);
+    map.Inputs(rows, observation.data(), action.data(), normaliser, inputs.data());
+    for (size_t row = 0; row < action.size(); ++row) {
+      double input[4];
+      map.Input(observation.data() + 3 * row, action.data() + row, input);
+      for (size_t i = 0; i < 4; ++i) {
+        const double expected = (input[i] - normaliser.mean[i]) / normaliser.scale[i];
+        EXPECT_NEAR(inputs[4 * row + i], expected, 1e-7 * (1 + std::abs(expected)));  // float
+      }
+    }
+  }
+}
+
 TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
   try {
     const FeatureMap map(ToySpec(), {.sin_cos = {"angel"}, .omit = {}, .absolute = {}});
