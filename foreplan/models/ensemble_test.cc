@@ -146,6 +146,26 @@ TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
   EXPECT_GT(error.coverage_90, 0.8);
 }
 
+TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepErrorAndStretchesStayInAnEpisode) {
+  const Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+  const Dataset data = ToyData(60, 2);
+  ModelJudge judge(model);
+  const ModelError one = judge.Judge(data, 0, 60, 1);
+  EXPECT_EQ(one.open_loop_runs, 60);
+  EXPECT_NEAR(one.open_loop_rmse, one.one_step_rmse, 1e-12);  // rounding
+  double squares = 0;
+  for (const double rmse : one.component_rmse) squares += rmse * rmse / 3;
+  EXPECT_NEAR(std::sqrt(squares), one.one_step_rmse, 1e-12);
+
+  Dataset episodes(3, 1);  // of 7 steps
+  for (int64_t row = 0; row < 21; ++row) {
+    episodes.Add(data.observation(row), data.action(row), data.next_observation(row),
+                 static_cast<int>(row / 7));
+  }
+  // Of 0-4, 5-9, 10-14 and 15-19 the first and the last do not cross an episode's end.
+  EXPECT_EQ(judge.Judge(episodes, 0, 21, 5).open_loop_runs, 2);
+}
+
 TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {
   Dataset data(3, 1);
   Random random(Key{6, 1});
