@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 
 namespace foreplan {
 namespace {
@@ -27,6 +28,15 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
   widths.insert(widths.begin(), features.inputs());
   widths.push_back(options.probabilistic ? 2 * features.targets() : features.targets());
   return widths;
+}
+
+// The members' network, if the machine can hold what they need: parameters, their packed copy and,
+// in training, two moments, a gradient and a backup.
+Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
+  constexpr double kCopies = 6;
+  Mlp mlp(Widths(options, features));
+  CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
+  return mlp;
 }
 
 size_t WholeCacheLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -76,7 +86,7 @@ Ensemble::Ensemble(const SystemSpec& spec, const Encoding& encoding, const Ensem
                    Key key)
     : options_(Validated(options)),
       features_(spec, encoding),
-      mlp_(Widths(options_, features_)),
+      mlp_(AffordableMlp(options_, features_)),
       training_kernel_(GetDenseKernel(options_.kernel)),
       prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision)),
       input_normaliser_(features_.inputs()),

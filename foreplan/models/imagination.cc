@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 
 namespace foreplan {
 namespace {
@@ -78,6 +79,8 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
     }
   }
   if (!dynamics.is_stochastic()) size_.particles = 1;
+  CheckMemory("planner",
+              static_cast<double>(sizeof(double) * Size(size_.particles, size_.max_candidates)));
   start_state_.resize(Size(dynamics.state_dim()));
   start_observation_.resize(Size(dynamics.observation_dim()));
   particle_returns_.resize(Size(size_.particles, size_.max_candidates));
