@@ -1,0 +1,55 @@
+// Closed-form systems whose state is their observation, made from a formula.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <span>
+
+#include "foreplan/core/random.h"
+#include "foreplan/systems/closed_form.h"
+
+namespace foreplan {
+
+/// A formula has Options (with `ResetOptions reset`), kStateDim, kActionDim, kPositions (state
+/// entries that the position noise of a reset moves; the velocity noise moves the rest), and
+///   static SystemSpec Spec(const Options&)
+///   static std::array<double, kStateDim> Start(const Options&)
+///   template <typename T> static void Step(const Options&, const T* x, const T* u, T* next)
+template <typename Formula>
+class FormulaSystem final : public ClosedFormSystem {
+ public:
+  using Options = typename Formula::Options;
+
+  explicit FormulaSystem(const Options& options = {})
+      : ClosedFormSystem(Formula::Spec(options)), options_(options) {}
+
+  [[nodiscard]] std::unique_ptr<System> Clone() const override {
+    return std::make_unique<FormulaSystem>(*this);
+  }
+
+  void Reset(Key key) override {
+    Random random(key);
+    std::array<double, Formula::kStateDim> start = Formula::Start(options_);
+    for (size_t i = 0; i < start.size(); ++i) {
+      const bool position = i < static_cast<size_t>(Formula::kPositions);
+      const double scale = position ? options_.reset.position : options_.reset.velocity;
+      start[i] += options_.reset.Draw(scale, random);
+    }
+    SetState(start);
+  }
+
+  void Observe(std::span<double> observation) const override { GetState(observation); }
+
+ protected:
+  void Advance(std::span<const double> action, std::span<double> state) const override {
+    std::array<double, Formula::kStateDim> next;
+    Formula::Step(options_, state.data(), action.data(), next.data());
+    std::copy(next.begin(), next.end(), state.begin());
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace foreplan
