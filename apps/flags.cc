@@ -19,6 +19,17 @@ CLI::Validator IntegerFrom(int low, int high) {
   return CLI::Validator(check, "", "integer");
 }
 
+CLI::Validator NumberFrom(double low, double high) {
+  const auto check = [low, high](const std::string& text) -> std::string {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc() && stop == end && low <= value && value <= high) return "";
+    return fmt::format("found '{}', expected a number from {} to {}", text, low, high);
+  };
+  return CLI::Validator(check, "", "number");
+}
+
 void AddPlannerFlag(CLI::App& command, RunFlags& flags) {
   command.add_option("--planner", flags.planner, "what plans; default: the task's choice");
 }

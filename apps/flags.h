@@ -20,6 +20,8 @@ struct RunFlags {
 
 /// Accepts integers from `low` to `high`; else says what was found and expected.
 CLI::Validator IntegerFrom(int low, int high);
+/// The same for numbers; NaN is none.
+CLI::Validator NumberFrom(double low, double high);
 
 void AddPlannerFlag(CLI::App& command, RunFlags& flags);
 void AddSetFlag(CLI::App& command, RunFlags& flags);

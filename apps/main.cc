@@ -49,10 +49,12 @@ int Main(int argc, char** argv) {
       "(resumable)\n\n"
       "  foreplan list\n"
       "  foreplan run pets_cartpole --episodes 12\n"
-      "  foreplan eval RUN --compare");
+      "  foreplan eval RUN --compare\n"
+      "  foreplan bench planning --case lite --threads 1");
   AddListCommand(app);
   AddRunCommand(app);
   AddEvalCommand(app);
+  AddBenchCommand(app);
 
   CheckCommandName(app, argc, argv);
   try {

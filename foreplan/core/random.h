@@ -21,6 +21,16 @@ struct Key {
   friend bool operator==(const Key&, const Key&) = default;
 };
 
+/// `parent.Fold(data)` for many values of `data`, at half the cost each.
+class KeyFamily {
+ public:
+  explicit KeyFamily(Key parent);
+  [[nodiscard]] Key operator[](uint64_t data) const;
+
+ private:
+  Key mixed_;
+};
+
 /// Philox 4x32-10 (Salmon et al. 2011): 128 random bits for block `index` of `key`.
 std::array<uint32_t, 4> Philox(Key key, uint64_t index);
 
@@ -38,9 +48,12 @@ class Random {
   uint64_t Below(uint64_t count);
   /// Standard normal (Box-Muller).
   double Normal();
+  /// What as many calls of Normal would give, several at a time: equal but for rounding (1e-14).
   void FillNormal(std::span<double> values);
   /// Standard normal conditioned on |z| <= 2 (rejection; what PETS' truncated normal draws).
   double TruncatedNormal();
+  /// What as many calls of TruncatedNormal would give, as FillNormal.
+  void FillTruncatedNormal(std::span<double> values);
   /// Fisher-Yates.
   template <typename T>
   void Shuffle(std::span<T> values) {
@@ -50,6 +63,14 @@ class Random {
   }
 
  private:
+  static constexpr size_t kBatch = 16;  // normals, two from every block
+  using NormalBatch = std::array<double, kBatch>;
+
+  /// The next normals, from whole blocks; none is taken yet.
+  [[nodiscard]] NormalBatch PeekNormals() const;
+  /// Moves past the first `count` of them.
+  void TakeNormals(size_t count, const NormalBatch& batch);
+
   Key key_;
   uint64_t index_ = 0;
   std::array<uint32_t, 4> block_{};

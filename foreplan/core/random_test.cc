@@ -170,6 +170,64 @@ TEST(Random, TruncatedNormalHasItsVarianceAndStaysInside) {
   EXPECT_NEAR(Moment(values, 2), variance, kStandardErrors * 2 / std::sqrt(kCount));
 }
 
+// The batch evaluates the same formula on the same bits, in other vector code: what differs is a
+// few roundings of the logarithm and of the angle, at most 9 x 1e-15 on numbers below 9.
+constexpr double kBatchTolerance = 1e-14;
+
+TEST(Random, FilledNormalsAreThoseDrawnOneByOne) {
+  for (const size_t count : {1, 2, 15, 16, 17, 30, 31, 32, 1000}) {
+    for (const int drawn_before : {0, 1, 2, 3}) {
+      Random one_by_one(Key{5, count});
+      for (int i = 0; i < drawn_before; ++i) one_by_one.Normal();
+      Random batched = one_by_one;
+      std::vector<double> filled(count);
+      batched.FillNormal(filled);
+      for (const double value : filled) EXPECT_NEAR(value, one_by_one.Normal(), kBatchTolerance);
+      EXPECT_NEAR(batched.Normal(), one_by_one.Normal(), kBatchTolerance);
+      EXPECT_EQ(batched.Bits64(), one_by_one.Bits64());
+    }
+  }
+}
+
+TEST(Random, NormalsFilledWithinABlockAreThoseDrawnOneByOne) {
+  Random one_by_one(Key{5, 1});
+  one_by_one.Uniform();
+  Random batched = one_by_one;
+  std::vector<double> filled(20);
+  batched.FillNormal(filled);
+  for (const double value : filled) EXPECT_EQ(value, one_by_one.Normal());
+}
+
+TEST(Random, FilledTruncatedNormalsAreThoseDrawnOneByOne) {
+  for (const size_t count : {1, 2, 25, 150, 1000}) {
+    Random one_by_one(Key{6, count});
+    Random batched = one_by_one;
+    std::vector<double> filled(count);
+    batched.FillTruncatedNormal(filled);
+    for (const double value : filled) {
+      EXPECT_NEAR(value, one_by_one.TruncatedNormal(), kBatchTolerance);
+    }
+    EXPECT_NEAR(batched.Normal(), one_by_one.Normal(), kBatchTolerance);
+    EXPECT_EQ(batched.Bits64(), one_by_one.Bits64());
+  }
+}
+
+TEST(Random, FilledNormalsStartWithThoseOfAShorterFill) {
+  std::vector<double> shorter(13);
+  std::vector<double> longer(40);
+  Random(Key{5, 2}).FillNormal(shorter);
+  Random(Key{5, 2}).FillNormal(longer);
+  for (size_t i = 0; i < shorter.size(); ++i) EXPECT_EQ(shorter[i], longer[i]) << i;
+}
+
+TEST(Key, AFamilyGivesTheFoldedKeys) {
+  const Key key{3, 4};
+  const KeyFamily family(key);
+  for (const uint64_t data : {uint64_t{0}, uint64_t{77}, ~uint64_t{0}}) {
+    EXPECT_EQ(family[data], key.Fold(data));
+  }
+}
+
 TEST(Random, BelowGivesEveryValueEquallyOften) {
   constexpr int kCount = 70000;
   for (const uint64_t sides : {1, 2, 7}) {

@@ -29,6 +29,8 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
   return widths;
 }
 
+size_t WholeCacheLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 }  // namespace
 
 void EnsembleOptions::Visit(OptionsVisitor& visitor) {
@@ -36,6 +38,8 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
       {"ts_inf", Propagation::kTsInf},
       {"ts_1", Propagation::kTs1},
       {"expectation", Propagation::kExpectation}};
+  static const std::vector<std::pair<std::string, Precision>> kPrecisions = {
+      {"f32", Precision::kF32}, {"bf16", Precision::kBf16}, {"auto", Precision::kAuto}};
   visitor.Field("members", members, {1, 64}, "networks in the ensemble");
   visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers per network");
   visitor.Field("width", width, {1, 4096}, "units per hidden layer");
@@ -44,12 +48,14 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("propagation", propagation, std::span(kPropagations),
                  "which member predicts a particle's next step");
   visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
+  visitor.Choice("precision", precision, std::span(kPrecisions),
+                 "of predictions; bf16 needs a processor with AVX512-BF16");
 }
 
 // What one worker needs to predict up to max_rows rows.
 struct Ensemble::Buffers final : Dynamics::Workspace {
   Buffers(const Ensemble& ensemble, int max_rows)
-      : predictor(ensemble.mlp_, ensemble.kernel_, max_rows),
+      : work(ensemble.prediction_kernel_.work_bytes(ensemble.mlp_, max_rows)),
         feature(static_cast<size_t>(ensemble.features_.inputs())),
         noise(static_cast<size_t>(ensemble.observation_dim())),
         input(static_cast<size_t>(max_rows) * feature.size()),
@@ -58,7 +64,7 @@ struct Ensemble::Buffers final : Dynamics::Workspace {
         deviation(network_deviation.size()),
         sum(network_deviation.size()) {}
 
-  MlpPredictor predictor;
+  AlignedVector<std::byte> work;         // the prediction kernel's
   std::vector<double> feature;           // [inputs]
   std::vector<double> noise;             // [no]
   std::vector<float> input;              // [max_rows x inputs], normalised
@@ -73,18 +79,34 @@ Ensemble::Ensemble(const SystemSpec& spec, const Encoding& encoding, const Ensem
     : options_(Validated(options)),
       features_(spec, encoding),
       mlp_(Widths(options_, features_)),
-      kernel_(GetDenseKernel(options_.kernel)),
+      training_kernel_(GetDenseKernel(options_.kernel)),
+      prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision)),
       input_normaliser_(features_.inputs()),
       target_normaliser_(features_.targets()),
-      parameters_(static_cast<size_t>(options_.members) *
-                  static_cast<size_t>(member_parameters())) {
+      parameters_(static_cast<size_t>(options_.members) * static_cast<size_t>(member_parameters())),
+      packed_bytes_(WholeCacheLines(prediction_kernel_.packed_bytes(mlp_))),
+      packed_(static_cast<size_t>(options_.members) * packed_bytes_) {
   for (int member = 0; member < members(); ++member) {
     mlp_.Initialise(key.Fold(kWeights).Fold(static_cast<uint64_t>(member)), parameters(member));
-    if (!options_.probabilistic) continue;
-    float* bounds = parameters(member).data() + mlp_.parameters();
-    std::fill_n(bounds, observation_dim(), kInitialMaxLogVariance);
-    std::fill_n(bounds + observation_dim(), observation_dim(), kInitialMinLogVariance);
+    if (options_.probabilistic) {
+      float* bounds = parameters(member).data() + mlp_.parameters();
+      std::fill_n(bounds, observation_dim(), kInitialMaxLogVariance);
+      std::fill_n(bounds + observation_dim(), observation_dim(), kInitialMinLogVariance);
+    }
+    Pack(member);
   }
+}
+
+void Ensemble::Pack(int member) {
+  prediction_kernel_.Pack(mlp_, parameters(member), packed(member));
+}
+
+std::span<std::byte> Ensemble::packed(int member) {
+  return std::span(packed_).subspan(static_cast<size_t>(member) * packed_bytes_, packed_bytes_);
+}
+
+std::span<const std::byte> Ensemble::packed(int member) const {
+  return std::span(packed_).subspan(static_cast<size_t>(member) * packed_bytes_, packed_bytes_);
 }
 
 int Ensemble::member_parameters() const {
@@ -134,11 +156,13 @@ void Ensemble::PredictTarget(int member, int rows, const double* observation, co
                                     input_normaliser_.scale[i]);
     }
   }
-  const float* output = buffers.predictor.Predict(parameters(member), rows, buffers.input.data());
+  const auto [outputs, stride] =
+      prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
   if (options_.probabilistic) {
-    BoundedDeviation(rows, static_cast<int>(targets), output + targets, mlp_.outputs(),
-                     bounds(member), buffers.network_deviation.data());
+    BoundedDeviation(rows, static_cast<int>(targets), outputs + targets, stride, bounds(member),
+                     buffers.network_deviation.data());
   }
+  const float* output = outputs;
   for (int row = 0; row < rows; ++row) {
     for (size_t i = 0; i < targets; ++i) {
       const size_t at = static_cast<size_t>(row) * targets + i;
@@ -146,7 +170,7 @@ void Ensemble::PredictTarget(int member, int rows, const double* observation, co
       deviation[at] =
           options_.probabilistic ? target_normaliser_.scale[i] * buffers.network_deviation[at] : 0;
     }
-    output += mlp_.outputs();
+    output += stride;
   }
 }
 
@@ -236,6 +260,7 @@ void Ensemble::Restore(const TensorFile& file) {
   Normaliser input = restored("model.input", features_.inputs());
   Normaliser target = restored("model.target", features_.targets());
   parameters_ = std::move(parameters);
+  for (int member = 0; member < members(); ++member) Pack(member);
   input_normaliser_ = std::move(input);
   target_normaliser_ = std::move(target);
 }

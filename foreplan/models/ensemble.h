@@ -1,12 +1,14 @@
 // Ensembles of dynamics networks (Chua et al. 2018, "PETS").
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/options.h"
 #include "foreplan/data/normaliser.h"
 #include "foreplan/data/safetensors.h"
@@ -14,6 +16,7 @@
 #include "foreplan/models/feature_map.h"
 #include "foreplan/nets/losses.h"
 #include "foreplan/nets/mlp.h"
+#include "foreplan/nets/prediction_kernel.h"
 
 namespace foreplan {
 
@@ -32,7 +35,8 @@ struct EnsembleOptions {
   bool probabilistic = true;  // predict mean and variance; else the mean only
   bool normalise_targets = true;
   Propagation propagation = Propagation::kTsInf;
-  std::string kernel = "auto";  // dense products: auto, onednn, eigen
+  std::string kernel = "auto";            // dense products: auto, onednn, eigen
+  Precision precision = Precision::kF32;  // of predictions; training is always in float
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -67,12 +71,16 @@ class Ensemble final : public Dynamics {
   [[nodiscard]] const EnsembleOptions& options() const { return options_; }
   [[nodiscard]] const FeatureMap& features() const { return features_; }
   [[nodiscard]] const Mlp& mlp() const { return mlp_; }
-  [[nodiscard]] const DenseKernel& kernel() const { return kernel_; }
+  [[nodiscard]] const DenseKernel& training_kernel() const { return training_kernel_; }
+  [[nodiscard]] const PredictionKernel& prediction_kernel() const { return prediction_kernel_; }
   [[nodiscard]] int members() const { return options_.members; }
   [[nodiscard]] int member_parameters() const;  // size of one member's flat parameters
+  /// Who writes here calls Pack afterwards; until then the member predicts as before.
   [[nodiscard]] std::span<float> parameters(int member);
   [[nodiscard]] std::span<const float> parameters(int member) const;
   [[nodiscard]] LogVarianceBounds bounds(int member) const;
+  /// Lays the member's parameters out for prediction. Members may be packed at the same time.
+  void Pack(int member);
   [[nodiscard]] Normaliser& input_normaliser() { return input_normaliser_; }
   [[nodiscard]] const Normaliser& input_normaliser() const { return input_normaliser_; }
   [[nodiscard]] Normaliser& target_normaliser() { return target_normaliser_; }
@@ -89,14 +97,19 @@ class Ensemble final : public Dynamics {
   void StepExpectation(const StepBatch& batch, Buffers& buffers) const;
   void StepMember(int member, const StepBatch& batch, Buffers& buffers) const;
   [[nodiscard]] int MemberOf(const StepBatch& batch) const;
+  [[nodiscard]] std::span<std::byte> packed(int member);
+  [[nodiscard]] std::span<const std::byte> packed(int member) const;
 
   EnsembleOptions options_;
   FeatureMap features_;
   Mlp mlp_;
-  const DenseKernel& kernel_;
+  const DenseKernel& training_kernel_;
+  const PredictionKernel& prediction_kernel_;
   Normaliser input_normaliser_;
   Normaliser target_normaliser_;
-  std::vector<float> parameters_;  // [members x member_parameters]
+  std::vector<float> parameters_;    // [members x member_parameters]
+  size_t packed_bytes_;              // of one member, a multiple of a cache line
+  AlignedVector<std::byte> packed_;  // [members x packed_bytes], what prediction reads
 };
 
 }  // namespace foreplan

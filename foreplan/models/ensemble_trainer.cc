@@ -86,7 +86,7 @@ void FitOptions::Visit(OptionsVisitor& visitor) {
 // What one worker needs to train a member.
 struct EnsembleTrainer::Buffers {
   Buffers(const Ensemble& ensemble, int batch)
-      : gradient(ensemble.mlp(), ensemble.kernel(), batch),
+      : gradient(ensemble.mlp(), ensemble.training_kernel(), batch),
         input(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.mlp().inputs())),
         target(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.features().targets())),
         d_output(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.mlp().outputs())),
@@ -243,6 +243,7 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int member, int steps
   if (averaged > 0) report.training_loss /= averaged;
   if (early_stopping) std::ranges::copy(buffers.best, ensemble_.parameters(member).begin());
   if (!holdout_.empty()) report.holdout_error = HoldoutError(member, buffers);
+  ensemble_.Pack(member);
   return report;
 }
 

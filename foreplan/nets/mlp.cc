@@ -48,28 +48,6 @@ void Mlp::Initialise(Key key, std::span<float> parameters) const {
   }
 }
 
-MlpPredictor::MlpPredictor(const Mlp& mlp, const DenseKernel& kernel, int max_rows)
-    : mlp_(mlp),
-      kernel_(kernel),
-      even_(Size(max_rows, mlp.max_width())),
-      odd_(Size(max_rows, mlp.max_width())) {}
-
-const float* MlpPredictor::Predict(std::span<const float> parameters, int rows, const float* x) {
-  for (int layer = 0; layer < mlp_.layers(); ++layer) {
-    float* y = layer % 2 == 0 ? even_.data() : odd_.data();
-    const float* bias = parameters.data() + mlp_.bias_offset(layer);
-    kernel_.Forward(rows, mlp_.layer_inputs(layer), mlp_.layer_outputs(layer), x,
-                    parameters.data() + mlp_.weight_offset(layer), y);
-    if (layer + 1 < mlp_.layers()) {
-      AddBiasSwish(rows, mlp_.layer_outputs(layer), bias, y);
-    } else {
-      AddBias(rows, mlp_.layer_outputs(layer), bias, y);
-    }
-    x = y;
-  }
-  return x;
-}
-
 MlpGradient::MlpGradient(const Mlp& mlp, const DenseKernel& kernel, int max_rows)
     : mlp_(mlp),
       kernel_(kernel),

@@ -43,20 +43,6 @@ class Mlp {
   int parameters_ = 0;
 };
 
-/// Buffers for predicting up to `max_rows` rows. Allocates only here.
-class MlpPredictor {
- public:
-  MlpPredictor(const Mlp& mlp, const DenseKernel& kernel, int max_rows);
-
-  /// Returns [rows x outputs], valid until the next call. x: [rows x inputs].
-  const float* Predict(std::span<const float> parameters, int rows, const float* x);
-
- private:
-  const Mlp& mlp_;
-  const DenseKernel& kernel_;
-  std::vector<float> even_, odd_;  // [max_rows x max_width], outputs of layers in turn
-};
-
 /// Buffers for forward and backward passes over up to `max_rows` rows. Allocates only here.
 class MlpGradient {
  public:

@@ -95,8 +95,8 @@ TEST_P(EveryKernel, ForwardEqualsDoublePrecisionReference) {
   const std::vector<float> parameters = RandomFloats(static_cast<size_t>(mlp.parameters()), 1, 0.3);
   const int rows = 37;
   const std::vector<float> x = RandomFloats(static_cast<size_t>(rows * mlp.inputs()), 2);
-  MlpPredictor predictor(mlp, GetDenseKernel(GetParam()), rows);
-  const float* y = predictor.Predict(parameters, rows, x.data());
+  MlpGradient network(mlp, GetDenseKernel(GetParam()), rows);
+  const float* y = network.Forward(parameters, rows, x.data());
   const std::vector<double> expected = Evaluate(mlp, Doubles(parameters), rows, Doubles(x));
   for (size_t i = 0; i < expected.size(); ++i) {
     // Three layers of sums over at most 50 float products: about 50 units of 6e-8 each.

@@ -78,8 +78,9 @@ void Cem::DrawCandidates(Key key) {
     deviation_[j] = std::min({std::sqrt(variance_[j]), below, above});
   }
   const auto draw = [this](Random& random, int /*worker*/, std::span<double> sequence) {
+    random.FillTruncatedNormal(sequence);
     for (size_t j = 0; j < sequence.size(); ++j) {
-      sequence[j] = mean_[j] + deviation_[j] * random.TruncatedNormal();
+      sequence[j] = mean_[j] + deviation_[j] * sequence[j];
     }
   };
   population_.Draw(0, options_.population, key, draw);

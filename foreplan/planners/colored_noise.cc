@@ -55,14 +55,16 @@ void ColoredNoise::Fill(Random& random, size_t nu, std::span<double> noise,
     random.FillNormal(noise);
     return;
   }
+  const auto normals = scratch.first(horizon_);
+  const auto sum = scratch.subspan(horizon_, horizon_);
   for (size_t i = 0; i < nu; ++i) {
-    std::fill_n(scratch.begin(), horizon_, 0.0);
+    random.FillNormal(normals);
+    std::ranges::fill(sum, 0.0);
     for (size_t component = 0; component < horizon_; ++component) {
-      const double normal = random.Normal();
       const double* row = &synthesis_[component * horizon_];
-      for (size_t t = 0; t < horizon_; ++t) scratch[t] += normal * row[t];
+      for (size_t t = 0; t < horizon_; ++t) sum[t] += normals[component] * row[t];
     }
-    for (size_t t = 0; t < horizon_; ++t) noise[t * nu + i] = scratch[t];
+    for (size_t t = 0; t < horizon_; ++t) noise[t * nu + i] = sum[t];
   }
 }
 

@@ -21,7 +21,7 @@ class ColoredNoise {
   ColoredNoise(int horizon, double beta);
 
   /// Number of doubles of scratch that Fill needs.
-  [[nodiscard]] size_t scratch_size() const { return horizon_; }
+  [[nodiscard]] size_t scratch_size() const { return 2 * horizon_; }
 
   /// noise: [horizon x nu], independent over the action components.
   void Fill(Random& random, size_t nu, std::span<double> noise, std::span<double> scratch) const;

@@ -2,8 +2,35 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "foreplan/core/lanes.h"
 
 namespace foreplan {
+namespace {
+
+/// sum_j g_j (v_j - u_j), in an order that vector code can keep.
+double WeightedDifference(std::span<const double> g, std::span<const double> v,
+                          std::span<const double> u) {
+  Lanes sums = 0.0;
+  size_t j = 0;
+  for (; j + kLanes <= g.size(); j += kLanes) {
+    sums += Lanes::Load(&g[j], 1) * (Lanes::Load(&v[j], 1) - Lanes::Load(&u[j], 1));
+  }
+  double sum = 0;
+  for (int i = 0; i < kLanes; ++i) sum += sums.v[i];
+  for (; j < g.size(); ++j) sum += g[j] * (v[j] - u[j]);
+  return sum;
+}
+
+// A weight below e^-690 of the best one's is none: it would only slow the sums down with numbers
+// that are denormal.
+constexpr double kLeastExponent = -690;
+
+/// So that all candidates stand in whole lanes.
+size_t RoundedUp(int count) { return static_cast<size_t>((count + kLanes - 1) / kLanes * kLanes); }
+
+}  // namespace
 
 void MppiOptions::Visit(OptionsVisitor& visitor) {
   SamplingOptions::Visit(visitor);
@@ -22,8 +49,9 @@ Mppi::Mppi(Options options, const PlanningProblem& problem)
       noise_(options_.horizon, options_.noise_beta),
       deviation_(population_.sequence_size()),
       precision_(population_.sequence_size()),
-      costs_(static_cast<size_t>(options_.population)),
-      weights_(static_cast<size_t>(options_.population)),
+      slope_(population_.sequence_size()),
+      costs_(RoundedUp(options_.population), std::numeric_limits<double>::infinity()),
+      weights_(costs_.size()),
       update_(population_.sequence_size()),
       scratch_(static_cast<size_t>(population_.workers()),
                std::vector<double>(noise_.scratch_size())) {
@@ -65,22 +93,23 @@ void Mppi::DrawCandidates(Key key) {
 
 void Mppi::ComputeWeights() {
   // S = -R + lambda sum_t u_t' Sigma^-1 (v_t - u_t), u nominal and v the clamped candidate
-  for (size_t k = 0; k < costs_.size(); ++k) {
-    const auto sequence = population_.candidate(static_cast<int>(k));
-    double control_cost = 0;
-    for (size_t j = 0; j < sequence.size(); ++j) {
-      control_cost += nominal_[j] * precision_[j] * (sequence[j] - nominal_[j]);
-    }
-    costs_[k] = -population_.returns(static_cast<int>(k));
-    if (options_.control_cost) costs_[k] += options_.lambda * control_cost;
+  for (size_t j = 0; j < nominal_.size(); ++j) slope_[j] = nominal_[j] * precision_[j];
+  for (int candidate = 0; candidate < options_.population; ++candidate) {
+    const auto k = static_cast<size_t>(candidate);
+    costs_[k] = -population_.returns(candidate);
+    if (!options_.control_cost) continue;
+    costs_[k] +=
+        options_.lambda * WeightedDifference(slope_, population_.candidate(candidate), nominal_);
   }
   // w = exp(-(S - min S) / lambda) / sum; a candidate that is not finite has cost infinity: w = 0.
   const double least = *std::ranges::min_element(costs_);
-  double sum = 0;
-  for (size_t k = 0; k < costs_.size(); ++k) {
-    weights_[k] = std::isfinite(costs_[k]) ? std::exp(-(costs_[k] - least) / options_.lambda) : 0.0;
-    sum += weights_[k];
+  for (size_t k = 0; k < costs_.size(); k += kLanes) {
+    const Lanes exponent = (Lanes(least) - Lanes::Load(&costs_[k], 1)) / Lanes(options_.lambda);
+    const Lanes weight = exp(max(exponent, kLeastExponent));
+    Lanes::Select(exponent > kLeastExponent, weight, 0.0).Store(&weights_[k], 1);
   }
+  double sum = 0;
+  for (const double weight : weights_) sum += weight;
   if (sum > 0) {
     for (double& weight : weights_) weight /= sum;
   }
@@ -90,11 +119,10 @@ void Mppi::UpdateNominal() {
   // u <- u + sum_k w_k (v_k - u)
   std::ranges::fill(update_, 0.0);
   for (size_t k = 0; k < weights_.size(); ++k) {
-    if (weights_[k] == 0) continue;
+    const double weight = weights_[k];
+    if (weight == 0) continue;
     const auto sequence = population_.candidate(static_cast<int>(k));
-    for (size_t j = 0; j < sequence.size(); ++j) {
-      update_[j] += weights_[k] * (sequence[j] - nominal_[j]);
-    }
+    for (size_t j = 0; j < sequence.size(); ++j) update_[j] += weight * (sequence[j] - nominal_[j]);
   }
   for (size_t j = 0; j < nominal_.size(); ++j) nominal_[j] += update_[j];
   population_.Clamp(nominal_);  // rounding

@@ -45,8 +45,9 @@ class Mppi final : public Planner {
   std::vector<double> nominal_;               // [horizon x nu]
   std::vector<double> deviation_;             // [horizon x nu], of the noise
   std::vector<double> precision_;             // [horizon x nu], 1 / variance of the noise
-  std::vector<double> costs_;                 // [population]
-  std::vector<double> weights_;               // [population], sum 1, or all 0 if none is valid
+  std::vector<double> slope_;                 // [horizon x nu], of the control cost
+  std::vector<double> costs_;                 // [population, to whole lanes: infinity]
+  std::vector<double> weights_;               // of the costs, sum 1, or all 0 if none is valid
   std::vector<double> update_;                // [horizon x nu]
   std::vector<std::vector<double>> scratch_;  // [workers][noise scratch]
   Plan plan_;

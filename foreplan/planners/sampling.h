@@ -49,12 +49,12 @@ class Population {
   /// sequence, which is then clamped to the bounds.
   template <typename DrawSequence>
   void Draw(int first, int count, Key key, DrawSequence&& draw) {
-    const Key stream = key.Fold(kActionStream);
+    const KeyFamily keys(key.Fold(kActionStream));
     const int chunks = (count - first + kChunk - 1) / kChunk;
     pool_.ParallelFor(chunks, [&](int chunk, int worker) {
       const int begin = first + chunk * kChunk;
       for (int c = begin; c < std::min(begin + kChunk, count); ++c) {
-        Random random(stream.Fold(static_cast<uint64_t>(c)));
+        Random random(keys[static_cast<uint64_t>(c)]);
         draw(random, worker, candidate(c));
         Clamp(candidate(c));
       }

@@ -37,8 +37,7 @@ void CartPoleOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("substeps", substeps, {1, 1000}, "Runge-Kutta steps per control period");
 }
 
-CartPole::CartPole(const Options& options)
-    : ClosedFormSystem(MakeSpec(options)), options_(options) {}
+CartPole::CartPole(const Options& options) : ClosedFormOf(MakeSpec(options)), options_(options) {}
 
 std::unique_ptr<System> CartPole::Clone() const { return std::make_unique<CartPole>(*this); }
 
@@ -50,14 +49,6 @@ void CartPole::Reset(Key key) {
     start[i] = options_.reset.Draw(scale, random);
   }
   SetState(start);
-}
-
-void CartPole::Observe(std::span<double> observation) const { GetState(observation); }
-
-void CartPole::Advance(std::span<const double> action, std::span<double> state) const {
-  const auto next =
-      CartPoleStep<double>(options_, {state[0], state[1], state[2], state[3]}, action[0]);
-  std::copy(next.begin(), next.end(), state.begin());
 }
 
 }  // namespace foreplan

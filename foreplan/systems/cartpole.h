@@ -82,7 +82,7 @@ std::array<T, 4> CartPoleStep(const CartPoleOptions& options, std::array<T, 4> s
 ///
 /// There is no rail: where the MuJoCo task has a soft limit at +-2.5 m, this cart drives on. Within
 /// the limit both are the same system.
-class CartPole final : public ClosedFormSystem {
+class CartPole final : public ClosedFormOf<CartPole, 4, 1, 4> {
  public:
   using Options = CartPoleOptions;
 
@@ -90,10 +90,15 @@ class CartPole final : public ClosedFormSystem {
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
   void Reset(Key key) override;
-  void Observe(std::span<double> observation) const override;
 
- protected:
-  void Advance(std::span<const double> action, std::span<double> state) const override;
+  template <typename T>
+  std::array<T, 4> Next(const std::array<T, 4>& state, const std::array<T, 1>& action) const {
+    return CartPoleStep(options_, state, action[0]);
+  }
+  template <typename T>
+  std::array<T, 4> Observation(const std::array<T, 4>& state) const {
+    return state;
+  }
 
  private:
   Options options_;

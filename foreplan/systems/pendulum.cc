@@ -1,7 +1,5 @@
 #include "foreplan/systems/pendulum.h"
 
-#include <algorithm>
-
 namespace foreplan {
 namespace {
 
@@ -28,8 +26,7 @@ void PendulumOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("timestep", timestep, {1e-5, 1}, "control period [s]");
 }
 
-Pendulum::Pendulum(const Options& options)
-    : ClosedFormSystem(MakeSpec(options)), options_(options) {}
+Pendulum::Pendulum(const Options& options) : ClosedFormOf(MakeSpec(options)), options_(options) {}
 
 std::unique_ptr<System> Pendulum::Clone() const { return std::make_unique<Pendulum>(*this); }
 
@@ -38,17 +35,6 @@ void Pendulum::Reset(Key key) {
   const double theta = options_.reset.Draw(options_.reset.position, random);
   const double theta_dot = options_.reset.Draw(options_.reset.velocity, random);
   SetState(std::array{theta, theta_dot});
-}
-
-void Pendulum::Observe(std::span<double> observation) const {
-  observation[0] = std::cos(state()[0]);
-  observation[1] = std::sin(state()[0]);
-  observation[2] = state()[1];
-}
-
-void Pendulum::Advance(std::span<const double> action, std::span<double> state) const {
-  const auto next = PendulumStep<double>(options_, {state[0], state[1]}, action[0]);
-  std::copy(next.begin(), next.end(), state.begin());
 }
 
 }  // namespace foreplan

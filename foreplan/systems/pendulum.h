@@ -1,6 +1,7 @@
 // The pendulum of Gymnasium's Pendulum-v1.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -30,23 +31,24 @@ struct PendulumOptions {
 template <typename T>
 std::array<T, 2> PendulumStep(const PendulumOptions& options, const std::array<T, 2>& state,
                               const T& u) {
+  using std::max;
+  using std::min;
   using std::sin;
   const auto& [theta, theta_dot] = state;
   const double g = options.gravity;
   const double m = options.mass;
   const double l = options.length;
   // theta_dot' = clip(theta_dot + (3 g / (2 l) sin theta + 3 / (m l^2) u) dt)
-  T velocity =
-      theta_dot + (3 * g / (2 * l) * sin(theta) + 3.0 / (m * l * l) * u) * options.timestep;
-  if (velocity > options.max_velocity) velocity = T(options.max_velocity);
-  if (velocity < -options.max_velocity) velocity = T(-options.max_velocity);
+  const T acceleration = 3 * g / (2 * l) * sin(theta) + 3.0 / (m * l * l) * u;
+  const T fastest(options.max_velocity);
+  const T velocity = max(min(theta_dot + acceleration * options.timestep, fastest), -fastest);
   // theta' = theta + theta_dot' dt
   return {theta + velocity * options.timestep, velocity};
 }
 
 /// Pendulum-v1. State (theta, theta_dot); observation (cos theta, sin theta, theta_dot), in double
 /// where Gymnasium rounds to float.
-class Pendulum final : public ClosedFormSystem {
+class Pendulum final : public ClosedFormOf<Pendulum, 2, 1, 3> {
  public:
   using Options = PendulumOptions;
 
@@ -54,10 +56,17 @@ class Pendulum final : public ClosedFormSystem {
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
   void Reset(Key key) override;
-  void Observe(std::span<double> observation) const override;
 
- protected:
-  void Advance(std::span<const double> action, std::span<double> state) const override;
+  template <typename T>
+  std::array<T, 2> Next(const std::array<T, 2>& state, const std::array<T, 1>& action) const {
+    return PendulumStep(options_, state, action[0]);
+  }
+  template <typename T>
+  std::array<T, 3> Observation(const std::array<T, 2>& state) const {
+    using std::cos;
+    using std::sin;
+    return {cos(state[0]), sin(state[0]), state[1]};
+  }
 
  private:
   Options options_;

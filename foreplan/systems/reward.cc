@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/lanes.h"
 #include "foreplan/systems/reward_functions.h"
 
 namespace foreplan {
@@ -19,7 +20,7 @@ bool HoldsNan(const double* values) {
   return std::any_of(values, values + Size, [](double value) { return std::isnan(value); });
 }
 
-/// Runs a reward function over the rows of a batch.
+/// Runs a reward function over the rows of a batch, one by one.
 template <typename Function>
 class RewardOf final : public Reward {
  public:
@@ -36,6 +37,60 @@ class RewardOf final : public Reward {
           invalid ? std::numeric_limits<double>::quiet_NaN() : function(observation, action, next);
       terminated[row] = function.Terminated(next) ? 1 : 0;
     }
+  }
+};
+
+/// The same for a function that takes several rows at once. An infinite entry gives NaN, too.
+template <typename Function>
+  requires Function::kTakesLanes
+class RewardOf<Function> final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    const double* observation = batch.observation;
+    const double* action = batch.action;
+    const double* next = batch.next_observation;
+    int row = 0;
+    for (; row + kTogether <= batch.rows; row += kTogether) {
+      EvaluateTogether(observation + row * no, action + row * nu, next + row * no, reward + row);
+    }
+    if (row < batch.rows) {
+      const int count = batch.rows - row;
+      std::array<double, kTogether * no> rest_observation{};
+      std::array<double, kTogether * nu> rest_action{};
+      std::array<double, kTogether * no> rest_next{};
+      std::array<double, kTogether> rest_reward;
+      std::copy_n(observation + row * no, count * no, rest_observation.begin());
+      std::copy_n(action + row * nu, count * nu, rest_action.begin());
+      std::copy_n(next + row * no, count * no, rest_next.begin());
+      EvaluateTogether(rest_observation.data(), rest_action.data(), rest_next.data(),
+                       rest_reward.data());
+      std::copy_n(rest_reward.begin(), count, reward + row);
+    }
+    std::fill_n(terminated, batch.rows, uint8_t{0});
+  }
+
+ private:
+  static constexpr int no = Function::kObservationDim;
+  static constexpr int nu = Function::kActionDim;
+  static constexpr int kTogether = LanePair::kRows;
+
+  static void EvaluateTogether(const double* observation, const double* action, const double* next,
+                               double* reward) {
+    std::array<LanePair, no> o;
+    std::array<LanePair, nu> u;
+    std::array<LanePair, no> o_next;
+    LanePair poison = 0.0;  // NaN where an entry is NaN
+    for (size_t i = 0; i < no; ++i) {
+      o[i] = LanePair::Load(observation + i, no);
+      o_next[i] = LanePair::Load(next + i, no);
+      poison += o[i] * 0.0 + o_next[i] * 0.0;
+    }
+    for (size_t i = 0; i < nu; ++i) {
+      u[i] = LanePair::Load(action + i, nu);
+      poison += u[i] * 0.0;
+    }
+    constexpr Function function;
+    (function(o.data(), u.data(), o_next.data()) + poison).Store(reward, 1);
   }
 };
 

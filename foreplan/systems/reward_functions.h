@@ -2,7 +2,8 @@
 // through them.
 //
 // A reward function has `operator()(observation, action, next_observation)`, a `Terminated` of the
-// next observation, and the sizes it is made for.
+// next observation, and the sizes it is made for. One without branches on numbers says so with
+// kTakesLanes: several rows (core/lanes.h) then go through it at once. It never terminates.
 #pragma once
 
 #include <cmath>
@@ -14,6 +15,7 @@ namespace foreplan {
 struct PetsCartPoleReward {
   static constexpr int kObservationDim = 4;
   static constexpr int kActionDim = 1;
+  static constexpr bool kTakesLanes = true;
 
   template <typename T>
   T operator()(const T* /*observation*/, const T* action, const T* next) const {
@@ -38,6 +40,7 @@ struct PetsCartPoleReward {
 struct PendulumReward {
   static constexpr int kObservationDim = 3;
   static constexpr int kActionDim = 1;
+  static constexpr bool kTakesLanes = true;
 
   template <typename T>
   T operator()(const T* observation, const T* action, const T* /*next*/) const {

@@ -34,6 +34,15 @@ enum class StepStatus {
   kDiverged,  // a state entry is not finite or a simulator gave up; see System::Divergence
 };
 
+/// Transitions that have nothing to do with each other, row-major.
+struct SystemRows {
+  int rows = 0;
+  const double* state = nullptr;       // [rows x state_dim]
+  const double* action = nullptr;      // [rows x nu]
+  double* next_state = nullptr;        // [rows x state_dim]
+  double* next_observation = nullptr;  // [rows x no]
+};
+
 /// A controlled dynamical system with a state of its own. One instance per thread.
 class System {
  public:
@@ -55,6 +64,10 @@ class System {
   /// The full state: after SetState(GetState()) the system continues bit for bit.
   virtual void GetState(std::span<double> state) const = 0;  // [state_dim]
   virtual void SetState(std::span<const double> state) = 0;  // [state_dim]
+
+  /// What SetState, Step, GetState and Observe give for every row, but for rounding; NaN for a row
+  /// that diverges. The system's own state is another one afterwards. Allocates nothing.
+  virtual void StepRows(const SystemRows& rows);
 
   /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
   [[nodiscard]] virtual std::string Divergence() const = 0;

@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "apps/bench/suite.h"
+#include "foreplan/core/error.h"
+
+namespace foreplan::apps {
+namespace {
+
+constexpr size_t kFewestSamples = 3;  // however long they take
+
+/// One case under way.
+struct Timed {
+  Measurement measurement;
+  std::vector<double> seconds;  // per operation, of each sample
+  double spent = 0;             // wall time of all samples [s]
+};
+
+/// Linear between the two nearest of the sorted values.
+double Quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+}
+
+void TakeSample(Timed& timed) {
+  timed.spent += SecondsPerCall(1, [&] { timed.seconds.push_back(timed.measurement.sample()); });
+}
+
+bool WantsSample(const Timed& timed, const BenchOptions& options) {
+  const size_t taken = timed.seconds.size();
+  if (taken >= static_cast<size_t>(options.repeats)) return false;
+  return taken < kFewestSamples || timed.spent < options.seconds;
+}
+
+BenchRow RowOf(Timed& timed) {
+  std::sort(timed.seconds.begin(), timed.seconds.end());
+  const Measurement& measurement = timed.measurement;
+  const double scale = measurement.unit == "us" ? 1e6 : 1e3;
+  const double median = Quantile(timed.seconds, 0.5);
+  BenchRow row = measurement.fields;
+  row[measurement.unit + "_median"] = scale * median;
+  row[measurement.unit + "_p10"] = scale * Quantile(timed.seconds, 0.1);
+  row[measurement.unit + "_p90"] = scale * Quantile(timed.seconds, 0.9);
+  if (measurement.finish) measurement.finish(median, row);
+  row["samples"] = timed.seconds.size();
+  return row;
+}
+
+std::vector<BenchCase> ChosenCases(const BenchSuite& suite, const BenchOptions& options) {
+  std::vector<BenchCase> cases = suite.cases();
+  if (options.case_name.empty()) return cases;
+  std::vector<std::string> names;
+  for (const BenchCase& known : cases) {
+    if (std::ranges::find(names, known.name) == names.end()) names.push_back(known.name);
+  }
+  std::erase_if(cases, [&](const BenchCase& known) { return known.name != options.case_name; });
+  if (cases.empty()) throw UnknownName("bench " + suite.name, "case", options.case_name, names);
+  return cases;
+}
+
+/// What the kernel says can be had without swapping; infinite where it does not say.
+double AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string word; file >> word;) {
+    double kibibytes = 0;
+    if (word == "MemAvailable:" && file >> kibibytes) return 1024 * kibibytes;
+  }
+  return std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+void CheckMemory(const std::string& what, double bytes) {
+  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  const double available = AvailableMemory();
+  if (bytes <= available) return;
+  throw InputError(
+      fmt::format("{}: found a need of {:.1f} GiB of memory, expected at most the "
+                  "{:.1f} GiB that are available",
+                  what, bytes / kGibibyte, available / kGibibyte));
+}
+
+void RefuseFlag(const std::string& suite, const std::string& flag, const std::string& value) {
+  if (value.empty()) return;
+  throw InputError(fmt::format("bench {}: {}: found '{}', expected no such flag for this suite",
+                               suite, flag, value));
+}
+
+std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& options) {
+  std::vector<Timed> all;
+  for (const BenchCase& chosen : ChosenCases(suite, options)) {
+    all.push_back({chosen.make(options), {}, 0});
+  }
+  options.config->ThrowOnUnknownKeys();
+  std::vector<Timed*> order;
+  for (Timed& timed : all) {
+    if (timed.measurement.prepare) timed.measurement.prepare();
+    timed.measurement.sample();  // warm-up
+    order.push_back(&timed);
+  }
+  while (
+      std::ranges::any_of(all, [&](const Timed& timed) { return WantsSample(timed, options); })) {
+    for (Timed* timed : order) {
+      if (WantsSample(*timed, options)) TakeSample(*timed);
+    }
+    std::ranges::reverse(order);
+  }
+  std::vector<BenchRow> rows;
+  for (Timed& timed : all) rows.push_back(RowOf(timed));
+  return rows;
+}
+
+}  // namespace foreplan::apps

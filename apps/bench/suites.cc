@@ -1,0 +1,19 @@
+#include "apps/bench/suite.h"
+
+namespace foreplan::apps {
+
+// One line per suite.
+const std::vector<BenchSuite>& BenchSuites() {
+  static const std::vector<BenchSuite> kSuites = {
+      {"planning", "whole decisions through ensembles of networks", &PlanningCases},
+      {"training", "gradient steps of an ensemble", &TrainingCases},
+      {"latency", "one network at one state", &LatencyCases},
+      {"mppi", "sampling control on cheap closed forms", &MppiCases},
+#ifdef FOREPLAN_HAVE_MUJOCO
+      {"simulation", "threaded rollouts of a MuJoCo model", &SimulationCases},
+#endif
+  };
+  return kSuites;
+}
+
+}  // namespace foreplan::apps

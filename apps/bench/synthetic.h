@@ -1,0 +1,36 @@
+// Tasks that benchmarks learn and plan in: sizes of the published ones, made of formulas.
+#pragma once
+
+#include <memory>
+
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/systems/reward.h"
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan::apps {
+
+struct SyntheticTask {
+  SystemSpec spec;
+  Encoding encoding;
+  std::unique_ptr<const Reward> reward;
+  Dataset data;
+};
+
+/// The PETS cart-pole in closed form and its reward: 6 network inputs, 8 outputs.
+SyntheticTask SyntheticCartPole();
+/// The same with the hinge's angle as it is: 5 network inputs.
+SyntheticTask SyntheticCartPoleRaw();
+/// Sizes, encoding and reward of the PETS half-cheetah (24 network inputs, 36 outputs) on a smooth,
+/// stable made-up motion.
+SyntheticTask SyntheticHalfCheetah();
+/// The same with all 18 observation components as inputs, and their differences as outputs.
+SyntheticTask SyntheticHalfCheetahRaw();
+
+/// A hundred gradient steps, so that weights are those of trained networks and imagined states stay
+/// where the data are.
+void FitShortly(Ensemble& ensemble, const SyntheticTask& task, ThreadPool& pool);
+
+}  // namespace foreplan::apps

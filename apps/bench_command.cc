@@ -1,0 +1,118 @@
+// foreplan bench: how fast this build is on this machine.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/bench/suite.h"
+#include "apps/commands.h"
+#include "apps/flags.h"
+#include "foreplan/core/error.h"
+#include "foreplan/runs/machine.h"
+
+namespace foreplan::apps {
+namespace {
+
+struct BenchRequest {
+  std::string suite;
+  BenchOptions options;
+  RunFlags flags;
+  int threads = 1;
+  bool json = false;
+};
+
+const BenchSuite& FindSuite(const std::string& name) {
+  std::vector<std::string> known;
+  for (const BenchSuite& suite : BenchSuites()) {
+    if (suite.name == name) return suite;
+    known.push_back(suite.name);
+  }
+  throw UnknownName("bench", "suite", name, known);
+}
+
+std::string CellText(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
+  return value.dump();
+}
+
+/// The rows' keys are the columns: texts to the left, numbers to the right.
+void PrintTable(const std::vector<BenchRow>& rows) {
+  std::vector<std::string> columns;
+  for (const BenchRow& row : rows) {
+    for (const auto& [key, value] : row.items()) {
+      if (std::ranges::find(columns, key) == columns.end()) columns.push_back(key);
+    }
+  }
+  std::vector<std::string> lines(rows.size() + 1);
+  for (const std::string& column : columns) {
+    std::vector<std::string> cells = {column};
+    bool is_text = false;
+    for (const BenchRow& row : rows) {
+      cells.push_back(row.contains(column) ? CellText(row[column]) : "");
+      is_text |= row.contains(column) && row[column].is_string();
+    }
+    const size_t width = std::ranges::max(cells, {}, &std::string::size).size();
+    for (size_t i = 0; i < cells.size(); ++i) {
+      lines[i] += is_text ? fmt::format("{:<{}}  ", cells[i], width)
+                          : fmt::format("{:>{}}  ", cells[i], width);
+    }
+  }
+  fmt::print("{}\n", fmt::join(lines, "\n"));
+}
+
+void Bench(const BenchRequest& request) {
+  const BenchSuite& suite = FindSuite(request.suite);
+  ThreadPool pool(request.threads);
+  Config config;
+  for (const std::string& assignment : request.flags.assignments) config.Set(assignment);
+  BenchOptions options = request.options;
+  options.config = &config;
+  options.pool = &pool;
+  const std::vector<BenchRow> rows = MeasureSuite(suite, options);
+  if (request.json) {
+    fmt::print("{}\n", nlohmann::ordered_json(rows).dump(2));
+    return;
+  }
+  fmt::print(stderr, "{}", MachineJson(request.threads));
+  PrintTable(rows);
+}
+
+}  // namespace
+
+void AddBenchCommand(CLI::App& app) {
+  auto request = std::make_shared<BenchRequest>();
+  CLI::App& command = *app.add_subcommand("bench", "measure how fast this build is");
+  std::string suites;
+  for (const BenchSuite& suite : BenchSuites()) {
+    suites += fmt::format("\n  {}: {}", suite.name, suite.summary);
+  }
+  command.add_option("suite", request->suite, "what to measure:" + suites)
+      ->required()
+      ->type_name("SUITE");
+  command.add_option("--case", request->options.case_name, "only this case of the suite")
+      ->type_name("NAME");
+  command.add_option("--precision", request->options.precision,
+                     "planning: f32, bf16 or auto; default: f32");
+  command.add_option("--model", request->options.model, "simulation: the model to simulate")
+      ->type_name("FILE.xml");
+  command.add_option("--repeats", request->options.repeats, "most samples per case; default: 25")
+      ->check(IntegerFrom(3, 1'000'000));
+  command
+      .add_option("--seconds", request->options.seconds,
+                  "per case; at least 3 samples are taken. Default: 10")
+      ->check(NumberFrom(0, 1e6));
+  command
+      .add_option("--set", request->flags.assignments,
+                  "change a size of the suite's cases, e.g. population=1000; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { Bench(*request); });
+}
+
+}  // namespace foreplan::apps

@@ -1,0 +1,296 @@
+// Several doubles that go through the same formula together. Formulas that are templates on their
+// number type and free of branches become vector code with it.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numbers>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+namespace foreplan {
+
+#if defined(__AVX__)
+inline constexpr int kLanes = 4;
+#else
+inline constexpr int kLanes = 2;
+#endif
+
+/// kLanes doubles. Each lane's result depends on that lane alone, so a row's bits never depend on
+/// the rows that it is computed with. The functions below differ from those of <cmath> by a few
+/// units in the last place, and agree with them on NaN, infinities and zeros.
+struct Lanes {
+  using Doubles [[gnu::vector_size(8 * kLanes)]] = double;
+  using Words [[gnu::vector_size(8 * kLanes)]] = uint64_t;
+  using Mask [[gnu::vector_size(8 * kLanes)]] = int64_t;  // all bits of a lane, or none
+
+  Doubles v{};
+
+  Lanes() = default;
+  Lanes(double all) : v(all - Doubles{}) {}  // NOLINT(google-explicit-constructor): a number
+  Lanes(const Doubles& lanes) : v(lanes) {}  // NOLINT(google-explicit-constructor): a view
+
+  /// One double every `stride`.
+  static Lanes Load(const double* from, size_t stride) {
+    Lanes result;
+    for (int i = 0; i < kLanes; ++i) result.v[i] = from[static_cast<size_t>(i) * stride];
+    return result;
+  }
+  void Store(double* to, size_t stride) const {
+    for (int i = 0; i < kLanes; ++i) to[static_cast<size_t>(i) * stride] = v[i];
+  }
+
+  /// a_0 b_0 a_1 b_1 ...: 2 kLanes doubles.
+  static void StorePairs(const Lanes& a, const Lanes& b, double* to) {
+#if defined(__AVX__)
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 4, 1, 5);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 2, 6, 3, 7);
+#else
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 2);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 1, 3);
+#endif
+    Lanes(low).Store(to, 1);
+    Lanes(high).Store(to + kLanes, 1);
+  }
+
+  friend Lanes operator+(const Lanes& a, const Lanes& b) { return a.v + b.v; }
+  friend Lanes operator-(const Lanes& a, const Lanes& b) { return a.v - b.v; }
+  friend Lanes operator*(const Lanes& a, const Lanes& b) { return a.v * b.v; }
+  friend Lanes operator/(const Lanes& a, const Lanes& b) { return a.v / b.v; }
+  friend Lanes operator-(const Lanes& a) { return -a.v; }
+  Lanes& operator+=(const Lanes& other) { return *this = *this + other; }
+  Lanes& operator-=(const Lanes& other) { return *this = *this - other; }
+  Lanes& operator*=(const Lanes& other) { return *this = *this * other; }
+
+  friend Mask operator<(const Lanes& a, const Lanes& b) { return a.v < b.v; }
+  friend Mask operator>(const Lanes& a, const Lanes& b) { return a.v > b.v; }
+  friend Mask operator==(const Lanes& a, const Lanes& b) { return a.v == b.v; }
+
+  static bool Any(const Mask& mask) {
+#if defined(__AVX__)
+    return _mm256_testz_si256(reinterpret_cast<__m256i>(mask), reinterpret_cast<__m256i>(mask)) ==
+           0;
+#else
+    return (mask[0] | mask[1]) != 0;
+#endif
+  }
+  static Lanes Select(const Mask& mask, const Lanes& yes, const Lanes& no) {
+    return mask ? yes.v : no.v;
+  }
+  [[nodiscard]] Mask IsFinite() const { return abs(*this).v < Infinity().v; }
+
+  /// std::min and std::max: the first argument where the two do not compare, as with NaN.
+  friend Lanes min(const Lanes& a, const Lanes& b) { return Select(b < a, b, a); }
+  friend Lanes max(const Lanes& a, const Lanes& b) { return Select(a < b, b, a); }
+  friend Lanes abs(const Lanes& a) { return FromWords(a.words() & ~kSign); }
+  friend Lanes sqrt(const Lanes& a) {
+    Lanes result;
+    for (int i = 0; i < kLanes; ++i) result.v[i] = std::sqrt(a.v[i]);
+    return result;
+  }
+
+  // Both are computed before the range is looked at, so that sin(x) and cos(x) of one formula share
+  // the work.
+  friend Lanes sin(const Lanes& x) {
+    Lanes sine;
+    Lanes cosine;
+    SinCos(x, sine, cosine);
+    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
+      return PerLane(x, [](double a) { return std::sin(a); });
+    }
+    return sine;
+  }
+  friend Lanes cos(const Lanes& x) {
+    Lanes sine;
+    Lanes cosine;
+    SinCos(x, sine, cosine);
+    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
+      return PerLane(x, [](double a) { return std::cos(a); });
+    }
+    return cosine;
+  }
+
+  friend Lanes exp(const Lanes& x) {
+    if (Any(~(abs(x) < Lanes(700.0)))) return PerLane(x, [](double a) { return std::exp(a); });
+    // e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2) / 2; r^14 / 14! < 3e-17
+    const Doubles shifted = x.v * std::numbers::log2e + kRounder;
+    const Lanes k = shifted - kRounder;
+    const Lanes r = x - k * Lanes(kLn2High) - k * Lanes(kLn2Low);
+    Lanes sum = kInverseFactorial[13];
+    for (size_t i = 13; i-- > 0;) sum = Lanes(kInverseFactorial[i]) + r * sum;
+    return FromWords(sum.words() + (Lanes(shifted).words() << 52));
+  }
+
+  friend Lanes log(const Lanes& x) {
+    constexpr double kSmallest = std::numeric_limits<double>::min();
+    if (Any(~(x.v >= kSmallest) | ~(x < Infinity()))) {
+      return PerLane(x, [](double a) { return std::log(a); });
+    }
+    return LogOfNormal(x);
+  }
+
+  friend Lanes atan2(const Lanes& y, const Lanes& x) {
+    const Lanes longer = max(abs(x), abs(y));
+    constexpr double kSmallest = 1e-290;  // products with it are not yet denormal
+    if (Any(~(longer > Lanes(kSmallest)) | ~(abs(x) < Infinity()) | ~(abs(y) < Infinity()))) {
+      Lanes result;
+      for (int i = 0; i < kLanes; ++i) result.v[i] = std::atan2(y.v[i], x.v[i]);
+      return result;
+    }
+    Lanes angle = FirstOctantAngle(min(abs(x), abs(y)), longer);
+    angle = Select(abs(x) < abs(y), Lanes(std::numbers::pi / 2) - angle, angle);
+    angle = Select(x < Lanes(0.0), Lanes(std::numbers::pi) - angle, angle);
+    return FromWords(angle.words() | (y.words() & kSign));
+  }
+
+  /// Both for |x| < 1e5, unchecked.
+  static void SinCos(const Lanes& x, Lanes& sine, Lanes& cosine) {
+    // x = n pi/2 + r, |r| <= pi/4, with pi/2 in three parts of which the first two have 33 bits.
+    const Doubles shifted = x.v * (2 / std::numbers::pi) + kRounder;
+    const Lanes n = shifted - kRounder;
+    const Lanes r = x - n * Lanes(kHalfPi1) - n * Lanes(kHalfPi2) - n * Lanes(kHalfPi3);
+    SinCosOfRemainder(r, Lanes(shifted).words(), sine, cosine);
+  }
+
+  /// Of 2 pi x for |x| < 1e5, unchecked.
+  static void SinCosOfTurns(const Lanes& x, Lanes& sine, Lanes& cosine) {
+    const Doubles shifted = x.v * 4.0 + kRounder;
+    const Lanes n = shifted - kRounder;
+    const Lanes r = (Lanes(4.0) * x - n) * Lanes(std::numbers::pi / 2);
+    SinCosOfRemainder(r, Lanes(shifted).words(), sine, cosine);
+  }
+
+  /// Logarithm of positive, normal, finite numbers, unchecked.
+  static Lanes LogOfNormal(const Lanes& x) {
+    // x = 2^k m with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s), s = (m - 1) / (m + 1)
+    constexpr uint64_t kOne = std::bit_cast<uint64_t>(1.0);
+    constexpr uint64_t kRootHalf = std::bit_cast<uint64_t>(std::numbers::sqrt2 / 2);
+    const Words moved = x.words() + (kOne - kRootHalf);
+    const Lanes k = FromWords((moved >> 52) | kRounderBits) - Lanes(kRounder + 1023);
+    const Lanes m = FromWords((moved & kMantissa) + kRootHalf);
+    const Lanes s = (m - Lanes(1.0)) / (m + Lanes(1.0));
+    const Lanes z = s * s;  // < 0.0295: z^11 / 23 < 7e-19
+    Lanes sum = 1.0 / 21;
+    for (int i = 19; i >= 3; i -= 2) sum = Lanes(1.0 / i) + z * sum;
+    return k * Lanes(kLn2High) + (k * Lanes(kLn2Low) + Lanes(2.0) * (s + s * z * sum));
+  }
+
+  [[nodiscard]] Words words() const { return reinterpret_cast<Words>(v); }
+  static Lanes FromWords(const Words& words) { return reinterpret_cast<Doubles>(words); }
+
+ private:
+  static constexpr std::array<double, 17> kInverseFactorial = [] {
+    std::array<double, 17> inverse{1.0};
+    double factorial = 1;
+    for (size_t i = 1; i < inverse.size(); ++i)
+      inverse[i] = 1 / (factorial *= static_cast<double>(i));
+    return inverse;
+  }();
+  static constexpr uint64_t kSign = uint64_t{1} << 63;
+  static constexpr uint64_t kMantissa = (uint64_t{1} << 52) - 1;
+  // Adding it rounds to an integer, which then stands in the low bits.
+  static constexpr double kRounder = 0x1.8p52;
+  static constexpr uint64_t kRounderBits = std::bit_cast<uint64_t>(kRounder);
+  static constexpr double kLargeAngle = 1e5;
+  static constexpr double kHalfPi1 = 0x1.921fb544p+0;
+  static constexpr double kHalfPi2 = 0x1.0b4611a6p-34;
+  static constexpr double kHalfPi3 = 0x1.3198a2e037073p-69;
+  static constexpr double kLn2High = 0x1.62e42feep-1;
+  static constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
+
+  static Lanes Infinity() { return std::numeric_limits<double>::infinity(); }
+
+  template <typename Function>
+  [[gnu::noinline]] static Lanes PerLane(const Lanes& x, Function function) {
+    Lanes result;
+    for (int i = 0; i < kLanes; ++i) result.v[i] = function(x.v[i]);
+    return result;
+  }
+
+  /// Of n pi/2 + r with |r| <= pi/4 and the integer n in the low bits of `n`.
+  static void SinCosOfRemainder(const Lanes& r, const Words& n, Lanes& sine, Lanes& cosine) {
+    const Lanes z = r * r;
+    // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
+    sine = -kInverseFactorial[15];
+    for (size_t i = 13; i >= 3; i -= 2) {
+      sine = Lanes(i % 4 == 3 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * sine;
+    }
+    sine = r * (Lanes(1.0) + z * sine);
+    cosine = kInverseFactorial[16];
+    for (size_t i = 14; i >= 2; i -= 2) {
+      cosine = Lanes(i % 4 == 2 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * cosine;
+    }
+    cosine = Lanes(1.0) + z * cosine;
+    // Odd n swap the two; bit 1 of n (of n + 1) is the sign of the sine (cosine).
+    const Mask odd = (n & 1) != 0;
+    const Lanes even_sine = sine;
+    sine = FromWords(Select(odd, cosine, sine).words() ^ ((n & 2) << 62));
+    cosine = FromWords(Select(odd, even_sine, cosine).words() ^ (((n + 1) & 2) << 62));
+  }
+
+  /// atan(a / b) for 0 <= a <= b.
+  static Lanes FirstOctantAngle(const Lanes& a, const Lanes& b) {
+    // atan(a/b) = c + atan((a - t b) / (b + t a)), t = tan c, for the nearest c of 0, pi/8, pi/4
+    constexpr double kTan1 = 0.19891236737965800691;  // of pi/16
+    constexpr double kTan2 = 0.41421356237309504880;  // of pi/8
+    constexpr double kTan3 = 0.66817863791929891999;  // of 3 pi/16
+    const Mask first = a < b * Lanes(kTan1);
+    const Mask third = a > b * Lanes(kTan3);
+    const Lanes t = Select(first, 0.0, Select(third, 1.0, kTan2));
+    const Lanes c = Select(first, 0.0, Select(third, std::numbers::pi / 4, std::numbers::pi / 8));
+    const Lanes s = (a - t * b) / (b + t * a);
+    const Lanes z = s * s;  // < 0.0396: z^12 / 25 < 6e-19
+    Lanes sum = 1.0 / 23;
+    for (int i = 21; i >= 3; i -= 2) sum = Lanes(1.0 / i) - z * sum;
+    return c + (s - s * z * sum);
+  }
+};
+
+/// Twice as many: while one half waits for the result of an operation, the processor works on the
+/// other. What formulas over rows are computed with.
+struct LanePair {
+  static constexpr int kRows = 2 * kLanes;
+
+  Lanes low;
+  Lanes high;
+
+  LanePair() = default;
+  LanePair(double all) : low(all), high(all) {}  // NOLINT(google-explicit-constructor): a number
+  LanePair(const Lanes& first, const Lanes& second) : low(first), high(second) {}
+
+  /// One double every `stride`.
+  static LanePair Load(const double* from, size_t stride) {
+    return {Lanes::Load(from, stride), Lanes::Load(from + kLanes * stride, stride)};
+  }
+  void Store(double* to, size_t stride) const {
+    low.Store(to, stride);
+    high.Store(to + kLanes * stride, stride);
+  }
+
+  using Pair = const LanePair&;
+  friend LanePair operator+(Pair a, Pair b) { return {a.low + b.low, a.high + b.high}; }
+  friend LanePair operator-(Pair a, Pair b) { return {a.low - b.low, a.high - b.high}; }
+  friend LanePair operator*(Pair a, Pair b) { return {a.low * b.low, a.high * b.high}; }
+  friend LanePair operator/(Pair a, Pair b) { return {a.low / b.low, a.high / b.high}; }
+  friend LanePair operator-(Pair a) { return {-a.low, -a.high}; }
+  LanePair& operator+=(Pair other) { return *this = *this + other; }
+  LanePair& operator-=(Pair other) { return *this = *this - other; }
+  LanePair& operator*=(Pair other) { return *this = *this * other; }
+
+  friend LanePair min(Pair a, Pair b) { return {min(a.low, b.low), min(a.high, b.high)}; }
+  friend LanePair max(Pair a, Pair b) { return {max(a.low, b.low), max(a.high, b.high)}; }
+  friend LanePair abs(Pair a) { return {abs(a.low), abs(a.high)}; }
+  friend LanePair sqrt(Pair a) { return {sqrt(a.low), sqrt(a.high)}; }
+  friend LanePair sin(Pair a) { return {sin(a.low), sin(a.high)}; }
+  friend LanePair cos(Pair a) { return {cos(a.low), cos(a.high)}; }
+  friend LanePair exp(Pair a) { return {exp(a.low), exp(a.high)}; }
+  friend LanePair log(Pair a) { return {log(a.low), log(a.high)}; }
+  friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
+};
+
+}  // namespace foreplan

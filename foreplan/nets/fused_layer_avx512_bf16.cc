@@ -1,0 +1,19 @@
+// Compiled with AVX512-BF16 (CMakeLists.txt); runs only where the processor has it.
+#include "foreplan/nets/fused_layer.h"
+
+#ifdef __AVX512BF16__
+#include "foreplan/nets/fused_layer_avx512.h"
+#include "foreplan/nets/fused_layer_template.h"
+#endif
+
+namespace foreplan {
+
+const FusedLayerKernel* FusedLayerAvx512Bf16() {
+#ifdef __AVX512BF16__
+  static constexpr FusedLayerKernel kKernel = MakeKernel<Avx512Bf16>("avx512_bf16");
+  if (FusedLayerAvx512() != nullptr && __builtin_cpu_supports("avx512bf16")) return &kKernel;
+#endif
+  return nullptr;
+}
+
+}  // namespace foreplan

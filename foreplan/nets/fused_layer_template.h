@@ -1,0 +1,100 @@
+// The register-blocked loops behind FusedLayerKernel, over an instruction set given as a type.
+//
+// Included by one file per instruction set, each compiled with flags of its own. Such a file must
+// not instantiate anything that other files share (the linker could pick its copy for a processor
+// that lacks the instructions), hence the unnamed namespace and no standard library here.
+//
+// An instruction set has: Vector (32-bit lanes), kLanes, kRows x kVectors accumulators per block,
+// kBf16, Load(float*), Broadcast(unit), Zero, MultiplyAdd(unit vector, weights, sum),
+// Swish(Vector), StoreHidden(y, place, Vector), StoreOutput(y, Vector).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "foreplan/nets/fused_layer.h"
+
+namespace foreplan {
+namespace {
+
+// y[0 ... kRows) [kVectors * lanes] = a(bias + x panel).
+template <typename Isa, int kRows, int kVectors, bool kHidden>
+inline void Block(int units, const uint32_t* x, ptrdiff_t x_stride, const float* panel, void* y,
+                  ptrdiff_t y_stride, ptrdiff_t place) {
+  typename Isa::Vector sum[kRows][kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    const typename Isa::Vector bias = Isa::Load(panel + v * Isa::kLanes);
+    for (int r = 0; r < kRows; ++r) sum[r][v] = bias;
+  }
+  const float* weights = panel + kVectors * Isa::kLanes;
+  for (int k = 0; k < units; ++k, weights += kVectors * Isa::kLanes) {
+    typename Isa::Vector w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = Isa::Load(weights + v * Isa::kLanes);
+    for (int r = 0; r < kRows; ++r) {
+      const typename Isa::Vector unit = Isa::Broadcast(x[r * x_stride + k]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Isa::MultiplyAdd(unit, w[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      const ptrdiff_t column = place + v * Isa::kLanes;
+      if constexpr (kHidden) {
+        Isa::StoreHidden(static_cast<uint32_t*>(y) + r * y_stride, column, Isa::Swish(sum[r][v]));
+      } else {
+        Isa::StoreOutput(static_cast<float*>(y) + r * y_stride + column, sum[r][v]);
+      }
+    }
+  }
+}
+
+// All panels for kRows rows.
+template <typename Isa, int kRows, bool kHidden>
+inline void Panels(int units, const uint32_t* x, ptrdiff_t x_stride, const float* packed,
+                   int outputs, void* y, ptrdiff_t y_stride) {
+  constexpr int kPanel = Isa::kVectors * Isa::kLanes;
+  int place = 0;
+  for (; place + kPanel <= outputs; place += kPanel, packed += kPanel * (units + 1)) {
+    Block<Isa, kRows, Isa::kVectors, kHidden>(units, x, x_stride, packed, y, y_stride, place);
+  }
+  const int vectors = (outputs - place + Isa::kLanes - 1) / Isa::kLanes;
+  if (vectors == 1) Block<Isa, kRows, 1, kHidden>(units, x, x_stride, packed, y, y_stride, place);
+  if (vectors == 2) Block<Isa, kRows, 2, kHidden>(units, x, x_stride, packed, y, y_stride, place);
+  if (vectors == 3) Block<Isa, kRows, 3, kHidden>(units, x, x_stride, packed, y, y_stride, place);
+}
+
+// Rows in blocks of kRows, the rest in blocks of half as many, and so on.
+template <typename Isa, int kRows, bool kHidden>
+inline void Rows(int rows, int units, const uint32_t* x, ptrdiff_t x_stride, const float* packed,
+                 int outputs, void* y, ptrdiff_t y_stride) {
+  while (rows >= kRows) {
+    Panels<Isa, kRows, kHidden>(units, x, x_stride, packed, outputs, y, y_stride);
+    x += kRows * x_stride;
+    y = static_cast<uint32_t*>(y) + kRows * y_stride;
+    rows -= kRows;
+  }
+  if constexpr (kRows > 1) {
+    if (rows > 0) {
+      Rows<Isa, kRows / 2, kHidden>(rows, units, x, x_stride, packed, outputs, y, y_stride);
+    }
+  }
+}
+
+template <typename Isa, bool kHidden>
+void Layer(int rows, int units, const void* x, int x_stride, const float* packed, int outputs,
+           void* y, int y_stride) {
+  Rows<Isa, Isa::kRows, kHidden>(rows, units, static_cast<const uint32_t*>(x), x_stride, packed,
+                                 outputs, y, y_stride);
+}
+
+template <typename Isa>
+constexpr FusedLayerKernel MakeKernel(const char* name) {
+  return {.name = name,
+          .lanes = Isa::kLanes,
+          .panel = Isa::kVectors * Isa::kLanes,
+          .bf16 = Isa::kBf16,
+          .hidden = &Layer<Isa, true>,
+          .output = &Layer<Isa, false>};
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,223 @@
+#include "foreplan/nets/prediction_kernel.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "foreplan/core/error.h"
+#include "foreplan/nets/activation.h"
+#include "foreplan/nets/fused_layer.h"
+
+namespace foreplan {
+namespace {
+
+constexpr size_t kAlignment = 64;  // [bytes]
+
+size_t Size(int a, int b = 1) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
+int RoundUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+size_t Aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+/// Products by a DenseKernel, then bias and activation in a second pass.
+class PlainPredictionKernel final : public PredictionKernel {
+ public:
+  explicit PlainPredictionKernel(const DenseKernel& dense) : dense_(dense) {}
+
+  [[nodiscard]] std::string name() const override { return dense_.name(); }
+  [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
+    return Size(mlp.parameters()) * sizeof(float);
+  }
+  [[nodiscard]] size_t work_bytes(const Mlp& mlp, int max_rows) const override {
+    return 2 * LayerBytes(mlp, max_rows);
+  }
+
+  void Pack(const Mlp& mlp, std::span<const float> parameters,
+            std::span<std::byte> packed) const override {
+    std::copy_n(parameters.begin(), mlp.parameters(), reinterpret_cast<float*>(packed.data()));
+  }
+
+  Prediction Predict(const Mlp& mlp, std::span<const std::byte> packed, int rows, const float* x,
+                     std::span<std::byte> work) const override {
+    const auto* parameters = reinterpret_cast<const float*>(packed.data());
+    for (int layer = 0; layer < mlp.layers(); ++layer) {
+      const int outputs = mlp.layer_outputs(layer);
+      auto* y =
+          reinterpret_cast<float*>(work.data() + (layer % 2 == 0 ? 0 : LayerBytes(mlp, rows)));
+      const float* bias = parameters + mlp.bias_offset(layer);
+      dense_.Forward(rows, mlp.layer_inputs(layer), outputs, x,
+                     parameters + mlp.weight_offset(layer), y);
+      if (layer + 1 < mlp.layers()) {
+        AddBiasSwish(rows, outputs, bias, y);
+      } else {
+        AddBias(rows, outputs, bias, y);
+      }
+      x = y;
+    }
+    return {.y = x, .stride = mlp.outputs()};
+  }
+
+ private:
+  static size_t LayerBytes(const Mlp& mlp, int rows) {
+    return Aligned(Size(rows, mlp.max_width()) * sizeof(float));
+  }
+
+  const DenseKernel& dense_;
+};
+
+// The bf16 number nearest to a float, ties to even; NaN stays NaN.
+uint16_t ToBf16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40U);
+  return static_cast<uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+}
+float FromBf16(uint16_t value) { return std::bit_cast<float>(uint32_t{value} << 16); }
+uint32_t Pair(uint16_t low, uint16_t high) { return uint32_t{high} << 16 | low; }
+
+/// Layers fused in registers (nets/fused_layer.h).
+///
+/// In bf16 a unit of the first layer is one input as the sum of two bf16 numbers, with its weight
+/// twice: inputs keep 16 bits of mantissa for the price of a few products. A unit of a later layer
+/// is a pair of neighbouring activations.
+class FusedPredictionKernel final : public PredictionKernel {
+ public:
+  explicit FusedPredictionKernel(const FusedLayerKernel& layers) : layers_(layers) {}
+
+  [[nodiscard]] std::string name() const override { return layers_.name; }
+
+  [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
+    size_t floats = 0;
+    for (int layer = 0; layer < mlp.layers(); ++layer) floats += LayerFloats(mlp, layer);
+    return floats * sizeof(float);
+  }
+
+  [[nodiscard]] size_t work_bytes(const Mlp& mlp, int max_rows) const override {
+    return InputBytes(mlp, max_rows) + 2 * LayerBytes(mlp, max_rows);
+  }
+
+  void Pack(const Mlp& mlp, std::span<const float> parameters,
+            std::span<std::byte> packed) const override {
+    auto* to = reinterpret_cast<float*>(packed.data());
+    for (int layer = 0; layer < mlp.layers(); ++layer) {
+      const int outputs = mlp.layer_outputs(layer);
+      for (int first = 0; first < outputs; first += layers_.panel) {
+        to = PackPanel(mlp, layer, parameters, first, to);
+      }
+    }
+  }
+
+  Prediction Predict(const Mlp& mlp, std::span<const std::byte> packed, int rows, const float* x,
+                     std::span<std::byte> work) const override {
+    const auto* panels = reinterpret_cast<const float*>(packed.data());
+    const void* units = x;
+    int stride = mlp.inputs();
+    if (layers_.bf16) {
+      SplitInputs(rows * mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()));
+      units = work.data();
+    }
+    std::byte* const first = work.data() + InputBytes(mlp, rows);
+    std::byte* const second = first + LayerBytes(mlp, rows);
+    const int last = mlp.layers() - 1;
+    for (int layer = 0; layer < last; ++layer) {
+      void* y = layer % 2 == 0 ? first : second;
+      const int y_stride = Padded(mlp.layer_outputs(layer)) / NumbersPerUnit();
+      layers_.hidden(rows, Units(mlp, layer), units, stride, panels, mlp.layer_outputs(layer), y,
+                     y_stride);
+      panels += LayerFloats(mlp, layer);
+      units = y;
+      stride = y_stride;
+    }
+    std::byte* const y = last % 2 == 0 ? first : second;
+    const int y_stride = Padded(mlp.outputs());
+    layers_.output(rows, Units(mlp, last), units, stride, panels, mlp.outputs(), y, y_stride);
+    return {.y = reinterpret_cast<const float*>(y), .stride = y_stride};
+  }
+
+ private:
+  [[nodiscard]] int NumbersPerUnit() const { return layers_.bf16 ? 2 : 1; }
+  [[nodiscard]] int Padded(int width) const { return RoundUp(width, layers_.lanes); }
+  [[nodiscard]] int Units(const Mlp& mlp, int layer) const {
+    const int inputs = mlp.layer_inputs(layer);
+    return layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
+  }
+  [[nodiscard]] size_t LayerFloats(const Mlp& mlp, int layer) const {
+    return Size(Padded(mlp.layer_outputs(layer)), Units(mlp, layer) + 1);
+  }
+  [[nodiscard]] size_t InputBytes(const Mlp& mlp, int rows) const {
+    return layers_.bf16 ? Aligned(Size(rows, mlp.inputs()) * sizeof(uint32_t)) : 0;
+  }
+  [[nodiscard]] size_t LayerBytes(const Mlp& mlp, int rows) const {
+    return Aligned(Size(rows, Padded(mlp.max_width())) * sizeof(float));
+  }
+
+  // Biases, then per unit the weights of the panel's outputs; outputs beyond the layer's are 0.
+  float* PackPanel(const Mlp& mlp, int layer, std::span<const float> parameters, int first,
+                   float* to) const {
+    const int outputs = mlp.layer_outputs(layer);
+    const int inputs = mlp.layer_inputs(layer);
+    const int columns = std::min(layers_.panel, Padded(outputs) - first);
+    const float* bias = parameters.data() + mlp.bias_offset(layer);
+    const float* weights = parameters.data() + mlp.weight_offset(layer);
+    const auto weight = [&](int input, int output) {
+      return input < inputs && output < outputs ? weights[Size(input, outputs) + Size(output)] : 0;
+    };
+    for (int i = first; i < first + columns; ++i) *to++ = i < outputs ? bias[i] : 0;
+    for (int unit = 0; unit < Units(mlp, layer); ++unit) {
+      for (int i = first; i < first + columns; ++i) {
+        if (!layers_.bf16) {
+          *to++ = weight(unit, i);
+        } else {
+          const int low = layer == 0 ? unit : 2 * unit;
+          const int high = layer == 0 ? unit : 2 * unit + 1;
+          *to++ = std::bit_cast<float>(Pair(ToBf16(weight(low, i)), ToBf16(weight(high, i))));
+        }
+      }
+    }
+    return to;
+  }
+
+  // x = high + low, both bf16.
+  static void SplitInputs(int count, const float* x, uint32_t* units) {
+    for (int i = 0; i < count; ++i) {
+      const uint16_t high = ToBf16(x[i]);
+      units[i] = Pair(high, ToBf16(x[i] - FromBf16(high)));
+    }
+  }
+
+  const FusedLayerKernel& layers_;
+};
+
+const PredictionKernel* FusedKernel(Precision precision) {
+  static const auto kernel = [](const FusedLayerKernel* layers) {
+    return layers == nullptr ? nullptr : std::make_unique<FusedPredictionKernel>(*layers);
+  };
+  static const auto bf16 = kernel(FusedLayerAvx512Bf16());
+  static const auto f32 =
+      kernel(FusedLayerAvx512() != nullptr ? FusedLayerAvx512() : FusedLayerAvx2());
+  return precision == Precision::kBf16 ? bf16.get() : f32.get();
+}
+
+}  // namespace
+
+const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision) {
+  const DenseKernel& dense = GetDenseKernel(kernel);  // throws for an unknown name
+  if (precision == Precision::kBf16) {
+    if (kernel != "auto") {
+      throw InputError(fmt::format(
+          "model.precision: found bf16 with model.kernel = {}, expected model.kernel = auto",
+          kernel));
+    }
+    if (FusedKernel(precision) == nullptr) {
+      throw InputError(
+          "model.precision: found bf16, expected f32: this processor lacks AVX512-BF16");
+    }
+    return *FusedKernel(precision);
+  }
+  if (kernel == "auto" && FusedKernel(precision) != nullptr) return *FusedKernel(precision);
+  static const PlainPredictionKernel onednn(GetDenseKernel("auto"));
+  static const PlainPredictionKernel eigen(GetDenseKernel("eigen"));
+  return dense.name() == eigen.name() ? eigen : onednn;
+}
+
+}  // namespace foreplan
