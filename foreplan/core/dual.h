@@ -131,6 +131,8 @@ struct Dual {
     }
     return result;
   }
+  friend Dual min(const Dual& a, const Dual& b) { return b < a ? b : a; }
+  friend Dual max(const Dual& a, const Dual& b) { return a < b ? b : a; }
   friend bool isfinite(const Dual& a) {
     using std::isfinite;
     return isfinite(a.value);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/nets/mlp_jacobian.h"
 
 namespace foreplan {
 namespace {
@@ -53,7 +54,7 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
 }
 
 // What one worker needs to predict up to max_rows rows.
-struct Ensemble::Buffers final : Dynamics::Workspace {
+struct Ensemble::Buffers : Dynamics::Workspace {
   Buffers(const Ensemble& ensemble, int max_rows)
       : work(ensemble.prediction_kernel_.work_bytes(ensemble.mlp_, max_rows)),
         feature(static_cast<size_t>(ensemble.features_.inputs())),
@@ -135,6 +136,85 @@ bool Ensemble::is_stochastic() const {
 
 std::unique_ptr<Dynamics::Workspace> Ensemble::MakeWorkspace(int max_rows) const {
   return std::make_unique<Buffers>(*this, max_rows);
+}
+
+// What one worker needs for derivatives at up to max_rows knots.
+struct Ensemble::DerivativeBuffers final : Buffers {
+  DerivativeBuffers(const Ensemble& ensemble, int rows)
+      : Buffers(ensemble, rows),
+        max_rows(rows),
+        network(ensemble.mlp_, ensemble.training_kernel_, rows),
+        by_input(feature.size()),
+        by_observation(noise.size()),
+        by_action(static_cast<size_t>(ensemble.action_dim())) {}
+
+  int max_rows;
+  MlpJacobian network;
+  std::vector<double> by_input;        // [inputs]
+  std::vector<double> by_observation;  // [no]
+  std::vector<double> by_action;       // [nu]
+};
+
+std::unique_ptr<Dynamics::Workspace> Ensemble::MakeDerivativeWorkspace(int max_rows) const {
+  return std::make_unique<DerivativeBuffers>(*this, max_rows);
+}
+
+void Ensemble::StepMean(const StepBatch& batch, Workspace& workspace) const {
+  StepExpectation(batch, static_cast<Buffers&>(workspace));
+  if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
+    std::copy_n(batch.next_state, batch.rows * observation_dim(), batch.next_observation);
+  }
+}
+
+void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) const {
+  auto& buffers = static_cast<DerivativeBuffers&>(workspace);
+  const int no = observation_dim();
+  const int nu = action_dim();
+  const int inputs = features_.inputs();
+  for (int first = 0; first < batch.rows; first += buffers.max_rows) {
+    const int rows = std::min(buffers.max_rows, batch.rows - first);
+    double* A = batch.A + first * no * no;
+    double* B = batch.B + first * no * nu;
+    std::fill_n(A, rows * no * no, 0.0);
+    std::fill_n(B, rows * no * nu, 0.0);
+    const double* observation = batch.state + first * no;
+    const double* action = batch.action + first * nu;
+    float* input = buffers.input.data();
+    for (int row = 0; row < rows; ++row) {
+      features_.Input(observation + row * no, action + row * nu, buffers.feature.data());
+      for (size_t i = 0; i < buffers.feature.size(); ++i) {
+        *input++ = static_cast<float>((buffers.feature[i] - input_normaliser_.mean[i]) /
+                                      input_normaliser_.scale[i]);
+      }
+    }
+    // target_i by feature_j: scale_i J_ij / scale_j, the mean over members.
+    for (int member = 0; member < members(); ++member) {
+      buffers.network.Evaluate(parameters(member), rows, buffers.input.data());
+      for (int row = 0; row < rows; ++row) {
+        const float* jacobian = buffers.network.jacobian() + row * mlp_.outputs() * inputs;
+        for (int i = 0; i < no; ++i) {
+          const double scale = target_normaliser_.scale[static_cast<size_t>(i)] / members();
+          for (int j = 0; j < inputs; ++j) {
+            buffers.by_input[static_cast<size_t>(j)] =
+                scale * jacobian[i * inputs + j] / input_normaliser_.scale[static_cast<size_t>(j)];
+          }
+          features_.PullBack(observation + row * no, buffers.by_input.data(),
+                             buffers.by_observation.data(), buffers.by_action.data());
+          for (int j = 0; j < no; ++j) {
+            A[(row * no + i) * no + j] += buffers.by_observation[static_cast<size_t>(j)];
+          }
+          for (int j = 0; j < nu; ++j) {
+            B[(row * no + i) * nu + j] += buffers.by_action[static_cast<size_t>(j)];
+          }
+        }
+      }
+    }
+    for (int row = 0; row < rows; ++row) {
+      for (int i = 0; i < no; ++i) {
+        if (!features_.is_absolute(i)) A[(row * no + i) * no + i] += 1.0;
+      }
+    }
+  }
 }
 
 void Ensemble::Observe(std::span<const double> state, std::span<double> observation,

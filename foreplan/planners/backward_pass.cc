@@ -195,8 +195,10 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     bool inside = true;
     if (input.low != nullptr) {
       const double* u = input.us + Count(t, nu);
+      const double* low = input.low + Count(t, nu);
+      const double* high = input.high + Count(t, nu);
       for (int i = 0; i < nu; ++i) {
-        inside = inside && u[i] + k[i] >= input.low[i] && u[i] + k[i] <= input.high[i];
+        inside = inside && u[i] + k[i] >= low[i] && u[i] + k[i] <= high[i];
       }
     }
     if (inside) {
@@ -226,10 +228,9 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
       linear_ += k[i] * s.q[i];
       quadratic_ += k[i] * curved;
       s.residual[i] = curved + s.q[i];
-      const bool held =
-          input.low != nullptr &&
-          ((s.q[i] > 0 && input.us[Count(t, nu) + static_cast<size_t>(i)] <= input.low[i]) ||
-           (s.q[i] < 0 && input.us[Count(t, nu) + static_cast<size_t>(i)] >= input.high[i]));
+      const size_t at = Count(t, nu) + static_cast<size_t>(i);
+      const bool held = input.low != nullptr && ((s.q[i] > 0 && input.us[at] <= input.low[at]) ||
+                                                 (s.q[i] < 0 && input.us[at] >= input.high[at]));
       if (!held) gradient_ = std::max(gradient_, std::abs(s.q[i]));
     }
 
@@ -284,8 +285,8 @@ bool BackwardPass::SolveBounded(const BackwardInput& input, int t, double* k, do
   const double* u = input.us + Count(t, nu);
   for (int i = 0; i < nu; ++i) {
     const auto at = static_cast<size_t>(i);
-    box_low_[at] = input.low[i] - u[i];
-    box_high_[at] = input.high[i] - u[i];
+    box_low_[at] = input.low[Count(t, nu) + at] - u[i];
+    box_high_[at] = input.high[Count(t, nu) + at] - u[i];
     k[i] = std::clamp(k[i], box_low_[at], box_high_[at]);
   }
   const BoxQpResult result =

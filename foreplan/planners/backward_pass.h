@@ -30,8 +30,8 @@ struct BackwardInput {
   double mu = 0;
   Regularisation regularisation = Regularisation::kActions;
   // Bounds of the actions and where they stand; null low: no bounds.
-  const double* low = nullptr;   // [nu]
-  const double* high = nullptr;  // [nu]
+  const double* low = nullptr;   // [N x nu]
+  const double* high = nullptr;  // [N x nu]
   const double* us = nullptr;    // [N x nu]
   // Second derivatives of the dynamics, when a problem is given.
   const TrajectoryProblem* second_order = nullptr;

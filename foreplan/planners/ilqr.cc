@@ -139,11 +139,13 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
       bounded_(!problem.action_low().empty()),
       backward_(layout_, horizon_, bounded_, false),
       knots_(static_cast<size_t>(horizon_) + 1),
-      low_(problem.action_low().begin(), problem.action_low().end()),
-      high_(problem.action_high().begin(), problem.action_high().end()),
       gaps_(Count(horizon_, layout_.ldx())),
       linear_state_(Count(2, layout_.ldz())) {
-  CheckBounds(low_, high_, layout_.nu);
+  CheckBounds(problem.action_low(), problem.action_high(), layout_.nu);
+  for (int t = 0; t < horizon_; ++t) {
+    low_.insert(low_.end(), problem.action_low().begin(), problem.action_low().end());
+    high_.insert(high_.end(), problem.action_high().begin(), problem.action_high().end());
+  }
   if (options_.derivatives == Derivatives::kFull && !problem.has_second_derivatives()) {
     throw InputError(
         "ilqr: derivatives: found full, expected gauss_newton: this problem has no second "
@@ -183,6 +185,47 @@ IlqrSolver::~IlqrSolver() = default;
 
 std::span<const double> IlqrSolver::states() const { return current_.xs; }
 std::span<const double> IlqrSolver::actions() const { return current_.us; }
+
+LinearGaussianPolicy IlqrSolver::TrackingPolicy() const {
+  if (layout_.nx != state_dim_) {
+    throw InputError(fmt::format(
+        "ilqr: tracking policy: found {} tangent dimensions and {} state numbers, expected as many "
+        "of both",
+        layout_.nx, state_dim_));
+  }
+  std::vector<LinearGaussianStep> steps(static_cast<size_t>(horizon_));
+  for (int t = 0; t < horizon_; ++t) {
+    LinearGaussianStep& step = steps[static_cast<size_t>(t)];
+    step.action =
+        Eigen::Map<const Eigen::VectorXd>(current_.us.data() + Count(t, layout_.nu), layout_.nu);
+    step.state =
+        Eigen::Map<const Eigen::VectorXd>(current_.xs.data() + Count(t, state_dim_), state_dim_);
+    step.feedforward = Eigen::VectorXd::Zero(layout_.nu);
+    step.feedback.resize(layout_.nu, layout_.nx);
+    for (int i = 0; i < layout_.nu; ++i) {
+      for (int j = 0; j < layout_.nx; ++j) step.feedback(i, j) = feedback(t)[i * layout_.ldx() + j];
+    }
+    step.covariance = Eigen::MatrixXd::Zero(layout_.nu, layout_.nu);
+  }
+  LinearGaussianPolicy policy(std::move(steps));
+  if (bounded_) policy.set_bounds(problem_.action_low(), problem_.action_high());
+  return policy;
+}
+
+void IlqrSolver::SetBounds(std::span<const double> low, std::span<const double> high) {
+  if (!bounded_)
+    throw InputError("ilqr: bounds: found some, expected none as the problem has none");
+  CheckSize("lower bounds", low.size(), low_.size());
+  CheckSize("upper bounds", high.size(), high_.size());
+  for (size_t i = 0; i < low.size(); ++i) {
+    if (!(low[i] <= high[i])) {
+      throw InputError(fmt::format("ilqr: bounds of knot {}: found [{}, {}], expected low <= high",
+                                   i / static_cast<size_t>(layout_.nu), low[i], high[i]));
+    }
+  }
+  std::ranges::copy(low, low_.begin());
+  std::ranges::copy(high, high_.begin());
+}
 
 void IlqrSolver::set_max_iterations(int iterations) {
   if (iterations < 1 || iterations > options_.max_iterations) {
@@ -257,9 +300,8 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   derivatives_ = options_.derivatives;
   std::ranges::copy(x0, current_.xs.begin());
   std::ranges::copy(actions, current_.us.begin());
-  for (size_t i = 0; bounded_ && i < current_.us.size(); ++i) {
-    const size_t component = i % low_.size();
-    current_.us[i] = std::clamp(current_.us[i], low_[component], high_[component]);
+  for (size_t i = 0; i < low_.size(); ++i) {
+    current_.us[i] = std::clamp(current_.us[i], low_[i], high_[i]);
   }
 
   TrajectoryProblem::Workspace& workspace = *workspaces_[0];
@@ -453,6 +495,8 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
   const double* gap = gaps_.data();
   const double* K = backward_.feedback(0);
   const double* k = backward_.feedforward(0);
+  const double* low = low_.data();
+  const double* high = high_.data();
   std::copy_n(x_nominal, state_dim_, x);
   double cost = 0;
   for (int t = 0; t < horizon_; ++t) {
@@ -465,10 +509,9 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
       u[i] = u_nominal[i] + alpha * k[i] + riccati::Dot(ldx, K + i * ldx, dx);
     }
     if (bounded_) {
-      for (int i = 0; i < nu; ++i) {
-        u[i] =
-            std::min(std::max(u[i], low_[static_cast<size_t>(i)]), high_[static_cast<size_t>(i)]);
-      }
+      for (int i = 0; i < nu; ++i) u[i] = std::min(std::max(u[i], low[i]), high[i]);
+      low += nu;
+      high += nu;
     }
     double* next = x + state_dim_;
     cost += problem_.Step(t, x, u, next, workspace);

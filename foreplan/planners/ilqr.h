@@ -12,6 +12,7 @@
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/planners/backward_pass.h"
 #include "foreplan/planners/trajectory_problem.h"
+#include "foreplan/policies/linear_gaussian.h"
 
 namespace foreplan {
 
@@ -106,6 +107,8 @@ class IlqrSolver {
   }
   /// At most this many iterations from now on, 1 ... options.max_iterations.
   void set_max_iterations(int iterations);
+  /// Replaces the bounds of a bounded problem, knot by knot, for a trust region: [N x nu] each.
+  void SetBounds(std::span<const double> low, std::span<const double> high);
   [[nodiscard]] const IlqrOptions& options() const { return options_; }
 
   // Of the last Solve:
@@ -113,6 +116,9 @@ class IlqrSolver {
   [[nodiscard]] std::span<const double> actions() const;  // [N x nu]
   /// Gains of the last backward pass, around states() and actions(): K: [nu x ldx].
   [[nodiscard]] const double* feedback(int t) const { return backward_.feedback(t); }
+  /// u = u^_t + K_t (x - x^_t) around the solution, without noise: what tracks it on a system that
+  /// differs from the model. Throws InputError for a problem whose tangent space is not its state.
+  [[nodiscard]] LinearGaussianPolicy TrackingPolicy() const;
   [[nodiscard]] KnotLayout layout() const { return layout_; }
   [[nodiscard]] const BackwardPass& backward() const { return backward_; }
 
@@ -154,7 +160,7 @@ class IlqrSolver {
   AlignedBuffer knot_memory_;
   std::vector<Knot> knots_;  // [N + 1]
   Trajectory current_;
-  std::vector<double> low_, high_;  // [nu], empty when unbounded
+  std::vector<double> low_, high_;  // [N x nu], empty when unbounded
   AlignedBuffer gaps_;              // [N x ldx]
   AlignedBuffer linear_state_;      // dx of the linear rollout: [2 x ldx]
   std::vector<std::unique_ptr<TrajectoryProblem::Workspace>> workspaces_;  // [workers]

@@ -6,7 +6,6 @@
 #include <numbers>
 #include <vector>
 
-#include "foreplan/core/dual.h"
 #include "foreplan/planners/trajectory_problem.h"
 #include "foreplan/systems/acrobot.h"
 #include "foreplan/systems/frictionless_cartpole.h"
@@ -119,14 +118,27 @@ struct CartPoleSwingUp {
             kStage[3] * x[2] * x[2] + kStage[4] * x[3] * x[3] + kStage[5] * u[0] * u[0]);
   }
 
-  /// (y'', th'') as functions of (th, th', f), the only variables they depend on.
-  template <typename T>
-  std::array<T, 2> Acceleration(const T& theta, const T& theta_dot, const T& force) const {
-    using std::cos;
-    using std::sin;
-    return FrictionlessCartPoleFormula::Acceleration<T>(system, sin(theta), cos(theta), theta_dot,
-                                                        force);
-  }
+  /// y'' = N / D of the cart and its derivatives by theta, with N = f + m_p s (g c - l th'^2) and
+  /// D = m_c + m_p s^2; y'' is linear in f and quadratic in th'.
+  struct CartAcceleration {
+    CartAcceleration(const FrictionlessCartPoleOptions& o, const double* x, double force)
+        : s(std::sin(x[1])), c(std::cos(x[1])), rate(x[3]), ml(o.pole_mass * o.length) {
+      const double mg = o.pole_mass * o.gravity;
+      inverse = 1.0 / (o.cart_mass + o.pole_mass * s * s);
+      value = (force + s * (mg * c - ml * rate * rate)) * inverse;
+      D_theta = 2.0 * o.pole_mass * s * c;
+      by_theta = (mg * (c * c - s * s) - ml * c * rate * rate - value * D_theta) * inverse;
+      by_rate = -2.0 * ml * s * rate * inverse;
+    }
+    double s, c;      // of theta
+    double rate;      // th'
+    double ml;        // m_p l
+    double inverse;   // 1 / D, and y'' by the force
+    double D_theta;   // D by theta
+    double value;     // y''
+    double by_theta;  // y'' by theta
+    double by_rate;   // y'' by th'
+  };
 
   void BindConstants(const View& view) const {
     view.luu(0, 0) = system.timestep * kStage[5];
@@ -135,12 +147,13 @@ struct CartPoleSwingUp {
     view.A(2, 2) = 1;
   }
   void ExpandStep(int /*t*/, const double* x, const double* u, const View& view) const {
-    using T = Dual<double, 3>;
-    const auto a =
-        Acceleration<T>(T::Variable(x[1], 0), T::Variable(x[3], 1), T::Variable(u[0], 2));
+    const CartAcceleration a(system, x, u[0]);
     const double h = system.timestep;
-    const auto& y = a[0].partial;
-    const auto& th = a[1].partial;
+    const double l = system.length;
+    // th'' = (c y'' + g s) / l
+    const double y[3] = {a.by_theta, a.by_rate, a.inverse};
+    const double th[3] = {(a.c * a.by_theta - a.s * a.value + system.gravity * a.c) / l,
+                          a.c * a.by_rate / l, a.c * a.inverse / l};
     view.A(2, 1) = h * y[0];
     view.A(2, 3) = h * y[1];
     view.B(2, 0) = h * y[2];
@@ -177,20 +190,28 @@ struct CartPoleSwingUp {
 
   void AddHessian(int /*t*/, const double* x, const double* u, const double* multiplier,
                   const View& view) const {
-    using T = SecondDual<3>;
-    const auto a = Acceleration<T>(SecondVariable<3>(x[1], 0), SecondVariable<3>(x[3], 1),
-                                   SecondVariable<3>(u[0], 2));
+    const CartAcceleration a(system, x, u[0]);
     const double h = system.timestep;
-    const T sum = (h * (multiplier[2] + h * multiplier[0])) * a[0] +
-                  (h * (multiplier[3] + h * multiplier[1])) * a[1];
-    const auto second = [&sum](size_t i, size_t j) { return sum.partial[i].partial[j]; };
-    view.lxx(1, 1) += second(0, 0);
-    view.lxx(1, 3) += second(0, 1);
-    view.lxx(3, 1) += second(0, 1);
-    view.lxx(3, 3) += second(1, 1);
-    view.lux(0, 1) += second(0, 2);
-    view.lux(0, 3) += second(1, 2);
-    view.luu(0, 0) += second(2, 2);
+    const double mg = system.pole_mass * system.gravity;
+    // The multipliers see y'' w + k g s, w = k_y + k c, k = of th'' over l.
+    const double k_y = h * (multiplier[2] + h * multiplier[0]);
+    const double k = h * (multiplier[3] + h * multiplier[1]) / system.length;
+    const double w = k_y + k * a.c;
+    const double w_theta = -k * a.s;
+    const double D_theta_theta = 2.0 * system.pole_mass * (a.c * a.c - a.s * a.s);
+    const double N_theta_theta = -4.0 * mg * a.s * a.c + a.ml * a.s * a.rate * a.rate;
+    const double by_theta_theta =
+        (N_theta_theta - 2.0 * a.by_theta * a.D_theta - a.value * D_theta_theta) * a.inverse;
+    const double by_theta_rate = (-2.0 * a.ml * a.c * a.rate - a.by_rate * a.D_theta) * a.inverse;
+    const double by_theta_force = -a.D_theta * a.inverse * a.inverse;
+    const double by_rate_rate = -2.0 * a.ml * a.s * a.inverse;
+    const double theta_rate = by_theta_rate * w + a.by_rate * w_theta;
+    view.lxx(1, 1) += by_theta_theta * w + 2.0 * a.by_theta * w_theta - a.value * k * a.c -
+                      k * system.gravity * a.s;
+    view.lxx(1, 3) += theta_rate;
+    view.lxx(3, 1) += theta_rate;
+    view.lxx(3, 3) += by_rate_rate * w;
+    view.lux(0, 1) += by_theta_force * w + a.inverse * w_theta;
   }
 };
 
@@ -232,23 +253,17 @@ struct AcrobotSwingUp {
 
   void BindConstants(const View& view) const { view.luu(0, 0) = system.timestep * kAction; }
   void ExpandStep(int /*t*/, const double* x, const double* u, const View& view) const {
-    // In the variables (q1, q2, q1', q2'); the torque enters linearly.
-    using T = Dual<double, 4>;
-    std::array<T, 4> z;
-    for (int i = 0; i < 4; ++i) z[static_cast<size_t>(i)] = T::Variable(x[i], i);
-    const auto a = AcrobotFormula::Acceleration<T>(system, z.data(), T(u[0]));
-    const auto by_torque = AcrobotFormula::TorqueGain(system, x[1]);
+    const auto by = AcrobotFormula::AccelerationJacobian(system, x, u[0]);
     const double h = system.timestep;
     for (int i = 0; i < 2; ++i) {
-      const auto& partial = a[static_cast<size_t>(i)].partial;
+      const auto& partial = by[static_cast<size_t>(i)];
       for (int j = 0; j < 4; ++j) {
         const double velocity = h * partial[static_cast<size_t>(j)] + (j == 2 + i ? 1 : 0);
         view.A(2 + i, j) = velocity;
         view.A(i, j) = h * velocity + (j == i ? 1 : 0);
       }
-      const double gain = h * by_torque[static_cast<size_t>(i)];
-      view.B(2 + i, 0) = gain;
-      view.B(i, 0) = h * gain;
+      view.B(2 + i, 0) = h * partial[4];
+      view.B(i, 0) = h * h * partial[4];
     }
   }
   void ExpandStage(int /*t*/, const double* x, const double* u, const View& view) const {

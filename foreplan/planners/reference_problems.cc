@@ -50,7 +50,8 @@ void MakeAcrobot(ReferenceCase& result) {
     result.options.min_ratio = 0.1;
     result.options.cost_tolerance = 1e-11;
   }
-  if (result.variant == "damped") result.options.initial_mu = 100;
+  result.stop_at_known_cost = result.variant == "target";
+  if (result.variant == "damped" || result.variant == "target") result.options.initial_mu = 100;
   if (result.variant == "bounded") {
     SetBounds(formula, -15, 15);
     result.known_cost = 3.148050944879;
@@ -104,7 +105,7 @@ const std::vector<Family>& Families() {
       {"lqr_56x22", {"8", "64", "512"}, &MakeLqr56},
       {"unicycle", {"free"}, &MakeUnicycle},
       {"cartpole", {"free", "ddp", "bounded", "infeasible"}, &MakeCartPole},
-      {"acrobot", {"free", "damped", "bounded"}, &MakeAcrobot},
+      {"acrobot", {"free", "damped", "target", "bounded"}, &MakeAcrobot},
       {"quadrotor", {"free", "bounded", "infeasible"}, &MakeQuadrotor},
   };
   return kFamilies;

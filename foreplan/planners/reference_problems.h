@@ -33,17 +33,19 @@ struct ReferenceCase {
   std::string problem;
   std::string variant;
   std::unique_ptr<TrajectoryProblem> trajectory;
-  std::vector<double> start;    // [state_dim]
-  std::vector<double> actions;  // [N x nu]
-  std::vector<double> states;   // [N + 1 x state_dim] of an infeasible guess, or empty
-  IlqrOptions options;          // that suit this case
-  double known_cost = 0;        // what the reference solver reaches from this start
+  std::vector<double> start;        // [state_dim]
+  std::vector<double> actions;      // [N x nu]
+  std::vector<double> states;       // [N + 1 x state_dim] of an infeasible guess, or empty
+  IlqrOptions options;              // that suit this case
+  double known_cost = 0;            // what the reference solver reaches from this start
+  bool stop_at_known_cost = false;  // the question is how fast that cost is reached
 };
 
 /// "lqr_37x12", "lqr_56x22" (variants "8", "64", "512": the horizon), "unicycle", "cartpole",
 /// "acrobot", "quadrotor"; variants "free", "bounded" (control limits), "infeasible" (guess with
 /// gaps), "ddp" (second derivatives), "damped" (large initial regularisation: finds a better
-/// minimum). Throws InputError for unknown names.
+/// minimum), "target" (the same, until the known cost is reached). Throws InputError for unknown
+/// names.
 ReferenceCase MakeReferenceCase(const std::string& problem, const std::string& variant);
 
 /// (problem, variant) of all cases, in the order of a report.

@@ -37,39 +37,75 @@ struct AcrobotFormula {
   static SystemSpec Spec(const Options& options);
   static std::array<double, 4> Start(const Options& /*options*/) { return {}; }
 
+  /// Constants of the equations of motion.
+  struct Terms {
+    explicit Terms(const Options& o)
+        : coupling(o.mass2 * o.length1 * o.center2),
+          m22(o.inertia2 + o.mass2 * o.center2 * o.center2),
+          m11(m22 + o.inertia1 + o.mass1 * o.center1 * o.center1 + o.mass2 * o.length1 * o.length1),
+          weight1((o.mass1 * o.center1 + o.mass2 * o.length1) * o.gravity),
+          weight2(o.mass2 * o.center2 * o.gravity) {}
+    double coupling;  // h = m2 l1 lc2
+    double m22;       // M22
+    double m11;       // M11 = m11 + 2 h cos q2
+    double weight1;   // of the torque on joint 1 per sin q1
+    double weight2;   // of the torques per sin(q1 + q2)
+  };
+
   /// (q1'', q2'').
   template <typename T>
-  static std::array<T, 2> Acceleration(const Options& o, const T* x, const T& u) {
+  static std::array<T, 2> Acceleration(const Options& options, const T* x, const T& u) {
     using std::cos;
     using std::sin;
-    const double h = o.mass2 * o.length1 * o.center2;
-    const double g = o.gravity;
-    const double m22 = o.inertia2 + o.mass2 * o.center2 * o.center2;
-    const double m11 =
-        o.inertia1 + o.mass1 * o.center1 * o.center1 + o.mass2 * o.length1 * o.length1;
-    const T bend = h * cos(x[1]);
-    const T twist = h * sin(x[1]);
-    const T M11 = m11 + m22 + 2.0 * bend;
-    const T M12 = m22 + bend;
-    const T weight2 = (o.mass2 * o.center2 * g) * sin(x[0] + x[1]);
-    const T weight1 = ((o.mass1 * o.center1 + o.mass2 * o.length1) * g) * sin(x[0]);
+    const Terms k(options);
+    const T s1 = sin(x[0]);
+    const T c1 = cos(x[0]);
+    const T s2 = sin(x[1]);
+    const T c2 = cos(x[1]);
+    const T bend = k.coupling * c2;
+    const T twist = k.coupling * s2;
+    const T M11 = k.m11 + 2.0 * bend;
+    const T M12 = k.m22 + bend;
+    const T gravity2 = k.weight2 * (s1 * c2 + c1 * s2);
     // M11 a1 + M12 a2 = h sin q2 q2' (q2' + 2 q1') - weights
-    const T r1 = twist * x[3] * (x[3] + 2.0 * x[2]) - weight1 - weight2;
+    const T r1 = twist * x[3] * (x[3] + 2.0 * x[2]) - k.weight1 * s1 - gravity2;
     // M12 a1 + M22 a2 = u - h sin q2 q1'^2 - weight of link 2
-    const T r2 = u - twist * (x[2] * x[2]) - weight2;
-    const T inverse = 1.0 / (m22 * M11 - M12 * M12);
-    return {(m22 * r1 - M12 * r2) * inverse, (M11 * r2 - M12 * r1) * inverse};
+    const T r2 = u - twist * (x[2] * x[2]) - gravity2;
+    const T inverse = 1.0 / (k.m22 * M11 - M12 * M12);
+    return {(k.m22 * r1 - M12 * r2) * inverse, (M11 * r2 - M12 * r1) * inverse};
   }
 
-  /// (q1'', q2'') per torque: the second column of the inverse mass matrix.
-  static std::array<double, 2> TorqueGain(const Options& o, double q2) {
-    const double bend = o.mass2 * o.length1 * o.center2 * std::cos(q2);
-    const double m22 = o.inertia2 + o.mass2 * o.center2 * o.center2;
-    const double M11 = o.inertia1 + o.mass1 * o.center1 * o.center1 +
-                       o.mass2 * o.length1 * o.length1 + m22 + 2.0 * bend;
-    const double M12 = m22 + bend;
-    const double determinant = m22 * M11 - M12 * M12;
-    return {-M12 / determinant, M11 / determinant};
+  /// Derivatives of (q1'', q2'') by (q1, q2, q1', q2', u): from M a = r follows M da = dr - dM a.
+  static std::array<std::array<double, 5>, 2> AccelerationJacobian(const Options& options,
+                                                                   const double* x, double u) {
+    const Terms k(options);
+    const double s1 = std::sin(x[0]);
+    const double c1 = std::cos(x[0]);
+    const double s2 = std::sin(x[1]);
+    const double c2 = std::cos(x[1]);
+    const double bend = k.coupling * c2;
+    const double twist = k.coupling * s2;
+    const double M11 = k.m11 + 2.0 * bend;
+    const double M12 = k.m22 + bend;
+    const double gravity2 = k.weight2 * (s1 * c2 + c1 * s2);
+    const double slope2 = k.weight2 * (c1 * c2 - s1 * s2);
+    const double r1 = twist * x[3] * (x[3] + 2.0 * x[2]) - k.weight1 * s1 - gravity2;
+    const double r2 = u - twist * (x[2] * x[2]) - gravity2;
+    const double inverse = 1.0 / (k.m22 * M11 - M12 * M12);
+    const double a1 = (k.m22 * r1 - M12 * r2) * inverse;
+    const double a2 = (M11 * r2 - M12 * r1) * inverse;
+    // Right-hand sides per variable; dM/dq2 = -h sin q2 [2 1; 1 0].
+    const double rhs1[5] = {-k.weight1 * c1 - slope2,
+                            bend * x[3] * (x[3] + 2.0 * x[2]) - slope2 + twist * (2.0 * a1 + a2),
+                            2.0 * twist * x[3], 2.0 * twist * (x[3] + x[2]), 0.0};
+    const double rhs2[5] = {-slope2, -bend * (x[2] * x[2]) - slope2 + twist * a1,
+                            -2.0 * twist * x[2], 0.0, 1.0};
+    std::array<std::array<double, 5>, 2> result;
+    for (size_t i = 0; i < 5; ++i) {
+      result[0][i] = (k.m22 * rhs1[i] - M12 * rhs2[i]) * inverse;
+      result[1][i] = (M11 * rhs2[i] - M12 * rhs1[i]) * inverse;
+    }
+    return result;
   }
 
   /// Semi-implicit Euler.

@@ -1,10 +1,8 @@
 // Closed-form systems whose state is their observation, made from a formula.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <memory>
-#include <span>
 
 #include "foreplan/core/random.h"
 #include "foreplan/systems/closed_form.h"
@@ -17,12 +15,16 @@ namespace foreplan {
 ///   static std::array<double, kStateDim> Start(const Options&)
 ///   template <typename T> static void Step(const Options&, const T* x, const T* u, T* next)
 template <typename Formula>
-class FormulaSystem final : public ClosedFormSystem {
+class FormulaSystem final : public ClosedFormOf<FormulaSystem<Formula>, Formula::kStateDim,
+                                                Formula::kActionDim, Formula::kStateDim> {
+  using Base = ClosedFormOf<FormulaSystem<Formula>, Formula::kStateDim, Formula::kActionDim,
+                            Formula::kStateDim>;
+
  public:
   using Options = typename Formula::Options;
 
   explicit FormulaSystem(const Options& options = {})
-      : ClosedFormSystem(Formula::Spec(options)), options_(options) {}
+      : Base(Formula::Spec(options)), options_(options) {}
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override {
     return std::make_unique<FormulaSystem>(*this);
@@ -36,16 +38,19 @@ class FormulaSystem final : public ClosedFormSystem {
       const double scale = position ? options_.reset.position : options_.reset.velocity;
       start[i] += options_.reset.Draw(scale, random);
     }
-    SetState(start);
+    this->SetState(start);
   }
 
-  void Observe(std::span<double> observation) const override { GetState(observation); }
-
- protected:
-  void Advance(std::span<const double> action, std::span<double> state) const override {
-    std::array<double, Formula::kStateDim> next;
-    Formula::Step(options_, state.data(), action.data(), next.data());
-    std::copy(next.begin(), next.end(), state.begin());
+  template <typename T>
+  std::array<T, Formula::kStateDim> Next(const std::array<T, Formula::kStateDim>& x,
+                                         const std::array<T, Formula::kActionDim>& u) const {
+    std::array<T, Formula::kStateDim> next;
+    Formula::Step(options_, x.data(), u.data(), next.data());
+    return next;
+  }
+  template <typename T>
+  std::array<T, Formula::kStateDim> Observation(const std::array<T, Formula::kStateDim>& x) const {
+    return x;
   }
 
  private:
