@@ -76,6 +76,20 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
   for (const Json& row : mppi) ExpectTimes(row, "ms");
 }
 
+TEST_F(Bench, TrajoptSolvesWithoutAllocating) {
+  for (const char* name : {"cartpole/bounded", "box_qp_8/cold"}) {
+    const Json rows = Rows(RunProgram(Quick("trajopt", {"--case", name, "--threads", "1"})));
+    ASSERT_EQ(rows.size(), 1U);
+    ExpectTimes(rows[0], "us");
+    for (const char* field :
+         {"problem", "variant", "iterations", "final_cost", "us_per_iteration", "us_total"}) {
+      EXPECT_TRUE(rows[0].contains(field)) << field;
+    }
+    EXPECT_EQ(rows[0]["allocations_per_iteration"], 0);
+    EXPECT_EQ(rows[0]["status"], "converged");
+  }
+}
+
 #ifdef FOREPLAN_HAVE_MUJOCO
 TEST_F(Bench, SimulationTakesAModelFile) {
   const std::vector<std::string> sizes = {"--set", "rollouts=3", "--set", "steps=5"};

@@ -54,6 +54,7 @@ int Main(int argc, char** argv) {
   AddListCommand(app);
   AddRunCommand(app);
   AddEvalCommand(app);
+  AddPlanCommand(app);
   AddBenchCommand(app);
 
   CheckCommandName(app, argc, argv);

@@ -9,6 +9,7 @@ const std::vector<BenchSuite>& BenchSuites() {
       {"training", "gradient steps of an ensemble", &TrainingCases},
       {"latency", "one network at one state", &LatencyCases},
       {"mppi", "sampling control on cheap closed forms", &MppiCases},
+      {"trajopt", "trajectory optimisation of the reference problems", &TrajoptCases},
 #ifdef FOREPLAN_HAVE_MUJOCO
       {"simulation", "threaded rollouts of a MuJoCo model", &SimulationCases},
 #endif

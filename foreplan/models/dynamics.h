@@ -22,6 +22,15 @@ struct StepBatch {
   Key key;       // of the whole evaluation
 };
 
+/// Knots whose derivatives are wanted, row-major.
+struct LinearizeBatch {
+  int rows = 0;
+  const double* state = nullptr;   // [rows x state_dim]
+  const double* action = nullptr;  // [rows x nu]
+  double* A = nullptr;             // next state by state: [rows x nx x nx]
+  double* B = nullptr;             // next state by action: [rows x nx x nu]
+};
+
 /// A model of the system. Const and shared between threads; what changes is in a Workspace.
 ///
 /// A state row is opaque to planners: a learned model's state is the observation, a simulator's is
@@ -54,6 +63,32 @@ class Dynamics {
                        Workspace& workspace) const = 0;
 
   virtual void Step(const StepBatch& batch, Workspace& workspace) const = 0;
+
+  // Derivatives. nx is the dimension of the tangent space, in which small changes of a state live.
+  // A stochastic model is differentiated, and stepped by StepMean, as its expectation.
+
+  [[nodiscard]] virtual int tangent_dim() const { return state_dim(); }
+  /// tangent = state - reference: [nx].
+  virtual void Difference(const double* state, const double* reference, double* tangent) const;
+  /// A workspace for the functions below as well as those above.
+  [[nodiscard]] virtual std::unique_ptr<Workspace> MakeDerivativeWorkspace(int max_rows) const {
+    return MakeWorkspace(max_rows);
+  }
+  /// The expected next state; for a deterministic model the same as Step.
+  virtual void StepMean(const StepBatch& batch, Workspace& workspace) const {
+    Step(batch, workspace);
+  }
+  /// Exact for closed forms and networks, differences for simulators; NaN where a step diverges.
+  /// The default, for models whose tangent space is their state, is differences, and allocates.
+  virtual void Linearize(const LinearizeBatch& batch, Workspace& workspace) const;
+  /// Observation by state: [no x nx]; the identity for models whose state is the observation.
+  virtual void ObservationJacobian(const double* state, double* jacobian,
+                                   Workspace& workspace) const;
 };
+
+/// Largest entry of |Linearize - central differences of StepMean| over 1 + |entry|, at one knot,
+/// for models whose tangent space is their state. `step` is the half width of the differences.
+[[nodiscard]] double CheckDerivatives(const Dynamics& dynamics, std::span<const double> state,
+                                      std::span<const double> action, double step = 1e-6);
 
 }  // namespace foreplan

@@ -8,6 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/nets/mlp_jacobian.h"
 
 namespace foreplan {
 namespace {
@@ -63,7 +64,7 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
 }
 
 // What one worker needs to predict up to max_rows rows.
-struct Ensemble::Buffers final : Dynamics::Workspace {
+struct Ensemble::Buffers : Dynamics::Workspace {
   Buffers(const Ensemble& ensemble, int max_rows)
       : work(ensemble.prediction_kernel_.work_bytes(ensemble.mlp_, max_rows)),
         noise(static_cast<size_t>(ensemble.observation_dim())),
@@ -143,6 +144,84 @@ bool Ensemble::is_stochastic() const {
 
 std::unique_ptr<Dynamics::Workspace> Ensemble::MakeWorkspace(int max_rows) const {
   return std::make_unique<Buffers>(*this, max_rows);
+}
+
+// What one worker needs for derivatives at up to max_rows knots.
+struct Ensemble::DerivativeBuffers final : Buffers {
+  DerivativeBuffers(const Ensemble& ensemble, int rows)
+      : Buffers(ensemble, rows),
+        max_rows(rows),
+        network(ensemble.mlp_, ensemble.training_kernel_, rows),
+        by_input(static_cast<size_t>(ensemble.features_.inputs())),
+        by_observation(noise.size()),
+        by_action(static_cast<size_t>(ensemble.action_dim())) {}
+
+  int max_rows;
+  MlpJacobian network;
+  std::vector<double> by_input;        // [inputs]
+  std::vector<double> by_observation;  // [no]
+  std::vector<double> by_action;       // [nu]
+};
+
+std::unique_ptr<Dynamics::Workspace> Ensemble::MakeDerivativeWorkspace(int max_rows) const {
+  return std::make_unique<DerivativeBuffers>(*this, max_rows);
+}
+
+void Ensemble::StepMean(const StepBatch& batch, Workspace& workspace) const {
+  StepExpectation(batch, static_cast<Buffers&>(workspace));
+  if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
+    std::copy_n(batch.next_state, batch.rows * observation_dim(), batch.next_observation);
+  }
+}
+
+void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) const {
+  auto& buffers = static_cast<DerivativeBuffers&>(workspace);
+  const int no = observation_dim();
+  const int nu = action_dim();
+  std::fill_n(batch.A, batch.rows * no * no, 0.0);
+  std::fill_n(batch.B, batch.rows * no * nu, 0.0);
+  for (int first = 0; first < batch.rows; first += buffers.max_rows) {
+    LinearizeBatch part = batch;
+    part.rows = std::min(buffers.max_rows, batch.rows - first);
+    part.state += first * no;
+    part.action += first * nu;
+    part.A += first * no * no;
+    part.B += first * no * nu;
+    features_.Inputs(part.rows, part.state, part.action, input_normaliser_, buffers.input.data());
+    for (int member = 0; member < members(); ++member) AddJacobian(member, part, buffers);
+  }
+  // x' = x + target, for components that are not predicted as such.
+  for (int row = 0; row < batch.rows; ++row) {
+    for (int i = 0; i < no; ++i) {
+      if (!features_.is_absolute(i)) batch.A[(row * no + i) * no + i] += 1.0;
+    }
+  }
+}
+
+// The member's share of the mean: d target_i / d feature_j = scale_i J_ij / scale_j, pulled back to
+// observation and action.
+void Ensemble::AddJacobian(int member, const LinearizeBatch& batch,
+                           DerivativeBuffers& buffers) const {
+  const int no = observation_dim();
+  const int nu = action_dim();
+  const int inputs = features_.inputs();
+  buffers.network.Evaluate(parameters(member), batch.rows, buffers.input.data());
+  for (int row = 0; row < batch.rows; ++row) {
+    const float* jacobian = buffers.network.jacobian() + row * mlp_.outputs() * inputs;
+    for (int i = 0; i < no; ++i) {
+      const double scale = target_normaliser_.scale[static_cast<size_t>(i)] / members();
+      for (int j = 0; j < inputs; ++j) {
+        buffers.by_input[static_cast<size_t>(j)] =
+            scale * jacobian[i * inputs + j] / input_normaliser_.scale[static_cast<size_t>(j)];
+      }
+      features_.PullBack(batch.state + row * no, buffers.by_input.data(),
+                         buffers.by_observation.data(), buffers.by_action.data());
+      double* A = batch.A + (row * no + i) * no;
+      double* B = batch.B + (row * no + i) * nu;
+      for (int j = 0; j < no; ++j) A[j] += buffers.by_observation[static_cast<size_t>(j)];
+      for (int j = 0; j < nu; ++j) B[j] += buffers.by_action[static_cast<size_t>(j)];
+    }
+  }
 }
 
 void Ensemble::Observe(std::span<const double> state, std::span<double> observation,

@@ -61,6 +61,11 @@ class Ensemble final : public Dynamics {
   void Observe(std::span<const double> state, std::span<double> observation,
                Workspace& workspace) const override;
   void Step(const StepBatch& batch, Workspace& workspace) const override;
+  [[nodiscard]] std::unique_ptr<Workspace> MakeDerivativeWorkspace(int max_rows) const override;
+  /// The mean of all members' means, whatever the propagation.
+  void StepMean(const StepBatch& batch, Workspace& workspace) const override;
+  /// Exact Jacobian of StepMean.
+  void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override;
 
   /// One member's prediction of the target (the change of the observation, or the next one for
   /// absolute components) and its standard deviation (0 for deterministic members).
@@ -93,9 +98,11 @@ class Ensemble final : public Dynamics {
 
  private:
   struct Buffers;
+  struct DerivativeBuffers;
 
   void StepExpectation(const StepBatch& batch, Buffers& buffers) const;
   void StepMember(int member, const StepBatch& batch, Buffers& buffers) const;
+  void AddJacobian(int member, const LinearizeBatch& batch, DerivativeBuffers& buffers) const;
   [[nodiscard]] int MemberOf(const StepBatch& batch) const;
   [[nodiscard]] std::span<std::byte> packed(int member);
   [[nodiscard]] std::span<const std::byte> packed(int member) const;

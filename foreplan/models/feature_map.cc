@@ -56,6 +56,26 @@ void FeatureMap::Input(const double* observation, const double* action, double* 
   std::copy_n(action, action_dim_, input);
 }
 
+void FeatureMap::PullBack(const double* observation, const double* by_input, double* by_observation,
+                          double* by_action) const {
+  for (size_t i = 0; i < entry_.size(); ++i) {
+    switch (entry_[i]) {
+      case Entry::kValue:
+        by_observation[i] = *by_input++;
+        break;
+      case Entry::kSinCos:
+        by_observation[i] =
+            by_input[0] * std::cos(observation[i]) - by_input[1] * std::sin(observation[i]);
+        by_input += 2;
+        break;
+      case Entry::kOmitted:
+        by_observation[i] = 0;
+        break;
+    }
+  }
+  std::copy_n(by_input, action_dim_, by_action);
+}
+
 void FeatureMap::Target(const double* observation, const double* next_observation,
                         double* target) const {
   for (size_t i = 0; i < entry_.size(); ++i) {

@@ -28,6 +28,12 @@ class FeatureMap {
   /// cut to float. observation: [rows x no], action: [rows x nu], input: [rows x inputs].
   void Inputs(int rows, const double* observation, const double* action,
               const Normaliser& normaliser, float* input) const;
+  /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by
+  /// observation, [no], and action, [nu].
+  void PullBack(const double* observation, const double* by_input, double* by_observation,
+                double* by_action) const;
+  /// Whether component i is predicted as such instead of as a difference.
+  [[nodiscard]] bool is_absolute(int i) const { return absolute_[static_cast<size_t>(i)] != 0; }
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
   /// next_observation from a predicted target; next_observation may be observation. All [no].

@@ -41,4 +41,28 @@ void TrueDynamics::Step(const StepBatch& batch, Workspace& workspace) const {
                                 .next_observation = batch.next_observation});
 }
 
+void TrueDynamics::Difference(const double* state, const double* reference, double* tangent) const {
+  const auto ns = static_cast<size_t>(state_dim());
+  prototype_->Difference({state, ns}, {reference, ns},
+                         {tangent, static_cast<size_t>(tangent_dim())});
+}
+
+void TrueDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspace) const {
+  const int nx = tangent_dim();
+  const int nu = action_dim();
+  for (int row = 0; row < batch.rows; ++row) {
+    SystemOf(workspace).Linearize({.state = batch.state + row * state_dim(),
+                                   .action = batch.action + row * nu,
+                                   .A = batch.A + row * nx * nx,
+                                   .B = batch.B + row * nx * nu});
+  }
+}
+
+void TrueDynamics::ObservationJacobian(const double* state, double* jacobian,
+                                       Workspace& workspace) const {
+  const auto size = static_cast<size_t>(observation_dim() * tangent_dim());
+  SystemOf(workspace).ObservationJacobian({state, static_cast<size_t>(state_dim())},
+                                          {jacobian, size});
+}
+
 }  // namespace foreplan

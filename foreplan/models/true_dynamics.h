@@ -22,6 +22,11 @@ class TrueDynamics final : public Dynamics {
   void Observe(std::span<const double> state, std::span<double> observation,
                Workspace& workspace) const override;
   void Step(const StepBatch& batch, Workspace& workspace) const override;
+  [[nodiscard]] int tangent_dim() const override { return prototype_->tangent_dim(); }
+  void Difference(const double* state, const double* reference, double* tangent) const override;
+  void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override;
+  void ObservationJacobian(const double* state, double* jacobian,
+                           Workspace& workspace) const override;
 
  private:
   std::unique_ptr<const System> prototype_;

@@ -3,6 +3,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"
+#include "foreplan/planners/ilqr_planner.h"
 #include "foreplan/planners/mppi.h"
 #include "foreplan/planners/random_shooting.h"
 
@@ -40,6 +41,7 @@ const std::vector<Entry>& Planners() {
       Register<Cem>("cem"),
       Register<Icem>("icem"),
       Register<Mppi>("mppi"),
+      Register<IlqrPlanner>("ilqr"),
   };
   return kPlanners;
 }

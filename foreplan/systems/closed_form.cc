@@ -8,8 +8,12 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/acrobot.h"
 #include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/quadrotor.h"
+#include "foreplan/systems/unicycle.h"
 
 namespace foreplan {
 namespace {
@@ -47,8 +51,12 @@ std::unique_ptr<SystemFactory> MakeFactoryOf(const std::string& type) {
 
 // Every closed-form system, by the name it has in task files.
 const std::array kClosedForms{
+    std::pair{"acrobot", &MakeFactoryOf<Acrobot>},
     std::pair{"cartpole", &MakeFactoryOf<CartPole>},
+    std::pair{"frictionless_cartpole", &MakeFactoryOf<FrictionlessCartPole>},
     std::pair{"pendulum", &MakeFactoryOf<Pendulum>},
+    std::pair{"quadrotor", &MakeFactoryOf<Quadrotor>},
+    std::pair{"unicycle", &MakeFactoryOf<Unicycle>},
 };
 
 /// Index of the first entry that is NaN or infinite; `values.size()` if there is none.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/dual.h"
 #include "foreplan/core/lanes.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
@@ -59,6 +60,34 @@ class ClosedFormOf : public ClosedFormSystem {
     std::array<double, kStates> x;
     GetState(x);
     std::ranges::copy(self().template Observation<double>(x), observation.begin());
+  }
+
+  void Linearize(const SystemDerivatives& d) final {
+    using T = Dual<double, static_cast<int>(kStates + kActions)>;
+    std::array<T, kStates> x;
+    std::array<T, kActions> u;
+    for (size_t i = 0; i < kStates; ++i) x[i] = T::Variable(d.state[i], static_cast<int>(i));
+    for (size_t i = 0; i < kActions; ++i) {
+      const double clamped = std::clamp(d.action[i], spec().action_low[i], spec().action_high[i]);
+      u[i] =
+          clamped == d.action[i] ? T::Variable(clamped, static_cast<int>(kStates + i)) : T(clamped);
+    }
+    const std::array<T, kStates> next = self().template Next<T>(x, u);
+    for (size_t i = 0; i < kStates; ++i) {
+      std::copy_n(next[i].partial.begin(), kStates, d.A + i * kStates);
+      std::copy_n(next[i].partial.begin() + kStates, kActions, d.B + i * kActions);
+    }
+  }
+
+  void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) final {
+    using T = Dual<double, static_cast<int>(kStates)>;
+    std::array<T, kStates> x;
+    for (size_t i = 0; i < kStates; ++i) x[i] = T::Variable(state[i], static_cast<int>(i));
+    const std::array<T, kObservations> observation = self().template Observation<T>(x);
+    for (size_t i = 0; i < kObservations; ++i) {
+      std::ranges::copy(observation[i].partial,
+                        jacobian.begin() + static_cast<ptrdiff_t>(i * kStates));
+    }
   }
 
   void StepRows(const SystemRows& rows) final {

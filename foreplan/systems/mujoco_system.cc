@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -218,6 +219,103 @@ std::string MujocoSystem::Divergence() const {
   }
   if (!fault_) return "";
   return fmt::format("{} at {:.6g} s", DescribeMujocoFault(model(), *fault_), fault_time_);
+}
+
+int MujocoSystem::tangent_dim() const { return static_cast<int>(2 * model().nv + model().na); }
+
+void MujocoSystem::Difference(std::span<const double> state, std::span<const double> reference,
+                              std::span<double> tangent) const {
+  const mjModel& m = model();
+  mj_differentiatePos(&m, tangent.data(), 1.0, reference.data(), state.data());
+  const auto nq = static_cast<size_t>(m.nq);
+  const auto nv = static_cast<size_t>(m.nv);
+  const auto rest = nv + static_cast<size_t>(m.na);  // velocities and activations
+  for (size_t i = 0; i < rest; ++i) tangent[nv + i] = state[nq + i] - reference[nq + i];
+}
+
+void MujocoSystem::Displace(std::span<double> state, int index, double change) const {
+  const mjModel& m = model();
+  if (index >= m.nv) {
+    state[static_cast<size_t>(m.nq + index - m.nv)] += change;
+    return;
+  }
+  // A free or ball joint turns and moves by its velocities.
+  mjtNum* velocity = data_->qacc_warmstart;  // scratch of size nv; SetState fills it anew
+  std::fill_n(velocity, m.nv, 0.0);
+  velocity[index] = change;
+  mj_integratePos(&m, state.data(), velocity, 1.0);
+}
+
+bool MujocoSystem::StepFrom(std::span<const double> state, std::span<const double> action,
+                            std::span<double> next) {
+  SetState(state);
+  if (Step(action) != StepStatus::kOk) return false;
+  GetState(next);
+  return true;
+}
+
+void MujocoSystem::Linearize(const SystemDerivatives& d) {
+  constexpr double kStep = 1e-6;
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  const auto ns = static_cast<size_t>(spec().state_dim());
+  const auto nu = static_cast<size_t>(spec().action_dim());
+  const auto nx = static_cast<size_t>(tangent_dim());
+  for (std::vector<double>* row : {&moved_, &above_, &below_}) row->resize(ns);
+  action_.resize(nu);
+  tangent_.resize(nx);
+  const std::span<const double> state(d.state, ns);
+  const std::span<const double> action(d.action, nu);
+  const auto write = [&](bool ok, double width, double* column, size_t stride) {
+    if (ok) Difference(above_, below_, tangent_);
+    for (size_t i = 0; i < nx; ++i) column[i * stride] = ok ? tangent_[i] / width : kNan;
+  };
+  for (size_t j = 0; j < nx; ++j) {
+    bool ok = true;
+    for (const double side : {1.0, -1.0}) {
+      std::ranges::copy(state, moved_.begin());
+      Displace(moved_, static_cast<int>(j), side * kStep);
+      ok = ok && StepFrom(moved_, action, side > 0 ? above_ : below_);
+    }
+    write(ok, 2 * kStep, d.A + j, nx);
+  }
+  std::ranges::copy(action, action_.begin());
+  for (size_t j = 0; j < nu; ++j) {
+    const double low = spec().action_low[j];
+    const double high = spec().action_high[j];
+    const double up = std::clamp(action[j] + kStep, low, high);
+    const double down = std::clamp(action[j] - kStep, low, high);
+    if (!(up > down)) {
+      for (size_t i = 0; i < nx; ++i) d.B[i * nu + j] = 0;
+      continue;
+    }
+    action_[j] = up;
+    bool ok = StepFrom(state, action_, above_);
+    action_[j] = down;
+    ok = ok && StepFrom(state, action_, below_);
+    action_[j] = action[j];
+    write(ok, up - down, d.B + j, nu);
+  }
+}
+
+void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<double> jacobian) {
+  // Observations are entries of qpos and qvel: linear in the tangent, but for quaternions.
+  constexpr double kStep = 1e-6;
+  const auto no = static_cast<size_t>(spec().observation_dim());
+  const auto nx = static_cast<size_t>(tangent_dim());
+  moved_.resize(state.size());
+  coordinate_.resize(no);
+  for (size_t j = 0; j < nx; ++j) {
+    for (const double side : {1.0, -1.0}) {
+      std::ranges::copy(state, moved_.begin());
+      Displace(moved_, static_cast<int>(j), side * kStep);
+      SetState(moved_);
+      Observe(coordinate_);
+      for (size_t i = 0; i < no; ++i) {
+        double& entry = jacobian[i * nx + j];
+        entry = side > 0 ? coordinate_[i] : (entry - coordinate_[i]) / (2 * kStep);
+      }
+    }
+  }
 }
 
 namespace {

@@ -54,10 +54,25 @@ class MujocoSystem final : public System {
   void SetState(std::span<const double> state) override;
   [[nodiscard]] std::string Divergence() const override;
 
+  /// Tangent = (change of qpos [nv], of qvel [nv], of act [na]).
+  [[nodiscard]] int tangent_dim() const override;
+  void Difference(std::span<const double> state, std::span<const double> reference,
+                  std::span<double> tangent) const override;
+  /// Central differences around whole steps, for every integrator; every evaluation starts from the
+  /// same time and warm start. At a bound the difference is one-sided, outside it is 0.
+  void Linearize(const SystemDerivatives& derivatives) override;
+  void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
+
   [[nodiscard]] const mjModel& model() const;
 
  private:
   struct Shared;  // model, options and spec: the same for all clones
+
+  /// Moves entry `index` of the tangent space by `change`.
+  void Displace(std::span<double> state, int index, double change) const;
+  /// Steps from `state` with `action`; the new full state, or false.
+  [[nodiscard]] bool StepFrom(std::span<const double> state, std::span<const double> action,
+                              std::span<double> next);
 
   MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data);
 
@@ -66,6 +81,9 @@ class MujocoSystem final : public System {
   std::optional<MujocoFault> fault_;  // why the simulation stopped
   std::string fatal_error_;           // or the fatal error that stopped it
   double fault_time_ = 0;             // start of the simulator step that failed [s]
+  // Of Linearize:
+  std::vector<double> moved_, above_, below_;          // [state_dim]
+  std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]
 };
 
 std::unique_ptr<SystemFactory> MakeMujocoFactory();

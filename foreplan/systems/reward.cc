@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "foreplan/core/dual.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
 #include "foreplan/systems/reward_functions.h"
@@ -18,6 +19,27 @@ namespace {
 template <int Size>
 bool HoldsNan(const double* values) {
   return std::any_of(values, values + Size, [](double value) { return std::isnan(value); });
+}
+
+/// Value, gradient and Hessian of a reward function by second-order forward differentiation.
+template <typename Function>
+double ExpandReward(const double* observation, const double* action, const double* next,
+                    double* gradient, double* hessian) {
+  constexpr int no = Function::kObservationDim;
+  constexpr int nu = Function::kActionDim;
+  constexpr int nz = 2 * no + nu;
+  std::array<SecondDual<nz>, nz> z;
+  for (int i = 0; i < nz; ++i) {
+    const double value = i < no ? observation[i] : i < no + nu ? action[i - no] : next[i - no - nu];
+    z[static_cast<size_t>(i)] = SecondVariable<nz>(value, i);
+  }
+  constexpr Function function;
+  const SecondDual<nz> reward = function(z.data(), z.data() + no, z.data() + no + nu);
+  for (size_t i = 0; i < nz; ++i) {
+    gradient[i] = reward.partial[i].value;
+    std::ranges::copy(reward.partial[i].partial, hessian + i * nz);
+  }
+  return reward.value.value;
 }
 
 /// Runs a reward function over the rows of a batch, one by one.
@@ -37,6 +59,10 @@ class RewardOf final : public Reward {
           invalid ? std::numeric_limits<double>::quiet_NaN() : function(observation, action, next);
       terminated[row] = function.Terminated(next) ? 1 : 0;
     }
+  }
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* hessian) const override {
+    return ExpandReward<Function>(observation, action, next, gradient, hessian);
   }
 };
 
@@ -67,6 +93,10 @@ class RewardOf<Function> final : public Reward {
       std::copy_n(rest_reward.begin(), count, reward + row);
     }
     std::fill_n(terminated, batch.rows, uint8_t{0});
+  }
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* hessian) const override {
+    return ExpandReward<Function>(observation, action, next, gradient, hessian);
   }
 
  private:
@@ -115,6 +145,12 @@ const std::array kRewards{
 };
 
 }  // namespace
+
+double Reward::Expand(const double* /*observation*/, const double* /*action*/,
+                      const double* /*next_observation*/, double* /*gradient*/,
+                      double* /*hessian*/) const {
+  throw InputError("reward: found one without derivatives, expected one that has them");
+}
 
 std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
                                          int action_dim) {

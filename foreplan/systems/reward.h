@@ -25,6 +25,12 @@ class Reward {
   /// holds a NaN anywhere gets the reward NaN.
   virtual void Evaluate(const TransitionBatch& batch, double* reward,
                         uint8_t* terminated) const = 0;
+
+  /// Gradient and Hessian of one row's reward by z = (observation, action, next observation),
+  /// exact: gradient: [nz], hessian: [nz x nz], nz = 2 no + nu. Returns the reward. Throws
+  /// InputError when the reward has no derivatives.
+  virtual double Expand(const double* observation, const double* action,
+                        const double* next_observation, double* gradient, double* hessian) const;
 };
 
 /// The shipped reward of that name for observations of size `observation_dim` and actions of size

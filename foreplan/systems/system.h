@@ -43,6 +43,14 @@ struct SystemRows {
   double* next_observation = nullptr;  // [rows x no]
 };
 
+/// Derivatives of one step at (state, action), row-major, by small changes in the tangent space.
+struct SystemDerivatives {
+  const double* state = nullptr;   // [state_dim]
+  const double* action = nullptr;  // [nu]
+  double* A = nullptr;             // next state by state: [nx x nx]
+  double* B = nullptr;             // next state by action: [nx x nu]; 0 outside the bounds
+};
+
 /// A controlled dynamical system with a state of its own. One instance per thread.
 class System {
  public:
@@ -68,6 +76,19 @@ class System {
   /// What SetState, Step, GetState and Observe give for every row, but for rounding; NaN for a row
   /// that diverges. The system's own state is another one afterwards. Allocates nothing.
   virtual void StepRows(const SystemRows& rows);
+
+  /// nx: dimensions in which a state can change; fewer than state_dim where a state holds
+  /// quaternions, or numbers (time, warm starts) that are none of the dynamics.
+  [[nodiscard]] virtual int tangent_dim() const { return spec().state_dim(); }
+  /// tangent = state - reference: [nx].
+  virtual void Difference(std::span<const double> state, std::span<const double> reference,
+                          std::span<double> tangent) const;
+  /// Derivatives of Step: exact for closed forms, central differences for simulators; the default
+  /// is central differences in the state, and allocates. NaN where the step diverges. The system's
+  /// own state is another one afterwards.
+  virtual void Linearize(const SystemDerivatives& derivatives);
+  /// Derivative of Observe by a small change of the state: [no x nx]. The same holds.
+  virtual void ObservationJacobian(std::span<const double> state, std::span<double> jacobian);
 
   /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
   [[nodiscard]] virtual std::string Divergence() const = 0;

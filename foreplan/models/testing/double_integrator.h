@@ -2,6 +2,7 @@
 // can go wrong. For tests.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -47,6 +48,14 @@ class DoubleIntegrator final : public Dynamics {
           u > nan_above ? std::numeric_limits<double>::quiet_NaN() : x[1] + kStep * u + disturbance;
     }
   }
+  void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      const std::array<double, 4> A = {1, kStep, 0, 1};
+      const std::array<double, 2> B = {0, kStep};
+      std::copy(A.begin(), A.end(), batch.A + 4 * row);
+      std::copy(B.begin(), B.end(), batch.B + 2 * row);
+    }
+  }
 };
 
 /// r = -(p'^2 + 0.1 v'^2 + 0.01 u^2); ends where |p'| > limit.
@@ -62,6 +71,21 @@ class QuadraticReward final : public Reward {
       reward[row] = -(p * p + 0.1 * v * v + 0.01 * u * u);
       terminated[row] = std::abs(p) > limit ? 1 : 0;
     }
+  }
+  double Expand(const double* /*observation*/, const double* action, const double* next,
+                double* gradient, double* hessian) const override {
+    // z = (p, v, u, p', v')
+    std::fill_n(gradient, 5, 0.0);
+    std::fill_n(hessian, 25, 0.0);
+    const std::array<double, 3> at = {action[0], next[0], next[1]};
+    const std::array<double, 3> weight = {0.01, 1.0, 0.1};
+    double reward = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      gradient[2 + i] = -2 * weight[i] * at[i];
+      hessian[(2 + i) * 6] = -2 * weight[i];
+      reward -= weight[i] * at[i] * at[i];
+    }
+    return reward;
   }
 };
 

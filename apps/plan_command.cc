@@ -1,0 +1,152 @@
+// foreplan plan: one trajectory from a start state, as a table and a figure.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/experiment.h"
+#include "apps/flags.h"
+#include "apps/trajectory_files.h"
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/machine.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PlanRequest {
+  std::string task;
+  RunFlags flags;
+  std::string out;
+  int threads = 1;
+  bool json = false;
+};
+
+std::string_view StatusName(PlanStatus status) {
+  switch (status) {
+    case PlanStatus::kOk:
+      return "ok";
+    case PlanStatus::kConverged:
+      return "converged";
+    case PlanStatus::kDeadline:
+      return "deadline";
+    case PlanStatus::kAllInvalid:
+      return "all invalid";
+  }
+  return "";
+}
+
+/// Executes the plan on the system from where it stands; ends early at a termination.
+PlannedTrajectory Execute(const Task& task, System& system, const std::vector<double>& actions) {
+  const SystemSpec& spec = task.spec();
+  const size_t nu = spec.action.size();
+  PlannedTrajectory trajectory;
+  std::vector<double> observation(spec.observation.size());
+  std::vector<double> next(spec.observation.size());
+  system.Observe(observation);
+  trajectory.observations = observation;
+  for (size_t at = 0; at < actions.size(); at += nu) {
+    if (system.Step({&actions[at], nu}) != StepStatus::kOk) {
+      throw RunError(fmt::format("plan: the system diverged: {}", system.Divergence()));
+    }
+    system.Observe(next);
+    double reward = 0;
+    uint8_t terminated = 0;
+    task.reward().Evaluate({.rows = 1,
+                            .observation = observation.data(),
+                            .action = &actions[at],
+                            .next_observation = next.data()},
+                           &reward, &terminated);
+    trajectory.actions.insert(trajectory.actions.end(), &actions[at], &actions[at] + nu);
+    trajectory.observations.insert(trajectory.observations.end(), next.begin(), next.end());
+    trajectory.rewards.push_back(reward);
+    ++trajectory.steps;
+    observation = next;
+    if (terminated != 0) break;
+  }
+  return trajectory;
+}
+
+void MakePlanOf(const PlanRequest& request) {
+  Experiment experiment = LoadExperiment(request.task, request.flags);
+  const Task& task = experiment.task;
+  const std::string& planner_name = experiment.run.planner;
+  const fs::path folder = request.out.empty()
+                              ? fs::path(fmt::format("plan-{}-{}", task.name(), planner_name))
+                              : fs::path(request.out);
+  const auto system = task.MakeSystem();
+  const TrueDynamics dynamics(*system);
+  ThreadPool pool(request.threads);
+  const auto planner = MakePlanner(planner_name, experiment.config,
+                                   {dynamics, task.planning_reward(), task.spec(), pool});
+  const Key key{.seed = static_cast<uint64_t>(experiment.run.seed), .stream = 0};
+  system->Reset(key.Fold(0));
+  std::vector<double> state(task.spec().state.size());
+  system->GetState(state);
+  const Plan& plan = planner->MakePlan(state, key.Fold(1));
+  if (plan.status == PlanStatus::kAllInvalid) {
+    throw RunError("plan: the model can follow none of the planner's trajectories");
+  }
+  const PlannedTrajectory trajectory = Execute(task, *system, plan.actions);
+  double sum = 0;
+  for (const double reward : trajectory.rewards) sum += reward;
+
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw InputError(
+        fmt::format("--out: '{}' cannot be made: {}", folder.string(), error.message()));
+  }
+  WriteFileAtomically(folder / "trajectory.csv", TrajectoryCsv(task.spec(), trajectory));
+  WriteFileAtomically(
+      folder / "trajectory.svg",
+      TrajectorySvg(fmt::format("{}, {}, seed {}: return {:.2f} in {} steps", task.name(),
+                                planner_name, experiment.run.seed, sum, trajectory.steps),
+                    task.spec(), trajectory));
+  if (request.json) {
+    const nlohmann::ordered_json document = {
+        {"task", task.name()},           {"planner", planner_name},
+        {"seed", experiment.run.seed},   {"status", StatusName(plan.status)},
+        {"iterations", plan.iterations}, {"predicted_return", plan.predicted_return},
+        {"steps", trajectory.steps},     {"return", sum},
+        {"seconds", plan.seconds},       {"directory", folder.string()},
+        {"versions", VersionsJson()}};
+    fmt::print("{}\n", document.dump(2));
+    return;
+  }
+  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps\n{}\n{}\n",
+             planner_name, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds, sum,
+             trajectory.steps, (folder / "trajectory.csv").string(),
+             (folder / "trajectory.svg").string());
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app) {
+  auto request = std::make_shared<PlanRequest>();
+  request->flags.planner = "ilqr";
+  CLI::App& command =
+      *app.add_subcommand("plan", "plan one trajectory on the true system; table and figure");
+  command.add_option("task", request->task, "name of a task, or a task file")
+      ->required()
+      ->type_name("TASK");
+  AddPlannerFlag(command, request->flags);
+  command.add_option("--seed", request->flags.seed, "of start state and planner; default: 0")
+      ->check(IntegerFrom(0, 2147483647));
+  command.add_option("--out", request->out, "folder; default: plan-TASK-PLANNER")->type_name("DIR");
+  AddSetFlag(command, request->flags);
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { MakePlanOf(*request); });
+}
+
+}  // namespace foreplan::apps

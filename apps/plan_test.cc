@@ -1,0 +1,58 @@
+// The command plan: its files, its answer, and wrong input.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/program_testing.h"
+
+namespace foreplan::apps {
+namespace {
+
+using PlanCommand = ProgramTest;
+
+const std::vector<std::string> kShort = {"plan",  "cartpole_closed_form",
+                                         "--set", "planner.ilqr.horizon=12",
+                                         "--set", "planner.ilqr.first_iterations=3",
+                                         "--out", "plan"};
+
+TEST_F(PlanCommand, WritesTableAndFigureAndRepeatsThem) {
+  const ProgramResult first = RunProgram(Concatenated(kShort, {"--json", "--threads", "1"}));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const auto answer = nlohmann::json::parse(first.out);
+  EXPECT_EQ(answer["planner"], "ilqr");
+  EXPECT_EQ(answer["steps"], 12);
+  // The model is the system: what was predicted comes true.
+  EXPECT_NEAR(answer["predicted_return"].get<double>(), answer["return"].get<double>(), 1e-9);
+  const std::string csv = FileText(work() / "plan" / "trajectory.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 14);  // header, 12 steps, the end
+  EXPECT_THAT(csv, testing::StartsWith("time,slider,hinge,slider_velocity,hinge_velocity,slide,"));
+  const std::string svg = FileText(work() / "plan" / "trajectory.svg");
+  EXPECT_THAT(svg, testing::StartsWith("<svg"));
+  EXPECT_THAT(svg, testing::HasSubstr("hinge [rad]"));
+
+  const ProgramResult again = RunProgram(Concatenated(kShort, {"--threads", "2"}));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(FileText(work() / "plan" / "trajectory.csv"), csv);
+}
+
+TEST_F(PlanCommand, RefusesWrongInputWithoutWriting) {
+  for (const auto& [arguments, fragment] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"plan"}, "task"},
+           {{"plan", "cartpole"}, "unknown task"},
+           {{"plan", "pendulum", "--planner", "ilrq"}, "did you mean 'ilqr'"},
+           {{"plan", "pendulum", "--set", "planner.ilqr.horizon=0"}, "planner.ilqr.horizon"},
+           {{"plan", "pendulum", "--seed", "-1"}, "--seed"}}) {
+    const ProgramResult result = RunProgram(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_THAT(result.err, testing::HasSubstr(fragment));
+    EXPECT_TRUE(Files().empty());
+  }
+}
+
+}  // namespace
+}  // namespace foreplan::apps

@@ -1,0 +1,244 @@
+#include "foreplan/planners/dynamics_problem.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace foreplan {
+namespace {
+
+constexpr int kKnotsPerCall = 16;  // of Dynamics::Linearize
+
+size_t Count(int rows, int columns) {
+  return static_cast<size_t>(rows) * static_cast<size_t>(columns);
+}
+
+/// One Jacobi rotation that makes matrix(p, q) zero.
+void Rotate(int n, int p, int q, double* matrix, double* vectors) {
+  const double off = matrix[p * n + q];
+  const double theta = (matrix[q * n + q] - matrix[p * n + p]) / (2 * off);
+  const double t = (theta >= 0 ? 1 : -1) / (std::abs(theta) + std::sqrt(theta * theta + 1));
+  const double c = 1 / std::sqrt(t * t + 1);
+  const double s = t * c;
+  for (int k = 0; k < n; ++k) {
+    const double kp = matrix[k * n + p];
+    const double kq = matrix[k * n + q];
+    matrix[k * n + p] = c * kp - s * kq;
+    matrix[k * n + q] = s * kp + c * kq;
+  }
+  for (int k = 0; k < n; ++k) {
+    const double pk = matrix[p * n + k];
+    const double qk = matrix[q * n + k];
+    matrix[p * n + k] = c * pk - s * qk;
+    matrix[q * n + k] = s * pk + c * qk;
+  }
+  for (int k = 0; k < n; ++k) {
+    const double pk = vectors[p * n + k];  // row p holds eigenvector p
+    const double qk = vectors[q * n + k];
+    vectors[p * n + k] = c * pk - s * qk;
+    vectors[q * n + k] = s * pk + c * qk;
+  }
+}
+
+}  // namespace
+
+void ProjectToPositiveSemidefinite(int n, double* matrix, double* vectors, double* scratch) {
+  constexpr int kSweeps = 30;
+  const auto size = Count(n, n);
+  double largest = 0;
+  for (size_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(matrix[i]));
+  if (largest == 0 || !std::isfinite(largest)) return;
+  std::copy_n(matrix, size, scratch);
+  std::fill_n(vectors, size, 0.0);
+  for (int i = 0; i < n; ++i) vectors[i * n + i] = 1;
+  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+    bool rotated = false;
+    for (int p = 0; p < n; ++p) {
+      for (int q = p + 1; q < n; ++q) {
+        if (std::abs(scratch[p * n + q]) <= 1e-15 * largest) continue;
+        Rotate(n, p, q, scratch, vectors);
+        rotated = true;
+      }
+    }
+    if (!rotated) break;
+  }
+  // matrix -= lambda v v' for the negative ones.
+  for (int k = 0; k < n; ++k) {
+    const double lambda = scratch[k * n + k];
+    if (lambda >= 0) continue;
+    const double* v = vectors + k * n;
+    for (int i = 0; i < n; ++i) {
+      for (int j = 0; j < n; ++j) matrix[i * n + j] -= lambda * v[i] * v[j];
+    }
+  }
+}
+
+struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
+  Buffers(const Dynamics& dynamics, int no, int nx, int nu)
+      : model(dynamics.MakeDerivativeWorkspace(kKnotsPerCall)),
+        observation(static_cast<size_t>(no)),
+        next_observation(observation.size()),
+        A(Count(kKnotsPerCall, nx * nx)),
+        B(Count(kKnotsPerCall, nx * nu)),
+        C(Count(no, nx)),
+        next_C(Count(no, nx)),
+        gradient(Count(1, 2 * no + nu)),
+        hessian(Count(2 * no + nu, 2 * no + nu)),
+        vectors(hessian.size()),
+        scratch(hessian.size()),
+        chain(Count(2 * no + nu, nx + nu)),
+        product(Count(2 * no + nu, nx + nu)) {}
+
+  std::unique_ptr<Dynamics::Workspace> model;
+  std::vector<double> observation, next_observation;  // [no]
+  std::vector<double> A;                              // [kKnotsPerCall x nx x nx]
+  std::vector<double> B;                              // [kKnotsPerCall x nx x nu]
+  std::vector<double> C, next_C;                      // observation by state: [no x nx]
+  std::vector<double> gradient;                       // of r by (o, u, o'): [2 no + nu]
+  std::vector<double> hessian, vectors, scratch;      // [2 no + nu squared]
+  std::vector<double> chain;                          // (o, u, o') by (u, x): [2 no + nu x nu + nx]
+  std::vector<double> product;                        // Hessian times chain
+};
+
+DynamicsProblem::DynamicsProblem(const Dynamics& dynamics, const Reward& reward,
+                                 const SystemSpec& spec, int horizon)
+    : dynamics_(dynamics),
+      reward_(reward),
+      horizon_(horizon),
+      low_(spec.action_low),
+      high_(spec.action_high) {
+  const int no = dynamics.observation_dim();
+  const int nz = 2 * no + dynamics.action_dim();
+  const std::vector<double> zero(static_cast<size_t>(nz));
+  std::vector<double> gradient(zero.size());
+  std::vector<double> hessian(Count(nz, nz));
+  (void)reward_.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
+}
+
+std::unique_ptr<TrajectoryProblem::Workspace> DynamicsProblem::MakeWorkspace() const {
+  return std::make_unique<Buffers>(dynamics_, dynamics_.observation_dim(), tangent_dim(),
+                                   action_dim());
+}
+
+double DynamicsProblem::Step(int t, const double* x, const double* u, double* next,
+                             Workspace& workspace) const {
+  auto& b = static_cast<Buffers&>(workspace);
+  const double* observation = x;
+  double* next_observation = next;
+  if (!dynamics_.observation_is_state()) {
+    dynamics_.Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
+    observation = b.observation.data();
+    next_observation = b.next_observation.data();
+  }
+  dynamics_.StepMean({.rows = 1,
+                      .state = x,
+                      .action = u,
+                      .next_state = next,
+                      .next_observation = next_observation,
+                      .time = t,
+                      .key = {}},
+                     *b.model);
+  double reward = 0;
+  uint8_t terminated = 0;
+  reward_.Evaluate(
+      {.rows = 1, .observation = observation, .action = u, .next_observation = next_observation},
+      &reward, &terminated);
+  return -reward;
+}
+
+void DynamicsProblem::Expand(int first, int last, const double* xs, const double* us,
+                             const Knot* knots, Workspace& workspace) const {
+  auto& b = static_cast<Buffers&>(workspace);
+  const KnotLayout layout{tangent_dim(), action_dim()};
+  const int ns = state_dim();
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  for (int begin = first; begin < last; begin += kKnotsPerCall) {
+    const int rows = std::min(kKnotsPerCall, last - begin);
+    dynamics_.Linearize({.rows = rows,
+                         .state = xs + begin * ns,
+                         .action = us + begin * nu,
+                         .A = b.A.data(),
+                         .B = b.B.data()},
+                        *b.model);
+    for (int row = 0; row < rows; ++row) {
+      const int t = begin + row;
+      double* jacobian = knots[t].jacobian;
+      for (int i = 0; i < nx; ++i) {
+        std::copy_n(&b.B[Count(row, nx * nu) + Count(i, nu)], nu, jacobian + i * layout.ldz());
+        std::copy_n(&b.A[Count(row, nx * nx) + Count(i, nx)], nx,
+                    jacobian + i * layout.ldz() + layout.ldu());
+      }
+      ExpandReward(xs + t * ns, us + t * nu, xs + (t + 1) * ns, knots[t], b);
+    }
+  }
+}
+
+// z = (o, u, o'), dz = M (du, dx), M = [0 C; I 0; C'B C'A]: gradient -M'g, Hessian M'(-H)+ M.
+void DynamicsProblem::ExpandReward(const double* x, const double* u, const double* next,
+                                   const Knot& knot, Buffers& b) const {
+  const KnotLayout layout{tangent_dim(), action_dim()};
+  const int no = dynamics_.observation_dim();
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  const int nz = 2 * no + nu;
+  const int width = nu + nx;
+  const auto ns = static_cast<size_t>(state_dim());
+  const double* observation = x;
+  const double* next_observation = next;
+  if (!dynamics_.observation_is_state()) {
+    dynamics_.Observe({x, ns}, b.observation, *b.model);
+    dynamics_.Observe({next, ns}, b.next_observation, *b.model);
+    observation = b.observation.data();
+    next_observation = b.next_observation.data();
+  }
+  reward_.Expand(observation, u, next_observation, b.gradient.data(), b.hessian.data());
+  for (double& entry : b.hessian) entry = -entry;
+  ProjectToPositiveSemidefinite(nz, b.hessian.data(), b.vectors.data(), b.scratch.data());
+  dynamics_.ObservationJacobian(x, b.C.data(), *b.model);
+  dynamics_.ObservationJacobian(next, b.next_C.data(), *b.model);
+
+  double* M = b.chain.data();
+  std::fill(b.chain.begin(), b.chain.end(), 0.0);
+  for (int i = 0; i < no; ++i) std::copy_n(&b.C[Count(i, nx)], nx, M + i * width + nu);
+  for (int i = 0; i < nu; ++i) M[(no + i) * width + i] = 1;
+  for (int i = 0; i < no; ++i) {
+    double* row = M + (no + nu + i) * width;
+    for (int p = 0; p < nx; ++p) {
+      const double factor = b.next_C[Count(i, nx) + static_cast<size_t>(p)];
+      if (factor == 0) continue;
+      const double* F = knot.jacobian + p * layout.ldz();
+      for (int j = 0; j < nu; ++j) row[j] += factor * F[j];
+      for (int j = 0; j < nx; ++j) row[nu + j] += factor * F[layout.ldu() + j];
+    }
+  }
+  std::fill(b.product.begin(), b.product.end(), 0.0);
+  for (int i = 0; i < nz; ++i) {
+    for (int p = 0; p < nz; ++p) {
+      const double factor = b.hessian[Count(i, nz) + static_cast<size_t>(p)];
+      if (factor == 0) continue;
+      for (int j = 0; j < width; ++j)
+        b.product[Count(i, width) + static_cast<size_t>(j)] += factor * M[p * width + j];
+    }
+  }
+  const KnotView<> view(knot, layout);
+  for (int a = 0; a < width; ++a) {
+    double gradient = 0;
+    for (int i = 0; i < nz; ++i) gradient -= M[i * width + a] * b.gradient[static_cast<size_t>(i)];
+    (a < nu ? view.lu(a) : view.lx(a - nu)) = gradient;
+    for (int c = a; c < width; ++c) {
+      double sum = 0;
+      for (int i = 0; i < nz; ++i) {
+        sum += M[i * width + a] * b.product[Count(i, width) + static_cast<size_t>(c)];
+      }
+      if (c < nu) {
+        view.luu(a, c) = view.luu(c, a) = sum;
+      } else if (a < nu) {
+        view.lux(a, c - nu) = sum;
+      } else {
+        view.lxx(a - nu, c - nu) = view.lxx(c - nu, a - nu) = sum;
+      }
+    }
+  }
+}
+
+}  // namespace foreplan

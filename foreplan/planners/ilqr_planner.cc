@@ -1,0 +1,111 @@
+#include "foreplan/planners/ilqr_planner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace foreplan {
+namespace {
+
+IlqrOptions SolverOptions(const IlqrPlannerOptions& options) {
+  IlqrOptions solver = options.solver;
+  solver.max_iterations = std::max(options.first_iterations, options.iterations);
+  return solver;
+}
+
+}  // namespace
+
+void IlqrPlannerOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("horizon", horizon, {1, 10000}, "steps imagined");
+  visitor.Field("first_iterations", first_iterations, {1, 100000},
+                "iterations of an episode's first decision");
+  visitor.Field("iterations", iterations, {1, 100000}, "iterations of the other decisions");
+  visitor.Field("guesses", guesses, {1, 100000},
+                "random sequences of which the best starts the first decision");
+  visitor.Field("hold", hold, {1, 10000}, "steps for which a guess holds its action");
+  visitor.Field("trust_region", trust_region, {0, 2},
+                "most that a decision changes an action, in half ranges; 0: no limit");
+  visitor.Field("cost_tolerance", solver.cost_tolerance, {0, 1},
+                "converged: expected decrease relative to the cost");
+  visitor.Field("initial_mu", solver.initial_mu, {0, 1e10}, "regularisation at the start");
+  visitor.Field("mu_factor", solver.mu_factor, {1.01, 100}, "how fast it grows and shrinks");
+}
+
+IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
+    : options_(Validated("planner.ilqr", options)),
+      population_(problem, options_, options_.guesses),
+      problem_(problem.dynamics, problem.reward, problem.spec, options_.horizon),
+      solver_(problem_, SolverOptions(options_), &problem.pool),
+      low_(population_.low().begin(), population_.low().end()),
+      high_(population_.high().begin(), population_.high().end()) {
+  Reset();
+  plan_.actions = actions_;
+  solver_.set_callback([this](int, const IlqrIteration&) {
+    return !budget_.deadline || std::chrono::steady_clock::now() < *budget_.deadline;
+  });
+}
+
+void IlqrPlanner::Reset() {
+  first_ = true;
+  actions_.assign(population_.middle().begin(), population_.middle().end());
+}
+
+const Plan& IlqrPlanner::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
+  Decision decision(budget, plan_);
+  budget_ = budget;
+  if (decision.NextIteration(1)) {
+    if (first_) {
+      Guess(state, key);
+    } else if (options_.trust_region > 0) {
+      SetTrustRegion();
+    }
+    solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
+    first_ = false;
+    result_ = solver_.Solve(state, actions_);
+    decision.Record(1, result_.status == IlqrStatus::kInvalidStart ? -INFINITY : -result_.cost);
+    plan_.iterations = std::max(1, result_.iterations);
+    if (result_.status == IlqrStatus::kConverged ||
+        result_.status == IlqrStatus::kStationaryStart) {
+      plan_.status = PlanStatus::kConverged;
+    }
+    if (result_.status == IlqrStatus::kStopped) plan_.status = PlanStatus::kDeadline;
+    if (result_.status != IlqrStatus::kInvalidStart) {
+      std::ranges::copy(solver_.actions(), actions_.begin());
+    }
+  }
+  std::ranges::copy(actions_, plan_.actions.begin());
+  ShiftSequence(actions_, population_.action_dim());
+  return decision.Finish();
+}
+
+// The best of random sequences that hold their actions, if any is finite.
+void IlqrPlanner::Guess(std::span<const double> state, Key key) {
+  solver_.SetBounds(population_.low(), population_.high());
+  const size_t nu = population_.action_dim();
+  const auto draw = [&](Random& random, int /*worker*/, std::span<double> sequence) {
+    const double scale = random.Uniform();  // timid and bold ones
+    for (size_t j = 0; j < sequence.size(); ++j) {
+      const size_t step = j / nu;
+      const double half = 0.5 * (population_.high()[j] - population_.low()[j]);
+      sequence[j] = step % static_cast<size_t>(options_.hold) == 0
+                        ? population_.middle()[j] + scale * half * random.Uniform(-1, 1)
+                        : sequence[j - nu];
+    }
+  };
+  population_.Draw(0, options_.guesses, key, draw);
+  population_.Evaluate(state, options_.guesses, key);
+  const auto best = population_.Elites(1);
+  if (!best.empty()) std::ranges::copy(population_.candidate(best[0]), actions_.begin());
+}
+
+void IlqrPlanner::SetTrustRegion() {
+  for (size_t j = 0; j < actions_.size(); ++j) {
+    const double reach =
+        options_.trust_region * 0.5 * (population_.high()[j] - population_.low()[j]);
+    low_[j] = std::max(population_.low()[j], actions_[j] - reach);
+    high_[j] = std::min(population_.high()[j], actions_[j] + reach);
+  }
+  solver_.SetBounds(low_, high_);
+}
+
+}  // namespace foreplan

@@ -1,0 +1,63 @@
+// iLQR as a planner: plans through the derivatives of a model.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "foreplan/planners/dynamics_problem.h"
+#include "foreplan/planners/ilqr.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/planners/sampling.h"
+
+namespace foreplan {
+
+struct IlqrPlannerOptions : SamplingOptions {
+  int first_iterations = 100;  // of an episode's first decision, 1 ... 100000
+  int iterations = 5;          // of the others, which start from the shifted plan, 1 ... 100000
+  int guesses = 64;            // random sequences of the first decision; the best is its start
+  int hold = 5;                // steps for which a guess holds its action, 1 ... 10000
+  double trust_region = 0;     // most that one decision changes an action, in half ranges; 0: free
+  IlqrOptions solver = {.cost_tolerance = 1e-6, .initial_mu = 1e-3};
+
+  IlqrPlannerOptions() {
+    horizon = 40;
+    particles = 1;
+  }
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Box-constrained iLQR on the expected next states of the model (Tassa et al. 2012, 2014). An
+/// episode's first decision starts from the best of some random sequences and runs to convergence;
+/// later ones improve the shifted plan by a few iterations. On a learned model the trust region
+/// keeps a decision near the plan before it, whose transitions the model has seen.
+class IlqrPlanner final : public Planner {
+ public:
+  using Options = IlqrPlannerOptions;
+
+  /// Throws InputError naming the option that is out of range, and for rewards without derivatives.
+  IlqrPlanner(Options options, const PlanningProblem& problem);
+
+  void Reset() override;
+  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+
+  /// The solver after MakePlan: states, actions and gains of the plan, log of its iterations.
+  [[nodiscard]] const IlqrSolver& solver() const { return solver_; }
+  [[nodiscard]] const IlqrResult& result() const { return result_; }
+
+ private:
+  void Guess(std::span<const double> state, Key key);
+  void SetTrustRegion();
+
+  Options options_;
+  Population population_;
+  DynamicsProblem problem_;
+  IlqrSolver solver_;
+  IlqrResult result_;
+  std::vector<double> actions_;     // [horizon x nu], the warm start
+  std::vector<double> low_, high_;  // [horizon x nu]
+  bool first_ = true;
+  Budget budget_;
+  Plan plan_;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,170 @@
+#include "foreplan/planners/ilqr_planner.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+namespace {
+
+using testing::DoubleIntegrator;
+using testing::DoubleIntegratorSpec;
+using testing::OptimalReturn;
+using testing::QuadraticReward;
+
+TEST(IlqrPlanner, ReachesTheOptimumOfALinearQuadraticTask) {
+  const DoubleIntegrator dynamics;
+  const QuadraticReward reward;
+  const SystemSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool pool(1);
+  IlqrPlannerOptions options;
+  options.horizon = 20;
+  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+  const Plan& plan = planner.MakePlan(std::vector<double>{1, 0}, Key{1, 0}, {});
+  EXPECT_EQ(plan.status, PlanStatus::kConverged);
+  EXPECT_NEAR(plan.predicted_return, OptimalReturn({1, 0}, 20), 1e-6);
+  EXPECT_LE(planner.result().iterations, 6);
+}
+
+TEST(IlqrPlanner, KeepsToBoundsAndTrustRegion) {
+  const DoubleIntegrator dynamics;
+  const QuadraticReward reward;
+  const SystemSpec spec = DoubleIntegratorSpec(1.0);
+  ThreadPool pool(1);
+  IlqrPlannerOptions options;
+  options.horizon = 10;
+  options.trust_region = 0.1;
+  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+  const std::vector<double> before =
+      planner.MakePlan(std::vector<double>{1, 0}, Key{1, 0}, {}).actions;
+  // From the other side the best actions are the opposite ones; one decision may not jump there.
+  const Plan& after = planner.MakePlan(std::vector<double>{-1, 0}, Key{1, 1}, {});
+  for (size_t t = 0; t + 1 < before.size(); ++t) {
+    EXPECT_LE(std::abs(before[t]), 1.0);
+    EXPECT_LE(std::abs(after.actions[t] - before[t + 1]), 0.1 + 1e-12);
+  }
+}
+
+TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
+  const auto [task, config] = Task::Load("cartpole_closed_form");
+  const auto system = task.MakeSystem();
+  const TrueDynamics dynamics(*system);
+  system->Reset(Key{1, 0});
+  std::vector<double> state(4);
+  system->GetState(state);
+  IlqrPlannerOptions options;
+  options.horizon = 25;
+  options.first_iterations = 10;
+  std::vector<double> expected;
+  for (const int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), pool});
+    (void)planner.MakePlan(state, Key{3, 0}, {});
+    const std::vector<double> actions = planner.MakePlan(state, Key{3, 1}, {}).actions;
+    if (expected.empty()) expected = actions;
+    EXPECT_EQ(std::memcmp(actions.data(), expected.data(), actions.size() * sizeof(double)), 0);
+    EXPECT_EQ(testing::CountAllocations([&] { (void)planner.MakePlan(state, Key{3, 2}, {}); }), 0);
+  }
+}
+
+TEST(IlqrPlanner, StopsAtTheDeadline) {
+  const DoubleIntegrator dynamics;
+  const QuadraticReward reward;
+  const SystemSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool pool(1);
+  IlqrPlanner planner({}, {dynamics, reward, spec, pool});
+  const Plan& plan = planner.MakePlan(std::vector<double>{1, 0}, Key{},
+                                      {.deadline = std::chrono::steady_clock::now()});
+  EXPECT_EQ(plan.status, PlanStatus::kDeadline);
+}
+
+TEST(IlqrPlanner, RefusesRewardsWithoutDerivatives) {
+  struct Opaque final : Reward {
+    void Evaluate(const TransitionBatch& batch, double* reward,
+                  uint8_t* terminated) const override {
+      std::fill_n(reward, batch.rows, 0.0);
+      std::fill_n(terminated, batch.rows, uint8_t{0});
+    }
+  };
+  const DoubleIntegrator dynamics;
+  const Opaque reward;
+  const SystemSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool pool(1);
+  EXPECT_THROW(IlqrPlanner({}, {dynamics, reward, spec, pool}), InputError);
+}
+
+TEST(ProjectToPositiveSemidefinite, KeepsTheNonNegativePart) {
+  // Eigenvalues 3 and -1 along (1, 1) and (1, -1).
+  std::vector<double> matrix = {1, 2, 2, 1};
+  std::vector<double> vectors(4);
+  std::vector<double> scratch(4);
+  ProjectToPositiveSemidefinite(2, matrix.data(), vectors.data(), scratch.data());
+  for (const double entry : matrix) EXPECT_NEAR(entry, 1.5, 1e-14);
+}
+
+/// Return of one episode under the planner on the true system.
+double EpisodeReturn(const Task& task, IlqrPlanner& planner, int steps, uint64_t seed) {
+  const auto system = task.MakeSystem();
+  system->Reset(Key{seed, 0});
+  planner.Reset();
+  const auto& spec = task.spec();
+  std::vector<double> state(static_cast<size_t>(spec.state_dim()));
+  std::vector<double> observation(static_cast<size_t>(spec.observation_dim()));
+  std::vector<double> next = observation;
+  double sum = 0;
+  for (int t = 0; t < steps; ++t) {
+    system->GetState(state);
+    system->Observe(observation);
+    const Plan& plan = planner.MakePlan(state, Key{seed, static_cast<uint64_t>(t) + 1}, {});
+    const std::span<const double> action(plan.actions.data(), spec.action.size());
+    EXPECT_EQ(system->Step(action), StepStatus::kOk);
+    system->Observe(next);
+    double reward = 0;
+    uint8_t terminated = 0;
+    task.reward().Evaluate({.rows = 1,
+                            .observation = observation.data(),
+                            .action = action.data(),
+                            .next_observation = next.data()},
+                           &reward, &terminated);
+    sum += reward;
+    if (terminated != 0) break;
+  }
+  return sum;
+}
+
+TEST(IlqrPlanner, SwingsTheCartPoleUpInClosedLoop) {
+  const auto [task, config] = Task::Load("cartpole_closed_form");
+  const TrueDynamics dynamics(*task.MakeSystem());
+  ThreadPool pool(1);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    // Random actions earn about 0; sampling planners on the true model about 178.
+    EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), seed), 170) << seed;
+  }
+}
+
+#ifdef FOREPLAN_HAVE_MUJOCO
+TEST(IlqrPlanner, HoldsTheInvertedPendulumOfMujoco) {
+  const auto [task, config] = Task::Load("gymnasium_inverted_pendulum");
+  const TrueDynamics dynamics(*task.MakeSystem());
+  ThreadPool pool(1);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    EXPECT_EQ(EpisodeReturn(task, planner, 200, seed), 200) << seed;
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace foreplan

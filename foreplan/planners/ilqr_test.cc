@@ -1,0 +1,372 @@
+#include "foreplan/planners/ilqr.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <numbers>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/random.h"
+#include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/planners/formula_problem.h"
+#include "foreplan/planners/reference_problems.h"
+#include "foreplan/systems/frictionless_cartpole.h"
+#include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/unicycle.h"
+
+namespace foreplan {
+namespace {
+
+// What each reference case converges to: golden. Costs to the tolerance of the solver; iterations
+// may differ a little where another compiler rounds in another way.
+struct Golden {
+  const char* problem;
+  const char* variant;
+  double cost;
+  int iterations;
+  int peer_iterations;  // of the reference solver where it reaches the same cost, else 0
+};
+constexpr Golden kGolden[] = {
+    {"lqr_37x12", "free", 9.427232633588e+01, 1, 1},
+    {"lqr_56x22", "8", 3.468878935419e+01, 1, 1},
+    {"lqr_56x22", "64", 1.520487038935e+04, 1, 1},
+    {"unicycle", "free", 8.090169943749e+01, 1, 2},
+    {"cartpole", "free", 1.868024196e+01, 292, 315},
+    {"cartpole", "ddp", 1.868024184e+01, 51, 315},
+    {"cartpole", "bounded", 1.868024196e+01, 273, 320},
+    {"cartpole", "infeasible", 6.301625e+01, 65, 0},  // another minimum; the reference solver fails
+    {"acrobot", "free", 2.795931300e+00, 104, 0},
+    {"acrobot", "damped", 2.601642015e+00, 145, 0},
+    {"acrobot", "bounded", 2.855009407e+00, 42, 0},
+    {"quadrotor", "free", 2.150214642e+00, 7, 8},
+    {"quadrotor", "bounded", 2.181991481e+00, 10, 26},
+    {"quadrotor", "infeasible", 2.150214642e+00, 8, 9},
+};
+
+TEST(ReferenceProblems, ConvergeToTheGoldenCosts) {
+  for (const Golden& golden : kGolden) {
+    SCOPED_TRACE(std::string(golden.problem) + " " + golden.variant);
+    const ReferenceCase c = MakeReferenceCase(golden.problem, golden.variant);
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+    EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+    EXPECT_EQ(result.gap, 0);
+    if (std::string(golden.problem) == "acrobot") {
+      // So many local minima that rounding decides which is found: another compiler may be luckier
+      // or less lucky, but every minimum it may find is at least as good as this.
+      EXPECT_LT(result.cost, 1.3 * golden.cost);
+    } else {
+      EXPECT_NEAR(result.cost, golden.cost, 1e-7 * golden.cost);
+      EXPECT_NEAR(result.iterations, golden.iterations, 0.1 * golden.iterations + 1);
+    }
+    const bool same_minimum = result.cost < golden.cost * (1 + 1e-6);
+    if (golden.peer_iterations > 0 && same_minimum) {
+      EXPECT_LE(result.iterations, 1.2 * golden.peer_iterations);
+      EXPECT_LE(result.cost, c.known_cost * (1 + 1e-6));
+    }
+    // Every accepted step decreases the cost when there are no gaps.
+    for (size_t i = 1; c.states.empty() && i < result.log.size(); ++i) {
+      ASSERT_LT(result.log[i].cost, result.log[i - 1].cost) << i;
+    }
+    EXPECT_EQ(static_cast<int>(result.log.size()), result.iterations);
+  }
+}
+
+TEST(ReferenceProblems, DerivativesEqualDifferences) {
+  for (const auto& [problem, variant] : ReferenceCases()) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    SCOPED_TRACE(problem);
+    for (uint64_t i = 0; i < 3; ++i) {
+      Random random(Key{2, i});
+      std::vector<double> x(static_cast<size_t>(c.trajectory->state_dim()));
+      std::vector<double> u(static_cast<size_t>(c.trajectory->action_dim()));
+      for (double& entry : x) entry = 0.5 * random.Normal();
+      for (double& entry : u) entry = random.Normal();
+      const DerivativeErrors errors = CheckDerivatives(*c.trajectory, 1, x, u);
+      // Central differences with 1e-6 in double: rounding 1e-10 of numbers up to 1e4.
+      EXPECT_LT(errors.jacobian, 1e-7);
+      EXPECT_LT(errors.gradient, 1e-7);
+      EXPECT_LT(errors.terminal_gradient, 1e-6);
+      EXPECT_LT(errors.dynamics_hessian, 1e-7);
+    }
+  }
+}
+
+bool SameBits(std::span<const double> a, std::span<const double> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+TEST(IlqrSolver, GivesTheSameBitsWithAnyNumberOfThreads) {
+  for (const auto& [problem, variant] : {std::pair{"cartpole", "bounded"},
+                                         {"acrobot", "free"},
+                                         {"quadrotor", "bounded"},
+                                         {"quadrotor", "infeasible"}}) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    IlqrSolver alone(*c.trajectory, c.options);
+    const IlqrResult expected = alone.Solve(c.start, c.actions, c.states);
+    for (const int threads : {1, 2, 5}) {
+      ThreadPool pool(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+      EXPECT_EQ(result.iterations, expected.iterations);
+      EXPECT_EQ(result.cost, expected.cost);
+      EXPECT_TRUE(SameBits(solver.states(), alone.states()));
+      EXPECT_TRUE(SameBits(solver.actions(), alone.actions()));
+    }
+  }
+}
+
+TEST(IlqrSolver, AllocatesNothingPerSolve) {
+  for (const auto& [problem, variant] : ReferenceCases()) {
+    if (variant == "512") continue;
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    for (const int threads : {1, 2}) {
+      ThreadPool pool(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      (void)solver.Solve(c.start, c.actions, c.states);
+      EXPECT_EQ(
+          testing::CountAllocations([&] { (void)solver.Solve(c.start, c.actions, c.states); }), 0)
+          << problem << " " << variant << " " << threads;
+    }
+  }
+}
+
+TEST(IlqrSolver, TimesSumToTheTotal) {
+  const ReferenceCase c = MakeReferenceCase("acrobot", "free");
+  IlqrSolver solver(*c.trajectory, c.options);
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_GT(result.expansion_seconds, 0);
+  EXPECT_GT(result.backward_seconds, 0);
+  EXPECT_GT(result.forward_seconds, 0);
+  EXPECT_GE(result.other_seconds, 0);
+  EXPECT_LT(result.other_seconds, 0.2 * result.seconds());
+}
+
+TEST(IlqrSolver, NamesAStationaryStart) {
+  ReferenceCase c = MakeReferenceCase("cartpole", "free");
+  std::ranges::fill(c.actions, 0.0);  // hanging at rest: the gradient vanishes
+  IlqrSolver solver(*c.trajectory, c.options);
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kStationaryStart);
+  EXPECT_EQ(result.iterations, 0);
+  EXPECT_NEAR(result.cost, 2.0005e4, 1);
+}
+
+TEST(IlqrSolver, StopsWhenTheCallbackSaysSo) {
+  const ReferenceCase c = MakeReferenceCase("acrobot", "free");
+  IlqrSolver solver(*c.trajectory, c.options);
+  solver.set_callback([](int iteration, const IlqrIteration&) { return iteration < 3; });
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kStopped);
+  EXPECT_EQ(result.iterations, 3);
+}
+
+TEST(IlqrSolver, BothRegularisationsReachTheMinimum) {
+  ReferenceCase c = MakeReferenceCase("quadrotor", "bounded");
+  c.options.regularisation = Regularisation::kStates;
+  IlqrSolver solver(*c.trajectory, c.options);
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged);
+  EXPECT_NEAR(result.cost, 2.181991481, 1e-6);
+}
+
+// A problem with one thing wrong at a time.
+struct Faulty {
+  static constexpr int kStateDim = 2;
+  static constexpr int kActionDim = 1;
+  int horizon = 5;
+  std::vector<double> low = {};
+  std::vector<double> high = {};
+  double action_weight = 1;
+  double nan_beyond = std::numeric_limits<double>::infinity();
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    next[0] = x[0] + 0.1 * x[1];
+    next[1] = x[1] + 0.1 * u[0];
+    if (u[0] > nan_beyond) next[1] = T(std::nan(""));
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    return x[0] * x[0] + action_weight * (u[0] * u[0]);
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 10.0 * (x[0] * x[0]);
+  }
+};
+
+std::string Refusal(const Faulty& formula, const IlqrOptions& options = {},
+                    std::vector<double> start = {1, 0}, size_t actions = 5, size_t states = 0) {
+  try {
+    const FormulaProblem<Faulty> problem(formula);
+    IlqrSolver solver(problem, options);
+    (void)solver.Solve(start, std::vector<double>(actions), std::vector<double>(states));
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(IlqrWrongInput, IsRefusedWithTheReason) {
+  EXPECT_EQ(Refusal({}), "");
+  EXPECT_EQ(Refusal({.horizon = 0}), "ilqr: horizon: found 0, expected at least 1");
+  EXPECT_EQ(Refusal({.low = {1}, .high = {-1}}),
+            "ilqr: bounds of action 0: found [1, -1], expected low <= high");
+  EXPECT_EQ(Refusal({.low = {std::nan("")}, .high = {1}}),
+            "ilqr: bounds of action 0: found [nan, 1], expected low <= high");
+  EXPECT_EQ(Refusal({.low = {0, 0}, .high = {1, 1}}),
+            "ilqr: lower bounds: found 2 numbers, expected 1");
+  EXPECT_EQ(Refusal({}, {}, {1}), "ilqr: start state: found 1 numbers, expected 2");
+  EXPECT_EQ(Refusal({}, {}, {1, 0}, 4), "ilqr: actions: found 4 numbers, expected 5");
+  EXPECT_EQ(Refusal({}, {}, {1, 0}, 5, 11), "ilqr: states: found 11 numbers, expected 12");
+  EXPECT_NE(Refusal({}, {.max_iterations = 0}).find("max_iterations"), std::string::npos);
+  EXPECT_NE(Refusal({}, {.cost_tolerance = std::nan("")}).find("cost_tolerance"),
+            std::string::npos);
+}
+
+TEST(IlqrWrongInput, EndsWithItsStatus) {
+  const auto status = [](const Faulty& formula, std::vector<double> start, double action) {
+    const FormulaProblem<Faulty> problem(formula);
+    IlqrSolver solver(problem, {});
+    return solver.Solve(start, std::vector<double>(5, action)).status;
+  };
+  EXPECT_EQ(status({}, {1, 0}, 0), IlqrStatus::kConverged);
+  EXPECT_EQ(status({}, {std::nan(""), 0}, 0), IlqrStatus::kInvalidStart);
+  EXPECT_EQ(status({}, {1, 0}, std::nan("")), IlqrStatus::kInvalidStart);
+  EXPECT_EQ(status({.nan_beyond = -1}, {1, 0}, 0), IlqrStatus::kInvalidStart);
+  // Concave in the action beyond what the largest regularisation can mend.
+  EXPECT_EQ(status({.action_weight = -1e12}, {1, 0}, 0), IlqrStatus::kIndefinite);
+  // Concave, regularised: runs off until no step helps or the limit is reached, but it ends.
+  const IlqrStatus unbounded = status({.action_weight = -1}, {1, 0}, 0.1);
+  EXPECT_TRUE(unbounded == IlqrStatus::kNoDescent || unbounded == IlqrStatus::kIterationLimit ||
+              unbounded == IlqrStatus::kInvalidDerivatives)
+      << Name(unbounded);
+}
+
+TEST(IlqrSolver, ShortensStepsIntoWhereTheModelFails) {
+  // Steps beyond u = 0.5 give NaN; the optimum within is found.
+  Faulty formula{.low = {-20}, .high = {20}, .nan_beyond = 0.5};
+  formula.action_weight = 0.001;
+  const FormulaProblem<Faulty> problem(formula);
+  IlqrSolver solver(problem, {});
+  const IlqrResult result = solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(5, 0.0));
+  EXPECT_TRUE(std::isfinite(result.cost));
+  EXPECT_GE(result.iterations, 1);
+  for (const double u : solver.actions()) EXPECT_LE(u, 0.5);
+}
+
+// Swing-ups and a drive around obstacles, with control limits.
+struct PendulumSwingUp {
+  static constexpr int kStateDim = 2;
+  static constexpr int kActionDim = 1;
+  static constexpr int kStageResiduals = 3;
+  static constexpr int kTerminalResiduals = 2;
+  int horizon = 100;
+  std::vector<double> low = {-2}, high = {2};
+  PendulumOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    const auto moved = PendulumStep<T>(system, {x[0], x[1]}, u[0]);
+    next[0] = moved[0];
+    next[1] = moved[1];
+  }
+  // 1 - cos th = 2 sin^2(th / 2).
+  template <typename T>
+  void StageResidual(int /*t*/, const T* x, const T* u, T* r) const {
+    using std::sin;
+    r[0] = 0.4 * sin(0.5 * x[0]);
+    r[1] = 0.04 * x[1];
+    r[2] = 0.1 * u[0];
+  }
+  template <typename T>
+  void TerminalResidual(const T* x, T* r) const {
+    using std::sin;
+    r[0] = 20.0 * sin(0.5 * x[0]);
+    r[1] = 3.0 * x[1];
+  }
+};
+
+TEST(SwingUp, PendulumWithATorqueTooSmallToLiftIt) {
+  const FormulaProblem<PendulumSwingUp> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  const IlqrResult result =
+      solver.Solve(std::vector<double>{std::numbers::pi, 0}, std::vector<double>(100, 0.1));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto states = solver.states();
+  EXPECT_LT(1 - std::cos(states[200]), 0.005);  // within 0.1 rad of upright
+  EXPECT_LT(std::abs(states[201]), 0.2);
+  for (const double u : solver.actions()) EXPECT_LE(std::abs(u), 2.0);
+}
+
+TEST(SwingUp, CartPoleAndAcrobotEndUprightWithinTheirLimits) {
+  for (const auto& [problem, upright, bound] :
+       {std::tuple{"cartpole", 0.0, 10.0}, {"acrobot", std::numbers::pi, 15.0}}) {
+    const ReferenceCase c = MakeReferenceCase(problem, "bounded");
+    IlqrSolver solver(*c.trajectory, c.options);
+    (void)solver.Solve(c.start, c.actions);
+    const size_t end = solver.states().size() - 4;
+    const size_t angle = end + (std::string(problem) == "cartpole" ? 1 : 0);
+    EXPECT_NEAR(solver.states()[angle], upright, 0.05) << problem;
+    for (const double u : solver.actions()) EXPECT_LE(std::abs(u), bound);
+  }
+}
+
+struct UnicycleAroundObstacles {
+  static constexpr int kStateDim = 3;
+  static constexpr int kActionDim = 2;
+  static constexpr double kRadius = 0.5;
+  static constexpr double kObstacles[2][2] = {{1.0, 0.1}, {2.2, -0.2}};
+  int horizon = 60;
+  std::vector<double> low = {-1, -2}, high = {1, 2};
+  UnicycleOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    UnicycleFormula::Step(system, x, u, next);
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    using std::exp;
+    T sum = 0.01 * (u[0] * u[0] + u[1] * u[1]);
+    for (const auto& obstacle : kObstacles) {
+      const T dx = x[0] - obstacle[0];
+      const T dy = x[1] - obstacle[1];
+      sum += 4.0 * exp((dx * dx + dy * dy) * (-4.0 / (kRadius * kRadius)) + 3.0);
+    }
+    return sum;
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 50.0 * ((x[0] - 3.0) * (x[0] - 3.0) + x[1] * x[1] + 0.1 * (x[2] * x[2]));
+  }
+};
+
+TEST(Unicycle, DrivesAroundObstaclesWithinItsLimits) {
+  const FormulaProblem<UnicycleAroundObstacles> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  std::vector<double> guess(120, 0.0);
+  for (size_t t = 0; t < 60; ++t) guess[2 * t] = 0.3;
+  const IlqrResult result = solver.Solve(std::vector<double>{0, 0, 0.3}, guess);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto xs = solver.states();
+  for (size_t t = 0; t <= 60; ++t) {
+    for (const auto& o : UnicycleAroundObstacles::kObstacles) {
+      EXPECT_GT(std::hypot(xs[3 * t] - o[0], xs[3 * t + 1] - o[1]), 0.45) << t;
+    }
+  }
+  EXPECT_NEAR(xs[180], 3, 0.05);
+  EXPECT_NEAR(xs[181], 0, 0.05);
+  for (size_t i = 0; i < 120; ++i) EXPECT_LE(std::abs(solver.actions()[i]), i % 2 == 0 ? 1 : 2);
+}
+
+}  // namespace
+}  // namespace foreplan

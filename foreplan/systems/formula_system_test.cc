@@ -1,0 +1,109 @@
+#include "foreplan/systems/formula_system.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "foreplan/systems/acrobot.h"
+#include "foreplan/systems/frictionless_cartpole.h"
+#include "foreplan/systems/quadrotor.h"
+#include "foreplan/systems/unicycle.h"
+
+namespace foreplan {
+namespace {
+
+TEST(FormulaSystem, EveryNameMakesASystemThatStepsAndResetsByKey) {
+  for (const std::string& name : ClosedFormNames()) {
+    const auto factory = MakeClosedFormFactory(name);
+    const auto system = factory->Make();
+    const auto copy = factory->Make();
+    system->Reset(Key{1, 2});
+    copy->Reset(Key{1, 2});
+    std::vector<double> action(static_cast<size_t>(system->spec().action_dim()), 0.1);
+    EXPECT_EQ(system->Step(action), StepStatus::kOk) << name;
+    EXPECT_EQ(copy->Step(action), StepStatus::kOk) << name;
+    std::vector<double> a(static_cast<size_t>(system->spec().state_dim()));
+    std::vector<double> b = a;
+    system->GetState(a);
+    copy->GetState(b);
+    EXPECT_EQ(a, b) << name;
+  }
+}
+
+TEST(Acrobot, KeepsItsEnergyWithoutTorque) {
+  AcrobotOptions o;
+  o.timestep = 1e-5;
+  Acrobot system(o);
+  const auto energy = [&] {
+    std::vector<double> x(4);
+    system.GetState(x);
+    const double h = o.mass2 * o.length1 * o.center2;
+    const double m22 = o.inertia2 + o.mass2 * o.center2 * o.center2;
+    const double m11 = o.inertia1 + o.mass1 * o.center1 * o.center1 +
+                       o.mass2 * o.length1 * o.length1 + m22 + 2 * h * std::cos(x[1]);
+    const double m12 = m22 + h * std::cos(x[1]);
+    return 0.5 * m11 * x[2] * x[2] + m12 * x[2] * x[3] + 0.5 * m22 * x[3] * x[3] -
+           (o.mass1 * o.center1 + o.mass2 * o.length1) * o.gravity * std::cos(x[0]) -
+           o.mass2 * o.center2 * o.gravity * std::cos(x[0] + x[1]);
+  };
+  system.SetState(std::vector<double>{1.0, -0.7, 0.5, 2.0});
+  const double start = energy();
+  for (int i = 0; i < 20000; ++i) {
+    ASSERT_EQ(system.Step(std::vector<double>{0.0}), StepStatus::kOk);
+  }
+  EXPECT_NEAR(energy(), start, 1e-3);  // semi-implicit Euler is off by O(h) = 1e-5 times slopes
+}
+
+TEST(FrictionlessCartPole, KeepsItsEnergyWithoutForce) {
+  FrictionlessCartPoleOptions o;
+  o.timestep = 1e-5;
+  FrictionlessCartPole system(o);
+  const auto energy = [&] {
+    std::vector<double> x(4);
+    system.GetState(x);
+    // The mass is at (y - l sin th, l cos th).
+    const double vx = x[2] - o.length * std::cos(x[1]) * x[3];
+    const double vy = -o.length * std::sin(x[1]) * x[3];
+    return 0.5 * o.cart_mass * x[2] * x[2] + 0.5 * o.pole_mass * (vx * vx + vy * vy) +
+           o.pole_mass * o.gravity * o.length * std::cos(x[1]);
+  };
+  system.SetState(std::vector<double>{0.3, 1.0, -0.5, 2.0});
+  const double start = energy();
+  for (int i = 0; i < 20000; ++i) {
+    ASSERT_EQ(system.Step(std::vector<double>{0.0}), StepStatus::kOk);
+  }
+  EXPECT_NEAR(energy(), start, 1e-4);
+}
+
+TEST(Quadrotor, HoversAndFallsAsItShould) {
+  Quadrotor system;
+  const double hover = 9.81 / 4;
+  system.SetState(std::vector<double>(12, 0.0));
+  ASSERT_EQ(system.Step(std::vector<double>(4, hover)), StepStatus::kOk);
+  std::vector<double> x(12);
+  system.GetState(x);
+  for (const double entry : x) EXPECT_NEAR(entry, 0, 1e-15);
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(system.Step(std::vector<double>(4, 0.0)), StepStatus::kOk);
+  system.GetState(x);
+  EXPECT_NEAR(x[8], -9.81, 1e-12);  // one second of free fall
+}
+
+TEST(Unicycle, DrivesACircle) {
+  UnicycleOptions options;
+  options.timestep = 1e-3;
+  Unicycle system(options);
+  system.SetState(std::vector<double>{0, 0, 0});
+  const int steps = static_cast<int>(2 * 3.141592653589793 / 1e-3);
+  for (int i = 0; i < steps; ++i) {
+    ASSERT_EQ(system.Step(std::vector<double>{1.0, 1.0}), StepStatus::kOk);
+  }
+  std::vector<double> x(3);
+  system.GetState(x);
+  EXPECT_NEAR(x[0], 0, 0.01);  // explicit Euler with 1 ms on a circle of radius 1 m
+  EXPECT_NEAR(x[1], 0, 0.01);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,27 @@
+#include "foreplan/systems/frictionless_cartpole.h"
+
+namespace foreplan {
+
+void FrictionlessCartPoleOptions::Visit(OptionsVisitor& visitor) {
+  const Range positive{1e-6, 1e6};
+  visitor.Field("cart_mass", cart_mass, positive, "[kg]");
+  visitor.Field("pole_mass", pole_mass, positive, "at the pole's end [kg]");
+  visitor.Field("length", length, positive, "[m]");
+  visitor.Field("gravity", gravity, {0, 1e6}, "[m/s^2]");
+  visitor.Field("max_force", max_force, positive, "bound of |force| [N]");
+  visitor.Field("timestep", timestep, {1e-5, 1}, "control period [s]");
+}
+
+SystemSpec FrictionlessCartPoleFormula::Spec(const Options& options) {
+  SystemSpec spec;
+  spec.dt = options.timestep;
+  spec.state = {
+      {"slider", "m"}, {"hinge", "rad"}, {"slider_velocity", "m/s"}, {"hinge_velocity", "rad/s"}};
+  spec.observation = spec.state;
+  spec.action = {{"force", "N"}};
+  spec.action_low = {-options.max_force};
+  spec.action_high = {options.max_force};
+  return spec;
+}
+
+}  // namespace foreplan
