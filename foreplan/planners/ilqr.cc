@@ -261,6 +261,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
       if (!IncreaseMu()) status_ = IlqrStatus::kNoDescent;
       continue;
     }
+    if (WasExact(iteration)) status_ = IlqrStatus::kConverged;
     DecreaseMu();
     ++result.iterations;
     iteration.cost = current_.cost;
@@ -436,6 +437,16 @@ bool IlqrSolver::Converged() const {
   return -(linear_ + 0.5 * quadratic_) <= tolerance * std::abs(current_.cost);
 }
 
+// A full, unregularised step whose change came out as the quadratic model said: what is left to
+// gain is of the size of the difference. A linear-quadratic problem is recognised as solved by
+// this.
+bool IlqrSolver::WasExact(const IlqrIteration& iteration) const {
+  const double error = std::abs(iteration.actual_change - iteration.expected_change);
+  return iteration.step == 1 && iteration.mu == 0 && feasible() &&
+         error <= options_.cost_tolerance *
+                      std::min(std::abs(iteration.expected_change), std::abs(current_.cost));
+}
+
 // Takes the longest of the steps 1, 1/2, 1/4, ... that the acceptance rule allows. With several
 // threads as many lengths are tried at once, and the longest acceptable one is taken all the same.
 bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
@@ -505,9 +516,8 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
     } else {
       problem_.Difference(x, x_nominal, dx);
     }
-    for (int i = 0; i < nu; ++i) {
-      u[i] = u_nominal[i] + alpha * k[i] + riccati::Dot(ldx, K + i * ldx, dx);
-    }
+    riccati::MultiplyVector(nu, ldx, {K, ldx}, dx, u);
+    for (int i = 0; i < nu; ++i) u[i] += u_nominal[i] + alpha * k[i];
     if (bounded_) {
       for (int i = 0; i < nu; ++i) u[i] = std::min(std::max(u[i], low[i]), high[i]);
       low += nu;

@@ -53,8 +53,9 @@ class LinearQuadraticProblem final : public TrajectoryProblem {
 
  private:
   struct Stage {
-    Knot knot;      // gradient: (r | q)
-    double* drift;  // c: [nx]
+    Knot knot;                // gradient: (r | q)
+    double* drift = nullptr;  // c: [nx]
+    bool has_cross = false;   // S is given
   };
   [[nodiscard]] const Stage& stage(int t) const {
     return stages_[time_invariant_ ? 0 : static_cast<size_t>(t)];
