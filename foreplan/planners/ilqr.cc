@@ -261,7 +261,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
       if (!IncreaseMu()) status_ = IlqrStatus::kNoDescent;
       continue;
     }
-    if (WasExact(iteration)) status_ = IlqrStatus::kConverged;
+    if (SolvedByStep(iteration)) status_ = IlqrStatus::kConverged;
     DecreaseMu();
     ++result.iterations;
     iteration.cost = current_.cost;
@@ -437,14 +437,9 @@ bool IlqrSolver::Converged() const {
   return -(linear_ + 0.5 * quadratic_) <= tolerance * std::abs(current_.cost);
 }
 
-// A full, unregularised step whose change came out as the quadratic model said: what is left to
-// gain is of the size of the difference. A linear-quadratic problem is recognised as solved by
-// this.
-bool IlqrSolver::WasExact(const IlqrIteration& iteration) const {
-  const double error = std::abs(iteration.actual_change - iteration.expected_change);
-  return iteration.step == 1 && iteration.mu == 0 && feasible() &&
-         error <= options_.cost_tolerance *
-                      std::min(std::abs(iteration.expected_change), std::abs(current_.cost));
+// A linear-quadratic problem without bounds is solved by one full, unregularised step.
+bool IlqrSolver::SolvedByStep(const IlqrIteration& iteration) const {
+  return problem_.is_linear_quadratic() && !bounded_ && iteration.step == 1 && iteration.mu == 0;
 }
 
 // Takes the longest of the steps 1, 1/2, 1/4, ... that the acceptance rule allows. With several

@@ -42,6 +42,7 @@ class LinearQuadraticProblem final : public TrajectoryProblem {
   [[nodiscard]] int horizon() const override { return horizon_; }
   [[nodiscard]] int state_dim() const override { return layout_.nx; }
   [[nodiscard]] int action_dim() const override { return layout_.nu; }
+  [[nodiscard]] bool is_linear_quadratic() const override { return true; }
   [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override;
   void Bind(int t, Knot& knot) const override;
   double Step(int t, const double* x, const double* u, double* next,
