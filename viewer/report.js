@@ -9,8 +9,9 @@
 
   // What deserves a place at the top: title, unit and the metrics that share one chart.
   const FEATURED = [
-    { title: "Model error", unit: "one step ahead on new data, in standard deviations of the targets",
-      series: [["model.one_step_rmse", "error"]] },
+    { title: "Model error", unit: "on new data, in standard deviations of the one-step targets",
+      series: [["model.one_step_rmse", "one step ahead"],
+               ["model.ten_step_rmse", "ten steps"]] },
     { title: "Planning time", unit: "ms per decision",
       series: [["planning.ms_per_decision", "mean"]] },
     { title: "Imagined and realised return", unit: "over the planning horizon",

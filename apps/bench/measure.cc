@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <limits>
 
 #include "apps/bench/suite.h"
 #include "foreplan/core/error.h"
@@ -64,27 +62,7 @@ std::vector<BenchCase> ChosenCases(const BenchSuite& suite, const BenchOptions& 
   return cases;
 }
 
-/// What the kernel says can be had without swapping; infinite where it does not say.
-double AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string word; file >> word;) {
-    double kibibytes = 0;
-    if (word == "MemAvailable:" && file >> kibibytes) return 1024 * kibibytes;
-  }
-  return std::numeric_limits<double>::infinity();
-}
-
 }  // namespace
-
-void CheckMemory(const std::string& what, double bytes) {
-  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
-  const double available = AvailableMemory();
-  if (bytes <= available) return;
-  throw InputError(
-      fmt::format("{}: found a need of {:.1f} GiB of memory, expected at most the "
-                  "{:.1f} GiB that are available",
-                  what, bytes / kGibibyte, available / kGibibyte));
-}
 
 void RefuseFlag(const std::string& suite, const std::string& flag, const std::string& value) {
   if (value.empty()) return;

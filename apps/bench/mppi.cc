@@ -10,6 +10,7 @@
 
 #include "apps/bench/suite.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/closed_form.h"
 #include "foreplan/systems/pendulum.h"

@@ -6,6 +6,7 @@
 
 #include "apps/bench/suite.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/core/random.h"
 #include "foreplan/systems/mujoco_system.h"
 #include "foreplan/systems/task_files.h"

@@ -12,6 +12,7 @@
 #include "apps/bench/suite.h"
 #include "apps/bench/synthetic.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/nets/prediction_kernel.h"
 #include "foreplan/planners/cem.h"

@@ -61,9 +61,6 @@ double SecondsPerCall(int calls, Function&& function) {
   return elapsed.count() / calls;
 }
 
-/// Throws InputError when a case would need more memory than the machine has to give now.
-void CheckMemory(const std::string& what, double bytes);
-
 /// Throws InputError for a flag that a suite has no use for.
 void RefuseFlag(const std::string& suite, const std::string& flag, const std::string& value);
 

@@ -6,6 +6,7 @@
 
 #include "apps/bench/suite.h"
 #include "apps/bench/synthetic.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/ensemble_trainer.h"
 

@@ -14,8 +14,8 @@ struct AlignedAllocator {
 
   AlignedAllocator() = default;
   template <typename Other>
-  AlignedAllocator(const AlignedAllocator<Other>& /*other*/) {
-  }  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): containers convert allocators
+  AlignedAllocator(const AlignedAllocator<Other>& /*other*/) {}
 
   T* allocate(size_t count) {
     return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));

@@ -21,9 +21,9 @@ inline constexpr int kLanes = 4;
 inline constexpr int kLanes = 2;
 #endif
 
-/// kLanes doubles. Each lane's result depends on that lane alone, so a row's bits never depend on
-/// the rows that it is computed with. The functions below differ from those of <cmath> by a few
-/// units in the last place, and agree with them on NaN, infinities and zeros.
+/// kLanes doubles. A lane's bits never depend on the numbers in the other lanes. The functions
+/// below differ from those of <cmath> by a few units in the last place, and agree with them on NaN,
+/// infinities and zeros.
 struct Lanes {
   using Doubles [[gnu::vector_size(8 * kLanes)]] = double;
   using Words [[gnu::vector_size(8 * kLanes)]] = uint64_t;
@@ -32,6 +32,12 @@ struct Lanes {
   Doubles v{};
 
   Lanes() = default;
+  // Written out, as g++ would copy the object in parts smaller than a register.
+  Lanes(const Lanes& other) : v(other.v) {}
+  Lanes& operator=(const Lanes& other) {
+    v = other.v;
+    return *this;
+  }
   Lanes(double all) : v(all - Doubles{}) {}  // NOLINT(google-explicit-constructor): a number
   Lanes(const Doubles& lanes) : v(lanes) {}  // NOLINT(google-explicit-constructor): a view
 
@@ -94,58 +100,52 @@ struct Lanes {
     return result;
   }
 
-  // Both are computed before the range is looked at, so that sin(x) and cos(x) of one formula share
-  // the work.
+  // Lanes outside a formula's range are looked at afterwards, so that sin(x) and cos(x) of one
+  // formula share the work.
   friend Lanes sin(const Lanes& x) {
     Lanes sine;
     Lanes cosine;
     SinCos(x, sine, cosine);
-    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
-      return PerLane(x, [](double a) { return std::sin(a); });
-    }
-    return sine;
+    return Patched(sine, ~(abs(x) < Lanes(kLargeAngle)), x, [](double a) { return std::sin(a); });
   }
   friend Lanes cos(const Lanes& x) {
     Lanes sine;
     Lanes cosine;
     SinCos(x, sine, cosine);
-    if (Any(~(abs(x) < Lanes(kLargeAngle)))) [[unlikely]] {
-      return PerLane(x, [](double a) { return std::cos(a); });
-    }
-    return cosine;
+    return Patched(cosine, ~(abs(x) < Lanes(kLargeAngle)), x, [](double a) { return std::cos(a); });
   }
 
   friend Lanes exp(const Lanes& x) {
-    if (Any(~(abs(x) < Lanes(700.0)))) return PerLane(x, [](double a) { return std::exp(a); });
     // e^x = 2^k e^r with k = round(x / ln 2), |r| <= ln(2) / 2; r^14 / 14! < 3e-17
     const Doubles shifted = x.v * std::numbers::log2e + kRounder;
     const Lanes k = shifted - kRounder;
     const Lanes r = x - k * Lanes(kLn2High) - k * Lanes(kLn2Low);
     Lanes sum = kInverseFactorial[13];
     for (size_t i = 13; i-- > 0;) sum = Lanes(kInverseFactorial[i]) + r * sum;
-    return FromWords(sum.words() + (Lanes(shifted).words() << 52));
+    const Lanes power = FromWords(sum.words() + (Lanes(shifted).words() << 52));
+    return Patched(power, ~(abs(x) < Lanes(700.0)), x, [](double a) { return std::exp(a); });
   }
 
   friend Lanes log(const Lanes& x) {
     constexpr double kSmallest = std::numeric_limits<double>::min();
-    if (Any(~(x.v >= kSmallest) | ~(x < Infinity()))) {
-      return PerLane(x, [](double a) { return std::log(a); });
-    }
-    return LogOfNormal(x);
+    return Patched(LogOfNormal(x), ~(x.v >= kSmallest) | ~(x < Infinity()), x,
+                   [](double a) { return std::log(a); });
   }
 
   friend Lanes atan2(const Lanes& y, const Lanes& x) {
-    const Lanes longer = max(abs(x), abs(y));
     constexpr double kSmallest = 1e-290;  // products with it are not yet denormal
-    if (Any(~(longer > Lanes(kSmallest)) | ~(abs(x) < Infinity()) | ~(abs(y) < Infinity()))) {
-      Lanes result;
-      for (int i = 0; i < kLanes; ++i) result.v[i] = std::atan2(y.v[i], x.v[i]);
-      return result;
-    }
+    const Lanes longer = max(abs(x), abs(y));
     Lanes angle = FirstOctantAngle(min(abs(x), abs(y)), longer);
     angle = Select(abs(x) < abs(y), Lanes(std::numbers::pi / 2) - angle, angle);
     angle = Select(x < Lanes(0.0), Lanes(std::numbers::pi) - angle, angle);
-    return FromWords(angle.words() | (y.words() & kSign));
+    angle = FromWords(angle.words() | (y.words() & kSign));
+    const Mask outside = ~(longer > Lanes(kSmallest)) | ~x.IsFinite() | ~y.IsFinite();
+    if (Any(outside)) [[unlikely]] {
+      for (int i = 0; i < kLanes; ++i) {
+        if (outside[i] != 0) angle.v[i] = std::atan2(y.v[i], x.v[i]);
+      }
+    }
+    return angle;
   }
 
   /// Both for |x| < 1e5, unchecked.
@@ -205,10 +205,15 @@ struct Lanes {
 
   static Lanes Infinity() { return std::numeric_limits<double>::infinity(); }
 
+  /// `fast`, and in the lanes `outside` its range the library's `function`.
   template <typename Function>
-  [[gnu::noinline]] static Lanes PerLane(const Lanes& x, Function function) {
-    Lanes result;
-    for (int i = 0; i < kLanes; ++i) result.v[i] = function(x.v[i]);
+  static Lanes Patched(const Lanes& fast, const Mask& outside, const Lanes& x, Function function) {
+    if (!Any(outside)) [[likely]]
+      return fast;
+    Lanes result = fast;
+    for (int i = 0; i < kLanes; ++i) {
+      if (outside[i] != 0) result.v[i] = function(x.v[i]);
+    }
     return result;
   }
 
@@ -260,6 +265,12 @@ struct LanePair {
   Lanes high;
 
   LanePair() = default;
+  LanePair(const LanePair& other) : low(other.low), high(other.high) {}
+  LanePair& operator=(const LanePair& other) {
+    low = other.low;
+    high = other.high;
+    return *this;
+  }
   LanePair(double all) : low(all), high(all) {}  // NOLINT(google-explicit-constructor): a number
   LanePair(const Lanes& first, const Lanes& second) : low(first), high(second) {}
 

@@ -159,9 +159,17 @@ void MpcLearner::Refit() {
 void MpcLearner::JudgeNewData() {
   if (fits_ == 0) return;
   const ModelError error = judge_.Judge(data_, fitted_rows_, data_.size());
-  context_.log.AddMetric(episodes_, total_steps_, "model.one_step_rmse", error.one_step_rmse);
-  context_.log.AddMetric(episodes_, total_steps_, "model.coverage_90", error.coverage_90);
-  context_.log.AddMetric(episodes_, total_steps_, "model.epistemic_share", error.epistemic_share);
+  const auto record = [&](std::string_view name, double value) {
+    context_.log.AddMetric(episodes_, total_steps_, name, value);
+  };
+  record("model.one_step_rmse", error.one_step_rmse);
+  for (size_t i = 0; i < error.component_rmse.size(); ++i) {
+    record("model.one_step_rmse." + context_.task.spec().observation[i].name,
+           error.component_rmse[i]);
+  }
+  if (error.open_loop_runs > 0) record("model.ten_step_rmse", error.open_loop_rmse);
+  record("model.coverage_90", error.coverage_90);
+  record("model.epistemic_share", error.epistemic_share);
 }
 
 void MpcLearner::Report(const EpisodeResult& result, const std::string& policy_name,

@@ -99,6 +99,18 @@ double TrueModelReturn(const std::string& planner_name, const std::vector<std::s
   return sum / starts;
 }
 
+// 40 + 32 + 25 sampled rollouts, besides the kept elites. sigma0, keep_fraction and momentum were
+// chosen in closed form on other starts.
+TEST(TrueModelGate, IcemSwingsUpThePetsCartPoleWith97RolloutsPerStep) {
+  const std::vector<std::string> settings = {
+      "planner.icem.population=40",    "planner.icem.decay=1.25",
+      "planner.icem.iterations=3",     "planner.icem.noise_beta=2.0",
+      "planner.icem.horizon=30",       "planner.icem.sigma0=0.65",
+      "planner.icem.momentum=0.0",     "planner.icem.execute=\"mean\"",
+      "planner.icem.keep_fraction=0.7"};
+  EXPECT_GE(TrueModelReturn("icem", settings, 10), 175);
+}
+
 TEST(TrueModelGate, CemSwingsUpThePetsCartPoleWithThePublishedSettings) {
   EXPECT_GE(TrueModelReturn("cem", {"planner.cem.horizon=25"}, 1), 177);
 }

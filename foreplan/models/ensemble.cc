@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/nets/mlp_jacobian.h"
 
 namespace foreplan {
@@ -28,6 +29,15 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
   widths.insert(widths.begin(), features.inputs());
   widths.push_back(options.probabilistic ? 2 * features.targets() : features.targets());
   return widths;
+}
+
+// The members' network, if the machine can hold what they need: parameters, their packed copy and,
+// in training, two moments, a gradient and a backup.
+Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
+  constexpr double kCopies = 6;
+  Mlp mlp(Widths(options, features));
+  CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
+  return mlp;
 }
 
 size_t WholeCacheLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -57,16 +67,14 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
 struct Ensemble::Buffers : Dynamics::Workspace {
   Buffers(const Ensemble& ensemble, int max_rows)
       : work(ensemble.prediction_kernel_.work_bytes(ensemble.mlp_, max_rows)),
-        feature(static_cast<size_t>(ensemble.features_.inputs())),
         noise(static_cast<size_t>(ensemble.observation_dim())),
-        input(static_cast<size_t>(max_rows) * feature.size()),
+        input(static_cast<size_t>(max_rows) * static_cast<size_t>(ensemble.features_.inputs())),
         network_deviation(static_cast<size_t>(max_rows) * noise.size()),
         mean(network_deviation.size()),
         deviation(network_deviation.size()),
         sum(network_deviation.size()) {}
 
   AlignedVector<std::byte> work;         // the prediction kernel's
-  std::vector<double> feature;           // [inputs]
   std::vector<double> noise;             // [no]
   std::vector<float> input;              // [max_rows x inputs], normalised
   std::vector<float> network_deviation;  // [max_rows x no], of normalised targets
@@ -79,7 +87,7 @@ Ensemble::Ensemble(const SystemSpec& spec, const Encoding& encoding, const Ensem
                    Key key)
     : options_(Validated(options)),
       features_(spec, encoding),
-      mlp_(Widths(options_, features_)),
+      mlp_(AffordableMlp(options_, features_)),
       training_kernel_(GetDenseKernel(options_.kernel)),
       prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision)),
       input_normaliser_(features_.inputs()),
@@ -144,7 +152,7 @@ struct Ensemble::DerivativeBuffers final : Buffers {
       : Buffers(ensemble, rows),
         max_rows(rows),
         network(ensemble.mlp_, ensemble.training_kernel_, rows),
-        by_input(feature.size()),
+        by_input(static_cast<size_t>(ensemble.features_.inputs())),
         by_observation(noise.size()),
         by_action(static_cast<size_t>(ensemble.action_dim())) {}
 
@@ -179,14 +187,7 @@ void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
     std::fill_n(B, rows * no * nu, 0.0);
     const double* observation = batch.state + first * no;
     const double* action = batch.action + first * nu;
-    float* input = buffers.input.data();
-    for (int row = 0; row < rows; ++row) {
-      features_.Input(observation + row * no, action + row * nu, buffers.feature.data());
-      for (size_t i = 0; i < buffers.feature.size(); ++i) {
-        *input++ = static_cast<float>((buffers.feature[i] - input_normaliser_.mean[i]) /
-                                      input_normaliser_.scale[i]);
-      }
-    }
+    features_.Inputs(rows, observation, action, input_normaliser_, buffers.input.data());
     // target_i by feature_j: scale_i J_ij / scale_j, the mean over members.
     for (int member = 0; member < members(); ++member) {
       buffers.network.Evaluate(parameters(member), rows, buffers.input.data());
@@ -225,17 +226,8 @@ void Ensemble::Observe(std::span<const double> state, std::span<double> observat
 void Ensemble::PredictTarget(int member, int rows, const double* observation, const double* action,
                              double* mean, double* deviation, Workspace& workspace) const {
   auto& buffers = static_cast<Buffers&>(workspace);
-  const size_t inputs = buffers.feature.size();
   const size_t targets = buffers.noise.size();
-  float* input = buffers.input.data();
-  for (int row = 0; row < rows; ++row) {
-    features_.Input(observation + row * observation_dim(), action + row * action_dim(),
-                    buffers.feature.data());
-    for (size_t i = 0; i < inputs; ++i) {
-      *input++ = static_cast<float>((buffers.feature[i] - input_normaliser_.mean[i]) /
-                                    input_normaliser_.scale[i]);
-    }
-  }
+  features_.Inputs(rows, observation, action, input_normaliser_, buffers.input.data());
   const auto [outputs, stride] =
       prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
   if (options_.probabilistic) {

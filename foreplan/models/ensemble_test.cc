@@ -100,6 +100,30 @@ TEST(FeatureMap, EncodesAnglesOmitsAndPredictsDifferencesOrValues) {
   EXPECT_EQ(std::vector<double>(applied, applied + 3), std::vector<double>(next, next + 3));
 }
 
+TEST(FeatureMap, InputsOfSeveralRowsEqualThoseOfOne) {
+  const FeatureMap map(ToySpec(), {.sin_cos = {"angle"}, .omit = {"still"}, .absolute = {}});
+  Normaliser normaliser(map.inputs());
+  normaliser.mean = {0.5, -0.1, 0.2, 1};
+  normaliser.scale = {2, 0.5, 3, 0.1};
+  Random random(Key{4, 2});
+  for (const int rows : {1, 3, 4, 9}) {
+    std::vector<double> observation(static_cast<size_t>(3 * rows));
+    std::vector<double> action(static_cast<size_t>(rows));
+    std::vector<float> inputs(static_cast<size_t>(4 * rows));
+    random.FillNormal(observation);
+    random.FillNormal(action);
+    map.Inputs(rows, observation.data(), action.data(), normaliser, inputs.data());
+    for (size_t row = 0; row < action.size(); ++row) {
+      double input[4];
+      map.Input(observation.data() + 3 * row, action.data() + row, input);
+      for (size_t i = 0; i < 4; ++i) {
+        const double expected = (input[i] - normaliser.mean[i]) / normaliser.scale[i];
+        EXPECT_NEAR(inputs[4 * row + i], expected, 1e-7 * (1 + std::abs(expected)));  // float
+      }
+    }
+  }
+}
+
 TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
   try {
     const FeatureMap map(ToySpec(), {.sin_cos = {"angel"}, .omit = {}, .absolute = {}});
@@ -120,6 +144,26 @@ TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
   // The system has no noise: what remains is the network's error, a few percent.
   EXPECT_LT(error.one_step_rmse, 0.06);
   EXPECT_GT(error.coverage_90, 0.8);
+}
+
+TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepErrorAndStretchesStayInAnEpisode) {
+  const Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+  const Dataset data = ToyData(60, 2);
+  ModelJudge judge(model);
+  const ModelError one = judge.Judge(data, 0, 60, 1);
+  EXPECT_EQ(one.open_loop_runs, 60);
+  EXPECT_NEAR(one.open_loop_rmse, one.one_step_rmse, 1e-12);  // rounding
+  double squares = 0;
+  for (const double rmse : one.component_rmse) squares += rmse * rmse / 3;
+  EXPECT_NEAR(std::sqrt(squares), one.one_step_rmse, 1e-12);
+
+  Dataset episodes(3, 1);  // of 7 steps
+  for (int64_t row = 0; row < 21; ++row) {
+    episodes.Add(data.observation(row), data.action(row), data.next_observation(row),
+                 static_cast<int>(row / 7));
+  }
+  // Of 0-4, 5-9, 10-14 and 15-19 the first and the last do not cross an episode's end.
+  EXPECT_EQ(judge.Judge(episodes, 0, 21, 5).open_loop_runs, 2);
 }
 
 TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {

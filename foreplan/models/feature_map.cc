@@ -5,6 +5,7 @@
 #include <string>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/lanes.h"
 
 namespace foreplan {
 namespace {
@@ -21,7 +22,7 @@ size_t IndexOf(const SystemSpec& spec, const std::string& key, const std::string
 
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
-      absolute_(spec.observation.size(), false),
+      absolute_(spec.observation.size(), 0),
       action_dim_(spec.action_dim()) {
   for (const std::string& name : encoding.sin_cos) {
     entry_[IndexOf(spec, "encoding.sin_cos", name)] = Entry::kSinCos;
@@ -30,7 +31,7 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     entry_[IndexOf(spec, "encoding.omit", name)] = Entry::kOmitted;
   }
   for (const std::string& name : encoding.absolute) {
-    absolute_[IndexOf(spec, "encoding.absolute", name)] = true;
+    absolute_[IndexOf(spec, "encoding.absolute", name)] = 1;
   }
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {
@@ -78,14 +79,35 @@ void FeatureMap::PullBack(const double* observation, const double* by_input, dou
 void FeatureMap::Target(const double* observation, const double* next_observation,
                         double* target) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
-    target[i] = absolute_[i] ? next_observation[i] : next_observation[i] - observation[i];
+    target[i] = absolute_[i] != 0 ? next_observation[i] : next_observation[i] - observation[i];
   }
 }
 
-void FeatureMap::Apply(const double* observation, const double* target,
-                       double* next_observation) const {
-  for (size_t i = 0; i < entry_.size(); ++i) {
-    next_observation[i] = absolute_[i] ? target[i] : observation[i] + target[i];
+void FeatureMap::Inputs(int rows, const double* observation, const double* action,
+                        const Normaliser& normaliser, float* input) const {
+  for (int first = 0; first < rows; first += kLanes) {
+    const int count = std::min(kLanes, rows - first);
+    const auto load = [&](const double* column, int stride) {
+      Lanes values;
+      for (int i = 0; i < kLanes; ++i) {
+        values.v[i] = column[(first + std::min(i, count - 1)) * stride];
+      }
+      return values;
+    };
+    size_t place = 0;
+    const auto put = [&](const Lanes& values) {
+      const Lanes normalised = (values - normaliser.mean[place]) / normaliser.scale[place];
+      float* to = input + first * inputs_ + static_cast<int>(place++);
+      for (int i = 0; i < count; ++i) to[i * inputs_] = static_cast<float>(normalised.v[i]);
+    };
+    for (int i = 0; i < observation_dim(); ++i) {
+      const Entry entry = entry_[static_cast<size_t>(i)];
+      if (entry == Entry::kOmitted) continue;
+      const Lanes values = load(observation + i, observation_dim());
+      put(entry == Entry::kValue ? values : sin(values));
+      if (entry == Entry::kSinCos) put(cos(values));
+    }
+    for (int i = 0; i < action_dim_; ++i) put(load(action + i, action_dim_));
   }
 }
 

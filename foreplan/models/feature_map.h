@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "foreplan/data/normaliser.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/task.h"
 
@@ -23,6 +24,10 @@ class FeatureMap {
 
   /// observation: [no], action: [nu], input: [inputs].
   void Input(const double* observation, const double* action, double* input) const;
+  /// Normalised inputs of several rows, equal to Input's but for rounding (1e-15) before they are
+  /// cut to float. observation: [rows x no], action: [rows x nu], input: [rows x inputs].
+  void Inputs(int rows, const double* observation, const double* action,
+              const Normaliser& normaliser, float* input) const;
   /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by
   /// observation, [no], and action, [nu].
   void PullBack(const double* observation, const double* by_input, double* by_observation,
@@ -32,12 +37,16 @@ class FeatureMap {
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
   /// next_observation from a predicted target; next_observation may be observation. All [no].
-  void Apply(const double* observation, const double* target, double* next_observation) const;
+  void Apply(const double* observation, const double* target, double* next_observation) const {
+    for (size_t i = 0; i < entry_.size(); ++i) {
+      next_observation[i] = target[i] + (absolute_[i] != 0 ? 0.0 : observation[i]);
+    }
+  }
 
  private:
   enum class Entry { kValue, kSinCos, kOmitted };
   std::vector<Entry> entry_;    // [no]
-  std::vector<bool> absolute_;  // [no]
+  std::vector<char> absolute_;  // [no], 1 for components predicted as such
   int action_dim_;
   int inputs_ = 0;
 };

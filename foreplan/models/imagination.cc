@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 
 namespace foreplan {
 namespace {
@@ -78,6 +79,8 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
     }
   }
   if (!dynamics.is_stochastic()) size_.particles = 1;
+  CheckMemory("planner",
+              static_cast<double>(sizeof(double) * Size(size_.particles, size_.max_candidates)));
   start_state_.resize(Size(dynamics.state_dim()));
   start_observation_.resize(Size(dynamics.observation_dim()));
   particle_returns_.resize(Size(size_.particles, size_.max_candidates));
@@ -122,8 +125,10 @@ void Imagination::RollTile(TileRange range, std::span<const double> actions, Key
   for (int t = 0; t < size_.horizon && alive > 0; ++t) {
     GatherActions(range, t, actions, tile);
     StepTile(range, t, key, tile);
-    alive -= AddRewards(range.rows, tile, returns);
-    FreezeEndedRows(range.rows, tile);
+    if (alive < range.rows || !AddPlainRewards(range.rows, tile, returns)) {
+      alive -= AddRewards(range.rows, tile, returns);
+      FreezeEndedRows(range.rows, tile);
+    }
     std::swap(tile.state, tile.next_state);
     std::swap(tile.observation, tile.next_observation);
   }
@@ -144,8 +149,9 @@ void Imagination::GatherActions(TileRange range, int time, std::span<const doubl
                                 Tile& tile) const {
   const int nu = dynamics_.action_dim();
   for (int row = 0; row < range.rows; ++row) {
-    const size_t step = Size(range.first + row, size_.horizon) + Size(time);
-    std::copy_n(&actions[step * Size(nu)], nu, &tile.action[Size(row, nu)]);
+    const double* from = &actions[(Size(range.first + row, size_.horizon) + Size(time)) * Size(nu)];
+    double* to = &tile.action[Size(row, nu)];
+    for (int i = 0; i < nu; ++i) to[i] = from[i];
   }
 }
 
@@ -165,6 +171,18 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
                     .action = tile.action.data(),
                     .next_observation = tile.NextObservation()},
                    tile.reward.data(), tile.terminated.data());
+}
+
+bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
+  double poison = 0;  // NaN where anything is not finite
+  const size_t count = Size(rows, dynamics_.observation_dim());
+  const double* next_observation = tile.NextObservation();
+  for (size_t i = 0; i < count; ++i) poison += 0.0 * next_observation[i];
+  uint8_t terminated = 0;
+  for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
+  if (terminated != 0 || std::isnan(poison)) return false;
+  for (int row = 0; row < rows; ++row) returns[row] += tile.reward[Size(row)];
+  return true;
 }
 
 int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {

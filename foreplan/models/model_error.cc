@@ -1,71 +1,108 @@
 #include "foreplan/models/model_error.h"
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace foreplan {
 namespace {
 
 constexpr double kNormal95 = 1.6448536269514722;  // 95 % quantile of the standard normal
+constexpr double kSmallestScale = 1e-6;           // of a target that is not constant
 
-// Sums over rows and components.
-struct Sums {
-  double squared_error = 0;
-  double covered = 0;
-  double epistemic = 0;
-  int64_t count = 0;
-};
+double RootOfMean(double sum, int64_t count) {
+  return count > 0 ? std::sqrt(sum / static_cast<double>(count)) : 0;
+}
 
 }  // namespace
 
 ModelJudge::ModelJudge(const Ensemble& ensemble)
-    : ensemble_(ensemble), workspace_(ensemble.MakeWorkspace(1)) {}
+    : ensemble_(ensemble),
+      workspace_(ensemble.MakeWorkspace(1)),
+      member_mean_(static_cast<size_t>(ensemble.observation_dim())),
+      member_deviation_(member_mean_.size()),
+      mean_(member_mean_.size()),
+      aleatoric_(member_mean_.size()),
+      epistemic_(member_mean_.size()),
+      target_(member_mean_.size()),
+      observation_(member_mean_.size()) {}
 
-ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last) {
-  const auto targets = static_cast<size_t>(ensemble_.observation_dim());
-  const auto members = static_cast<size_t>(ensemble_.members());
-  const Normaliser& scale = ensemble_.target_normaliser();
-  std::vector<double> target(targets);
-  std::vector<double> mean(members * targets);
-  std::vector<double> deviation(members * targets);
-  Sums sums;
-  for (int64_t row = first; row < last; ++row) {
-    const double* observation = data.observation(row).data();
-    ensemble_.features().Target(observation, data.next_observation(row).data(), target.data());
-    for (size_t member = 0; member < members; ++member) {
-      ensemble_.PredictTarget(static_cast<int>(member), 1, observation, data.action(row).data(),
-                              mean.data() + member * targets, deviation.data() + member * targets,
-                              *workspace_);
-    }
-    for (size_t i = 0; i < targets; ++i) {
-      if (scale.scale[i] <= 1e-6) continue;
-      // Moments of the mixture: mean of means; aleatoric = mean of variances, epistemic = variance
-      // of means.
-      double average = 0;
-      double second = 0;
-      double aleatoric = 0;
-      for (size_t member = 0; member < members; ++member) {
-        const double value = mean[member * targets + i];
-        average += value / static_cast<double>(members);
-        second += value * value / static_cast<double>(members);
-        aleatoric += std::pow(deviation[member * targets + i], 2) / static_cast<double>(members);
-      }
-      const double epistemic = std::max(0.0, second - average * average);
-      const double error = target[i] - average;
-      sums.squared_error += std::pow(error / scale.scale[i], 2);
-      sums.covered += std::abs(error) <= kNormal95 * std::sqrt(aleatoric + epistemic) ? 1 : 0;
-      sums.epistemic += epistemic / std::max(aleatoric + epistemic, 1e-300);
-      ++sums.count;
+bool ModelJudge::HasScale(size_t target) const {
+  return ensemble_.target_normaliser().scale[target] > kSmallestScale;
+}
+
+void ModelJudge::Predict(const double* observation, const double* action) {
+  std::ranges::fill(mean_, 0.0);
+  std::ranges::fill(aleatoric_, 0.0);
+  std::ranges::fill(epistemic_, 0.0);
+  const double share = 1.0 / ensemble_.members();
+  for (int member = 0; member < ensemble_.members(); ++member) {
+    ensemble_.PredictTarget(member, 1, observation, action, member_mean_.data(),
+                            member_deviation_.data(), *workspace_);
+    for (size_t i = 0; i < mean_.size(); ++i) {
+      mean_[i] += share * member_mean_[i];
+      epistemic_[i] += share * member_mean_[i] * member_mean_[i];
+      aleatoric_[i] += share * member_deviation_[i] * member_deviation_[i];
     }
   }
-  ModelError result;
-  result.rows = last - first;
-  if (sums.count == 0) return result;
-  const auto count = static_cast<double>(sums.count);
-  result.one_step_rmse = std::sqrt(sums.squared_error / count);
-  result.coverage_90 = sums.covered / count;
-  result.epistemic_share = sums.epistemic / count;
+  for (size_t i = 0; i < mean_.size(); ++i) {
+    epistemic_[i] = std::max(0.0, epistemic_[i] - mean_[i] * mean_[i]);
+  }
+}
+
+ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
+                             int open_loop_steps) {
+  ModelError result{.rows = last - first, .component_rmse = std::vector<double>(mean_.size())};
+  double covered = 0;
+  double epistemic = 0;
+  int64_t components = 0;
+  for (int64_t row = first; row < last; ++row) {
+    const double* observation = data.observation(row).data();
+    Predict(observation, data.action(row).data());
+    ensemble_.features().Target(observation, data.next_observation(row).data(), target_.data());
+    for (size_t i = 0; i < mean_.size(); ++i) {
+      if (!HasScale(i)) continue;
+      const double variance = aleatoric_[i] + epistemic_[i];
+      const double error = target_[i] - mean_[i];
+      result.component_rmse[i] += std::pow(error / ensemble_.target_normaliser().scale[i], 2);
+      covered += std::abs(error) <= kNormal95 * std::sqrt(variance) ? 1 : 0;
+      epistemic += epistemic_[i] / std::max(variance, 1e-300);
+      ++components;
+    }
+  }
+  if (components == 0) return result;
+  double squares = 0;
+  for (double& sum : result.component_rmse) {
+    squares += sum;
+    sum = RootOfMean(sum, result.rows);
+  }
+  result.one_step_rmse = RootOfMean(squares, components);
+  result.coverage_90 = covered / static_cast<double>(components);
+  result.epistemic_share = epistemic / static_cast<double>(components);
+
+  double open_loop = 0;
+  for (int64_t row = first; row + open_loop_steps <= last; row += open_loop_steps) {
+    if (data.episode(row) != data.episode(row + open_loop_steps - 1)) continue;
+    open_loop += OpenLoopError(data, row, open_loop_steps);
+    ++result.open_loop_runs;
+  }
+  result.open_loop_rmse = RootOfMean(open_loop, result.open_loop_runs * components / result.rows);
   return result;
+}
+
+double ModelJudge::OpenLoopError(const Dataset& data, int64_t row, int steps) {
+  std::ranges::copy(data.observation(row), observation_.begin());
+  for (int step = 0; step < steps; ++step) {
+    Predict(observation_.data(), data.action(row + step).data());
+    ensemble_.features().Apply(observation_.data(), mean_.data(), observation_.data());
+  }
+  const std::span<const double> observed = data.next_observation(row + steps - 1);
+  double squares = 0;
+  for (size_t i = 0; i < observation_.size(); ++i) {
+    if (!HasScale(i)) continue;
+    squares +=
+        std::pow((observation_[i] - observed[i]) / ensemble_.target_normaliser().scale[i], 2);
+  }
+  return squares;
 }
 
 }  // namespace foreplan

@@ -1,18 +1,25 @@
 // How well a model predicts transitions it has not been fitted to.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/ensemble.h"
 
 namespace foreplan {
 
+/// Errors are in the deviations of the ensemble's target normaliser, i.e. of the one-step changes
+/// in the data it was fitted to. Constant targets have no scale and are left out.
 struct ModelError {
   int64_t rows = 0;
-  double one_step_rmse = 0;    // of the members' mean [target standard deviations]
-  double coverage_90 = 0;      // share of components inside the mixture's central 90 % interval
-  double epistemic_share = 0;  // variance of the members' means over the predictive variance
+  double one_step_rmse = 0;            // of the members' mean
+  double coverage_90 = 0;              // share of components inside the central 90 % interval
+  double epistemic_share = 0;          // variance of the members' means over the whole variance
+  std::vector<double> component_rmse;  // [no], one step; 0 for constant targets
+  int64_t open_loop_runs = 0;          // stretches of recorded actions that were played
+  double open_loop_rmse = 0;           // after such a stretch, the mean fed back at each step
 };
 
 /// Judges ensembles on rows of a data set; keeps its buffers.
@@ -20,14 +27,26 @@ class ModelJudge {
  public:
   explicit ModelJudge(const Ensemble& ensemble);
 
-  /// Rows first ... last - 1 of `data`; all zero when there are none. Errors are counted in the
-  /// deviations of the ensemble's target normaliser, i.e. of the data it was fitted to; constant
-  /// targets are left out, as they have no scale.
-  ModelError Judge(const Dataset& data, int64_t first, int64_t last);
+  /// Rows first ... last - 1 of `data`; all zero when there are none. Open loop: stretches of
+  /// `open_loop_steps` consecutive rows of one episode, without overlap.
+  ModelError Judge(const Dataset& data, int64_t first, int64_t last, int open_loop_steps = 10);
 
  private:
+  /// Predicts the target as a mixture of the members: mean_, aleatoric_, epistemic_.
+  void Predict(const double* observation, const double* action);
+  /// After the stretch that starts at `row`: sum over components of squared errors.
+  double OpenLoopError(const Dataset& data, int64_t row, int steps);
+  [[nodiscard]] bool HasScale(size_t target) const;
+
   const Ensemble& ensemble_;
   std::unique_ptr<Dynamics::Workspace> workspace_;
+  std::vector<double> member_mean_;       // [no], of one member
+  std::vector<double> member_deviation_;  // [no]
+  std::vector<double> mean_;              // [no], of the members' means
+  std::vector<double> aleatoric_;         // [no], mean of the members' variances
+  std::vector<double> epistemic_;         // [no], variance of the members' means
+  std::vector<double> target_;            // [no]
+  std::vector<double> observation_;       // [no], imagined
 };
 
 }  // namespace foreplan

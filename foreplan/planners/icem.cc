@@ -31,9 +31,9 @@ void IcemOptions::Visit(OptionsVisitor& visitor) {
 
 Icem::Icem(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.icem", options)),
-      population_(problem, options_, std::max(options_.population, 2 * options_.elites)),
-      noise_(options_.horizon, options_.noise_beta),
       keep_(static_cast<int>(options_.keep_fraction * options_.elites)),
+      population_(problem, options_, std::max(options_.population, 2 * options_.elites) + keep_),
+      noise_(options_.horizon, options_.noise_beta),
       deviation_(population_.sequence_size()),
       best_(population_.sequence_size()),
       kept_(static_cast<size_t>(keep_) * population_.sequence_size()),
@@ -59,7 +59,7 @@ const Plan& Icem::MakePlan(std::span<const double> state, Key key, const Budget&
   ResetDeviation();
   best_ = mean_;
   while (decision.NextIteration(options_.iterations)) {
-    const int count = PopulationSize(plan_.iterations);
+    const int count = kept_count_ + PopulationSize(plan_.iterations);
     const Key iteration_key = key.Fold(static_cast<uint64_t>(plan_.iterations));
     ProposeCandidates(plan_.iterations, count, iteration_key);
     decision.Record(count, population_.Evaluate(state, count, iteration_key));

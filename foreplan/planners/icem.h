@@ -29,9 +29,10 @@ struct IcemOptions : SamplingOptions {
 
 /// iCEM (Pinneri et al. 2020): the cross-entropy method with noise that is correlated in time, a
 /// shrinking population max(2 elites, population / gamma^i), and memory: the best elites compete
-/// again in the next iteration and, shifted, in the next decision. Kept elites and, in the last
-/// iteration, the mean take places of the population, and are imagined anew under the iteration's
-/// noise. The next decision starts from the shifted mean, its last action repeated.
+/// again in the next iteration and, shifted, in the next decision. Kept elites come on top of the
+/// population, as in the paper's algorithm 1; in the last iteration the mean takes one of its
+/// places. All are imagined anew under the iteration's noise. The next decision starts from the
+/// shifted mean, its last action repeated.
 class Icem final : public Planner {
  public:
   using Options = IcemOptions;
@@ -52,9 +53,9 @@ class Icem final : public Planner {
   std::span<double> Kept(int index);
 
   Options options_;
+  int keep_;  // most elites that are kept
   Population population_;
   ColoredNoise noise_;
-  int keep_;                                  // most elites that are kept
   int kept_count_ = 0;                        // elites in kept_
   std::vector<double> mean_;                  // [horizon x nu]
   std::vector<double> deviation_;             // [horizon x nu]

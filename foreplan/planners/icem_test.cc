@@ -43,14 +43,16 @@ class IcemTest : public ::testing::Test {
   ThreadPool pool_{1};
 };
 
-TEST_F(IcemTest, ThePopulationShrinks) {
+TEST_F(IcemTest, ThePopulationShrinksAndKeptElitesComeOnTop) {
   IcemOptions options;
   options.population = 40;
   Icem planner = Make(options);
-  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, 40 + 32 + 25);
+  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 3) + (25 + 3));
+  // And at the next step the elites of the last one compete from the start.
+  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, (40 + 3) + (32 + 3) + (25 + 3));
   options.elites = 15;  // but never below twice the elites
   Icem wide = Make(options);
-  EXPECT_EQ(wide.MakePlan(kStart, kKey, {}).rollouts, 40 + 32 + 30);
+  EXPECT_EQ(wide.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 4) + (30 + 4));
 }
 
 TEST_F(IcemTest, ExecutesTheBestCandidateWhenAsked) {
@@ -84,11 +86,13 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   Icem planner(options, {dynamics_, reward, spec_, pool_});
   const double last_mean = planner.MakePlan(kStart, kKey, {}).actions[0];
   planner.MakePlan(kStart, kKey.Fold(1), {});
-  ASSERT_EQ(reward.actions.size(), 6U * 20U);  // two decisions of three iterations
+  // Two decisions of three iterations; three kept elites join in all but the very first.
+  ASSERT_EQ(reward.actions.size(), 20U + 5U * 23U);
 
   const auto iteration = [&](size_t index) {
-    const auto begin = reward.actions.begin() + static_cast<std::ptrdiff_t>(20 * index);
-    return std::vector<double>(begin, begin + 20);
+    const size_t begin = index == 0 ? 0 : 20 + 23 * (index - 1);
+    const auto first = reward.actions.begin() + static_cast<std::ptrdiff_t>(begin);
+    return std::vector<double>(first, first + (index == 0 ? 20 : 23));
   };
   // Over a single step the smallest action is best, so the elites are known.
   const auto elites = [&](size_t index) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/memory.h"
 
 namespace foreplan {
 namespace {
@@ -55,6 +56,7 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
     }
   }
   const auto candidates = static_cast<size_t>(max_candidates);
+  CheckMemory("planner", static_cast<double>(candidates * sequence_size() * sizeof(double)));
   actions_.resize(candidates * sequence_size());
   returns_.resize(candidates);
   order_.resize(candidates);

@@ -104,6 +104,7 @@ class RewardOf<Function> final : public Reward {
   static constexpr int nu = Function::kActionDim;
   static constexpr int kTogether = LanePair::kRows;
 
+  /// kTogether rows.
   static void EvaluateTogether(const double* observation, const double* action, const double* next,
                                double* reward) {
     std::array<LanePair, no> o;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -9,7 +10,9 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/random.h"
 #include "foreplan/systems/golden_test_data.h"
+#include "foreplan/systems/reward_functions.h"
 
 namespace foreplan {
 namespace {
@@ -76,6 +79,57 @@ TEST(PendulumReward, LooksAtTheStateBeforeTheStep) {
   EXPECT_EQ(EvaluateOne(*reward, {1, 0, 0}, {0}, {-1, 0, 5}).reward, 0);
   EXPECT_NEAR(EvaluateOne(*reward, {-1, 0, 8}, {2}, {1, 0, 0}).reward,
               -(std::numbers::pi * std::numbers::pi + 6.4 + 0.004), 1e-14);
+}
+
+// Rewards are computed several rows at a time: what the plain formula gives, but for the rounding
+// of numbers below 100.
+template <typename Function>
+void ExpectPlainFormula(const std::string& name) {
+  constexpr size_t no = Function::kObservationDim;
+  constexpr size_t nu = Function::kActionDim;
+  const auto reward = MakeReward(name, no, nu);
+  Random random(Key{1, no});
+  for (const size_t rows : {1, 3, 8, 13, 64}) {
+    std::vector<double> observation(rows * no);
+    std::vector<double> action(rows * nu);
+    std::vector<double> next(rows * no);
+    for (auto* values : {&observation, &action, &next}) {
+      for (double& value : *values) value = random.Uniform(-3.0, 3.0);
+    }
+    std::vector<double> found(rows);
+    std::vector<uint8_t> terminated(rows);
+    reward->Evaluate({static_cast<int>(rows), observation.data(), action.data(), next.data()},
+                     found.data(), terminated.data());
+    for (size_t row = 0; row < rows; ++row) {
+      EXPECT_EQ(terminated[row] != 0, Function().Terminated(&next[row * no]));
+      EXPECT_NEAR(found[row],
+                  Function()(&observation[row * no], &action[row * nu], &next[row * no]), 1e-13);
+    }
+  }
+}
+
+TEST(Reward, EveryRowOfABatchIsThePlainFormula) {
+  ExpectPlainFormula<PetsCartPoleReward>("pets_cartpole");
+  ExpectPlainFormula<PendulumReward>("pendulum");
+  ExpectPlainFormula<InvertedPendulumReward>("inverted_pendulum");
+}
+
+TEST(Reward, ARowDoesNotNoticeItsNeighbours) {
+  const auto reward = MakeReward("pets_cartpole", 4, 1);
+  std::vector<double> rows(4 * 13, 0.5);
+  const std::vector<double> actions(13, 0.25);
+  const auto third = [&] {
+    std::vector<double> found(13);
+    std::vector<uint8_t> terminated(13);
+    reward->Evaluate({13, rows.data(), actions.data(), rows.data()}, found.data(),
+                     terminated.data());
+    return found[3];
+  };
+  const double among_equals = third();
+  for (const double neighbour : {-2.0, 1e300, kNan, kInfinity}) {
+    std::fill(rows.begin() + 16, rows.end(), neighbour);
+    EXPECT_EQ(third(), among_equals) << neighbour;
+  }
 }
 
 TEST(InvertedPendulumReward, EqualsTheRecordedRewardsAndTerminations) {
