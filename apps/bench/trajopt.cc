@@ -25,8 +25,6 @@ struct Solving {
   Solving(ReferenceCase reference_case, ThreadPool* pool)
       : reference(std::move(reference_case)),
         solver(*reference.trajectory, reference.options, pool) {
-    // A linear-quadratic problem is solved by one iteration; a second would only confirm it.
-    if (reference.problem.starts_with("lqr")) solver.set_max_iterations(1);
     if (reference.stop_at_known_cost) {
       solver.set_callback([known = reference.known_cost](int, const IlqrIteration& iteration) {
         return iteration.cost > known;

@@ -202,17 +202,8 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
       }
     }
     if (inside) {
-      // K = -U^-1 Y, from the last row up.
-      for (int r = nu - 1; r >= 0; --r) {
-        const double* y = s.factor + r * ldz + ldu;
-        double* row = K + r * ldx;
-        for (int j = 0; j < ldx; ++j) row[j] = y[j];
-        for (int i = r + 1; i < nu; ++i) {
-          const double factor = s.factor[r * ldz + i];
-          for (int j = 0; j < ldx; ++j) row[j] += factor * K[i * ldx + j];
-        }
-        for (int j = 0; j < ldx; ++j) row[j] *= -s.inverse_diagonal[r];
-      }
+      riccati::NegatedBackSubstitution(nu, ldx, {s.factor, ldz}, s.inverse_diagonal,
+                                       {s.factor + ldu, ldz}, K, ldx);
     } else {
       if (!SolveBounded(input, t, k, K)) {
         failed_knot_ = t;

@@ -261,6 +261,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
       if (!IncreaseMu()) status_ = IlqrStatus::kNoDescent;
       continue;
     }
+    if (SolvedByStep(iteration)) status_ = IlqrStatus::kConverged;
     DecreaseMu();
     ++result.iterations;
     iteration.cost = current_.cost;
@@ -436,6 +437,11 @@ bool IlqrSolver::Converged() const {
   return -(linear_ + 0.5 * quadratic_) <= tolerance * std::abs(current_.cost);
 }
 
+// A linear-quadratic problem without bounds is solved by one full, unregularised step.
+bool IlqrSolver::SolvedByStep(const IlqrIteration& iteration) const {
+  return problem_.is_linear_quadratic() && !bounded_ && iteration.step == 1 && iteration.mu == 0;
+}
+
 // Takes the longest of the steps 1, 1/2, 1/4, ... that the acceptance rule allows. With several
 // threads as many lengths are tried at once, and the longest acceptable one is taken all the same.
 bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
@@ -505,9 +511,8 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
     } else {
       problem_.Difference(x, x_nominal, dx);
     }
-    for (int i = 0; i < nu; ++i) {
-      u[i] = u_nominal[i] + alpha * k[i] + riccati::Dot(ldx, K + i * ldx, dx);
-    }
+    riccati::MultiplyVector(nu, ldx, {K, ldx}, dx, u);
+    for (int i = 0; i < nu; ++i) u[i] += u_nominal[i] + alpha * k[i];
     if (bounded_) {
       for (int i = 0; i < nu; ++i) u[i] = std::min(std::max(u[i], low[i]), high[i]);
       low += nu;

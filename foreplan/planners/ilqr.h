@@ -137,6 +137,7 @@ class IlqrSolver {
   BackwardStatus Backward();
   bool BackwardRegularised();  // false: status_ says why
   [[nodiscard]] bool Converged() const;
+  [[nodiscard]] bool SolvedByStep(const IlqrIteration& iteration) const;
   double ExpectedChange(double alpha) const;
   void LinearRollout();
   void UpdateGapWeight();

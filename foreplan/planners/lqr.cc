@@ -76,8 +76,10 @@ KnotLayout CheckedLayout(const LqrProblem& problem) {
 }
 
 struct LqWorkspace final : TrajectoryProblem::Workspace {
-  explicit LqWorkspace(KnotLayout layout) : z(static_cast<size_t>(layout.ldz())) {}
-  AlignedBuffer z;  // (u | x), padded: [ldz]
+  explicit LqWorkspace(KnotLayout layout)
+      : z(static_cast<size_t>(layout.ldz())), product(static_cast<size_t>(layout.ldz())) {}
+  AlignedBuffer z;        // (u | x), padded: [ldz]
+  AlignedBuffer product;  // [ldz]
 };
 
 }  // namespace
@@ -104,7 +106,8 @@ LinearQuadraticProblem::LinearQuadraticProblem(const LqrProblem& problem)
     return stage;
   };
   for (const LqrStage& s : problem.stages) {
-    const Stage stage = take_stage();
+    Stage stage = take_stage();
+    stage.has_cross = s.S.size() > 0;
     const Knot& knot = stage.knot;
     Strided(knot.jacobian, nx, nu, Eigen::OuterStride<>(layout_.ldz())) = s.B;
     Strided(knot.jacobian + layout_.ldu(), nx, nx, Eigen::OuterStride<>(layout_.ldz())) = s.A;
@@ -146,18 +149,23 @@ double LinearQuadraticProblem::Step(int t, const double* x, const double* u, dou
   double* z = static_cast<LqWorkspace&>(workspace).z.data();
   std::copy_n(u, layout_.nu, z);
   std::copy_n(x, layout_.nx, z + ldu);
+  double* product = static_cast<LqWorkspace&>(workspace).product.data();
   // l = u'(1/2 R u + S x + r) + x'(1/2 Q x + q)
   double cost = 0;
   for (int i = 0; i < layout_.nu; ++i) {
     const double* row = s.knot.hessian_u + i * ldz;
-    cost += z[i] * (0.5 * riccati::Dot(ldu, row, z) + riccati::Dot(ldx, row + ldu, z + ldu) +
-                    s.knot.gradient[i]);
+    cost += z[i] * (0.5 * riccati::Dot(ldu, row, z) + s.knot.gradient[i]);
   }
+  if (s.has_cross) {
+    riccati::MultiplyVector(layout_.nu, ldx, {s.knot.hessian_u + ldu, ldz}, z + ldu, product);
+    for (int i = 0; i < layout_.nu; ++i) cost += z[i] * product[i];
+  }
+  riccati::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, product);
   for (int i = 0; i < layout_.nx; ++i) {
-    cost += x[i] * (0.5 * riccati::Dot(ldx, s.knot.hessian_x + i * ldx, z + ldu) +
-                    s.knot.gradient[ldu + i]);
-    next[i] = s.drift[i] + riccati::Dot(ldz, s.knot.jacobian + i * ldz, z);
+    cost += x[i] * (0.5 * product[i] + s.knot.gradient[ldu + i]);
   }
+  riccati::MultiplyVector(layout_.nx, ldz, {s.knot.jacobian, ldz}, z, next);
+  for (int i = 0; i < layout_.nx; ++i) next[i] += s.drift[i];
   return cost;
 }
 
@@ -189,10 +197,9 @@ void LinearQuadraticProblem::Expand(int first, int last, const double* xs, const
       gradient[i] =
           s.knot.gradient[i] + riccati::Dot(layout_.ldz(), s.knot.hessian_u + i * layout_.ldz(), z);
     }
-    for (int i = 0; i < layout_.nx; ++i) {
-      gradient[ldu + i] =
-          s.knot.gradient[ldu + i] + riccati::Dot(ldx, s.knot.hessian_x + i * ldx, z + ldu);
-    }
+    riccati::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, gradient + ldu);
+    for (int i = 0; i < layout_.nx; ++i) gradient[ldu + i] += s.knot.gradient[ldu + i];
+    if (!s.has_cross) continue;
     riccati::AddRows(layout_.nu, ldx, u, {s.knot.hessian_u + ldu, layout_.ldz()}, gradient + ldu);
   }
 }

@@ -42,6 +42,7 @@ class LinearQuadraticProblem final : public TrajectoryProblem {
   [[nodiscard]] int horizon() const override { return horizon_; }
   [[nodiscard]] int state_dim() const override { return layout_.nx; }
   [[nodiscard]] int action_dim() const override { return layout_.nu; }
+  [[nodiscard]] bool is_linear_quadratic() const override { return true; }
   [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override;
   void Bind(int t, Knot& knot) const override;
   double Step(int t, const double* x, const double* u, double* next,
@@ -53,8 +54,9 @@ class LinearQuadraticProblem final : public TrajectoryProblem {
 
  private:
   struct Stage {
-    Knot knot;      // gradient: (r | q)
-    double* drift;  // c: [nx]
+    Knot knot;                // gradient: (r | q)
+    double* drift = nullptr;  // c: [nx]
+    bool has_cross = false;   // S is given
   };
   [[nodiscard]] const Stage& stage(int t) const {
     return stages_[time_invariant_ ? 0 : static_cast<size_t>(t)];

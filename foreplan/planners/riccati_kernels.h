@@ -137,6 +137,29 @@ template <Accumulate kMode>
   return total;
 }
 
+/// y = M x; M: [rows x n], n a multiple of kLanes. Four rows at once share the loads of x.
+[[gnu::always_inline]] inline void MultiplyVector(int rows, int n, View M, const double* x,
+                                                  double* y) {
+  constexpr int kTogether = 4;
+  int i = 0;
+  for (; i + kTogether <= rows; i += kTogether) {
+    const double* row = M.data + i * M.stride;
+    Lanes sum[kTogether]{};
+    for (int j = 0; j < n; j += kLanes) {
+      const Lanes right = *reinterpret_cast<const UnalignedLanes*>(x + j);
+      for (int r = 0; r < kTogether; ++r) {
+        sum[r] += *reinterpret_cast<const UnalignedLanes*>(row + r * M.stride + j) * right;
+      }
+    }
+    for (int r = 0; r < kTogether; ++r) {
+      double total = 0;
+      for (int lane = 0; lane < kLanes; ++lane) total += sum[r][lane];
+      y[i + r] = total;
+    }
+  }
+  for (; i < rows; ++i) y[i] = Dot(n, M.data + i * M.stride, x);
+}
+
 /// Copies the upper triangle of a square matrix to the lower one.
 [[gnu::always_inline]] inline void MirrorUpper(int n, int stride, double* matrix) {
   for (int i = 0; i < n; ++i) {
@@ -181,6 +204,33 @@ template <Accumulate kMode>
     }
   }
   return true;
+}
+
+/// X = -U^-1 Y for the upper triangular U of CholeskyRows; Y, X: [n x columns]. From the last row
+/// up, the columns in panels whose sums stay in registers.
+[[gnu::always_inline]] inline void NegatedBackSubstitution(int n, int columns, View U,
+                                                           const double* inverse_diagonal, View Y,
+                                                           double* X, int x_stride) {
+  constexpr int kVectors = 2;
+  for (int j = 0; j < columns;) {
+    const bool whole = columns - j >= kVectors * kLanes;
+    for (int r = n - 1; r >= 0; --r) {
+      const double* y = Y.data + r * Y.stride + j;
+      double* x = X + r * x_stride + j;
+      Lanes first = *reinterpret_cast<const UnalignedLanes*>(y);
+      Lanes second{};
+      if (whole) second = *reinterpret_cast<const UnalignedLanes*>(y + kLanes);
+      for (int i = r + 1; i < n; ++i) {
+        const double factor = U.data[r * U.stride + i];
+        const double* finished = X + i * x_stride + j;
+        first += factor * *reinterpret_cast<const UnalignedLanes*>(finished);
+        if (whole) second += factor * *reinterpret_cast<const UnalignedLanes*>(finished + kLanes);
+      }
+      *reinterpret_cast<UnalignedLanes*>(x) = first * -inverse_diagonal[r];
+      if (whole) *reinterpret_cast<UnalignedLanes*>(x + kLanes) = second * -inverse_diagonal[r];
+    }
+    j += whole ? kVectors * kLanes : kLanes;
+  }
 }
 
 }  // namespace foreplan::riccati

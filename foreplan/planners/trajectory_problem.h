@@ -112,6 +112,8 @@ class TrajectoryProblem {
   virtual void Difference(const double* x, const double* reference, double* dx) const;
 
   [[nodiscard]] virtual bool has_second_derivatives() const { return false; }
+  /// True when dynamics are affine and costs quadratic: expansions are the same everywhere.
+  [[nodiscard]] virtual bool is_linear_quadratic() const { return false; }
   /// Adds sum_i multiplier[i] d^2 f_i / dz^2 to the knot's Hessians (both triangles).
   virtual void AddDynamicsHessian(int /*t*/, const double* /*x*/, const double* /*u*/,
                                   const double* /*multiplier*/, const Knot& /*knot*/) const {}

@@ -279,7 +279,9 @@ void Measure(const Setup& s, double stop, int limit) {
     converged = solver.solve(xs, us, static_cast<size_t>(limit), s.feasible, 1e-9);
   };
   solve();
-  const double iterations = static_cast<double>(solver.get_iter() + 1);  // an index
+  // The index of the last iteration, or the limit.
+  const double iterations =
+      std::min(static_cast<double>(solver.get_iter() + 1), static_cast<double>(limit));
   const double cost = solver.get_cost();
   const double us_total = MedianMicroseconds(solve);
   Print(s.problem, s.variant, std::max(1.0, iterations), cost, us_total,
