@@ -33,7 +33,7 @@ class FeatureMap {
   void PullBack(const double* observation, const double* by_input, double* by_observation,
                 double* by_action) const;
   /// Whether component i is predicted as such instead of as a difference.
-  [[nodiscard]] bool is_absolute(int i) const { return absolute_[static_cast<size_t>(i)]; }
+  [[nodiscard]] bool is_absolute(int i) const { return absolute_[static_cast<size_t>(i)] != 0; }
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
   /// next_observation from a predicted target; next_observation may be observation. All [no].
