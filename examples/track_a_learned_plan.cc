@@ -43,8 +43,8 @@ int main() {
   model.Restore(learner->Model());
   foreplan::IlqrPlannerOptions planning;
   planning.horizon = kHorizon;
-  planning.first_iterations = 300;
-  planning.guesses = 512;
+  planning.first_iterations = 400;
+  planning.guesses = 4096;
   foreplan::IlqrPlanner planner(planning, {model, task.planning_reward(), task.spec(), pool});
 
   // The plan starts where the episode will: RunEpisode resets the system with the same key.

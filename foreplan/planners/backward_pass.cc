@@ -46,7 +46,10 @@ struct Scratch {
     multiplier = take(1, l.ldx());
     inverse_diagonal = take(1, l.ldu());
     residual = take(1, l.ldu());
-    end = at;
+  }
+  static size_t Size(KnotLayout l) {
+    return Count(l.nx + 3 * l.nu + 1, l.ldz()) + Count(l.nx + l.nu + 1, l.ldx()) +
+           Count(2, l.ldu());
   }
   double* w;                 // V'F: [nx x ldz]
   double* q_rows;            // [Quu | Qux]: [nu x ldz]
@@ -58,7 +61,6 @@ struct Scratch {
   double* multiplier;        // v' + V'c: [ldx]
   double* inverse_diagonal;  // [ldu]
   double* residual;          // Quu k + Qu: [ldu]
-  double* end;
 };
 
 }  // namespace
@@ -74,7 +76,7 @@ BackwardPass::BackwardPass(KnotLayout layout, int horizon, bool bounded, bool ke
       values_(Count(keep_values ? horizon + 1 : 1, 1) * layout.hessian_x_size()),
       value_gradients_(Count(keep_values ? horizon + 1 : 1, layout.ldx())),
       action_hessians_(keep_values ? Count(horizon, 1) * action_hessian_size_ : 0),
-      scratch_(static_cast<size_t>(Scratch(layout, nullptr).end - static_cast<double*>(nullptr))),
+      scratch_(Scratch::Size(layout)),
       hessian_u_(layout.hessian_u_size()),
       hessian_x_(layout.hessian_x_size()) {
   if (bounded) {
