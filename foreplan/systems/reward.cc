@@ -11,6 +11,7 @@
 #include "foreplan/core/dual.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
+#include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
 
 namespace foreplan {
@@ -139,9 +140,21 @@ std::unique_ptr<const Reward> MakeRewardOf(const std::string& name, int observat
 // Every reward, by the name it has in task files.
 const std::array kRewards{
     std::pair{"centered_inverted_pendulum", &MakeRewardOf<CenteredInvertedPendulumReward>},
+    std::pair{"gymnasium_half_cheetah", &MakeRewardOf<GymnasiumHalfCheetahReward>},
+    std::pair{"gymnasium_hopper", &MakeRewardOf<GymnasiumHopperReward>},
+    std::pair{"gymnasium_inverted_double_pendulum",
+              &MakeRewardOf<GymnasiumInvertedDoublePendulumReward>},
+    std::pair{"gymnasium_pusher", &MakeRewardOf<GymnasiumPusherReward>},
+    std::pair{"gymnasium_reacher", &MakeRewardOf<GymnasiumReacherReward>},
+    std::pair{"gymnasium_swimmer", &MakeRewardOf<GymnasiumSwimmerReward>},
+    std::pair{"gymnasium_walker2d", &MakeRewardOf<GymnasiumWalker2dReward>},
     std::pair{"inverted_pendulum", &MakeRewardOf<InvertedPendulumReward>},
     std::pair{"pendulum", &MakeRewardOf<PendulumReward>},
     std::pair{"pets_cartpole", &MakeRewardOf<PetsCartPoleReward>},
+    std::pair{"pets_half_cheetah", &MakeRewardOf<PetsHalfCheetahReward>},
+    std::pair{"pets_pusher", &MakeRewardOf<PetsPusherReward>},
+    std::pair{"pets_pusher_planning", &MakeRewardOf<PetsPusherPlanningReward>},
+    std::pair{"pets_reacher3d", &MakeRewardOf<PetsReacher3dReward>},
 };
 
 }  // namespace
