@@ -3,6 +3,7 @@
 // needs beyond them (docs/tasks.md).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "foreplan/systems/reward_functions.h"
@@ -66,6 +67,50 @@ struct GymnasiumWalker2dReward {
   bool Terminated(const T* next) const {
     using std::abs;
     return !(next[0] > 0.8 && next[0] < 2.0 && abs(next[1]) < 1.0);
+  }
+};
+
+/// Ant-v5. Observation (z, orientation [4], joints [8], velocities [14], clipped contact forces and
+/// torques [13 x 6], mean velocity in x of the torso over the last step).
+struct GymnasiumAntReward {
+  static constexpr int kObservationDim = 106;
+  static constexpr int kActionDim = 8;
+
+  template <typename T>
+  T operator()(const T* /*observation*/, const T* action, const T* next) const {
+    // r = v + [healthy] - 0.5 |a|^2 - 0.0005 |f|^2
+    return next[105] + (Terminated(next) ? 0.0 : 1.0) - 0.5 * SquaredNorm<8>(action) -
+           5e-4 * SquaredNorm<78>(next + 27);
+  }
+
+  template <typename T>
+  bool Terminated(const T* next) const {
+    using std::isfinite;
+    bool healthy = next[0] >= 0.2 && next[0] <= 1.0;
+    for (int i = 0; i < 27; ++i) healthy = healthy && isfinite(next[i]);
+    return !healthy;
+  }
+};
+
+/// Humanoid-v5. Observation (z, orientation [4], joints [17], velocities [23], inertias [13 x 10],
+/// body velocities [13 x 6], actuator forces [17], contact forces and torques [13 x 6], mean
+/// velocity in x of the centre of mass over the last step).
+struct GymnasiumHumanoidReward {
+  static constexpr int kObservationDim = 349;
+  static constexpr int kActionDim = 17;
+
+  template <typename T>
+  T operator()(const T* /*observation*/, const T* action, const T* next) const {
+    using std::min;
+    // r = 1.25 v + 5 [healthy] - 0.1 |a|^2 - min(5e-7 |f|^2, 10)
+    const T contact = min(5e-7 * SquaredNorm<78>(next + 270), T(10.0));
+    return 1.25 * next[348] + (Terminated(next) ? 0.0 : 5.0) - 0.1 * SquaredNorm<17>(action) -
+           contact;
+  }
+
+  template <typename T>
+  bool Terminated(const T* next) const {
+    return !(next[0] > 1.0 && next[0] < 2.0);
   }
 };
 

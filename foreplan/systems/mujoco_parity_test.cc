@@ -117,6 +117,9 @@ std::map<std::string, Numbers> Arrays(const mjModel& m) {
           {"geom_solimp", Copy(m.geom_solimp, mjNIMP * m.ngeom)},
           {"geom_margin", Copy(m.geom_margin, m.ngeom)},
           {"geom_gap", Copy(m.geom_gap, m.ngeom)},
+          {"tendon_range", Copy(m.tendon_range, 2 * m.ntendon)},
+          {"tendon_stiffness", Copy(m.tendon_stiffness, m.ntendon)},
+          {"tendon_damping", Copy(m.tendon_damping, m.ntendon)},
           {"site_bodyid", Copy(m.site_bodyid, m.nsite)},
           {"site_pos", Copy(m.site_pos, 3 * m.nsite)},
           {"actuator_gear", Copy(m.actuator_gear, 6 * m.nu)},
@@ -195,8 +198,9 @@ INSTANTIATE_TEST_SUITE_P(
         ModelCase{"pets_pusher",
                   {"body_mass", "body_inertia", "total_mass", "dof_armature", "geom_margin",
                    "subtree_com_world"}},
-        ModelCase{"pets_reacher3d", {}}, ModelCase{"gymnasium_half_cheetah", {}},
-        ModelCase{"gymnasium_hopper", {}}, ModelCase{"gymnasium_inverted_double_pendulum", {}},
+        ModelCase{"pets_reacher3d", {}}, ModelCase{"gymnasium_ant", {}},
+        ModelCase{"gymnasium_half_cheetah", {}}, ModelCase{"gymnasium_hopper", {}},
+        ModelCase{"gymnasium_humanoid", {}}, ModelCase{"gymnasium_inverted_double_pendulum", {}},
         ModelCase{"gymnasium_inverted_pendulum", {}}, ModelCase{"gymnasium_pusher", {}},
         ModelCase{"gymnasium_reacher", {}}, ModelCase{"gymnasium_swimmer", {}},
         ModelCase{"gymnasium_walker2d", {}}),
@@ -337,8 +341,10 @@ INSTANTIATE_TEST_SUITE_P(
         ReplayCase{"pets_half_cheetah", "pets_half_cheetah", true},
         ReplayCase{"pets_pusher", "pets_pusher", true},
         ReplayCase{"pets_reacher3d", "pets_reacher3d", true},
+        ReplayCase{"gymnasium_ant", "gymnasium_ant", false, 0},
         ReplayCase{"gymnasium_half_cheetah", "gymnasium_half_cheetah", false, 1e-7, 1e-6},
         ReplayCase{"gymnasium_hopper", "gymnasium_hopper", false, 0},
+        ReplayCase{"gymnasium_humanoid", "gymnasium_humanoid", false, 0},
         ReplayCase{"gymnasium_inverted_double_pendulum", "gymnasium_inverted_double_pendulum"},
         ReplayCase{"gymnasium_inverted_double_pendulum",
                    "gymnasium_inverted_double_pendulum_balanced", false, 0},
@@ -407,6 +413,39 @@ TEST(PetsReacher3d, EveryResetDrawsAGoalThatStays) {
   system->Observe(observed);
   EXPECT_EQ(Numbers(observed.begin() + 7, observed.begin() + 10),
             Numbers(first.begin() + 7, first.begin() + 10));
+}
+
+TEST(GymnasiumPusher, TheObjectStartsAwayFromTheGoal) {
+  const auto system = MakeShipped("gymnasium_pusher");
+  Numbers observed(23);
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    system->Reset(Key{seed, 0});
+    system->Observe(observed);
+    const double x = observed[17] - observed[20];
+    const double y = observed[18] - observed[21];
+    EXPECT_GT(std::hypot(x, y), 0.17);
+    EXPECT_LE(std::abs(x), 0.2);
+    EXPECT_LE(y, 0);
+    EXPECT_GE(y, -0.3);
+  }
+}
+
+TEST(GymnasiumReacher, TheGoalIsDrawnFromTheDiskAndStartsAtRest) {
+  const auto system = MakeShipped("gymnasium_reacher");
+  Numbers state(system->spec().state.size());
+  int in_half = 0;
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    system->Reset(Key{seed, 0});
+    system->GetState(state);
+    const double r = std::hypot(state[2], state[3]);
+    EXPECT_LT(r, 0.2);
+    in_half += r < 0.2 * std::sqrt(0.5) ? 1 : 0;
+    EXPECT_LE(std::abs(state[0]), 0.1);
+    EXPECT_LE(std::abs(state[5]), 0.005);
+    EXPECT_EQ(state[6], 0);
+    EXPECT_EQ(state[7], 0);
+  }
+  EXPECT_NEAR(in_half, 250, 56);  // uniform in area; five deviations of 11.2
 }
 
 TEST(PetsPusher, TheObjectIsPushedAsTheOldSimulatorDid) {

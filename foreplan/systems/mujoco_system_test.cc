@@ -259,5 +259,90 @@ TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
   expect(part, "system.observation: unknown part 'qvell' (did you mean 'qvel'?)");
 }
 
+TEST(MujocoSystem, WrongPartsOfTheObservationAreNamed) {
+  const auto expect = [](const std::string& part, const std::string& expected) {
+    MujocoOptions options = ShippedModel("pets_cartpole");
+    options.observation = {part};
+    const std::string message = InputErrorOf(options);
+    EXPECT_NE(message.find("system.observation: " + expected), std::string::npos) << message;
+  };
+  expect("", "found '', expected an array or a function at character 1");
+  expect("qpos[", "found 'qpos[', expected an index at character 6");
+  expect("qpos[0", "found 'qpos[0', expected ']' at character 7");
+  expect("qpos[0]]", "found 'qpos[0]]', expected its end at character 8");
+  expect("qpos[-1]", "found 'qpos[-1]', expected an index of at least 0");
+  expect("qpos[2]", "found 'qpos[2:3]', expected a range within 0 ... 2");
+  expect("qpos[1:1]", "found 'qpos[1:1]', expected a range within 0 ... 2");
+  expect("sin(qpos", "found 'sin(qpos', expected ')' at character 9");
+  expect("clip(qvel, 1)", "found 'clip(qvel, 1)', expected ',' at character 13");
+  expect("clip(qvel, 1, -1)", "found 'clip(qvel, 1, -1)', expected a lower bound below");
+  expect("rate(xpo(pole))", "unknown part 'xpo' (did you mean 'xpos'?)");
+  expect("xpos", "found 'xpos', expected '(' at character 5");
+  expect("xpos(pol)", "unknown body 'pol' (did you mean 'pole'?)");
+  expect("site_xpos(tip)", "unknown site 'tip'");
+  expect("xpos(pole) - qpos", "found 'xpos(pole) - qpos' of 3 and 2 numbers, expected as many");
+}
+
+TEST(MujocoSystem, WrongDrawsOfTheResetAreNamed) {
+  const auto expect = [](const std::string& draw, const std::string& expected) {
+    MujocoOptions options = ShippedModel("pets_cartpole");
+    options.reset.draw = {draw};
+    const std::string message = InputErrorOf(options);
+    EXPECT_NE(message.find("system.reset.draw: " + expected), std::string::npos) << message;
+  };
+  expect("hinge", "found 'hinge', expected '=' at character 6");
+  expect("hinge = gauss(0, 1)", "unknown distribution 'gauss'");
+  expect("hinge = normal(0)", "found 'hinge = normal(0)', expected ','");
+  expect("hinge = normal(0, -1)", "found 'hinge = normal(0, -1)', expected a sigma of at least 0");
+  expect("hinge = uniform(1, 0)", "found 'hinge = uniform(1, 0)', expected LOW <= HIGH");
+  expect("hing = 0", "unknown position or velocity 'hing' (did you mean 'hinge'?)");
+  expect("qvel[1:3] = 0", "found 'qvel[1:3]', expected a range within 0 ... 2");
+  expect("hinge = ring(-1, 1, -1, 1, 0, 1)", "found a ring for 1 numbers of hinge, expected 2");
+  expect("qpos = ring(-1, 1, -1, 1, 2, 3)",
+         "found 'qpos = ring(-1, 1, -1, 1, 2, 3)', expected a ring that covers");
+}
+
+TEST(MujocoSystem, DrawsReplaceTheNoise) {
+  MujocoOptions options = ShippedModel("pets_cartpole");
+  options.reset.draw = {"hinge = 0.25", "slider_velocity = uniform(2, 3)", "qvel[1] = -1"};
+  MujocoSystem system(options);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    system.Reset(Key{seed, 0});
+    const Numbers state = StateOf(system);
+    EXPECT_NE(state[0], 0);
+    EXPECT_EQ(state[1], 0.25);
+    EXPECT_GE(state[2], 2);
+    EXPECT_LE(state[2], 3);
+    EXPECT_EQ(state[3], -1);
+  }
+}
+
+TEST(MujocoSystem, ObservesFunctionsDifferencesAndRates) {
+  MujocoOptions options = ShippedModel("pets_cartpole");
+  options.observation = {"sin(qpos[1])", "cos(qpos[1:])",       "clip(qpos[1] - qpos[0], -0.5, 2)",
+                         "rate(qpos)",   "rate(xpos(cart)[0])", "xpos(pole)[:2]"};
+  options.reset.draw = {"slider = 0.1", "hinge = 1", "qvel = 0"};
+  MujocoSystem system(options);
+  std::vector<std::string> names;
+  for (const Component& component : system.spec().observation) names.push_back(component.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"hinge_sin", "hinge_cos", "hinge_minus_slider_clipped",
+                                             "slider_rate", "hinge_rate", "cart_x_rate", "pole_x",
+                                             "pole_y"}));
+  EXPECT_EQ(system.spec().observation[4].unit, "rad/s");
+  Numbers observed(8);
+  system.Reset(Key{1, 0});
+  system.Observe(observed);
+  EXPECT_EQ(observed, (Numbers{std::sin(1.0), std::cos(1.0), 0.9, 0, 0, 0, 0.1, 0}));
+  ASSERT_EQ(system.Step(Numbers{3}), StepStatus::kOk);
+  system.Observe(observed);
+  const Numbers state = StateOf(system);
+  const double dt = system.spec().dt;
+  EXPECT_EQ(observed[3], (state[0] - 0.1) / dt);
+  EXPECT_EQ(observed[4], (state[1] - 1) / dt);
+  // The frame of the cart is that of the last Runge-Kutta stage.
+  EXPECT_NE(observed[6], state[0]);
+  EXPECT_EQ(observed[5], (observed[6] - 0.1) / dt);
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -140,8 +140,10 @@ std::unique_ptr<const Reward> MakeRewardOf(const std::string& name, int observat
 // Every reward, by the name it has in task files.
 const std::array kRewards{
     std::pair{"centered_inverted_pendulum", &MakeRewardOf<CenteredInvertedPendulumReward>},
+    std::pair{"gymnasium_ant", &MakeRewardOf<GymnasiumAntReward>},
     std::pair{"gymnasium_half_cheetah", &MakeRewardOf<GymnasiumHalfCheetahReward>},
     std::pair{"gymnasium_hopper", &MakeRewardOf<GymnasiumHopperReward>},
+    std::pair{"gymnasium_humanoid", &MakeRewardOf<GymnasiumHumanoidReward>},
     std::pair{"gymnasium_inverted_double_pendulum",
               &MakeRewardOf<GymnasiumInvertedDoublePendulumReward>},
     std::pair{"gymnasium_pusher", &MakeRewardOf<GymnasiumPusherReward>},

@@ -113,8 +113,10 @@ TEST(Reward, EveryRowOfABatchIsThePlainFormula) {
   ExpectPlainFormula<PetsCartPoleReward>("pets_cartpole");
   ExpectPlainFormula<PendulumReward>("pendulum");
   ExpectPlainFormula<InvertedPendulumReward>("inverted_pendulum");
+  ExpectPlainFormula<GymnasiumAntReward>("gymnasium_ant");
   ExpectPlainFormula<GymnasiumHalfCheetahReward>("gymnasium_half_cheetah");
   ExpectPlainFormula<GymnasiumHopperReward>("gymnasium_hopper");
+  ExpectPlainFormula<GymnasiumHumanoidReward>("gymnasium_humanoid");
   ExpectPlainFormula<GymnasiumInvertedDoublePendulumReward>("gymnasium_inverted_double_pendulum");
   ExpectPlainFormula<GymnasiumPusherReward>("gymnasium_pusher");
   ExpectPlainFormula<GymnasiumReacherReward>("gymnasium_reacher");
