@@ -13,7 +13,19 @@ import sys
 
 MODELS = {  # our name: reference file
     "pets_cartpole": "pets_cartpole",
+    "pets_half_cheetah": "pets_half_cheetah",
+    "pets_pusher": "pets_pusher",
+    "pets_reacher3d": "pets_reacher3d",
+    "gymnasium_ant": "gymnasium_ant",
+    "gymnasium_half_cheetah": "gymnasium_half_cheetah",
+    "gymnasium_hopper": "gymnasium_hopper",
+    "gymnasium_humanoid": "gymnasium_humanoid",
+    "gymnasium_inverted_double_pendulum": "gymnasium_inverted_double_pendulum",
     "gymnasium_inverted_pendulum": "gymnasium_inverted_pendulum",
+    "gymnasium_pusher": "gymnasium_pusher_v5",
+    "gymnasium_reacher": "gymnasium_reacher",
+    "gymnasium_swimmer": "gymnasium_swimmer",
+    "gymnasium_walker2d": "gymnasium_walker2d_v5",
 }
 
 TRAJECTORIES = {
@@ -21,8 +33,25 @@ TRAJECTORIES = {
     "pets_cartpole_mujoco222": "pets_cartpole_mujoco222",
     "pets_cartpole_rail": "pets_cartpole_rail_mujoco400",
     "pets_cartpole_rail_mujoco222": "pets_cartpole_rail_mujoco222",
+    "pets_half_cheetah": "pets_half_cheetah_mujoco400",
+    "pets_half_cheetah_mujoco222": "pets_half_cheetah_mujoco222",
+    "pets_pusher": "pets_pusher_mujoco400",
+    "pets_pusher_mujoco222": "pets_pusher_mujoco222",
+    "pets_reacher3d": "pets_reacher3d_mujoco400",
+    "pets_reacher3d_mujoco222": "pets_reacher3d_mujoco222",
+    "gymnasium_ant": "gymnasium_ant_v5",
+    "gymnasium_half_cheetah": "gymnasium_halfcheetah_v5",
+    "gymnasium_hopper": "gymnasium_hopper_v5",
+    "gymnasium_humanoid": "gymnasium_humanoid_v5",
+    "gymnasium_inverted_double_pendulum": "gymnasium_inverteddoublependulum_v5",
+    "gymnasium_inverted_double_pendulum_balanced": "gymnasium_inverteddoublependulum_v5_balanced",
     "gymnasium_inverted_pendulum": "gymnasium_invertedpendulum_v5",
     "gymnasium_inverted_pendulum_balanced": "gymnasium_invertedpendulum_v5_balanced",
+    "gymnasium_pusher": "gymnasium_pusher_v5",
+    "gymnasium_pusher_push": "gymnasium_pusher_v5_push",
+    "gymnasium_reacher": "gymnasium_reacher_v5",
+    "gymnasium_swimmer": "gymnasium_swimmer_v5",
+    "gymnasium_walker2d": "gymnasium_walker2d_v5",
     "pendulum": "gymnasium_pendulum_v1",
 }
 
@@ -33,7 +62,7 @@ ENUMERATIONS = {  # MuJoCo's names as the numbers of its C interface
     "mjJAC_DENSE": 0, "mjJAC_SPARSE": 1, "mjJAC_AUTO": 2,
     "mjJNT_FREE": 0, "mjJNT_BALL": 1, "mjJNT_SLIDE": 2, "mjJNT_HINGE": 3,
     "mjGEOM_PLANE": 0, "mjGEOM_SPHERE": 2, "mjGEOM_CAPSULE": 3, "mjGEOM_CYLINDER": 5,
-    "mjGEOM_BOX": 6,
+    "mjGEOM_BOX": 6, "mjGEOM_ELLIPSOID": 4,
 }
 
 
@@ -60,10 +89,10 @@ def convert_model(reference):
 def convert_trajectory(reference):
     initial, steps = reference["initial"], reference["steps"]
     state = ("qpos", "qvel", "qacc_warmstart") if "qpos" in initial else ("state",)
-    keys = [*state, "obs", "action", "reward", "terminated"]
-    if "qpos" in initial:  # then the observation repeats them
-        for row, observation in enumerate(steps["obs"]):
-            assert observation == steps["qpos"][row] + steps["qvel"][row]
+    keys = [*state, "obs", "action", "reward", "reward_subtree_com", "terminated"]
+    if "qpos" in initial and all(  # then the observation only repeats them
+            observation == steps["qpos"][row] + steps["qvel"][row]
+            for row, observation in enumerate(steps["obs"])):
         keys.remove("obs")
     return {
         "made_with": reference["made_with"],

@@ -89,7 +89,9 @@ Measurement Measure(const BenchOptions& options) {
   MujocoOptions model;
   model.model =
       options.model.empty() ? (TasksDirectory() / "pets_cartpole.xml").string() : options.model;
-  model.reset = {ResetOptions::Distribution::kUniform, 0.05, 0.05};
+  model.reset.distribution = ResetOptions::Distribution::kUniform;
+  model.reset.position = 0.05;
+  model.reset.velocity = 0.05;
   const auto system = std::make_shared<const MujocoSystem>(model);
   const SystemSpec& spec = system->spec();
   CheckMemory("bench simulation",

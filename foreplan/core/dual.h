@@ -98,6 +98,8 @@ struct Dual {
   friend bool operator>(const Dual& a, const Dual& b) { return b < a; }
   friend bool operator<(const Dual& a, double b) { return a.value < b; }
   friend bool operator>(const Dual& a, double b) { return a.value > b; }
+  friend bool operator<=(const Dual& a, double b) { return a.value <= b; }
+  friend bool operator>=(const Dual& a, double b) { return a.value >= b; }
 
   friend Dual sin(const Dual& a) {
     using std::cos;

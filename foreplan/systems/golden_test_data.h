@@ -26,6 +26,7 @@ class GoldenTrajectory {
       : data_(ReadTestData("trajectories/" + name + ".json")), steps_(data_.at("steps")) {}
 
   [[nodiscard]] int steps() const { return steps_; }
+  [[nodiscard]] bool Has(const std::string& key) const { return data_.contains(key); }
   [[nodiscard]] std::vector<double> Initial(const std::string& key) const {
     return data_.at("initial").at(key).get<std::vector<double>>();
   }

@@ -10,48 +10,13 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/systems/mujoco_observation.h"
 
 namespace foreplan {
 namespace {
 
-constexpr std::string_view kAxes[] = {"x", "y", "z"};
-constexpr std::string_view kQuaternion[] = {"qw", "qx", "qy", "qz"};
-
-/// Names and units of the coordinates of one joint: positions, then velocities.
-struct JointComponents {
-  std::vector<Component> positions;
-  std::vector<Component> velocities;
-};
-
-JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
-  const std::string name = MujocoName(model, mjOBJ_JOINT, joint, "joint");
-  const int type = model.jnt_type[joint];
-  if (type == mjJNT_SLIDE) return {{{name, "m"}}, {{name + "_velocity", "m/s"}}};
-  if (type == mjJNT_HINGE) return {{{name, "rad"}}, {{name + "_velocity", "rad/s"}}};
-  JointComponents components;
-  if (type == mjJNT_FREE) {
-    for (const auto axis : kAxes) {
-      components.positions.push_back({fmt::format("{}_{}", name, axis), "m"});
-      components.velocities.push_back({fmt::format("{}_{}_velocity", name, axis), "m/s"});
-    }
-  }
-  for (const auto entry : kQuaternion) {
-    components.positions.push_back({fmt::format("{}_{}", name, entry), ""});
-  }
-  for (const auto axis : kAxes) {
-    components.velocities.push_back({fmt::format("{}_{}_angular_velocity", name, axis), "rad/s"});
-  }
-  return components;
-}
-
-JointComponents ComponentsOfJoints(const mjModel& model) {
-  JointComponents all;
-  for (int joint = 0; joint < model.njnt; ++joint) {
-    const JointComponents one = ComponentsOfJoint(model, joint);
-    all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
-    all.velocities.insert(all.velocities.end(), one.velocities.begin(), one.velocities.end());
-  }
-  return all;
+double ControlPeriod(const mjModel& model, const MujocoOptions& options) {
+  return model.opt.timestep * options.frame_skip;
 }
 
 void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec) {
@@ -67,15 +32,13 @@ void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec)
   }
 }
 
-SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options) {
+SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
+                    const MujocoObservation& observation) {
   SystemSpec spec;
-  spec.dt = model.opt.timestep * options.frame_skip;
+  spec.dt = ControlPeriod(model, options);
   AddActions(model, options.model, spec);
+  spec.observation = observation.components();
   const JointComponents joints = ComponentsOfJoints(model);
-  for (const std::string& part : options.observation) {
-    const auto& added = part == "qpos" ? joints.positions : joints.velocities;
-    spec.observation.insert(spec.observation.end(), added.begin(), added.end());
-  }
   spec.state = joints.positions;
   spec.state.insert(spec.state.end(), joints.velocities.begin(), joints.velocities.end());
   for (int i = 0; i < model.na; ++i) {
@@ -85,44 +48,48 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options) {
   for (const Component& velocity : joints.velocities) {
     spec.state.push_back({velocity.name + "_warmstart", velocity.unit + "^2"});
   }
+  spec.state.insert(spec.state.end(), observation.memory().begin(), observation.memory().end());
   return spec;
 }
 
-void CheckObservation(const std::string& file, const std::vector<std::string>& observation) {
-  const std::array<std::string, 2> parts{"qpos", "qvel"};
-  for (const std::string& part : observation) {
-    if (std::find(parts.begin(), parts.end(), part) == parts.end()) {
-      throw UnknownName(file + ": system.observation", "part", part, parts);
-    }
-  }
-}
+std::string ObservationKey(const std::string& file) { return file + ": system.observation"; }
+std::string DrawKey(const std::string& file) { return file + ": system.reset.draw"; }
 
 }  // namespace
 
 void MujocoOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("model", model, "MJCF file");
   visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
-  visitor.Field("observation", observation, "parts of the observation: qpos, qvel");
+  visitor.Field("observation", observation,
+                "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
 }
 
 struct MujocoSystem::Shared {
   MujocoModel model;
   MujocoOptions options;
+  MujocoObservation observation;
+  MujocoReset reset;
   SystemSpec spec;
 };
 
 MujocoSystem::MujocoSystem(const Options& options) {
-  CheckObservation(options.model, options.observation);
+  const std::string where = ObservationKey(options.model);
+  const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
   auto shared = std::make_shared<Shared>();
   shared->model = LoadMujocoModel(options.model);
   shared->options = options;
-  shared->spec = MakeSpec(*shared->model, options);
+  shared->observation =
+      MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
+  shared->reset = MujocoReset(DrawKey(options.model), *shared->model, options.reset);
+  shared->spec = MakeSpec(*shared->model, options, shared->observation);
   data_ = MakeMujocoData(*shared->model);
+  memory_.resize(shared->observation.memory().size());
   shared_ = std::move(shared);
 }
 
-MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data)
-    : shared_(std::move(shared)), data_(std::move(data)) {}
+MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data,
+                           std::vector<double> memory)
+    : shared_(std::move(shared)), data_(std::move(data)), memory_(std::move(memory)) {}
 
 MujocoSystem::~MujocoSystem() = default;
 
@@ -131,7 +98,7 @@ const mjModel& MujocoSystem::model() const { return *shared_->model; }
 
 std::unique_ptr<System> MujocoSystem::Clone() const {
   std::unique_ptr<MujocoSystem> clone(
-      new MujocoSystem(shared_, CopyMujocoData(*shared_->model, *data_)));
+      new MujocoSystem(shared_, CopyMujocoData(*shared_->model, *data_), memory_));
   clone->fault_ = fault_;
   clone->fatal_error_ = fatal_error_;
   clone->fault_time_ = fault_time_;
@@ -140,15 +107,11 @@ std::unique_ptr<System> MujocoSystem::Clone() const {
 
 void MujocoSystem::Reset(Key key) {
   const mjModel& m = model();
-  const ResetOptions& reset = shared_->options.reset;
   Random random(key);
   mj_resetData(&m, data_.get());
-  for (int i = 0; i < m.nq; ++i) {
-    data_->qpos[i] = m.qpos0[i] + reset.Draw(reset.position, random);
-  }
-  for (int i = 0; i < m.nv; ++i) data_->qvel[i] = reset.Draw(reset.velocity, random);
-  mj_normalizeQuat(&m, data_->qpos);
+  shared_->reset.Draw(m, random, *data_);
   mj_forward(&m, data_.get());
+  shared_->observation.Start(*data_, memory_);
   fault_.reset();
   fatal_error_.clear();
 }
@@ -164,6 +127,7 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
     }
     data_->ctrl[i] = std::clamp(action[i], spec().action_low[i], spec().action_high[i]);
   }
+  shared_->observation.BeginStep(*data_, memory_);
   try {
     for (int substep = 0; substep < shared_->options.frame_skip; ++substep) {
       fault_time_ = data_->time;  // a bad number resets the time, too
@@ -171,6 +135,7 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
       fault_ = FindMujocoFault(m, *data_);
       if (fault_) return StepStatus::kDiverged;
     }
+    shared_->observation.EndStep(m, *data_, memory_);
   } catch (const MujocoError& error) {
     mj_resetData(&m, data_.get());  // releases what the interrupted step held
     fatal_error_ = error.what();
@@ -180,11 +145,7 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
 }
 
 void MujocoSystem::Observe(std::span<double> observation) const {
-  double* out = observation.data();
-  for (const std::string& part : shared_->options.observation) {
-    out = part == "qpos" ? std::copy_n(data_->qpos, model().nq, out)
-                         : std::copy_n(data_->qvel, model().nv, out);
-  }
+  shared_->observation.Observe(*data_, memory_, observation);
 }
 
 void MujocoSystem::GetState(std::span<double> state) const {
@@ -193,7 +154,8 @@ void MujocoSystem::GetState(std::span<double> state) const {
   out = std::copy_n(data_->qvel, m.nv, out);
   out = std::copy_n(data_->act, m.na, out);
   *out++ = data_->time;
-  std::copy_n(data_->qacc_warmstart, m.nv, out);
+  out = std::copy_n(data_->qacc_warmstart, m.nv, out);
+  std::copy(memory_.begin(), memory_.end(), out);
 }
 
 void MujocoSystem::SetState(std::span<const double> state) {
@@ -208,6 +170,7 @@ void MujocoSystem::SetState(std::span<const double> state) {
   take(data_->act, m.na);
   take(&data_->time, 1);
   take(data_->qacc_warmstart, m.nv);
+  take(memory_.data(), memory_.size());
   ClearMujocoWarnings(*data_);
   fault_.reset();
   fatal_error_.clear();
@@ -331,7 +294,8 @@ class MujocoFactory final : public SystemFactory {
   void Read(Config& config, const std::filesystem::path& directory) override {
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
-    CheckObservation(config.name(), options_.observation);
+    ParseObservation(ObservationKey(config.name()), options_.observation);
+    ParseResetDraws(DrawKey(config.name()), options_.reset.draw);
     if (options_.model.empty()) {
       throw InputError(
           fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));

@@ -10,7 +10,7 @@
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/systems/mujoco.h"
-#include "foreplan/systems/reset.h"
+#include "foreplan/systems/mujoco_reset.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
 
@@ -19,13 +19,14 @@ namespace foreplan {
 struct MujocoOptions {
   std::string model;   // MJCF file
   int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
-  std::vector<std::string> observation = {"qpos", "qvel"};  // parts, each qpos or qvel
-  ResetOptions reset;                                       // around qpos0 and velocity 0
+  std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
+  MujocoResetOptions reset;                                 // around qpos0 and velocity 0
 
   void Visit(OptionsVisitor& visitor);
 };
 
-/// State = (qpos, qvel, act, time, qacc_warmstart). Components are named after joints: "hinge" and
+/// State = (qpos, qvel, act, time, qacc_warmstart, what was observed of the last step and cannot be
+/// computed from these; see MujocoObservation). Components are named after joints: "hinge" and
 /// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
 /// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
 /// are MuJoCo's controls, bounded by ctrlrange.
@@ -36,7 +37,7 @@ class MujocoSystem final : public System {
   using Options = MujocoOptions;
 
   /// Throws InputError when the model cannot be compiled, an actuator has no ctrlrange (planners
-  /// need bounds), or an observation part is unknown.
+  /// need bounds), or an observation part or a place to draw is unknown.
   explicit MujocoSystem(const Options& options);
   ~MujocoSystem() override;
 
@@ -74,10 +75,11 @@ class MujocoSystem final : public System {
   [[nodiscard]] bool StepFrom(std::span<const double> state, std::span<const double> action,
                               std::span<double> next);
 
-  MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data);
+  MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data, std::vector<double> memory);
 
   std::shared_ptr<const Shared> shared_;
   MujocoData data_;
+  std::vector<double> memory_;        // of the observation
   std::optional<MujocoFault> fault_;  // why the simulation stopped
   std::string fatal_error_;           // or the fatal error that stopped it
   double fault_time_ = 0;             // start of the simulator step that failed [s]

@@ -50,199 +50,7 @@ std::vector<double> StateOf(const System& system) {
   return state;
 }
 
-// --- the compiled models are the published ones
-// ---------------------------------------------------
-
 using Numbers = std::vector<double>;
-
-template <typename T, typename Size>
-Numbers Copy(const T* values, Size size) {
-  return Numbers(values, values + size);
-}
-
-std::map<std::string, Numbers> Options(const mjOption& o) {
-  return {
-    {"timestep", {o.timestep}}, {"integrator", {static_cast<double>(o.integrator)}},
-        {"solver", {static_cast<double>(o.solver)}}, {"cone", {static_cast<double>(o.cone)}},
-        {"jacobian", {static_cast<double>(o.jacobian)}}, {"tolerance", {o.tolerance}},
-        {"noslip_iterations", {static_cast<double>(o.noslip_iterations)}},
-        {"iterations", {static_cast<double>(o.iterations)}}, {"impratio", {o.impratio}},
-        {"gravity", Copy(o.gravity, 3)}, {"wind", Copy(o.wind, 3)}, {"density", {o.density}},
-        {"viscosity", {o.viscosity}}, {"disableflags", {static_cast<double>(o.disableflags)}},
-        {"enableflags", {static_cast<double>(o.enableflags)}},
-#if mjVERSION_HEADER >= 4000000
-        {"ls_iterations", {static_cast<double>(o.ls_iterations)}}, {
-      "ls_tolerance", { o.ls_tolerance }
-    }
-#endif
-  };
-}
-
-std::map<std::string, Numbers> Arrays(const mjModel& m) {
-  return {{"total_mass", {mj_getTotalmass(&m)}},
-          {"jnt_type", Copy(m.jnt_type, m.njnt)},
-          {"geom_type", Copy(m.geom_type, m.ngeom)},
-          {"body_parentid", Copy(m.body_parentid, m.nbody)},
-          {"body_mass", Copy(m.body_mass, m.nbody)},
-          {"body_inertia", Copy(m.body_inertia, 3 * m.nbody)},
-          {"body_ipos", Copy(m.body_ipos, 3 * m.nbody)},
-          {"body_iquat", Copy(m.body_iquat, 4 * m.nbody)},
-          {"body_pos", Copy(m.body_pos, 3 * m.nbody)},
-          {"body_quat", Copy(m.body_quat, 4 * m.nbody)},
-          {"jnt_bodyid", Copy(m.jnt_bodyid, m.njnt)},
-          {"jnt_qposadr", Copy(m.jnt_qposadr, m.njnt)},
-          {"jnt_pos", Copy(m.jnt_pos, 3 * m.njnt)},
-          {"jnt_axis", Copy(m.jnt_axis, 3 * m.njnt)},
-          {"jnt_limited", Copy(m.jnt_limited, m.njnt)},
-          {"jnt_range", Copy(m.jnt_range, 2 * m.njnt)},
-          {"jnt_stiffness", Copy(m.jnt_stiffness, m.njnt)},
-          {"jnt_solref", Copy(m.jnt_solref, mjNREF * m.njnt)},
-          {"jnt_solimp", Copy(m.jnt_solimp, mjNIMP * m.njnt)},
-          {"jnt_margin", Copy(m.jnt_margin, m.njnt)},
-          {"dof_damping", Copy(m.dof_damping, m.nv)},
-          {"dof_armature", Copy(m.dof_armature, m.nv)},
-          {"dof_frictionloss", Copy(m.dof_frictionloss, m.nv)},
-          {"qpos0", Copy(m.qpos0, m.nq)},
-          {"geom_bodyid", Copy(m.geom_bodyid, m.ngeom)},
-          {"geom_contype", Copy(m.geom_contype, m.ngeom)},
-          {"geom_conaffinity", Copy(m.geom_conaffinity, m.ngeom)},
-          {"geom_condim", Copy(m.geom_condim, m.ngeom)},
-          {"geom_pos", Copy(m.geom_pos, 3 * m.ngeom)},
-          {"geom_quat", Copy(m.geom_quat, 4 * m.ngeom)},
-          {"geom_size", Copy(m.geom_size, 3 * m.ngeom)},
-          {"geom_friction", Copy(m.geom_friction, 3 * m.ngeom)},
-          {"geom_solref", Copy(m.geom_solref, mjNREF * m.ngeom)},
-          {"geom_solimp", Copy(m.geom_solimp, mjNIMP * m.ngeom)},
-          {"geom_margin", Copy(m.geom_margin, m.ngeom)},
-          {"geom_gap", Copy(m.geom_gap, m.ngeom)},
-          {"actuator_gear", Copy(m.actuator_gear, 6 * m.nu)},
-          {"actuator_ctrllimited", Copy(m.actuator_ctrllimited, m.nu)},
-          {"actuator_ctrlrange", Copy(m.actuator_ctrlrange, 2 * m.nu)},
-          {"actuator_forcelimited", Copy(m.actuator_forcelimited, m.nu)},
-          {"actuator_forcerange", Copy(m.actuator_forcerange, 2 * m.nu)},
-          {"actuator_gainprm", Copy(m.actuator_gainprm, mjNGAIN * m.nu)},
-          {"actuator_biasprm", Copy(m.actuator_biasprm, mjNBIAS * m.nu)},
-          {"actuator_trnid", Copy(m.actuator_trnid, 2 * m.nu)}};
-}
-
-std::map<std::string, Numbers> AtRest(const mjModel& m) {
-  const MujocoData data = MakeMujocoData(m);
-  mj_forward(&m, data.get());
-  return {{"mass_matrix", MujocoMassMatrix(m, *data)},
-          {"qfrc_bias", Copy(data->qfrc_bias, m.nv)},
-          {"xpos", Copy(data->xpos, 3 * m.nbody)},
-          {"subtree_com_world", Copy(data->subtree_com, 3)},
-          {"qacc_zero_ctrl", Copy(data->qacc, m.nv)},
-          {"ncon", {static_cast<double>(data->ncon)}}};
-}
-
-/// Every golden entry must be found, and equal.
-void ExpectSame(const std::map<std::string, Numbers>& found, const nlohmann::json& golden) {
-  for (const auto& [key, expected] : golden.items()) {
-    const auto entry = found.find(key);
-    if (entry == found.end()) {
-      // Options that MuJoCo 2.2.2 does not have.
-      EXPECT_TRUE(mj_version() < 4000000 && key.starts_with("ls_")) << key;
-      continue;
-    }
-    // Far below what could show in a trajectory, far above the rounding of the compiler.
-    EXPECT_LT(RelativeError(entry->second, expected.get<Numbers>()), 1e-9) << key;
-  }
-}
-
-class CompiledModel : public testing::TestWithParam<std::string> {};
-
-TEST_P(CompiledModel, EqualsThePublishedOne) {
-  const MujocoModel model = LoadMujocoModel(ShippedModel(GetParam()).model);
-  const nlohmann::json golden = ReadTestData("models/" + GetParam() + ".json");
-  const std::map<std::string, double> sizes{
-      {"nq", model->nq},       {"nv", model->nv},          {"nu", model->nu},
-      {"na", model->na},       {"nbody", model->nbody},    {"njnt", model->njnt},
-      {"ngeom", model->ngeom}, {"nsite", model->nsite},    {"ntendon", model->ntendon},
-      {"neq", model->neq},     {"nsensor", model->nsensor}};
-  for (const auto& [key, expected] : golden.at("sizes").items()) {
-    EXPECT_EQ(sizes.at(key), expected.get<double>()) << key;
-  }
-  ExpectSame(Options(model->opt), golden.at("option"));
-  ExpectSame(Arrays(*model), golden.at("arrays"));
-  ExpectSame(AtRest(*model), golden.at("at_qpos0"));
-}
-
-INSTANTIATE_TEST_SUITE_P(Shipped, CompiledModel,
-                         testing::Values("pets_cartpole", "gymnasium_inverted_pendulum"),
-                         [](const auto& info) { return info.param; });
-
-// --- and move as recorded
-// -------------------------------------------------------------------------
-
-struct ReplayCase {
-  std::string model;
-  std::string trajectory;
-  bool recorded_with_both_versions;
-};
-
-class Replay : public testing::TestWithParam<ReplayCase> {
- protected:
-  /// The recording of the MuJoCo in use, where there is one.
-  [[nodiscard]] static GoldenTrajectory Golden() {
-    const ReplayCase& replay = GetParam();
-    const bool old = mj_version() == 222 && replay.recorded_with_both_versions;
-    return GoldenTrajectory(replay.trajectory + (old ? "_mujoco222" : ""));
-  }
-  /// 1e-12 within a version (measured: 0 with 4.0.1, 4e-16 of rewards). A balanced pole multiplies
-  /// rounding by 2e8, so that another version can only stay within 1e-9 (measured: 3e-10).
-  [[nodiscard]] static double Tolerance() {
-    return mj_version() >= 4000000 || GetParam().recorded_with_both_versions ? 1e-12 : 1e-9;
-  }
-};
-
-TEST_P(Replay, FollowsTheRecordedMotion) {
-  const GoldenTrajectory golden = Golden();
-  MujocoSystem system(ShippedModel(GetParam().model));
-  // A start as after a reset: time 0 and the recorded warm start.
-  const auto state = [&](const Numbers& qpos, const Numbers& qvel, const Numbers& warmstart) {
-    return Join(Join(Join(qpos, qvel), {0.0}), warmstart);
-  };
-  system.SetState(
-      state(golden.Initial("qpos"), golden.Initial("qvel"), golden.Initial("qacc_warmstart")));
-  Numbers observation(4);
-  for (int step = 0; step < golden.steps(); ++step) {
-    ASSERT_EQ(system.Step(golden.Row("action", step)), StepStatus::kOk);
-    system.Observe(observation);
-    ASSERT_LT(RelativeError(observation, Join(golden.Row("qpos", step), golden.Row("qvel", step))),
-              Tolerance())
-        << "step " << step;
-    const Numbers found = StateOf(system);
-    EXPECT_NEAR(found[4], (step + 1) * system.spec().dt, 1e-12);  // sums of 0.02
-  }
-}
-
-TEST_P(Replay, FollowsFromEveryRecordedState) {
-  const GoldenTrajectory golden = Golden();
-  MujocoSystem system(ShippedModel(GetParam().model));
-  for (int step = 0; step + 1 < golden.steps(); ++step) {
-    const Numbers start = Join(Join(golden.Row("qpos", step), golden.Row("qvel", step)),
-                               Join({0.0}, golden.Row("qacc_warmstart", step)));
-    system.SetState(start);
-    ASSERT_EQ(system.Step(golden.Row("action", step + 1)), StepStatus::kOk);
-    Numbers found = StateOf(system);
-    found.resize(4);
-    // One step hardly magnifies rounding, whatever the version.
-    ASSERT_LT(
-        RelativeError(found, Join(golden.Row("qpos", step + 1), golden.Row("qvel", step + 1))),
-        1e-12)
-        << "step " << step;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Shipped, Replay,
-                         testing::Values(ReplayCase{"pets_cartpole", "pets_cartpole", true},
-                                         ReplayCase{"pets_cartpole", "pets_cartpole_rail", true},
-                                         ReplayCase{"gymnasium_inverted_pendulum",
-                                                    "gymnasium_inverted_pendulum", false},
-                                         ReplayCase{"gymnasium_inverted_pendulum",
-                                                    "gymnasium_inverted_pendulum_balanced", false}),
-                         [](const auto& info) { return info.param.trajectory; });
 
 TEST(MujocoSystem, CartPoleIsTheClosedFormAwayFromTheRail) {
   MujocoSystem simulated(ShippedModel("pets_cartpole"));
@@ -277,7 +85,9 @@ TEST(MujocoSystem, CartPoleIsTheClosedFormAwayFromTheRail) {
 
 TEST(MujocoSystem, ResetIsNoiseAroundTheRestPosition) {
   MujocoOptions options = ShippedModel("pets_cartpole");
-  options.reset = {ResetOptions::Distribution::kUniform, 0.5, 0.0};
+  options.reset.distribution = ResetOptions::Distribution::kUniform;
+  options.reset.position = 0.5;
+  options.reset.velocity = 0.0;
   MujocoSystem system(options);
   for (uint64_t seed = 0; seed < 50; ++seed) {
     system.Reset(Key{seed, 0});
@@ -447,6 +257,91 @@ TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
   MujocoOptions part = ShippedModel("pets_cartpole");
   part.observation = {"qpos", "qvell"};
   expect(part, "system.observation: unknown part 'qvell' (did you mean 'qvel'?)");
+}
+
+TEST(MujocoSystem, WrongPartsOfTheObservationAreNamed) {
+  const auto expect = [](const std::string& part, const std::string& expected) {
+    MujocoOptions options = ShippedModel("pets_cartpole");
+    options.observation = {part};
+    const std::string message = InputErrorOf(options);
+    EXPECT_NE(message.find("system.observation: " + expected), std::string::npos) << message;
+  };
+  expect("", "found '', expected an array or a function at character 1");
+  expect("qpos[", "found 'qpos[', expected an index at character 6");
+  expect("qpos[0", "found 'qpos[0', expected ']' at character 7");
+  expect("qpos[0]]", "found 'qpos[0]]', expected its end at character 8");
+  expect("qpos[-1]", "found 'qpos[-1]', expected an index of at least 0");
+  expect("qpos[2]", "found 'qpos[2:3]', expected a range within 0 ... 2");
+  expect("qpos[1:1]", "found 'qpos[1:1]', expected a range within 0 ... 2");
+  expect("sin(qpos", "found 'sin(qpos', expected ')' at character 9");
+  expect("clip(qvel, 1)", "found 'clip(qvel, 1)', expected ',' at character 13");
+  expect("clip(qvel, 1, -1)", "found 'clip(qvel, 1, -1)', expected a lower bound below");
+  expect("rate(xpo(pole))", "unknown part 'xpo' (did you mean 'xpos'?)");
+  expect("xpos", "found 'xpos', expected '(' at character 5");
+  expect("xpos(pol)", "unknown body 'pol' (did you mean 'pole'?)");
+  expect("site_xpos(tip)", "unknown site 'tip'");
+  expect("xpos(pole) - qpos", "found 'xpos(pole) - qpos' of 3 and 2 numbers, expected as many");
+}
+
+TEST(MujocoSystem, WrongDrawsOfTheResetAreNamed) {
+  const auto expect = [](const std::string& draw, const std::string& expected) {
+    MujocoOptions options = ShippedModel("pets_cartpole");
+    options.reset.draw = {draw};
+    const std::string message = InputErrorOf(options);
+    EXPECT_NE(message.find("system.reset.draw: " + expected), std::string::npos) << message;
+  };
+  expect("hinge", "found 'hinge', expected '=' at character 6");
+  expect("hinge = gauss(0, 1)", "unknown distribution 'gauss'");
+  expect("hinge = normal(0)", "found 'hinge = normal(0)', expected ','");
+  expect("hinge = normal(0, -1)", "found 'hinge = normal(0, -1)', expected a sigma of at least 0");
+  expect("hinge = uniform(1, 0)", "found 'hinge = uniform(1, 0)', expected LOW <= HIGH");
+  expect("hing = 0", "unknown position or velocity 'hing' (did you mean 'hinge'?)");
+  expect("qvel[1:3] = 0", "found 'qvel[1:3]', expected a range within 0 ... 2");
+  expect("hinge = ring(-1, 1, -1, 1, 0, 1)", "found a ring for 1 numbers of hinge, expected 2");
+  expect("qpos = ring(-1, 1, -1, 1, 2, 3)",
+         "found 'qpos = ring(-1, 1, -1, 1, 2, 3)', expected a ring that covers");
+}
+
+TEST(MujocoSystem, DrawsReplaceTheNoise) {
+  MujocoOptions options = ShippedModel("pets_cartpole");
+  options.reset.draw = {"hinge = 0.25", "slider_velocity = uniform(2, 3)", "qvel[1] = -1"};
+  MujocoSystem system(options);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    system.Reset(Key{seed, 0});
+    const Numbers state = StateOf(system);
+    EXPECT_NE(state[0], 0);
+    EXPECT_EQ(state[1], 0.25);
+    EXPECT_GE(state[2], 2);
+    EXPECT_LE(state[2], 3);
+    EXPECT_EQ(state[3], -1);
+  }
+}
+
+TEST(MujocoSystem, ObservesFunctionsDifferencesAndRates) {
+  MujocoOptions options = ShippedModel("pets_cartpole");
+  options.observation = {"sin(qpos[1])", "cos(qpos[1:])",       "clip(qpos[1] - qpos[0], -0.5, 2)",
+                         "rate(qpos)",   "rate(xpos(cart)[0])", "xpos(pole)[:2]"};
+  options.reset.draw = {"slider = 0.1", "hinge = 1", "qvel = 0"};
+  MujocoSystem system(options);
+  std::vector<std::string> names;
+  for (const Component& component : system.spec().observation) names.push_back(component.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"hinge_sin", "hinge_cos", "hinge_minus_slider_clipped",
+                                             "slider_rate", "hinge_rate", "cart_x_rate", "pole_x",
+                                             "pole_y"}));
+  EXPECT_EQ(system.spec().observation[4].unit, "rad/s");
+  Numbers observed(8);
+  system.Reset(Key{1, 0});
+  system.Observe(observed);
+  EXPECT_EQ(observed, (Numbers{std::sin(1.0), std::cos(1.0), 0.9, 0, 0, 0, 0.1, 0}));
+  ASSERT_EQ(system.Step(Numbers{3}), StepStatus::kOk);
+  system.Observe(observed);
+  const Numbers state = StateOf(system);
+  const double dt = system.spec().dt;
+  EXPECT_EQ(observed[3], (state[0] - 0.1) / dt);
+  EXPECT_EQ(observed[4], (state[1] - 1) / dt);
+  // The frame of the cart is that of the last Runge-Kutta stage.
+  EXPECT_NE(observed[6], state[0]);
+  EXPECT_EQ(observed[5], (observed[6] - 0.1) / dt);
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "foreplan/core/dual.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
+#include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
 
 namespace foreplan {
@@ -21,25 +23,66 @@ bool HoldsNan(const double* values) {
   return std::any_of(values, values + Size, [](double value) { return std::isnan(value); });
 }
 
-/// Value, gradient and Hessian of a reward function by second-order forward differentiation.
-template <typename Function>
-double ExpandReward(const double* observation, const double* action, const double* next,
-                    double* gradient, double* hessian) {
-  constexpr int no = Function::kObservationDim;
-  constexpr int nu = Function::kActionDim;
-  constexpr int nz = 2 * no + nu;
-  std::array<SecondDual<nz>, nz> z;
-  for (int i = 0; i < nz; ++i) {
-    const double value = i < no ? observation[i] : i < no + nu ? action[i - no] : next[i - no - nu];
-    z[static_cast<size_t>(i)] = SecondVariable<nz>(value, i);
-  }
+/// All derivatives in one evaluation, for few variables.
+template <typename Function, typename Values>
+double ExpandAtOnce(const Values& values, double* gradient, double* hessian) {
+  constexpr size_t nz = std::tuple_size_v<Values>;
+  constexpr int n = static_cast<int>(nz);
+  std::array<SecondDual<n>, nz> z;
+  for (size_t i = 0; i < nz; ++i) z[i] = SecondVariable<n>(values[i], static_cast<int>(i));
   constexpr Function function;
-  const SecondDual<nz> reward = function(z.data(), z.data() + no, z.data() + no + nu);
+  const SecondDual<n> reward =
+      function(z.data(), z.data() + Function::kObservationDim,
+               z.data() + Function::kObservationDim + Function::kActionDim);
   for (size_t i = 0; i < nz; ++i) {
     gradient[i] = reward.partial[i].value;
     std::ranges::copy(reward.partial[i].partial, hessian + i * nz);
   }
   return reward.value.value;
+}
+
+/// Derivatives by one pair of variables after the other, for many: what ExpandAtOnce keeps grows
+/// with the cube of their number.
+template <typename Function, typename Values>
+double ExpandByPairs(const Values& values, double* gradient, double* hessian) {
+  constexpr size_t nz = std::tuple_size_v<Values>;
+  std::array<SecondDual<1>, nz> z;
+  for (size_t i = 0; i < nz; ++i) z[i] = Dual<double, 1>(values[i]);
+  constexpr Function function;
+  const auto evaluate = [&] {
+    return function(z.data(), z.data() + Function::kObservationDim,
+                    z.data() + Function::kObservationDim + Function::kActionDim);
+  };
+  for (size_t i = 0; i < nz; ++i) {
+    z[i].partial[0] = 1.0;
+    for (size_t j = 0; j <= i; ++j) {
+      z[j].value.partial[0] = 1.0;
+      const SecondDual<1> reward = evaluate();
+      z[j].value.partial[0] = 0.0;
+      gradient[i] = reward.partial[0].value;
+      hessian[i * nz + j] = hessian[j * nz + i] = reward.partial[0].partial[0];
+    }
+    z[i].partial[0] = 0.0;
+  }
+  return evaluate().value.value;
+}
+
+/// Value, gradient and Hessian of a reward function by second-order forward differentiation.
+template <typename Function>
+double ExpandReward(const double* observation, const double* action, const double* next,
+                    double* gradient, double* hessian) {
+  constexpr size_t no = Function::kObservationDim;
+  constexpr size_t nu = Function::kActionDim;
+  constexpr size_t kFew = 16;
+  std::array<double, 2 * no + nu> values;
+  std::copy_n(observation, no, values.begin());
+  std::copy_n(action, nu, values.begin() + no);
+  std::copy_n(next, no, values.begin() + no + nu);
+  if constexpr (values.size() <= kFew) {
+    return ExpandAtOnce<Function>(values, gradient, hessian);
+  } else {
+    return ExpandByPairs<Function>(values, gradient, hessian);
+  }
 }
 
 /// Runs a reward function over the rows of a batch, one by one.
@@ -139,9 +182,23 @@ std::unique_ptr<const Reward> MakeRewardOf(const std::string& name, int observat
 // Every reward, by the name it has in task files.
 const std::array kRewards{
     std::pair{"centered_inverted_pendulum", &MakeRewardOf<CenteredInvertedPendulumReward>},
+    std::pair{"gymnasium_ant", &MakeRewardOf<GymnasiumAntReward>},
+    std::pair{"gymnasium_half_cheetah", &MakeRewardOf<GymnasiumHalfCheetahReward>},
+    std::pair{"gymnasium_hopper", &MakeRewardOf<GymnasiumHopperReward>},
+    std::pair{"gymnasium_humanoid", &MakeRewardOf<GymnasiumHumanoidReward>},
+    std::pair{"gymnasium_inverted_double_pendulum",
+              &MakeRewardOf<GymnasiumInvertedDoublePendulumReward>},
+    std::pair{"gymnasium_pusher", &MakeRewardOf<GymnasiumPusherReward>},
+    std::pair{"gymnasium_reacher", &MakeRewardOf<GymnasiumReacherReward>},
+    std::pair{"gymnasium_swimmer", &MakeRewardOf<GymnasiumSwimmerReward>},
+    std::pair{"gymnasium_walker2d", &MakeRewardOf<GymnasiumWalker2dReward>},
     std::pair{"inverted_pendulum", &MakeRewardOf<InvertedPendulumReward>},
     std::pair{"pendulum", &MakeRewardOf<PendulumReward>},
     std::pair{"pets_cartpole", &MakeRewardOf<PetsCartPoleReward>},
+    std::pair{"pets_half_cheetah", &MakeRewardOf<PetsHalfCheetahReward>},
+    std::pair{"pets_pusher", &MakeRewardOf<PetsPusherReward>},
+    std::pair{"pets_pusher_planning", &MakeRewardOf<PetsPusherPlanningReward>},
+    std::pair{"pets_reacher3d", &MakeRewardOf<PetsReacher3dReward>},
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/systems/golden_test_data.h"
+#include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
 
 namespace foreplan {
@@ -112,6 +113,19 @@ TEST(Reward, EveryRowOfABatchIsThePlainFormula) {
   ExpectPlainFormula<PetsCartPoleReward>("pets_cartpole");
   ExpectPlainFormula<PendulumReward>("pendulum");
   ExpectPlainFormula<InvertedPendulumReward>("inverted_pendulum");
+  ExpectPlainFormula<GymnasiumAntReward>("gymnasium_ant");
+  ExpectPlainFormula<GymnasiumHalfCheetahReward>("gymnasium_half_cheetah");
+  ExpectPlainFormula<GymnasiumHopperReward>("gymnasium_hopper");
+  ExpectPlainFormula<GymnasiumHumanoidReward>("gymnasium_humanoid");
+  ExpectPlainFormula<GymnasiumInvertedDoublePendulumReward>("gymnasium_inverted_double_pendulum");
+  ExpectPlainFormula<GymnasiumPusherReward>("gymnasium_pusher");
+  ExpectPlainFormula<GymnasiumReacherReward>("gymnasium_reacher");
+  ExpectPlainFormula<GymnasiumSwimmerReward>("gymnasium_swimmer");
+  ExpectPlainFormula<GymnasiumWalker2dReward>("gymnasium_walker2d");
+  ExpectPlainFormula<PetsHalfCheetahReward>("pets_half_cheetah");
+  ExpectPlainFormula<PetsPusherReward>("pets_pusher");
+  ExpectPlainFormula<PetsPusherPlanningReward>("pets_pusher_planning");
+  ExpectPlainFormula<PetsReacher3dReward>("pets_reacher3d");
 }
 
 TEST(Reward, ARowDoesNotNoticeItsNeighbours) {
@@ -177,13 +191,16 @@ TEST(InvertedPendulumReward, TheBoundItselfIsAlive) {
 
 class EveryReward : public testing::TestWithParam<std::string> {};
 
-// Every reward is made for 3 or 4 observation components and one action.
-std::unique_ptr<const Reward> MakeOfSomeSize(const std::string& name, int* observation_dim) {
-  for (*observation_dim = 1; *observation_dim < 10; ++*observation_dim) {
-    try {
-      return MakeReward(name, *observation_dim, 1);
-    } catch (const InputError&) {
-      continue;
+// Every reward is made for one size of observation and action.
+std::unique_ptr<const Reward> MakeOfSomeSize(const std::string& name, int* observation_dim,
+                                             int* action_dim) {
+  for (*action_dim = 1; *action_dim < 20; ++*action_dim) {
+    for (*observation_dim = 1; *observation_dim < 400; ++*observation_dim) {
+      try {
+        return MakeReward(name, *observation_dim, *action_dim);
+      } catch (const InputError&) {
+        continue;
+      }
     }
   }
   return nullptr;
@@ -191,19 +208,21 @@ std::unique_ptr<const Reward> MakeOfSomeSize(const std::string& name, int* obser
 
 TEST_P(EveryReward, NanAnywhereInARowGivesNanInThatRowOnly) {
   int no = 0;
-  const auto reward = MakeOfSomeSize(GetParam(), &no);
+  int nu = 0;
+  const auto reward = MakeOfSomeSize(GetParam(), &no, &nu);
   ASSERT_NE(reward, nullptr);
   const auto size = static_cast<size_t>(no);
-  for (size_t spoiled = 0; spoiled < 2 * size + 1; ++spoiled) {
+  const auto actions = static_cast<size_t>(nu);
+  for (size_t spoiled = 0; spoiled < 2 * size + actions; ++spoiled) {
     std::vector<double> observation(3 * size, 0.1);
-    std::vector<double> action(3, 0.1);
+    std::vector<double> action(3 * actions, 0.1);
     std::vector<double> next(3 * size, 0.1);
     if (spoiled < size) {
       observation[size + spoiled] = kNan;
     } else if (spoiled < 2 * size) {
       next[spoiled] = kNan;
     } else {
-      action[1] = kNan;
+      action[actions + spoiled - 2 * size] = kNan;
     }
     std::array<double, 3> value{};
     std::array<uint8_t, 3> terminated{};

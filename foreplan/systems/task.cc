@@ -101,6 +101,28 @@ std::vector<std::string> ObservationNames(const Config& config, const SystemSpec
   return names;
 }
 
+// '*' in the pattern stands for any characters.
+bool Matches(std::string_view pattern, std::string_view name) {
+  if (pattern.empty()) return name.empty();
+  if (pattern[0] != '*') {
+    return !name.empty() && pattern[0] == name[0] && Matches(pattern.substr(1), name.substr(1));
+  }
+  return Matches(pattern.substr(1), name) || (!name.empty() && Matches(pattern, name.substr(1)));
+}
+
+// Replaces patterns by the names they match; one that matches none stays, for CheckEncoding.
+void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names) {
+  std::vector<std::string> expanded;
+  for (const std::string& pattern : names) {
+    const size_t before = expanded.size();
+    for (const Component& component : spec.observation) {
+      if (Matches(pattern, component.name)) expanded.push_back(component.name);
+    }
+    if (expanded.size() == before) expanded.push_back(pattern);
+  }
+  names = std::move(expanded);
+}
+
 void CheckEncoding(const Config& config, const Encoding& encoding, const SystemSpec& spec) {
   const std::vector<std::string> known = ObservationNames(config, spec);
   const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
@@ -168,6 +190,10 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.factory_ = std::move(factory);
 
   config.Read("encoding", task.encoding_);
+  Encoding& encoding = task.encoding_;
+  for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
+    ExpandPatterns(task.spec(), *names);
+  }
   CheckEncoding(config, task.encoding_, task.spec());
   task.reward_ = MakeTaskReward(config, task.reward_name_, task.spec());
   task.planning_reward_ = MakeTaskReward(config, task.planning_reward_name_, task.spec());

@@ -15,7 +15,8 @@
 
 namespace foreplan {
 
-/// How observations enter and leave a learned model, by component name.
+/// How observations enter and leave a learned model, by component name. In a task file a '*' stands
+/// for any characters; Task holds the names.
 struct Encoding {
   std::vector<std::string> sin_cos;   // angles that enter as (sin, cos)
   std::vector<std::string> omit;      // components that do not enter the model

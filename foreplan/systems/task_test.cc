@@ -217,6 +217,13 @@ TEST(Task, PlansForItsRewardUnlessItNamesAnother) {
   EXPECT_NE(value(named.reward()), value(named.planning_reward()));
 }
 
+TEST(Task, PatternsInTheEncodingStandForNames) {
+  const std::vector<std::string> overrides{"encoding.absolute=['*theta', 'theta*']"};
+  const Task task = Task::Load("pendulum", overrides).first;
+  EXPECT_EQ(task.encoding().absolute,
+            (std::vector<std::string>{"cos_theta", "sin_theta", "theta_dot"}));
+}
+
 TEST(Task, OverridesReachTheSystem) {
   const std::vector<std::string> overrides{"episode_length=7", "system.max_torque=0.5"};
   const auto [task, config] = Task::Load("pendulum", overrides);
@@ -288,6 +295,8 @@ std::vector<WrongInput> WrongInputs() {
       WrongInput{"UnknownComponent", kPendulum + "[encoding]\nomit = ['theta_dor']\n",
                  "encoding.omit: unknown observation component 'theta_dor' (did you mean "
                  "'theta_dot'?)"},
+      WrongInput{"UnmatchedPattern", kPendulum + "[encoding]\nabsolute = ['phi_*']\n",
+                 "encoding.absolute: unknown observation component 'phi_*'"},
       WrongInput{"OmittedAngle",
                  kPendulum + "[encoding]\nomit = ['theta_dot']\nsin_cos = ['theta_dot']\n",
                  "found 'theta_dot' in omit and in sin_cos"},

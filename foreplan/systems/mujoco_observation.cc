@@ -1,0 +1,358 @@
+#include "foreplan/systems/mujoco_observation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+constexpr std::string_view kAxes[] = {"x", "y", "z"};
+constexpr std::string_view kQuaternion[] = {"qw", "qx", "qy", "qz"};
+
+JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
+  const std::string name = MujocoName(model, mjOBJ_JOINT, joint, "joint");
+  const int type = model.jnt_type[joint];
+  if (type == mjJNT_SLIDE) return {{{name, "m"}}, {{name + "_velocity", "m/s"}}};
+  if (type == mjJNT_HINGE) return {{{name, "rad"}}, {{name + "_velocity", "rad/s"}}};
+  JointComponents components;
+  if (type == mjJNT_FREE) {
+    for (const auto axis : kAxes) {
+      components.positions.push_back({fmt::format("{}_{}", name, axis), "m"});
+      components.velocities.push_back({fmt::format("{}_{}_velocity", name, axis), "m/s"});
+    }
+  }
+  for (const auto entry : kQuaternion) {
+    components.positions.push_back({fmt::format("{}_{}", name, entry), ""});
+  }
+  for (const auto axis : kAxes) {
+    components.velocities.push_back({fmt::format("{}_{}_angular_velocity", name, axis), "rad/s"});
+  }
+  return components;
+}
+
+// What an array has one row of numbers for.
+enum class Owner { kPosition, kVelocity, kBody, kNamedBody, kNamedSite };
+
+struct Array {
+  std::string name;
+  Owner owner;
+  int width;                        // numbers per row
+  mjtNum* mjData::*numbers;         // row by row
+  std::string_view component = "";  // what is added to the owner's name
+};
+
+const std::array<Array, 10> kArrays{{
+    {"qpos", Owner::kPosition, 1, &mjData::qpos},
+    {"qvel", Owner::kVelocity, 1, &mjData::qvel},
+    {"qfrc_actuator", Owner::kVelocity, 1, &mjData::qfrc_actuator, "_actuator_force"},
+    {"qfrc_constraint", Owner::kVelocity, 1, &mjData::qfrc_constraint, "_constraint_force"},
+    {"xpos", Owner::kNamedBody, 3, &mjData::xpos},
+    {"subtree_com", Owner::kNamedBody, 3, &mjData::subtree_com, "_com"},
+    {"site_xpos", Owner::kNamedSite, 3, &mjData::site_xpos},
+    {"cinert", Owner::kBody, 10, &mjData::cinert, "_cinert"},
+    {"cvel", Owner::kBody, 6, &mjData::cvel, "_cvel"},
+    {"cfrc_ext", Owner::kBody, 6, &mjData::cfrc_ext, "_cfrc_ext"},
+}};
+
+// The two that a state consists of; all others are measured.
+bool IsState(size_t array) { return array < 2; }
+
+bool HasName(const Array& array) {
+  return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedSite;
+}
+
+using Function = ObservationPart::Function;
+const std::array<std::pair<std::string_view, Function>, 4> kFunctions{{{"sin", Function::kSin},
+                                                                       {"cos", Function::kCos},
+                                                                       {"clip", Function::kClip},
+                                                                       {"rate", Function::kRate}}};
+
+std::optional<Function> FunctionOf(std::string_view name) {
+  for (const auto& [known, function] : kFunctions) {
+    if (name == known) return function;
+  }
+  return std::nullopt;
+}
+
+ObservationPart::Quantity ParseQuantity(TextScanner& scanner, const std::string& name) {
+  ObservationPart::Quantity quantity;
+  while (quantity.array < kArrays.size() && kArrays[quantity.array].name != name) ++quantity.array;
+  if (quantity.array == kArrays.size()) {
+    std::vector<std::string> known;
+    for (const Array& array : kArrays) known.push_back(array.name);
+    throw UnknownName(scanner.where(), "part", name, known);
+  }
+  if (HasName(kArrays[quantity.array])) {
+    scanner.Expect('(');
+    quantity.object = scanner.Name("a name of the model");
+    scanner.Expect(')');
+  }
+  quantity.range = scanner.Range();
+  return quantity;
+}
+
+ObservationPart ParsePart(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  ObservationPart part;
+  part.text = text;
+  std::string name = scanner.Name("an array or a function");
+  const std::optional<Function> function = FunctionOf(name);
+  if (function) {
+    part.function = *function;
+    scanner.Expect('(');
+    name = scanner.Name("an array");
+  }
+  part.quantity = ParseQuantity(scanner, name);
+  if (scanner.Take('-')) part.subtracted = ParseQuantity(scanner, scanner.Name("an array"));
+  if (part.function == Function::kClip) {
+    scanner.Expect(',');
+    part.low = scanner.Number<double>("the lower bound");
+    scanner.Expect(',');
+    part.high = scanner.Number<double>("the upper bound");
+    if (!(part.low < part.high)) throw scanner.Error("a lower bound below the upper one");
+  }
+  if (function) scanner.Expect(')');
+  scanner.ExpectEnd();
+  return part;
+}
+
+int RowsOf(const mjModel& model, const Array& array) {
+  switch (array.owner) {
+    case Owner::kPosition:
+      return static_cast<int>(model.nq);
+    case Owner::kVelocity:
+      return static_cast<int>(model.nv);
+    case Owner::kBody:
+      return static_cast<int>(model.nbody);
+    case Owner::kNamedBody:
+    case Owner::kNamedSite:
+      return 3;  // numbers of one object, which a range counts one by one
+  }
+  return 0;
+}
+
+std::vector<std::string> NamesOf(const mjModel& model, mjtObj type) {
+  std::vector<std::string> names;
+  const int count = static_cast<int>(type == mjOBJ_BODY ? model.nbody : model.nsite);
+  for (int i = 0; i < count; ++i) {
+    names.push_back(MujocoName(model, type, i, type == mjOBJ_BODY ? "body" : "site"));
+  }
+  return names;
+}
+
+int FindObject(const std::string& where, const mjModel& model, Owner owner,
+               const std::string& name) {
+  const bool body = owner == Owner::kNamedBody;
+  const std::vector<std::string> names = NamesOf(model, body ? mjOBJ_BODY : mjOBJ_SITE);
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) throw UnknownName(where, body ? "body" : "site", name, names);
+  return static_cast<int>(found - names.begin());
+}
+
+std::string WithoutVelocity(const std::string& name) {
+  return name.substr(0, name.size() - std::string_view("_velocity").size());
+}
+
+Component ComponentOf(const mjModel& model, const JointComponents& joints, const Array& array,
+                      int index) {
+  const auto place = static_cast<size_t>(index);
+  switch (array.owner) {
+    case Owner::kPosition:
+      return joints.positions[place];
+    case Owner::kVelocity:
+      if (array.component.empty()) return joints.velocities[place];
+      return {fmt::format("{}{}", WithoutVelocity(joints.velocities[place].name), array.component),
+              joints.velocities[place].unit == "m/s" ? "N" : "N m"};
+    case Owner::kBody:
+      return {fmt::format("{}{}_{}", MujocoName(model, mjOBJ_BODY, index / array.width, "body"),
+                          array.component, index % array.width),
+              ""};
+    case Owner::kNamedBody:
+    case Owner::kNamedSite: {
+      const auto type = array.owner == Owner::kNamedBody ? mjOBJ_BODY : mjOBJ_SITE;
+      const char* prefix = type == mjOBJ_BODY ? "body" : "site";
+      return {fmt::format("{}{}_{}", MujocoName(model, type, index / 3, prefix), array.component,
+                          kAxes[index % 3]),
+              "m"};
+    }
+  }
+  return {};
+}
+
+Component Apply(Function function, Component component) {
+  switch (function) {
+    case Function::kValue:
+      return component;
+    case Function::kSin:
+      return {component.name + "_sin", ""};
+    case Function::kCos:
+      return {component.name + "_cos", ""};
+    case Function::kClip:
+      return {component.name + "_clipped", component.unit};
+    case Function::kRate:
+      return {component.name + "_rate", component.unit + "/s"};
+  }
+  return component;
+}
+
+}  // namespace
+
+JointComponents ComponentsOfJoints(const mjModel& model) {
+  JointComponents all;
+  for (int joint = 0; joint < model.njnt; ++joint) {
+    const JointComponents one = ComponentsOfJoint(model, joint);
+    all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
+    all.velocities.insert(all.velocities.end(), one.velocities.begin(), one.velocities.end());
+  }
+  return all;
+}
+
+std::vector<ObservationPart> ParseObservation(const std::string& where,
+                                              std::span<const std::string> texts) {
+  std::vector<ObservationPart> parts;
+  parts.reserve(texts.size());
+  for (const std::string& text : texts) parts.push_back(ParsePart(where, text));
+  return parts;
+}
+
+MujocoObservation::MujocoObservation(const std::string& where, const mjModel& model,
+                                     std::span<const ObservationPart> parts, double dt)
+    : dt_(dt) {
+  const JointComponents joints = ComponentsOfJoints(model);
+  for (const ObservationPart& part : parts) {
+    const std::vector<Number> numbers = NumbersOf(where, model, part.quantity);
+    std::vector<Number> subtracted;
+    if (part.subtracted) {
+      subtracted = NumbersOf(where, model, *part.subtracted);
+      if (subtracted.size() != numbers.size()) {
+        throw InputError(fmt::format("{}: found '{}' of {} and {} numbers, expected as many", where,
+                                     part.text, numbers.size(), subtracted.size()));
+      }
+    }
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      Add(model, joints, part, numbers[i],
+          part.subtracted ? std::optional(subtracted[i]) : std::nullopt);
+    }
+  }
+}
+
+std::vector<MujocoObservation::Number> MujocoObservation::NumbersOf(
+    const std::string& where, const mjModel& model, const ObservationPart::Quantity& quantity) {
+  const Array& array = kArrays[quantity.array];
+  const int rows = RowsOf(model, array);
+  const int last = quantity.range.last < 0 ? rows : quantity.range.last;
+  if (quantity.range.first < 0 || last > rows || quantity.range.first >= last) {
+    throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
+                                 array.name, quantity.range.first, last, rows));
+  }
+  const int width = HasName(array) ? 1 : array.width;
+  const int start = HasName(array) ? 3 * FindObject(where, model, array.owner, quantity.object) : 0;
+  std::vector<Number> numbers;
+  for (int i = quantity.range.first * width; i < last * width; ++i) {
+    numbers.push_back({quantity.array, start + i});
+  }
+  return numbers;
+}
+
+void MujocoObservation::Add(const mjModel& model, const JointComponents& joints,
+                            const ObservationPart& part, const Number& number,
+                            std::optional<Number> subtracted) {
+  Component component = ComponentOf(model, joints, kArrays[number.array], number.index);
+  if (subtracted) {
+    component.name +=
+        "_minus_" + ComponentOf(model, joints, kArrays[subtracted->array], subtracted->index).name;
+  }
+  const std::string term = component.name;
+  component = Apply(part.function, std::move(component));
+  Entry entry{part.function, part.low, part.high, number, subtracted};
+  const bool is_state = IsState(number.array) && (!subtracted || IsState(subtracted->array));
+  if (!is_state || part.function == Function::kRate) entry.memory = Remember(component);
+  if (!is_state && part.function == Function::kRate) {
+    entry.before = Remember({term + "_before", component.unit});
+  }
+  const auto is_force = [](const Number& of) {
+    return kArrays[of.array].numbers == &mjData::cfrc_ext;
+  };
+  observes_forces_ = observes_forces_ || is_force(number) || (subtracted && is_force(*subtracted));
+  entries_.push_back(entry);
+  components_.push_back(std::move(component));
+}
+
+int MujocoObservation::Remember(const Component& component) {
+  memory_.push_back({component.name + "_measured", component.unit});
+  return static_cast<int>(memory_.size()) - 1;
+}
+
+double MujocoObservation::Term(const mjData& data, const Entry& entry) {
+  const auto read = [&](const Number& number) {
+    return (data.*kArrays[number.array].numbers)[number.index];
+  };
+  return read(entry.number) - (entry.subtracted ? read(*entry.subtracted) : 0.0);
+}
+
+double MujocoObservation::Value(const mjData& data, const Entry& entry) {
+  const double term = Term(data, entry);
+  switch (entry.function) {
+    case Function::kSin:
+      return std::sin(term);
+    case Function::kCos:
+      return std::cos(term);
+    case Function::kClip:
+      return std::clamp(term, entry.low, entry.high);
+    case Function::kValue:
+    case Function::kRate:
+      break;
+  }
+  return term;
+}
+
+void MujocoObservation::Start(const mjData& data, std::span<double> memory) const {
+  for (const Entry& entry : entries_) {
+    if (entry.memory < 0) continue;
+    const bool rate = entry.function == Function::kRate;
+    memory[static_cast<size_t>(entry.memory)] = rate ? 0.0 : Value(data, entry);
+    if (entry.before >= 0) memory[static_cast<size_t>(entry.before)] = Term(data, entry);
+  }
+}
+
+void MujocoObservation::BeginStep(const mjData& data, std::span<double> memory) const {
+  for (const Entry& entry : entries_) {
+    if (entry.function != Function::kRate) continue;
+    // Until the end of the step, the place of the rate holds the term before it.
+    memory[static_cast<size_t>(entry.memory)] =
+        entry.before >= 0 ? memory[static_cast<size_t>(entry.before)] : Term(data, entry);
+  }
+}
+
+void MujocoObservation::EndStep(const mjModel& model, mjData& data,
+                                std::span<double> memory) const {
+  if (observes_forces_) mj_rnePostConstraint(&model, &data);
+  for (const Entry& entry : entries_) {
+    if (entry.memory < 0) continue;
+    double& remembered = memory[static_cast<size_t>(entry.memory)];
+    if (entry.function != Function::kRate) {
+      remembered = Value(data, entry);
+      continue;
+    }
+    const double term = Term(data, entry);
+    remembered = (term - remembered) / dt_;
+    if (entry.before >= 0) memory[static_cast<size_t>(entry.before)] = term;
+  }
+}
+
+void MujocoObservation::Observe(const mjData& data, std::span<const double> memory,
+                                std::span<double> observation) const {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    observation[i] =
+        entry.memory >= 0 ? memory[static_cast<size_t>(entry.memory)] : Value(data, entry);
+  }
+}
+
+}  // namespace foreplan

@@ -1,0 +1,111 @@
+// What a controller sees of a MuJoCo simulation, as a list of texts in a task file:
+//
+//   observation = ["qpos[1:]", "clip(qvel, -10, 10)", "rate(qpos[0])",
+//                  "xpos(fingertip)[0:2] - xpos(target)[0:2]"]
+//
+//   part       = term | sin(term) | cos(term) | clip(term, LOW, HIGH) | rate(term)
+//   term       = quantity | quantity - quantity (of the same length)
+//   quantity   = ARRAY | ARRAY[i] | ARRAY[i:j] | ARRAY[i:] | ARRAY[:j]
+//   ARRAY      = qpos, qvel; qfrc_actuator, qfrc_constraint (per degree of freedom);
+//                xpos(BODY), subtree_com(BODY), site_xpos(SITE) (x, y, z);
+//                cinert, cvel, cfrc_ext (10, 6, 6 numbers per body; here i and j count bodies)
+//
+// rate(t) is (t now - t one control period ago) / period, 0 after a reset.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/systems/mujoco.h"
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/text_scanner.h"
+
+namespace foreplan {
+
+/// Names and units of positions [nq] and velocities [nv], e.g. "hinge" and "hinge_velocity".
+struct JointComponents {
+  std::vector<Component> positions;
+  std::vector<Component> velocities;
+};
+JointComponents ComponentsOfJoints(const mjModel& model);
+
+/// One text of the list, understood but not yet looked up in a model.
+struct ObservationPart {
+  enum class Function { kValue, kSin, kCos, kClip, kRate };
+  struct Quantity {
+    size_t array = 0;    // place in the table of arrays
+    std::string object;  // body or site, "" for arrays of the whole model
+    IndexRange range;
+  };
+
+  std::string text;
+  Function function = Function::kValue;
+  double low = 0;   // of kClip
+  double high = 0;  // of kClip
+  Quantity quantity;
+  std::optional<Quantity> subtracted;
+};
+
+/// Throws InputError that starts with `where`, for what is no part; names the nearest array.
+std::vector<ObservationPart> ParseObservation(const std::string& where,
+                                              std::span<const std::string> texts);
+
+/// Reads observations from simulations of one model.
+///
+/// MuJoCo leaves all arrays but qpos and qvel as of the last evaluation INSIDE the step (the start
+/// of the last substep, or the last Runge-Kutta stage): up to one substep old, and lost when
+/// another state is set. The published tasks observe exactly that, so these numbers are measured
+/// once after each step and are part of the system's state, as its "memory".
+class MujocoObservation {
+ public:
+  MujocoObservation() = default;
+
+  /// Throws InputError that starts with `where` for names and ranges that the model lacks.
+  MujocoObservation(const std::string& where, const mjModel& model,
+                    std::span<const ObservationPart> parts, double dt);
+
+  [[nodiscard]] const std::vector<Component>& components() const { return components_; }
+  [[nodiscard]] const std::vector<Component>& memory() const { return memory_; }
+
+  /// After a reset, with all arrays of `data` at its state. memory: [memory().size()].
+  void Start(const mjData& data, std::span<double> memory) const;
+  /// Around the substeps of one control period.
+  void BeginStep(const mjData& data, std::span<double> memory) const;
+  void EndStep(const mjModel& model, mjData& data, std::span<double> memory) const;
+  /// observation: [components().size()].
+  void Observe(const mjData& data, std::span<const double> memory,
+               std::span<double> observation) const;
+
+ private:
+  struct Number {  // of an array of mjData
+    size_t array = 0;
+    int index = 0;
+  };
+  struct Entry {
+    ObservationPart::Function function = ObservationPart::Function::kValue;
+    double low = 0;
+    double high = 0;
+    Number number;
+    std::optional<Number> subtracted;
+    int memory = -1;  // where the value is remembered; -1: read from qpos and qvel
+    int before = -1;  // of a rate: where its last term is remembered; -1: read from qpos and qvel
+  };
+
+  [[nodiscard]] static std::vector<Number> NumbersOf(const std::string& where, const mjModel& model,
+                                                     const ObservationPart::Quantity& quantity);
+  void Add(const mjModel& model, const JointComponents& joints, const ObservationPart& part,
+           const Number& number, std::optional<Number> subtracted);
+  int Remember(const Component& component);
+  [[nodiscard]] static double Term(const mjData& data, const Entry& entry);
+  [[nodiscard]] static double Value(const mjData& data, const Entry& entry);
+
+  std::vector<Entry> entries_;
+  std::vector<Component> components_;
+  std::vector<Component> memory_;
+  double dt_ = 0;
+  bool observes_forces_ = false;  // cfrc_ext is computed on demand only
+};
+
+}  // namespace foreplan
