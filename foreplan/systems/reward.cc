@@ -22,6 +22,14 @@ bool HoldsNan(const double* values) {
   return std::any_of(values, values + Size, [](double value) { return std::isnan(value); });
 }
 
+// Rewards of more numbers have no derivatives here: n numbers with Hessians take n^3 doubles of
+// stack.
+constexpr int kMostDerivatives = 64;
+
+template <typename Function>
+constexpr bool kHasDerivatives =
+    2 * Function::kObservationDim + Function::kActionDim <= kMostDerivatives;
+
 /// Value, gradient and Hessian of a reward function by second-order forward differentiation.
 template <typename Function>
 double ExpandReward(const double* observation, const double* action, const double* next,
@@ -63,7 +71,11 @@ class RewardOf final : public Reward {
   }
   double Expand(const double* observation, const double* action, const double* next,
                 double* gradient, double* hessian) const override {
-    return ExpandReward<Function>(observation, action, next, gradient, hessian);
+    if constexpr (kHasDerivatives<Function>) {
+      return ExpandReward<Function>(observation, action, next, gradient, hessian);
+    } else {
+      return Reward::Expand(observation, action, next, gradient, hessian);
+    }
   }
 };
 
