@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/mujoco_system.h"
 #include "foreplan/systems/reward_functions.h"
@@ -475,6 +476,11 @@ TEST(PetsPusher, TheObjectIsPushedAsTheOldSimulatorDid) {
   EXPECT_GT(std::hypot(observed[0] - start[7], observed[1] - start[8]), 0.15);  // [m]
   EXPECT_NEAR(std::hypot(impulse[0], impulse[1]) / std::hypot(golden_impulse[0], golden_impulse[1]),
               1, 0.01);
+}
+
+TEST(PetsPusher, HasNoDerivativesOfWhatIsMeasuredWithinAStep) {
+  EXPECT_THROW(static_cast<void>(MakeShipped("pets_pusher")->tangent_dim()), InputError);
+  EXPECT_EQ(MakeShipped("pets_reacher3d")->tangent_dim(), 20);
 }
 
 TEST(PetsPusher, TheTipMayBeReadAsACentreOfMass) {
