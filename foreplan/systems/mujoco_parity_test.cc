@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/mujoco_system.h"
 #include "foreplan/systems/reward_functions.h"
@@ -146,6 +147,8 @@ std::map<std::string, Numbers> AtRest(const mjModel& m) {
 struct ModelCase {
   std::string task;
   std::set<std::string> exceptions;  // arrays that differ, for a declared reason
+  // And those where MuJoCo 2.2.2 differs: axes of equal inertias, another solver.
+  std::set<std::string> exceptions_of_old_mujoco = {};
 
   friend void PrintTo(const ModelCase& model, std::ostream* out) { *out << model.task; }
 };
@@ -157,6 +160,7 @@ class CompiledModel : public testing::TestWithParam<ModelCase> {
                          const nlohmann::json& golden) {
     for (const auto& [key, expected] : golden.items()) {
       if (GetParam().exceptions.contains(key)) continue;
+      if (IsOldMujoco() && GetParam().exceptions_of_old_mujoco.contains(key)) continue;
       const auto entry = found.find(key);
       if (entry == found.end()) {
         // Options that MuJoCo 2.2.2 does not have.
@@ -200,7 +204,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "subtree_com_world"}},
         ModelCase{"pets_reacher3d", {}}, ModelCase{"gymnasium_ant", {}},
         ModelCase{"gymnasium_half_cheetah", {}}, ModelCase{"gymnasium_hopper", {}},
-        ModelCase{"gymnasium_humanoid", {}}, ModelCase{"gymnasium_inverted_double_pendulum", {}},
+        ModelCase{"gymnasium_humanoid", {}, {"body_iquat", "qacc_zero_ctrl"}},
+        ModelCase{"gymnasium_inverted_double_pendulum", {}},
         ModelCase{"gymnasium_inverted_pendulum", {}}, ModelCase{"gymnasium_pusher", {}},
         ModelCase{"gymnasium_reacher", {}}, ModelCase{"gymnasium_swimmer", {}},
         ModelCase{"gymnasium_walker2d", {}}),
@@ -475,6 +480,11 @@ TEST(PetsPusher, TheObjectIsPushedAsTheOldSimulatorDid) {
   EXPECT_GT(std::hypot(observed[0] - start[7], observed[1] - start[8]), 0.15);  // [m]
   EXPECT_NEAR(std::hypot(impulse[0], impulse[1]) / std::hypot(golden_impulse[0], golden_impulse[1]),
               1, 0.01);
+}
+
+TEST(PetsPusher, HasNoDerivativesOfWhatIsMeasuredWithinAStep) {
+  EXPECT_THROW(static_cast<void>(MakeShipped("pets_pusher")->tangent_dim()), InputError);
+  EXPECT_EQ(MakeShipped("pets_reacher3d")->tangent_dim(), 20);
 }
 
 TEST(PetsPusher, TheTipMayBeReadAsACentreOfMass) {

@@ -184,7 +184,16 @@ std::string MujocoSystem::Divergence() const {
   return fmt::format("{} at {:.6g} s", DescribeMujocoFault(model(), *fault_), fault_time_);
 }
 
-int MujocoSystem::tangent_dim() const { return static_cast<int>(2 * model().nv + model().na); }
+int MujocoSystem::tangent_dim() const {
+  const std::vector<Component>& measured = shared_->observation.memory();
+  if (!measured.empty()) {
+    throw InputError(fmt::format(
+        "{}: found '{}', expected parts of qpos and qvel: what is measured within a step has no "
+        "derivatives",
+        ObservationKey(shared_->options.model), measured.front().name));
+  }
+  return static_cast<int>(2 * model().nv + model().na);
+}
 
 void MujocoSystem::Difference(std::span<const double> state, std::span<const double> reference,
                               std::span<double> tangent) const {
@@ -261,7 +270,7 @@ void MujocoSystem::Linearize(const SystemDerivatives& d) {
 }
 
 void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<double> jacobian) {
-  // Observations are entries of qpos and qvel: linear in the tangent, but for quaternions.
+  // Observations are functions of qpos and qvel; see tangent_dim.
   constexpr double kStep = 1e-6;
   const auto no = static_cast<size_t>(spec().observation_dim());
   const auto nx = static_cast<size_t>(tangent_dim());
