@@ -71,7 +71,7 @@ constexpr const char* kFreeBody = R"(<mujoco>
     <body pos="0 0 .5"><joint type="ball"/><geom type="capsule" size=".05 .2" mass=".3"/>
       <body pos="0 0 .5"><joint name="h" type="hinge" axis="0 1 0"/>
         <geom type="capsule" size=".05 .1" mass=".2"/></body></body></body></worldbody>
-  <actuator><motor joint="h" ctrlrange="-1 1"/></actuator>
+  <actuator><motor joint="h" ctrllimited="true" ctrlrange="-1 1"/></actuator>
 </mujoco>)";
 
 TEST(MujocoDerivatives, PredictSmallChangesWithQuaternionsAndRungeKutta) {
