@@ -22,9 +22,17 @@ long AllocationCount() { return count.load(std::memory_order_relaxed); }
 
 }  // namespace foreplan::apps
 
-// The program's operator new; the other replaceable forms call these.
+// The program's operator new. The other replaceable forms call these, but for the one that does not
+// throw under AddressSanitizer, which brings its own.
 void* operator new(size_t size) {
   return foreplan::apps::Counted(std::malloc(size == 0 ? 1 : size));
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 void* operator new(size_t size, std::align_val_t alignment) {
   const auto step = static_cast<size_t>(alignment);
@@ -32,5 +40,6 @@ void* operator new(size_t size, std::align_val_t alignment) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
