@@ -312,6 +312,12 @@ double MujocoObservation::Value(const mjData& data, const Entry& entry) {
   return term;
 }
 
+bool MujocoObservation::StepReads(size_t memory) const {
+  return std::ranges::any_of(entries_, [memory](const Entry& entry) {
+    return entry.before >= 0 && static_cast<size_t>(entry.before) == memory;
+  });
+}
+
 void MujocoObservation::Start(const mjData& data, std::span<double> memory) const {
   for (const Entry& entry : entries_) {
     if (entry.memory < 0) continue;

@@ -69,6 +69,9 @@ class MujocoObservation {
   [[nodiscard]] const std::vector<Component>& components() const { return components_; }
   [[nodiscard]] const std::vector<Component>& memory() const { return memory_; }
 
+  /// True for memory that the next step's measurement depends on; what else is measured only stays.
+  [[nodiscard]] bool StepReads(size_t memory) const;
+
   /// After a reset, with all arrays of `data` at its state. memory: [memory().size()].
   void Start(const mjData& data, std::span<double> memory) const;
   /// Around the substeps of one control period.
