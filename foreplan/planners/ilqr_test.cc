@@ -19,6 +19,7 @@
 #include "foreplan/planners/reference_problems.h"
 #include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/quadrotor.h"
 #include "foreplan/systems/unicycle.h"
 
 namespace foreplan {
@@ -318,6 +319,51 @@ TEST(SwingUp, CartPoleAndAcrobotEndUprightWithinTheirLimits) {
     EXPECT_NEAR(solver.states()[angle], upright, 0.05) << problem;
     for (const double u : solver.actions()) EXPECT_LE(std::abs(u), bound);
   }
+}
+
+// A whole turn about the roll axis in 1.6 s, from hovering to hovering.
+struct QuadrotorFlip {
+  static constexpr int kStateDim = 12;
+  static constexpr int kActionDim = 4;
+  static constexpr double kHover = 9.81 / 4;
+  static constexpr double kTurn = 2 * std::numbers::pi;
+  int horizon = 80;
+  std::vector<double> low = std::vector<double>(4, 0.0), high = std::vector<double>(4, 6.0);
+  QuadrotorOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    QuadrotorFormula::Step(system, x, u, next);
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 4; ++i) sum += 0.01 * ((u[i] - kHover) * (u[i] - kHover));
+    for (int i = 0; i < 3; ++i) sum += 0.05 * (x[i] * x[i]);
+    return sum;
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 12; ++i) {
+      const T error = i == 3 ? x[3] - kTurn : x[i];
+      sum += (i < 6 ? 500.0 : 50.0) * (error * error);
+    }
+    return sum;
+  }
+};
+
+TEST(Quadrotor, FlipsAndHoversAgainWithinItsThrusts) {
+  const FormulaProblem<QuadrotorFlip> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  const IlqrResult result =
+      solver.Solve(std::vector<double>(12, 0.0), std::vector<double>(320, QuadrotorFlip::kHover));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto end = solver.states().last(12);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_NEAR(end[i], i == 3 ? QuadrotorFlip::kTurn : 0, i < 6 ? 0.05 : 0.2) << i;
+  }
+  for (const double u : solver.actions()) EXPECT_TRUE(u >= 0 && u <= 6) << u;
 }
 
 struct UnicycleAroundObstacles {
