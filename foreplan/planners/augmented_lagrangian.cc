@@ -104,9 +104,9 @@ class AugmentedLagrangianSolver::Lagrangian final : public TrajectoryProblem {
   const TrajectoryProblem& problem_;
   const TrajectoryConstraints& constraints_;
   KnotLayout layout_;
-  std::vector<Knot> knots_;        // of the problem alone, [N + 1]
-  AlignedVector<double> memory_;   // of the knots
-  std::vector<size_t> offsets_;    // of a knot's multipliers, [N + 2]
+  std::vector<Knot> knots_;       // of the problem alone, [N + 1]
+  AlignedVector<double> memory_;  // of the knots
+  std::vector<size_t> offsets_;   // of a knot's multipliers, [N + 2]
   std::vector<double> multipliers_;
   double penalty_ = 1;
   std::unique_ptr<Workspace> workspace_;  // of Measure and Cost
@@ -157,8 +157,8 @@ AugmentedLagrangianSolver::Lagrangian::Lagrangian(const TrajectoryProblem& probl
   workspace_ = MakeWorkspace();
 }
 
-std::unique_ptr<TrajectoryProblem::Workspace>
-AugmentedLagrangianSolver::Lagrangian::MakeWorkspace() const {
+std::unique_ptr<TrajectoryProblem::Workspace> AugmentedLagrangianSolver::Lagrangian::MakeWorkspace()
+    const {
   auto buffers = std::make_unique<Buffers>();
   buffers->problem = problem_.MakeWorkspace();
   int most = 0;

@@ -243,8 +243,8 @@ TEST(AugmentedLagrangian, SwingsTheCartPoleUpOnAShortRail) {
   options.solver.derivatives = Derivatives::kFull;
   options.solver.initial_mu = 1;
   AugmentedLagrangianSolver solver(problem, constraints, options);
-  const ConstrainedResult result = solver.Solve(std::vector<double>{0, std::numbers::pi, 0, 0},
-                                                std::vector<double>(50, 1.0));
+  const ConstrainedResult result =
+      solver.Solve(std::vector<double>{0, std::numbers::pi, 0, 0}, std::vector<double>(50, 1.0));
   ASSERT_EQ(result.status, ConstrainedStatus::kConverged) << Name(result.status);
   const auto xs = solver.solver().states();
   double farthest = 0;

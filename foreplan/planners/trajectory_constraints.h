@@ -45,8 +45,7 @@ class FormulaConstraints final : public TrajectoryConstraints {
   void Evaluate(int t, const double* x, const double* u, double* g) const override {
     Write(t, x, u, g);
   }
-  void Expand(int t, const double* x, const double* u, double* g,
-              double* jacobian) const override {
+  void Expand(int t, const double* x, const double* u, double* g, double* jacobian) const override {
     std::array<Number, kNz> z;
     for (int i = 0; i < kNz; ++i) {
       const double value = i >= Formula::kActionDim ? x[i - Formula::kActionDim]

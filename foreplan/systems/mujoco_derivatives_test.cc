@@ -124,9 +124,8 @@ constexpr const char* kSlider = R"(<mujoco>
 
 TEST(MujocoDerivatives, SeeWhatIsMeasuredWithinAStep) {
   // Rates of a position and of a body's position, and the position as measured.
-  MujocoSystem system =
-      Load(kSlider, {"qpos[1]", "qvel", "rate(qpos[0])", "rate(subtree_com(tip)[0:1])",
-                     "xpos(tip)[0:1]"});
+  MujocoSystem system = Load(kSlider, {"qpos[1]", "qvel", "rate(qpos[0])",
+                                       "rate(subtree_com(tip)[0:1])", "xpos(tip)[0:1]"});
   const auto ns = static_cast<size_t>(system.spec().state_dim());
   const auto nx = static_cast<size_t>(system.tangent_dim());
   const auto no = static_cast<size_t>(system.spec().observation_dim());
