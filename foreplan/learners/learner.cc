@@ -3,6 +3,8 @@
 #include <array>
 
 #include "foreplan/core/error.h"
+#include "foreplan/learners/aggregate.h"
+#include "foreplan/learners/fit_then_plan.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/ensemble_trainer.h"
@@ -24,8 +26,10 @@ void WriteSection(const std::string& section, Config& config, ConfigWriter& writ
   writer.Write(section, options);
 }
 
-void WriteMpc(const RunOptions& run, Config& config, ConfigWriter& writer) {
-  WriteSection<MpcOptions>("mpc", config, writer);
+/// The loop's own section, named after it, and those of ModelLearner.
+template <typename Options>
+void WriteModelLearner(const RunOptions& run, Config& config, ConfigWriter& writer) {
+  WriteSection<Options>(run.algorithm, config, writer);
   WriteSection<EnsembleOptions>("model", config, writer);
   WriteSection<FitOptions>("fit", config, writer);
   WritePlannerOptions(run.planner, config, writer);
@@ -38,7 +42,9 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
 
 // Adding a learner is one line here.
 constexpr std::array kLearners = {
-    LearnerEntry{"mpc", Make<MpcLearner>, WriteMpc},
+    LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
+    LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
+    LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
 };
 
 const LearnerEntry& Find(const std::string& name) {
