@@ -16,7 +16,7 @@ namespace {
 struct LearnerEntry {
   const char* name;
   std::unique_ptr<Learner> (*make)(Config&, const LearnerContext&);
-  void (*write)(const RunOptions&, Config&, ConfigWriter&);
+  void (*write)(const std::string& name, const RunOptions&, Config&, ConfigWriter&);
 };
 
 template <typename Options>
@@ -28,8 +28,9 @@ void WriteSection(const std::string& section, Config& config, ConfigWriter& writ
 
 /// The loop's own section, named after it, and those of ModelLearner.
 template <typename Options>
-void WriteModelLearner(const RunOptions& run, Config& config, ConfigWriter& writer) {
-  WriteSection<Options>(run.algorithm, config, writer);
+void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
+                       ConfigWriter& writer) {
+  WriteSection<Options>(name, config, writer);
   WriteSection<EnsembleOptions>("model", config, writer);
   WriteSection<FitOptions>("fit", config, writer);
   WritePlannerOptions(run.planner, config, writer);
@@ -77,7 +78,7 @@ std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
 
 void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
                          ConfigWriter& writer) {
-  Find(name).write(run, config, writer);
+  Find(name).write(name, run, config, writer);
 }
 
 }  // namespace foreplan
