@@ -150,6 +150,32 @@ struct ExpressionFunctions {
     return {false,
             {c.Apply(Op::kMultiply, c.Constant(0.5), SumOfSquares(c, Join(arguments)))}};
   }
+  static Value Dot(Compiler& c, const Syntax& call, const Values& arguments) {
+    ExpectNumbers(c, call, arguments);
+    const size_t size = std::max(arguments[0].nodes.size(), arguments[1].nodes.size());
+    const Value products = c.Map(Op::kMultiply,
+                                 {false, c.Spread(arguments[0], size, call.children[0])},
+                                 {false, c.Spread(arguments[1], size, call.children[1])});
+    return {false, {c.Reduce(Op::kAdd, products.nodes)}};
+  }
+  static Value Cross(Compiler& c, const Syntax& call, const Values& arguments) {
+    ExpectNumbers(c, call, arguments);
+    for (size_t i = 0; i < 2; ++i) {
+      if (arguments[i].nodes.size() == 3) continue;
+      throw c.Error(call.children[i], fmt::format("found {}, expected 3 for a cross product",
+                                                  Count(arguments[i].nodes.size(), "number")));
+    }
+    const std::vector<int>& a = arguments[0].nodes;
+    const std::vector<int>& b = arguments[1].nodes;
+    Value result;
+    for (size_t i = 0; i < 3; ++i) {
+      const size_t j = (i + 1) % 3;
+      const size_t k = (i + 2) % 3;
+      result.nodes.push_back(c.Apply(Op::kSubtract, c.Apply(Op::kMultiply, a[j], b[k]),
+                                     c.Apply(Op::kMultiply, a[k], b[j])));
+    }
+    return result;
+  }
   // Argument `i`, which must be a single number.
   static int One(const Compiler& c, const Syntax& call, const Values& arguments, size_t i) {
     return c.Spread(arguments[i], 1, call.children[i])[0];
@@ -321,7 +347,7 @@ struct ExpressionFunctions {
 
   static std::span<const Compiler::Function> Table() {
     constexpr size_t kAny = std::numeric_limits<size_t>::max();
-    static const std::array<Compiler::Function, 27> kTable{{
+    static const std::array<Compiler::Function, 29> kTable{{
         {"abs", 1, 1, "abs(x)", &OfEach<Op::kAbs>},
         {"acos", 1, 1, "acos(x)", &OfEach<Op::kAcos>},
         {"all", 1, kAny, "all(condition, ...)", &OfConditions<Op::kAnd>},
@@ -331,6 +357,8 @@ struct ExpressionFunctions {
         {"atan2", 2, 2, "atan2(y, x)", &Atan2},
         {"clip", 3, 3, "clip(x, low, high)", &Clip},
         {"cos", 1, 1, "cos(x)", &OfEach<Op::kCos>},
+        {"cross", 2, 2, "cross(a, b)", &Cross},
+        {"dot", 2, 2, "dot(a, b)", &Dot},
         {"exp", 1, 1, "exp(x)", &OfEach<Op::kExp>},
         {"finite", 1, kAny, "finite(x, ...)", &IsFinite},
         {"if", 3, 3, "if(condition, x, y)", &If},

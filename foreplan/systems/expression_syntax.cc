@@ -371,6 +371,7 @@ InputError ExpressionText::Error(size_t position, std::string_view message) cons
   }
   std::string shown(all.substr(first, last - first));
   std::replace_if(shown.begin(), shown.end(), IsBlank, ' ');
+  shown.resize(shown.find_last_not_of(' ') + 1);
   const size_t indent = Characters(all.substr(first, position - first)) + (cut ? 3 : 0);
   const std::string of_line = line == 0 ? "" : fmt::format("line {}, ", line + 1);
   return InputError(fmt::format("{}: {}column {}: {}\n  {}{}\n  {}^", where, of_line, column,

@@ -198,9 +198,9 @@ TEST(Expression, ToleranceIsOneInsideAndFallsOverItsMargin) {
 
 TEST(Expression, EveryRowOfABatchIsTheRow) {
   const ExpressionReward reward = Compile(
-      "exp(-distance^2 / length) + tolerance(hinge - u.hinge, 0, 1, 2, long_tail) + atan2(y, x) + "
+      "exp(-distance^2 / length) + tolerance(next.hinge - u.hinge, 0, 1, 2, long_tail) + atan2(y, x) + "
       "sin(x) * cos(x) - previous.distance / (2 + cos(y)) + 3 * x * y - x * push",
-      "far and (hinge > 0 or not finite(next))");
+      "far and (next.hinge > 0 or not finite(next))");
   constexpr size_t no = 4, nu = 2;
   Random random(Key{1, 0});
   for (const int rows : {1, 7, 8, 64, 65, 200}) {
@@ -244,7 +244,9 @@ TEST(Expression, ANanAnywhereInARowGivesNanInThatRowOnly) {
   for (size_t row = 0; row < 11; ++row) {
     const bool spoiled = row == 2 || row == 4 || row == 8;
     EXPECT_EQ(std::isnan(value[row]), spoiled) << row;
-    if (!spoiled) EXPECT_EQ(value[row], row == 9 ? kInfinity : 0.25);
+    if (!spoiled) {
+      EXPECT_EQ(value[row], row == 9 ? kInfinity : 0.25);
+    }
   }
 }
 
@@ -269,10 +271,10 @@ TEST(Expression, ThreadsShareIt) {
 
 TEST(Expression, DerivativesEqualDifferences) {
   const std::vector<std::string> texts = {
-      "x * y / (2 + hinge) - push ^ 2 + u.hinge * previous.x",
-      "sqrt(1 + x^2) + exp(y) * log(2 + x) + sin(x * y) * cos(y) + tan(hinge) + tanh(x)",
-      "asin(hinge) * acos(0.5 * x) + atan2(y, x) + atan(x * y) + x ^ 1.7 + (1 + x^2) ^ hinge",
-      "abs(y) * max(x, y, hinge) * min(x, hinge) + clip(x, 0, 5) ^ 2 + clip(y, 0, 1) * x",
+      "x * y / (2 + next.hinge) - push ^ 2 + u.hinge * previous.x",
+      "sqrt(1 + x^2) + exp(y) * log(2 + x) + sin(x * y) * cos(y) + tan(next.hinge) + tanh(x)",
+      "asin(next.hinge) * acos(0.5 * x) + atan2(y, x) + atan(x * y) + x ^ 1.7 + (1 + x^2) ^ push",
+      "abs(y) * max(x, y, push) * min(x, next.hinge) + clip(x, 0, 5) ^ 2 + clip(y, 0, 1) * x",
       "if(x > 0, x ^ 3, log(x)) + sign(x) * y + l1l2([x, y], 2, 3) + smooth_abs(x * y, 0.1)",
       "distance * previous.distance + tolerance(x * y, 0, 0.1, 2, gaussian) + "
       "tolerance(x, 0, 0.1, 2, cosine) + tolerance(y, 0, 1, 3, tanh_squared)"};
@@ -348,7 +350,7 @@ TEST(ExpressionErrors, SayWhatWasExpected) {
       {"sin(x", "column 6: found the end, expected ',' or ')'"},
       {"\xce\xb8 + 1", "column 1: found '\xce\xb8', expected a number"},
       {"sin", "column 1: found the function 'sin' without arguments, expected sin(x)"},
-      {"sinn(x)", "column 1: unknown function 'sinn' (did you mean 'sin'?)"},
+      {"coss(x)", "column 1: unknown function 'coss' (did you mean 'cos'?)"},
       {"sin(x, y)", "column 1: found 2 arguments, expected sin(x)"},
       {"atan2(x)", "column 1: found 1 argument, expected atan2(y, x)"},
       {"norm()", "column 1: found 0 arguments, expected norm(x, ...)"},
@@ -389,9 +391,8 @@ TEST(ExpressionErrors, LongTextsAreShownInPart) {
                                                                        " + y + y + y + y"));
   const std::string shown = message.substr(message.find('\n'));
   EXPECT_LT(shown.size(), 200U);
-  EXPECT_THAT(shown, testing::HasSubstr("... + x"));
+  EXPECT_THAT(shown, testing::StartsWith("\n  ...x + x"));
   const size_t line = shown.find('\n', 1);
-  EXPECT_EQ(shown[shown.find('^') - line], shown[shown.find('z')] == 'z' ? '^' : ' ');
   EXPECT_EQ(shown.find('z') - 1, shown.find('^') - line - 1);
 }
 

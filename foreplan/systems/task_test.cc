@@ -280,8 +280,10 @@ std::vector<WrongInput> WrongInputs() {
       WrongInput{"PathAsName", "name = '../t'\nreward = 'pendulum'\nepisode_length = 10\n",
                  "found '../t', expected letters"},
       WrongInput{"NoReward", "name = 't'\nepisode_length = 10\n", "found no key 'reward'"},
-      WrongInput{"UnknownReward", "name = 't'\nreward = 'pendulun'\nepisode_length = 10\n",
-                 "did you mean 'pendulum'?"},
+      WrongInput{"UnknownReward",
+                 "name = 't'\nreward = 'pendulun'\nepisode_length = 10\n"
+                 "[system]\ntype = 'pendulum'\n",
+                 "2:1: reward: unknown reward or quantity 'pendulun' (did you mean 'pendulum'?)"},
       WrongInput{"NoLength", "name = 't'\nreward = 'pendulum'\n", "found no key 'episode_length'"},
       WrongInput{"WrongLength", "name = 't'\nreward = 'pendulum'\nepisode_length = -1\n",
                  "episode_length"},
