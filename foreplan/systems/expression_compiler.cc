@@ -147,15 +147,14 @@ struct ExpressionFunctions {
   }
   static Value Quadratic(Compiler& c, const Syntax& call, const Values& arguments) {
     ExpectNumbers(c, call, arguments);
-    return {false,
-            {c.Apply(Op::kMultiply, c.Constant(0.5), SumOfSquares(c, Join(arguments)))}};
+    return {false, {c.Apply(Op::kMultiply, c.Constant(0.5), SumOfSquares(c, Join(arguments)))}};
   }
   static Value Dot(Compiler& c, const Syntax& call, const Values& arguments) {
     ExpectNumbers(c, call, arguments);
     const size_t size = std::max(arguments[0].nodes.size(), arguments[1].nodes.size());
-    const Value products = c.Map(Op::kMultiply,
-                                 {false, c.Spread(arguments[0], size, call.children[0])},
-                                 {false, c.Spread(arguments[1], size, call.children[1])});
+    const Value products =
+        c.Map(Op::kMultiply, {false, c.Spread(arguments[0], size, call.children[0])},
+              {false, c.Spread(arguments[1], size, call.children[1])});
     return {false, {c.Reduce(Op::kAdd, products.nodes)}};
   }
   static Value Cross(Compiler& c, const Syntax& call, const Values& arguments) {
@@ -260,8 +259,8 @@ struct ExpressionFunctions {
       }
       case Sigmoid::kHyperbolic: {  // 1 / cosh x = 2 / (e^x + e^-x)
         const int x = scaled(std::acosh(1 / at_margin));
-        const int sum = c.Apply(Op::kAdd, c.Apply(Op::kExp, x),
-                                c.Apply(Op::kExp, c.Apply(Op::kNegate, x)));
+        const int sum =
+            c.Apply(Op::kAdd, c.Apply(Op::kExp, x), c.Apply(Op::kExp, c.Apply(Op::kNegate, x)));
         return c.Apply(Op::kDivide, constant(2), sum);
       }
       case Sigmoid::kLongTail:  // 1 / (x^2 + 1)
@@ -272,8 +271,7 @@ struct ExpressionFunctions {
             c.Apply(Op::kAdd, c.Apply(Op::kAbs, scaled(1 / at_margin - 1)), constant(1)));
       case Sigmoid::kCosine: {  // (1 + cos(pi x)) / 2
         const int x = scaled(std::acos(2 * at_margin - 1) / std::numbers::pi);
-        const int cosine =
-            c.Apply(Op::kCos, c.Apply(Op::kMultiply, constant(std::numbers::pi), x));
+        const int cosine = c.Apply(Op::kCos, c.Apply(Op::kMultiply, constant(std::numbers::pi), x));
         return until_one(
             x, c.Apply(Op::kMultiply, constant(0.5), c.Apply(Op::kAdd, cosine, constant(1))));
       }
@@ -286,8 +284,7 @@ struct ExpressionFunctions {
         return until_one(x, one_minus(square(x)));
       }
       case Sigmoid::kTanhSquared:  // 1 - tanh(x)^2
-        return one_minus(
-            square(c.Apply(Op::kTanh, scaled(std::atanh(std::sqrt(1 - at_margin))))));
+        return one_minus(square(c.Apply(Op::kTanh, scaled(std::atanh(std::sqrt(1 - at_margin))))));
     }
     return distance;
   }
@@ -306,10 +303,10 @@ struct ExpressionFunctions {
   // 1 between the bounds; beyond them the sigmoid of the distance in margins.
   static Value Tolerance(Compiler& c, const Syntax& call, const Values& arguments) {
     ExpectNumbers(c, call, arguments);
-    const double margin =
-        arguments.size() > 3 ? ExpectConstant(c, call, arguments, 3, "a margin of at least 0",
-                                              [](double m) { return m >= 0 && std::isfinite(m); })
-                             : 0.0;
+    const double margin = arguments.size() > 3
+                              ? ExpectConstant(c, call, arguments, 3, "a margin of at least 0",
+                                               [](double m) { return m >= 0 && std::isfinite(m); })
+                              : 0.0;
     const Sigmoid kind = KindOf(c, call);
     double at_margin = 0.1;
     if (arguments.size() > 5) {
@@ -326,10 +323,10 @@ struct ExpressionFunctions {
     for (size_t i = 0; i < x.size(); ++i) {
       if (c.graph_.IsConstant(low[i]) && c.graph_.IsConstant(high[i]) &&
           !(c.graph_[low[i]].constant <= c.graph_[high[i]].constant)) {
-        throw c.Error(call.children[1], fmt::format("found the bounds {} and {}, expected low <= "
-                                                    "high",
-                                                    c.graph_[low[i]].constant,
-                                                    c.graph_[high[i]].constant));
+        throw c.Error(call.children[1],
+                      fmt::format("found the bounds {} and {}, expected low <= "
+                                  "high",
+                                  c.graph_[low[i]].constant, c.graph_[high[i]].constant));
       }
       const int above = c.Apply(Op::kLessEqual, low[i], x[i]);
       const int inside = c.Apply(Op::kAnd, above, c.Apply(Op::kLessEqual, x[i], high[i]));
@@ -337,8 +334,7 @@ struct ExpressionFunctions {
       if (margin > 0) {
         const int distance = c.Apply(Op::kSelect, above, c.Apply(Op::kSubtract, x[i], high[i]),
                                      c.Apply(Op::kSubtract, low[i], x[i]));
-        beyond = SigmoidAt(c, kind, at_margin,
-                           c.Apply(Op::kDivide, distance, c.Constant(margin)));
+        beyond = SigmoidAt(c, kind, at_margin, c.Apply(Op::kDivide, distance, c.Constant(margin)));
       }
       result.nodes.push_back(c.Apply(Op::kSelect, inside, c.Constant(1), beyond));
     }
@@ -432,18 +428,19 @@ std::vector<std::string> ExpressionCompiler::FunctionNames() {
 void ExpressionCompiler::CheckNames() const {
   const auto check = [&](const std::string& name, const std::string& where) {
     if (!IsExpressionName(name)) {
-      throw InputError(fmt::format("{}: found the name '{}', expected letters, digits and '_'",
-                                   where, name));
+      throw InputError(
+          fmt::format("{}: found the name '{}', expected letters, digits and '_'", where, name));
     }
     if (IsReservedWord(name)) {
-      throw InputError(fmt::format("{}: found the name '{}', which expressions have for "
-                                   "themselves, expected another",
-                                   where, name));
+      throw InputError(
+          fmt::format("{}: found the name '{}', which expressions have for "
+                      "themselves, expected another",
+                      where, name));
     }
     if (PlaceOf(spec_.observation, name) >= 0 || PlaceOf(spec_.action, name) >= 0) {
-      throw InputError(fmt::format("{}: found the name of {} component, expected another", where,
-                                   PlaceOf(spec_.action, name) >= 0 ? "an action"
-                                                                    : "an observation"));
+      throw InputError(
+          fmt::format("{}: found the name of {} component, expected another", where,
+                      PlaceOf(spec_.action, name) >= 0 ? "an action" : "an observation"));
     }
   };
   for (const NamedConstant& constant : constants_) check(constant.name, constant.where);
@@ -541,9 +538,7 @@ ExpressionCompiler::Value ExpressionCompiler::CompileScopedName(const Syntax& na
   const bool of_action = name.scope == "u";
   const std::vector<Component>& components = of_action ? spec_.action : spec_.observation;
   if (const int i = PlaceOf(components, name.text); i >= 0) {
-    const Op op = of_action              ? Op::kAction
-                  : name.scope == "next" ? Op::kNext
-                                         : Op::kPrevious;
+    const Op op = of_action ? Op::kAction : name.scope == "next" ? Op::kNext : Op::kPrevious;
     return Inputs(op, static_cast<size_t>(i), 1);
   }
   std::vector<std::string> known;
@@ -566,9 +561,10 @@ ExpressionCompiler::Value ExpressionCompiler::CompileQuantity(size_t index, Time
   if (std::find(open_.begin(), open_.end(), index) != open_.end()) {
     std::vector<std::string> names;
     for (const size_t open : open_) names.push_back(quantities_[open].name);
-    throw Error(name, fmt::format("found '{}' in its own definition ({} -> {}), expected quantities "
-                                  "that stand on others only",
-                                  name.text, fmt::join(names, " -> "), name.text));
+    throw Error(name,
+                fmt::format("found '{}' in its own definition ({} -> {}), expected quantities "
+                            "that stand on others only",
+                            name.text, fmt::join(names, " -> "), name.text));
   }
   open_.push_back(index);
   Value value = CompileSource(quantities_[index].source, time);
@@ -583,8 +579,8 @@ ExpressionCompiler::Value ExpressionCompiler::CompileCall(const Syntax& call) {
   if (function == table.end()) throw UnknownNameAt(call, "function", FunctionNames());
   const size_t count = call.children.size();
   if (count < function->fewest || count > function->most) {
-    throw Error(call, fmt::format("found {}, expected {}", Count(count, "argument"),
-                                  function->form));
+    throw Error(call,
+                fmt::format("found {}, expected {}", Count(count, "argument"), function->form));
   }
   constexpr size_t kWord = 4;  // argument of tolerance that is a word
   std::vector<Value> arguments;
@@ -648,10 +644,10 @@ ExpressionCompiler::Value ExpressionCompiler::CompileArithmetic(Op op, const Syn
   const size_t size = std::max(left.nodes.size(), right.nodes.size());
   if (std::min(left.nodes.size(), right.nodes.size()) != 1 &&
       left.nodes.size() != right.nodes.size()) {
-    throw Error(binary, fmt::format("found {} on the left and {} on the right of '{}', expected as "
-                                    "many or one",
-                                    Count(left.nodes.size(), "number"), right.nodes.size(),
-                                    binary.text));
+    throw Error(binary,
+                fmt::format("found {} on the left and {} on the right of '{}', expected as "
+                            "many or one",
+                            Count(left.nodes.size(), "number"), right.nodes.size(), binary.text));
   }
   const std::vector<int> a = Spread(left, size, binary);
   const std::vector<int> b = Spread(right, size, binary);
@@ -699,8 +695,8 @@ ExpressionCompiler::Value ExpressionCompiler::Map(Op op, const Value& a) {
 ExpressionCompiler::Value ExpressionCompiler::Map(Op op, const Value& a, const Value& b) {
   Value value;
   for (size_t i = 0; i < std::max(a.nodes.size(), b.nodes.size()); ++i) {
-    value.nodes.push_back(Apply(op, a.nodes[a.nodes.size() == 1 ? 0 : i],
-                                b.nodes[b.nodes.size() == 1 ? 0 : i]));
+    value.nodes.push_back(
+        Apply(op, a.nodes[a.nodes.size() == 1 ? 0 : i], b.nodes[b.nodes.size() == 1 ? 0 : i]));
   }
   return value;
 }
@@ -713,8 +709,7 @@ int ExpressionCompiler::Reduce(Op op, const std::vector<int>& nodes) {
 
 void ExpressionCompiler::ExpectNumbers(const Value& value, const Syntax& syntax) const {
   if (value.is_condition) {
-    throw Error(syntax,
-                "found a condition, expected a number, as if(condition, 1, 0) is one");
+    throw Error(syntax, "found a condition, expected a number, as if(condition, 1, 0) is one");
   }
 }
 

@@ -82,8 +82,8 @@ class ExpressionCompiler {
   std::span<const NamedConstant> constants_;
   std::span<const NamedQuantity> quantities_;
   ExpressionGraph graph_;
-  ExpressionGraph::Place place_;  // of the operation that is compiled
-  Time time_ = Time::kNext;       // of names that do not say it
+  ExpressionGraph::Place place_;                       // of the operation that is compiled
+  Time time_ = Time::kNext;                            // of names that do not say it
   std::map<std::pair<size_t, Time>, Value> compiled_;  // quantities
   std::vector<size_t> open_;                           // quantities that are being compiled
 };

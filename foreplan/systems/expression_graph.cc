@@ -130,8 +130,8 @@ int ExpressionGraph::Apply(Op op, Place place, int a, int b, int c) {
         std::isfinite(value(a)) && std::isfinite(value(b)) && std::isfinite(value(c));
     if (std::isnan(result) || (from_finite && !std::isfinite(result))) {
       throw source(place.source)
-          .Error(place.position, fmt::format("found {}, expected a finite number",
-                                             Fault(op, value(a), value(b))));
+          .Error(place.position,
+                 fmt::format("found {}, expected a finite number", Fault(op, value(a), value(b))));
     }
     return Constant(result);
   }

@@ -150,14 +150,11 @@ void ExecuteFused(const Instruction& instruction, const Block& block) {
     case Fused::kNone:
       break;
     case Fused::kMultiplyAdd:
-      return OfThree(instruction, block,
-                     [](Lanes a, Lanes b, Lanes c) { return a * b + c; });
+      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return a * b + c; });
     case Fused::kMultiplySubtract:
-      return OfThree(instruction, block,
-                     [](Lanes a, Lanes b, Lanes c) { return a * b - c; });
+      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return a * b - c; });
     case Fused::kSubtractProduct:
-      return OfThree(instruction, block,
-                     [](Lanes a, Lanes b, Lanes c) { return c - a * b; });
+      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return c - a * b; });
     case Fused::kSinCos:
       return SineAndCosine(instruction, block);
   }
@@ -383,8 +380,8 @@ class ExpressionProgram::Generator {
   void Emit(int node) {
     if (graph_.IsConstant(node) || std::exchange(done_[Index(node)], 1) != 0) return;
     const ExpressionNode& from = graph_[node];
-    Instruction instruction{.op = from.op, .operands = from.operands, .to = node,
-                            .index = from.index};
+    Instruction instruction{
+        .op = from.op, .operands = from.operands, .to = node, .index = from.index};
     if (const int product = ProductIn(node); product >= 0) {
       const bool second = from.operands[1] == product;
       const auto& factors = graph_[product].operands;

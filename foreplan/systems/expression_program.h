@@ -55,9 +55,9 @@ class ExpressionProgram {
   std::vector<Instruction> instructions_;
   AlignedVector<double> constants_;  // [constants x LanePair::kRows], each repeated
   int block_rows_ = 0;
-  int number_ = 0;              // operand that holds the result
-  int condition_ = 0;           // operand that holds the result, unless the condition is fixed
-  bool is_fixed_ = false;       // the condition does not depend on the row
+  int number_ = 0;         // operand that holds the result
+  int condition_ = 0;      // operand that holds the result, unless the condition is fixed
+  bool is_fixed_ = false;  // the condition does not depend on the row
   bool fixed_condition_ = false;
 };
 

@@ -14,6 +14,24 @@
 namespace foreplan {
 namespace {
 
+// "previous.hinge = 0.5"; `variable` is an index into (observation, action, next observation).
+std::string DescribeInput(const SystemSpec& spec, const TransitionBatch& transition, int variable) {
+  const auto text = [](std::string_view scope, const Component& component, double value) {
+    return fmt::format("{}{} = {:.6g}", scope, component.name, value + 0.0);  // no -0
+  };
+  const int of_action = variable - spec.observation_dim();
+  const int of_next = of_action - spec.action_dim();
+  if (of_next >= 0) {
+    return text("", spec.observation[static_cast<size_t>(of_next)],
+                transition.next_observation[of_next]);
+  }
+  if (of_action >= 0) {
+    return text("u.", spec.action[static_cast<size_t>(of_action)], transition.action[of_action]);
+  }
+  return text("previous.", spec.observation[static_cast<size_t>(variable)],
+              transition.observation[variable]);
+}
+
 std::vector<double> Zero(int size) { return std::vector<double>(static_cast<size_t>(size)); }
 
 }  // namespace
@@ -76,26 +94,13 @@ void ExpressionReward::CheckAtReset(System& system) const {
 
 void ExpressionReward::CheckFinite(const SystemSpec& spec,
                                    const TransitionBatch& transition) const {
-  const ExpressionTape::Culprit culprit = tape_.FindCulprit(
-      transition.observation, transition.action, transition.next_observation);
+  const ExpressionTape::Culprit culprit =
+      tape_.FindCulprit(transition.observation, transition.action, transition.next_observation);
   if (culprit.node < 0) return;
   constexpr size_t kShown = 4;
   std::vector<std::string> inputs;
-  for (const int variable : culprit.inputs) {
-    if (inputs.size() == kShown) break;
-    const int of_action = variable - sizes_.observation;
-    const int of_next = of_action - sizes_.action;
-    if (of_next >= 0) {
-      inputs.push_back(fmt::format("{} = {:.6g}", spec.observation[static_cast<size_t>(of_next)].name,
-                                   transition.next_observation[of_next]));
-    } else if (of_action >= 0) {
-      inputs.push_back(fmt::format("u.{} = {:.6g}", spec.action[static_cast<size_t>(of_action)].name,
-                                   transition.action[of_action]));
-    } else {
-      inputs.push_back(fmt::format("previous.{} = {:.6g}",
-                                   spec.observation[static_cast<size_t>(variable)].name,
-                                   transition.observation[variable]));
-    }
+  for (size_t i = 0; i < std::min(kShown, culprit.inputs.size()); ++i) {
+    inputs.push_back(DescribeInput(spec, transition, culprit.inputs[i]));
   }
   if (culprit.inputs.size() > kShown) inputs.emplace_back("...");
   const ExpressionNode& node = graph_[culprit.node];

@@ -175,8 +175,8 @@ class Parser {
       const size_t position = last_;
       return Node(Syntax::Kind::kList, position, ParseList(']'));
     }
-    if (at_ < text_.size() && (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0 ||
-                               text_[at_] == '.')) {
+    if (at_ < text_.size() &&
+        (std::isdigit(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '.')) {
       return ParseNumber();
     }
     if (at_ < text_.size() && (StartsName(text_[at_]) || text_[at_] == '\'')) return ParseName();
@@ -190,7 +190,8 @@ class Parser {
     do {
       items.push_back(ParseOr());
     } while (TakeMark(','));
-    if (!TakeMark(close)) throw Error(fmt::format("found {}, expected ',' or '{}'", Found(), close));
+    if (!TakeMark(close))
+      throw Error(fmt::format("found {}, expected ',' or '{}'", Found(), close));
     return items;
   }
 
@@ -257,9 +258,10 @@ class Parser {
       at_ += sign.size();
       return sign;
     }
-    for (const auto& [wrong, right] :
-         {std::pair<std::string_view, std::string_view>{"=", "=="}, {"&&", "and"}, {"||", "or"},
-          {"!", "not"}}) {
+    for (const auto& [wrong, right] : {std::pair<std::string_view, std::string_view>{"=", "=="},
+                                       {"&&", "and"},
+                                       {"||", "or"},
+                                       {"!", "not"}}) {
       if (text_.substr(at_).starts_with(wrong)) {
         throw Error(fmt::format("found '{}', expected '{}'", wrong, right));
       }

@@ -64,7 +64,9 @@ Partials PartialsOfTwo(Op op, double a, double b, double y) {
       return {.a = b, .b = a, .ab = 1};
     case Op::kDivide: {
       const double inverse = 1 / b;
-      return {.a = inverse, .b = -y * inverse, .ab = -inverse * inverse,
+      return {.a = inverse,
+              .b = -y * inverse,
+              .ab = -inverse * inverse,
               .bb = 2 * y * inverse * inverse};
     }
     case Op::kMin:
@@ -74,15 +76,21 @@ Partials PartialsOfTwo(Op op, double a, double b, double y) {
     case Op::kAtan2: {
       // d atan2(a, b) = (b da - a db) / d, d = a^2 + b^2
       const double d = a * a + b * b;
-      return {.a = b / d, .b = -a / d, .aa = -2 * a * b / (d * d), .ab = (a * a - b * b) / (d * d),
+      return {.a = b / d,
+              .b = -a / d,
+              .aa = -2 * a * b / (d * d),
+              .ab = (a * a - b * b) / (d * d),
               .bb = 2 * a * b / (d * d)};
     }
     case Op::kPower: {
       // d a^b = b a^(b-1) da + a^b log(a) db
       const double log_a = std::log(a);
       const double lower = std::pow(a, b - 1);
-      return {.a = b * lower, .b = y * log_a, .aa = b * (b - 1) * std::pow(a, b - 2),
-              .ab = lower * (1 + b * log_a), .bb = y * log_a * log_a};
+      return {.a = b * lower,
+              .b = y * log_a,
+              .aa = b * (b - 1) * std::pow(a, b - 2),
+              .ab = lower * (1 + b * log_a),
+              .bb = y * log_a * log_a};
     }
     default:  // conditions
       return {};
@@ -96,8 +104,8 @@ ExpressionTape::ExpressionTape(const ExpressionGraph& graph, int output, Express
   const std::vector<int> order = graph.InOrder({output});
   if (order.size() > kMaxSteps) {
     throw graph.source(graph[output].source)
-        .Error(graph[output].position, fmt::format("found {} operations, expected at most {}",
-                                                   order.size(), kMaxSteps));
+        .Error(graph[output].position,
+               fmt::format("found {} operations, expected at most {}", order.size(), kMaxSteps));
   }
   std::map<int, int> step_of;
   for (const int node : order) {
@@ -156,8 +164,7 @@ void ExpressionTape::ComputeTangents(const double* values, int seed, double* tan
       const double change_b = tangents[operands[1]];
       tangents[i] = 0;
       if (change_a == 0 && change_b == 0) continue;
-      const Partials f =
-          PartialsOfTwo(op, values[operands[0]], values[operands[1]], values[i]);
+      const Partials f = PartialsOfTwo(op, values[operands[0]], values[operands[1]], values[i]);
       tangents[i] = Product(f.a, change_a) + Product(f.b, change_b);
     }
   }
@@ -225,8 +232,7 @@ double ExpressionTape::Expand(const double* observation, const double* action,
   return values[steps_.size() - 1];
 }
 
-ExpressionTape::Culprit ExpressionTape::FindCulprit(const double* observation,
-                                                    const double* action,
+ExpressionTape::Culprit ExpressionTape::FindCulprit(const double* observation, const double* action,
                                                     const double* next_observation) const {
   std::array<double, kMaxSteps> values;
   ComputeValues(observation, action, next_observation, values.data());

@@ -122,9 +122,8 @@ TEST_P(ShippedExpressionDerivatives, AreTheBuiltInOnes) {
       expected_hessian(nz * nz);
   const double a = found.Expand(observation_.data(), action_.data(), next_.data(), gradient.data(),
                                 hessian.data());
-  const double b =
-      task_.reward().Expand(observation_.data(), action_.data(), next_.data(),
-                            expected_gradient.data(), expected_hessian.data());
+  const double b = task_.reward().Expand(observation_.data(), action_.data(), next_.data(),
+                                         expected_gradient.data(), expected_hessian.data());
   EXPECT_NEAR(a, b, 1e-12);
   for (size_t i = 0; i < nz; ++i) EXPECT_NEAR(gradient[i], expected_gradient[i], 1e-11) << i;
   // Second derivatives of a norm near 0.1 are up to 1e2 times larger.

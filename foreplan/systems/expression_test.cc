@@ -56,9 +56,9 @@ double ValueOf(const std::string& text) {
   const ExpressionReward reward = Compile(text);
   double value = 0;
   uint8_t terminated = 2;
-  reward.Evaluate({1, kTransition.observation.data(), kTransition.action.data(),
-                   kTransition.next.data()},
-                  &value, &terminated);
+  reward.Evaluate(
+      {1, kTransition.observation.data(), kTransition.action.data(), kTransition.next.data()},
+      &value, &terminated);
   EXPECT_EQ(terminated, 0);
   return value;
 }
@@ -67,9 +67,9 @@ bool Holds(const std::string& condition) {
   const ExpressionReward reward = Compile("0", condition);
   double value = 1;
   uint8_t terminated = 2;
-  reward.Evaluate({1, kTransition.observation.data(), kTransition.action.data(),
-                   kTransition.next.data()},
-                  &value, &terminated);
+  reward.Evaluate(
+      {1, kTransition.observation.data(), kTransition.action.data(), kTransition.next.data()},
+      &value, &terminated);
   EXPECT_EQ(value, 0);
   EXPECT_LE(terminated, 1);
   return terminated == 1;
@@ -165,8 +165,8 @@ TEST(Expression, FunctionsAreThoseOfTheLibrary) {
   EXPECT_NEAR(ValueOf("l1l2([x, y], 2, 3, 0.01)"),
               2 * std::sqrt(0.01 + x * x + y * y) + 1.5 * (x * x + y * y), kRounding);
   EXPECT_NEAR(ValueOf("l1l2(x, 2, 3)"), 2 * std::sqrt(1e-5 + x * x) + 1.5 * x * x, kRounding);
-  EXPECT_NEAR(ValueOf("smooth_abs([x, y], 0.1)"),
-              std::hypot(x, 0.1) + std::hypot(y, 0.1) - 0.2, kRounding);
+  EXPECT_NEAR(ValueOf("smooth_abs([x, y], 0.1)"), std::hypot(x, 0.1) + std::hypot(y, 0.1) - 0.2,
+              kRounding);
 }
 
 // At the margin its value is value_at_margin, for every kind; half way as the formulas of the
@@ -198,7 +198,8 @@ TEST(Expression, ToleranceIsOneInsideAndFallsOverItsMargin) {
 
 TEST(Expression, EveryRowOfABatchIsTheRow) {
   const ExpressionReward reward = Compile(
-      "exp(-distance^2 / length) + tolerance(next.hinge - u.hinge, 0, 1, 2, long_tail) + atan2(y, x) + "
+      "exp(-distance^2 / length) + tolerance(next.hinge - u.hinge, 0, 1, 2, long_tail) + atan2(y, "
+      "x) + "
       "sin(x) * cos(x) - previous.distance / (2 + cos(y)) + 3 * x * y - x * push",
       "far and (next.hinge > 0 or not finite(next))");
   constexpr size_t no = 4, nu = 2;
@@ -310,7 +311,8 @@ TEST(Expression, DerivativesEqualDifferences) {
 
 TEST(Expression, DerivativesTakeTheSideOfABranch) {
   // At x = 0 the logarithm and its derivatives are infinite, but not taken.
-  const ExpressionReward reward = Compile("if(x > 0, log(x) + x^0.5 + 1 / x, 3 * x) + norm(x, x)^2");
+  const ExpressionReward reward =
+      Compile("if(x > 0, log(x) + x^0.5 + 1 / x, 3 * x) + norm(x, x)^2");
   const std::vector<double> zero(4, 0.0);
   std::array<double, 10> gradient;
   std::array<double, 100> hessian;
@@ -360,8 +362,9 @@ TEST(ExpressionErrors, SayWhatWasExpected) {
       {"goal", "found 2 numbers, expected one, as sum(...)"},
       {"goal + next", "column 6: found 2 numbers on the left and 4 on the right of '+'"},
       {"goal[2]", "column 5: found [2:3] of 2 numbers, expected a range within 0:2"},
-      {"hinge", "column 1: found 'hinge', the name of an observation and of an action, expected "
-                "next.hinge, previous.hinge or u.hinge"},
+      {"hinge",
+       "column 1: found 'hinge', the name of an observation and of an action, expected "
+       "next.hinge, previous.hinge or u.hinge"},
       {"prev.x", "column 1: found 'prev.', expected next., previous. or u."},
       {"u.x", "column 3: unknown action component 'x'"},
       {"next.lenth", "column 6: unknown observation component or quantity 'lenth'"},
@@ -371,8 +374,9 @@ TEST(ExpressionErrors, SayWhatWasExpected) {
       {"tolerance(x, 1, 0)", "found the bounds 1 and 0, expected low <= high"},
       {"tolerance(x, 0, 1, -1)", "found -1, expected a margin of at least 0"},
       {"tolerance(x, 0, 1, y)", "found a number that changes, expected a margin"},
-      {"tolerance(x, 0, 1, 1, gausian)", "unknown kind of tolerance 'gausian' (did you mean "
-                                         "'gaussian'?)"},
+      {"tolerance(x, 0, 1, 1, gausian)",
+       "unknown kind of tolerance 'gausian' (did you mean "
+       "'gaussian'?)"},
       {"tolerance(x, 0, 1, 1, gaussian, 0)", "found 0, expected a value between 0 and 1"},
   };
   for (const auto& [text, expected] : cases) {
@@ -387,8 +391,9 @@ TEST(ExpressionErrors, SayWhatWasExpected) {
 TEST(ExpressionErrors, LongTextsAreShownInPart) {
   std::string text = "x";
   for (int i = 0; i < 50; ++i) text += " + x";
-  const std::string message = RewardError(text + " + z" + std::string(" + y + y + y + y + y + y + y"
-                                                                       " + y + y + y + y"));
+  const std::string message = RewardError(text + " + z" +
+                                          std::string(" + y + y + y + y + y + y + y"
+                                                      " + y + y + y + y"));
   const std::string shown = message.substr(message.find('\n'));
   EXPECT_LT(shown.size(), 200U);
   EXPECT_THAT(shown, testing::StartsWith("\n  ...x + x"));
@@ -422,8 +427,9 @@ TEST(ExpressionErrors, NamesHaveOneMeaning) {
 TEST(ExpressionErrors, QuantitiesMustNotStandOnThemselves) {
   const ExpressionDefinitions definitions{
       {}, {{"a", {"t: quantities.a", "1 + b"}}, {"b", {"t: quantities.b", "2 * a"}}}};
-  const std::string message =
-      Message([&] { ExpressionReward(Spec(), definitions, {"t: reward", "1"}, std::nullopt); });
+  const std::string message = Message([&] {
+    ExpressionReward(Spec(), definitions, {"t: reward", "1"}, std::nullopt);
+  });
   EXPECT_THAT(message, testing::HasSubstr("t: quantities.b: column 5: found 'a' in its own "
                                           "definition (a -> b -> a)"));
 }

@@ -67,7 +67,8 @@ void CheckTaskOptions(const Config& config, const TaskOptions& options) {
     throw InputError(fmt::format("{}: name: found '{}', expected letters, digits, '_', '-', '.'",
                                  config.name(), options.name));
   }
-  if (options.reward.empty()) throw MissingKey(config, "reward", "an expression or the name of a reward");
+  if (options.reward.empty())
+    throw MissingKey(config, "reward", "an expression or the name of a reward");
   if (options.episode_length == 0) throw MissingKey(config, "episode_length", "a number of steps");
 }
 
@@ -168,9 +169,10 @@ class RewardMaker {
   [[nodiscard]] std::shared_ptr<const Reward> Make(const std::string& text) const {
     if (!IsShippedReward(text)) return FromExpression("reward", text, nullptr);
     if (termination_) {
-      throw InputError(fmt::format("{}: found one beside the shipped reward '{}', which has its "
-                                   "own, expected an expression as the reward",
-                                   termination_->where, text));
+      throw InputError(
+          fmt::format("{}: found one beside the shipped reward '{}', which has its "
+                      "own, expected an expression as the reward",
+                      termination_->where, text));
     }
     return Shipped(text);
   }
@@ -264,6 +266,10 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
   task.prototype_ = factory->Make();
+  if (task.spec().action.empty()) {
+    throw InputError(fmt::format("{}: system: found no actuators, expected something to control",
+                                 config.name()));
+  }
   task.factory_ = std::move(factory);
 
   config.Read("encoding", task.encoding_);
