@@ -6,7 +6,7 @@
 //   part       = term | sin(term) | cos(term) | clip(term, LOW, HIGH) | rate(term)
 //   term       = quantity | quantity - quantity (of the same length)
 //   quantity   = ARRAY | ARRAY[i] | ARRAY[i:j] | ARRAY[i:] | ARRAY[:j]
-//   ARRAY      = qpos, qvel; qfrc_actuator, qfrc_constraint (per degree of freedom);
+//   ARRAY      = qpos, qvel, act; qfrc_actuator, qfrc_constraint (per degree of freedom);
 //                xpos(BODY), subtree_com(BODY), site_xpos(SITE) (x, y, z);
 //                cinert, cvel, cfrc_ext (10, 6, 6 numbers per body; here i and j count bodies)
 //

@@ -42,7 +42,7 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   spec.state = joints.positions;
   spec.state.insert(spec.state.end(), joints.velocities.begin(), joints.velocities.end());
   for (int i = 0; i < model.na; ++i) {
-    spec.state.push_back({fmt::format("activation{}", i), ""});
+    spec.state.push_back({MujocoActivationName(model, i), ""});
   }
   spec.state.push_back({"time", "s"});
   for (const Component& velocity : joints.velocities) {
