@@ -80,6 +80,38 @@ TEST(ReferenceProblems, ConvergeToTheGoldenCosts) {
   }
 }
 
+// Costs after each iteration; the chaotic ones as far as rounding leaves them alone.
+TEST(ReferenceProblems, ConvergeAlongTheGoldenLogs) {
+  const std::vector<std::tuple<const char*, const char*, std::vector<double>>> logs = {
+      {"quadrotor",
+       "free",
+       {2.2000694241, 2.1523988799, 2.1502953350, 2.1502185304, 2.1502148371, 2.1502146516,
+        2.1502146419}},
+      {"quadrotor",
+       "bounded",
+       {394.86844158, 38.199041616, 7.1067141710, 3.4947174461, 2.3649713499, 2.2258001614,
+        2.1897587857, 2.1820059960, 2.1819914976, 2.1819914812}},
+      {"quadrotor",
+       "infeasible",
+       {2505.3227929, 2.1962428684, 2.1522696120, 2.1502987012, 2.1502189324, 2.1502148674,
+        2.1502146536, 2.1502146420}},
+      {"cartpole",
+       "ddp",
+       {19989.894711, 19944.656626, 19759.754300, 19045.494813, 16441.934420, 9270.8131034,
+        4866.7331407, 2000.2453253}},
+  };
+  for (const auto& [problem, variant, costs] : logs) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+    ASSERT_GE(result.log.size(), costs.size()) << problem << " " << variant;
+    for (size_t i = 0; i < costs.size(); ++i) {
+      // Rounding, 1e-16, grows by up to 1e8 along the swing-up.
+      EXPECT_NEAR(result.log[i].cost, costs[i], 1e-7 * costs[i]) << problem << " " << i;
+    }
+  }
+}
+
 TEST(ReferenceProblems, DerivativesEqualDifferences) {
   for (const auto& [problem, variant] : ReferenceCases()) {
     const ReferenceCase c = MakeReferenceCase(problem, variant);
