@@ -28,13 +28,13 @@ double Execute(const foreplan::Task& task, const foreplan::LinearGaussianPolicy&
       .episode_return;
 }
 
-/// What an ensemble learned in six episodes.
+/// What an ensemble learned in eight episodes of control by iLQR.
 foreplan::Ensemble LearnModel(const foreplan::Task& task, foreplan::Config& config, int seed,
                               foreplan::ThreadPool& pool) {
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{
-      .algorithm = "mpc", .planner = "icem", .seed = seed, .episodes = 6};
+      .algorithm = "mpc", .planner = "ilqr", .seed = seed, .episodes = 8};
   const auto learner =
       foreplan::MakeLearner(run.algorithm, config, {task, run, pool, log, stop, {}});
   learner->Run();
