@@ -110,8 +110,8 @@ void Eval(const EvalRequest& request) {
   const std::atomic<bool>& stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
-    evaluations.push_back(EvaluateController(controller, experiment, request.target,
-                                             request.evaluation, pool, stop));
+    evaluations.push_back(
+        EvaluateController(controller, experiment, request.target, request.evaluation, pool, stop));
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
 }

@@ -19,7 +19,7 @@ inline constexpr const char* kTrueModel = "true_model";
 struct EvaluationRequest {
   int episodes = 10;
   int first = 0;  // episode: each starts elsewhere
-  int seed = 0;  // of start states and of random controllers; training uses other keys
+  int seed = 0;   // of start states and of random controllers; training uses other keys
 };
 
 struct Evaluation {
@@ -35,8 +35,8 @@ struct Evaluation {
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
                     const EvaluationRequest& request, const std::atomic<bool>& stop);
 
-/// The controller kLearned (of the run in `run_folder`), kTrueModel (the experiment's planner on the
-/// true system) or a base policy.
+/// The controller kLearned (of the run in `run_folder`), kTrueModel (the experiment's planner on
+/// the true system) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
                               ThreadPool& pool, const std::atomic<bool>& stop);

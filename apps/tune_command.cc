@@ -33,10 +33,10 @@ namespace fs = std::filesystem;
 struct TuneRequest {
   std::string target;  // folder of a run, or a task
   RunFlags flags;
-  int budget = 40;       // episodes of the search
-  int check = 5;         // fresh episodes afterwards
-  double effort = 0;     // imagined steps per decision; 0: as many as the own settings
-  int seed = 0;          // of candidates and start states
+  int budget = 40;    // episodes of the search
+  int check = 5;      // fresh episodes afterwards
+  double effort = 0;  // imagined steps per decision; 0: as many as the own settings
+  int seed = 0;       // of candidates and start states
   std::string out;
   int threads = 1;
   bool json = false;
@@ -57,21 +57,20 @@ class Tuner {
         pool_(request.threads),
         stop_(stop) {
     if (!out_.string().ends_with(".toml")) {
-      throw InputError(fmt::format("--out: found '{}', expected a name that ends in .toml",
-                                   out_.string()));
+      throw InputError(
+          fmt::format("--out: found '{}', expected a name that ends in .toml", out_.string()));
     }
     if (fs::exists(out_)) {
-      throw InputError(fmt::format("{}: exists already, expected a new file for --out",
-                                   out_.string()));
+      throw InputError(
+          fmt::format("{}: exists already, expected a new file for --out", out_.string()));
     }
   }
 
   void Run() {
     DrawCandidates();
     best_ = RunSuccessiveHalving(
-        candidates_, [this](int candidate, int first, int count) {
-          return Play(candidate, first, count);
-        },
+        candidates_,
+        [this](int candidate, int first, int count) { return Play(candidate, first, count); },
         [this](std::span<const int> playing, int episodes) { ShowRound(playing, episodes); });
     // Starts that no candidate was chosen by.
     const int fresh = static_cast<int>(candidates_[0].returns.size());
@@ -188,8 +187,8 @@ void Tuner::PrintTables() const {
     for (size_t i = 0; i < space_.options().size(); ++i) {
       const TunableOption& option = space_.options()[i];
       if (option.key != importance.option) continue;
-      fmt::print("{:<16}{:>12}{:>12}{:>20}\n", option.key,
-                 option.Text(candidates_[0].values[i]), option.Text(best.values[i]),
+      fmt::print("{:<16}{:>12}{:>12}{:>20}\n", option.key, option.Text(candidates_[0].values[i]),
+                 option.Text(best.values[i]),
                  fmt::format("{:+.2f}{}", importance.correlation,
                              std::abs(importance.correlation) > Noise() ? " *" : "  "));
     }

@@ -128,8 +128,7 @@ std::string TunableOption::Text(double value) const {
 }
 
 double TuningCandidate::Mean() const {
-  return std::accumulate(returns.begin(), returns.end(), 0.0) /
-         static_cast<double>(returns.size());
+  return std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
 }
 
 TuningSpace::TuningSpace(const std::string& planner, Config& config) : planner_(planner) {
@@ -161,18 +160,18 @@ TuningCandidate TuningSpace::Draw(double effort, Random& random) const {
       const double low = choice ? 0 : option.low - (option.whole ? 0.5 : 0);
       const double high = choice ? static_cast<double>(option.choices.size())
                                  : option.high + (option.whole ? 0.5 : 0);
-      double value = option.logarithmic
-                         ? std::exp(random.Uniform(std::log(low), std::log(high)))
-                         : random.Uniform(low, high);
+      double value = option.logarithmic ? std::exp(random.Uniform(std::log(low), std::log(high)))
+                                        : random.Uniform(low, high);
       if (option.whole) value = std::clamp(std::round(value), option.low, option.high);
       if (choice) value = std::min(std::floor(value), high - 1);
       candidate.values.push_back(value);
     }
     if (Population(candidate, effort) >= kMinPopulation) return candidate;
   }
-  throw InputError(fmt::format("tune: effort: found {} imagined steps per decision, expected enough "
-                               "for {} candidates",
-                               effort, kMinPopulation));
+  throw InputError(
+      fmt::format("tune: effort: found {} imagined steps per decision, expected enough "
+                  "for {} candidates",
+                  effort, kMinPopulation));
 }
 
 std::vector<std::string> TuningSpace::Assignments(const TuningCandidate& candidate,
@@ -182,7 +181,8 @@ std::vector<std::string> TuningSpace::Assignments(const TuningCandidate& candida
   std::vector<std::string> assignments{fmt::format("{}population={}", section, population)};
   for (size_t i = 0; i < options_.size(); ++i) {
     if (options_[i].key == kEliteShare) {
-      const int elites = std::max(2, static_cast<int>(std::round(candidate.values[i] * population)));
+      const int elites =
+          std::max(2, static_cast<int>(std::round(candidate.values[i] * population)));
       assignments.push_back(fmt::format("{}elites={}", section, elites));
     } else {
       assignments.push_back(

@@ -40,9 +40,8 @@ TEST(TuningSpace, DrawsLieInTheRangesAndCostTheSame) {
       const TuningCandidate candidate = space.Draw(3000, random);
       for (size_t i = 0; i < candidate.values.size(); ++i) {
         const TunableOption& option = space.options()[i];
-        const double high = option.choices.empty()
-                                ? option.high
-                                : static_cast<double>(option.choices.size()) - 1;
+        const double high =
+            option.choices.empty() ? option.high : static_cast<double>(option.choices.size()) - 1;
         EXPECT_GE(candidate.values[i], option.choices.empty() ? option.low : 0) << option.key;
         EXPECT_LE(candidate.values[i], high) << option.key;
         if (option.whole) {
