@@ -35,7 +35,8 @@ class Planning {
     system->Reset(Key{1, 0});
     state_.resize(static_cast<size_t>(dynamics_->state_dim()));
     on_networks ? system->Observe(state_) : system->GetState(state_);
-    built_in_ = MakePlanner("icem", config, {*dynamics_, task.planning_reward(), task.spec(), pool_});
+    built_in_ =
+        MakePlanner("icem", config, {*dynamics_, task.planning_reward(), task.spec(), pool_});
     with_expression_ = MakePlanner("icem", config, {*dynamics_, *expression_, task.spec(), pool_});
   }
 

@@ -94,7 +94,7 @@ TEST_P(DerivativesOfTask, AreTheBuiltInOnes) {
   std::vector<double> gradient(nz), hessian(nz * nz), expected_gradient(nz),
       expected_hessian(nz * nz);
   const double a = found->Expand(observation_.data(), action_.data(), next_.data(), gradient.data(),
-                                hessian.data());
+                                 hessian.data());
   const double b = task_.reward().Expand(observation_.data(), action_.data(), next_.data(),
                                          expected_gradient.data(), expected_hessian.data());
   EXPECT_NEAR(a, b, 1e-12);
@@ -107,8 +107,7 @@ TEST_P(DerivativesOfTask, AreTheBuiltInOnes) {
 
 INSTANTIATE_TEST_SUITE_P(Tasks, ExpressionOfTask, testing::ValuesIn(Task::ShippedNames()),
                          [](const auto& info) { return info.param; });
-INSTANTIATE_TEST_SUITE_P(Tasks, DerivativesOfTask,
-                         testing::ValuesIn(TasksOfFewVariables()),
+INSTANTIATE_TEST_SUITE_P(Tasks, DerivativesOfTask, testing::ValuesIn(TasksOfFewVariables()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
