@@ -2,51 +2,25 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "foreplan/core/random.h"
-#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/expression_test_data.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
 namespace {
 
-struct Texts {
-  std::string reward;
-  std::string planning_reward;
-  std::string termination;
-
-  void Visit(OptionsVisitor& visitor) {
-    visitor.Field("reward", reward, "");
-    if (planning_reward.empty()) planning_reward = reward;
-    visitor.Field("planning_reward", planning_reward, "");
-    visitor.Field("termination", termination, "");
-  }
-};
-
-class ShippedExpression : public testing::TestWithParam<std::string> {
+class ExpressionOfTask : public testing::TestWithParam<std::string> {
  protected:
   static constexpr int kRows = 96;
 
-  ShippedExpression() {
-    const std::string file =
-        std::string(FOREPLAN_TESTDATA_DIR) + "/expressions/" + GetParam() + ".toml";
-    Config config = Config::FromFile(file);
-    config.Read("", texts_);
-    definitions_ = ExpressionDefinitions::Read(config);
-    config.ThrowOnUnknownKeys();
+  ExpressionOfTask() {
     start_.resize(no_);
     const auto system = task_.MakeSystem();
     system->Reset(Key{1, 0});
     system->Observe(start_);
-  }
-
-  [[nodiscard]] ExpressionReward Compile(const std::string& text) const {
-    std::optional<ExpressionText> end;
-    if (!texts_.termination.empty()) end = ExpressionText{"termination", texts_.termination};
-    return ExpressionReward(task_.spec(), definitions_, {"reward", text}, end);
   }
 
   // Around the start, where episodes go on, and far from it.
@@ -89,21 +63,20 @@ class ShippedExpression : public testing::TestWithParam<std::string> {
   const Task task_ = Task::Load(GetParam()).first;
   const size_t no_ = task_.spec().observation.size();
   const size_t nu_ = task_.spec().action.size();
-  Texts texts_;
-  ExpressionDefinitions definitions_;
+  const ShippedExpression texts_ = ShippedExpression::Load(GetParam());
   std::vector<double> start_, observation_, next_, action_;
 };
 
-TEST_P(ShippedExpression, IsTheBuiltInRewardAndTermination) {
-  ExpectEqual(Compile(texts_.reward), task_.reward());
+TEST_P(ExpressionOfTask, IsTheBuiltInRewardAndTermination) {
+  ExpectEqual(*texts_.Compile(task_.spec(), texts_.reward), task_.reward());
 }
 
-TEST_P(ShippedExpression, IsTheBuiltInPlanningReward) {
-  ExpectEqual(Compile(texts_.planning_reward), task_.planning_reward());
+TEST_P(ExpressionOfTask, IsTheBuiltInPlanningReward) {
+  ExpectEqual(*texts_.Compile(task_.spec(), texts_.planning_reward), task_.planning_reward());
 }
 
 // Of few variables, as the built-in Hessians of many take minutes.
-class ShippedExpressionDerivatives : public ShippedExpression {};
+class DerivativesOfTask : public ExpressionOfTask {};
 
 std::vector<std::string> TasksOfFewVariables() {
   std::vector<std::string> names = Task::ShippedNames();
@@ -113,15 +86,15 @@ std::vector<std::string> TasksOfFewVariables() {
   return names;
 }
 
-TEST_P(ShippedExpressionDerivatives, AreTheBuiltInOnes) {
-  const ExpressionReward found = Compile(texts_.reward);
+TEST_P(DerivativesOfTask, AreTheBuiltInOnes) {
+  const auto found = texts_.Compile(task_.spec(), texts_.reward);
   Random random(Key{3, 0});
   Draw(random, 0.1);
   const size_t nz = 2 * no_ + nu_;
   std::vector<double> gradient(nz), hessian(nz * nz), expected_gradient(nz),
       expected_hessian(nz * nz);
-  const double a = found.Expand(observation_.data(), action_.data(), next_.data(), gradient.data(),
-                                hessian.data());
+  const double a = found->Expand(observation_.data(), action_.data(), next_.data(), gradient.data(),
+                                 hessian.data());
   const double b = task_.reward().Expand(observation_.data(), action_.data(), next_.data(),
                                          expected_gradient.data(), expected_hessian.data());
   EXPECT_NEAR(a, b, 1e-12);
@@ -132,10 +105,9 @@ TEST_P(ShippedExpressionDerivatives, AreTheBuiltInOnes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, ShippedExpression, testing::ValuesIn(Task::ShippedNames()),
+INSTANTIATE_TEST_SUITE_P(Tasks, ExpressionOfTask, testing::ValuesIn(Task::ShippedNames()),
                          [](const auto& info) { return info.param; });
-INSTANTIATE_TEST_SUITE_P(Tasks, ShippedExpressionDerivatives,
-                         testing::ValuesIn(TasksOfFewVariables()),
+INSTANTIATE_TEST_SUITE_P(Tasks, DerivativesOfTask, testing::ValuesIn(TasksOfFewVariables()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -321,6 +321,119 @@ TEST(Expression, DerivativesTakeTheSideOfABranch) {
   EXPECT_EQ(gradient[6], 3);
 }
 
+// --- random expressions --------------------------------------------------------------------------
+
+/// Texts whose values stay of the order of 1, so that rounding stays small.
+class RandomText {
+ public:
+  explicit RandomText(Key key) : random_(key) {}
+
+  std::string Number(int depth) {
+    const auto arguments = [&](const char* format) {
+      std::string text;
+      for (const char* c = format; *c != '\0'; ++c) {
+        text += *c == '#'   ? Number(depth - 1)
+                : *c == '?' ? Condition(depth - 1)
+                            : std::string(1, *c);
+      }
+      return text;
+    };
+    if (depth == 0)
+      return Pick({"x", "y", "push", "next.hinge", "previous.x", "u.hinge", "0.7", "2", "pi",
+                   "length", "previous.'left hip'"});
+    return arguments(Pick({"(# + #)",
+                           "(# - #)",
+                           "# * sin(#)",
+                           "# / (1 + abs(#))",
+                           "-(#)",
+                           "clip(#, -1, 1)^2",
+                           "sin(#) * cos(#)",
+                           "exp(-abs(#))",
+                           "tanh(#)",
+                           "atan2(#, 1 + square(#))",
+                           "sqrt(abs(#))",
+                           "log(1 + abs(#))",
+                           "min(#, #)",
+                           "max(#, #, #)",
+                           "if(?, #, #)",
+                           "norm(#, #)",
+                           "tolerance(#, -0.5, 0.5, 1, long_tail)",
+                           "(# * # - # * #)",
+                           "sum([#, #] * [0.3, #])",
+                           "smooth_abs(#, 0.1)",
+                           "sign(#)"})
+                         .c_str());
+  }
+
+ private:
+  std::string Condition(int depth) {
+    if (depth <= 0) return Pick({"x > 0", "y <= push", "finite(next)", "previous.far"});
+    return "(" + Condition(depth - 1) + Pick({" and ", " or "}) + "not " + Number(depth - 1) +
+           Pick({" < ", " >= "}) + Number(depth - 1) + ")";
+  }
+  std::string Pick(const std::vector<std::string>& texts) {
+    return texts[static_cast<size_t>(random_.Uniform(0.0, static_cast<double>(texts.size()))) %
+                 texts.size()];
+  }
+
+  Random random_;
+};
+
+// Rows in registers against plain operations one after the other.
+TEST(RandomExpression, IsTheSameInRowsAndAlone) {
+  constexpr size_t no = 4, nu = 2;
+  constexpr int kRows = 24;
+  for (uint64_t trial = 0; trial < 300; ++trial) {
+    const std::string text = RandomText(Key{4, trial}).Number(1 + static_cast<int>(trial % 4));
+    SCOPED_TRACE(text);
+    const ExpressionReward reward = Compile(text, "(" + text + ") > 0.5");
+    Random random(Key{5, trial});
+    std::vector<double> observation(kRows * no), next(kRows * no), action(kRows * nu);
+    for (auto* values : {&observation, &next, &action}) {
+      for (double& value : *values) value = random.Uniform(-2.0, 2.0);
+    }
+    std::vector<double> value(kRows), gradient(2 * no + nu),
+        hessian(gradient.size() * gradient.size());
+    std::vector<uint8_t> ended(kRows);
+    reward.Evaluate({kRows, observation.data(), action.data(), next.data()}, value.data(),
+                    ended.data());
+    for (size_t row = 0; row < kRows; ++row) {
+      const double alone = reward.Expand(&observation[row * no], &action[row * nu], &next[row * no],
+                                         gradient.data(), hessian.data());
+      // A few hundred operations on numbers of the order of 10, some of which are differences.
+      ASSERT_NEAR(value[row], alone, 1e-10 * (1 + std::abs(alone)));
+      ASSERT_EQ(ended[row] == 1, value[row] > 0.5);
+    }
+  }
+}
+
+TEST(RandomExpression, NoMutationOfATextBreaksTheCompiler) {
+  const std::string characters = "()[]+-*/^<>=!&|,.:' x0123456789e_\n\xce\xb8";
+  int compiled = 0;
+  for (uint64_t trial = 0; trial < 3000; ++trial) {
+    std::string text = RandomText(Key{6, trial}).Number(2);
+    Random random(Key{7, trial});
+    for (int i = 0; i < 1 + static_cast<int>(trial % 3); ++i) {
+      const auto at = static_cast<size_t>(random.Uniform(0.0, static_cast<double>(text.size())));
+      const char with = characters[static_cast<size_t>(
+          random.Uniform(0.0, static_cast<double>(characters.size())))];
+      if (trial % 2 == 0) {
+        text.at(at) = with;
+      } else {
+        text.insert(at, 1, with);
+      }
+    }
+    try {
+      Compile(text);
+      ++compiled;
+    } catch (const InputError& error) {
+      ASSERT_THAT(error.what(), testing::StartsWith("t: ")) << text;
+      ASSERT_THAT(error.what(), testing::EndsWith("^")) << text;
+    }
+  }
+  EXPECT_GT(compiled, 50);  // not all are refused
+}
+
 // --- wrong expressions ---------------------------------------------------------------------------
 
 TEST(ExpressionErrors, PointIntoTheText) {

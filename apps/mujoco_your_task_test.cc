@@ -64,8 +64,6 @@ class YourTask : public ProgramTest {
   std::string task_;
 };
 
-#ifdef FOREPLAN_HAVE_MUJOCO
-
 TEST_F(YourTask, RunsAtTheFirstTryAndAgainFromItsFolder) {
   const ProgramResult first =
       RunProgram(Small({"my_task.toml", "--episodes", "2", "--out", "first", "--json"}));
@@ -161,8 +159,6 @@ TEST_F(YourTask, QuaternionsRungeKuttaAndActivationsWork) {
     EXPECT_EQ(result.exit_code, 0) << planner << result.err;
   }
 }
-
-#endif
 
 }  // namespace
 }  // namespace foreplan::apps
