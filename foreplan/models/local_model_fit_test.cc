@@ -349,9 +349,9 @@ TEST(LocalModelFit, NamesWhatIsWrong) {
   EXPECT_EQ(message(data.view, none), "");
   LocalFitOptions no_ridge;
   no_ridge.ridge = 0;
-  EXPECT_NE(message(data.view, none, no_ridge)
-                .find("time 0: found a singular regression (rank 4 of 6"),
-            std::string::npos);
+  EXPECT_NE(
+      message(data.view, none, no_ridge).find("time 0: found a singular regression (rank 4 of 6"),
+      std::string::npos);
   NormalInverseWishart belief = data.TruePrior(1, 0.1);
   belief.n0 = -5;
   FixedPrior negative(belief);

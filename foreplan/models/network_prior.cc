@@ -10,7 +10,7 @@ namespace {
 using Eigen::Index;
 using Eigen::VectorXd;
 
-constexpr double kLeastSpread = 1e-4;  // of a coordinate's variance over all rollouts and times
+constexpr double kLeastSpread = 1e-3;  // of a coordinate's variance over all rollouts and times
 
 }  // namespace
 
@@ -28,9 +28,9 @@ void NetworkPrior::Prepare(const RolloutView& rollouts) {
   const int nx = rollouts.nx;
   const int nu = rollouts.nu;
   if (nx != ensemble_.state_dim() || nu != ensemble_.action_dim()) {
-    throw InputError(fmt::format(
-        "network prior: found rollouts of {} states and {} actions, expected {} and {}", nx, nu,
-        ensemble_.state_dim(), ensemble_.action_dim()));
+    throw InputError(
+        fmt::format("network prior: found rollouts of {} states and {} actions, expected {} and {}",
+                    nx, nu, ensemble_.state_dim(), ensemble_.action_dim()));
   }
   rollouts_ = rollouts;
   const int T = rollouts.transitions;
@@ -109,8 +109,7 @@ void NetworkPrior::At(int t, NormalInverseWishart& prior) {
   S.noalias() = xu * xu.transpose() / (N + 1);
   S.diagonal() += spread_ / (N + 1);
   prior.covariance.bottomLeftCorner(nx, nxu).noalias() = F_ * S;
-  prior.covariance.topRightCorner(nxu, nx) =
-      prior.covariance.bottomLeftCorner(nx, nxu).transpose();
+  prior.covariance.topRightCorner(nxu, nx) = prior.covariance.bottomLeftCorner(nx, nxu).transpose();
   auto V = prior.covariance.bottomRightCorner(nx, nx);
   V.noalias() = prior.covariance.bottomLeftCorner(nx, nxu) * F_.transpose();
   V.noalias() += residual_ * residual_.transpose() / N;
