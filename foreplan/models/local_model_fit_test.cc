@@ -254,7 +254,7 @@ TEST(LocalModelFit, RankSeesADeterministicPolicy) {
 
 // Sum of the log of Student-t predictive densities, sample by sample: the marginal likelihood of a
 // normal-inverse-Wishart prior without a closed form for all samples at once.
-double SequentialEvidence(const MatrixXd& z, NormalInverseWishart prior) {
+double SequentialEvidence(const MatrixXd& z, const NormalInverseWishart& prior) {
   const auto d = static_cast<double>(z.rows());
   double m = prior.m;
   double nu = prior.n0 + d + 1;

@@ -99,10 +99,8 @@ void NetworkPrior::At(int t, NormalInverseWishart& prior) {
   F_ << A_.middleRows(t * nx, nx), B_.middleRows(t * nx, nx);
 
   rollouts_.Joint(t, z_);
-  z_.colwise() -= prior.mean;
-  const auto xu = z_.topRows(nxu);
-  residual_ = z_.bottomRows(nx);
-  residual_.noalias() -= F_ * xu;
+  auto xu = z_.topRows(nxu);
+  xu.colwise() -= prior.mean.head(nxu);
 
   prior.covariance.resize(nxu + nx, nxu + nx);
   auto S = prior.covariance.topLeftCorner(nxu, nxu);
@@ -112,7 +110,6 @@ void NetworkPrior::At(int t, NormalInverseWishart& prior) {
   prior.covariance.topRightCorner(nxu, nx) = prior.covariance.bottomLeftCorner(nx, nxu).transpose();
   auto V = prior.covariance.bottomRightCorner(nx, nx);
   V.noalias() = prior.covariance.bottomLeftCorner(nx, nxu) * F_.transpose();
-  V.noalias() += residual_ * residual_.transpose() / N;
   V.diagonal() += noise_.row(t).transpose();
   prior.m = prior.n0 = prior.scatter = options_.strength;
 }

@@ -22,10 +22,12 @@ struct NetworkPriorOptions {
 /// u) (Fu, Levine and Abbeel 2016):
 ///   mu0 = [(x, u); f(x, u)],  Sigma0 = [S, S F'; F S, F S F' + V]
 ///   S = (N cov(x, u) + D) / (N + 1)     D: variances over rollouts, in the mean over time
-///   V = predicted noise + disagreement of the members + mean square residual of the samples
-/// D is at least 1e-3 of a coordinate's variance over all rollouts and times, so that a single
-/// rollout, whose samples do not spread, leaves the network in charge of every direction that the
-/// system moves in.
+///   V = predicted noise + disagreement of the members
+/// What the samples say about the noise is in the fit already; in V it would count twice, and a
+/// right network would look no likelier than a wrong one (docs/results/local_models.md). D is at
+/// least 1e-3 of a coordinate's variance over all rollouts and times, so that a single rollout,
+/// whose samples do not spread, leaves the network in charge of every direction that the system
+/// moves in.
 class NetworkPrior final : public LocalPrior {
  public:
   /// The ensemble must outlive the prior; it is trained by others. Throws InputError (options).
@@ -55,7 +57,6 @@ class NetworkPrior final : public LocalPrior {
   RowMajor member_mean_, member_deviation_, member_sum_;  // [T x nx]
   Eigen::MatrixXd z_;                                     // [nz x N]
   Eigen::MatrixXd F_;                                     // [nx x nx + nu]
-  Eigen::MatrixXd residual_;                              // [nx x N]
 };
 
 }  // namespace foreplan
