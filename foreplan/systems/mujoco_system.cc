@@ -364,6 +364,10 @@ bool NamesOtherFiles(const std::string& mjcf) {
 
 class MujocoFactory final : public SystemFactory {
  public:
+  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
+    return std::make_unique<MujocoFactory>(*this);
+  }
+
   void Read(Config& config, const std::filesystem::path& directory) override {
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
