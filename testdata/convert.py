@@ -3,7 +3,7 @@
 
     python3 testdata/convert.py REFERENCE_FOLDER
 
-reads trajectory/1 and model-facts/1 files and writes what the tests need in our own form, which
+reads trajectory/1 and model-facts/1 files and its folder gps, and writes what the tests need in our own form, which
 README.md describes. Numbers keep all their bits.
 """
 
@@ -162,6 +162,67 @@ def convert_initial_policies(reference):
             for kind in ("init_lqr", "init_pd")}
 
 
+
+
+def lower(matrix):
+    """A symmetric matrix's lower triangle, row by row; of a list of them, one after the other."""
+    if isinstance(matrix[0][0], list):
+        return [number for entry in matrix for number in lower(entry)]
+    return [number for row, entry in enumerate(matrix) for number in entry[:row + 1]]
+
+
+def rollouts(case):
+    return {"states": flat(case["X"]), "actions": flat([rows[:-1] for rows in case["U"]])}
+
+
+def fit(case):
+    return {"F": flat(case["Fm"]), "offset": flat(case["fv"]), "noise": lower(case["dyn_covar"])}
+
+
+def mixture(case):
+    return {"mean": flat(case["mu"]), "covariance": lower(case["sigma"]), "weight": case["mass"]}
+
+
+def convert_gps(folder):
+    """Regressions with priors and mixtures: what the tests compare, as file name -> data."""
+    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in (
+        "gauss_fit_joint_prior", "dynamics_lr", "dynamics_lr_prior", "gmm", "initial_state")}
+    joint = read["gauss_fit_joint_prior"]
+    start = read["initial_state"]
+    return {
+        "joint_prior_fit": {"nx": joint["dX"], "nu": joint["dU"], "cases": [{
+            "N": case["N"], "m": case["m"], "n0": case["n0"], "ridge": case["regularization"],
+            "points": flat(case["pts"]), "mean": case["mu0"], "scatter": lower(case["Phi"]),
+            **fit(case["corrected"])} for case in joint["cases"]]},
+        "least_squares_fit": {"nx": 4, "nu": 2, "T": 5, "cases": [{
+            "N": case["N"], "ridge": case["regularization"], **rollouts(case),
+            **fit(case["corrected_diagonal_regulariser"])}
+            for case in read["dynamics_lr"]["cases"]]},
+        "mixture_prior_fit": {"nx": 4, "nu": 2, "T": 5, "cases": [{
+            "N": case["N"], "K": case["K"], "kept": case["N_used"],
+            "regularization": case["regularization"], **rollouts(case),
+            "assignment": case["assignment"], "mixture": mixture(case["gmm"]),
+            "prior_mean": flat([prior["mu0"] for prior in case["prior"]]),
+            "prior_covariance": lower([prior["Phi"] for prior in case["prior"]]),
+            "n0": [prior["n0"] for prior in case["prior"]], **fit(case)}
+            for case in read["dynamics_lr_prior"]["cases"]]},
+        "mixture": {"nx": 4, "nu": 2, "T": 5, "cases": [{
+            "N": case["N"], "K": case["K"], **rollouts(case), "assignment": case["assignment"],
+            "query": flat(case["query"]),
+            "after": {rounds: {**mixture(state), "log_likelihood": state["loglik"],
+                               "query_log_weight": state["cluster_logwts"],
+                               "prior_mean": state["mu0"], "prior_covariance": lower(state["Phi"])}
+                      for rounds, state in case["after"].items() if rounds != "1"},
+            "corrected": {**mixture(case["corrected"]),
+                          "log_likelihood": case["corrected"]["loglik"]}}
+            for case in read["gmm"]["cases"]]},
+        "initial_state": {
+            "nx": 4, "start": flat(start["x0"]), "prior_start": flat(start["prior_x0"]),
+            "floor": start["floor"], "m": start["m"], "n0": start["n0"], "mean": start["x0mu"],
+            "covariance": lower(start["x0sigma_corrected"])},
+    }
+
+
 def write(file, data):
     """One key per line, a long list wrapped."""
     def text(value, indent):
@@ -170,6 +231,9 @@ def write(file, data):
                 f'{indent} {json.dumps(key)}: {text(entry, indent + " ")}'
                 for key, entry in value.items())
             return "{\n" + inner + "\n" + indent + "}"
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            inner = ",\n".join(f'{indent} {text(entry, indent + " ")}' for entry in value)
+            return "[\n" + inner + "\n" + indent + "]"
         if isinstance(value, list):
             rows = [", ".join(map(json.dumps, value[i:i + 4])) for i in range(0, len(value), 4)]
             return "[" + (",\n" + indent + "  ").join(rows) + "]"
@@ -197,6 +261,10 @@ def main():
                             ("lin_gauss_init", convert_initial_policies)]:
         data = json.loads((reference / "gps" / f"{name}.json").read_text())
         write(here / "local_models" / f"{name}.json", converted(data))
+
+
+    for name, data in convert_gps(reference / "gps").items():
+        write(here / "gps" / f"{name}.json", data)
 
 
 if __name__ == "__main__":
