@@ -102,6 +102,68 @@ def convert_trajectory(reference):
     }
 
 
+LQR = ["lqr_a_2_1_5", "lqr_b_4_2_10", "lqr_c_14_7_20", "lqr_d_26_7_40"]
+
+
+def upper(matrices):
+    """Upper triangles of symmetric matrices, row by row."""
+    return [m[i][j] for m in matrices for i in range(len(m)) for j in range(i, len(m))]
+
+
+def convert_lqr(reference):
+    """A KL-penalised LQR; only the first, middle and last step of large results."""
+    inputs, backward, search = reference["inputs"], reference["backward"], reference["eta_search"]
+    steps = reference["T"]
+    shown = [0, steps // 2, steps - 1]
+    exact = reference["exact"]
+    data = {
+        "nx": reference["dX"], "nu": reference["dU"], "steps": steps,
+        "entropy_weight": inputs["max_ent"], "lambda": reference["eta"],
+        "F": flat(inputs["Fm"][:-1]), "f": flat(inputs["fv"][:-1]),
+        "noise_upper": upper(inputs["dyn_covar"][:-1]),
+        "C_upper": upper(inputs["Cm"]), "c": flat(inputs["cv"]), "constant": inputs["cc"],
+        "start_mean": inputs["x0mu"], "start_covariance_upper": upper([inputs["x0sigma"]]),
+        "previous_K": flat(inputs["prev_K"]), "previous_k": flat(inputs["prev_k"]),
+        "previous_covariance_upper": upper(inputs["prev_pol_covar"]),
+        "shown_steps": shown,
+        "K": flat([backward["K"][t] for t in shown]), "k": flat(backward["k"]),
+        "mean": flat(reference["forward"]["mu"]),
+        "covariance_trace": reference["forward"]["sigma_trace"],
+        "kl": exact["kl"], "expected_cost": exact["laplace_cost"],
+        "search": {"bound": search["epsilon"], "lambda": search["eta"], "kl": search["exact_kl_at_eta"]},
+    }
+    if "eta_at_constraint" in exact:
+        data["at_bound"] = {
+            "lambda": exact["eta_at_constraint"], "K": flat(exact["K_at_constraint"]),
+            "k": flat(exact["k_at_constraint"]),
+            "covariance_upper": upper(exact["pol_covar_at_constraint"])}
+    return data
+
+
+def convert_lqr_special(reference):
+    keep = {"predicted": 0, "actual": 1, "before": 2, "after": 3}
+    rows = reference["step_mult"]["rows"]
+    return {
+        "non_pd_search": {"bound": reference["non_pd_search"]["epsilon"],
+                          "smallest_lambda": reference["non_pd"]["eta_out"]},
+        "inactive": {key: flat(reference["inactive_constraint"][key]) for key in ("K", "k")},
+        "near_deterministic_kl": reference["kl_cancellation"]["exact"],
+        "step_multiplier": {name: [row[i] for row in rows] for name, i in keep.items()},
+    }
+
+
+def convert_initial_policies(reference):
+    names = {"name": "name", "hyper": "options", "K": "K", "k": "k", "pol_covar": "covariance",
+             "t_selected": "shown_steps"}
+    return {kind: [{ours: (case[theirs] if isinstance(case[theirs], (dict, str))
+                           else flat(case[theirs]))
+                    for theirs, ours in names.items() if theirs in case}
+                   for case in reference[kind]]
+            for kind in ("init_lqr", "init_pd")}
+
+
+
+
 def lower(matrix):
     """A symmetric matrix's lower triangle, row by row; of a list of them, one after the other."""
     if isinstance(matrix[0][0], list):
@@ -192,6 +254,15 @@ def main():
     for name, source in TRAJECTORIES.items():
         data = json.loads((reference / "trajectories" / f"{source}.json").read_text())
         write(here / "trajectories" / f"{name}.json", convert_trajectory(data))
+    for name in LQR:
+        data = json.loads((reference / "gps" / f"{name}.json").read_text())
+        write(here / "local_models" / f"kl_{name[:5]}.json", convert_lqr(data))
+    for name, converted in [("lqr_special", convert_lqr_special),
+                            ("lin_gauss_init", convert_initial_policies)]:
+        data = json.loads((reference / "gps" / f"{name}.json").read_text())
+        write(here / "local_models" / f"{name}.json", converted(data))
+
+
     for name, data in convert_gps(reference / "gps").items():
         write(here / "gps" / f"{name}.json", data)
 
