@@ -40,7 +40,8 @@ void CheckFinite(const Points& points) {
 }  // namespace
 
 void MixtureOptions::Visit(OptionsVisitor& visitor) {
-  visitor.Field("tolerance", tolerance, {0, 1}, "relative change of log-likelihood that ends a fit");
+  visitor.Field("tolerance", tolerance, {0, 1},
+                "relative change of log-likelihood that ends a fit");
   visitor.Field("max_rounds", max_rounds, {1, 100000}, "rounds of expectation maximisation");
   visitor.Field("covariance_floor", covariance_floor, {0, 1e6}, "added to every variance");
 }
@@ -66,8 +67,7 @@ void GaussianMixture::Resize(Index dim, int components) {
   scaled_.resize(dim, std::max(dim, kTile));
 }
 
-void GaussianMixture::Start(const Points& points, std::span<const int> assignment,
-                            int components) {
+void GaussianMixture::Start(const Points& points, std::span<const int> assignment, int components) {
   const Index N = points.cols();
   if (components < 1 || N < 1 || points.rows() < 1 || static_cast<Index>(assignment.size()) != N) {
     throw InputError(fmt::format(
@@ -113,7 +113,8 @@ void GaussianMixture::Set(std::vector<MixtureComponent> components) {
     sum += c.weight;
   }
   if (!(sum > 0) || !std::isfinite(sum)) {
-    throw InputError(fmt::format("mixture: weights: found sum {}, expected a positive number", sum));
+    throw InputError(
+        fmt::format("mixture: weights: found sum {}, expected a positive number", sum));
   }
   Resize(dim, static_cast<int>(components.size()));
   components_ = std::move(components);
@@ -352,7 +353,8 @@ std::vector<int> AssignByKMeans(const Points& points, int components, Key key, i
     const double deviation = std::sqrt(scaled.row(i).squaredNorm() / static_cast<double>(N));
     if (deviation > 0) scaled.row(i) /= deviation;
   }
-  // k-means++ (Arthur and Vassilvitskii 2007): a centre is drawn by squared distance to the nearest.
+  // k-means++ (Arthur and Vassilvitskii 2007): a centre is drawn by squared distance to the
+  // nearest.
   Random random(key);
   MatrixXd centres(points.rows(), components);
   VectorXd nearest = VectorXd::Constant(N, kInfinity);

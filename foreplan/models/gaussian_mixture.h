@@ -34,12 +34,12 @@ struct SoftAssignment {
 
  private:
   friend class GaussianMixture;
-  std::vector<int> guess;         // [N]
-  std::vector<int> candidates;    // [tile]
-  Eigen::VectorXd distance;       // [tile], of the candidates, squared, as far as it is known
-  Eigen::MatrixXd centred;        // [d x tile]
-  Eigen::MatrixXd whitened;       // [d x tile]
-  Eigen::VectorXd best;           // [N], largest log(weight density) so far
+  std::vector<int> guess;       // [N]
+  std::vector<int> candidates;  // [tile]
+  Eigen::VectorXd distance;     // [tile], of the candidates, squared, as far as it is known
+  Eigen::MatrixXd centred;      // [d x tile]
+  Eigen::MatrixXd whitened;     // [d x tile]
+  Eigen::VectorXd best;         // [N], largest log(weight density) so far
 };
 
 struct MixtureReport {

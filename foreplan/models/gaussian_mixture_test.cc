@@ -67,8 +67,7 @@ TEST_P(MixtureGolden, EveryRoundIsTheReferences) {
       start.push_back(mixture.component(k));
       const MatrixXd floor = 2e-6 * MatrixXd::Identity(10, 10);
       const auto count = static_cast<double>(std::ranges::count(c.assignment, k));
-      start.back().covariance =
-          (start.back().covariance - floor) * count / c.components + floor;
+      start.back().covariance = (start.back().covariance - floor) * count / c.components + floor;
     }
     mixture.Set(start);
     const auto log_likelihood = expected.at("log_likelihood").get<std::vector<double>>();
@@ -291,9 +290,9 @@ TEST(GaussianMixture, MomentsAreThoseOfTheMixture) {
   const VectorXd expected = z.rowwise().mean();
   const MatrixXd centred = z.colwise() - expected;
   EXPECT_LT((mean - expected).norm(), 1e-12);
-  EXPECT_LT((covariance - centred * centred.transpose() / 200 -
-             2e-6 * MatrixXd::Identity(4, 4)).norm(),
-            1e-12);
+  EXPECT_LT(
+      (covariance - centred * centred.transpose() / 200 - 2e-6 * MatrixXd::Identity(4, 4)).norm(),
+      1e-12);
 }
 
 TEST(GaussianMixture, ARoundAllocatesNothing) {

@@ -16,8 +16,8 @@ struct LinearGaussianTransition {
 
 /// x_0 ~ N(initial_mean, initial_covariance), then one transition per step.
 struct LinearGaussianDynamics {
-  Eigen::VectorXd initial_mean;                  // [nx]
-  Eigen::MatrixXd initial_covariance;            // [nx x nx]
+  Eigen::VectorXd initial_mean;                 // [nx]
+  Eigen::MatrixXd initial_covariance;           // [nx x nx]
   std::vector<LinearGaussianTransition> steps;  // [transitions]
 };
 

@@ -33,8 +33,8 @@ double LogGamma(Index d, double a) {
   return sum;
 }
 
-/// log p(N samples) under d-dimensional NIW with nu degrees of freedom, from the log determinants of
-/// the scatter matrices before and after.
+/// log p(N samples) under d-dimensional NIW with nu degrees of freedom, from the log determinants
+/// of the scatter matrices before and after.
 double LogMarginal(Index d, double N, double m, double nu, double before, double after) {
   const auto dim = static_cast<double>(d);
   return -0.5 * N * dim * std::log(std::numbers::pi) + LogGamma(d, 0.5 * (nu + N)) -
@@ -108,14 +108,13 @@ void LocalModelFitter::CheckPrior(int t, int rollouts, const NormalInverseWishar
   }
   if (!(rollouts + prior.n0 > 0) || !(prior.m >= 0) || !(prior.scatter >= 0) ||
       !prior.mean.allFinite() || !prior.covariance.allFinite()) {
-    throw InputError(
-        fmt::format("local model fit: time {}: prior: found m = {}, n0 = {}, scatter = {}{}, "
-                    "expected m >= 0, scatter >= 0 and more than {} = -rollouts for n0",
-                    t, prior.m, prior.n0, prior.scatter,
-                    prior.mean.allFinite() && prior.covariance.allFinite()
-                        ? ""
-                        : " and numbers that are not finite",
-                    -rollouts));
+    throw InputError(fmt::format(
+        "local model fit: time {}: prior: found m = {}, n0 = {}, scatter = {}{}, "
+        "expected m >= 0, scatter >= 0 and more than {} = -rollouts for n0",
+        t, prior.m, prior.n0, prior.scatter,
+        prior.mean.allFinite() && prior.covariance.allFinite() ? ""
+                                                               : " and numbers that are not finite",
+        -rollouts));
   }
 }
 
@@ -261,8 +260,7 @@ void FitInitialState(const Eigen::Ref<const MatrixXd>& x0, const NormalInverseWi
   const auto N = static_cast<double>(x0.cols());
   mean = x0.rowwise().mean();
   covariance.setZero(x0.rows(), x0.rows());
-  covariance.diagonal() =
-      ((x0.colwise() - mean).rowwise().squaredNorm() / N).cwiseMax(floor);
+  covariance.diagonal() = ((x0.colwise() - mean).rowwise().squaredNorm() / N).cwiseMax(floor);
   if (prior == nullptr) return;
   // (N diag(max(var, floor)) + Phi + N m / (N + m) d d') / (N + n0),  d = x0' - mu0
   const VectorXd d = mean - prior->mean;

@@ -22,9 +22,9 @@ enum class EvidenceUse {
 
 /// Section [local_models.fit].
 struct LocalFitOptions {
-  double ridge = 1e-6;          // added to the variances of (x, u) before the regression
-  double noise_floor = 1e-10;   // added to the variances of the dynamics' noise
-  double start_floor = 1e-6;    // least variance of the initial state
+  double ridge = 1e-6;         // added to the variances of (x, u) before the regression
+  double noise_floor = 1e-10;  // added to the variances of the dynamics' noise
+  double start_floor = 1e-6;   // least variance of the initial state
   EvidenceUse evidence = EvidenceUse::kNone;
 
   void Visit(OptionsVisitor& visitor);
@@ -85,19 +85,19 @@ class LocalModelFitter {
   LocalFitOptions options_;
   int nx_ = 0;
   int nu_ = 0;
-  Eigen::MatrixXd z_;        // samples of one time: [nz x N]
-  Eigen::VectorXd z_mean_;   // [nz]
+  Eigen::MatrixXd z_;       // samples of one time: [nz x N]
+  Eigen::VectorXd z_mean_;  // [nz]
   NormalInverseWishart prior_;
-  Eigen::MatrixXd joint_;    // covariance: [nz x nz]
-  Eigen::VectorXd mean_;     // [nz]
-  Eigen::MatrixXd factor_;   // L of the (x, u) block: [nxu x nxu]
-  Eigen::MatrixXd gain_;     // L^-1 Sigma_xu,x', then F': [nxu x nx]
-  Eigen::MatrixXd spread_;   // scaled samples of (x, u): [nxu x N]
-  Eigen::MatrixXd gram_;     // of spread_ by rows or columns, the smaller
+  Eigen::MatrixXd joint_;   // covariance: [nz x nz]
+  Eigen::VectorXd mean_;    // [nz]
+  Eigen::MatrixXd factor_;  // L of the (x, u) block: [nxu x nxu]
+  Eigen::MatrixXd gain_;    // L^-1 Sigma_xu,x', then F': [nxu x nx]
+  Eigen::MatrixXd spread_;  // scaled samples of (x, u): [nxu x N]
+  Eigen::MatrixXd gram_;    // of spread_ by rows or columns, the smaller
   Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen_;
   // Of Whiten.
-  Eigen::MatrixXd root_;       // L of Sigma0: [nz x nz]
-  Eigen::MatrixXd whitened_;   // L^-1 (z - z', z' - mu0): [nz x N + 1]
+  Eigen::MatrixXd root_;                          // L of Sigma0: [nz x nz]
+  Eigen::MatrixXd whitened_;                      // L^-1 (z - z', z' - mu0): [nz x N + 1]
   Eigen::MatrixXd gram_joint_, gram_regressors_;  // whitened_' whitened_: [N + 1 x N + 1]
   Eigen::MatrixXd determinant_;                   // [N + 1 x N + 1]
   double log_det_joint_ = 0;                      // of Sigma0

@@ -254,7 +254,7 @@ TEST(LocalModelFit, RankSeesADeterministicPolicy) {
 
 // Sum of the log of Student-t predictive densities, sample by sample: the marginal likelihood of a
 // normal-inverse-Wishart prior without a closed form for all samples at once.
-double SequentialEvidence(const MatrixXd& z, NormalInverseWishart prior) {
+double SequentialEvidence(const MatrixXd& z, const NormalInverseWishart& prior) {
   const auto d = static_cast<double>(z.rows());
   double m = prior.m;
   double nu = prior.n0 + d + 1;
@@ -349,9 +349,9 @@ TEST(LocalModelFit, NamesWhatIsWrong) {
   EXPECT_EQ(message(data.view, none), "");
   LocalFitOptions no_ridge;
   no_ridge.ridge = 0;
-  EXPECT_NE(message(data.view, none, no_ridge)
-                .find("time 0: found a singular regression (rank 4 of 6"),
-            std::string::npos);
+  EXPECT_NE(
+      message(data.view, none, no_ridge).find("time 0: found a singular regression (rank 4 of 6"),
+      std::string::npos);
   NormalInverseWishart belief = data.TruePrior(1, 0.1);
   belief.n0 = -5;
   FixedPrior negative(belief);

@@ -94,8 +94,7 @@ void MixturePrior::Keep(const RolloutView& fresh) {
 
 std::vector<int> MixturePrior::FirstAssignment(int components) const {
   if (options_.start == MixtureStart::kKMeans) {
-    return AssignByKMeans(points_, components,
-                          key_.Fold(static_cast<uint64_t>(points_.cols())));
+    return AssignByKMeans(points_, components, key_.Fold(static_cast<uint64_t>(points_.cols())));
   }
   std::vector<int> assignment;
   for (Index n = 0; n < points_.cols(); ++n) {
@@ -179,8 +178,7 @@ void MixturePrior::Save(const std::string& prefix, TensorFile& file) const {
   file.tensors[prefix + "weights"] = ToTensor(weights);
   file.tensors[prefix + "means"] = ToTensor(means);
   file.tensors[prefix + "covariances"] = ToTensor(covariances);
-  file.tensors[prefix + "counts"] = ToTensor(
-      Eigen::Vector2d(transitions_, points_at_start_));
+  file.tensors[prefix + "counts"] = ToTensor(Eigen::Vector2d(transitions_, points_at_start_));
   std::vector<int32_t> owner(assignment_.owner.begin(), assignment_.owner.end());
   file.tensors[prefix + "owner"] = {{static_cast<int64_t>(owner.size())}, std::move(owner)};
 }

@@ -25,7 +25,8 @@ struct MixturePriorOptions {
   int max_rollouts = 20;  // the newest are kept
   double strength = 1;    // factor on m, n0 and scatter
   MixtureStart start = MixtureStart::kTime;
-  MixtureOptions mixture;
+  /// Few rounds bound the time of an iteration; the next one goes on where this stopped.
+  MixtureOptions mixture = {.max_rounds = 5};
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -61,8 +62,8 @@ class MixturePrior final : public LocalPrior {
   int nu_;
   MixturePriorOptions options_;
   Key key_;
-  int transitions_ = 0;        // T, of every rollout
-  Eigen::MatrixXd points_;     // [nz x kept rollouts T], oldest rollout first
+  int transitions_ = 0;         // T, of every rollout
+  Eigen::MatrixXd points_;      // [nz x kept rollouts T], oldest rollout first
   double points_at_start_ = 0;  // M, points of the mixture when it was last started anew
   GaussianMixture mixture_;
   MixtureReport report_;

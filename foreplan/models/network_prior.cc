@@ -10,7 +10,7 @@ namespace {
 using Eigen::Index;
 using Eigen::VectorXd;
 
-constexpr double kLeastSpread = 1e-4;  // of a coordinate's variance over all rollouts and times
+constexpr double kLeastSpread = 1e-3;  // of a coordinate's variance over all rollouts and times
 
 }  // namespace
 
@@ -28,9 +28,9 @@ void NetworkPrior::Prepare(const RolloutView& rollouts) {
   const int nx = rollouts.nx;
   const int nu = rollouts.nu;
   if (nx != ensemble_.state_dim() || nu != ensemble_.action_dim()) {
-    throw InputError(fmt::format(
-        "network prior: found rollouts of {} states and {} actions, expected {} and {}", nx, nu,
-        ensemble_.state_dim(), ensemble_.action_dim()));
+    throw InputError(
+        fmt::format("network prior: found rollouts of {} states and {} actions, expected {} and {}",
+                    nx, nu, ensemble_.state_dim(), ensemble_.action_dim()));
   }
   rollouts_ = rollouts;
   const int T = rollouts.transitions;
@@ -99,21 +99,17 @@ void NetworkPrior::At(int t, NormalInverseWishart& prior) {
   F_ << A_.middleRows(t * nx, nx), B_.middleRows(t * nx, nx);
 
   rollouts_.Joint(t, z_);
-  z_.colwise() -= prior.mean;
-  const auto xu = z_.topRows(nxu);
-  residual_ = z_.bottomRows(nx);
-  residual_.noalias() -= F_ * xu;
+  auto xu = z_.topRows(nxu);
+  xu.colwise() -= prior.mean.head(nxu);
 
   prior.covariance.resize(nxu + nx, nxu + nx);
   auto S = prior.covariance.topLeftCorner(nxu, nxu);
   S.noalias() = xu * xu.transpose() / (N + 1);
   S.diagonal() += spread_ / (N + 1);
   prior.covariance.bottomLeftCorner(nx, nxu).noalias() = F_ * S;
-  prior.covariance.topRightCorner(nxu, nx) =
-      prior.covariance.bottomLeftCorner(nx, nxu).transpose();
+  prior.covariance.topRightCorner(nxu, nx) = prior.covariance.bottomLeftCorner(nx, nxu).transpose();
   auto V = prior.covariance.bottomRightCorner(nx, nx);
   V.noalias() = prior.covariance.bottomLeftCorner(nx, nxu) * F_.transpose();
-  V.noalias() += residual_ * residual_.transpose() / N;
   V.diagonal() += noise_.row(t).transpose();
   prior.m = prior.n0 = prior.scatter = options_.strength;
 }

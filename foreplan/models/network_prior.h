@@ -18,14 +18,16 @@ struct NetworkPriorOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
-/// Prior of time t from the ensemble's mean f and its Jacobian F = [A B] at the samples' mean (x, u)
-/// (Fu, Levine and Abbeel 2016):
+/// Prior of time t from the ensemble's mean f and its Jacobian F = [A B] at the samples' mean (x,
+/// u) (Fu, Levine and Abbeel 2016):
 ///   mu0 = [(x, u); f(x, u)],  Sigma0 = [S, S F'; F S, F S F' + V]
 ///   S = (N cov(x, u) + D) / (N + 1)     D: variances over rollouts, in the mean over time
-///   V = predicted noise + disagreement of the members + mean square residual of the samples
-/// D is at least 1e-4 of a coordinate's variance over all rollouts and times, so that a single
-/// rollout, whose samples do not spread, leaves the network in charge of every direction that the
-/// system moves in.
+///   V = predicted noise + disagreement of the members
+/// What the samples say about the noise is in the fit already; in V it would count twice, and a
+/// right network would look no likelier than a wrong one (docs/results/local_models.md). D is at
+/// least 1e-3 of a coordinate's variance over all rollouts and times, so that a single rollout,
+/// whose samples do not spread, leaves the network in charge of every direction that the system
+/// moves in.
 class NetworkPrior final : public LocalPrior {
  public:
   /// The ensemble must outlive the prior; it is trained by others. Throws InputError (options).
@@ -53,9 +55,8 @@ class NetworkPrior final : public LocalPrior {
   RowMajor B_;              // [T nx x nu]
   RowMajor noise_;          // variances, of noise and of members: [T x nx]
   RowMajor member_mean_, member_deviation_, member_sum_;  // [T x nx]
-  Eigen::MatrixXd z_;         // [nz x N]
-  Eigen::MatrixXd F_;         // [nx x nx + nu]
-  Eigen::MatrixXd residual_;  // [nx x N]
+  Eigen::MatrixXd z_;                                     // [nz x N]
+  Eigen::MatrixXd F_;                                     // [nx x nx + nu]
 };
 
 }  // namespace foreplan
