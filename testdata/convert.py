@@ -223,6 +223,22 @@ def convert_gps(folder):
     }
 
 
+def convert_peg(reference):
+    """The published environment's numbers; actions are 0.5 sin(0.1 (j + 1) t + j)."""
+    def states(recording):
+        return {t: {key: row[key] for key in ("qpos", "qvel", "ee", "eev")}
+                for t, row in recording["states"].items()}
+    return {
+        "conditions": [{key: flat(condition[key]) for key in
+                        ("x0", "jacobian", "mass_matrix", "initial_tip_distance",
+                         "initial_cost_per_step")} for condition in reference["conditions"]],
+        "zero_torque_cost": reference["zero_torque_total_cost"],
+        "open_loop": [{"condition": recording["condition"], "cost": recording["total_cost"],
+                       "states": states(recording)}
+                      for recording in reference["open_loop"] if recording["mode"] == "rk4"],
+    }
+
+
 def write(file, data):
     """One key per line, a long list wrapped."""
     def text(value, indent):
@@ -256,13 +272,12 @@ def main():
         write(here / "trajectories" / f"{name}.json", convert_trajectory(data))
     for name in LQR:
         data = json.loads((reference / "gps" / f"{name}.json").read_text())
-        write(here / "local_models" / f"kl_{name[:5]}.json", convert_lqr(data))
+        write(here / "gps" / f"kl_{name[:5]}.json", convert_lqr(data))
     for name, converted in [("lqr_special", convert_lqr_special),
-                            ("lin_gauss_init", convert_initial_policies)]:
+                            ("lin_gauss_init", convert_initial_policies),
+                            ("peg_insertion", convert_peg)]:
         data = json.loads((reference / "gps" / f"{name}.json").read_text())
-        write(here / "local_models" / f"{name}.json", converted(data))
-
-
+        write(here / "gps" / f"{name}.json", converted(data))
     for name, data in convert_gps(reference / "gps").items():
         write(here / "gps" / f"{name}.json", data)
 

@@ -1,8 +1,10 @@
 #include "foreplan/learners/learner.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "foreplan/core/error.h"
+#include "foreplan/learners/local_models.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/ensemble_trainer.h"
@@ -31,6 +33,18 @@ void WriteMpc(const RunOptions& run, Config& config, ConfigWriter& writer) {
   WritePlannerOptions(run.planner, config, writer);
 }
 
+void WriteLocalModels(const RunOptions& /*run*/, Config& config, ConfigWriter& writer) {
+  WriteSection<LocalModelsOptions>("local_models", config, writer);
+  WriteSection<KlConstrainedOptions>("local_models.step", config, writer);
+  WriteSection<LocalFitOptions>("local_models.fit", config, writer);
+  WriteSection<MixturePriorOptions>("local_models.mixture", config, writer);
+  WriteSection<NetworkPriorOptions>("local_models.network", config, writer);
+  WriteSection<InitialLqrOptions>("local_models.initial_lqr", config, writer);
+  WriteSection<InitialPdOptions>("local_models.initial_pd", config, writer);
+  WriteSection<EnsembleOptions>("model", config, writer);
+  WriteSection<FitOptions>("fit", config, writer);
+}
+
 template <typename T>
 std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
   return std::make_unique<T>(config, context);
@@ -38,6 +52,7 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
 
 // Adding a learner is one line here.
 constexpr std::array kLearners = {
+    LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels},
     LearnerEntry{"mpc", Make<MpcLearner>, WriteMpc},
 };
 
@@ -57,6 +72,8 @@ void RunOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("episodes", episodes, {0, 1e9}, "episodes of the run; 0: not bounded so");
   visitor.Field("steps", steps, {0, 2e9}, "environment steps of the run; 0: not bounded so");
 }
+
+nlohmann::ordered_json Learner::Results() const { return nlohmann::ordered_json::object(); }
 
 std::vector<std::string> LearnerNames() {
   std::vector<std::string> names;

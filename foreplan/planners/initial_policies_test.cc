@@ -34,7 +34,7 @@ class InitialPolicies : public ::testing::Test {
     }
   }
 
-  nlohmann::json golden_ = ReadTestData("local_models/lin_gauss_init.json");
+  nlohmann::json golden_ = ReadTestData("gps/lin_gauss_init.json");
 };
 
 TEST_F(InitialPolicies, LqrAsRecorded) {

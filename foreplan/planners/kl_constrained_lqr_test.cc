@@ -81,7 +81,7 @@ double StationarityResidual(const KlTestProblem& problem, const LinearGaussianPo
 class KlConstrainedGolden : public ::testing::TestWithParam<const char*> {
  protected:
   KlConstrainedGolden()
-      : golden_(ReadTestData(std::string("local_models/kl_") + GetParam() + ".json")),
+      : golden_(ReadTestData(std::string("gps/kl_") + GetParam() + ".json")),
         problem_(GoldenKlProblem(golden_)),
         lqr_(MakeLqr(problem_)) {}
 
@@ -167,8 +167,8 @@ TEST_P(KlConstrainedGolden, FindsTheMultiplierAtTheBound) {
 
 class KlConstrainedSpecial : public ::testing::Test {
  protected:
-  nlohmann::json golden_ = ReadTestData("local_models/lqr_special.json");
-  KlTestProblem problem_ = GoldenKlProblem(ReadTestData("local_models/kl_lqr_a.json"));
+  nlohmann::json golden_ = ReadTestData("gps/lqr_special.json");
+  KlTestProblem problem_ = GoldenKlProblem(ReadTestData("gps/kl_lqr_a.json"));
 };
 
 TEST_F(KlConstrainedSpecial, InactiveBoundIsRecognisedAtOnce) {

@@ -92,7 +92,7 @@ inline Eigen::MatrixXd GoldenSymmetric(const nlohmann::json& flat, size_t index,
   return matrix;
 }
 
-/// testdata/local_models/kl_<name>.json, "lqr_a" to "lqr_d".
+/// testdata/gps/kl_<name>.json, "lqr_a" to "lqr_d".
 inline KlTestProblem GoldenKlProblem(const nlohmann::json& golden) {
   const auto nx = golden.at("nx").get<Eigen::Index>();
   const auto nu = golden.at("nu").get<Eigen::Index>();

@@ -20,9 +20,9 @@ struct MujocoOptions {
   std::string model;   // MJCF file
   int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
   std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
-  bool observe_new_positions = false;      // bodies and sites at the new state, not a stage before
-  std::vector<std::string> body_offset;    // "BODY = (dx, dy, dz)", added to its place [m]
-  MujocoResetOptions reset;                                 // around qpos0 and velocity 0
+  bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
+  std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
+  MujocoResetOptions reset;              // around qpos0 and velocity 0
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -230,8 +230,8 @@ double Reward::Expand(const double* /*observation*/, const double* /*action*/,
 }
 
 double Reward::ExpandConcave(int observation_dim, int action_dim, const double* observation,
-                             const double* action, const double* next_observation,
-                             double* gradient, double* hessian) const {
+                             const double* action, const double* next_observation, double* gradient,
+                             double* hessian) const {
   const double reward = Expand(observation, action, next_observation, gradient, hessian);
   const Eigen::Index nz = 2 * observation_dim + action_dim;
   Eigen::Map<Eigen::MatrixXd> H(hessian, nz, nz);  // symmetric

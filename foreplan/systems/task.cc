@@ -233,9 +233,7 @@ bool Goal::Reached(std::span<const double> observation) const {
   return observation[success_place_] < options_.success_below;
 }
 
-int Task::condition_count() const {
-  return std::max<int>(1, static_cast<int>(variants_.size()));
-}
+int Task::condition_count() const { return std::max<int>(1, static_cast<int>(variants_.size())); }
 
 std::unique_ptr<System> Task::MakeSystem(int condition) const {
   return variants_.empty() ? MakeSystem() : variants_[static_cast<size_t>(condition)]->Clone();

@@ -27,17 +27,18 @@ struct Encoding {
 
 /// Section [conditions]: variants of the system that one learner is to master.
 struct ConditionOptions {
-  std::vector<std::string> set;  // TOML for [system], e.g. "system.body_offset = ['arm = (0, 1, 0)']"
+  std::vector<std::string>
+      set;  // TOML for [system], e.g. "system.body_offset = ['arm = (0, 1, 0)']"
 
   void Visit(OptionsVisitor& visitor);
 };
 
 /// Section [goal]: what an episode is judged by besides its return, at its last observation.
 struct GoalOptions {
-  std::string distance = "distance";        // name of |components - target|
+  std::string distance = "distance";         // name of |components - target|
   std::vector<std::string> components = {};  // observation components; empty: no goal
   std::vector<double> target = {};           // as many
-  std::string success = "success";          // name of: success_component < success_below
+  std::string success = "success";           // name of: success_component < success_below
   std::string success_component = {};
   double success_below = 0;
 
@@ -66,10 +67,10 @@ class Goal {
 /// copy; const and shared between threads.
 class Task {
  public:
-  /// Reads the sections of a task ("", system, system.reset, conditions, goal, encoding) and marks them as known.
-  /// `directory` is where a relative model path starts. Throws InputError naming the file for what
-  /// is wrong in it, for a model that cannot be compiled, for a reward of other sizes, and for a
-  /// task that needs MuJoCo in a build without it.
+  /// Reads the sections of a task ("", system, system.reset, conditions, goal, encoding) and marks
+  /// them as known. `directory` is where a relative model path starts. Throws InputError naming the
+  /// file for what is wrong in it, for a model that cannot be compiled, for a reward of other
+  /// sizes, and for a task that needs MuJoCo in a build without it.
   static Task FromConfig(Config& config, const std::filesystem::path& directory);
 
   /// Shipped task by name, or the path of a task file ("x.toml" or anything with a '/').
