@@ -113,19 +113,21 @@ nlohmann::ordered_json RunSession::Result() const {
     steps.push_back(row.steps);
   }
   const int total_steps = log_.episodes().empty() ? 0 : log_.episodes().back().total_steps;
-  return {{"task", experiment_.task.name()},
-          {"algorithm", experiment_.run.algorithm},
-          {"planner", experiment_.run.planner},
-          {"seed", experiment_.run.seed},
-          {"status", status_},
-          {"episode_returns", std::move(returns)},
-          {"episode_steps", std::move(steps)},
-          {"total_steps", total_steps},
-          {"wall_seconds", wall_seconds()},
-          {"planning_seconds", times().planning_seconds},
-          {"fitting_seconds", times().fitting_seconds},
-          {"run_directory", directory_->path().string()},
-          {"versions", VersionsJson()}};
+  nlohmann::ordered_json result = {{"task", experiment_.task.name()},
+                                   {"algorithm", experiment_.run.algorithm},
+                                   {"planner", experiment_.run.planner},
+                                   {"seed", experiment_.run.seed},
+                                   {"status", status_},
+                                   {"episode_returns", std::move(returns)},
+                                   {"episode_steps", std::move(steps)},
+                                   {"total_steps", total_steps},
+                                   {"wall_seconds", wall_seconds()},
+                                   {"planning_seconds", times().planning_seconds},
+                                   {"fitting_seconds", times().fitting_seconds},
+                                   {"run_directory", directory_->path().string()},
+                                   {"versions", VersionsJson()}};
+  result.update(learner_->Results());
+  return result;
 }
 
 double RunSession::wall_seconds() const {

@@ -116,6 +116,10 @@ struct Dual {
     const T e = exp(a.value);
     return a.Chain(e, e);
   }
+  friend Dual log(const Dual& a) {
+    using std::log;
+    return a.Chain(log(a.value), 1.0 / a.value);
+  }
   friend Dual sqrt(const Dual& a) {
     using std::sqrt;
     const T root = sqrt(a.value);

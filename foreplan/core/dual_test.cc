@@ -15,11 +15,13 @@ T Formula(const T& x, const T& y) {
   using std::atan2;
   using std::cos;
   using std::exp;
+  using std::log;
   using std::sin;
   using std::sqrt;
   T sum = sin(x) * cos(y) + exp(-x * y) / (2.0 + y * y) - sqrt(x + 3.0) + 2.0 / x;
   sum += atan2(y, x) * 0.5;
   sum -= abs(y - 1.0) * x / 3.0;
+  sum += log(x + 2.0) * y;
   sum *= 1.0 - x;
   return sum;
 }

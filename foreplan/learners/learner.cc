@@ -1,10 +1,12 @@
 #include "foreplan/learners/learner.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "foreplan/core/error.h"
 #include "foreplan/learners/aggregate.h"
 #include "foreplan/learners/fit_then_plan.h"
+#include "foreplan/learners/local_models.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/ensemble_trainer.h"
@@ -36,6 +38,18 @@ void WriteModelLearner(const std::string& name, const RunOptions& run, Config& c
   WritePlannerOptions(run.planner, config, writer);
 }
 
+void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Config& config, ConfigWriter& writer) {
+  WriteSection<LocalModelsOptions>("local_models", config, writer);
+  WriteSection<KlConstrainedOptions>("local_models.step", config, writer);
+  WriteSection<LocalFitOptions>("local_models.fit", config, writer);
+  WriteSection<MixturePriorOptions>("local_models.mixture", config, writer);
+  WriteSection<NetworkPriorOptions>("local_models.network", config, writer);
+  WriteSection<InitialLqrOptions>("local_models.initial_lqr", config, writer);
+  WriteSection<InitialPdOptions>("local_models.initial_pd", config, writer);
+  WriteSection<EnsembleOptions>("model", config, writer);
+  WriteSection<FitOptions>("fit", config, writer);
+}
+
 template <typename T>
 std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
   return std::make_unique<T>(config, context);
@@ -45,6 +59,7 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
 constexpr std::array kLearners = {
     LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
     LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
+    LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels},
     LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
 };
 
@@ -64,6 +79,8 @@ void RunOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("episodes", episodes, {0, 1e9}, "episodes of the run; 0: not bounded so");
   visitor.Field("steps", steps, {0, 2e9}, "environment steps of the run; 0: not bounded so");
 }
+
+nlohmann::ordered_json Learner::Results() const { return nlohmann::ordered_json::object(); }
 
 std::vector<std::string> LearnerNames() {
   std::vector<std::string> names;

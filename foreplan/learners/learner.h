@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,9 @@ class Learner {
   virtual Policy& controller() = 0;
 
   [[nodiscard]] virtual RunTimes times() const = 0;
+
+  /// What it found beyond episodes and metrics, as members of the run's result.
+  [[nodiscard]] virtual nlohmann::ordered_json Results() const;
 };
 
 /// Reads the learner's sections of `config` and makes it. Throws InputError for an unknown name.

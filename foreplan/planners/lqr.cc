@@ -332,32 +332,18 @@ TrajectoryDistribution PropagateDistribution(const LqrProblem& problem,
   CheckShape("start mean", mean, layout.nx, 1);
   CheckShape("start covariance", covariance, layout.nx, layout.nx);
   CheckShape("noise", noise, layout.nx, layout.nx);
-  if (policy.horizon() < problem.horizon) {
-    throw InputError(fmt::format("lqr: policy: found {} steps, expected at least {}",
-                                 policy.horizon(), problem.horizon));
+  if (policy.horizon() != problem.horizon) {
+    throw InputError(
+        fmt::format("lqr: policy: found {} steps, expected {}", policy.horizon(), problem.horizon));
   }
-  TrajectoryDistribution result;
-  result.state_mean.push_back(mean);
-  result.state_covariance.push_back(covariance);
+  LinearGaussianDynamics dynamics{
+      .initial_mean = mean, .initial_covariance = covariance, .steps = {}};
   for (int t = 0; t < problem.horizon; ++t) {
     const LqrStage& s = problem.stage(t);
-    const LinearGaussianStep& step = policy.step(t);
-    const VectorXd& x = result.state_mean.back();
-    const MatrixXd& X = result.state_covariance.back();
-    const VectorXd u = policy.Mean(t, x);
-    // u = mean + K (x - mean_x) + noise: the next state's covariance is M X M' + B Sigma B' +
-    // noise, M = A + B K.
-    const MatrixXd M = s.A + s.B * step.feedback;
-    VectorXd next = s.A * x + s.B * u;
-    if (s.c.size() > 0) next += s.c;
-    const MatrixXd moved = M * X * M.transpose() + s.B * step.covariance * s.B.transpose() + noise;
-    result.action_mean.push_back(u);
-    result.action_covariance.push_back(step.feedback * X * step.feedback.transpose() +
-                                       step.covariance);
-    result.state_mean.push_back(std::move(next));
-    result.state_covariance.push_back(0.5 * (moved + moved.transpose()));
+    const VectorXd drift = s.c.size() > 0 ? s.c : VectorXd::Zero(layout.nx);
+    dynamics.steps.push_back({.A = s.A, .B = s.B, .c = drift, .covariance = noise});
   }
-  return result;
+  return PropagateDistribution(dynamics, policy);
 }
 
 }  // namespace foreplan

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "foreplan/core/aligned_buffer.h"
+#include "foreplan/planners/trajectory_distribution.h"
 #include "foreplan/planners/trajectory_problem.h"
 #include "foreplan/policies/linear_gaussian.h"
 
@@ -102,14 +103,6 @@ struct StationaryLqr {
   Eigen::MatrixXd V;  // [nx x nx]
 };
 [[nodiscard]] StationaryLqr SolveStationaryLqr(const LqrStage& stage);
-
-/// Gaussian of a trajectory: x_t ~ N(mean, covariance), and of the actions.
-struct TrajectoryDistribution {
-  std::vector<Eigen::VectorXd> state_mean;         // [N + 1] of [nx]
-  std::vector<Eigen::MatrixXd> state_covariance;   // [N + 1] of [nx x nx]
-  std::vector<Eigen::VectorXd> action_mean;        // [N] of [nu]
-  std::vector<Eigen::MatrixXd> action_covariance;  // [N] of [nu x nu]
-};
 
 /// Propagates x_0 ~ N(mean, covariance) through policy and dynamics with noise N(0, noise) added to
 /// every next state: [nx x nx].

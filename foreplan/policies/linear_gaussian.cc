@@ -68,11 +68,28 @@ Eigen::VectorXd LinearGaussianPolicy::Offset(int t) const {
   return s.action + s.feedforward - s.feedback * s.state;
 }
 
+Eigen::VectorXd LinearGaussianPolicy::MeanPlusNoise(int t, const Eigen::VectorXd& x,
+                                                    const Eigen::VectorXd& noise) const {
+  return Mean(t, x) + root_[static_cast<size_t>(t)] * noise;
+}
+
+Eigen::VectorXd LinearGaussianPolicy::InUnitsOfDeviation(int t,
+                                                         const Eigen::VectorXd& difference) const {
+  // The columns l of L are orthogonal: L^-1 d has entries l'd / |l|^2.
+  const Eigen::MatrixXd& L = root_[static_cast<size_t>(t)];
+  Eigen::VectorXd noise(L.cols());
+  for (Eigen::Index i = 0; i < L.cols(); ++i) {
+    const double variance = L.col(i).squaredNorm();
+    noise[i] = variance > 0 ? L.col(i).dot(difference) / variance : 0;
+  }
+  return noise;
+}
+
 Eigen::VectorXd LinearGaussianPolicy::Sample(int t, const Eigen::VectorXd& x,
                                              Random& random) const {
   Eigen::VectorXd noise(step(t).action.size());
   for (Eigen::Index i = 0; i < noise.size(); ++i) noise[i] = random.Normal();
-  return Mean(t, x) + root_[static_cast<size_t>(t)] * noise;
+  return MeanPlusNoise(t, x, noise);
 }
 
 double LinearGaussianPolicy::LogProbability(int t, const Eigen::VectorXd& x,

@@ -38,6 +38,12 @@ class LinearGaussianPolicy final : public Policy {
   [[nodiscard]] Eigen::VectorXd Mean(int t, const Eigen::VectorXd& x) const;
   /// The absolute affine map u = offset + feedback x: offset = u^ + k - K x^.
   [[nodiscard]] Eigen::VectorXd Offset(int t) const;
+  /// Mean plus L noise, L L' = Sigma_t; noise: [nu], N(0, I) for a sample.
+  [[nodiscard]] Eigen::VectorXd MeanPlusNoise(int t, const Eigen::VectorXd& x,
+                                              const Eigen::VectorXd& noise) const;
+  /// L^-1 difference: the noise that leads that far from the mean; 0 along directions without
+  /// noise.
+  [[nodiscard]] Eigen::VectorXd InUnitsOfDeviation(int t, const Eigen::VectorXd& difference) const;
   [[nodiscard]] Eigen::VectorXd Sample(int t, const Eigen::VectorXd& x, Random& random) const;
   /// log N(u; mean, covariance); -infinity or +infinity for a singular covariance.
   [[nodiscard]] double LogProbability(int t, const Eigen::VectorXd& x,

@@ -23,6 +23,9 @@ namespace {
 template <typename MySystem>
 class ClosedFormFactory final : public SystemFactory {
  public:
+  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
+    return std::make_unique<ClosedFormFactory>(*this);
+  }
   explicit ClosedFormFactory(std::string type) : type_(std::move(type)) {}
 
   void Read(Config& config, const std::filesystem::path&) override {

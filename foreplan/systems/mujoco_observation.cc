@@ -366,4 +366,43 @@ void MujocoObservation::Observe(const mjData& data, std::span<const double> memo
   }
 }
 
+DependentComponents MujocoObservation::Dependent(const mjModel& model) const {
+  DependentComponents components;
+  const auto is_plain = [](const Entry& entry) {
+    return entry.function == Function::kValue && !entry.subtracted;
+  };
+  for (int joint = 0; joint < model.njnt; ++joint) {
+    if (model.jnt_type[joint] != mjJNT_HINGE && model.jnt_type[joint] != mjJNT_SLIDE) return {};
+    const auto observed = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+      return is_plain(entry) && kArrays[entry.number.array].owner == Owner::kPosition &&
+             entry.number.index == model.jnt_qposadr[joint];
+    });
+    if (observed == entries_.end()) return {};
+    components.on.push_back(static_cast<int>(observed - entries_.begin()));
+  }
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const auto numbers = kArrays[entries_[i].number.array].numbers;
+    const bool is_place = numbers == &mjData::xpos || numbers == &mjData::site_xpos;
+    if (is_plain(entries_[i]) && is_place) components.dependent.push_back(static_cast<int>(i));
+  }
+  return components;
+}
+
+void MujocoObservation::DependentJacobian(const mjModel& model, const mjData& data,
+                                          const DependentComponents& components,
+                                          std::span<double> jacobian) const {
+  const auto nv = static_cast<size_t>(model.nv);  // one per joint
+  std::vector<double> of_point(3 * nv);
+  for (size_t row = 0; row < components.dependent.size(); ++row) {
+    const Number& number = entries_[static_cast<size_t>(components.dependent[row])].number;
+    const int object = number.index / 3;
+    const bool is_site = kArrays[number.array].owner == Owner::kNamedSite;
+    const mjtNum* point = (is_site ? data.site_xpos : data.xpos) + 3 * object;
+    mj_jac(&model, &data, of_point.data(), nullptr, point,
+           is_site ? model.site_bodyid[object] : object);
+    std::copy_n(of_point.data() + static_cast<size_t>(number.index % 3) * nv, nv,
+                jacobian.data() + row * nv);
+  }
+}
+
 }  // namespace foreplan

@@ -81,6 +81,13 @@ class MujocoObservation {
   void Observe(const mjData& data, std::span<const double> memory,
                std::span<double> observation) const;
 
+  /// Positions of bodies and sites, as functions of the joints: when all joints are hinges or
+  /// slides whose positions are observed; else none.
+  [[nodiscard]] DependentComponents Dependent(const mjModel& model) const;
+  /// At the state of which `data` holds kinematics (mj_kinematics, mj_comPos): [dependent x on].
+  void DependentJacobian(const mjModel& model, const mjData& data,
+                         const DependentComponents& components, std::span<double> jacobian) const;
+
  private:
   struct Number {  // of an array of mjData
     size_t array = 0;

@@ -11,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/systems/mujoco_observation.h"
+#include "foreplan/systems/text_scanner.h"
 
 namespace foreplan {
 namespace {
@@ -53,6 +54,7 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
 }
 
 std::string ObservationKey(const std::string& file) { return file + ": system.observation"; }
+std::string OffsetKey(const std::string& file) { return file + ": system.body_offset"; }
 std::string DrawKey(const std::string& file) { return file + ": system.reset.draw"; }
 
 }  // namespace
@@ -62,7 +64,56 @@ void MujocoOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
   visitor.Field("observation", observation,
                 "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
+  visitor.Field("observe_new_positions", observe_new_positions,
+                "bodies and sites at the new state, not as MuJoCo leaves them");
+  visitor.Field("body_offset", body_offset, "\"BODY = (dx, dy, dz)\", added to its place [m]");
 }
+
+namespace {
+
+struct BodyOffset {
+  std::string body;
+  std::array<double, 3> offset{};  // [m]
+};
+
+BodyOffset ParseBodyOffset(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  BodyOffset parsed{scanner.Name("a body"), {}};
+  scanner.Expect('=');
+  for (size_t i = 0; i < 3; ++i) {
+    scanner.Expect(i == 0 ? '(' : ',');
+    parsed.offset[i] = scanner.Number<double>("a number");
+  }
+  scanner.Expect(')');
+  scanner.ExpectEnd();
+  return parsed;
+}
+
+/// The model with those bodies moved.
+MujocoModel MoveBodies(MujocoModel model, const MujocoOptions& options) {
+  if (options.body_offset.empty()) return model;
+  const std::string where = OffsetKey(options.model);
+  mjModel* moved = mj_copyModel(nullptr, model.get());
+  MujocoModel owner(moved, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
+  for (const std::string& text : options.body_offset) {
+    const BodyOffset parsed = ParseBodyOffset(where, text);
+    const int body = mj_name2id(moved, mjOBJ_BODY, parsed.body.c_str());
+    if (body < 1) {
+      std::vector<std::string> known;
+      for (int i = 1; i < moved->nbody; ++i) {
+        known.push_back(MujocoName(*moved, mjOBJ_BODY, i, "body"));
+      }
+      throw UnknownName(where, "body", parsed.body, known);
+    }
+    for (int i = 0; i < 3; ++i) {
+      moved->body_pos[3 * body + i] += parsed.offset[static_cast<size_t>(i)];
+    }
+  }
+  mj_setConst(moved, MakeMujocoData(*moved).get());
+  return owner;
+}
+
+}  // namespace
 
 struct MujocoSystem::Shared {
   MujocoModel model;
@@ -76,7 +127,7 @@ MujocoSystem::MujocoSystem(const Options& options) {
   const std::string where = ObservationKey(options.model);
   const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
   auto shared = std::make_shared<Shared>();
-  shared->model = LoadMujocoModel(options.model);
+  shared->model = MoveBodies(LoadMujocoModel(options.model), options);
   shared->options = options;
   shared->observation =
       MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
@@ -134,6 +185,10 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
       mj_step(&m, data_.get());
       fault_ = FindMujocoFault(m, *data_);
       if (fault_) return StepStatus::kDiverged;
+    }
+    if (shared_->options.observe_new_positions) {
+      mj_kinematics(&m, data_.get());
+      mj_comPos(&m, data_.get());
     }
     shared_->observation.EndStep(m, *data_, memory_);
   } catch (const MujocoError& error) {
@@ -299,6 +354,15 @@ void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<
   }
 }
 
+DependentComponents MujocoSystem::dependent_components() const {
+  if (!shared_->options.observe_new_positions) return {};
+  return shared_->observation.Dependent(model());
+}
+
+void MujocoSystem::DependentJacobian(std::span<double> jacobian) const {
+  shared_->observation.DependentJacobian(model(), *data_, dependent_components(), jacobian);
+}
+
 namespace {
 
 /// True when the MJCF text names other files, so that a copy of it alone would not load.
@@ -309,11 +373,18 @@ bool NamesOtherFiles(const std::string& mjcf) {
 
 class MujocoFactory final : public SystemFactory {
  public:
+  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
+    return std::make_unique<MujocoFactory>(*this);
+  }
+
   void Read(Config& config, const std::filesystem::path& directory) override {
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
     ParseObservation(ObservationKey(config.name()), options_.observation);
     ParseResetDraws(DrawKey(config.name()), options_.reset.draw);
+    for (const std::string& text : options_.body_offset) {
+      ParseBodyOffset(OffsetKey(config.name()), text);
+    }
     if (options_.model.empty()) {
       throw InputError(
           fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));

@@ -20,7 +20,9 @@ struct MujocoOptions {
   std::string model;   // MJCF file
   int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
   std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
-  MujocoResetOptions reset;                                 // around qpos0 and velocity 0
+  bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
+  std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
+  MujocoResetOptions reset;              // around qpos0 and velocity 0
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -63,6 +65,11 @@ class MujocoSystem final : public System {
   /// same time and warm start. At a bound the difference is one-sided, outside it is 0.
   void Linearize(const SystemDerivatives& derivatives) override;
   void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
+
+  /// With observe_new_positions: what xpos and site_xpos are functions of, when all joints are
+  /// hinges or slides and observed.
+  [[nodiscard]] DependentComponents dependent_components() const override;
+  void DependentJacobian(std::span<double> jacobian) const override;
 
   [[nodiscard]] const mjModel& model() const;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -107,6 +108,15 @@ class RewardOf final : public Reward {
                 double* gradient, double* hessian) const override {
     return ExpandReward<Function>(observation, action, next, gradient, hessian);
   }
+  double ExpandConcave(int observation_dim, int action_dim, const double* observation,
+                       const double* action, const double* next, double* gradient,
+                       double* hessian) const override {
+    if constexpr (requires { &Function::ExpandConcave; }) {
+      return Function().ExpandConcave(observation, action, next, gradient, hessian);
+    }
+    return Reward::ExpandConcave(observation_dim, action_dim, observation, action, next, gradient,
+                                 hessian);
+  }
 };
 
 /// The same for a function that takes several rows at once. An infinite entry gives NaN, too.
@@ -140,6 +150,15 @@ class RewardOf<Function> final : public Reward {
   double Expand(const double* observation, const double* action, const double* next,
                 double* gradient, double* hessian) const override {
     return ExpandReward<Function>(observation, action, next, gradient, hessian);
+  }
+  double ExpandConcave(int observation_dim, int action_dim, const double* observation,
+                       const double* action, const double* next, double* gradient,
+                       double* hessian) const override {
+    if constexpr (requires { &Function::ExpandConcave; }) {
+      return Function().ExpandConcave(observation, action, next, gradient, hessian);
+    }
+    return Reward::ExpandConcave(observation_dim, action_dim, observation, action, next, gradient,
+                                 hessian);
   }
 
  private:
@@ -193,6 +212,7 @@ const std::array kRewards{
     std::pair{"gymnasium_swimmer", &MakeRewardOf<GymnasiumSwimmerReward>},
     std::pair{"gymnasium_walker2d", &MakeRewardOf<GymnasiumWalker2dReward>},
     std::pair{"inverted_pendulum", &MakeRewardOf<InvertedPendulumReward>},
+    std::pair{"peg_insertion", &MakeRewardOf<PegInsertionReward>},
     std::pair{"pendulum", &MakeRewardOf<PendulumReward>},
     std::pair{"pets_cartpole", &MakeRewardOf<PetsCartPoleReward>},
     std::pair{"pets_half_cheetah", &MakeRewardOf<PetsHalfCheetahReward>},
@@ -207,6 +227,19 @@ double Reward::Expand(const double* /*observation*/, const double* /*action*/,
                       const double* /*next_observation*/, double* /*gradient*/,
                       double* /*hessian*/) const {
   throw InputError("reward: found one without derivatives, expected one that has them");
+}
+
+double Reward::ExpandConcave(int observation_dim, int action_dim, const double* observation,
+                             const double* action, const double* next_observation, double* gradient,
+                             double* hessian) const {
+  const double reward = Expand(observation, action, next_observation, gradient, hessian);
+  const Eigen::Index nz = 2 * observation_dim + action_dim;
+  Eigen::Map<Eigen::MatrixXd> H(hessian, nz, nz);  // symmetric
+  if (!H.allFinite()) return reward;
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(H);
+  H = eigen.eigenvectors() * eigen.eigenvalues().cwiseMin(0.0).asDiagonal() *
+      eigen.eigenvectors().transpose();
+  return reward;
 }
 
 std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,

@@ -31,6 +31,12 @@ class Reward {
   /// InputError when the reward has no derivatives.
   virtual double Expand(const double* observation, const double* action,
                         const double* next_observation, double* gradient, double* hessian) const;
+  /// The same with a negative semidefinite matrix in the Hessian's place, for planners that need a
+  /// cost that is convex: what a reward has of its own (Gauss-Newton), else the Hessian without its
+  /// positive eigenvalues.
+  virtual double ExpandConcave(int observation_dim, int action_dim, const double* observation,
+                               const double* action, const double* next_observation,
+                               double* gradient, double* hessian) const;
 };
 
 /// The shipped reward of that name for observations of size `observation_dim` and actions of size

@@ -213,4 +213,64 @@ struct PetsPusherPlanningReward : PetsPusherReward {
   }
 };
 
+/// Peg insertion (Levine, Finn et al. 2016): tip and top of a peg on their way into a hole, a norm
+/// that is quadratic far away and logarithmic near, of the state BEFORE the step. Observation
+/// (joints [7], velocities [7], peg_bottom [3, m], peg_top [3, m], their velocities [6]).
+struct PegInsertionReward : EndlessReward<26, 7> {
+  template <typename T>
+  T operator()(const T* observation, const T* action, const T* /*next*/) const {
+    using std::log;
+    // r = -(1/2 sum w_j u_j^2 + 1/2 10 |d|^2 + 1/2 0.1 log(1e-5 + |d|^2))
+    T effort = kEffort[0] * action[0] * action[0];
+    for (int j = 1; j < 7; ++j) effort = effort + kEffort[j] * action[j] * action[j];
+    T square = Departure(observation, 0) * Departure(observation, 0);
+    for (int i = 1; i < 6; ++i) {
+      square = square + Departure(observation, i) * Departure(observation, i);
+    }
+    return -0.5 * (effort + kFar * square + kNear * log(kAlpha + square));
+  }
+
+  /// The Hessian of the logarithm, 2 (I - 2 d d' / s) / s, s = alpha + |d|^2, is indefinite; with
+  /// half of the second term it is positive definite.
+  double ExpandConcave(const double* observation, const double* action, const double* next,
+                       double* gradient, double* hessian) const {
+    constexpr int nz = 2 * kObservationDim + kActionDim;
+    constexpr int kFirst = 14;  // of the departures
+    std::fill_n(gradient, nz, 0.0);
+    std::fill_n(hessian, nz * nz, 0.0);
+    double d[6];
+    double s = kAlpha;
+    for (int i = 0; i < 6; ++i) {
+      d[i] = Departure(observation, i);
+      s += d[i] * d[i];
+    }
+    for (int i = 0; i < 6; ++i) {
+      gradient[kFirst + i] = -(kFar + kNear / s) * d[i];
+      for (int j = 0; j < 6; ++j) {
+        const double curved = kNear * d[i] * d[j] / (s * s);
+        hessian[(kFirst + i) * nz + kFirst + j] = curved - (i == j ? kFar + kNear / s : 0.0);
+      }
+    }
+    for (int j = 0; j < 7; ++j) {
+      const int at = kObservationDim + j;
+      gradient[at] = -kEffort[j] * action[j];
+      hessian[at * nz + at] = -kEffort[j];
+    }
+    return (*this)(observation, action, next);
+  }
+
+ private:
+  template <typename T>
+  static T Departure(const T* observation, int i) {
+    return observation[14 + i] - kTarget[i];
+  }
+
+  static constexpr double kFar = 10;
+  static constexpr double kNear = 0.1;
+  static constexpr double kAlpha = 1e-5;
+  static constexpr double kTarget[6] = {0, 0.3, -0.5, 0, 0.3, -0.2};  // [m]
+  static constexpr double kEffort[7] = {5e-5 / 3.09,  5e-5 / 1.08,  5e-5 / 0.393, 5e-5 / 0.674,
+                                        5e-5 / 0.111, 5e-5 / 0.152, 5e-5 / 0.098};
+};
+
 }  // namespace foreplan

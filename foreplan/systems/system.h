@@ -51,6 +51,13 @@ struct SystemDerivatives {
   double* B = nullptr;             // next state by action: [nx x nu]; 0 outside the bounds
 };
 
+/// Observation components that are functions of others observed at the same time, as the position
+/// of a hand is of the joints.
+struct DependentComponents {
+  std::vector<int> dependent;  // observation components
+  std::vector<int> on;         // the components they are functions of
+};
+
 /// A controlled dynamical system with a state of its own. One instance per thread.
 class System {
  public:
@@ -89,6 +96,12 @@ class System {
   virtual void Linearize(const SystemDerivatives& derivatives);
   /// Derivative of Observe by a small change of the state: [no x nx]. The same holds.
   virtual void ObservationJacobian(std::span<const double> state, std::span<double> jacobian);
+
+  /// None by default.
+  [[nodiscard]] virtual DependentComponents dependent_components() const { return {}; }
+  /// Derivatives of the dependent components by the others, at the state of the last Reset or Step:
+  /// [dependent x on].
+  virtual void DependentJacobian(std::span<double> /*jacobian*/) const {}
 
   /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
   [[nodiscard]] virtual std::string Divergence() const = 0;

@@ -15,8 +15,10 @@ class SystemFactory {
  public:
   virtual ~SystemFactory() = default;
 
-  /// Reads [system] and [system.reset]. Relative file names start at `directory`. Throws
-  /// InputError.
+  [[nodiscard]] virtual std::unique_ptr<SystemFactory> Clone() const = 0;
+
+  /// Reads [system] and [system.reset]; what is absent keeps its value. Relative file names start
+  /// at `directory`. Throws InputError.
   virtual void Read(Config& config, const std::filesystem::path& directory) = 0;
 
   /// Writes the sections that Read reads. Files the system needs are copied to `directory`, where

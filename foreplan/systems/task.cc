@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -231,6 +232,21 @@ class RewardMaker {
   std::optional<ExpressionText> termination_;
 };
 
+std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
+                                                        const SystemFactory& factory,
+                                                        const ConditionOptions& conditions) {
+  std::vector<std::shared_ptr<const System>> variants;
+  for (size_t i = 0; i < conditions.set.size(); ++i) {
+    Config changes = Config::FromString(conditions.set[i],
+                                        fmt::format("{}: conditions.set[{}]", config.name(), i));
+    const std::unique_ptr<SystemFactory> changed = factory.Clone();
+    changed->Read(changes, {});
+    changes.ThrowOnUnknownKeys();
+    variants.push_back(changed->Make());
+  }
+  return variants;
+}
+
 std::filesystem::path TaskFile(const std::string& name_or_file) {
   if (name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml")) {
     return name_or_file;
@@ -250,6 +266,56 @@ void Encoding::Visit(OptionsVisitor& visitor) {
   visitor.Field("absolute", absolute, "components predicted as such, not as a difference");
 }
 
+void ConditionOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("set", set, "TOML for [system], one text per condition");
+}
+
+void GoalOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("distance", distance, "name of the distance of components and target");
+  visitor.Field("components", components, "observation components; none: no goal");
+  visitor.Field("target", target, {}, "as many numbers");
+  visitor.Field("success", success, "name of: success_component < success_below");
+  visitor.Field("success_component", success_component, "observation component");
+  visitor.Field("success_below", success_below, {}, "at the end of an episode");
+}
+
+Goal::Goal(const std::string& where, const GoalOptions& options, const SystemSpec& spec)
+    : options_(options) {
+  if (options.components.empty()) return;
+  std::vector<std::string> known;
+  for (const Component& component : spec.observation) known.push_back(component.name);
+  const auto place = [&](const char* key, const std::string& name) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found != known.end()) return static_cast<size_t>(found - known.begin());
+    throw UnknownName(fmt::format("{}: goal.{}", where, key), "observation component", name, known);
+  };
+  for (const std::string& name : options.components) places_.push_back(place("components", name));
+  success_place_ = place("success_component", options.success_component);
+  if (options.target.size() != places_.size()) {
+    throw InputError(fmt::format("{}: goal.target: found {} numbers, expected {}", where,
+                                 options.target.size(), places_.size()));
+  }
+}
+
+double Goal::Distance(std::span<const double> observation) const {
+  double square = 0;
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const double difference = observation[places_[i]] - options_.target[i];
+    square += difference * difference;
+  }
+  return std::sqrt(square);
+}
+
+bool Goal::Reached(std::span<const double> observation) const {
+  return observation[success_place_] < options_.success_below;
+}
+
+int Task::condition_count() const { return std::max<int>(1, static_cast<int>(variants_.size())); }
+
+std::unique_ptr<System> Task::MakeSystem(int condition) const {
+  return variants_.empty() ? MakeSystem() : variants_[static_cast<size_t>(condition)]->Clone();
+}
+
 Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   TaskOptions options;
   config.Read("", options);
@@ -265,13 +331,18 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
 
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
-  task.prototype_ = factory->Make();
+  config.Read("conditions", task.conditions_);
+  task.variants_ = MakeVariants(config, *factory, task.conditions_);
+  task.prototype_ = task.variants_.empty() ? factory->Make() : task.variants_.front();
   if (task.spec().action.empty()) {
     throw InputError(fmt::format("{}: system: found no actuators, expected something to control",
                                  config.name()));
   }
   task.factory_ = std::move(factory);
 
+  GoalOptions goal;
+  config.Read("goal", goal);
+  task.goal_ = Goal(config.name(), goal, task.spec());
   config.Read("encoding", task.encoding_);
   Encoding& encoding = task.encoding_;
   for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
@@ -316,6 +387,10 @@ void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) co
   writer.Write("", options);
   definitions_.Write(writer);
   factory_->Write(writer, directory);
+  ConditionOptions conditions = conditions_;
+  writer.Write("conditions", conditions);
+  GoalOptions goal = goal_.options();
+  writer.Write("goal", goal);
   Encoding encoding = encoding_;
   writer.Write("encoding", encoding);
 }

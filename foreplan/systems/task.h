@@ -26,15 +26,52 @@ struct Encoding {
   void Visit(OptionsVisitor& visitor);
 };
 
+/// Section [conditions]: variants of the system that one learner is to master.
+struct ConditionOptions {
+  std::vector<std::string>
+      set;  // TOML for [system], e.g. "system.body_offset = ['arm = (0, 1, 0)']"
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Section [goal]: what an episode is judged by besides its return, at its last observation.
+struct GoalOptions {
+  std::string distance = "distance";         // name of |components - target|
+  std::vector<std::string> components = {};  // observation components; empty: no goal
+  std::vector<double> target = {};           // as many
+  std::string success = "success";           // name of: success_component < success_below
+  std::string success_component = {};
+  double success_below = 0;
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// The same, looked up in the observation.
+class Goal {
+ public:
+  Goal() = default;
+  /// Throws InputError for unknown components and a target of another size.
+  Goal(const std::string& where, const GoalOptions& options, const SystemSpec& spec);
+
+  [[nodiscard]] bool exists() const { return !places_.empty(); }
+  [[nodiscard]] const GoalOptions& options() const { return options_; }
+  [[nodiscard]] double Distance(std::span<const double> observation) const;
+  [[nodiscard]] bool Reached(std::span<const double> observation) const;
+
+ private:
+  GoalOptions options_;
+  std::vector<size_t> places_;
+  size_t success_place_ = 0;
+};
+
 /// Everything a task file says, apart from the defaults for models, planners and learners. Cheap to
 /// copy; const and shared between threads.
 class Task {
  public:
-  /// Reads the sections of a task ("", constants, quantities, system, system.reset, encoding) and
-  /// marks them as known.
-  /// `directory` is where a relative model path starts. Throws InputError naming the file for what
-  /// is wrong in it, for a model that cannot be compiled, for a reward of other sizes, and for a
-  /// task that needs MuJoCo in a build without it.
+  /// Reads the sections of a task ("", constants, quantities, system, system.reset, conditions,
+  /// goal, encoding) and marks them as known. `directory` is where a relative model path starts.
+  /// Throws InputError naming the file for what is wrong in it, for a model that cannot be compiled,
+  /// for a reward of other sizes, and for a task that needs MuJoCo in a build without it.
   static Task FromConfig(Config& config, const std::filesystem::path& directory);
 
   /// Shipped task by name, or the path of a task file ("x.toml" or anything with a '/').
@@ -46,12 +83,17 @@ class Task {
   /// Names of the shipped tasks this build can run, sorted.
   static std::vector<std::string> ShippedNames();
 
+  /// With conditions: the first.
   [[nodiscard]] std::unique_ptr<System> MakeSystem() const { return prototype_->Clone(); }
+  /// At least 1: a task without a section [conditions] is its only one.
+  [[nodiscard]] int condition_count() const;
+  [[nodiscard]] std::unique_ptr<System> MakeSystem(int condition) const;
   [[nodiscard]] const SystemSpec& spec() const { return prototype_->spec(); }
   /// What counts: returns are sums of it.
   [[nodiscard]] const Reward& reward() const { return *reward_; }
   /// What planners maximise: the reward, unless the task names a denser one for planning.
   [[nodiscard]] const Reward& planning_reward() const { return *planning_reward_; }
+  [[nodiscard]] const Goal& goal() const { return goal_; }
   [[nodiscard]] const Encoding& encoding() const { return encoding_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& summary() const { return summary_; }
@@ -75,6 +117,9 @@ class Task {
   Encoding encoding_;
   std::shared_ptr<const SystemFactory> factory_;
   std::shared_ptr<const System> prototype_;
+  ConditionOptions conditions_;
+  std::vector<std::shared_ptr<const System>> variants_;  // one per condition
+  Goal goal_;
   std::shared_ptr<const Reward> reward_;
   std::shared_ptr<const Reward> planning_reward_;
 };

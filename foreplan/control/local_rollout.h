@@ -1,0 +1,40 @@
+// Rollouts of time-varying linear-Gaussian policies, with what local models learn from.
+#pragma once
+
+#include <Eigen/Core>
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/random.h"
+#include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// One episode of full length T.
+struct LocalRollout {
+  std::vector<double> observations;  // [(T + 1) x no]
+  std::vector<double> actions;       // inside the bounds: [T x nu]
+  /// Of the dependent observation components (System::dependent_components), at the first T
+  /// observations: [T x dependent x on].
+  std::vector<double> jacobians;
+  double episode_return = 0;
+  int steps = 0;  // T, or fewer when the episode ended early
+  bool terminated = false;
+  std::string divergence;  // what diverged, "" when nothing did
+};
+
+/// Standard normal numbers for every action at every time, white; with smoothing > 0 [steps] run
+/// through a Gaussian filter along time and scaled back to variance 1 within the rollout: [nu x T].
+/// Smooth noise explores further, but breaks the white noise of the Gaussian model.
+[[nodiscard]] Eigen::MatrixXd ExplorationNoise(int nu, int steps, double smoothing, Key key);
+
+/// Runs the policy for the task's length from the reset of `key`, its noise given in units of the
+/// policy's deviations: [nu x T]. Stops early when the episode does. Throws Interrupted when `stop`
+/// is set.
+[[nodiscard]] LocalRollout RollOut(const Task& task, System& system,
+                                   const LinearGaussianPolicy& policy, const Eigen::MatrixXd& noise,
+                                   Key key, const std::atomic<bool>& stop);
+
+}  // namespace foreplan

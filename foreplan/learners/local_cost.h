@@ -1,0 +1,43 @@
+// The cost of local models: quadratic, from the reward along rollouts.
+#pragma once
+
+#include <vector>
+
+#include "foreplan/control/local_rollout.h"
+#include "foreplan/models/linear_gaussian_dynamics.h"
+#include "foreplan/planners/trajectory_distribution.h"
+#include "foreplan/systems/reward.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// cost_t(x, u) = -reward, expanded to second order around every rollout's (x_t, u_t, x_t+1), made
+/// convex (Reward::ExpandConcave), shifted to the origin and averaged over the rollouts. What
+/// depends on dependent components goes through their Jacobian to the components they depend on,
+/// without second derivatives; what depends on the next observation goes through the dynamics.
+/// All rollouts have T steps, the dynamics T transitions; [T] costs.
+class LocalCost {
+ public:
+  LocalCost(const Reward& reward, int nx, int nu, DependentComponents components);
+
+  void Expand(const std::vector<const LocalRollout*>& rollouts,
+              const LinearGaussianDynamics& dynamics, std::vector<QuadraticCost>& costs);
+
+ private:
+  using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+  void AddRollout(const LocalRollout& rollout, int t, double weight);
+  void ThroughJacobian(const double* jacobian);
+  void ThroughDynamics(const LinearGaussianTransition& transition);
+
+  const Reward& reward_;
+  const int nx_;
+  const int nu_;
+  const DependentComponents components_;
+  // z = (x, u, x'), nz = 2 nx + nu: of one rollout, then the mean of all.
+  Eigen::VectorXd z_, gradient_, mean_gradient_;  // [nz]
+  RowMajor hessian_, mean_hessian_;               // [nz x nz]
+  double mean_constant_ = 0;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,647 @@
+#include "foreplan/learners/local_models.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/local_cost.h"
+#include "foreplan/planners/trajectory_distribution.h"
+
+namespace foreplan {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using Clock = std::chrono::steady_clock;
+
+enum Stream : uint64_t { kStart, kRollout, kPrior, kTest, kNetwork, kNetworkFit };
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <typename Options>
+Options ReadOptions(Config& config, const std::string& section) {
+  Options options;
+  config.Read(section, options);
+  return options;
+}
+
+double Sum(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum;
+}
+
+const std::vector<std::string>& InitialNames() {
+  static const std::vector<std::string> kNames = {"lqr", "pd"};
+  return kNames;
+}
+
+const std::vector<std::string>& PriorNames() {
+  static const std::vector<std::string> kNames = {"none", "mixture", "network"};
+  return kNames;
+}
+
+// --- matrices per time step as one tensor -------------------------------------------------------
+
+template <typename Field>
+void SaveSteps(TensorFile& file, const std::string& name, int count, Field field) {
+  const MatrixXd first = field(0);
+  Tensor tensor{{count, first.rows(), first.cols()}, std::vector<double>{}};
+  auto& values = std::get<std::vector<double>>(tensor.values);
+  for (int t = 0; t < count; ++t) {
+    const MatrixXd matrix = field(t);
+    for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
+      for (Eigen::Index j = 0; j < matrix.cols(); ++j) values.push_back(matrix(i, j));
+    }
+  }
+  file.tensors[name] = std::move(tensor);
+}
+
+/// Calls write(t, matrix) for every step.
+template <typename Write>
+void RestoreSteps(const TensorFile& file, const std::string& name, int count, Eigen::Index rows,
+                  Eigen::Index columns, Write write) {
+  const std::array<int64_t, 3> shape = {count, rows, columns};
+  const std::vector<double>& values = file.Doubles(name, shape);
+  const double* at = values.data();
+  for (int t = 0; t < count; ++t) {
+    MatrixXd matrix(rows, columns);
+    for (Eigen::Index i = 0; i < rows; ++i) {
+      for (Eigen::Index j = 0; j < columns; ++j) matrix(i, j) = *at++;
+    }
+    write(t, matrix);
+  }
+}
+
+void SavePolicy(TensorFile& file, const std::string& prefix, const LinearGaussianPolicy& policy) {
+  const auto save = [&](const char* name, auto field) {
+    SaveSteps(file, prefix + name, policy.horizon(),
+              [&](int t) -> MatrixXd { return policy.step(t).*field; });
+  };
+  save("action", &LinearGaussianStep::action);
+  save("state", &LinearGaussianStep::state);
+  save("feedforward", &LinearGaussianStep::feedforward);
+  save("feedback", &LinearGaussianStep::feedback);
+  save("covariance", &LinearGaussianStep::covariance);
+}
+
+LinearGaussianPolicy RestorePolicy(const TensorFile& file, const std::string& prefix, int steps,
+                                   int nx, int nu) {
+  std::vector<LinearGaussianStep> restored(static_cast<size_t>(steps));
+  const auto restore = [&](const char* name, int rows, int columns, auto field) {
+    RestoreSteps(file, prefix + name, steps, rows, columns, [&](int t, const MatrixXd& matrix) {
+      restored[static_cast<size_t>(t)].*field = matrix;
+    });
+  };
+  restore("action", nu, 1, &LinearGaussianStep::action);
+  restore("state", nx, 1, &LinearGaussianStep::state);
+  restore("feedforward", nu, 1, &LinearGaussianStep::feedforward);
+  restore("feedback", nu, nx, &LinearGaussianStep::feedback);
+  restore("covariance", nu, nu, &LinearGaussianStep::covariance);
+  return LinearGaussianPolicy(std::move(restored));
+}
+
+}  // namespace
+
+void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
+  static const std::vector<std::pair<std::string, LocalExploration>> kExplorations = {
+      {"policy", LocalExploration::kPolicy},
+      {"fixed", LocalExploration::kFixed},
+      {"none", LocalExploration::kNone}};
+  visitor.Field("rollouts", rollouts, {1, 10000}, "per condition and iteration");
+  visitor.Field("reuse", reuse, {1, 1000}, "iterations whose rollouts enter a fit");
+  visitor.Field("kl_step", kl_step, {1e-9, 1e12}, "base of the KL bound, per time step");
+  visitor.Field("adapt_step", adapt_step, "the bound, by predicted and actual improvement");
+  visitor.Choice("initial", initial, std::span(InitialNames()), "the first policies");
+  visitor.Choice("prior", prior, std::span(PriorNames()), "of the local models");
+  visitor.Choice("exploration", exploration, std::span(kExplorations), "noise of the rollouts");
+  visitor.Field("fixed_deviation", fixed_deviation, {0, 1e12}, "of the fixed exploration noise");
+  visitor.Field("noise_smoothing", noise_smoothing, {0, 1000},
+                "of the exploration noise along time [steps]; breaks the Gaussian model");
+  visitor.Field("test_rollouts", test_rollouts, {0, 10000},
+                "with noise, per condition, after the last iteration");
+}
+
+double NextStepMultiplier(double multiplier, double predicted, double actual) {
+  const double factor = predicted / (2 * std::max(1e-4, predicted - actual));
+  return std::clamp(std::clamp(factor, 0.1, 5.0) * multiplier, 0.01, 10.0);
+}
+
+/// What one iteration found out about one condition.
+struct LocalModelsLearner::Improvement {
+  double expected_cost = 0;       // J(policy that acted; its model)
+  double predicted = 0;           // improvement of the last step, as its model had it
+  double actual = 0;              // and as the new model has it
+  bool judged = false;            // there was a last step
+  double previous_fit_error = 0;  // rms of the last fit on these rollouts
+  KlConstrainedResult step;
+  double kl_bound = 0;
+  int least_rank = 0;
+  double largest_condition = 0;
+};
+
+struct LocalModelsLearner::Condition {
+  Condition(int nx, int nu, int horizon, const Reward& reward, DependentComponents components,
+            const LocalFitOptions& fit_options)
+      : fitter(fit_options), cost(reward, nx, nu, std::move(components)), lqr(nx, nu, horizon) {}
+
+  int number = 0;  // from 0
+  LinearGaussianPolicy policy;
+  std::unique_ptr<LocalPrior> prior;
+  LocalModelFitter fitter;
+  LocalModelFit fit;  // T transitions; empty before the first
+  LocalCost cost;
+  std::vector<QuadraticCost> costs;  // [T]
+  KlConstrainedLqr lqr;
+  std::vector<LocalRollout> rollouts;  // of this iteration
+  // Rollouts that the fit reads, the newest last.
+  std::vector<double> states;   // [N x (T + 1) x nx]
+  std::vector<double> actions;  // [N x T x nu]
+  double lambda = 1;            // of the last step
+  double step_multiplier = 1;
+  // Of the last step: expected cost before, and after as predicted.
+  bool stepped = false;
+  double cost_before = 0;
+  double cost_predicted = 0;
+  Improvement found;
+};
+
+struct LocalModelsLearner::Test {
+  double clean_distance = 0;
+  double clean_return = 0;
+  bool clean_success = false;
+  int noisy_successes = 0;
+  double noisy_distance = 0;  // mean
+  double noisy_return = 0;    // mean
+};
+
+LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& context)
+    : context_(context),
+      options_(ReadOptions<LocalModelsOptions>(config, "local_models")),
+      step_(ReadOptions<KlConstrainedOptions>(config, "local_models.step")),
+      fit_(ReadOptions<LocalFitOptions>(config, "local_models.fit")),
+      key_{static_cast<uint64_t>(context.run.seed), 0},
+      nx_(context.task.spec().observation_dim()),
+      nu_(context.task.spec().action_dim()),
+      horizon_(context.task.episode_length()),
+      data_(nx_, nu_) {
+  MakeConditions(config);
+  for (int worker = 0; worker < context.pool.size(); ++worker) {
+    std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
+    for (int i = 0; i < context.task.condition_count(); ++i) {
+      systems.push_back(context.task.MakeSystem(i));
+    }
+  }
+}
+
+LocalModelsLearner::~LocalModelsLearner() = default;
+
+Policy& LocalModelsLearner::controller() { return conditions_.front()->policy; }
+
+void LocalModelsLearner::MakeConditions(Config& config) {
+  const auto lqr = ReadOptions<InitialLqrOptions>(config, "local_models.initial_lqr");
+  const auto pd = ReadOptions<InitialPdOptions>(config, "local_models.initial_pd");
+  const auto mixture = ReadOptions<MixturePriorOptions>(config, "local_models.mixture");
+  const auto network = ReadOptions<NetworkPriorOptions>(config, "local_models.network");
+  const SystemSpec& spec = context_.task.spec();
+  if (options_.prior == "network") {
+    network_ = std::make_unique<Ensemble>(spec, context_.task.encoding(),
+                                          ReadOptions<EnsembleOptions>(config, "model"),
+                                          key_.Fold(kNetwork));
+    trainer_ = std::make_unique<EnsembleTrainer>(*network_, ReadOptions<FitOptions>(config, "fit"),
+                                                 context_.pool);
+  }
+  for (int i = 0; i < context_.task.condition_count(); ++i) {
+    const std::unique_ptr<System> system = context_.task.MakeSystem(i);
+    auto condition = std::make_unique<Condition>(
+        nx_, nu_, horizon_, context_.task.planning_reward(), system->dependent_components(), fit_);
+    condition->number = i;
+    condition->lambda = step_.first_lambda;
+    system->Reset(key_.Fold(kStart).Fold(static_cast<uint64_t>(i)));
+    VectorXd start(nx_);
+    system->Observe({start.data(), static_cast<size_t>(nx_)});
+    condition->policy = options_.initial == "lqr"
+                            ? MakeInitialLqrPolicy(lqr, start, nu_, spec.dt, horizon_)
+                            : MakeInitialPdPolicy(pd, start, nu_, horizon_);
+    const Key prior_key = key_.Fold(kPrior).Fold(static_cast<uint64_t>(i));
+    if (options_.prior == "none") {
+      condition->prior = std::make_unique<NoPrior>();
+    } else if (options_.prior == "mixture") {
+      condition->prior = std::make_unique<MixturePrior>(nx_, nu_, mixture, prior_key);
+    } else {
+      condition->prior = std::make_unique<NetworkPrior>(*network_, network);
+    }
+    conditions_.push_back(std::move(condition));
+  }
+}
+
+void LocalModelsLearner::Run() {
+  while (!Done()) {
+    Iterate();
+    if (context_.checkpoint) context_.checkpoint();
+  }
+  TestPolicies();
+}
+
+bool LocalModelsLearner::Done() const {
+  const RunOptions& run = context_.run;
+  return (run.episodes > 0 && episodes_ >= run.episodes) ||
+         (run.steps > 0 && total_steps_ >= run.steps);
+}
+
+void LocalModelsLearner::Iterate() {
+  Sample();
+  const Clock::time_point start = Clock::now();
+  Keep();
+  LearnNetwork();
+  context_.pool.ParallelFor(static_cast<int>(conditions_.size()), [&](int task, int /*worker*/) {
+    Improve(*conditions_[static_cast<size_t>(task)]);
+  });
+  ++iterations_;
+  times_.fitting_seconds += SecondsSince(start);
+  Report(conditions_, SecondsSince(start));
+}
+
+// `rollouts` episodes of every condition, in any order: each has its own key.
+void LocalModelsLearner::Sample() {
+  const int rollouts = options_.rollouts;
+  const auto count = static_cast<int>(conditions_.size()) * rollouts;
+  for (const auto& condition : conditions_) {
+    condition->rollouts.resize(static_cast<size_t>(rollouts));
+  }
+  const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
+  context_.pool.ParallelFor(count, [&](int task, int worker) {
+    Condition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
+    const auto number = static_cast<size_t>(task % rollouts);
+    const Key own = key.Fold(static_cast<uint64_t>(task));
+    condition.rollouts[number] =
+        RollOut(context_.task,
+                *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)],
+                condition.policy, Noise(condition, own.Fold(0)), own.Fold(1), context_.stop);
+  });
+}
+
+// In units of the policy's deviations.
+MatrixXd LocalModelsLearner::Noise(const Condition& condition, Key key) const {
+  switch (options_.exploration) {
+    case LocalExploration::kPolicy:
+      break;
+    case LocalExploration::kNone:
+      return MatrixXd::Zero(nu_, horizon_);
+    case LocalExploration::kFixed: {
+      MatrixXd noise = ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
+      for (int t = 0; t < horizon_; ++t) {
+        noise.col(t) =
+            condition.policy.InUnitsOfDeviation(t, options_.fixed_deviation * noise.col(t));
+      }
+      return noise;
+    }
+  }
+  return ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
+}
+
+// Into the log, the data set and the rollouts that the fits read.
+void LocalModelsLearner::Keep() {
+  const auto T = static_cast<size_t>(horizon_);
+  const auto nx = static_cast<size_t>(nx_);
+  const auto nu = static_cast<size_t>(nu_);
+  for (const auto& condition : conditions_) {
+    const size_t kept = static_cast<size_t>(options_.rollouts) *
+                        std::min<size_t>(static_cast<size_t>(options_.reuse - 1),
+                                         condition->states.size() / ((T + 1) * nx));
+    const auto shrink = [&](std::vector<double>& values, size_t size) {
+      if (values.size() > kept * size) {
+        values.erase(values.begin(), values.end() - static_cast<ptrdiff_t>(kept * size));
+      }
+    };
+    shrink(condition->states, (T + 1) * nx);
+    shrink(condition->actions, T * nu);
+    for (const LocalRollout& rollout : condition->rollouts) {
+      ++episodes_;
+      total_steps_ += rollout.steps;
+      context_.log.AddEpisode({.episode = episodes_,
+                               .controller = fmt::format("local {}", condition->number + 1),
+                               .steps = rollout.steps,
+                               .total_steps = total_steps_,
+                               .episode_return = rollout.episode_return,
+                               .terminated = rollout.terminated,
+                               .note = rollout.divergence});
+      CheckRollout(*condition, rollout);
+      for (size_t t = 0; t < T; ++t) {
+        const double* x = rollout.observations.data() + t * nx;
+        data_.Add({x, nx}, {rollout.actions.data() + t * nu, nu}, {x + nx, nx}, episodes_);
+      }
+      condition->states.insert(condition->states.end(), rollout.observations.begin(),
+                               rollout.observations.end());
+      condition->actions.insert(condition->actions.end(), rollout.actions.begin(),
+                                rollout.actions.end());
+    }
+  }
+}
+
+void LocalModelsLearner::CheckRollout(const Condition& condition,
+                                      const LocalRollout& rollout) const {
+  if (rollout.steps == horizon_) return;
+  throw RunError(fmt::format(
+      "condition {}: an episode ended after {} of {} steps{}{}: local models need whole ones",
+      condition.number + 1, rollout.steps, horizon_, rollout.divergence.empty() ? "" : ": ",
+      rollout.divergence));
+}
+
+void LocalModelsLearner::LearnNetwork() {
+  if (!network_) return;
+  trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)));
+}
+
+void LocalModelsLearner::Improve(Condition& condition) {
+  condition.found = {};
+  FitDynamics(condition);
+  std::vector<const LocalRollout*> rollouts;
+  for (const LocalRollout& rollout : condition.rollouts) rollouts.push_back(&rollout);
+  LinearGaussianDynamics& dynamics = condition.fit.dynamics;
+  condition.cost.Expand(rollouts, dynamics, condition.costs);
+  // The last action is costed, but what it leads to is not.
+  dynamics.steps.pop_back();
+  const double expected_cost = Sum(ExpectedCosts(
+      condition.costs, condition.policy, PropagateDistribution(dynamics, condition.policy)));
+  AdaptStep(condition, expected_cost);
+  TakeStep(condition, expected_cost);
+}
+
+void LocalModelsLearner::FitDynamics(Condition& condition) {
+  const auto T = static_cast<size_t>(horizon_);
+  const size_t state_size = (T + 1) * static_cast<size_t>(nx_);
+  const size_t action_size = T * static_cast<size_t>(nu_);
+  RolloutView all{.rollouts = static_cast<int>(condition.states.size() / state_size),
+                  .transitions = horizon_,
+                  .nx = nx_,
+                  .nu = nu_,
+                  .states = condition.states.data(),
+                  .actions = condition.actions.data()};
+  RolloutView fresh = all;
+  fresh.rollouts = options_.rollouts;
+  const auto older = static_cast<size_t>(all.rollouts - fresh.rollouts);
+  fresh.states += older * state_size;
+  fresh.actions += older * action_size;
+
+  Improvement& found = condition.found;
+  double squares = 0;
+  for (size_t t = 0; t < condition.fit.dynamics.steps.size(); ++t) {
+    const LinearGaussianTransition& f = condition.fit.dynamics.steps[t];
+    for (int n = 0; n < fresh.rollouts; ++n) {
+      const auto at = static_cast<int>(t);
+      const Eigen::Map<const VectorXd> x(fresh.state(n, at), nx_);
+      const Eigen::Map<const VectorXd> u(fresh.action(n, at), nu_);
+      const Eigen::Map<const VectorXd> next(fresh.state(n, at + 1), nx_);
+      squares += (f.A * x + f.B * u + f.c - next).squaredNorm();
+    }
+  }
+  found.previous_fit_error = std::sqrt(
+      squares / std::max(1.0, static_cast<double>(fresh.rollouts * (horizon_ - 1) * nx_)));
+
+  condition.prior->Learn(fresh);
+  condition.fitter.Fit(all, *condition.prior, condition.fit);
+  found.least_rank = condition.fit.steps.front().rank;
+  for (const LocalFitStep& step : condition.fit.steps) {
+    found.least_rank = std::min(found.least_rank, step.rank);
+    found.largest_condition = std::max(found.largest_condition, step.condition);
+  }
+}
+
+// predicted = J(last policy; last model) - J(policy; last model), actual with J(policy; model).
+void LocalModelsLearner::AdaptStep(Condition& condition, double expected_cost) {
+  Improvement& found = condition.found;
+  found.expected_cost = expected_cost;
+  found.judged = condition.stepped;
+  if (!condition.stepped) return;
+  found.predicted = condition.cost_before - condition.cost_predicted;
+  found.actual = condition.cost_before - expected_cost;
+  if (options_.adapt_step) {
+    condition.step_multiplier =
+        NextStepMultiplier(condition.step_multiplier, found.predicted, found.actual);
+  }
+}
+
+// A step that fails keeps the policy.
+void LocalModelsLearner::TakeStep(Condition& condition, double expected_cost) {
+  Improvement& found = condition.found;
+  found.kl_bound = options_.kl_step * condition.step_multiplier * horizon_;
+  condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.policy);
+  KlConstrainedOptions step = step_;
+  step.first_lambda = condition.lambda;
+  found.step = condition.lqr.Solve(found.kl_bound, step);
+  condition.stepped = found.step.ok();
+  if (!found.step.ok()) return;
+  condition.policy = condition.lqr.Policy();
+  condition.lambda = found.step.lambda;
+  condition.cost_before = expected_cost;
+  condition.cost_predicted = expected_cost + found.step.cost_change;
+}
+
+void LocalModelsLearner::Record(const std::string& name, double value) {
+  context_.log.AddMetric(episodes_, total_steps_, name, value);
+}
+
+void LocalModelsLearner::Report(const std::vector<std::unique_ptr<Condition>>& conditions,
+                                double seconds) {
+  double error = 0;
+  for (const auto& condition : conditions) {
+    const Improvement& found = condition->found;
+    const std::string prefix = fmt::format("condition{}.", condition->number + 1);
+    double cost = 0;
+    double distance = 0;
+    for (const LocalRollout& rollout : condition->rollouts) {
+      cost -= rollout.episode_return / options_.rollouts;
+      if (!context_.task.goal().exists()) continue;
+      const double* last = rollout.observations.data() + static_cast<ptrdiff_t>(horizon_ - 1) * nx_;
+      distance +=
+          context_.task.goal().Distance({last, static_cast<size_t>(nx_)}) / options_.rollouts;
+    }
+    Record(prefix + "cost", cost);
+    if (context_.task.goal().exists()) {
+      Record(prefix + context_.task.goal().options().distance, distance);
+    }
+    Record(prefix + "expected_cost", found.expected_cost);
+    if (found.judged) {
+      Record(prefix + "predicted_improvement", found.predicted);
+      Record(prefix + "actual_improvement", found.actual);
+      Record(prefix + "previous_fit_rmse", found.previous_fit_error);
+      error += found.previous_fit_error / static_cast<double>(conditions.size());
+    }
+    Record(prefix + "step_multiplier", condition->step_multiplier);
+    Record(prefix + "kl_bound", found.kl_bound);
+    Record(prefix + "kl", found.step.kl);
+    Record(prefix + "lambda", found.step.lambda);
+    Record(prefix + "step_ok", found.step.ok() ? 1 : 0);
+    Record(prefix + "backward_passes", found.step.passes);
+    Record(prefix + "least_rank", found.least_rank);
+    Record(prefix + "largest_condition", found.largest_condition);
+  }
+  if (iterations_ > 1) Record(std::string(kModelErrorMetric), error);
+  Record("iteration.seconds", seconds);
+}
+
+// One rollout without noise and some with white noise, of every condition.
+void LocalModelsLearner::TestPolicies() {
+  const int each = 1 + options_.test_rollouts;
+  std::vector<LocalRollout> rollouts(conditions_.size() * static_cast<size_t>(each));
+  context_.pool.ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
+    rollouts[static_cast<size_t>(task)] = RollOutTest(task / each, task % each, worker);
+  });
+  tests_.assign(conditions_.size(), {});
+  const Goal& goal = context_.task.goal();
+  for (size_t i = 0; i < rollouts.size(); ++i) {
+    Test& test = tests_[i / static_cast<size_t>(each)];
+    const bool clean = i % static_cast<size_t>(each) == 0;
+    const LocalRollout& rollout = rollouts[i];
+    const bool whole = rollout.steps == horizon_;
+    const std::span<const double> last(
+        rollout.observations.data() + static_cast<ptrdiff_t>(horizon_ - 1) * nx_,
+        static_cast<size_t>(nx_));
+    const double distance = goal.exists() ? goal.Distance(last) : 0;
+    const bool success = whole && goal.exists() && goal.Reached(last);
+    if (clean) {
+      test.clean_return = rollout.episode_return;
+      test.clean_distance = distance;
+      test.clean_success = success;
+    } else {
+      test.noisy_return += rollout.episode_return / options_.test_rollouts;
+      test.noisy_distance += distance / options_.test_rollouts;
+      test.noisy_successes += success ? 1 : 0;
+    }
+  }
+}
+
+LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int worker) {
+  const Key key =
+      key_.Fold(kTest).Fold(static_cast<uint64_t>(condition)).Fold(static_cast<uint64_t>(number));
+  const auto at = static_cast<size_t>(condition);
+  const MatrixXd noise =
+      number == 0 ? MatrixXd::Zero(nu_, horizon_).eval()
+                  : ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key.Fold(0));
+  return RollOut(context_.task, *systems_[static_cast<size_t>(worker)][at], conditions_[at]->policy,
+                 noise, key.Fold(1), context_.stop);
+}
+
+nlohmann::ordered_json LocalModelsLearner::Results() const {
+  nlohmann::ordered_json conditions = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < tests_.size(); ++i) {
+    const Test& test = tests_[i];
+    nlohmann::ordered_json result = {{"condition", i + 1},
+                                     {"clean_return", test.clean_return},
+                                     {"noisy_return", test.noisy_return}};
+    if (context_.task.goal().exists()) {
+      const GoalOptions& goal = context_.task.goal().options();
+      result["clean_" + goal.distance] = test.clean_distance;
+      result["noisy_" + goal.distance] = test.noisy_distance;
+      result[goal.success + "_clean"] = test.clean_success;
+      result[goal.success + "_noisy"] = test.noisy_successes;
+    }
+    conditions.push_back(std::move(result));
+  }
+  return {{"iterations", iterations_},
+          {"seconds_per_iteration_outside_simulator",
+           iterations_ == 0 ? 0 : times_.fitting_seconds / iterations_},
+          {"conditions", std::move(conditions)}};
+}
+
+void LocalModelsLearner::Save(TensorFile& state) const {
+  data_.Save(state);
+  if (network_) {
+    network_->Save(state);
+    trainer_->Save(state);
+  }
+  state.tensors["local_models.counters"] = {
+      {3}, std::vector<int32_t>{iterations_, episodes_, total_steps_}};
+  state.tensors["local_models.seconds"] = {
+      {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
+  for (const auto& condition : conditions_) {
+    const std::string prefix = fmt::format("condition{}.", condition->number + 1);
+    SavePolicy(state, prefix, condition->policy);
+    condition->prior->Save(prefix + "prior.", state);
+    const auto values = [](const std::vector<double>& all) {
+      return Tensor{{std::ssize(all)}, all};
+    };
+    state.tensors[prefix + "rollout_states"] = values(condition->states);
+    state.tensors[prefix + "rollout_actions"] = values(condition->actions);
+    state.tensors[prefix + "step"] =
+        values({condition->lambda, condition->step_multiplier, condition->stepped ? 1.0 : 0.0,
+                condition->cost_before, condition->cost_predicted});
+    const auto& steps = condition->fit.dynamics.steps;
+    if (steps.empty()) continue;
+    const auto save = [&](const char* name, auto field) {
+      SaveSteps(state, prefix + name, horizon_ - 1,
+                [&](int t) -> MatrixXd { return steps[static_cast<size_t>(t)].*field; });
+    };
+    save("fit_A", &LinearGaussianTransition::A);
+    save("fit_B", &LinearGaussianTransition::B);
+    save("fit_c", &LinearGaussianTransition::c);
+  }
+}
+
+void LocalModelsLearner::Restore(const TensorFile& state) {
+  const std::array<int64_t, 1> two = {2};
+  const std::array<int64_t, 1> three = {3};
+  const std::array<int64_t, 1> five = {5};
+  const std::array<int64_t, 1> any = {-1};
+  const std::vector<int32_t>& counters = state.Ints("local_models.counters", three);
+  const std::vector<double>& seconds = state.Doubles("local_models.seconds", two);
+  data_.Restore(state);
+  if (network_) {
+    network_->Restore(state);
+    trainer_->Restore(state);
+  }
+  iterations_ = counters[0];
+  episodes_ = counters[1];
+  total_steps_ = counters[2];
+  times_ = {seconds[0], seconds[1]};
+  for (const auto& condition : conditions_) {
+    const std::string prefix = fmt::format("condition{}.", condition->number + 1);
+    condition->policy = RestorePolicy(state, prefix, horizon_, nx_, nu_);
+    condition->prior->Restore(prefix + "prior.", state);
+    condition->states = state.Doubles(prefix + "rollout_states", any);
+    condition->actions = state.Doubles(prefix + "rollout_actions", any);
+    const std::vector<double>& step = state.Doubles(prefix + "step", five);
+    condition->lambda = step[0];
+    condition->step_multiplier = step[1];
+    condition->stepped = step[2] != 0;
+    condition->cost_before = step[3];
+    condition->cost_predicted = step[4];
+    auto& steps = condition->fit.dynamics.steps;
+    steps.clear();
+    if (iterations_ == 0) continue;
+    steps.resize(static_cast<size_t>(horizon_ - 1));
+    const auto restore = [&](const char* name, int columns, auto field) {
+      RestoreSteps(
+          state, prefix + name, horizon_ - 1, nx_, columns,
+          [&](int t, const MatrixXd& matrix) { steps[static_cast<size_t>(t)].*field = matrix; });
+    };
+    restore("fit_A", nx_, &LinearGaussianTransition::A);
+    restore("fit_B", nu_, &LinearGaussianTransition::B);
+    restore("fit_c", 1, &LinearGaussianTransition::c);
+  }
+}
+
+TensorFile LocalModelsLearner::Model() const {
+  TensorFile file;
+  for (const auto& condition : conditions_) {
+    SavePolicy(file, fmt::format("condition{}.", condition->number + 1), condition->policy);
+  }
+  return file;
+}
+
+TensorFile LocalModelsLearner::Data() const {
+  TensorFile file;
+  data_.Save(file);
+  return file;
+}
+
+}  // namespace foreplan

@@ -1,0 +1,115 @@
+// Trajectory-centric learning: local models, KL-constrained local policies.
+#pragma once
+
+#include <Eigen/Core>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/control/local_rollout.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/learners/learner.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/models/local_model_fit.h"
+#include "foreplan/models/local_prior.h"
+#include "foreplan/models/mixture_prior.h"
+#include "foreplan/models/network_prior.h"
+#include "foreplan/planners/initial_policies.h"
+#include "foreplan/planners/kl_constrained_lqr.h"
+
+namespace foreplan {
+
+/// What the policy that acts adds to its mean.
+enum class LocalExploration {
+  kPolicy,  // its own covariance, (lambda + nu) Quu^-1
+  kFixed,   // a fixed deviation
+  kNone,    // nothing: rollouts hardly differ, and regressions are singular
+};
+
+/// Section [local_models].
+struct LocalModelsOptions {
+  int rollouts = 5;        // per condition and iteration
+  int reuse = 1;           // iterations whose rollouts enter a fit
+  double kl_step = 0.2;    // base of the KL bound, per time step
+  bool adapt_step = true;  // by predicted and actual improvement
+  std::string initial = "lqr";
+  std::string prior = "mixture";
+  LocalExploration exploration = LocalExploration::kPolicy;
+  double fixed_deviation = 1;  // of kFixed
+  double noise_smoothing = 0;  // of the exploration noise [steps]
+  int test_rollouts = 5;       // with noise, per condition, after the last iteration
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// How much larger the next KL bound is: where the model is quadratically wrong in the step, the
+/// step with the best actual improvement is predicted / (2 (predicted - actual)) of the last
+/// (Levine, Finn et al. 2016, appendix A.3). Within [0.1, 5]; the multiplier within [0.01, 10].
+[[nodiscard]] double NextStepMultiplier(double multiplier, double predicted, double actual);
+
+/// Guided policy search without its global policy: one linear-Gaussian policy per condition of the
+/// task (Levine and Abbeel 2014), each improved by
+///   roll out -> update the prior -> fit x' ~ N(A x + B u + c, S) per time step -> expand the cost
+///   -> adapt the KL bound -> KL-constrained LQR,
+/// in turns: an iteration takes `rollouts` episodes of every condition.
+class LocalModelsLearner final : public Learner {
+ public:
+  /// Reads sections local_models, local_models.step, .fit, .mixture, .network, .initial_lqr,
+  /// .initial_pd; model and fit with the network prior.
+  LocalModelsLearner(Config& config, const LearnerContext& context);
+  ~LocalModelsLearner() override;
+
+  void Run() override;
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state) override;
+  [[nodiscard]] TensorFile Model() const override;
+  [[nodiscard]] TensorFile Data() const override;
+  /// The local policy of the first condition.
+  Policy& controller() override;
+  [[nodiscard]] RunTimes times() const override { return times_; }
+  [[nodiscard]] nlohmann::ordered_json Results() const override;
+
+ private:
+  struct Condition;
+  struct Improvement;  // what one iteration found out about one condition
+  struct Test;         // final rollouts of one condition
+
+  void MakeConditions(Config& config);
+  [[nodiscard]] bool Done() const;
+  void Iterate();
+  void Sample();
+  void Keep();
+  void CheckRollout(const Condition& condition, const LocalRollout& rollout) const;
+  void LearnNetwork();
+  void Improve(Condition& condition);
+  void FitDynamics(Condition& condition);
+  void AdaptStep(Condition& condition, double expected_cost);
+  void TakeStep(Condition& condition, double expected_cost);
+  void Report(const std::vector<std::unique_ptr<Condition>>& conditions, double seconds);
+  void TestPolicies();
+  [[nodiscard]] LocalRollout RollOutTest(int condition, int number, int worker);
+  [[nodiscard]] Eigen::MatrixXd Noise(const Condition& condition, Key key) const;
+  void Record(const std::string& name, double value);
+
+  const LearnerContext context_;
+  LocalModelsOptions options_;
+  KlConstrainedOptions step_;
+  LocalFitOptions fit_;
+  Key key_;
+  int nx_;
+  int nu_;
+  int horizon_;  // T
+  Dataset data_;
+  std::unique_ptr<Ensemble> network_;  // of the network prior
+  std::unique_ptr<EnsembleTrainer> trainer_;
+  std::vector<std::unique_ptr<Condition>> conditions_;
+  std::vector<std::vector<std::unique_ptr<System>>> systems_;  // [workers][conditions]
+  std::vector<Test> tests_;
+  RunTimes times_;
+  int iterations_ = 0;
+  int episodes_ = 0;
+  int total_steps_ = 0;
+};
+
+}  // namespace foreplan

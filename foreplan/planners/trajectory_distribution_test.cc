@@ -1,0 +1,133 @@
+#include "foreplan/planners/trajectory_distribution.h"
+
+#include <gtest/gtest.h>
+
+#include <Eigen/Cholesky>
+#include <cmath>
+#include <limits>
+
+#include "foreplan/core/error.h"
+#include "foreplan/planners/kl_test_problems.h"
+
+namespace foreplan {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+LinearGaussianPolicy Disturbed(const LinearGaussianPolicy& policy, double size, Random& random) {
+  std::vector<LinearGaussianStep> steps = policy.steps();
+  for (LinearGaussianStep& step : steps) {
+    step.feedback += size * RandomTestMatrix(random, step.feedback.rows(), step.feedback.cols());
+    step.feedforward += size * RandomTestMatrix(random, step.feedforward.size(), 1);
+    step.covariance *= std::exp(size * random.Normal());
+  }
+  return LinearGaussianPolicy(std::move(steps));
+}
+
+TEST(ExcessOverLog, HasNoCancellation) {
+  EXPECT_NEAR(ExcessOverLog(1e-9) / 0.5e-18, 1, 1e-8);
+  EXPECT_NEAR(ExcessOverLog(0.05) / ExcessOverLog(0.05000001), 1, 1e-6);  // where formulas meet
+  EXPECT_DOUBLE_EQ(ExcessOverLog(-0.5), -0.5 - std::log(0.5));
+  EXPECT_EQ(ExcessOverLog(0), 0);
+}
+
+TEST(KlDivergences, AgreeWithMonteCarlo) {
+  const KlTestProblem problem = RandomKlProblem(3, 2, 6, Key{1, 0});
+  Random random(Key{2, 0});
+  const LinearGaussianPolicy p = Disturbed(problem.previous, 0.2, random);
+  const TrajectoryDistribution of_p = PropagateDistribution(problem.dynamics, p);
+  const double expected = Sum(KlDivergences(p, problem.previous, of_p));
+  // E_p[log p - log previous]: dynamics and start cancel.
+  constexpr int kSamples = 50000;
+  double sum = 0;
+  double squares = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    VectorXd x = problem.dynamics.initial_mean +
+                 MatrixXd(problem.dynamics.initial_covariance.llt().matrixL()) *
+                     RandomTestMatrix(random, 3, 1);
+    double ratio = 0;
+    for (int t = 0; t < 6; ++t) {
+      const VectorXd u = p.Sample(t, x, random);
+      ratio += p.LogProbability(t, x, u) - problem.previous.LogProbability(t, x, u);
+      if (t == 5) break;
+      const LinearGaussianTransition& f = problem.dynamics.steps[static_cast<size_t>(t)];
+      x = (f.A * x + f.B * u + f.c +
+           MatrixXd(f.covariance.llt().matrixL()) * RandomTestMatrix(random, 3, 1))
+              .eval();
+    }
+    sum += ratio;
+    squares += ratio * ratio;
+  }
+  const double mean = sum / kSamples;
+  const double deviation = std::sqrt((squares / kSamples - mean * mean) / kSamples);
+  EXPECT_NEAR(mean, expected, 4 * deviation);
+  EXPECT_LT(deviation, 0.02 * expected);  // else the test says nothing
+}
+
+TEST(KlDivergences, AreZeroForEqualPoliciesAndQuadraticForNearOnes) {
+  const KlTestProblem problem = RandomKlProblem(4, 3, 5, Key{3, 0});
+  const TrajectoryDistribution before = PropagateDistribution(problem.dynamics, problem.previous);
+  EXPECT_EQ(Sum(KlDivergences(problem.previous, problem.previous, before)), 0);
+  const auto disturbed_kl = [&](double size) {
+    Random random(Key{4, 0});
+    const LinearGaussianPolicy p = Disturbed(problem.previous, size, random);
+    return Sum(KlDivergences(p, problem.previous, PropagateDistribution(problem.dynamics, p)));
+  };
+  // Tiny ones keep their digits: the disturbance itself, added to numbers of size 1, is right to
+  // 1e-16 / 1e-7.
+  EXPECT_NEAR(disturbed_kl(1e-7) / disturbed_kl(1e-5), 1e-4, 1e-8);
+  for (const double kl : KlDivergences(problem.previous, problem.previous, before)) {
+    EXPECT_GE(kl, 0);
+  }
+}
+
+TEST(KlDivergences, SingularCovariances) {
+  const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{5, 0});
+  std::vector<LinearGaussianStep> steps = problem.previous.steps();
+  steps[2].covariance.setZero();
+  const LinearGaussianPolicy deterministic(steps);
+  const TrajectoryDistribution d = PropagateDistribution(problem.dynamics, deterministic);
+  const std::vector<double> kl = KlDivergences(deterministic, problem.previous, d);
+  EXPECT_EQ(kl[2], std::numeric_limits<double>::infinity());
+  EXPECT_EQ(kl[1], 0);
+  try {
+    (void)KlDivergences(problem.previous, deterministic, d);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("step 2: found a singular covariance"),
+              std::string::npos);
+  }
+}
+
+TEST(ExpectedCosts, AgreeWithMonteCarlo) {
+  const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{6, 0});
+  const TrajectoryDistribution d = PropagateDistribution(problem.dynamics, problem.previous);
+  const std::vector<double> expected = ExpectedCosts(problem.costs, problem.previous, d);
+  Random random(Key{7, 0});
+  constexpr int kSamples = 50000;
+  double sum = 0;
+  double squares = 0;
+  const QuadraticCost& c = problem.costs[2];
+  const MatrixXd root = d.state_covariance[2].llt().matrixL();
+  for (int i = 0; i < kSamples; ++i) {
+    const VectorXd x = d.state_mean[2] + root * RandomTestMatrix(random, 3, 1);
+    const VectorXd u = problem.previous.Sample(2, x, random);
+    const double cost = 0.5 * x.dot(c.Q * x) + u.dot(c.S * x) + 0.5 * u.dot(c.R * u) + c.q.dot(x) +
+                        c.r.dot(u) + c.constant;
+    sum += cost;
+    squares += cost * cost;
+  }
+  const double mean = sum / kSamples;
+  EXPECT_NEAR(mean, expected[2], 4 * std::sqrt((squares / kSamples - mean * mean) / kSamples));
+}
+
+TEST(PropagateDistribution, RefusesPoliciesOfAnotherLength) {
+  const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{8, 0});
+  LinearGaussianDynamics dynamics = problem.dynamics;
+  dynamics.steps.pop_back();
+  EXPECT_THROW((void)PropagateDistribution(dynamics, problem.previous), InputError);
+}
+
+}  // namespace
+}  // namespace foreplan
