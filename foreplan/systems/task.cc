@@ -155,13 +155,13 @@ std::unique_ptr<const Reward> MakeTaskReward(const Config& config, const std::st
   }
 }
 
-std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
-                                                        const SystemFactory& factory,
-                                                        const ConditionOptions& conditions) {
+std::vector<std::shared_ptr<const System>> MakeVariants(
+    const Config& config, const SystemFactory& factory, const std::string& field,
+    const std::vector<std::string>& changed_by) {
   std::vector<std::shared_ptr<const System>> variants;
-  for (size_t i = 0; i < conditions.set.size(); ++i) {
-    Config changes = Config::FromString(conditions.set[i],
-                                        fmt::format("{}: conditions.set[{}]", config.name(), i));
+  for (size_t i = 0; i < changed_by.size(); ++i) {
+    Config changes = Config::FromString(
+        changed_by[i], fmt::format("{}: conditions.{}[{}]", config.name(), field, i));
     const std::unique_ptr<SystemFactory> changed = factory.Clone();
     changed->Read(changes, {});
     changes.ThrowOnUnknownKeys();
@@ -191,6 +191,7 @@ void Encoding::Visit(OptionsVisitor& visitor) {
 
 void ConditionOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("set", set, "TOML for [system], one text per condition");
+  visitor.Field("unseen", unseen, "the same, of variants that learners are only judged on");
 }
 
 void GoalOptions::Visit(OptionsVisitor& visitor) {
@@ -235,6 +236,10 @@ bool Goal::Reached(std::span<const double> observation) const {
 
 int Task::condition_count() const { return std::max<int>(1, static_cast<int>(variants_.size())); }
 
+std::unique_ptr<System> Task::MakeUnseenSystem(int unseen) const {
+  return unseen_[static_cast<size_t>(unseen)]->Clone();
+}
+
 std::unique_ptr<System> Task::MakeSystem(int condition) const {
   return variants_.empty() ? MakeSystem() : variants_[static_cast<size_t>(condition)]->Clone();
 }
@@ -253,7 +258,8 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
   config.Read("conditions", task.conditions_);
-  task.variants_ = MakeVariants(config, *factory, task.conditions_);
+  task.variants_ = MakeVariants(config, *factory, "set", task.conditions_.set);
+  task.unseen_ = MakeVariants(config, *factory, "unseen", task.conditions_.unseen);
   task.prototype_ = task.variants_.empty() ? factory->Make() : task.variants_.front();
   task.factory_ = std::move(factory);
 

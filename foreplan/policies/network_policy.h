@@ -1,0 +1,109 @@
+// Policies that are networks.
+#pragma once
+
+#include <Eigen/Core>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/data/normaliser.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/models/rollout_view.h"
+#include "foreplan/nets/mlp.h"
+#include "foreplan/nets/mlp_jacobian.h"
+#include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/policies/policy.h"
+
+namespace foreplan {
+
+/// What follows the network's last layer.
+enum class PolicyOutput {
+  kNone,  // scaled to the actions that it learned from
+  kTanh,  // from one bound to the other
+};
+
+/// Section [policy].
+struct NetworkPolicyOptions {
+  int hidden_layers = 2;  // 1 ... 8
+  int width = 64;         // units per hidden layer, 1 ... 4096
+  PolicyOutput output = PolicyOutput::kNone;
+  std::string kernel = "auto";  // dense products: auto, onednn, eigen
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// u ~ N(pi(x), covariance): a network's mean and one covariance for all states and times, 0 at
+/// first. x is the observation. Trained by PolicyTrainer.
+class NetworkPolicy final : public Policy {
+ public:
+  /// Bounds: [nu] each. Throws InputError (options, sizes, infinite bounds for tanh).
+  NetworkPolicy(int nx, std::span<const double> low, std::span<const double> high,
+                const NetworkPolicyOptions& options, Key key);
+
+  [[nodiscard]] int state_dim() const { return mlp_.inputs(); }
+  [[nodiscard]] int action_dim() const { return mlp_.outputs(); }
+  [[nodiscard]] const Eigen::MatrixXd& covariance() const { return covariance_; }
+  /// [nu x nu]. Throws InputError unless symmetric and positive semidefinite.
+  void set_covariance(const Eigen::MatrixXd& covariance);
+  /// Whether Act draws noise; true at first.
+  void set_noisy(bool noisy) { noisy_ = noisy; }
+
+  /// pi at states, one per column: [nx x rows] -> [nu x rows].
+  void Mean(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions);
+  /// The same, and d pi / d x one below the other: [nu rows x nx].
+  void Linearize(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions,
+                 Eigen::MatrixXd& jacobians);
+
+  // Policy
+  void Reset(Key /*key*/) override {}
+  void Act(const Situation& situation, std::span<double> action) override;
+
+  /// Weights, normalisers, covariance, under names that start with `prefix`.
+  void Save(const std::string& prefix, TensorFile& file) const;
+  void Restore(const std::string& prefix, const TensorFile& file);
+
+  // What a trainer needs.
+  [[nodiscard]] const Mlp& mlp() const { return mlp_; }
+  [[nodiscard]] const DenseKernel& kernel() const { return kernel_; }
+  [[nodiscard]] std::span<float> parameters() { return parameters_; }
+  [[nodiscard]] Normaliser& input_normaliser() { return input_; }
+  [[nodiscard]] Normaliser& output_normaliser() { return output_; }
+  /// Action i of the network's output y, and its derivative.
+  struct Squashed {
+    double action, slope;
+  };
+  [[nodiscard]] Squashed Squash(int i, double y) const;
+  /// The network's input for a state: [nx].
+  void Normalise(const double* state, float* input) const;
+  /// An affine output learns its scale from actions, one per column: [nu x rows].
+  void ScaleOutput(const Eigen::Ref<const Eigen::MatrixXd>& actions);
+
+ private:
+  void Evaluate(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions,
+                Eigen::MatrixXd* jacobians);
+
+  NetworkPolicyOptions options_;
+  std::vector<double> low_, high_;  // [nu]
+  Mlp mlp_;
+  const DenseKernel& kernel_;
+  std::vector<float> parameters_;
+  Normaliser input_;
+  Normaliser output_;  // of kNone
+  Eigen::MatrixXd covariance_;
+  Eigen::MatrixXd root_;  // L of covariance = L L'
+  bool noisy_ = true;
+  MlpJacobian network_;
+  std::vector<float> inputs_;       // [rows at a time x nx]
+  Eigen::MatrixXd state_, action_;  // of Act
+};
+
+/// The policy's linearisation along rollouts, for steps that need a linear-Gaussian policy: at
+/// every time 0 ... T - 1 the mean of its actions and Jacobians over the rollouts, its covariance
+/// as noise.
+[[nodiscard]] LinearGaussianPolicy LinearizeAlong(NetworkPolicy& policy,
+                                                  const RolloutView& rollouts);
+
+}  // namespace foreplan

@@ -1,0 +1,75 @@
+// Trains network policies by supervision.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/models/rollout_view.h"
+#include "foreplan/nets/mlp.h"
+#include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/policies/network_policy.h"
+
+namespace foreplan {
+
+/// Section [policy.fit].
+struct PolicyFitOptions {
+  int steps = 2000;  // gradient steps of a fit
+  int batch = 64;    // rows per step
+  double learning_rate = 1e-3;
+  double final_rate = 0.05;  // of the learning rate, reached linearly at the last step
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// What a teacher does: at states, the actions it means and how much it minds others.
+struct Supervision {
+  std::vector<double> states;      // [rows x nx]
+  std::vector<double> actions;     // [rows x nu], its means
+  std::vector<double> precisions;  // [rows x nu x nu], inverse covariances
+
+  void Clear();
+  /// Appends the states 0 ... T - 1 of rollouts of a linear-Gaussian policy, its means there, and
+  /// the inverses of its covariances. Throws InputError for sizes that do not fit and a singular
+  /// covariance (naming the step).
+  void Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts);
+};
+
+struct PolicyFitReport {
+  int rows = 0;
+  double loss = 0;  // 1/2 e'P e in the mean over rows, after the fit, P as in Fit
+};
+
+/// The supervised step of guided policy search (Montgomery and Levine 2016): minimises the
+/// divergence of the policy from its teachers,
+///   sum over rows of 1/2 (pi(x) - u)' P (pi(x) - u),   P = precision / mean(trace P / nu),
+/// by Adam, from the weights as they are, and sets its covariance to the inverse of the mean
+/// precision, which minimises the rest of the divergence.
+class PolicyTrainer {
+ public:
+  /// The policy must outlive the trainer. Throws InputError (options out of range).
+  PolicyTrainer(NetworkPolicy& policy, const PolicyFitOptions& options);
+
+  /// Throws InputError for no rows and numbers that are not finite, RunError when the loss is not.
+  PolicyFitReport Fit(const Supervision& data, Key key);
+
+ private:
+  void PrepareRows(const Supervision& data);
+  double TakeGradientStep(int64_t step, double learning_rate, std::span<const int> batch);
+  double Loss(std::span<const int> rows);
+
+  NetworkPolicy& policy_;
+  PolicyFitOptions options_;
+  MlpGradient gradient_;
+  std::vector<float> first_moment_, second_moment_, d_parameters_;
+  std::vector<float> batch_input_;  // [batch x nx]
+  std::vector<float> d_output_;     // [batch x nu]
+  std::vector<float> inputs_;       // [rows x nx], normalised
+  Eigen::MatrixXd actions_;         // [nu x rows]
+  Eigen::MatrixXd precisions_;      // [nu x nu rows], scaled
+};
+
+}  // namespace foreplan
