@@ -14,19 +14,13 @@
 #include "apps/experiment.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
-#include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
-#include "foreplan/models/true_dynamics.h"
-#include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
 
 namespace foreplan::apps {
 namespace {
-
-constexpr const char* kLearned = "learned";
-constexpr const char* kTrueModel = "true_model";
 
 struct EvalRequest {
   std::string target;  // folder of a run, or a task
@@ -36,52 +30,6 @@ struct EvalRequest {
   EvaluationRequest evaluation;
   int threads = 1;
   bool json = false;
-};
-
-/// Evaluates controllers of one experiment, each by its name.
-class Evaluator {
- public:
-  Evaluator(const EvalRequest& request, Experiment& experiment, const std::atomic<bool>& stop)
-      : request_(request), experiment_(experiment), stop_(stop), pool_(request.threads) {}
-
-  Evaluation Evaluate(const std::string& controller) {
-    if (controller == kLearned) return Learned();
-    if (controller == kTrueModel) return TrueModel();
-    return Play(controller, *MakeBasePolicy(controller, experiment_.task.spec()));
-  }
-
- private:
-  Evaluation Play(const std::string& name, Policy& policy) {
-    return apps::Evaluate(name, experiment_.task, policy, request_.evaluation, stop_);
-  }
-
-  Evaluation Learned() {
-    const RunDirectory directory = RunDirectory::Open(request_.target);
-    RunLog log;
-    const auto learner = MakeLearner(experiment_.run.algorithm, experiment_.config,
-                                     {.task = experiment_.task,
-                                      .run = experiment_.run,
-                                      .pool = pool_,
-                                      .log = log,
-                                      .stop = stop_,
-                                      .checkpoint = {}});
-    learner->Restore(ReadTensors(directory.checkpoint_file()));
-    return Play(kLearned, learner->controller());
-  }
-
-  Evaluation TrueModel() {
-    const Task& task = experiment_.task;
-    const TrueDynamics dynamics(*task.MakeSystem());
-    const auto planner = MakePlanner(experiment_.run.planner, experiment_.config,
-                                     {dynamics, task.planning_reward(), task.spec(), pool_});
-    MpcController controller(*planner, dynamics);
-    return Play(kTrueModel, controller);
-  }
-
-  const EvalRequest& request_;
-  Experiment& experiment_;
-  const std::atomic<bool>& stop_;
-  ThreadPool pool_;
 };
 
 /// Names of the controllers to evaluate; throws InputError when the request does not fit.
@@ -158,10 +106,12 @@ void Eval(const EvalRequest& request) {
       request.flags);
   const std::vector<std::string> controllers = Controllers(request, is_run);
 
-  Evaluator evaluator(request, experiment, CatchInterrupts());
+  ThreadPool pool(request.threads);
+  const std::atomic<bool>& stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
-    evaluations.push_back(evaluator.Evaluate(controller));
+    evaluations.push_back(
+        EvaluateController(controller, experiment, request.target, request.evaluation, pool, stop));
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
 }

@@ -5,7 +5,11 @@
 #include <chrono>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/run_directory.h"
 
 namespace foreplan::apps {
 namespace {
@@ -46,7 +50,7 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   TimedPolicy timed(policy);
   const std::unique_ptr<System> system = task.MakeSystem();
   const Key key{static_cast<uint64_t>(request.seed), kEvaluationStream};
-  for (int episode = 0; episode < request.episodes; ++episode) {
+  for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
     const EpisodeResult result =
         RunEpisode(task, *system, timed, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&stop](const EpisodeStep&) {
@@ -62,6 +66,33 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   evaluation.summary = Summarize(evaluation.returns);
   evaluation.ms_per_decision = timed.MsPerDecision();
   return evaluation;
+}
+
+Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
+                              const std::string& run_folder, const EvaluationRequest& request,
+                              ThreadPool& pool, const std::atomic<bool>& stop) {
+  const Task& task = experiment.task;
+  if (controller == kLearned) {
+    RunLog log;
+    const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
+                                     {.task = task,
+                                      .run = experiment.run,
+                                      .pool = pool,
+                                      .log = log,
+                                      .stop = stop,
+                                      .checkpoint = {}});
+    learner->Restore(ReadTensors(RunDirectory::Open(run_folder).checkpoint_file()));
+    return Evaluate(controller, task, learner->controller(), request, stop);
+  }
+  if (controller == kTrueModel) {
+    const TrueDynamics dynamics(*task.MakeSystem());
+    const auto planner = MakePlanner(experiment.run.planner, experiment.config,
+                                     {dynamics, task.planning_reward(), task.spec(), pool});
+    MpcController mpc(*planner, dynamics);
+    return Evaluate(controller, task, mpc, request, stop);
+  }
+  const auto policy = MakeBasePolicy(controller, task.spec());
+  return Evaluate(controller, task, *policy, request, stop);
 }
 
 }  // namespace foreplan::apps

@@ -5,15 +5,21 @@
 #include <string>
 #include <vector>
 
+#include "apps/experiment.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/summary.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan::apps {
 
+inline constexpr const char* kLearned = "learned";
+inline constexpr const char* kTrueModel = "true_model";
+
 struct EvaluationRequest {
   int episodes = 10;
-  int seed = 0;  // of start states and of random controllers; training uses other keys
+  int first = 0;  // episode: each starts elsewhere
+  int seed = 0;   // of start states and of random controllers; training uses other keys
 };
 
 struct Evaluation {
@@ -28,5 +34,11 @@ struct Evaluation {
 /// Throws RunError when the system diverges and Interrupted when `stop` is set.
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
                     const EvaluationRequest& request, const std::atomic<bool>& stop);
+
+/// The controller kLearned (of the run in `run_folder`), kTrueModel (the experiment's planner on
+/// the true system) or a base policy.
+Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
+                              const std::string& run_folder, const EvaluationRequest& request,
+                              ThreadPool& pool, const std::atomic<bool>& stop);
 
 }  // namespace foreplan::apps

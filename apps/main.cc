@@ -18,11 +18,13 @@
 namespace foreplan::apps {
 namespace {
 
-/// Every failure is one line.
+/// Every failure is one line, below which only a part of the user's text may stand, indented.
 int Fail(int code, std::string_view message) {
-  std::string line(message);
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  fmt::print(stderr, "foreplan: {}\n", line);
+  std::string lines(message);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i] == '\n' && lines.substr(i + 1, 2) != "  ") lines[i] = ' ';
+  }
+  fmt::print(stderr, "foreplan: {}\n", lines);
   return code;
 }
 
@@ -55,6 +57,7 @@ int Main(int argc, char** argv) {
   AddRunCommand(app);
   AddEvalCommand(app);
   AddPlanCommand(app);
+  AddTuneCommand(app);
   AddBenchCommand(app);
 
   CheckCommandName(app, argc, argv);

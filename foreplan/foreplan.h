@@ -6,21 +6,24 @@
 //   Learner   the loop that acts, learns and plans              foreplan/learners/learner.h
 #pragma once
 
-#include "foreplan/control/episode.h"           // IWYU pragma: export
-#include "foreplan/control/mpc_controller.h"    // IWYU pragma: export
-#include "foreplan/core/config.h"               // IWYU pragma: export
-#include "foreplan/core/error.h"                // IWYU pragma: export
-#include "foreplan/core/random.h"               // IWYU pragma: export
-#include "foreplan/core/thread_pool.h"          // IWYU pragma: export
-#include "foreplan/data/dataset.h"              // IWYU pragma: export
-#include "foreplan/learners/learner.h"          // IWYU pragma: export
-#include "foreplan/models/ensemble.h"           // IWYU pragma: export
-#include "foreplan/models/ensemble_trainer.h"   // IWYU pragma: export
-#include "foreplan/models/true_dynamics.h"      // IWYU pragma: export
-#include "foreplan/planners/ilqr_planner.h"     // IWYU pragma: export
-#include "foreplan/planners/lqr.h"              // IWYU pragma: export
-#include "foreplan/planners/planner.h"          // IWYU pragma: export
-#include "foreplan/policies/linear_gaussian.h"  // IWYU pragma: export
-#include "foreplan/policies/policy.h"           // IWYU pragma: export
-#include "foreplan/runs/run_log.h"              // IWYU pragma: export
-#include "foreplan/systems/task.h"              // IWYU pragma: export
+#include "foreplan/control/episode.h"                // IWYU pragma: export
+#include "foreplan/control/mpc_controller.h"         // IWYU pragma: export
+#include "foreplan/core/config.h"                    // IWYU pragma: export
+#include "foreplan/core/error.h"                     // IWYU pragma: export
+#include "foreplan/core/random.h"                    // IWYU pragma: export
+#include "foreplan/core/thread_pool.h"               // IWYU pragma: export
+#include "foreplan/data/dataset.h"                   // IWYU pragma: export
+#include "foreplan/learners/learner.h"               // IWYU pragma: export
+#include "foreplan/models/ensemble.h"                // IWYU pragma: export
+#include "foreplan/models/ensemble_trainer.h"        // IWYU pragma: export
+#include "foreplan/models/physics_fit.h"             // IWYU pragma: export
+#include "foreplan/models/physics_model.h"           // IWYU pragma: export
+#include "foreplan/models/true_dynamics.h"           // IWYU pragma: export
+#include "foreplan/planners/augmented_lagrangian.h"  // IWYU pragma: export
+#include "foreplan/planners/ilqr_planner.h"          // IWYU pragma: export
+#include "foreplan/planners/lqr.h"                   // IWYU pragma: export
+#include "foreplan/planners/planner.h"               // IWYU pragma: export
+#include "foreplan/policies/linear_gaussian.h"       // IWYU pragma: export
+#include "foreplan/policies/policy.h"                // IWYU pragma: export
+#include "foreplan/runs/run_log.h"                   // IWYU pragma: export
+#include "foreplan/systems/task.h"                   // IWYU pragma: export

@@ -57,7 +57,9 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
                           .next_observation = buffers.next_observation.data()},
                          &step.reward, &terminated);
   if (!std::isfinite(step.reward)) {
-    divergence = fmt::format("step {}: reward is {}", step.time, step.reward);
+    // Without the sign that a NaN may have.
+    divergence = fmt::format("step {}: reward is {}", step.time,
+                             std::isnan(step.reward) ? std::abs(step.reward) : step.reward);
     return false;
   }
   step.terminated = terminated != 0;

@@ -8,9 +8,16 @@
 
 namespace foreplan {
 
+/// A policy that acts by plans of its own.
+class PlanningPolicy : public Policy {
+ public:
+  /// The plan made for the last action; null where an older plan went on.
+  [[nodiscard]] virtual const Plan* new_plan() const = 0;
+};
+
 /// Turns a planner into a policy. Whether the planner's state is the observation or the system's
 /// full state follows from the dynamics (Dynamics::observation_is_state).
-class MpcController final : public Policy {
+class MpcController final : public PlanningPolicy {
  public:
   /// References must outlive the controller.
   MpcController(Planner& planner, const Dynamics& dynamics)
@@ -19,7 +26,7 @@ class MpcController final : public Policy {
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
 
-  [[nodiscard]] const Plan& last_plan() const { return *plan_; }  // valid after Act
+  [[nodiscard]] const Plan* new_plan() const override { return plan_; }
 
  private:
   Planner& planner_;

@@ -44,7 +44,7 @@ TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
                  {&action, 1});
   EXPECT_EQ(action, 0.25);
   EXPECT_EQ(planner.key, kKey);
-  EXPECT_EQ(controller.last_plan().actions.size(), 3U);
+  EXPECT_EQ(controller.new_plan()->actions.size(), 3U);
 }
 
 TEST(MpcController, PlansFromWhatTheModelCallsItsState) {

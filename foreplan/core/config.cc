@@ -558,6 +558,30 @@ bool Config::Has(std::string_view section) const {
   return first != impl_->values.end() && first->first.starts_with(prefix);
 }
 
+std::vector<std::string> Config::Keys(std::string_view section) const {
+  std::vector<const Entry*> entries;
+  for (const auto& [path, entry] : impl_->values) {
+    if (entry.section == section) entries.push_back(&entry);
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry* a, const Entry* b) { return a->order < b->order; });
+  std::vector<std::string> keys;
+  keys.reserve(entries.size());
+  for (const Entry* entry : entries) keys.push_back(entry->key);
+  return keys;
+}
+
+bool Config::IsArray(std::string_view section, std::string_view key) const {
+  const auto found = impl_->values.find(JoinPath(section, key));
+  return found != impl_->values.end() && found->second.node->is_array();
+}
+
+std::string Config::Where(std::string_view section, std::string_view key) const {
+  const std::string path = JoinPath(section, key);
+  const auto found = impl_->values.find(path);
+  return fmt::format("{}: {}", found == impl_->values.end() ? name() : found->second.where, path);
+}
+
 void Config::Read(std::string_view section, OptionsRef options) {
   const std::string name(section);
   if (const auto value = impl_->values.find(name); value != impl_->values.end()) {

@@ -30,6 +30,15 @@ class Config {
   /// True when the section (dotted path, "" is the root) holds at least one value.
   [[nodiscard]] bool Has(std::string_view section) const;
 
+  /// Keys of the values in a section, in the order in which they were written; for sections whose
+  /// keys are the user's.
+  [[nodiscard]] std::vector<std::string> Keys(std::string_view section) const;
+  /// True for a value that is an array.
+  [[nodiscard]] bool IsArray(std::string_view section, std::string_view key) const;
+  /// "x.toml:12:1: section.key", for messages about a value; the name of the configuration and the
+  /// key when there is none.
+  [[nodiscard]] std::string Where(std::string_view section, std::string_view key) const;
+
   /// Fills `options` from the section; what is absent keeps its value. Throws InputError naming
   /// file, line, key, found and expected on a wrong type, a value out of range or a wrong choice.
   void Read(std::string_view section, OptionsRef options);

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "foreplan/core/error.h"
+#include "foreplan/learners/aggregate.h"
+#include "foreplan/learners/fit_then_plan.h"
 #include "foreplan/learners/local_models.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/ensemble.h"
@@ -16,7 +18,7 @@ namespace {
 struct LearnerEntry {
   const char* name;
   std::unique_ptr<Learner> (*make)(Config&, const LearnerContext&);
-  void (*write)(const RunOptions&, Config&, ConfigWriter&);
+  void (*write)(const std::string& name, const RunOptions&, Config&, ConfigWriter&);
 };
 
 template <typename Options>
@@ -26,14 +28,18 @@ void WriteSection(const std::string& section, Config& config, ConfigWriter& writ
   writer.Write(section, options);
 }
 
-void WriteMpc(const RunOptions& run, Config& config, ConfigWriter& writer) {
-  WriteSection<MpcOptions>("mpc", config, writer);
+/// The loop's own section, named after it, and those of ModelLearner.
+template <typename Options>
+void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
+                       ConfigWriter& writer) {
+  WriteSection<Options>(name, config, writer);
   WriteSection<EnsembleOptions>("model", config, writer);
   WriteSection<FitOptions>("fit", config, writer);
   WritePlannerOptions(run.planner, config, writer);
 }
 
-void WriteLocalModels(const RunOptions& /*run*/, Config& config, ConfigWriter& writer) {
+void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
+                      ConfigWriter& writer) {
   WriteSection<LocalModelsOptions>("local_models", config, writer);
   WriteSection<KlConstrainedOptions>("local_models.step", config, writer);
   WriteSection<LocalFitOptions>("local_models.fit", config, writer);
@@ -52,8 +58,10 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
 
 // Adding a learner is one line here.
 constexpr std::array kLearners = {
+    LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
+    LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
     LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels},
-    LearnerEntry{"mpc", Make<MpcLearner>, WriteMpc},
+    LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
 };
 
 const LearnerEntry& Find(const std::string& name) {
@@ -88,7 +96,7 @@ std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
 
 void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
                          ConfigWriter& writer) {
-  Find(name).write(run, config, writer);
+  Find(name).write(name, run, config, writer);
 }
 
 }  // namespace foreplan

@@ -7,53 +7,10 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/learners/testing/test_run.h"
 
 namespace foreplan {
 namespace {
-
-// Small enough for a second or so; what it learns does not matter here.
-const std::vector<std::string> kTiny = {"episode_length=25",
-                                        "model.width=8",
-                                        "model.members=2",
-                                        "fit.min_steps=5",
-                                        "fit.max_steps=5",
-                                        "mpc.refit_every=10",
-                                        "planner.icem.population=20",
-                                        "planner.icem.horizon=4",
-                                        "planner.icem.elites=4"};
-
-struct TestRun {
-  explicit TestRun(RunOptions options, int threads = 1,
-                   const std::vector<std::string>& settings = {})
-      : loaded(Task::Load("cartpole_closed_form", Joined(settings))),
-        run(std::move(options)),
-        pool(threads),
-        learner(
-            MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, {}})) {}
-
-  static std::vector<std::string> Joined(const std::vector<std::string>& settings) {
-    std::vector<std::string> all = kTiny;
-    all.insert(all.end(), settings.begin(), settings.end());
-    return all;
-  }
-
-  [[nodiscard]] long Count(const std::string& metric) const {
-    return std::ranges::count(log.metrics(), metric, &MetricRow::name);
-  }
-
-  std::pair<Task, Config> loaded;
-  RunOptions run;
-  ThreadPool pool;
-  RunLog log;
-  std::atomic<bool> stop = false;
-  std::unique_ptr<Learner> learner;
-};
-
-RunOptions Episodes(int episodes) {
-  RunOptions run;
-  run.episodes = episodes;
-  return run;
-}
 
 TEST(MpcLearner, BeginsWithTheBasePolicyAndPlansAfterwards) {
   TestRun test(Episodes(3));

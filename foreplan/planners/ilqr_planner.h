@@ -16,7 +16,7 @@ struct IlqrPlannerOptions : SamplingOptions {
   int iterations = 5;          // of the others, which start from the shifted plan, 1 ... 100000
   int guesses = 64;            // random sequences of the first decision; the best is its start
   int hold = 5;                // steps for which a guess holds its action, 1 ... 10000
-  double trust_region = 0;     // most that one decision changes an action, in half ranges; 0: free
+  double trust_region = 0.25;  // most that one decision changes an action, in half ranges; 0: free
   IlqrOptions solver = {.cost_tolerance = 1e-6, .initial_mu = 1e-3};
 
   IlqrPlannerOptions() {

@@ -164,6 +164,32 @@ TEST(IlqrPlanner, HoldsTheInvertedPendulumOfMujoco) {
     EXPECT_EQ(EpisodeReturn(task, planner, 200, seed), 200) << seed;
   }
 }
+
+TEST(IlqrPlanner, SwingsTheCartPoleOfMujocoUpThroughFiniteDifferences) {
+  const auto [task, config] = Task::Load("pets_cartpole");
+  const TrueDynamics dynamics(*task.MakeSystem());
+  ThreadPool pool(2);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), 0), 170);
+}
+
+TEST(IlqrPlanner, PlansTheHalfCheetahThroughFiniteDifferencesAndContacts) {
+  const auto [task, config] = Task::Load("pets_half_cheetah");
+  const TrueDynamics dynamics(*task.MakeSystem());
+  ThreadPool pool(2);
+  IlqrPlanner::Options options;
+  options.solver.initial_mu = 1;
+  IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), pool});
+  const auto system = task.MakeSystem();
+  system->Reset(Key{0, 0});
+  std::vector<double> state(static_cast<size_t>(task.spec().state_dim()));
+  system->GetState(state);
+  const Plan& plan = planner.MakePlan(state, Key{0, 1}, {});
+  // Standing earns 0 and the best of the random guesses about 1; a gallop of 40 steps earns tens.
+  EXPECT_GT(plan.predicted_return, 15);
+  // Each iteration improved the plan.
+  for (const IlqrIteration& iteration : planner.result().log) EXPECT_LT(iteration.actual_change, 0);
+}
 #endif
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "foreplan/planners/reference_problems.h"
 #include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/quadrotor.h"
 #include "foreplan/systems/unicycle.h"
 
 namespace foreplan {
@@ -76,6 +77,38 @@ TEST(ReferenceProblems, ConvergeToTheGoldenCosts) {
       ASSERT_LT(result.log[i].cost, result.log[i - 1].cost) << i;
     }
     EXPECT_EQ(static_cast<int>(result.log.size()), result.iterations);
+  }
+}
+
+// Costs after each iteration; the chaotic ones as far as rounding leaves them alone.
+TEST(ReferenceProblems, ConvergeAlongTheGoldenLogs) {
+  const std::vector<std::tuple<const char*, const char*, std::vector<double>>> logs = {
+      {"quadrotor",
+       "free",
+       {2.2000694241, 2.1523988799, 2.1502953350, 2.1502185304, 2.1502148371, 2.1502146516,
+        2.1502146419}},
+      {"quadrotor",
+       "bounded",
+       {394.86844158, 38.199041616, 7.1067141710, 3.4947174461, 2.3649713499, 2.2258001614,
+        2.1897587857, 2.1820059960, 2.1819914976, 2.1819914812}},
+      {"quadrotor",
+       "infeasible",
+       {2505.3227929, 2.1962428684, 2.1522696120, 2.1502987012, 2.1502189324, 2.1502148674,
+        2.1502146536, 2.1502146420}},
+      {"cartpole",
+       "ddp",
+       {19989.894711, 19944.656626, 19759.754300, 19045.494813, 16441.934420, 9270.8131034,
+        4866.7331407, 2000.2453253}},
+  };
+  for (const auto& [problem, variant, costs] : logs) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+    ASSERT_GE(result.log.size(), costs.size()) << problem << " " << variant;
+    for (size_t i = 0; i < costs.size(); ++i) {
+      // Rounding, 1e-16, grows by up to 1e8 along the swing-up.
+      EXPECT_NEAR(result.log[i].cost, costs[i], 1e-7 * costs[i]) << problem << " " << i;
+    }
   }
 }
 
@@ -318,6 +351,51 @@ TEST(SwingUp, CartPoleAndAcrobotEndUprightWithinTheirLimits) {
     EXPECT_NEAR(solver.states()[angle], upright, 0.05) << problem;
     for (const double u : solver.actions()) EXPECT_LE(std::abs(u), bound);
   }
+}
+
+// A whole turn about the roll axis in 1.6 s, from hovering to hovering.
+struct QuadrotorFlip {
+  static constexpr int kStateDim = 12;
+  static constexpr int kActionDim = 4;
+  static constexpr double kHover = 9.81 / 4;
+  static constexpr double kTurn = 2 * std::numbers::pi;
+  int horizon = 80;
+  std::vector<double> low = std::vector<double>(4, 0.0), high = std::vector<double>(4, 6.0);
+  QuadrotorOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    QuadrotorFormula::Step(system, x, u, next);
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 4; ++i) sum += 0.01 * ((u[i] - kHover) * (u[i] - kHover));
+    for (int i = 0; i < 3; ++i) sum += 0.05 * (x[i] * x[i]);
+    return sum;
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 12; ++i) {
+      const T error = i == 3 ? x[3] - kTurn : x[i];
+      sum += (i < 6 ? 500.0 : 50.0) * (error * error);
+    }
+    return sum;
+  }
+};
+
+TEST(Quadrotor, FlipsAndHoversAgainWithinItsThrusts) {
+  const FormulaProblem<QuadrotorFlip> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  const IlqrResult result =
+      solver.Solve(std::vector<double>(12, 0.0), std::vector<double>(320, QuadrotorFlip::kHover));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto end = solver.states().last(12);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_NEAR(end[i], i == 3 ? QuadrotorFlip::kTurn : 0, i < 6 ? 0.05 : 0.2) << i;
+  }
+  for (const double u : solver.actions()) EXPECT_TRUE(u >= 0 && u <= 6) << u;
 }
 
 struct UnicycleAroundObstacles {

@@ -8,6 +8,7 @@
 
 #include "foreplan/systems/acrobot.h"
 #include "foreplan/systems/frictionless_cartpole.h"
+#include "foreplan/systems/planar_quadrotor.h"
 #include "foreplan/systems/quadrotor.h"
 #include "foreplan/systems/unicycle.h"
 
@@ -88,6 +89,32 @@ TEST(Quadrotor, HoversAndFallsAsItShould) {
   for (int i = 0; i < 50; ++i) ASSERT_EQ(system.Step(std::vector<double>(4, 0.0)), StepStatus::kOk);
   system.GetState(x);
   EXPECT_NEAR(x[8], -9.81, 1e-12);  // one second of free fall
+}
+
+TEST(PlanarQuadrotor, IsTheQuadrotorPitchingInItsPlane) {
+  // The quadrotor's pitch about y with rotors at +x and -x; nose down is a turn to the right here.
+  QuadrotorOptions space_options;
+  space_options.drag_ratio = 0;
+  Quadrotor space(space_options);
+  PlanarQuadrotorOptions plane_options;
+  plane_options.inertia = space_options.inertia_y;
+  PlanarQuadrotor plane(plane_options);
+  space.SetState(std::vector<double>(12, 0.0));
+  plane.SetState(std::vector<double>(6, 0.0));
+  std::vector<double> s(12);
+  std::vector<double> p(6);
+  for (int i = 0; i < 30; ++i) {
+    const double front = 2.5 + 0.5 * std::sin(0.3 * i);
+    const double back = 2.5 + 0.4 * std::cos(0.2 * i);
+    ASSERT_EQ(space.Step(std::vector<double>{front, 2.4, back, 2.4}), StepStatus::kOk);
+    // The two side rotors push at the centre: half of them at either end.
+    ASSERT_EQ(plane.Step(std::vector<double>{back + 2.4, front + 2.4}), StepStatus::kOk);
+    space.GetState(s);
+    plane.GetState(p);
+    EXPECT_NEAR(p[0], s[0], 1e-12);
+    EXPECT_NEAR(p[1], s[2], 1e-12);
+    EXPECT_NEAR(p[2], -s[4], 1e-12);
+  }
 }
 
 TEST(Unicycle, DrivesACircle) {

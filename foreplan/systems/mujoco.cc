@@ -43,6 +43,10 @@ void RefuseFurtherState(const mjModel& model, const std::string& file) {
         "delays or plasticity are not supported",
         file, found, stored));
   }
+  if (model.nu != model.nactuator) {
+    throw InputError(fmt::format("{}: found {} controls of {} actuators, expected one each", file,
+                                 model.nu, model.nactuator));
+  }
 #else
   static_cast<void>(model);
   static_cast<void>(file);
@@ -140,6 +144,24 @@ void ClearMujocoWarnings(mjData& data) {
 std::string MujocoName(const mjModel& model, mjtObj type, int index, const std::string& prefix) {
   const char* name = mj_id2name(&model, type, index);
   return name != nullptr && *name != '\0' ? std::string(name) : fmt::format("{}{}", prefix, index);
+}
+
+std::string MujocoActivationName(const mjModel& model, int index) {
+#if mjVERSION_HEADER >= 4000000
+  // An actuator has none, one or several.
+  for (int actuator = 0; actuator < model.nu; ++actuator) {
+    const int place = index - model.actuator_actadr[actuator];
+    const int count = model.actuator_actnum[actuator];
+    if (model.actuator_actadr[actuator] < 0 || place < 0 || place >= count) continue;
+    const std::string name = MujocoName(model, mjOBJ_ACTUATOR, actuator, "actuator");
+    return count == 1 ? name + "_activation" : fmt::format("{}_activation{}", name, place);
+  }
+  return fmt::format("activation{}", index);
+#else
+  // The last actuators have one each.
+  const int actuator = model.nu - model.na + index;
+  return MujocoName(model, mjOBJ_ACTUATOR, actuator, "actuator") + "_activation";
+#endif
 }
 
 std::vector<double> MujocoMassMatrix(const mjModel& model, const mjData& data) {

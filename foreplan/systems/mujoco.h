@@ -27,7 +27,8 @@ using MujocoData = std::unique_ptr<mjData, MujocoDataDeleter>;
 using MujocoModel = std::shared_ptr<const mjModel>;
 
 /// Compiles an MJCF file. Throws InputError with the file and MuJoCo's message on one line, also
-/// for a model with state beyond (time, qpos, qvel, act), such as plugins or delays.
+/// for a model with state beyond (time, qpos, qvel, act), such as plugins or delays, or with
+/// actuators of several controls.
 ///
 /// From the first call on MuJoCo's fatal errors throw MujocoError in this process, and its
 /// warnings are neither printed nor logged (FindMujocoFault reports them). Throws RunError when
@@ -56,6 +57,9 @@ void ClearMujocoWarnings(mjData& data);
 
 /// Name of the object, or `prefix` with its index when it has none.
 std::string MujocoName(const mjModel& model, mjtObj type, int index, const std::string& prefix);
+
+/// Of the activation state `index` [of na], e.g. "biceps_activation".
+std::string MujocoActivationName(const mjModel& model, int index);
 
 /// The joint-space inertia matrix at the state of the last forward pass: [nv x nv], row-major.
 std::vector<double> MujocoMassMatrix(const mjModel& model, const mjData& data);

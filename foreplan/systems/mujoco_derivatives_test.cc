@@ -15,13 +15,15 @@
 namespace foreplan {
 namespace {
 
-MujocoSystem Load(const std::string& mjcf) {
+MujocoSystem Load(const std::string& mjcf,
+                  const std::vector<std::string>& observation = {"qpos", "qvel"}) {
   const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
   const auto file =
       std::filesystem::path(::testing::TempDir()) / (std::string(test.name()) + ".xml");
   std::ofstream(file) << mjcf;
   MujocoOptions options;
   options.model = file.string();
+  options.observation = observation;
   return MujocoSystem(options);
 }
 
@@ -108,6 +110,56 @@ TEST(MujocoDerivatives, PredictSmallChangesWithQuaternionsAndRungeKutta) {
     double expected = 0;
     for (size_t j = 0; j < nx; ++j) expected += A[i * nx + j] * dx[j];
     EXPECT_NEAR(found[i], expected, 1e-7) << i;  // second order: (1e-4)^2 times curvature
+  }
+}
+
+constexpr const char* kSlider = R"(<mujoco>
+  <option timestep="0.01"/>
+  <worldbody><body name="cart"><joint name="s" type="slide" axis="1 0 0"/>
+    <geom type="box" size=".1 .1 .1" mass="1"/>
+    <body name="tip" pos="0 0 .5"><joint name="h" type="hinge" axis="0 1 0" damping=".1"/>
+      <geom type="capsule" size=".05 .2" mass=".3"/></body></body></worldbody>
+  <actuator><motor joint="s" ctrllimited="true" ctrlrange="-5 5"/></actuator>
+</mujoco>)";
+
+TEST(MujocoDerivatives, SeeWhatIsMeasuredWithinAStep) {
+  // Rates of a position and of a body's position, and the position as measured.
+  MujocoSystem system = Load(kSlider, {"qpos[1]", "qvel", "rate(qpos[0])",
+                                       "rate(subtree_com(tip)[0:1])", "xpos(tip)[0:1]"});
+  const auto ns = static_cast<size_t>(system.spec().state_dim());
+  const auto nx = static_cast<size_t>(system.tangent_dim());
+  const auto no = static_cast<size_t>(system.spec().observation_dim());
+  ASSERT_EQ(nx, 8U);  // 2 x 2, two rates, the term of the second, the measured position
+  system.Reset(Key{1, 0});
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(system.Step(std::vector<double>{1.0}), StepStatus::kOk);
+  std::vector<double> start(ns), A(nx * nx), B(nx), C(no * nx);
+  system.GetState(start);
+  const std::vector<double> action = {0.3};
+  system.Linearize({.state = start.data(), .action = action.data(), .A = A.data(), .B = B.data()});
+  const auto step = [&](const std::vector<double>& state, double u, std::vector<double>& o) {
+    system.SetState(state);
+    EXPECT_EQ(system.Step(std::vector<double>{u}), StepStatus::kOk);
+    system.Observe(o);
+    std::vector<double> next(ns);
+    system.GetState(next);
+    return next;
+  };
+  std::vector<double> observed(no), found(no), dx(nx);
+  const std::vector<double> next = step(start, 0.3, observed);
+  system.ObservationJacobian(next, C);
+  Random random(Key{2, 0});
+  std::vector<double> moved = start;
+  for (double& entry : moved) entry += 1e-4 * random.Normal();
+  (void)step(moved, 0.3 + 1e-4, found);
+  system.Difference(moved, start, dx);
+  for (size_t o = 0; o < no; ++o) {
+    double expected = observed[o];
+    for (size_t i = 0; i < nx; ++i) {
+      double change = B[i] * 1e-4;
+      for (size_t j = 0; j < nx; ++j) change += A[i * nx + j] * dx[j];
+      expected += C[o * nx + i] * change;
+    }
+    EXPECT_NEAR(found[o], expected, 2e-6) << o;  // second order: (1e-4)^2 over the step, 0.01 s
   }
 }
 

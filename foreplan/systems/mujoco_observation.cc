@@ -37,7 +37,7 @@ JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
 }
 
 // What an array has one row of numbers for.
-enum class Owner { kPosition, kVelocity, kBody, kNamedBody, kNamedSite };
+enum class Owner { kPosition, kVelocity, kActivation, kBody, kNamedBody, kNamedSite };
 
 struct Array {
   std::string name;
@@ -47,9 +47,10 @@ struct Array {
   std::string_view component = "";  // what is added to the owner's name
 };
 
-const std::array<Array, 10> kArrays{{
+const std::array<Array, 11> kArrays{{
     {"qpos", Owner::kPosition, 1, &mjData::qpos},
     {"qvel", Owner::kVelocity, 1, &mjData::qvel},
+    {"act", Owner::kActivation, 1, &mjData::act},
     {"qfrc_actuator", Owner::kVelocity, 1, &mjData::qfrc_actuator, "_actuator_force"},
     {"qfrc_constraint", Owner::kVelocity, 1, &mjData::qfrc_constraint, "_constraint_force"},
     {"xpos", Owner::kNamedBody, 3, &mjData::xpos},
@@ -60,8 +61,8 @@ const std::array<Array, 10> kArrays{{
     {"cfrc_ext", Owner::kBody, 6, &mjData::cfrc_ext, "_cfrc_ext"},
 }};
 
-// The two that a state consists of; all others are measured.
-bool IsState(size_t array) { return array < 2; }
+// Those that a state consists of; all others are measured.
+bool IsState(size_t array) { return array < 3; }
 
 bool HasName(const Array& array) {
   return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedSite;
@@ -128,6 +129,8 @@ int RowsOf(const mjModel& model, const Array& array) {
       return static_cast<int>(model.nq);
     case Owner::kVelocity:
       return static_cast<int>(model.nv);
+    case Owner::kActivation:
+      return static_cast<int>(model.na);
     case Owner::kBody:
       return static_cast<int>(model.nbody);
     case Owner::kNamedBody:
@@ -169,6 +172,8 @@ Component ComponentOf(const mjModel& model, const JointComponents& joints, const
       if (array.component.empty()) return joints.velocities[place];
       return {fmt::format("{}{}", WithoutVelocity(joints.velocities[place].name), array.component),
               joints.velocities[place].unit == "m/s" ? "N" : "N m"};
+    case Owner::kActivation:
+      return {MujocoActivationName(model, index), ""};
     case Owner::kBody:
       return {fmt::format("{}{}_{}", MujocoName(model, mjOBJ_BODY, index / array.width, "body"),
                           array.component, index % array.width),
@@ -310,6 +315,12 @@ double MujocoObservation::Value(const mjData& data, const Entry& entry) {
       break;
   }
   return term;
+}
+
+bool MujocoObservation::StepReads(size_t memory) const {
+  return std::ranges::any_of(entries_, [memory](const Entry& entry) {
+    return entry.before >= 0 && static_cast<size_t>(entry.before) == memory;
+  });
 }
 
 void MujocoObservation::Start(const mjData& data, std::span<double> memory) const {

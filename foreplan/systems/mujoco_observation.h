@@ -6,7 +6,7 @@
 //   part       = term | sin(term) | cos(term) | clip(term, LOW, HIGH) | rate(term)
 //   term       = quantity | quantity - quantity (of the same length)
 //   quantity   = ARRAY | ARRAY[i] | ARRAY[i:j] | ARRAY[i:] | ARRAY[:j]
-//   ARRAY      = qpos, qvel; qfrc_actuator, qfrc_constraint (per degree of freedom);
+//   ARRAY      = qpos, qvel, act; qfrc_actuator, qfrc_constraint (per degree of freedom);
 //                xpos(BODY), subtree_com(BODY), site_xpos(SITE) (x, y, z);
 //                cinert, cvel, cfrc_ext (10, 6, 6 numbers per body; here i and j count bodies)
 //
@@ -68,6 +68,9 @@ class MujocoObservation {
 
   [[nodiscard]] const std::vector<Component>& components() const { return components_; }
   [[nodiscard]] const std::vector<Component>& memory() const { return memory_; }
+
+  /// True for memory that the next step's measurement depends on; what else is measured only stays.
+  [[nodiscard]] bool StepReads(size_t memory) const;
 
   /// After a reset, with all arrays of `data` at its state. memory: [memory().size()].
   void Start(const mjData& data, std::span<double> memory) const;

@@ -482,11 +482,6 @@ TEST(PetsPusher, TheObjectIsPushedAsTheOldSimulatorDid) {
               1, 0.01);
 }
 
-TEST(PetsPusher, HasNoDerivativesOfWhatIsMeasuredWithinAStep) {
-  EXPECT_THROW(static_cast<void>(MakeShipped("pets_pusher")->tangent_dim()), InputError);
-  EXPECT_EQ(MakeShipped("pets_reacher3d")->tangent_dim(), 20);
-}
-
 TEST(PetsPusher, TheTipMayBeReadAsACentreOfMass) {
   const GoldenTrajectory golden(IsOldMujoco() ? "pets_pusher_mujoco222" : "pets_pusher");
   const std::vector<std::string> overrides{

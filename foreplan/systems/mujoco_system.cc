@@ -43,7 +43,7 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   spec.state = joints.positions;
   spec.state.insert(spec.state.end(), joints.velocities.begin(), joints.velocities.end());
   for (int i = 0; i < model.na; ++i) {
-    spec.state.push_back({fmt::format("activation{}", i), ""});
+    spec.state.push_back({MujocoActivationName(model, i), ""});
   }
   spec.state.push_back({"time", "s"});
   for (const Component& velocity : joints.velocities) {
@@ -240,15 +240,10 @@ std::string MujocoSystem::Divergence() const {
 }
 
 int MujocoSystem::tangent_dim() const {
-  const std::vector<Component>& measured = shared_->observation.memory();
-  if (!measured.empty()) {
-    throw InputError(fmt::format(
-        "{}: found '{}', expected parts of qpos and qvel: what is measured within a step has no "
-        "derivatives",
-        ObservationKey(shared_->options.model), measured.front().name));
-  }
-  return static_cast<int>(2 * model().nv + model().na);
+  return static_cast<int>(2 * model().nv + model().na) + static_cast<int>(memory_.size());
 }
+
+size_t MujocoSystem::MemoryOffset() const { return spec().state.size() - memory_.size(); }
 
 void MujocoSystem::Difference(std::span<const double> state, std::span<const double> reference,
                               std::span<double> tangent) const {
@@ -258,10 +253,19 @@ void MujocoSystem::Difference(std::span<const double> state, std::span<const dou
   const auto nv = static_cast<size_t>(m.nv);
   const auto rest = nv + static_cast<size_t>(m.na);  // velocities and activations
   for (size_t i = 0; i < rest; ++i) tangent[nv + i] = state[nq + i] - reference[nq + i];
+  const std::span<double> memory = tangent.subspan(nv + rest);
+  for (size_t i = 0; i < memory.size(); ++i) {
+    memory[i] = state[MemoryOffset() + i] - reference[MemoryOffset() + i];
+  }
 }
 
 void MujocoSystem::Displace(std::span<double> state, int index, double change) const {
   const mjModel& m = model();
+  const int first_memory = static_cast<int>(2 * m.nv + m.na);
+  if (index >= first_memory) {
+    state[MemoryOffset() + static_cast<size_t>(index - first_memory)] += change;
+    return;
+  }
   if (index >= m.nv) {
     state[static_cast<size_t>(m.nq + index - m.nv)] += change;
     return;
@@ -296,7 +300,12 @@ void MujocoSystem::Linearize(const SystemDerivatives& d) {
     if (ok) Difference(above_, below_, tangent_);
     for (size_t i = 0; i < nx; ++i) column[i * stride] = ok ? tangent_[i] / width : kNan;
   };
+  const size_t first_memory = nx - memory_.size();
   for (size_t j = 0; j < nx; ++j) {
+    if (j >= first_memory && !shared_->observation.StepReads(j - first_memory)) {
+      for (size_t i = 0; i < nx; ++i) d.A[i * nx + j] = 0;
+      continue;
+    }
     bool ok = true;
     for (const double side : {1.0, -1.0}) {
       std::ranges::copy(state, moved_.begin());
@@ -325,7 +334,7 @@ void MujocoSystem::Linearize(const SystemDerivatives& d) {
 }
 
 void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<double> jacobian) {
-  // Observations are functions of qpos and qvel; see tangent_dim.
+  // Observations are functions of qpos, qvel and the memory.
   constexpr double kStep = 1e-6;
   const auto no = static_cast<size_t>(spec().observation_dim());
   const auto nx = static_cast<size_t>(tangent_dim());

@@ -57,7 +57,7 @@ class MujocoSystem final : public System {
   void SetState(std::span<const double> state) override;
   [[nodiscard]] std::string Divergence() const override;
 
-  /// Tangent = (change of qpos [nv], of qvel [nv], of act [na]).
+  /// Tangent = (change of qpos [nv], of qvel [nv], of act [na], of what was measured).
   [[nodiscard]] int tangent_dim() const override;
   void Difference(std::span<const double> state, std::span<const double> reference,
                   std::span<double> tangent) const override;
@@ -76,6 +76,7 @@ class MujocoSystem final : public System {
  private:
   struct Shared;  // model, options and spec: the same for all clones
 
+  [[nodiscard]] size_t MemoryOffset() const;  // of what was measured, in a state row
   /// Moves entry `index` of the tangent space by `change`.
   void Displace(std::span<double> state, int index, double change) const;
   /// Steps from `state` with `action`; the new full state, or false.

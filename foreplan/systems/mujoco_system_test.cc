@@ -179,6 +179,47 @@ TEST(MujocoSystem, ObservesThePartsInTheOrderAsked) {
   EXPECT_EQ(observation, (Numbers{3, 4}));
 }
 
+TEST(MujocoSystem, ActivationsAreStateThatCanBeObserved) {
+  MujocoOptions options = TemporaryModel("muscle.xml", R"(
+    <mujoco>
+      <option integrator="RK4"/>
+      <worldbody><body><joint name="j"/><geom size="0.1" pos="0.2 0 0"/></body></worldbody>
+      <actuator>
+        <motor name="plain" joint="j" ctrllimited="true" ctrlrange="-1 1"/>
+        <general name="slow" joint="j" dyntype="filter" dynprm="0.1" ctrllimited="true"
+                 ctrlrange="-1 1"/>
+      </actuator>
+    </mujoco>)");
+  options.observation = {"qpos", "act", "act[0] - qvel[0]"};
+  MujocoSystem system(options);
+  EXPECT_EQ(system.spec().state[2].name, "slow_activation");
+  EXPECT_EQ(system.spec().observation[1].name, "slow_activation");
+  system.Reset(Key{1, 0});
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(system.Step(Numbers{0.3, 1.0}), StepStatus::kOk);
+  const Numbers state = StateOf(system);
+  Numbers observation(3);
+  system.Observe(observation);
+  // a' = (u - a) / 0.1 over 5 steps of 0.002 s, by whatever rule the version integrates it.
+  EXPECT_NEAR(observation[1], 1 - std::exp(-0.1), 0.01);
+  EXPECT_EQ(observation[1], state[2]);
+  EXPECT_EQ(observation[2], state[2] - state[1]);
+
+  // It goes on bit for bit, and has derivatives: the activation decays, and is filled by u.
+  const auto other = system.Clone();
+  other->Reset(Key{2, 0});
+  other->SetState(state);
+  ASSERT_EQ(system.Step(Numbers{0.3, 1.0}), StepStatus::kOk);
+  ASSERT_EQ(other->Step(Numbers{0.3, 1.0}), StepStatus::kOk);
+  EXPECT_EQ(StateOf(*other), StateOf(system));
+  ASSERT_EQ(system.tangent_dim(), 3);
+  Numbers A(9), B(6);
+  const Numbers action{0.3, 0.5};
+  system.Linearize({.state = state.data(), .action = action.data(), .A = A.data(), .B = B.data()});
+  EXPECT_NEAR(A[8], 1 - 0.02, 1e-3);  // 0.002 s / 0.1 s
+  EXPECT_NEAR(B[5], 0.02, 1e-3);
+  EXPECT_NEAR(B[4], 0, 1e-9);
+}
+
 // --- divergence
 // -----------------------------------------------------------------------------------
 
@@ -251,6 +292,12 @@ TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
       <actuator><motor name="motor" joint="j"/></actuator>
     </mujoco>)"),
          "actuator 'motor': found no ctrlrange, expected bounds");
+  expect(TemporaryModel("mesh.xml", R"(
+    <mujoco>
+      <asset><mesh name="shell" file="no_such_shell.stl"/></asset>
+      <worldbody><body><joint/><geom type="mesh" mesh="shell"/></body></worldbody>
+    </mujoco>)"),
+         "no_such_shell.stl");
   MujocoOptions missing;
   missing.model = testing::TempDir() + "/missing.xml";
   expect(missing, "no such file, expected an MJCF model");

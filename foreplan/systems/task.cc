@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/closed_form.h"
+#include "foreplan/systems/expression_reward.h"
 #include "foreplan/systems/task_files.h"
 #ifdef FOREPLAN_HAVE_MUJOCO
 #include "foreplan/systems/mujoco_system.h"
@@ -25,16 +27,18 @@ struct TaskOptions {
   std::string summary;
   std::string reward;
   std::string planning_reward;
+  std::string termination;
   int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
 
   void Visit(OptionsVisitor& visitor) {
     visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
     visitor.Field("summary", summary, "one line");
-    visitor.Choice("reward", reward, std::span<const std::string>(RewardNames()),
-                   "name of the reward function");
+    visitor.Field("reward", reward, "an expression, or the name of a shipped reward");
     if (planning_reward.empty()) planning_reward = reward;
-    visitor.Choice("planning_reward", planning_reward, std::span<const std::string>(RewardNames()),
-                   "what planners maximise; default: the reward");
+    visitor.Field("planning_reward", planning_reward,
+                  "what planners maximise; default: the reward");
+    visitor.Field("termination", termination,
+                  "an expression; empty: never, or as the shipped reward has it");
     visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
   }
 };
@@ -64,7 +68,8 @@ void CheckTaskOptions(const Config& config, const TaskOptions& options) {
     throw InputError(fmt::format("{}: name: found '{}', expected letters, digits, '_', '-', '.'",
                                  config.name(), options.name));
   }
-  if (options.reward.empty()) throw MissingKey(config, "reward", "the name of a reward function");
+  if (options.reward.empty())
+    throw MissingKey(config, "reward", "an expression or the name of a reward");
   if (options.episode_length == 0) throw MissingKey(config, "episode_length", "a number of steps");
 }
 
@@ -146,13 +151,9 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const SystemS
   }
 }
 
-std::unique_ptr<const Reward> MakeTaskReward(const Config& config, const std::string& name,
-                                             const SystemSpec& spec) {
-  try {
-    return MakeReward(name, spec.observation_dim(), spec.action_dim());
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("{}: {}", config.name(), error.what()));
-  }
+bool IsShippedReward(const std::string& text) {
+  const std::vector<std::string> names = RewardNames();
+  return std::find(names.begin(), names.end(), text) != names.end();
 }
 
 std::vector<std::shared_ptr<const System>> MakeVariants(
@@ -169,6 +170,82 @@ std::vector<std::shared_ptr<const System>> MakeVariants(
   }
   return variants;
 }
+
+/// Makes the rewards of a task from their texts.
+class RewardMaker {
+ public:
+  RewardMaker(const Config& config, const System& prototype,
+              const ExpressionDefinitions& definitions, const std::string& termination)
+      : config_(config), prototype_(prototype), definitions_(definitions) {
+    if (!termination.empty()) {
+      termination_ = ExpressionText{config.Where("", "termination"), termination};
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<const Reward> Make(const std::string& text) const {
+    if (!IsShippedReward(text)) return FromExpression("reward", text, nullptr);
+    if (termination_) {
+      throw InputError(
+          fmt::format("{}: found one beside the shipped reward '{}', which has its "
+                      "own, expected an expression as the reward",
+                      termination_->where, text));
+    }
+    return Shipped(text);
+  }
+
+  /// An expression ends episodes as the task's reward does.
+  [[nodiscard]] std::shared_ptr<const Reward> MakeForPlanning(
+      const std::string& text, const std::string& reward_text,
+      const std::shared_ptr<const Reward>& reward) const {
+    if (text == reward_text) return reward;
+    if (IsShippedReward(text)) return Shipped(text);
+    return FromExpression("planning_reward", text, IsShippedReward(reward_text) ? reward : nullptr);
+  }
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Reward> Shipped(const std::string& name) const {
+    const SystemSpec& spec = prototype_.spec();
+    try {
+      return MakeReward(name, spec.observation_dim(), spec.action_dim());
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}: {}", config_.name(), error.what()));
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<const Reward> FromExpression(
+      std::string_view key, const std::string& text,
+      const std::shared_ptr<const Reward>& terminations) const {
+    const SystemSpec& spec = prototype_.spec();
+    const ExpressionText source{config_.Where("", key), text};
+    if (IsExpressionName(text)) CheckSingleName(source);
+    const auto reward =
+        terminations != nullptr
+            ? std::make_shared<const ExpressionReward>(spec, definitions_, source, terminations)
+            : std::make_shared<const ExpressionReward>(spec, definitions_, source, termination_);
+    reward->CheckAtReset(*prototype_.Clone());
+    return reward;
+  }
+
+  // A single word may have been meant to be a shipped reward.
+  void CheckSingleName(const ExpressionText& source) const {
+    std::vector<std::string> known = RewardNames();
+    for (const NamedQuantity& quantity : definitions_.quantities) known.push_back(quantity.name);
+    for (const NamedConstant& constant : definitions_.constants) known.push_back(constant.name);
+    for (const auto* components : {&prototype_.spec().action, &prototype_.spec().observation}) {
+      for (const Component& component : *components) known.push_back(component.name);
+    }
+    if (IsReservedWord(source.text) ||
+        std::find(known.begin(), known.end(), source.text) != known.end()) {
+      return;
+    }
+    throw UnknownName(source.where, "reward or quantity", source.text, known);
+  }
+
+  const Config& config_;
+  const System& prototype_;
+  const ExpressionDefinitions& definitions_;
+  std::optional<ExpressionText> termination_;
+};
 
 std::filesystem::path TaskFile(const std::string& name_or_file) {
   if (name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml")) {
@@ -251,8 +328,10 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   Task task;
   task.name_ = options.name;
   task.summary_ = options.summary;
-  task.reward_name_ = options.reward;
-  task.planning_reward_name_ = options.planning_reward;
+  task.reward_text_ = options.reward;
+  task.planning_reward_text_ = options.planning_reward;
+  task.termination_text_ = options.termination;
+  task.definitions_ = ExpressionDefinitions::Read(config);
   task.episode_length_ = options.episode_length;
 
   auto factory = MakeFactory(config, ReadSystemType(config));
@@ -261,6 +340,10 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.variants_ = MakeVariants(config, *factory, "set", task.conditions_.set);
   task.unseen_ = MakeVariants(config, *factory, "unseen", task.conditions_.unseen);
   task.prototype_ = task.variants_.empty() ? factory->Make() : task.variants_.front();
+  if (task.spec().action.empty()) {
+    throw InputError(fmt::format("{}: system: found no actuators, expected something to control",
+                                 config.name()));
+  }
   task.factory_ = std::move(factory);
 
   GoalOptions goal;
@@ -272,8 +355,10 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
     ExpandPatterns(task.spec(), *names);
   }
   CheckEncoding(config, task.encoding_, task.spec());
-  task.reward_ = MakeTaskReward(config, task.reward_name_, task.spec());
-  task.planning_reward_ = MakeTaskReward(config, task.planning_reward_name_, task.spec());
+  const RewardMaker rewards(config, *task.prototype_, task.definitions_, task.termination_text_);
+  task.reward_ = rewards.Make(task.reward_text_);
+  task.planning_reward_ =
+      rewards.MakeForPlanning(task.planning_reward_text_, task.reward_text_, task.reward_);
   return task;
 }
 
@@ -299,8 +384,14 @@ std::vector<std::string> Task::ShippedNames() {
 }
 
 void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) const {
-  TaskOptions options{name_, summary_, reward_name_, planning_reward_name_, episode_length_};
+  TaskOptions options{.name = name_,
+                      .summary = summary_,
+                      .reward = reward_text_,
+                      .planning_reward = planning_reward_text_,
+                      .termination = termination_text_,
+                      .episode_length = episode_length_};
   writer.Write("", options);
+  definitions_.Write(writer);
   factory_->Write(writer, directory);
   ConditionOptions conditions = conditions_;
   writer.Write("conditions", conditions);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/systems/expression_definitions.h"
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
@@ -68,10 +69,11 @@ class Goal {
 /// copy; const and shared between threads.
 class Task {
  public:
-  /// Reads the sections of a task ("", system, system.reset, conditions, goal, encoding) and marks
-  /// them as known. `directory` is where a relative model path starts. Throws InputError naming the
-  /// file for what is wrong in it, for a model that cannot be compiled, for a reward of other
-  /// sizes, and for a task that needs MuJoCo in a build without it.
+  /// Reads the sections of a task ("", constants, quantities, system, system.reset, conditions,
+  /// goal, encoding) and marks them as known.
+  /// `directory` is where a relative model path starts. Throws InputError naming the file for what
+  /// is wrong in it, for a model that cannot be compiled, for a reward of other sizes, and for a
+  /// task that needs MuJoCo in a build without it.
   static Task FromConfig(Config& config, const std::filesystem::path& directory);
 
   /// Shipped task by name, or the path of a task file ("x.toml" or anything with a '/').
@@ -111,8 +113,10 @@ class Task {
 
   std::string name_;
   std::string summary_;
-  std::string reward_name_;
-  std::string planning_reward_name_;
+  std::string reward_text_;  // the name of a shipped reward, or an expression
+  std::string planning_reward_text_;
+  std::string termination_text_;  // an expression, or ""
+  ExpressionDefinitions definitions_;
   int episode_length_ = 0;
   Encoding encoding_;
   std::shared_ptr<const SystemFactory> factory_;

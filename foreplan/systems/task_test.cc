@@ -280,8 +280,10 @@ std::vector<WrongInput> WrongInputs() {
       WrongInput{"PathAsName", "name = '../t'\nreward = 'pendulum'\nepisode_length = 10\n",
                  "found '../t', expected letters"},
       WrongInput{"NoReward", "name = 't'\nepisode_length = 10\n", "found no key 'reward'"},
-      WrongInput{"UnknownReward", "name = 't'\nreward = 'pendulun'\nepisode_length = 10\n",
-                 "did you mean 'pendulum'?"},
+      WrongInput{"UnknownReward",
+                 "name = 't'\nreward = 'pendulun'\nepisode_length = 10\n"
+                 "[system]\ntype = 'pendulum'\n",
+                 "2:1: reward: unknown reward or quantity 'pendulun' (did you mean 'pendulum'?)"},
       WrongInput{"NoLength", "name = 't'\nreward = 'pendulum'\n", "found no key 'episode_length'"},
       WrongInput{"WrongLength", "name = 't'\nreward = 'pendulum'\nepisode_length = -1\n",
                  "episode_length"},
@@ -302,6 +304,9 @@ std::vector<WrongInput> WrongInputs() {
                  "found 'theta_dot' in omit and in sin_cos"},
       WrongInput{"UnknownDistribution", kPendulum + "[system.reset]\ndistribution = 'gauss'\n",
                  "expected one of normal, uniform"},
+      WrongInput{"TerminationBesideAName",
+                 kTop + "termination = 'theta_dot > 9'\n[system]\ntype = 'pendulum'\n",
+                 "4:1: termination: found one beside the shipped reward 'pendulum'"},
 #ifdef FOREPLAN_HAVE_MUJOCO
       WrongInput{"NoModel", kTop + "[system]\ntype = 'mujoco'\n", "found no key 'system.model'"},
       WrongInput{"UnknownPart",
@@ -316,6 +321,127 @@ std::vector<WrongInput> WrongInputs() {
 
 INSTANTIATE_TEST_SUITE_P(Cases, WrongTaskFile, testing::ValuesIn(WrongInputs()),
                          [](const auto& info) { return info.param.name; });
+
+// --- expressions
+// ----------------------------------------------------------------------------------
+
+const std::string kWritten =
+    "name = 't'\nepisode_length = 10\n"
+    "reward = '-angle^2 - 0.1 * theta_dot^2 - cost'\n"
+    "planning_reward = 'previous.angle - angle'\n"
+    "termination = 'abs(theta_dot) > limit'\n"
+    "[constants]\nlimit = 7.5\nweights = [1.0, 2.0]\n"
+    "[quantities]\nangle = 'atan2(sin_theta, cos_theta)'\n"
+    "cost = 'sum(weights * [torque, theta_dot]^2)'\n"
+    "[system]\ntype = 'pendulum'\n";
+
+Task LoadText(const std::string& name, const std::string& text) {
+  const std::string file = testing::TempDir() + "/" + name + ".toml";
+  std::ofstream(file) << text;
+  auto [task, config] = Task::Load(file);
+  config.ThrowOnUnknownKeys();
+  return task;
+}
+
+struct Outcome {
+  double reward = 0;
+  uint8_t terminated = 0;
+};
+Outcome EvaluateOne(const Reward& reward, const Numbers& before, const Numbers& action,
+                    const Numbers& after) {
+  Outcome outcome;
+  reward.Evaluate({1, before.data(), action.data(), after.data()}, &outcome.reward,
+                  &outcome.terminated);
+  return outcome;
+}
+
+TEST(TaskExpressions, GiveRewardPlanningRewardAndTermination) {
+  const Task task = LoadText("written", kWritten);
+  const Numbers before = {std::cos(0.5), std::sin(0.5), 1.0};
+  const Numbers after = {std::cos(0.25), std::sin(0.25), 2.0};
+  const Numbers fast = {1.0, 0.0, 8.0};
+  const Outcome outcome = EvaluateOne(task.reward(), before, {1.5}, after);
+  EXPECT_NEAR(outcome.reward, -0.0625 - 0.4 - (2.25 + 8.0), 1e-14);
+  EXPECT_EQ(outcome.terminated, 0);
+  EXPECT_NEAR(EvaluateOne(task.planning_reward(), before, {0.0}, after).reward, 0.25, 1e-15);
+  EXPECT_EQ(EvaluateOne(task.reward(), before, {0.0}, fast).terminated, 1);
+  EXPECT_EQ(EvaluateOne(task.planning_reward(), before, {0.0}, fast).terminated, 1);
+}
+
+TEST(TaskExpressions, AreSavedWithTheirDefinitions) {
+  const Task task = LoadText("written", kWritten);
+  ConfigWriter writer;
+  task.Save(writer, testing::TempDir());
+  const Task again = LoadText("written_again", writer.text());
+  ConfigWriter second;
+  again.Save(second, testing::TempDir());
+  EXPECT_EQ(second.text(), writer.text());
+  const Numbers state = {0.6, 0.8, -3.0};
+  EXPECT_EQ(EvaluateOne(again.reward(), state, {0.1}, state).reward,
+            EvaluateOne(task.reward(), state, {0.1}, state).reward);
+}
+
+TEST(TaskExpressions, ForPlanningEndWhereTheShippedRewardDoes) {
+  const Task task = LoadText("planning",
+                             "name = 't'\nepisode_length = 10\nreward = 'inverted_pendulum'\n"
+                             "planning_reward = '-slider^2'\n[system]\ntype = 'cartpole'\n");
+  const Numbers up = {0.5, 0.1, 0, 0};
+  const Numbers down = {0.5, 0.3, 0, 0};
+  EXPECT_EQ(EvaluateOne(task.planning_reward(), up, {0}, up).reward, -0.25);
+  EXPECT_EQ(EvaluateOne(task.planning_reward(), up, {0}, up).terminated, 0);
+  EXPECT_EQ(EvaluateOne(task.planning_reward(), up, {0}, down).reward, -0.25);
+  EXPECT_EQ(EvaluateOne(task.planning_reward(), up, {0}, down).terminated, 1);
+}
+
+TEST(TaskExpressions, ErrorsNameFileLineKeyAndColumn) {
+  const auto error = [](const std::string& reward, const std::string& more = "") -> std::string {
+    try {
+      LoadText("wrong", "name = 't'\nepisode_length = 10\nreward = '" + reward + "'\n" + more +
+                            "[system]\ntype = 'cartpole'\n"
+                            "[system.reset]\nposition = 0\nvelocity = 0\n");
+    } catch (const InputError& caught) {
+      return caught.what();
+    }
+    return "";
+  };
+  const auto expect = [&](const std::string& message, const std::string& expected) {
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  };
+  expect(error("1 - hing^2"),
+         "wrong.toml:3:1: reward: column 5: unknown name 'hing' (did you mean 'hinge'?)");
+  expect(error("1", "[quantities]\na = '2 *'\n"),
+         "wrong.toml:5:1: quantities.a: column 4: found the end");
+  expect(error("1", "[constants]\na = 'b'\n"),
+         "wrong.toml:5:1: constants.a: found string \"b\", expected a number");
+  expect(error("1", "[constants]\na = []\n"), "constants.a: found no numbers");
+  expect(error("1", "[constants]\nslider = 2\n"),
+         "constants.slider: found the name of an observation component");
+  expect(error("1", "termination = 'slider'\n"), "4:1: termination: column 1: found a number");
+  // Where an episode starts: hanging, at rest, in the middle of the rail.
+  expect(error("2 + 1 / slider"),
+         "reward: column 7: found a division by zero at the start of an episode, at slider = 0, "
+         "expected a finite reward");
+  expect(error("log(hinge) + slider"), "column 1: found the logarithm of 0 at the start");
+  expect(error("speed / previous.speed", "[quantities]\nspeed = 'norm(slider_velocity)'\n"),
+         "column 7: found a division by zero at the start of an episode, at slider_velocity = 0, "
+         "previous.slider_velocity = 0");
+  EXPECT_EQ(error("if(slider == 0, 1, 1 / slider)"), "");
+}
+
+#ifdef FOREPLAN_HAVE_MUJOCO
+TEST(TaskExpressions, ATaskNeedsAnActuator) {
+  std::ofstream(testing::TempDir() + "/still.xml")
+      << "<mujoco><worldbody><body><joint/><geom size='0.1'/></body></worldbody></mujoco>";
+  try {
+    LoadText("still",
+             "name = 't'\nepisode_length = 10\nreward = '1'\n"
+             "[system]\ntype = 'mujoco'\nmodel = 'still.xml'\n");
+    FAIL() << "no error";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("found no actuators"), std::string::npos);
+  }
+}
+#endif
 
 std::string LoadError(const std::string& name_or_file) {
   try {

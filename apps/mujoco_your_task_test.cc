@@ -1,0 +1,164 @@
+// A stranger's task: the files of docs/your_task.md as they stand there, in a folder of their own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/program_testing.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// The first block of that language on the page.
+std::string BlockOf(const std::string& page, const std::string& language) {
+  const std::string mark = "```" + language + "\n";
+  const size_t begin = page.find(mark);
+  if (begin == std::string::npos) return "";
+  const size_t end = page.find("```", begin + mark.size());
+  return page.substr(begin + mark.size(), end - begin - mark.size());
+}
+
+// Networks, fits and plans of a second.
+std::vector<std::string> Small(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"run"};
+  for (const char* assignment :
+       {"episode_length=25", "model.members=2", "model.width=16", "model.hidden_layers=1",
+        "fit.min_steps=20", "fit.max_steps=20", "planner.icem.horizon=6",
+        "planner.icem.population=16", "planner.icem.elites=4", "planner.icem.iterations=2"}) {
+    arguments.insert(arguments.end(), {"--set", assignment});
+  }
+  return Concatenated(arguments, more);
+}
+
+class YourTask : public ProgramTest {
+ protected:
+  YourTask() {
+    const std::string page = FileText(fs::path(FOREPLAN_SOURCE_DIR) / "docs/your_task.md");
+    model_ = BlockOf(page, "xml");
+    task_ = BlockOf(page, "toml");
+    WriteText("two_links.xml", model_);
+    WriteText("my_task.toml", task_);
+  }
+
+  // The message of a run of the task with `from` replaced by `to`.
+  std::string ErrorWith(const std::string& from, const std::string& to) {
+    std::string text = task_;
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    WriteText("my_task.toml", text);
+    const std::vector<std::string> before = Files();
+    const ProgramResult result = RunProgram({"run", "my_task.toml"});
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(Files(), before);
+    return result.err;
+  }
+
+  std::string model_;
+  std::string task_;
+};
+
+TEST_F(YourTask, RunsAtTheFirstTryAndAgainFromItsFolder) {
+  const ProgramResult first =
+      RunProgram(Small({"my_task.toml", "--episodes", "2", "--out", "first", "--json"}));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const auto document = nlohmann::json::parse(first.out);
+  EXPECT_EQ(document["task"], "two_link_swing_up");
+  EXPECT_EQ(document["episode_returns"].size(), 2U);
+
+  // The folder is all that is needed.
+  fs::remove(work() / "two_links.xml");
+  fs::remove(work() / "my_task.toml");
+  const ProgramResult second =
+      RunProgram({"run", "first/config.toml", "--out", "second", "--json"});
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(FileText(work() / "second/episodes.csv"), FileText(work() / "first/episodes.csv"));
+  EXPECT_EQ(FileText(work() / "second/config.toml"), FileText(work() / "first/config.toml"));
+  const ProgramResult evaluation =
+      RunProgram({"eval", "first", "--controller", "zero", "--episodes", "2"});
+  EXPECT_EQ(evaluation.exit_code, 0) << evaluation.err;
+}
+
+TEST_F(YourTask, WrongExpressionsShowTheirPlace) {
+  const std::string unknown = ErrorWith("(1 - height)", "(1 - heigth)");
+  EXPECT_THAT(unknown, testing::StartsWith("foreplan: my_task.toml:3:1: reward: column 15: unknown "
+                                           "name 'heigth' (did you mean 'height'?); known: "));
+  EXPECT_THAT(unknown, HasSubstr("\n  exp(-2 * (1 - heigth)) - 0.02 * sum(square(u\n"
+                                 "                ^\n"));
+  EXPECT_THAT(ErrorWith("sum(square(u))", "square(u)"), HasSubstr("found 2 numbers"));
+  EXPECT_THAT(ErrorWith("any(abs(speeds) > 40)", "abs(speeds) > 40"),
+              HasSubstr("termination: column 1: found 2 conditions, expected one"));
+  EXPECT_THAT(ErrorWith("exp(-2 * (1 - height))", "1 / norm(u)"),
+              HasSubstr("reward: column 3: found a division by zero at the start of an episode, at "
+                        "u.shoulder_motor = 0, u.elbow_motor = 0"));
+  EXPECT_THAT(ErrorWith("length = 0.5", "length = \"long\""),
+              HasSubstr("constants.length: found string \"long\", expected a number"));
+  EXPECT_THAT(ErrorWith("[\"qpos\", \"qvel\"]", "[\"qpos\", \"qvel\", \"qpos[0]\"]"),
+              HasSubstr("found observation component 'shoulder' twice"));
+}
+
+TEST_F(YourTask, ARewardThatBecomesNanEndsTheEpisodeAndIsNoted) {
+  std::string text = task_;
+  const std::string reward = "exp(-2 * (1 - height))";
+  text.replace(text.find(reward), reward.size(), "sqrt(0.5 - abs(shoulder))");
+  WriteText("my_task.toml", text);
+  const ProgramResult result = RunProgram(Small(
+      {"my_task.toml", "--episodes", "3", "--out", "run", "--set", "system.reset.position=0.0"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr("reward is nan"));
+}
+
+TEST_F(YourTask, MissingMeshesAreNamed) {
+  std::string model = model_;
+  model.replace(model.find("<worldbody>"), 11,
+                "<asset><mesh name=\"shell\" file=\"shell.stl\"/></asset><worldbody>");
+  WriteText("two_links.xml", model);
+  const ProgramResult result = RunProgram({"run", "my_task.toml"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("two_links.xml: MuJoCo: "));
+  EXPECT_THAT(result.err, HasSubstr("shell.stl"));
+}
+
+// A free body has quaternions: more positions than velocities. RK4, a motor and a filtered one.
+TEST_F(YourTask, QuaternionsRungeKuttaAndActivationsWork) {
+  WriteText("free.xml", R"(
+    <mujoco>
+      <option integrator="RK4" gravity="0 0 0"/>
+      <worldbody>
+        <body name="ship">
+          <freejoint name="ship"/>
+          <geom type="box" size="0.1 0.2 0.3"/>
+          <site name="jet"/>
+        </body>
+      </worldbody>
+      <actuator>
+        <motor name="turn" site="jet" gear="0 0 0 0 0 1" ctrllimited="true" ctrlrange="-1 1"/>
+        <general name="slow" site="jet" gear="0 0 0 1 0 0" dyntype="filter" dynprm="0.1"
+                 ctrllimited="true" ctrlrange="-1 1"/>
+      </actuator>
+    </mujoco>)");
+  WriteText(
+      "ship.toml",
+      "name = \"ship\"\nepisode_length = 20\n"
+      "reward = \"-norm(ship_qw - 1, ship_qx, ship_qy, ship_qz)^2 - 0.1 * slow_activation^2\"\n"
+      "[system]\ntype = \"mujoco\"\nmodel = \"free.xml\"\nframe_skip = 5\n"
+      "observation = [\"qpos\", \"qvel\", \"act\"]\n"
+      "[system.reset]\nposition = 0.1\nvelocity = 0.0\n");
+  const ProgramResult run = RunProgram(Small({"ship.toml", "--episodes", "2", "--out", "run"}));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  for (const char* planner : {"icem", "ilqr"}) {
+    const ProgramResult result = RunProgram(
+        {"eval", "ship.toml", "--controller", "true_model", "--episodes", "1", "--planner", planner,
+         "--set", "planner.icem.horizon=5", "--set", "planner.ilqr.horizon=5"});
+    EXPECT_EQ(result.exit_code, 0) << planner << result.err;
+  }
+}
+
+}  // namespace
+}  // namespace foreplan::apps

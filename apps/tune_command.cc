@@ -1,0 +1,276 @@
+// foreplan tune: search for a planner's settings.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/evaluation.h"
+#include "apps/experiment.h"
+#include "apps/flags.h"
+#include "apps/interrupt.h"
+#include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/data/files.h"
+#include "foreplan/planners/tuning.h"
+#include "foreplan/runs/machine.h"
+#include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/summary.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TuneRequest {
+  std::string target;  // folder of a run, or a task
+  RunFlags flags;
+  int budget = 40;    // episodes of the search
+  int check = 5;      // fresh episodes afterwards
+  double effort = 0;  // imagined steps per decision; 0: as many as the own settings
+  int seed = 0;       // of candidates and start states
+  std::string out;
+  int threads = 1;
+  bool json = false;
+};
+
+/// One search: candidates, what they earned, and what came of it.
+class Tuner {
+ public:
+  Tuner(const TuneRequest& request, const std::atomic<bool>& stop)
+      : request_(request),
+        is_run_(fs::is_directory(request.target)),
+        source_(is_run_ ? RunDirectory::Open(request.target).config_file().string()
+                        : request.target),
+        own_(LoadExperiment(source_, request.flags)),
+        space_(own_.run.planner, own_.config),
+        effort_(request.effort > 0 ? request.effort : space_.own_effort()),
+        out_(request.out.empty() ? own_.task.name() + "_tuned.toml" : request.out),
+        pool_(request.threads),
+        stop_(stop) {
+    if (!out_.string().ends_with(".toml")) {
+      throw InputError(
+          fmt::format("--out: found '{}', expected a name that ends in .toml", out_.string()));
+    }
+    if (fs::exists(out_)) {
+      throw InputError(
+          fmt::format("{}: exists already, expected a new file for --out", out_.string()));
+    }
+  }
+
+  void Run() {
+    DrawCandidates();
+    best_ = RunSuccessiveHalving(
+        candidates_,
+        [this](int candidate, int first, int count) { return Play(candidate, first, count); },
+        [this](std::span<const int> playing, int episodes) { ShowRound(playing, episodes); });
+    // Starts that no candidate was chosen by.
+    const int fresh = static_cast<int>(candidates_[0].returns.size());
+    own_check_ = Play(0, fresh, request_.check);
+    best_check_ = best_ == 0 ? own_check_ : Play(best_, fresh, request_.check);
+    Write();
+  }
+
+  void PrintTables() const;
+  [[nodiscard]] nlohmann::ordered_json Document() const;
+
+ private:
+  static constexpr uint64_t kCandidateStream = 0x74756e65;
+
+  void DrawCandidates() {
+    candidates_.push_back(space_.own());
+    const int count = CandidatesWithin(request_.budget);
+    const Key key{static_cast<uint64_t>(request_.seed), kCandidateStream};
+    for (int i = 1; i < count; ++i) {
+      Random random(key.Fold(static_cast<uint64_t>(i)));
+      candidates_.push_back(space_.Draw(effort_, random));
+    }
+  }
+
+  [[nodiscard]] Experiment With(int candidate) const {
+    RunFlags flags = request_.flags;
+    const std::vector<std::string> more =
+        space_.Assignments(candidates_[static_cast<size_t>(candidate)], effort_);
+    flags.assignments.insert(flags.assignments.end(), more.begin(), more.end());
+    return LoadExperiment(source_, flags);
+  }
+
+  // A system that diverges under a candidate's actions is its failure, not the search's.
+  std::vector<double> Play(int candidate, int first, int count) {
+    Experiment experiment = With(candidate);
+    std::vector<double> returns;
+    for (int episode = first; episode < first + count; ++episode) {
+      try {
+        const Evaluation evaluation = EvaluateController(
+            is_run_ ? kLearned : kTrueModel, experiment, request_.target,
+            {.episodes = 1, .first = episode, .seed = request_.seed}, pool_, stop_);
+        returns.push_back(evaluation.returns[0]);
+      } catch (const RunError&) {
+        returns.push_back(-std::numeric_limits<double>::infinity());
+      }
+    }
+    return returns;
+  }
+
+  void ShowRound(std::span<const int> playing, int episodes) const {
+    const auto worse = [this](int a, int b) { return Mean(a) < Mean(b); };
+    const int best = *std::max_element(playing.begin(), playing.end(), worse);
+    fmt::print(stderr, "{} candidates, {} episode{} each: best {:.2f}, own settings {:.2f}\n",
+               playing.size(), episodes, episodes == 1 ? "" : "s", Mean(best), Mean(0));
+  }
+
+  void Write() {
+    Experiment experiment = With(best_);
+    const fs::path directory = out_.has_parent_path() ? out_.parent_path() : fs::path(".");
+    fs::create_directories(directory);
+    WriteFileAtomically(out_, ConfigText(experiment, directory));
+  }
+
+  [[nodiscard]] double Mean(int candidate) const {
+    return candidates_[static_cast<size_t>(candidate)].Mean();
+  }
+
+  struct Importance {
+    std::string option;
+    double correlation;
+  };
+  // Of the first episode, which all candidates played; the most important first.
+  [[nodiscard]] std::vector<Importance> Importances() const {
+    std::vector<double> returns;
+    for (const TuningCandidate& candidate : candidates_) returns.push_back(candidate.returns[0]);
+    std::vector<Importance> importances;
+    for (size_t i = 0; i < space_.options().size(); ++i) {
+      std::vector<double> values;
+      for (const TuningCandidate& candidate : candidates_) values.push_back(candidate.values[i]);
+      importances.push_back({space_.options()[i].key, RankCorrelation(values, returns)});
+    }
+    std::stable_sort(importances.begin(), importances.end(),
+                     [](const Importance& a, const Importance& b) {
+                       return std::abs(a.correlation) > std::abs(b.correlation);
+                     });
+    return importances;
+  }
+  // Below it a correlation is what chance gives one time in twenty.
+  [[nodiscard]] double Noise() const {
+    return 1.96 / std::sqrt(static_cast<double>(candidates_.size()) - 1);
+  }
+
+  const TuneRequest& request_;
+  bool is_run_;
+  std::string source_;  // config that candidates are variants of
+  Experiment own_;
+  TuningSpace space_;
+  double effort_;
+  fs::path out_;
+  ThreadPool pool_;
+  const std::atomic<bool>& stop_;
+  std::vector<TuningCandidate> candidates_;  // the first has the own settings
+  int best_ = 0;
+  std::vector<double> own_check_, best_check_;  // returns from fresh starts
+};
+
+void Tuner::PrintTables() const {
+  fmt::print("{}: {} on the {} model, {} candidates of {:.0f} imagined steps per decision\n\n",
+             own_.task.name(), own_.run.planner, is_run_ ? "learned" : "true", candidates_.size(),
+             effort_);
+  const TuningCandidate& best = candidates_[static_cast<size_t>(best_)];
+  fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "option", "own", "best", "rank correlation");
+  for (const Importance& importance : Importances()) {
+    for (size_t i = 0; i < space_.options().size(); ++i) {
+      const TunableOption& option = space_.options()[i];
+      if (option.key != importance.option) continue;
+      fmt::print("{:<16}{:>12}{:>12}{:>20}\n", option.key, option.Text(candidates_[0].values[i]),
+                 option.Text(best.values[i]),
+                 fmt::format("{:+.2f}{}", importance.correlation,
+                             std::abs(importance.correlation) > Noise() ? " *" : "  "));
+    }
+  }
+  fmt::print("* beyond {:.2f}, what chance gives one time in twenty\n\n", Noise());
+  const auto line = [&](const char* name, const std::vector<double>& returns, double searched) {
+    const Summary summary = Summarize(returns);
+    fmt::print("{:<16}{:>12.2f}{:>12}{:>20.2f}\n", name, summary.mean,
+               std::isnan(summary.ci95) ? "-" : fmt::format("±{:.2f}", summary.ci95), searched);
+  };
+  fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "mean return", "fresh", "95 %", "in the search");
+  line("own settings", own_check_, Mean(0));
+  line("best", best_check_, Mean(best_));
+  fmt::print("\nwritten: {}\n", out_.string());
+}
+
+nlohmann::ordered_json Tuner::Document() const {
+  nlohmann::ordered_json candidates = nlohmann::ordered_json::array();
+  for (const TuningCandidate& candidate : candidates_) {
+    nlohmann::ordered_json returns = nlohmann::ordered_json::array();
+    for (const double value : candidate.returns) {
+      returns.push_back(std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr);
+    }
+    candidates.push_back({{"settings", space_.Assignments(candidate, effort_)},
+                          {"episode_returns", std::move(returns)}});
+  }
+  nlohmann::ordered_json importances = nlohmann::ordered_json::array();
+  for (const Importance& importance : Importances()) {
+    importances.push_back(
+        {{"option", importance.option}, {"rank_correlation", importance.correlation}});
+  }
+  return {{"task", own_.task.name()},
+          {"planner", own_.run.planner},
+          {"model", is_run_ ? "learned" : "true"},
+          {"seed", request_.seed},
+          {"effort", effort_},
+          {"best", best_},
+          {"best_settings", space_.Assignments(candidates_[static_cast<size_t>(best_)], effort_)},
+          {"own_fresh_returns", own_check_},
+          {"best_fresh_returns", best_check_},
+          {"importances", std::move(importances)},
+          {"candidates", std::move(candidates)},
+          {"file", out_.string()},
+          {"versions", VersionsJson()}};
+}
+
+void Tune(const TuneRequest& request) {
+  Tuner tuner(request, CatchInterrupts());
+  tuner.Run();
+  if (request.json) {
+    fmt::print("{}\n", tuner.Document().dump(2));
+  } else {
+    tuner.PrintTables();
+  }
+}
+
+}  // namespace
+
+void AddTuneCommand(CLI::App& app) {
+  auto request = std::make_shared<TuneRequest>();
+  CLI::App& command = *app.add_subcommand("tune", "search for a planner's settings");
+  command
+      .add_option("target", request->target,
+                  "a task (plans on the true system), or the folder of a run (plans on its model)")
+      ->required()
+      ->type_name("TASK|RUN");
+  AddPlannerFlag(command, request->flags);
+  command.add_option("--budget", request->budget, "episodes of the search; default: 40")
+      ->check(IntegerFrom(2, 1'000'000));
+  command.add_option("--check", request->check, "fresh episodes afterwards; default: 5")
+      ->check(IntegerFrom(1, 1'000'000));
+  command
+      .add_option("--effort", request->effort,
+                  "imagined steps per decision; default: as many as the settings in effect")
+      ->check(NumberFrom(1, 1e12));
+  command.add_option("--seed", request->seed, "of candidates and start states; default: 0")
+      ->check(IntegerFrom(0, 2147483647));
+  command.add_option("--out", request->out, "file to write; default: <task>_tuned.toml");
+  AddSetFlag(command, request->flags);
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { Tune(*request); });
+}
+
+}  // namespace foreplan::apps

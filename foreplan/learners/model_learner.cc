@@ -1,0 +1,279 @@
+#include "foreplan/learners/model_learner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <numeric>
+#include <vector>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <typename Options>
+Options ReadOptions(Config& config, const std::string& section) {
+  Options options;
+  config.Read(section, options);
+  return options;
+}
+
+double Mean(const std::vector<double>& values) {
+  if (values.empty()) return 0;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+struct ModelLearner::EpisodeLog {
+  struct MadePlan {
+    size_t time = 0;       // steps since the episode began
+    size_t horizon = 0;    // [steps]
+    double predicted = 0;  // its imagined return
+  };
+  Clock::time_point start = Clock::now();
+  const PlanningPolicy* planned = nullptr;  // null: the base policy acts
+  int refit_every = 0;
+  double episode_return = 0;    // so far
+  double planning_seconds = 0;  // so far
+  std::vector<double> rewards;  // per step, what planners maximise
+  std::vector<MadePlan> plans;
+};
+
+ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
+                           const std::string& base_policy)
+    : context_(context),
+      key_{static_cast<uint64_t>(context.run.seed), 0},
+      system_(context.task.MakeSystem()),
+      data_(system_->spec().observation_dim(), system_->spec().action_dim()),
+      model_(system_->spec(), context.task.encoding(),
+             ReadOptions<EnsembleOptions>(config, "model"), key_.Fold(kModel)),
+      trainer_(model_, ReadOptions<FitOptions>(config, "fit"), context.pool),
+      judge_(model_),
+      base_policy_name_(base_policy),
+      base_policy_(MakeBasePolicy(base_policy, system_->spec())),
+      planner_(MakePlanner(context.run.planner, config, problem())) {}
+
+PlanningProblem ModelLearner::problem() const {
+  return {model_, context_.task.planning_reward(), context_.task.spec(), context_.pool};
+}
+
+bool ModelLearner::Done() const {
+  const RunOptions& run = context_.run;
+  return (run.episodes > 0 && episodes_ >= run.episodes) ||
+         (run.steps > 0 && total_steps_ >= run.steps);
+}
+
+int ModelLearner::StepsLeft() const {
+  const int length = context_.task.episode_length();
+  return context_.run.steps > 0 ? std::min(length, context_.run.steps - total_steps_) : length;
+}
+
+Key ModelLearner::EpisodeKey(int episode) const {
+  return key_.Fold(kEpisode).Fold(static_cast<uint64_t>(episode));
+}
+
+void ModelLearner::PlayBaseEpisode() {
+  EpisodeLog log;
+  Play(*base_policy_, base_policy_name_, log);
+}
+
+void ModelLearner::PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every) {
+  EpisodeLog log;
+  log.planned = &policy;
+  log.refit_every = refit_every;
+  Play(policy, name, log);
+}
+
+void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
+  const EpisodeResult result =
+      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
+                 [&](const EpisodeStep& step) { Observe(step, log); });
+  ++episodes_;
+  Report(result, name, log);
+  if (result.steps == 0) {
+    throw RunError(
+        fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
+  }
+}
+
+// One observed transition: keep it, and refit when it is time.
+void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
+  if (context_.stop) throw Interrupted("interrupted");
+  data_.Add(step.observation, step.action, step.next_observation, episodes_ + 1);
+  ++total_steps_;
+  log.episode_return += step.reward;
+  log.rewards.push_back(PlanningReward(step));
+  const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
+  if (plan != nullptr) {
+    log.plans.push_back({.time = log.rewards.size() - 1,
+                         .horizon = plan->actions.size() / step.action.size(),
+                         .predicted = plan->predicted_return});
+    log.planning_seconds += plan->seconds;
+    times_.planning_seconds += plan->seconds;
+  }
+  const bool due = log.refit_every > 0 && data_.size() - fitted_rows_ >= log.refit_every;
+  Show(step, log, due ? "fitting" : "acting");
+  if (due && !step.terminated && step.time + 1 < context_.task.episode_length()) Refit();
+}
+
+double ModelLearner::PlanningReward(const EpisodeStep& step) const {
+  double reward = 0;
+  uint8_t terminated = 0;
+  context_.task.planning_reward().Evaluate({.rows = 1,
+                                            .observation = step.observation.data(),
+                                            .action = step.action.data(),
+                                            .next_observation = step.next_observation.data()},
+                                           &reward, &terminated);
+  return reward;
+}
+
+void ModelLearner::Refit() {
+  const Clock::time_point start = Clock::now();
+  JudgeNewData();
+  const FitReport report = trainer_.Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
+  ++fits_;
+  fitted_rows_ = judged_rows_ = data_.size();
+  times_.fitting_seconds += SecondsSince(start);
+  Record("fit.training_loss", report.training_loss);
+  Record("fit.steps", report.steps);
+  if (report.holdout_rows > 0) Record("fit.holdout_rmse", report.holdout_rmse);
+  Record("fit.seconds", SecondsSince(start));
+}
+
+void ModelLearner::JudgeNewData() {
+  if (fits_ > 0 && judged_rows_ < data_.size()) {
+    RecordModelError("model", judge_.Judge(data_, judged_rows_, data_.size()));
+  }
+  judged_rows_ = data_.size();
+}
+
+void ModelLearner::JudgeBasePolicy() {
+  Dataset measured(data_.observation_dim(), data_.action_dim());
+  RunEpisode(context_.task, *system_, *base_policy_, key_.Fold(kJudge),
+             context_.task.episode_length(), [&](const EpisodeStep& step) {
+               measured.Add(step.observation, step.action, step.next_observation, 1);
+             });
+  RecordModelError("model.base", judge_.Judge(measured, 0, measured.size()));
+}
+
+void ModelLearner::LoadData(const std::string& file) {
+  data_.Restore(ReadTensors(file));
+  if (data_.size() == 0) {
+    throw InputError(fmt::format("{}: found no transitions, expected some", file));
+  }
+}
+
+void ModelLearner::Checkpoint() const {
+  if (context_.checkpoint) context_.checkpoint();
+}
+
+void ModelLearner::Record(std::string_view name, double value) const {
+  context_.log.AddMetric(episodes_, total_steps_, name, value);
+}
+
+void ModelLearner::RecordModelError(const std::string& prefix, const ModelError& error) const {
+  Record(prefix + ".one_step_rmse", error.one_step_rmse);
+  for (size_t i = 0; i < error.component_rmse.size(); ++i) {
+    Record(prefix + ".one_step_rmse." + context_.task.spec().observation[i].name,
+           error.component_rmse[i]);
+  }
+  if (error.open_loop_runs > 0) Record(prefix + ".ten_step_rmse", error.open_loop_rmse);
+  Record(prefix + ".coverage_90", error.coverage_90);
+  Record(prefix + ".epistemic_share", error.epistemic_share);
+}
+
+void ModelLearner::Report(const EpisodeResult& result, const std::string& policy_name,
+                          const EpisodeLog& log) {
+  if (!log.plans.empty()) {
+    Record("planning.ms_per_decision",
+           1e3 * log.planning_seconds / static_cast<double>(log.plans.size()));
+    // Imagined against realised return over the same steps: far above means exploitation.
+    std::vector<double> imagined;
+    std::vector<double> realised;
+    for (const EpisodeLog::MadePlan& plan : log.plans) {
+      if (plan.time + plan.horizon > log.rewards.size()) continue;
+      imagined.push_back(plan.predicted);
+      const auto begin = log.rewards.begin() + static_cast<int64_t>(plan.time);
+      realised.push_back(std::accumulate(begin, begin + static_cast<int64_t>(plan.horizon), 0.0));
+    }
+    Record("planning.imagined_return", Mean(imagined));
+    Record("planning.realised_return", Mean(realised));
+  }
+  Record("episode.seconds", SecondsSince(log.start));
+  context_.log.AddEpisode({.episode = episodes_,
+                           .controller = policy_name,
+                           .steps = result.steps,
+                           .total_steps = total_steps_,
+                           .episode_return = result.episode_return,
+                           .terminated = result.terminated,
+                           .note = result.divergence});
+}
+
+void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
+                        const std::string& activity) {
+  ProgressState state;
+  state.episode = episodes_ + 1;
+  state.episodes = context_.run.episodes;
+  state.step = step.time + 1;
+  state.steps = context_.task.episode_length();
+  state.total_steps = total_steps_;
+  state.max_total_steps = context_.run.steps;
+  state.episode_return = log.episode_return;
+  state.decisions_per_second =
+      log.planning_seconds > 0 ? static_cast<double>(log.plans.size()) / log.planning_seconds : 0;
+  state.activity = activity;
+  context_.log.ShowStep(state);
+}
+
+void ModelLearner::Save(TensorFile& state) const {
+  model_.Save(state);
+  trainer_.Save(state);
+  data_.Save(state);
+  state.tensors["learner.counters"] = {
+      {5},
+      std::vector<int32_t>{episodes_, total_steps_, fits_, static_cast<int32_t>(fitted_rows_),
+                           static_cast<int32_t>(judged_rows_)}};
+  state.tensors["learner.seconds"] = {
+      {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
+}
+
+void ModelLearner::Restore(const TensorFile& state) {
+  const std::array<int64_t, 1> five = {5};
+  const std::array<int64_t, 1> two = {2};
+  const std::vector<int32_t>& counters = state.Ints("learner.counters", five);
+  const std::vector<double>& seconds = state.Doubles("learner.seconds", two);
+  data_.Restore(state);
+  model_.Restore(state);
+  trainer_.Restore(state);
+  episodes_ = counters[0];
+  total_steps_ = counters[1];
+  fits_ = counters[2];
+  fitted_rows_ = counters[3];
+  judged_rows_ = counters[4];
+  times_ = {seconds[0], seconds[1]};
+}
+
+TensorFile ModelLearner::Model() const {
+  TensorFile file;
+  model_.Save(file);
+  return file;
+}
+
+TensorFile ModelLearner::Data() const {
+  TensorFile file;
+  data_.Save(file);
+  return file;
+}
+
+}  // namespace foreplan

@@ -1,0 +1,89 @@
+// What the loops share that learn one model from one growing data set and act by plans through it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "foreplan/control/episode.h"
+#include "foreplan/control/mpc_controller.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/learners/learner.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/models/model_error.h"
+#include "foreplan/planners/planner.h"
+
+namespace foreplan {
+
+/// Data, ensemble, fits, base policy, planner, and what is reported about them. A loop derives from
+/// it and says in Run() what happens in which order.
+class ModelLearner : public Learner {
+ public:
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state) override;
+  [[nodiscard]] TensorFile Model() const override;
+  [[nodiscard]] TensorFile Data() const override;
+  [[nodiscard]] RunTimes times() const override { return times_; }
+
+ protected:
+  /// Reads sections model, fit and planner.<name> of `config`.
+  ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy);
+
+  /// The run's options are used up.
+  [[nodiscard]] bool Done() const;
+  [[nodiscard]] int episodes() const { return episodes_; }  // finished
+  [[nodiscard]] int fits() const { return fits_; }          // done
+  [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
+  [[nodiscard]] const LearnerContext& context() const { return context_; }
+  [[nodiscard]] PlanningProblem problem() const;
+  [[nodiscard]] const Dynamics& model() const { return model_; }
+  [[nodiscard]] Planner& planner() { return *planner_; }
+
+  /// One episode; its transitions join the data. With `refit_every` > 0 the model is refitted
+  /// within it whenever so many of them are new.
+  void PlayBaseEpisode();
+  void PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every = 0);
+  /// Fits the model to all data.
+  void Refit();
+  /// The model's error on transitions that it has not been fitted to, those since the last fit or
+  /// the last call: what it was wrong about where it acted.
+  void JudgeNewData();
+  /// Its error on an episode of the base policy that is only measured, never learned from: where
+  /// the first data came from. Such episodes are no experience and are not counted.
+  void JudgeBasePolicy();
+  /// Adds rows from a file that holds a data set, e.g. data/transitions.safetensors of another run.
+  void LoadData(const std::string& file);
+  void Checkpoint() const;
+
+ private:
+  struct EpisodeLog;  // what one episode leaves in metrics.csv
+
+  [[nodiscard]] Key EpisodeKey(int episode) const;
+  [[nodiscard]] int StepsLeft() const;
+  void Play(Policy& policy, const std::string& name, EpisodeLog& log);
+  void Observe(const EpisodeStep& step, EpisodeLog& log);
+  [[nodiscard]] double PlanningReward(const EpisodeStep& step) const;
+  void Record(std::string_view name, double value) const;
+  void RecordModelError(const std::string& prefix, const ModelError& error) const;
+  void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
+  void Show(const EpisodeStep& step, const EpisodeLog& log, const std::string& activity);
+
+  const LearnerContext context_;
+  Key key_;
+  std::unique_ptr<System> system_;
+  Dataset data_;
+  Ensemble model_;
+  EnsembleTrainer trainer_;
+  ModelJudge judge_;
+  std::string base_policy_name_;
+  std::unique_ptr<Policy> base_policy_;
+  std::unique_ptr<Planner> planner_;
+  RunTimes times_;
+  int episodes_ = 0;         // finished
+  int total_steps_ = 0;      // taken
+  int fits_ = 0;             // done
+  int64_t fitted_rows_ = 0;  // rows of data_ the last fit has seen
+  int64_t judged_rows_ = 0;  // rows of data_ that the model has been judged on, or fitted to
+};
+
+}  // namespace foreplan

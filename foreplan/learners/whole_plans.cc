@@ -1,0 +1,81 @@
+#include "foreplan/learners/whole_plans.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+WholePlanOptions ReadWholePlanOptions(const std::string& section, Config& config) {
+  WholePlanOptions options;
+  config.Read(section, options);
+  if (options.base_episodes == 0 && options.data.empty()) {
+    throw InputError(fmt::format(
+        "{}: {}.base_episodes: found 0 and no {}.data, expected something to fit the model to",
+        config.name(), section, section));
+  }
+  return options;
+}
+
+int PlanHorizon(const WholePlanOptions& options, const Task& task) {
+  return options.horizon > 0 ? options.horizon : task.episode_length();
+}
+
+/// The planner's section with the horizon that plans shall have.
+Config& WithHorizon(Config& config, const LearnerContext& context,
+                    const WholePlanOptions& options) {
+  if (options.execution != Execution::kReplanned) {
+    config.Set(fmt::format("planner.{}.horizon={}", context.run.planner,
+                           PlanHorizon(options, context.task)));
+  }
+  return config;
+}
+
+}  // namespace
+
+void WholePlanOptions::Visit(OptionsVisitor& visitor) {
+  static const std::vector<std::pair<std::string, Execution>> kExecutions = {
+      {"open_loop", Execution::kOpenLoop},
+      {"tracked", Execution::kTracked},
+      {"replanned", Execution::kReplanned}};
+  visitor.Choice("execution", execution, std::span(kExecutions),
+                 "of plans: open_loop, tracked (feedback gains), replanned (at every step)");
+  visitor.Field("horizon", horizon, {0, 10000}, "steps of open-loop and tracked plans; 0: episode");
+  visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
+  visitor.Field("base_episodes", base_episodes, {0, 1e6}, "episodes of the base policy");
+  visitor.Field("data", data,
+                "file of transitions to begin with, e.g. RUN/data/transitions.safetensors");
+}
+
+WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,
+                                   const LearnerContext& context)
+    : WholePlanLearner(config, context, ReadWholePlanOptions(section, config)) {}
+
+WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context,
+                                   const WholePlanOptions& options)
+    : ModelLearner(WithHorizon(config, context, options), context, options.base_policy),
+      options_(options) {
+  if (!options.data.empty()) LoadData(options.data);
+  if (options.execution == Execution::kReplanned) {
+    controller_ = std::make_unique<MpcController>(planner(), model());
+    return;
+  }
+  auto whole = std::make_unique<WholePlanController>(planner(), model());
+  if (options.execution == Execution::kTracked) {
+    whole->Track(problem(), PlanHorizon(options, context.task));
+  }
+  controller_ = std::move(whole);
+}
+
+void WholePlanLearner::Fit() {
+  Refit();
+  JudgeBasePolicy();
+}
+
+}  // namespace foreplan

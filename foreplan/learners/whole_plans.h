@@ -1,0 +1,51 @@
+// What the loops v0.5 and v1.0 share: how a plan of a whole episode is executed.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "foreplan/control/whole_plan_controller.h"
+#include "foreplan/learners/model_learner.h"
+
+namespace foreplan {
+
+enum class Execution {
+  kOpenLoop,   // the plan's actions, whatever happens
+  kTracked,    // with time-varying feedback gains around the plan
+  kReplanned,  // a new plan at every step, of the planner's own horizon
+};
+
+/// Sections [fit_then_plan] and [aggregate].
+struct WholePlanOptions {
+  Execution execution = Execution::kOpenLoop;
+  int horizon = 0;  // of open-loop and tracked plans [steps]; 0: the episode
+  std::string base_policy = "uniform";
+  int base_episodes = 1;  // episodes of the base policy before the first fit; 0 needs data
+  std::string data;       // file of transitions to begin with; "": none
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// A model learner that acts by whole plans.
+class WholePlanLearner : public ModelLearner {
+ public:
+  Policy& controller() override { return *controller_; }
+
+ protected:
+  /// Reads section `section` (and those of ModelLearner). Throws InputError for a data file that
+  /// cannot be read, does not fit the task or is empty, and when there would be nothing to fit.
+  WholePlanLearner(const std::string& section, Config& config, const LearnerContext& context);
+
+  [[nodiscard]] const WholePlanOptions& options() const { return options_; }
+  [[nodiscard]] PlanningPolicy& planning_policy() { return *controller_; }
+  /// Refits to all data and measures the new model where the base policy goes.
+  void Fit();
+
+ private:
+  WholePlanLearner(Config& config, const LearnerContext& context, const WholePlanOptions& options);
+
+  WholePlanOptions options_;
+  std::unique_ptr<PlanningPolicy> controller_;
+};
+
+}  // namespace foreplan

@@ -1,0 +1,110 @@
+// The loops v0.5 and v1.0.
+#include "foreplan/learners/whole_plans.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/testing/test_run.h"
+
+namespace foreplan {
+namespace {
+
+TEST(FitThenPlan, FitsOnceAndMeasuresTheModelWhereItIsUsed) {
+  TestRun test(Episodes(5, "fit_then_plan"), 1, {"fit_then_plan.base_episodes=2"});
+  test.learner->Run();
+  std::vector<std::string> controllers;
+  for (const EpisodeRow& episode : test.log.episodes()) controllers.push_back(episode.controller);
+  EXPECT_EQ(controllers, (std::vector<std::string>{"uniform", "uniform", "plan", "plan", "plan"}));
+  EXPECT_EQ(test.Count("fit.seconds"), 1);
+  EXPECT_EQ(test.Count("model.base.one_step_rmse"), 1);
+  EXPECT_EQ(test.Count("model.one_step_rmse"), 3);  // of each planned episode
+}
+
+TEST(Aggregate, RefitsAfterEachRound) {
+  TestRun test(Episodes(5, "aggregate"), 1, {"aggregate.base_episodes=2"});
+  test.learner->Run();
+  EXPECT_EQ(test.Count("fit.seconds"), 1 + 3);
+  EXPECT_EQ(test.Count("model.base.one_step_rmse"), 1 + 3);
+  EXPECT_EQ(test.Count("model.one_step_rmse"), 3);
+}
+
+TEST(WholePlans, LastTheEpisodeUnlessReplanned) {
+  for (const auto& [execution, plans] :
+       {std::pair{"open_loop", 1}, {"tracked", 1}, {"replanned", 25 - 4 + 1}}) {
+    TestRun test(Episodes(2, "fit_then_plan"), 1,
+                 {std::string("fit_then_plan.execution=") + execution});
+    test.learner->Run();
+    // Imagined returns are compared with realised ones over each plan's horizon that was finished.
+    EXPECT_EQ(test.Count("planning.imagined_return"), 1) << execution;
+    ConfigWriter writer;
+    WriteLearnerOptions("fit_then_plan", test.run, test.loaded.second, writer);
+    const std::string horizon = plans == 1 ? "horizon = 25" : "horizon = 4";
+    EXPECT_NE(writer.text().find(horizon), std::string::npos) << writer.text();
+  }
+}
+
+TEST(WholePlans, ShorterThanTheEpisodeAreFollowedByOthers) {
+  TestRun test(Episodes(2, "aggregate"), 1,
+               {"aggregate.horizon=10", "aggregate.execution=tracked"});
+  test.learner->Run();
+  EXPECT_EQ(test.log.episodes().back().steps, 25);
+}
+
+TEST(WholePlans, BeginWithDataOfAFile) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / "base_data.safetensors";
+  TestRun base(Episodes(2));
+  base.learner->Run();
+  WriteTensors(file, base.learner->Data());
+  const std::vector<std::string> settings = {"fit_then_plan.base_episodes=0",
+                                             "fit_then_plan.data=" + file.string()};
+  TestRun test(Episodes(2, "fit_then_plan"), 1, settings);
+  test.learner->Run();
+  EXPECT_EQ(test.log.episodes().front().controller, "plan");
+  EXPECT_EQ(test.Count("fit.seconds"), 1);
+  const TensorFile data = test.learner->Data();
+  EXPECT_EQ(data.tensors.at("data.episode").shape.front(), 4 * 25);
+}
+
+TEST(WholePlans, ThreadsChangeNoBitAndRestoredStateContinues) {
+  for (const std::string algorithm : {"fit_then_plan", "aggregate"}) {
+    const std::vector<std::string> settings = {algorithm + ".execution=tracked"};
+    TestRun whole(Episodes(4, algorithm), 1, settings);
+    whole.learner->Run();
+    TestRun threaded(Episodes(4, algorithm), 2, settings);
+    threaded.learner->Run();
+    EXPECT_EQ(whole.log.EpisodesCsv(), threaded.log.EpisodesCsv());
+    TestRun first(Episodes(2, algorithm), 1, settings);
+    first.learner->Run();
+    TensorFile state;
+    first.learner->Save(state);
+    TestRun second(Episodes(4, algorithm), 1, settings);
+    second.learner->Restore(state);
+    second.learner->Run();
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(second.log.episodes()[i].episode_return,
+                whole.log.episodes()[i + 2].episode_return);
+    }
+  }
+}
+
+TEST(WholePlans, WrongInputIsTheUsersError) {
+  const auto message = [](const std::vector<std::string>& settings) -> std::string {
+    try {
+      const TestRun test(Episodes(2, "aggregate"), 1, settings);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(message({"aggregate.base_episodes=0"}).find("aggregate.data"), std::string::npos);
+  EXPECT_NE(message({"aggregate.data=no_such.safetensors"}).find("no_such.safetensors"),
+            std::string::npos);
+  EXPECT_NE(message({"aggregate.execution=closed"}).find("open_loop"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,81 @@
+// Physics with a few unknown parameters, identified from recorded transitions.
+#pragma once
+
+#include <Eigen/Core>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// A number of a system that is not known.
+struct Unknown {
+  std::string name;
+  double start = 0;  // the guess
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  double prior_mean = 0;
+  double prior_deviation = std::numeric_limits<double>::infinity();  // infinite: no prior
+};
+
+/// The system with these values of the unknowns, in their order. Called often.
+using SystemFamily = std::function<std::unique_ptr<System>(std::span<const double> values)>;
+
+enum class NoiseModel {
+  kProcess,      // next observations differ from the prediction from the one before
+  kMeasurement,  // every observation is noisy; the start of each stretch is unknown, too
+};
+
+struct PhysicsFitOptions {
+  NoiseModel noise = NoiseModel::kProcess;
+  int stretch = 20;          // steps predicted from each start under measurement noise
+  int max_iterations = 100;  // of Levenberg-Marquardt
+  double tolerance = 1e-10;  // converged: relative decrease of the sum of squares
+  /// Directions of relative change known no better than this are reported as not identifiable.
+  double identifiable_below = 0.5;
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+enum class PhysicsFitStatus { kConverged, kIterationLimit, kNoDescent };
+std::string_view Name(PhysicsFitStatus status);
+
+struct PhysicsFit {
+  PhysicsFitStatus status = PhysicsFitStatus::kConverged;
+  int iterations = 0;
+  std::vector<double> values;           // of the unknowns
+  std::vector<double> standard_errors;  // infinite where the data say nothing
+  Eigen::MatrixXd covariance;           // of the values; of no use where something is unidentified
+  std::vector<double> noise;            // standard deviation per observation component
+  std::vector<bool> at_bound;           // the value was stopped by low or high
+  /// Combinations of unknowns that change together without the data minding, e.g.
+  /// "cart_mass -0.31, pole_mass +0.65, pole_center -0.65 (relative changes)"; empty: none.
+  std::vector<std::string> unidentifiable;
+};
+
+/// Least squares by Levenberg-Marquardt (Levenberg 1944; Marquardt 1963), derivatives by
+/// differences of the prediction, residuals weighted by the noise of their component, which is
+/// estimated with the parameters:
+///   process noise      sum over rows |o'_t - f(o_t, u_t)|^2 / s^2
+///   measurement noise  sum over stretches, |o_t - x_t|^2 / s^2, x_{t+1} = f(x_t, u_t), where x_0
+///   of
+///                      each stretch is unknown and eliminated by a Schur complement
+/// plus |value - prior mean|^2 / prior deviation^2. Standard errors are those of the Fisher
+/// information J'J (Cramer-Rao); what its smallest eigenvalues, in relative changes of the
+/// unknowns, leave open is named.
+///
+/// The systems' states must begin with what is observed; the rest of a state starts as zeros.
+/// Throws InputError for wrong options and unknowns, data that are too few, not finite or of
+/// another size; RunError when the guess cannot predict the data.
+PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unknowns,
+                      const Dataset& data, const PhysicsFitOptions& options = {});
+
+}  // namespace foreplan

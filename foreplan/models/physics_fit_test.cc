@@ -1,0 +1,230 @@
+#include "foreplan/models/physics_fit.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/random.h"
+#include "foreplan/models/physics_model.h"
+#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/pendulum.h"
+
+namespace foreplan {
+namespace {
+
+CartPoleOptions Point() {  // the pole as a point mass
+  CartPoleOptions options;
+  options.pole_inertia = options.pole_mass * options.pole_center * options.pole_center;
+  options.pole_skew = 0;
+  return options;
+}
+
+/// `steps` transitions of a cart-pole under smooth random actions, away from +-2 m.
+Dataset Record(const CartPoleOptions& options, int steps, double noise, NoiseModel where, Key key) {
+  Dataset data(4, 1);
+  CartPole system(options);
+  Random random(key);
+  std::vector<double> state = {0, 0.1, 0, 0};
+  std::vector<double> observed = state;
+  std::vector<double> next(4);
+  for (int t = 0; t < steps; ++t) {
+    // Back and forth as far and as fast as the rail allows, x = 1.2 sin(w t): friction is only a
+    // few per cent of the cart's forces.
+    const double w = 3.0;
+    const double phase = w * 0.04 * t;
+    const double error = 1.2 * std::sin(phase) - state[0];
+    const double error_rate = 1.2 * w * std::cos(phase) - state[2];
+    const double action = std::clamp(
+        -0.155 * 1.2 * w * w * std::sin(phase) + error + 0.5 * error_rate + 0.5 * random.Normal(),
+        -3.0, 3.0);
+    system.SetState(state);
+    EXPECT_EQ(system.Step(std::vector<double>{action}), StepStatus::kOk);
+    system.GetState(next);
+    std::vector<double> seen = next;
+    for (double& entry : seen) entry += noise * random.Normal();
+    data.Add(observed, std::vector<double>{action}, seen, 1);
+    EXPECT_LT(std::abs(next[0]), 2) << "reaches the rail at " << t;
+    observed = seen;
+    state = where == NoiseModel::kProcess ? seen : next;
+  }
+  return data;
+}
+
+const std::vector<std::string> kNames = {"cart_mass", "pole_mass", "pole_center", "cart_damping",
+                                         "hinge_damping"};
+
+/// The inertia is tied: m_p l^2.
+std::unique_ptr<System> Tied(std::span<const double> v) {
+  CartPoleOptions options = Point();
+  options.cart_mass = v[0];
+  options.pole_mass = v[1];
+  options.pole_center = v[2];
+  options.cart_damping = v[3];
+  options.hinge_damping = v[4];
+  options.pole_inertia = v[1] * v[2] * v[2];
+  return std::make_unique<CartPole>(options);
+}
+
+std::vector<Unknown> Guesses() {
+  const std::vector<double> start = {5, 2, 0.6, 0.2, 0.2};
+  std::vector<Unknown> unknowns;
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    unknowns.push_back({.name = kNames[i], .start = start[i], .low = 1e-3, .high = 100});
+  }
+  return unknowns;
+}
+
+std::vector<double> Truth() {
+  const CartPoleOptions o = Point();
+  return {o.cart_mass, o.pole_mass, o.pole_center, o.cart_damping, o.hinge_damping};
+}
+
+class PhysicsFitNoise : public ::testing::TestWithParam<NoiseModel> {};
+
+TEST_P(PhysicsFitNoise, RecoversTheCartPoleWithHonestIntervals) {
+  constexpr int kTrials = 100;
+  const std::vector<double> truth = Truth();
+  const auto unknowns = Guesses();
+  std::vector<int> covered(truth.size());
+  std::vector<double> mean_square(truth.size());
+  for (uint64_t trial = 0; trial < kTrials; ++trial) {
+    const Dataset data = Record(Point(), 200, 1e-3, GetParam(), Key{trial, 7});
+    const PhysicsFit fit = FitPhysics(Tied, unknowns, data, {.noise = GetParam()});
+    ASSERT_EQ(fit.status, PhysicsFitStatus::kConverged) << trial;
+    EXPECT_TRUE(fit.unidentifiable.empty()) << fit.unidentifiable.front();
+    for (const double noise : fit.noise) EXPECT_NEAR(noise, 1e-3, 3e-4);  // 200 rows: 5 % each
+    for (size_t i = 0; i < truth.size(); ++i) {
+      const double error = fit.values[i] - truth[i];
+      covered[i] += std::abs(error) <= 1.96 * fit.standard_errors[i] ? 1 : 0;
+      mean_square[i] += error * error / (truth[i] * truth[i]) / kTrials;
+    }
+  }
+  for (size_t i = 0; i < truth.size(); ++i) {
+    EXPECT_GE(covered[i], 90) << kNames[i];  // of 95 expected
+    EXPECT_LT(std::sqrt(mean_square[i]), 0.01) << kNames[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, PhysicsFitNoise,
+                         ::testing::Values(NoiseModel::kProcess, NoiseModel::kMeasurement));
+
+/// The inertia is an unknown of its own.
+std::unique_ptr<System> Free(std::span<const double> v) {
+  CartPoleOptions options = Point();
+  options.cart_mass = v[0];
+  options.pole_mass = v[1];
+  options.pole_center = v[2];
+  options.cart_damping = v[3];
+  options.hinge_damping = v[4];
+  options.pole_inertia = v[5];
+  return std::make_unique<CartPole>(options);
+}
+
+std::vector<Unknown> FreeGuesses() {
+  std::vector<Unknown> unknowns = Guesses();
+  unknowns.push_back({.name = "pole_inertia", .start = 0.3, .low = 1e-3, .high = 100});
+  return unknowns;
+}
+
+TEST(PhysicsFit, NamesWhatTheDataCannotTellApart) {
+  // Only m_c + m_p, m_p l, I and the frictions show: masses and length change together.
+  const Dataset data = Record(Point(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  const PhysicsFit fit = FitPhysics(Free, FreeGuesses(), data);
+  ASSERT_EQ(fit.unidentifiable.size(), 1U);
+  const std::string& text = fit.unidentifiable.front();
+  for (const char* name : {"cart_mass", "pole_mass", "pole_center"}) {
+    EXPECT_NE(text.find(name), std::string::npos) << text;
+  }
+  for (const char* name : {"damping", "inertia"}) {
+    EXPECT_EQ(text.find(name), std::string::npos) << text;
+  }
+  const std::vector<double> truth = Truth();
+  EXPECT_NEAR(fit.values[0] + fit.values[1], truth[0] + truth[1], 0.01 * (truth[0] + truth[1]));
+  EXPECT_NEAR(fit.values[1] * fit.values[2], truth[1] * truth[2], 0.01 * truth[1] * truth[2]);
+}
+
+TEST(PhysicsFit, APriorSettlesWhatTheDataLeaveOpen) {
+  const Dataset data = Record(Point(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  std::vector<Unknown> unknowns = FreeGuesses();
+  unknowns[1].prior_mean = 5;  // somebody weighed the pole
+  unknowns[1].prior_deviation = 0.05;
+  const PhysicsFit fit = FitPhysics(Free, unknowns, data);
+  EXPECT_NEAR(fit.values[1], 5, 0.01);
+  EXPECT_NEAR(fit.standard_errors[1], 0.05, 0.01);
+  EXPECT_NEAR(fit.values[0], 15.49 - 5, 0.05);
+}
+
+TEST(PhysicsFit, StopsAtBoundsAndSaysSo) {
+  const Dataset data = Record(Point(), 100, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  std::vector<Unknown> unknowns = Guesses();
+  unknowns[0].high = 8;  // the truth is 10.5
+  const PhysicsFit fit = FitPhysics(Tied, unknowns, data);
+  EXPECT_EQ(fit.values[0], 8);
+  EXPECT_TRUE(fit.at_bound[0]);
+  EXPECT_FALSE(fit.at_bound[1]);
+}
+
+TEST(PhysicsFit, RefusesWrongInput) {
+  const Dataset data = Record(Point(), 20, 0, NoiseModel::kProcess, Key{1, 7});
+  const auto message = [](const SystemFamily& family, const std::vector<Unknown>& unknowns,
+                          const Dataset& rows, const PhysicsFitOptions& options) -> std::string {
+    try {
+      (void)FitPhysics(family, unknowns, rows, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(message(Tied, {}, data, {}).find("no unknowns"), std::string::npos);
+  std::vector<Unknown> outside = Guesses();
+  outside[2].start = 1000;
+  EXPECT_NE(message(Tied, outside, data, {}).find("pole_center: found start 1000"),
+            std::string::npos);
+  EXPECT_NE(message(Tied, Guesses(), Dataset(4, 1), {}).find("found 0 transitions"),
+            std::string::npos);
+  Dataset broken(4, 1);
+  for (int i = 0; i < 9; ++i) {
+    broken.Add(std::vector<double>(4, i == 7 ? NAN : 0.0), std::vector<double>{0.0},
+               std::vector<double>(4, 0.0), 1);
+  }
+  EXPECT_NE(message(Tied, Guesses(), broken, {}).find("transition 7: found nan"),
+            std::string::npos);
+  EXPECT_NE(message(Tied, Guesses(), data, {.stretch = 0}).find("stretch"), std::string::npos);
+  const auto pendulum = [](std::span<const double> /*values*/) -> std::unique_ptr<System> {
+    return std::make_unique<Pendulum>();
+  };
+  EXPECT_NE(message(pendulum, Guesses(), data, {}).find("observed numbers"), std::string::npos);
+}
+
+TEST(PhysicsModel, PredictsAndDifferentiatesAsItsSystem) {
+  const CartPole system(Point());
+  const PhysicsModel model(system);
+  EXPECT_TRUE(model.observation_is_state());
+  const std::vector<double> x = {0.1, 2.0, -0.3, 1.0};
+  const std::vector<double> u = {0.7};
+  EXPECT_LT(CheckDerivatives(model, x, u), 1e-7);
+  std::vector<double> next(4);
+  const auto workspace = model.MakeWorkspace(1);
+  model.Step({.rows = 1,
+              .state = x.data(),
+              .action = u.data(),
+              .next_state = next.data(),
+              .next_observation = next.data(),
+              .key = {}},
+             *workspace);
+  CartPole other(Point());
+  other.SetState(x);
+  ASSERT_EQ(other.Step(u), StepStatus::kOk);
+  std::vector<double> expected(4);
+  other.GetState(expected);
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(next[i], expected[i], 1e-14);
+  EXPECT_THROW(PhysicsModel{Pendulum()}, InputError);  // observes sine and cosine
+}
+
+}  // namespace
+}  // namespace foreplan

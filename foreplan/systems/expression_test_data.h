@@ -1,0 +1,47 @@
+// For tests: the expressions of the shipped tasks, testdata/expressions/<task>.toml.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "foreplan/core/config.h"
+#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+struct ShippedExpression {
+  std::string reward;
+  std::string planning_reward;
+  std::string termination;
+  ExpressionDefinitions definitions;
+
+  void Visit(OptionsVisitor& visitor) {
+    visitor.Field("reward", reward, "");
+    if (planning_reward.empty()) planning_reward = reward;
+    visitor.Field("planning_reward", planning_reward, "");
+    visitor.Field("termination", termination, "");
+  }
+
+  static ShippedExpression Load(const std::string& task) {
+    Config config =
+        Config::FromFile(std::string(FOREPLAN_TESTDATA_DIR) + "/expressions/" + task + ".toml");
+    ShippedExpression expression;
+    config.Read("", expression);
+    expression.definitions = ExpressionDefinitions::Read(config);
+    config.ThrowOnUnknownKeys();
+    return expression;
+  }
+
+  /// `text` is `reward` or `planning_reward`.
+  [[nodiscard]] std::unique_ptr<const Reward> Compile(const SystemSpec& spec,
+                                                      const std::string& text) const {
+    std::optional<ExpressionText> end;
+    if (!termination.empty()) end = ExpressionText{"termination", termination};
+    return std::make_unique<const ExpressionReward>(spec, definitions,
+                                                    ExpressionText{"reward", text}, end);
+  }
+};
+
+}  // namespace foreplan
