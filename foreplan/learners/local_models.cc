@@ -20,7 +20,16 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using Clock = std::chrono::steady_clock;
 
-enum Stream : uint64_t { kStart, kRollout, kPrior, kTest, kNetwork, kNetworkFit };
+enum Stream : uint64_t {
+  kStart,
+  kRollout,
+  kPrior,
+  kTest,
+  kNetwork,
+  kNetworkFit,
+  kGlobal,
+  kGlobalFit
+};
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -128,6 +137,7 @@ void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
                 "of the exploration noise along time [steps]; breaks the Gaussian model");
   visitor.Field("test_rollouts", test_rollouts, {0, 10000},
                 "with noise, per condition, after the last iteration");
+  visitor.Field("global_policy", global_policy, "one network policy for all conditions");
 }
 
 double NextStepMultiplier(double multiplier, double predicted, double actual) {
@@ -155,6 +165,7 @@ struct LocalModelsLearner::Condition {
 
   int number = 0;  // from 0
   LinearGaussianPolicy policy;
+  LinearGaussianPolicy previous;  // what the step stays near: policy, or the global one linearised
   std::unique_ptr<LocalPrior> prior;
   LocalModelFitter fitter;
   LocalModelFit fit;  // T transitions; empty before the first
@@ -179,8 +190,9 @@ struct LocalModelsLearner::Test {
   double clean_return = 0;
   bool clean_success = false;
   int noisy_successes = 0;
-  double noisy_distance = 0;  // mean
-  double noisy_return = 0;    // mean
+  double noisy_distance = 0;       // mean
+  double noisy_return = 0;         // mean
+  std::pair<double, bool> global;  // of the global policy: distance, success
 };
 
 LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& context)
@@ -204,7 +216,10 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
 
 LocalModelsLearner::~LocalModelsLearner() = default;
 
-Policy& LocalModelsLearner::controller() { return conditions_.front()->policy; }
+Policy& LocalModelsLearner::controller() {
+  if (global_) return *global_;
+  return conditions_.front()->policy;
+}
 
 void LocalModelsLearner::MakeConditions(Config& config) {
   const auto lqr = ReadOptions<InitialLqrOptions>(config, "local_models.initial_lqr");
@@ -218,6 +233,13 @@ void LocalModelsLearner::MakeConditions(Config& config) {
                                           key_.Fold(kNetwork));
     trainer_ = std::make_unique<EnsembleTrainer>(*network_, ReadOptions<FitOptions>(config, "fit"),
                                                  context_.pool);
+  }
+  if (options_.global_policy) {
+    global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high,
+                                              ReadOptions<NetworkPolicyOptions>(config, "policy"),
+                                              key_.Fold(kGlobal));
+    global_trainer_ = std::make_unique<PolicyTrainer>(
+        *global_, ReadOptions<PolicyFitOptions>(config, "policy.fit"));
   }
   for (int i = 0; i < context_.task.condition_count(); ++i) {
     const std::unique_ptr<System> system = context_.task.MakeSystem(i);
@@ -262,9 +284,14 @@ void LocalModelsLearner::Iterate() {
   const Clock::time_point start = Clock::now();
   Keep();
   LearnNetwork();
-  context_.pool.ParallelFor(static_cast<int>(conditions_.size()), [&](int task, int /*worker*/) {
-    Improve(*conditions_[static_cast<size_t>(task)]);
-  });
+  LinearizeGlobalPolicy();
+  const auto count = static_cast<int>(conditions_.size());
+  context_.pool.ParallelFor(
+      count, [&](int task, int /*worker*/) { Judge(*conditions_[static_cast<size_t>(task)]); });
+  AdaptSteps();
+  context_.pool.ParallelFor(
+      count, [&](int task, int /*worker*/) { TakeStep(*conditions_[static_cast<size_t>(task)]); });
+  TrainGlobalPolicy();
   ++iterations_;
   times_.fitting_seconds += SecondsSince(start);
   Report(conditions_, SecondsSince(start));
@@ -361,7 +388,27 @@ void LocalModelsLearner::LearnNetwork() {
   trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)));
 }
 
-void LocalModelsLearner::Improve(Condition& condition) {
+// What the steps stay near. An untrained global policy is nothing to stay near.
+void LocalModelsLearner::LinearizeGlobalPolicy() {
+  for (const auto& condition : conditions_) {
+    condition->previous = global_ && iterations_ > 0 ? LinearizeAlong(*global_, Fresh(*condition))
+                                                     : condition->policy;
+  }
+}
+
+void LocalModelsLearner::TrainGlobalPolicy() {
+  if (!global_) return;
+  supervision_.Clear();
+  for (const auto& condition : conditions_) {
+    supervision_.Add(condition->policy, Fresh(*condition));
+  }
+  const PolicyFitReport report = global_trainer_->Fit(
+      supervision_, key_.Fold(kGlobalFit).Fold(static_cast<uint64_t>(iterations_)));
+  Record("global_policy.loss", report.loss);
+}
+
+// Fits the dynamics to the rollouts and finds what the policy before the step costs under them.
+void LocalModelsLearner::Judge(Condition& condition) {
   condition.found = {};
   FitDynamics(condition);
   std::vector<const LocalRollout*> rollouts;
@@ -370,27 +417,30 @@ void LocalModelsLearner::Improve(Condition& condition) {
   condition.cost.Expand(rollouts, dynamics, condition.costs);
   // The last action is costed, but what it leads to is not.
   dynamics.steps.pop_back();
-  const double expected_cost = Sum(ExpectedCosts(
-      condition.costs, condition.policy, PropagateDistribution(dynamics, condition.policy)));
-  AdaptStep(condition, expected_cost);
-  TakeStep(condition, expected_cost);
+  condition.found.expected_cost = Sum(ExpectedCosts(
+      condition.costs, condition.previous, PropagateDistribution(dynamics, condition.previous)));
+}
+
+/// The rollouts of this iteration.
+RolloutView LocalModelsLearner::Fresh(const Condition& condition) const {
+  const auto count = static_cast<size_t>(options_.rollouts);
+  const auto T = static_cast<size_t>(horizon_);
+  const std::vector<double>& states = condition.states;
+  const std::vector<double>& actions = condition.actions;
+  return {.rollouts = options_.rollouts,
+          .transitions = horizon_,
+          .nx = nx_,
+          .nu = nu_,
+          .states = states.data() + states.size() - count * (T + 1) * static_cast<size_t>(nx_),
+          .actions = actions.data() + actions.size() - count * T * static_cast<size_t>(nu_)};
 }
 
 void LocalModelsLearner::FitDynamics(Condition& condition) {
-  const auto T = static_cast<size_t>(horizon_);
-  const size_t state_size = (T + 1) * static_cast<size_t>(nx_);
-  const size_t action_size = T * static_cast<size_t>(nu_);
-  RolloutView all{.rollouts = static_cast<int>(condition.states.size() / state_size),
-                  .transitions = horizon_,
-                  .nx = nx_,
-                  .nu = nu_,
-                  .states = condition.states.data(),
-                  .actions = condition.actions.data()};
-  RolloutView fresh = all;
-  fresh.rollouts = options_.rollouts;
-  const auto older = static_cast<size_t>(all.rollouts - fresh.rollouts);
-  fresh.states += older * state_size;
-  fresh.actions += older * action_size;
+  const RolloutView fresh = Fresh(condition);
+  RolloutView all = fresh;
+  all.states = condition.states.data();
+  all.actions = condition.actions.data();
+  all.rollouts = static_cast<int>(condition.actions.size()) / (horizon_ * nu_);
 
   Improvement& found = condition.found;
   double squares = 0;
@@ -416,25 +466,35 @@ void LocalModelsLearner::FitDynamics(Condition& condition) {
   }
 }
 
-// predicted = J(last policy; last model) - J(policy; last model), actual with J(policy; model).
-void LocalModelsLearner::AdaptStep(Condition& condition, double expected_cost) {
-  Improvement& found = condition.found;
-  found.expected_cost = expected_cost;
-  found.judged = condition.stepped;
-  if (!condition.stepped) return;
-  found.predicted = condition.cost_before - condition.cost_predicted;
-  found.actual = condition.cost_before - expected_cost;
-  if (options_.adapt_step) {
-    condition.step_multiplier =
-        NextStepMultiplier(condition.step_multiplier, found.predicted, found.actual);
+// predicted = J(last policy; last model) - J(policy; last model), actual with J(policy; model). A
+// global policy has one bound for all conditions.
+void LocalModelsLearner::AdaptSteps() {
+  double predicted = 0;
+  double actual = 0;
+  for (const auto& condition : conditions_) {
+    Improvement& found = condition->found;
+    found.judged = condition->stepped;
+    if (!found.judged) continue;
+    found.predicted = condition->cost_before - condition->cost_predicted;
+    found.actual = condition->cost_before - found.expected_cost;
+    predicted += found.predicted / static_cast<double>(conditions_.size());
+    actual += found.actual / static_cast<double>(conditions_.size());
+  }
+  if (!options_.adapt_step) return;
+  for (const auto& condition : conditions_) {
+    const Improvement& found = condition->found;
+    if (!found.judged) continue;
+    condition->step_multiplier =
+        NextStepMultiplier(condition->step_multiplier, global_ ? predicted : found.predicted,
+                           global_ ? actual : found.actual);
   }
 }
 
 // A step that fails keeps the policy.
-void LocalModelsLearner::TakeStep(Condition& condition, double expected_cost) {
+void LocalModelsLearner::TakeStep(Condition& condition) {
   Improvement& found = condition.found;
   found.kl_bound = options_.kl_step * condition.step_multiplier * horizon_;
-  condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.policy);
+  condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.previous);
   KlConstrainedOptions step = step_;
   step.first_lambda = condition.lambda;
   found.step = condition.lqr.Solve(found.kl_bound, step);
@@ -442,8 +502,8 @@ void LocalModelsLearner::TakeStep(Condition& condition, double expected_cost) {
   if (!found.step.ok()) return;
   condition.policy = condition.lqr.Policy();
   condition.lambda = found.step.lambda;
-  condition.cost_before = expected_cost;
-  condition.cost_predicted = expected_cost + found.step.cost_change;
+  condition.cost_before = found.expected_cost;
+  condition.cost_predicted = found.expected_cost + found.step.cost_change;
 }
 
 void LocalModelsLearner::Record(const std::string& name, double value) {
@@ -518,6 +578,30 @@ void LocalModelsLearner::TestPolicies() {
       test.noisy_successes += success ? 1 : 0;
     }
   }
+  if (!global_) return;
+  for (size_t i = 0; i < tests_.size(); ++i) tests_[i].global = TestGlobalPolicy(*systems_[0][i]);
+  unseen_tests_.clear();
+  for (int i = 0; i < context_.task.unseen_count(); ++i) {
+    unseen_tests_.push_back(TestGlobalPolicy(*context_.task.MakeUnseenSystem(i)));
+  }
+}
+
+// Distance and success of one episode without noise.
+std::pair<double, bool> LocalModelsLearner::TestGlobalPolicy(System& system) {
+  system.Reset(key_.Fold(kTest));
+  std::vector<double> observation(static_cast<size_t>(nx_));
+  std::vector<double> action(static_cast<size_t>(nu_));
+  global_->set_noisy(false);
+  system.Observe(observation);
+  for (int t = 0; t + 1 < horizon_; ++t) {  // the goal is judged where the last action is costed
+    global_->Act({.observation = observation, .state = {}, .time = t, .key = {}}, action);
+    if (system.Step(action) == StepStatus::kDiverged) return {0, false};
+    system.Observe(observation);
+  }
+  global_->set_noisy(true);
+  const Goal& goal = context_.task.goal();
+  if (!goal.exists()) return {0, false};
+  return {goal.Distance(observation), goal.Reached(observation)};
 }
 
 LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int worker) {
@@ -529,6 +613,19 @@ LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int work
                   : ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key.Fold(0));
   return RollOut(context_.task, *systems_[static_cast<size_t>(worker)][at], conditions_[at]->policy,
                  noise, key.Fold(1), context_.stop);
+}
+
+nlohmann::ordered_json LocalModelsLearner::UnseenResults() const {
+  double distance = 0;
+  int successes = 0;
+  for (const auto& [each, success] : unseen_tests_) {
+    distance += each / static_cast<double>(unseen_tests_.size());
+    successes += success ? 1 : 0;
+  }
+  const GoalOptions& goal = context_.task.goal().options();
+  return {{"conditions", unseen_tests_.size()},
+          {goal.success, successes},
+          {"mean_" + goal.distance, distance}};
 }
 
 nlohmann::ordered_json LocalModelsLearner::Results() const {
@@ -544,13 +641,19 @@ nlohmann::ordered_json LocalModelsLearner::Results() const {
       result["noisy_" + goal.distance] = test.noisy_distance;
       result[goal.success + "_clean"] = test.clean_success;
       result[goal.success + "_noisy"] = test.noisy_successes;
+      if (global_) {
+        result["global_" + goal.distance] = test.global.first;
+        result["global_" + goal.success] = test.global.second;
+      }
     }
     conditions.push_back(std::move(result));
   }
-  return {{"iterations", iterations_},
-          {"seconds_per_iteration_outside_simulator",
-           iterations_ == 0 ? 0 : times_.fitting_seconds / iterations_},
-          {"conditions", std::move(conditions)}};
+  nlohmann::ordered_json results = {{"iterations", iterations_},
+                                    {"seconds_per_iteration_outside_simulator",
+                                     iterations_ == 0 ? 0 : times_.fitting_seconds / iterations_},
+                                    {"conditions", std::move(conditions)}};
+  if (!unseen_tests_.empty()) results["unseen"] = UnseenResults();
+  return results;
 }
 
 void LocalModelsLearner::Save(TensorFile& state) const {
@@ -559,6 +662,7 @@ void LocalModelsLearner::Save(TensorFile& state) const {
     network_->Save(state);
     trainer_->Save(state);
   }
+  if (global_) global_->Save("global_policy.", state);
   state.tensors["local_models.counters"] = {
       {3}, std::vector<int32_t>{iterations_, episodes_, total_steps_}};
   state.tensors["local_models.seconds"] = {
@@ -599,6 +703,7 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     network_->Restore(state);
     trainer_->Restore(state);
   }
+  if (global_) global_->Restore("global_policy.", state);
   iterations_ = counters[0];
   episodes_ = counters[1];
   total_steps_ = counters[2];
@@ -635,6 +740,7 @@ TensorFile LocalModelsLearner::Model() const {
   for (const auto& condition : conditions_) {
     SavePolicy(file, fmt::format("condition{}.", condition->number + 1), condition->policy);
   }
+  if (global_) global_->Save("global_policy.", file);
   return file;
 }
 

@@ -4,6 +4,7 @@
 #include <Eigen/Core>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/control/local_rollout.h"
@@ -17,6 +18,8 @@
 #include "foreplan/models/network_prior.h"
 #include "foreplan/planners/initial_policies.h"
 #include "foreplan/planners/kl_constrained_lqr.h"
+#include "foreplan/policies/network_policy.h"
+#include "foreplan/policies/policy_trainer.h"
 
 namespace foreplan {
 
@@ -39,6 +42,7 @@ struct LocalModelsOptions {
   double fixed_deviation = 1;  // of kFixed
   double noise_smoothing = 0;  // of the exploration noise [steps]
   int test_rollouts = 5;       // with noise, per condition, after the last iteration
+  bool global_policy = false;  // one network policy for all conditions
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -48,15 +52,18 @@ struct LocalModelsOptions {
 /// (Levine, Finn et al. 2016, appendix A.3). Within [0.1, 5]; the multiplier within [0.01, 10].
 [[nodiscard]] double NextStepMultiplier(double multiplier, double predicted, double actual);
 
-/// Guided policy search without its global policy: one linear-Gaussian policy per condition of the
-/// task (Levine and Abbeel 2014), each improved by
+/// Guided policy search: one linear-Gaussian policy per condition of the task (Levine and Abbeel
+/// 2014), each improved by
 ///   roll out -> update the prior -> fit x' ~ N(A x + B u + c, S) per time step -> expand the cost
 ///   -> adapt the KL bound -> KL-constrained LQR,
-/// in turns: an iteration takes `rollouts` episodes of every condition.
+/// in turns: an iteration takes `rollouts` episodes of every condition. With a global policy
+/// (mirror descent guided policy search, Montgomery and Levine 2016) the step stays near its
+/// linearisation along the rollouts, and it then learns from all local policies; the KL bound
+/// adapts to the costs under it, in the mean over conditions.
 class LocalModelsLearner final : public Learner {
  public:
   /// Reads sections local_models, local_models.step, .fit, .mixture, .network, .initial_lqr,
-  /// .initial_pd; model and fit with the network prior.
+  /// .initial_pd; model and fit with the network prior; policy and policy.fit with a global policy.
   LocalModelsLearner(Config& config, const LearnerContext& context);
   ~LocalModelsLearner() override;
 
@@ -65,7 +72,7 @@ class LocalModelsLearner final : public Learner {
   void Restore(const TensorFile& state) override;
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] TensorFile Data() const override;
-  /// The local policy of the first condition.
+  /// The global policy, or the local one of the first condition.
   Policy& controller() override;
   [[nodiscard]] RunTimes times() const override { return times_; }
   [[nodiscard]] nlohmann::ordered_json Results() const override;
@@ -82,14 +89,19 @@ class LocalModelsLearner final : public Learner {
   void Keep();
   void CheckRollout(const Condition& condition, const LocalRollout& rollout) const;
   void LearnNetwork();
-  void Improve(Condition& condition);
+  void Judge(Condition& condition);
   void FitDynamics(Condition& condition);
-  void AdaptStep(Condition& condition, double expected_cost);
-  void TakeStep(Condition& condition, double expected_cost);
+  [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
+  void AdaptSteps();
+  void TakeStep(Condition& condition);
+  void LinearizeGlobalPolicy();
+  void TrainGlobalPolicy();
+  [[nodiscard]] std::pair<double, bool> TestGlobalPolicy(System& system);
   void Report(const std::vector<std::unique_ptr<Condition>>& conditions, double seconds);
   void TestPolicies();
   [[nodiscard]] LocalRollout RollOutTest(int condition, int number, int worker);
   [[nodiscard]] Eigen::MatrixXd Noise(const Condition& condition, Key key) const;
+  [[nodiscard]] nlohmann::ordered_json UnseenResults() const;
   void Record(const std::string& name, double value);
 
   const LearnerContext context_;
@@ -103,9 +115,13 @@ class LocalModelsLearner final : public Learner {
   Dataset data_;
   std::unique_ptr<Ensemble> network_;  // of the network prior
   std::unique_ptr<EnsembleTrainer> trainer_;
+  std::unique_ptr<NetworkPolicy> global_;
+  std::unique_ptr<PolicyTrainer> global_trainer_;
+  Supervision supervision_;
   std::vector<std::unique_ptr<Condition>> conditions_;
   std::vector<std::vector<std::unique_ptr<System>>> systems_;  // [workers][conditions]
   std::vector<Test> tests_;
+  std::vector<std::pair<double, bool>> unseen_tests_;  // of the global policy: distance, success
   RunTimes times_;
   int iterations_ = 0;
   int episodes_ = 0;

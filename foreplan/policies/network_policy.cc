@@ -199,34 +199,32 @@ void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   output_ = std::move(output);
 }
 
-LinearGaussianPolicy LinearizeAlong(NetworkPolicy& policy, int rollouts, int steps,
-                                    std::span<const double> states) {
+LinearGaussianPolicy LinearizeAlong(NetworkPolicy& policy, const RolloutView& rollouts) {
+  CheckRollouts("linearise policy", rollouts);
   const Index nx = policy.state_dim();
   const Index nu = policy.action_dim();
-  if (rollouts < 1 || steps < 1 ||
-      static_cast<Index>(states.size()) != static_cast<Index>(rollouts) * steps * nx) {
+  if (rollouts.nx != nx || rollouts.nu != nu) {
     throw InputError(
-        fmt::format("linearise policy: found {} numbers for {} rollouts of {} steps, expected "
-                    "{} of each state",
-                    states.size(), rollouts, steps, nx));
+        fmt::format("linearise policy: found rollouts of {} states and {} actions, expected {} and "
+                    "{}",
+                    rollouts.nx, rollouts.nu, nx, nu));
   }
-  const Eigen::Map<const MatrixXd> columns(states.data(), nx, static_cast<Index>(rollouts) * steps);
+  const Index N = rollouts.rollouts;
+  const auto share = 1.0 / static_cast<double>(N);
+  MatrixXd states(nx, N);
   MatrixXd actions;
   MatrixXd jacobians;
-  policy.Linearize(columns, actions, jacobians);
   std::vector<LinearGaussianStep> linear;
-  for (Index t = 0; t < steps; ++t) {
-    LinearGaussianStep step{.action = VectorXd::Zero(nu),
-                            .state = VectorXd::Zero(nx),
+  for (int t = 0; t < rollouts.transitions; ++t) {
+    for (int n = 0; n < N; ++n)
+      states.col(n) = Eigen::Map<const VectorXd>(rollouts.state(n, t), nx);
+    policy.Linearize(states, actions, jacobians);
+    LinearGaussianStep step{.action = actions.rowwise().mean(),
+                            .state = states.rowwise().mean(),
                             .feedforward = VectorXd::Zero(nu),
                             .feedback = MatrixXd::Zero(nu, nx),
                             .covariance = policy.covariance()};
-    for (Index n = 0; n < rollouts; ++n) {
-      const Index at = n * steps + t;
-      step.action += actions.col(at) / rollouts;
-      step.state += columns.col(at) / rollouts;
-      step.feedback += jacobians.middleRows(at * nu, nu) / rollouts;
-    }
+    for (Index n = 0; n < N; ++n) step.feedback += share * jacobians.middleRows(n * nu, nu);
     linear.push_back(std::move(step));
   }
   return LinearGaussianPolicy(std::move(linear));

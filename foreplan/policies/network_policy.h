@@ -11,6 +11,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/normaliser.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/models/rollout_view.h"
 #include "foreplan/nets/mlp.h"
 #include "foreplan/nets/mlp_jacobian.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -100,9 +101,9 @@ class NetworkPolicy final : public Policy {
 };
 
 /// The policy's linearisation along rollouts, for steps that need a linear-Gaussian policy: at
-/// every time the mean of its actions and Jacobians over the rollouts, its covariance as noise.
-/// `states`: [rollouts x steps x nx].
-[[nodiscard]] LinearGaussianPolicy LinearizeAlong(NetworkPolicy& policy, int rollouts, int steps,
-                                                  std::span<const double> states);
+/// every time 0 ... T - 1 the mean of its actions and Jacobians over the rollouts, its covariance
+/// as noise.
+[[nodiscard]] LinearGaussianPolicy LinearizeAlong(NetworkPolicy& policy,
+                                                  const RolloutView& rollouts);
 
 }  // namespace foreplan

@@ -32,6 +32,16 @@ NetworkPolicy MakePolicy(PolicyOutput output = PolicyOutput::kNone) {
   return NetworkPolicy(3, kLow, kHigh, {.output = output}, Key{1, 0});
 }
 
+/// N rollouts of T transitions through random states.
+struct RandomRollouts {
+  RandomRollouts(Random& random, int N, int T)
+      : states(RandomMatrix(random, 3, N * (T + 1))), actions(MatrixXd::Zero(2, N * T)) {
+    view = {N, T, 3, 2, states.data(), actions.data()};
+  }
+  MatrixXd states, actions;
+  RolloutView view;
+};
+
 /// u = K x + k + noise, the same at every step.
 LinearGaussianPolicy Teacher(const MatrixXd& K, const VectorXd& k, const MatrixXd& covariance,
                              int steps) {
@@ -145,17 +155,16 @@ TEST(PolicyTrainer, LearnsALinearTeacherWithItsGainsAndItsNoise) {
   const MatrixXd K = 0.5 * RandomMatrix(random, 2, 3);
   const VectorXd k = Eigen::Vector2d(0.3, -0.1);
   const MatrixXd covariance = (MatrixXd(2, 2) << 0.5, 0.2, 0.2, 0.3).finished();
-  const MatrixXd states = RandomMatrix(random, 3, 40 * 25);  // 40 rollouts of 25 steps
-  const std::span<const double> seen(states.data(), static_cast<size_t>(states.size()));
+  const RandomRollouts rollouts(random, 40, 25);
   Supervision data;
-  data.Add(Teacher(K, k, covariance, 25), 40, 25, seen);
+  data.Add(Teacher(K, k, covariance, 25), rollouts.view);
   NetworkPolicy policy = MakePolicy();
   const PolicyFitReport report = PolicyTrainer(policy, {}).Fit(data, Key{5, 0});
   EXPECT_EQ(report.rows, 1000);
   EXPECT_LT(report.loss, 1e-3);
   EXPECT_LT((policy.covariance() - covariance).norm(), 1e-12);
 
-  const LinearGaussianPolicy linear = LinearizeAlong(policy, 40, 25, seen);
+  const LinearGaussianPolicy linear = LinearizeAlong(policy, rollouts.view);
   EXPECT_EQ(linear.horizon(), 25);
   for (int t = 0; t < 25; ++t) {
     EXPECT_LT((linear.step(t).feedback - K).norm(), 0.1) << t;
@@ -170,18 +179,17 @@ TEST(PolicyTrainer, TeachersThatDisagreeAreWeightedByTheirPrecisions) {
   const VectorXd u2 = Eigen::Vector2d(0, 2);
   const MatrixXd S1 = (MatrixXd(2, 2) << 1, 0.5, 0.5, 2).finished();
   const MatrixXd S2 = (MatrixXd(2, 2) << 0.2, 0, 0, 4).finished();
-  const MatrixXd states = RandomMatrix(random, 3, 200);
-  const std::span<const double> seen(states.data(), static_cast<size_t>(states.size()));
+  const RandomRollouts rollouts(random, 20, 10);
   Supervision data;
-  data.Add(Teacher(zero, u1, S1, 10), 20, 10, seen);
-  data.Add(Teacher(zero, u2, S2, 10), 20, 10, seen);
+  data.Add(Teacher(zero, u1, S1, 10), rollouts.view);
+  data.Add(Teacher(zero, u2, S2, 10), rollouts.view);
   NetworkPolicy policy = MakePolicy();
   PolicyTrainer(policy, {}).Fit(data, Key{5, 1});
   const MatrixXd P1 = S1.inverse();
   const MatrixXd P2 = S2.inverse();
   const VectorXd expected = (P1 + P2).inverse() * (P1 * u1 + P2 * u2);
   MatrixXd actions;
-  policy.Mean(states, actions);
+  policy.Mean(rollouts.states, actions);
   for (const auto& u : actions.colwise()) EXPECT_LT((u - expected).norm(), 0.05);
   EXPECT_LT((policy.covariance() - (0.5 * (P1 + P2)).inverse()).norm(), 1e-9);
 }
@@ -189,12 +197,12 @@ TEST(PolicyTrainer, TeachersThatDisagreeAreWeightedByTheirPrecisions) {
 TEST(PolicyTrainer, ANetworkTellsTeachersApartByTheState) {
   Random random(Key{4, 2});
   Supervision data;
-  MatrixXd states = RandomMatrix(random, 3, 400);
+  RandomRollouts rollouts(random, 20, 20);
   for (const double side : {-1.0, 1.0}) {
-    states.row(0).setConstant(side);
+    rollouts.states.row(0).setConstant(side);
     data.Add(
         Teacher(MatrixXd::Zero(2, 3), Eigen::Vector2d(side, -side), MatrixXd::Identity(2, 2), 20),
-        20, 20, {states.data(), static_cast<size_t>(states.size())});
+        rollouts.view);
   }
   for (const PolicyOutput output : {PolicyOutput::kNone, PolicyOutput::kTanh}) {
     NetworkPolicy policy = MakePolicy(output);
@@ -204,10 +212,10 @@ TEST(PolicyTrainer, ANetworkTellsTeachersApartByTheState) {
 
 TEST(PolicyTrainer, SameKeySameWeights) {
   Random random(Key{4, 3});
-  const MatrixXd states = RandomMatrix(random, 3, 100);
+  const RandomRollouts rollouts(random, 10, 10);
   Supervision data;
-  data.Add(Teacher(RandomMatrix(random, 2, 3), VectorXd::Zero(2), MatrixXd::Identity(2, 2), 10), 10,
-           10, {states.data(), static_cast<size_t>(states.size())});
+  data.Add(Teacher(RandomMatrix(random, 2, 3), VectorXd::Zero(2), MatrixXd::Identity(2, 2), 10),
+           rollouts.view);
   std::vector<float> weights;
   for (const uint64_t stream : {1, 1, 2}) {
     NetworkPolicy policy = MakePolicy();
@@ -243,20 +251,25 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
   Supervision data;
   EXPECT_NE(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }).find("found 0 numbers"),
             std::string::npos);
-  const std::vector<double> states(3, 0.5);
+  Random random(Key{4, 4});
+  RandomRollouts rollouts(random, 1, 1);
+  const auto teacher = [](double variance) {
+    return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
+  };
   EXPECT_NE(message([&] {
-              data.Add(Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), MatrixXd::Zero(2, 2), 1), 1,
-                       1, states);
+              data.Add(teacher(0), rollouts.view);
             }).find("step 0: found a singular covariance"),
             std::string::npos);
-  data.Add(Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), MatrixXd::Identity(2, 2), 1), 1, 1,
-           states);
+  data.Add(teacher(1), rollouts.view);
   data.states[1] = std::nan("");
   EXPECT_EQ(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }),
             "policy fit: state of row 0: found nan, expected a finite number");
   EXPECT_NE(message([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
             std::string::npos);
-  EXPECT_NE(message([&] { (void)LinearizeAlong(policy, 2, 3, states); }).find("found 3 numbers"),
+  rollouts.view.nx = 1;
+  EXPECT_NE(message([&] { (void)LinearizeAlong(policy, rollouts.view); }).find("1 states"),
+            std::string::npos);
+  EXPECT_NE(message([&] { data.Add(teacher(1), rollouts.view); }).find("1 states"),
             std::string::npos);
 }
 

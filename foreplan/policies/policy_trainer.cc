@@ -47,32 +47,26 @@ void Supervision::Clear() {
   precisions.clear();
 }
 
-void Supervision::Add(const LinearGaussianPolicy& teacher, int rollouts, int steps,
-                      std::span<const double> seen) {
+void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts) {
+  CheckRollouts("supervision", rollouts);
   const Index nx = teacher.horizon() > 0 ? teacher.step(0).state.size() : 0;
   const Index nu = teacher.horizon() > 0 ? teacher.step(0).action.size() : 0;
-  if (rollouts < 1 || steps < 1 || steps > teacher.horizon() ||
-      static_cast<Index>(seen.size()) != static_cast<Index>(rollouts) * steps * nx) {
-    throw InputError(fmt::format(
-        "supervision: found {} numbers for {} rollouts of {} steps, expected {} of each "
-        "state and at most {} steps",
-        seen.size(), rollouts, steps, nx, teacher.horizon()));
+  if (rollouts.transitions > teacher.horizon() || rollouts.nx != nx || rollouts.nu != nu) {
+    throw InputError(
+        fmt::format("supervision: found rollouts of {} transitions, {} states and {} actions, "
+                    "expected at most {}, {} and {}",
+                    rollouts.transitions, rollouts.nx, rollouts.nu, teacher.horizon(), nx, nu));
   }
-  std::vector<MatrixXd> precision;
-  for (int t = 0; t < steps; ++t) {
+  for (int t = 0; t < rollouts.transitions; ++t) {
     const Eigen::LLT<MatrixXd> llt(teacher.step(t).covariance);
     if (llt.info() != Eigen::Success) {
       throw InputError(fmt::format(
           "supervision: step {}: found a singular covariance, expected positive definite", t));
     }
-    precision.emplace_back(llt.solve(MatrixXd::Identity(nu, nu)));
-  }
-  for (int n = 0; n < rollouts; ++n) {
-    for (int t = 0; t < steps; ++t) {
-      const Eigen::Map<const VectorXd> x(seen.data() + (static_cast<Index>(n) * steps + t) * nx,
-                                         nx);
+    const MatrixXd P = llt.solve(MatrixXd::Identity(nu, nu));
+    for (int n = 0; n < rollouts.rollouts; ++n) {
+      const Eigen::Map<const VectorXd> x(rollouts.state(n, t), nx);
       const VectorXd u = teacher.Mean(t, x);
-      const MatrixXd& P = precision[static_cast<size_t>(t)];
       states.insert(states.end(), x.begin(), x.end());
       actions.insert(actions.end(), u.begin(), u.end());
       precisions.insert(precisions.end(), P.data(), P.data() + P.size());

@@ -8,6 +8,7 @@
 
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
+#include "foreplan/models/rollout_view.h"
 #include "foreplan/nets/mlp.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/policies/network_policy.h"
@@ -31,11 +32,10 @@ struct Supervision {
   std::vector<double> precisions;  // [rows x nu x nu], inverse covariances
 
   void Clear();
-  /// Appends the states of rollouts of a linear-Gaussian policy, its means there, and the inverses
-  /// of its covariances. `states`: [rollouts x steps x nx], steps at most the policy's horizon.
-  /// Throws InputError for sizes that do not fit, and a singular covariance (naming the step).
-  void Add(const LinearGaussianPolicy& teacher, int rollouts, int steps,
-           std::span<const double> states);
+  /// Appends the states 0 ... T - 1 of rollouts of a linear-Gaussian policy, its means there, and
+  /// the inverses of its covariances. Throws InputError for sizes that do not fit and a singular
+  /// covariance (naming the step).
+  void Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts);
 };
 
 struct PolicyFitReport {

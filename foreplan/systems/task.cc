@@ -156,6 +156,21 @@ bool IsShippedReward(const std::string& text) {
   return std::find(names.begin(), names.end(), text) != names.end();
 }
 
+std::vector<std::shared_ptr<const System>> MakeVariants(
+    const Config& config, const SystemFactory& factory, const std::string& field,
+    const std::vector<std::string>& changed_by) {
+  std::vector<std::shared_ptr<const System>> variants;
+  for (size_t i = 0; i < changed_by.size(); ++i) {
+    Config changes = Config::FromString(
+        changed_by[i], fmt::format("{}: conditions.{}[{}]", config.name(), field, i));
+    const std::unique_ptr<SystemFactory> changed = factory.Clone();
+    changed->Read(changes, {});
+    changes.ThrowOnUnknownKeys();
+    variants.push_back(changed->Make());
+  }
+  return variants;
+}
+
 /// Makes the rewards of a task from their texts.
 class RewardMaker {
  public:
@@ -232,21 +247,6 @@ class RewardMaker {
   std::optional<ExpressionText> termination_;
 };
 
-std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
-                                                        const SystemFactory& factory,
-                                                        const ConditionOptions& conditions) {
-  std::vector<std::shared_ptr<const System>> variants;
-  for (size_t i = 0; i < conditions.set.size(); ++i) {
-    Config changes = Config::FromString(conditions.set[i],
-                                        fmt::format("{}: conditions.set[{}]", config.name(), i));
-    const std::unique_ptr<SystemFactory> changed = factory.Clone();
-    changed->Read(changes, {});
-    changes.ThrowOnUnknownKeys();
-    variants.push_back(changed->Make());
-  }
-  return variants;
-}
-
 std::filesystem::path TaskFile(const std::string& name_or_file) {
   if (name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml")) {
     return name_or_file;
@@ -268,6 +268,7 @@ void Encoding::Visit(OptionsVisitor& visitor) {
 
 void ConditionOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("set", set, "TOML for [system], one text per condition");
+  visitor.Field("unseen", unseen, "the same, of variants that learners are only judged on");
 }
 
 void GoalOptions::Visit(OptionsVisitor& visitor) {
@@ -312,6 +313,10 @@ bool Goal::Reached(std::span<const double> observation) const {
 
 int Task::condition_count() const { return std::max<int>(1, static_cast<int>(variants_.size())); }
 
+std::unique_ptr<System> Task::MakeUnseenSystem(int unseen) const {
+  return unseen_[static_cast<size_t>(unseen)]->Clone();
+}
+
 std::unique_ptr<System> Task::MakeSystem(int condition) const {
   return variants_.empty() ? MakeSystem() : variants_[static_cast<size_t>(condition)]->Clone();
 }
@@ -332,7 +337,8 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
   config.Read("conditions", task.conditions_);
-  task.variants_ = MakeVariants(config, *factory, task.conditions_);
+  task.variants_ = MakeVariants(config, *factory, "set", task.conditions_.set);
+  task.unseen_ = MakeVariants(config, *factory, "unseen", task.conditions_.unseen);
   task.prototype_ = task.variants_.empty() ? factory->Make() : task.variants_.front();
   if (task.spec().action.empty()) {
     throw InputError(fmt::format("{}: system: found no actuators, expected something to control",

@@ -30,6 +30,7 @@ struct Encoding {
 struct ConditionOptions {
   std::vector<std::string>
       set;  // TOML for [system], e.g. "system.body_offset = ['arm = (0, 1, 0)']"
+  std::vector<std::string> unseen;  // the same, of variants that it is only judged on
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -88,6 +89,8 @@ class Task {
   /// At least 1: a task without a section [conditions] is its only one.
   [[nodiscard]] int condition_count() const;
   [[nodiscard]] std::unique_ptr<System> MakeSystem(int condition) const;
+  [[nodiscard]] int unseen_count() const { return static_cast<int>(unseen_.size()); }
+  [[nodiscard]] std::unique_ptr<System> MakeUnseenSystem(int unseen) const;
   [[nodiscard]] const SystemSpec& spec() const { return prototype_->spec(); }
   /// What counts: returns are sums of it.
   [[nodiscard]] const Reward& reward() const { return *reward_; }
@@ -119,6 +122,7 @@ class Task {
   std::shared_ptr<const System> prototype_;
   ConditionOptions conditions_;
   std::vector<std::shared_ptr<const System>> variants_;  // one per condition
+  std::vector<std::shared_ptr<const System>> unseen_;
   Goal goal_;
   std::shared_ptr<const Reward> reward_;
   std::shared_ptr<const Reward> planning_reward_;
