@@ -179,7 +179,7 @@ ObjectNumbers FindObject(const std::string& where, const mjModel& model, Owner o
 std::string NameOfSensorNumber(const mjModel& model, int index) {
   int sensor = 0;
   while (index >= model.sensor_adr[sensor] + model.sensor_dim[sensor]) ++sensor;
-  const std::string name = MujocoName(model, mjOBJ_SENSOR, sensor, "sensor");
+  std::string name = MujocoName(model, mjOBJ_SENSOR, sensor, "sensor");
   const int place = index - model.sensor_adr[sensor];
   if (model.sensor_dim[sensor] == 1) return name;
   if (model.sensor_dim[sensor] == 3) return fmt::format("{}_{}", name, kAxes[place]);
