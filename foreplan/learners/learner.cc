@@ -38,7 +38,8 @@ void WriteModelLearner(const std::string& name, const RunOptions& run, Config& c
   WritePlannerOptions(run.planner, config, writer);
 }
 
-void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Config& config, ConfigWriter& writer) {
+void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
+                      ConfigWriter& writer) {
   WriteSection<LocalModelsOptions>("local_models", config, writer);
   WriteSection<KlConstrainedOptions>("local_models.step", config, writer);
   WriteSection<LocalFitOptions>("local_models.fit", config, writer);
