@@ -22,6 +22,8 @@ using Eigen::VectorXd;
 const std::vector<double> kLow = {-2, -1};
 const std::vector<double> kHigh = {2, 3};
 
+const PolicyFitOptions kQuick = {.steps = 2000};
+
 MatrixXd RandomMatrix(Random& random, int rows, int columns) {
   MatrixXd matrix(rows, columns);
   for (double& entry : matrix.reshaped()) entry = random.Normal();
@@ -159,7 +161,7 @@ TEST(PolicyTrainer, LearnsALinearTeacherWithItsGainsAndItsNoise) {
   Supervision data;
   data.Add(Teacher(K, k, covariance, 25), rollouts.view, 0, Key{});
   NetworkPolicy policy = MakePolicy();
-  const PolicyFitReport report = PolicyTrainer(policy, {}).Fit(data, Key{5, 0});
+  const PolicyFitReport report = PolicyTrainer(policy, kQuick).Fit(data, Key{5, 0});
   EXPECT_EQ(report.rows, 1000);
   EXPECT_LT(report.loss, 1e-3);
   EXPECT_LT((policy.covariance() - covariance).norm(), 1e-12);
@@ -187,7 +189,7 @@ TEST(PolicyTrainer, StatesNearbyTeachGainsThatTheRolloutsDoNotShow) {
              Key{6, 0});
     EXPECT_EQ(data.actions.size(), static_cast<size_t>(3 * 50 * 2 * (1 + nearby)));
     NetworkPolicy policy = MakePolicy();
-    PolicyTrainer(policy, {}).Fit(data, Key{5, 3});
+    PolicyTrainer(policy, kQuick).Fit(data, Key{5, 3});
     const LinearGaussianPolicy linear = LinearizeAlong(policy, rollouts.view);
     double error = 0;
     for (int t = 0; t < 50; ++t) error += (linear.step(t).feedback - K).norm() / 50;
@@ -209,7 +211,7 @@ TEST(PolicyTrainer, TeachersThatDisagreeAreWeightedByTheirPrecisions) {
   data.Add(Teacher(zero, u1, S1, 10), rollouts.view, 0, Key{});
   data.Add(Teacher(zero, u2, S2, 10), rollouts.view, 0, Key{});
   NetworkPolicy policy = MakePolicy();
-  PolicyTrainer(policy, {}).Fit(data, Key{5, 1});
+  PolicyTrainer(policy, kQuick).Fit(data, Key{5, 1});
   const MatrixXd P1 = S1.inverse();
   const MatrixXd P2 = S2.inverse();
   const VectorXd expected = (P1 + P2).inverse() * (P1 * u1 + P2 * u2);
@@ -231,7 +233,7 @@ TEST(PolicyTrainer, ANetworkTellsTeachersApartByTheState) {
   }
   for (const PolicyOutput output : {PolicyOutput::kNone, PolicyOutput::kTanh}) {
     NetworkPolicy policy = MakePolicy(output);
-    EXPECT_LT(PolicyTrainer(policy, {}).Fit(data, Key{5, 2}).loss, 0.01);
+    EXPECT_LT(PolicyTrainer(policy, kQuick).Fit(data, Key{5, 2}).loss, 0.01);
   }
 }
 
@@ -274,7 +276,7 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
   EXPECT_NE(message([&] { policy.set_covariance(MatrixXd::Identity(3, 3)); }).find("3 x 3"),
             std::string::npos);
   Supervision data;
-  EXPECT_NE(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }).find("found 0 numbers"),
+  EXPECT_NE(message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
             std::string::npos);
   Random random(Key{4, 4});
   RandomRollouts rollouts(random, 1, 1);
@@ -287,7 +289,7 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
             std::string::npos);
   data.Add(teacher(1), rollouts.view, 0, Key{});
   data.states[1] = std::nan("");
-  EXPECT_EQ(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }),
+  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }),
             "policy fit: state of row 0: found nan, expected a finite number");
   EXPECT_NE(message([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
             std::string::npos);

@@ -17,11 +17,11 @@ namespace foreplan {
 
 /// Section [policy.fit].
 struct PolicyFitOptions {
-  int steps = 2000;  // gradient steps of a fit
+  int steps = 8000;  // gradient steps of a fit
   int batch = 64;    // rows per step
   double learning_rate = 1e-3;
   double final_rate = 0.05;  // of the learning rate, reached linearly at the last step
-  int nearby = 4;            // states around each one at which the teachers are asked as well
+  int nearby = 8;            // states around each one at which the teachers are asked as well
 
   void Visit(OptionsVisitor& visitor);
 };
