@@ -276,8 +276,9 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
   EXPECT_NE(message([&] { policy.set_covariance(MatrixXd::Identity(3, 3)); }).find("3 x 3"),
             std::string::npos);
   Supervision data;
-  EXPECT_NE(message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
-            std::string::npos);
+  EXPECT_NE(
+      message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
+      std::string::npos);
   Random random(Key{4, 4});
   RandomRollouts rollouts(random, 1, 1);
   const auto teacher = [](double variance) {
