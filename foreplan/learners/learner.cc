@@ -47,6 +47,8 @@ void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Co
   WriteSection<NetworkPriorOptions>("local_models.network", config, writer);
   WriteSection<InitialLqrOptions>("local_models.initial_lqr", config, writer);
   WriteSection<InitialPdOptions>("local_models.initial_pd", config, writer);
+  WriteSection<NetworkPolicyOptions>("policy", config, writer);
+  WriteSection<PolicyFitOptions>("policy.fit", config, writer);
   WriteSection<EnsembleOptions>("model", config, writer);
   WriteSection<FitOptions>("fit", config, writer);
 }

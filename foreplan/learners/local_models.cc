@@ -399,11 +399,12 @@ void LocalModelsLearner::LinearizeGlobalPolicy() {
 void LocalModelsLearner::TrainGlobalPolicy() {
   if (!global_) return;
   supervision_.Clear();
+  const Key key = key_.Fold(kGlobalFit).Fold(static_cast<uint64_t>(iterations_));
   for (const auto& condition : conditions_) {
-    supervision_.Add(condition->policy, Fresh(*condition));
+    supervision_.Add(condition->policy, Fresh(*condition), global_trainer_->options().nearby,
+                     key.Fold(static_cast<uint64_t>(condition->number) + 1));
   }
-  const PolicyFitReport report = global_trainer_->Fit(
-      supervision_, key_.Fold(kGlobalFit).Fold(static_cast<uint64_t>(iterations_)));
+  const PolicyFitReport report = global_trainer_->Fit(supervision_, key.Fold(0));
   Record("global_policy.loss", report.loss);
 }
 

@@ -10,7 +10,7 @@
 
 namespace foreplan {
 
-/// Section [local_models.prior.mixture].
+/// Fields of section [local_models.mixture].
 struct MixtureOptions {
   double tolerance = 1e-5;         // stop when |change of ll| < tolerance |ll|
   int max_rounds = 100;            // E steps of a fit

@@ -18,7 +18,7 @@ enum class MixtureStart {
   kKMeans,  // k-means++
 };
 
-/// Section [local_models.prior].
+/// Section [local_models.mixture].
 struct MixturePriorOptions {
   int max_components = 20;
   int min_points = 40;    // transitions per component; the count is clamped to 2 ... max_components

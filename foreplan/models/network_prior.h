@@ -11,7 +11,7 @@
 
 namespace foreplan {
 
-/// Section [local_models.prior].
+/// Section [local_models.network].
 struct NetworkPriorOptions {
   double strength = 1;  // m = n0 = scatter: samples that the network counts for
 

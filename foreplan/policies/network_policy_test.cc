@@ -22,6 +22,8 @@ using Eigen::VectorXd;
 const std::vector<double> kLow = {-2, -1};
 const std::vector<double> kHigh = {2, 3};
 
+const PolicyFitOptions kQuick = {.steps = 2000};
+
 MatrixXd RandomMatrix(Random& random, int rows, int columns) {
   MatrixXd matrix(rows, columns);
   for (double& entry : matrix.reshaped()) entry = random.Normal();
@@ -157,9 +159,9 @@ TEST(PolicyTrainer, LearnsALinearTeacherWithItsGainsAndItsNoise) {
   const MatrixXd covariance = (MatrixXd(2, 2) << 0.5, 0.2, 0.2, 0.3).finished();
   const RandomRollouts rollouts(random, 40, 25);
   Supervision data;
-  data.Add(Teacher(K, k, covariance, 25), rollouts.view);
+  data.Add(Teacher(K, k, covariance, 25), rollouts.view, 0, Key{});
   NetworkPolicy policy = MakePolicy();
-  const PolicyFitReport report = PolicyTrainer(policy, {}).Fit(data, Key{5, 0});
+  const PolicyFitReport report = PolicyTrainer(policy, kQuick).Fit(data, Key{5, 0});
   EXPECT_EQ(report.rows, 1000);
   EXPECT_LT(report.loss, 1e-3);
   EXPECT_LT((policy.covariance() - covariance).norm(), 1e-12);
@@ -172,6 +174,31 @@ TEST(PolicyTrainer, LearnsALinearTeacherWithItsGainsAndItsNoise) {
   }
 }
 
+TEST(PolicyTrainer, StatesNearbyTeachGainsThatTheRolloutsDoNotShow) {
+  Random random(Key{4, 5});
+  const MatrixXd K = 0.5 * RandomMatrix(random, 2, 3);
+  RandomRollouts rollouts(random, 3, 50);
+  // Three rollouts that differ in all coordinates together: one direction only.
+  for (Eigen::Index i = 0; i < rollouts.states.cols(); ++i) {
+    rollouts.states.col(i).setConstant(rollouts.states(0, i));
+  }
+  std::vector<double> errors;
+  for (const int nearby : {0, 20}) {
+    Supervision data;
+    data.Add(Teacher(K, VectorXd::Zero(2), MatrixXd::Identity(2, 2), 50), rollouts.view, nearby,
+             Key{6, 0});
+    EXPECT_EQ(data.actions.size(), static_cast<size_t>(3 * 50 * 2 * (1 + nearby)));
+    NetworkPolicy policy = MakePolicy();
+    PolicyTrainer(policy, kQuick).Fit(data, Key{5, 3});
+    const LinearGaussianPolicy linear = LinearizeAlong(policy, rollouts.view);
+    double error = 0;
+    for (int t = 0; t < 50; ++t) error += (linear.step(t).feedback - K).norm() / 50;
+    errors.push_back(error);
+  }
+  EXPECT_LT(errors[1], 0.1);
+  EXPECT_GT(errors[0], 3 * errors[1]);
+}
+
 TEST(PolicyTrainer, TeachersThatDisagreeAreWeightedByTheirPrecisions) {
   Random random(Key{4, 1});
   const MatrixXd zero = MatrixXd::Zero(2, 3);
@@ -181,10 +208,10 @@ TEST(PolicyTrainer, TeachersThatDisagreeAreWeightedByTheirPrecisions) {
   const MatrixXd S2 = (MatrixXd(2, 2) << 0.2, 0, 0, 4).finished();
   const RandomRollouts rollouts(random, 20, 10);
   Supervision data;
-  data.Add(Teacher(zero, u1, S1, 10), rollouts.view);
-  data.Add(Teacher(zero, u2, S2, 10), rollouts.view);
+  data.Add(Teacher(zero, u1, S1, 10), rollouts.view, 0, Key{});
+  data.Add(Teacher(zero, u2, S2, 10), rollouts.view, 0, Key{});
   NetworkPolicy policy = MakePolicy();
-  PolicyTrainer(policy, {}).Fit(data, Key{5, 1});
+  PolicyTrainer(policy, kQuick).Fit(data, Key{5, 1});
   const MatrixXd P1 = S1.inverse();
   const MatrixXd P2 = S2.inverse();
   const VectorXd expected = (P1 + P2).inverse() * (P1 * u1 + P2 * u2);
@@ -202,11 +229,11 @@ TEST(PolicyTrainer, ANetworkTellsTeachersApartByTheState) {
     rollouts.states.row(0).setConstant(side);
     data.Add(
         Teacher(MatrixXd::Zero(2, 3), Eigen::Vector2d(side, -side), MatrixXd::Identity(2, 2), 20),
-        rollouts.view);
+        rollouts.view, 0, Key{});
   }
   for (const PolicyOutput output : {PolicyOutput::kNone, PolicyOutput::kTanh}) {
     NetworkPolicy policy = MakePolicy(output);
-    EXPECT_LT(PolicyTrainer(policy, {}).Fit(data, Key{5, 2}).loss, 0.01);
+    EXPECT_LT(PolicyTrainer(policy, kQuick).Fit(data, Key{5, 2}).loss, 0.01);
   }
 }
 
@@ -215,7 +242,7 @@ TEST(PolicyTrainer, SameKeySameWeights) {
   const RandomRollouts rollouts(random, 10, 10);
   Supervision data;
   data.Add(Teacher(RandomMatrix(random, 2, 3), VectorXd::Zero(2), MatrixXd::Identity(2, 2), 10),
-           rollouts.view);
+           rollouts.view, 0, Key{});
   std::vector<float> weights;
   for (const uint64_t stream : {1, 1, 2}) {
     NetworkPolicy policy = MakePolicy();
@@ -249,27 +276,28 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
   EXPECT_NE(message([&] { policy.set_covariance(MatrixXd::Identity(3, 3)); }).find("3 x 3"),
             std::string::npos);
   Supervision data;
-  EXPECT_NE(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }).find("found 0 numbers"),
-            std::string::npos);
+  EXPECT_NE(
+      message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
+      std::string::npos);
   Random random(Key{4, 4});
   RandomRollouts rollouts(random, 1, 1);
   const auto teacher = [](double variance) {
     return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
   };
   EXPECT_NE(message([&] {
-              data.Add(teacher(0), rollouts.view);
+              data.Add(teacher(0), rollouts.view, 0, Key{});
             }).find("step 0: found a singular covariance"),
             std::string::npos);
-  data.Add(teacher(1), rollouts.view);
+  data.Add(teacher(1), rollouts.view, 0, Key{});
   data.states[1] = std::nan("");
-  EXPECT_EQ(message([&] { PolicyTrainer(policy, {}).Fit(data, Key{}); }),
+  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }),
             "policy fit: state of row 0: found nan, expected a finite number");
   EXPECT_NE(message([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
             std::string::npos);
   rollouts.view.nx = 1;
   EXPECT_NE(message([&] { (void)LinearizeAlong(policy, rollouts.view); }).find("1 states"),
             std::string::npos);
-  EXPECT_NE(message([&] { data.Add(teacher(1), rollouts.view); }).find("1 states"),
+  EXPECT_NE(message([&] { data.Add(teacher(1), rollouts.view, 0, Key{}); }).find("1 states"),
             std::string::npos);
 }
 

@@ -39,6 +39,8 @@ void PolicyFitOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("batch", batch, {1, 1e6}, "rows per gradient step");
   visitor.Field("learning_rate", learning_rate, {1e-12, 10}, "Adam's");
   visitor.Field("final_rate", final_rate, {0, 1}, "share of the learning rate at the last step");
+  visitor.Field("nearby", nearby, {0, 1000},
+                "more states around each one that a teacher is asked at");
 }
 
 void Supervision::Clear() {
@@ -47,7 +49,8 @@ void Supervision::Clear() {
   precisions.clear();
 }
 
-void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts) {
+void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts, int nearby,
+                      Key key) {
   CheckRollouts("supervision", rollouts);
   const Index nx = teacher.horizon() > 0 ? teacher.step(0).state.size() : 0;
   const Index nu = teacher.horizon() > 0 ? teacher.step(0).action.size() : 0;
@@ -64,8 +67,19 @@ void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& ro
           "supervision: step {}: found a singular covariance, expected positive definite", t));
     }
     const MatrixXd P = llt.solve(MatrixXd::Identity(nu, nu));
+    MatrixXd seen(nx, rollouts.rollouts);
     for (int n = 0; n < rollouts.rollouts; ++n) {
-      const Eigen::Map<const VectorXd> x(rollouts.state(n, t), nx);
+      seen.col(n) = Eigen::Map<const VectorXd>(rollouts.state(n, t), nx);
+    }
+    const VectorXd mean = seen.rowwise().mean();
+    const VectorXd deviation =
+        ((seen.colwise() - mean).rowwise().squaredNorm() / rollouts.rollouts).cwiseSqrt();
+    Random random(key.Fold(static_cast<uint64_t>(t)));
+    for (int i = 0; i < rollouts.rollouts * (1 + nearby); ++i) {
+      VectorXd x = seen.col(i % rollouts.rollouts);
+      if (i >= rollouts.rollouts) {
+        for (Index k = 0; k < nx; ++k) x[k] += deviation[k] * random.Normal();
+      }
       const VectorXd u = teacher.Mean(t, x);
       states.insert(states.end(), x.begin(), x.end());
       actions.insert(actions.end(), u.begin(), u.end());

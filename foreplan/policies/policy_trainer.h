@@ -17,10 +17,11 @@ namespace foreplan {
 
 /// Section [policy.fit].
 struct PolicyFitOptions {
-  int steps = 2000;  // gradient steps of a fit
+  int steps = 8000;  // gradient steps of a fit
   int batch = 64;    // rows per step
   double learning_rate = 1e-3;
   double final_rate = 0.05;  // of the learning rate, reached linearly at the last step
+  int nearby = 8;            // states around each one at which the teachers are asked as well
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -33,9 +34,11 @@ struct Supervision {
 
   void Clear();
   /// Appends the states 0 ... T - 1 of rollouts of a linear-Gaussian policy, its means there, and
-  /// the inverses of its covariances. Throws InputError for sizes that do not fit and a singular
-  /// covariance (naming the step).
-  void Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts);
+  /// the inverses of its covariances. As a teacher can be asked anywhere, every state comes with
+  /// `nearby` more around it, as far away as the rollouts spread at that time: without them a
+  /// network's gains would be arbitrary in directions in which a few rollouts do not differ. Throws
+  /// InputError for sizes that do not fit and a singular covariance (naming the step).
+  void Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts, int nearby, Key key);
 };
 
 struct PolicyFitReport {
@@ -55,6 +58,8 @@ class PolicyTrainer {
 
   /// Throws InputError for no rows and numbers that are not finite, RunError when the loss is not.
   PolicyFitReport Fit(const Supervision& data, Key key);
+
+  [[nodiscard]] const PolicyFitOptions& options() const { return options_; }
 
  private:
   void PrepareRows(const Supervision& data);
