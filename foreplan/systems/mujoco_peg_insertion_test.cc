@@ -99,8 +99,8 @@ TEST_F(PegInsertion, CostsOfRestingAsRecorded) {
   for (int i = 0; i < 4; ++i) {
     const auto system = task_.MakeSystem(i);
     system->Reset(Key{0, 0});
-    const double cost =
-        Cost(*system, [](int) { return Numbers(7); }, [](int, const Numbers&) {});
+    const double cost = Cost(
+        *system, [](int) { return Numbers(7); }, [](int, const Numbers&) {});
     const double expected = golden_.at("zero_torque_cost").at(static_cast<size_t>(i));
     EXPECT_NEAR(cost, expected, 1e-10 * expected) << i;
   }
@@ -133,9 +133,10 @@ TEST_F(PegInsertion, ConcaveExpansionIsGaussNewton) {
   const Numbers u = {0.1, -0.2, 0.3, 0.1, -0.3, 0.2, 0.1};
   Numbers gradient(59), exact_gradient(59), hessian(59 * 59), exact(59 * 59);
   const Reward& reward = task_.reward();
-  const double value = reward.ExpandConcave(26, 7, x.data(), u.data(), x.data(), gradient.data(),
-                                            hessian.data());
-  EXPECT_EQ(value, reward.Expand(x.data(), u.data(), x.data(), exact_gradient.data(), exact.data()));
+  const double value =
+      reward.ExpandConcave(26, 7, x.data(), u.data(), x.data(), gradient.data(), hessian.data());
+  EXPECT_EQ(value,
+            reward.Expand(x.data(), u.data(), x.data(), exact_gradient.data(), exact.data()));
   EXPECT_LT(RelativeError(gradient, exact_gradient), 1e-13);
   // The published expansion leaves out half of what makes the exact Hessian indefinite:
   //   exact - concave = 0.1 d d' / s^2
