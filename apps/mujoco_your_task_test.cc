@@ -125,6 +125,25 @@ TEST_F(YourTask, MissingMeshesAreNamed) {
   EXPECT_THAT(result.err, HasSubstr("shell.stl"));
 }
 
+// What the model predicts and does not see: a reward learned from a sensor.
+TEST_F(YourTask, ASensorMayBeTheReward) {
+  std::string model = model_;
+  const std::string link = "<geom fromto=\"0 0 0  0 0 -0.5\"/>\n      </body>";
+  ASSERT_NE(model.find(link), std::string::npos);
+  model.insert(model.find(link), "<site name=\"tip\" pos=\"0 0 -0.5\"/>\n");
+  model.insert(model.find("</mujoco>"),
+               "<sensor><framepos name=\"tip\" objtype=\"site\" objname=\"tip\"/></sensor>\n");
+  WriteText("two_links.xml", model);
+  WriteText("my_task.toml",
+            "name = \"reach\"\nreward = \"tip_z\"\nepisode_length = 100\n"
+            "[system]\ntype = \"mujoco\"\nmodel = \"two_links.xml\"\nframe_skip = 4\n"
+            "observation = [\"qpos\", \"qvel\", \"sensor(tip)\"]\n"
+            "[encoding]\nsin_cos = [\"shoulder\", \"elbow\"]\n"
+            "omit = [\"tip_*\"]\nabsolute = [\"tip_*\"]\n");
+  const ProgramResult result = RunProgram(Small({"my_task.toml", "--episodes", "2"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
 // A free body has quaternions: more positions than velocities. RK4, a motor and a filtered one.
 TEST_F(YourTask, QuaternionsRungeKuttaAndActivationsWork) {
   WriteText("free.xml", R"(

@@ -106,18 +106,15 @@ class Tuner {
   // A system that diverges under a candidate's actions is its failure, not the search's.
   std::vector<double> Play(int candidate, int first, int count) {
     Experiment experiment = With(candidate);
-    std::vector<double> returns;
-    for (int episode = first; episode < first + count; ++episode) {
-      try {
-        const Evaluation evaluation = EvaluateController(
-            is_run_ ? kLearned : kTrueModel, experiment, request_.target,
-            {.episodes = 1, .first = episode, .seed = request_.seed}, pool_, stop_);
-        returns.push_back(evaluation.returns[0]);
-      } catch (const RunError&) {
-        returns.push_back(-std::numeric_limits<double>::infinity());
-      }
+    const EvaluationRequest episodes{.episodes = count, .first = first, .seed = request_.seed};
+    try {
+      return EvaluateController(is_run_ ? kLearned : kTrueModel, experiment, request_.target,
+                                episodes, pool_, stop_)
+          .returns;
+    } catch (const RunError&) {
+      return std::vector<double>(static_cast<size_t>(count),
+                                 -std::numeric_limits<double>::infinity());
     }
-    return returns;
   }
 
   void ShowRound(std::span<const int> playing, int episodes) const {
@@ -205,15 +202,12 @@ void Tuner::PrintTables() const {
   fmt::print("\nwritten: {}\n", out_.string());
 }
 
+// Failed episodes become null.
 nlohmann::ordered_json Tuner::Document() const {
   nlohmann::ordered_json candidates = nlohmann::ordered_json::array();
   for (const TuningCandidate& candidate : candidates_) {
-    nlohmann::ordered_json returns = nlohmann::ordered_json::array();
-    for (const double value : candidate.returns) {
-      returns.push_back(std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr);
-    }
     candidates.push_back({{"settings", space_.Assignments(candidate, effort_)},
-                          {"episode_returns", std::move(returns)}});
+                          {"episode_returns", candidate.returns}});
   }
   nlohmann::ordered_json importances = nlohmann::ordered_json::array();
   for (const Importance& importance : Importances()) {

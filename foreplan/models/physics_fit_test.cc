@@ -84,9 +84,9 @@ std::vector<double> Truth() {
   return {o.cart_mass, o.pole_mass, o.pole_center, o.cart_damping, o.hinge_damping};
 }
 
-class PhysicsFitNoise : public ::testing::TestWithParam<NoiseModel> {};
+class PhysicsFitGate : public ::testing::TestWithParam<NoiseModel> {};
 
-TEST_P(PhysicsFitNoise, RecoversTheCartPoleWithHonestIntervals) {
+TEST_P(PhysicsFitGate, RecoversTheCartPoleWithHonestIntervals) {
   constexpr int kTrials = 100;
   const std::vector<double> truth = Truth();
   const auto unknowns = Guesses();
@@ -110,8 +110,20 @@ TEST_P(PhysicsFitNoise, RecoversTheCartPoleWithHonestIntervals) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, PhysicsFitNoise,
+INSTANTIATE_TEST_SUITE_P(Both, PhysicsFitGate,
                          ::testing::Values(NoiseModel::kProcess, NoiseModel::kMeasurement));
+
+TEST(PhysicsFit, RecoversTheCartPoleUnderEitherNoise) {
+  for (const NoiseModel noise : {NoiseModel::kProcess, NoiseModel::kMeasurement}) {
+    const Dataset data = Record(Point(), 200, 1e-3, noise, Key{0, 7});
+    const PhysicsFit fit = FitPhysics(Tied, Guesses(), data, {.noise = noise});
+    EXPECT_EQ(fit.status, PhysicsFitStatus::kConverged);
+    for (size_t i = 0; i < fit.values.size(); ++i) {
+      EXPECT_NEAR(fit.values[i], Truth()[i], 4 * fit.standard_errors[i]) << kNames[i];
+      EXPECT_LT(fit.standard_errors[i], 0.01 * Truth()[i]) << kNames[i];
+    }
+  }
+}
 
 /// The inertia is an unknown of its own.
 std::unique_ptr<System> Free(std::span<const double> v) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "foreplan/core/error.h"
 
 namespace foreplan {
@@ -36,6 +39,18 @@ struct QuantitiesSection {
   }
 };
 
+// True when the text holds the name as a whole word.
+bool Mentions(const std::string& text, const std::string& name) {
+  const auto is_of_name = [&](size_t at) {
+    return at < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
+  };
+  for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    if ((at == 0 || !is_of_name(at - 1)) && !is_of_name(at + name.size())) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 ExpressionDefinitions ExpressionDefinitions::Read(Config& config) {
@@ -68,6 +83,28 @@ void ExpressionDefinitions::Write(ConfigWriter& writer) const {
   if (!constants.empty()) writer.Write(kConstants, constants_section);
   QuantitiesSection quantities_section{copy.quantities};
   if (!quantities.empty()) writer.Write(kQuantities, quantities_section);
+}
+
+void ExpressionDefinitions::ThrowOnUnusedOverrides(std::vector<std::string> texts) const {
+  for (const NamedQuantity& quantity : quantities) texts.push_back(quantity.source.text);
+  const auto check = [&](const std::string& name, const std::string& where, const std::string& what,
+                         const std::vector<std::string>& known) {
+    const auto mentions = [&](const std::string& text) { return Mentions(text, name); };
+    if (!where.starts_with("--set ") || std::any_of(texts.begin(), texts.end(), mentions)) return;
+    throw UnknownName(where, what, name, known);
+  };
+  // The others are those that the name may have been meant to be.
+  const auto check_all = [&](const auto& all, const std::string& what, const auto& where_of) {
+    for (const auto& one : all) {
+      std::vector<std::string> others;
+      for (const auto& other : all) {
+        if (other.name != one.name) others.push_back(other.name);
+      }
+      check(one.name, where_of(one), what, others);
+    }
+  };
+  check_all(constants, "constant", [](const NamedConstant& c) { return c.where; });
+  check_all(quantities, "quantity", [](const NamedQuantity& q) { return q.source.where; });
 }
 
 }  // namespace foreplan

@@ -30,6 +30,10 @@ struct ExpressionDefinitions {
   /// Throws InputError for values of other types.
   static ExpressionDefinitions Read(Config& config);
   void Write(ConfigWriter& writer) const;
+
+  /// Throws InputError, with the nearest name, for a name given by --set that neither these texts
+  /// nor the quantities contain: it is misspelt.
+  void ThrowOnUnusedOverrides(std::vector<std::string> texts) const;
 };
 
 }  // namespace foreplan

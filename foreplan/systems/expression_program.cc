@@ -150,11 +150,14 @@ void ExecuteFused(const Instruction& instruction, const Block& block) {
     case Fused::kNone:
       break;
     case Fused::kMultiplyAdd:
-      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return a * b + c; });
+      return OfThree(instruction, block,
+                     [](const Lanes& a, const Lanes& b, const Lanes& c) { return a * b + c; });
     case Fused::kMultiplySubtract:
-      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return a * b - c; });
+      return OfThree(instruction, block,
+                     [](const Lanes& a, const Lanes& b, const Lanes& c) { return a * b - c; });
     case Fused::kSubtractProduct:
-      return OfThree(instruction, block, [](Lanes a, Lanes b, Lanes c) { return c - a * b; });
+      return OfThree(instruction, block,
+                     [](const Lanes& a, const Lanes& b, const Lanes& c) { return c - a * b; });
     case Fused::kSinCos:
       return SineAndCosine(instruction, block);
   }
@@ -163,39 +166,39 @@ void ExecuteFused(const Instruction& instruction, const Block& block) {
 void ExecuteFunction(const Instruction& instruction, const Block& block) {
   switch (instruction.op) {
     case Op::kAbs:
-      return OfOne(instruction, block, [](Lanes a) { return abs(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return abs(a); });
     case Op::kSign:
-      return OfOne(instruction, block, [](Lanes a) {
+      return OfOne(instruction, block, [](const Lanes& a) {
         return Lanes::Select(a > Lanes(0.0), 1.0, Lanes::Select(a < Lanes(0.0), -1.0, a));
       });
     case Op::kSqrt:
-      return OfOne(instruction, block, [](Lanes a) { return sqrt(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return sqrt(a); });
     case Op::kExp:
-      return OfOne(instruction, block, [](Lanes a) { return exp(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return exp(a); });
     case Op::kLog:
-      return OfOne(instruction, block, [](Lanes a) { return log(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return log(a); });
     case Op::kSin:
-      return OfOne(instruction, block, [](Lanes a) { return sin(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return sin(a); });
     case Op::kCos:
-      return OfOne(instruction, block, [](Lanes a) { return cos(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return cos(a); });
     case Op::kTan:
-      return OfOne(instruction, block, [](Lanes a) { return sin(a) / cos(a); });
+      return OfOne(instruction, block, [](const Lanes& a) { return sin(a) / cos(a); });
     case Op::kAsin:
-      return OfOne(instruction, block, [](Lanes a) {
+      return OfOne(instruction, block, [](const Lanes& a) {
         return EachLane(a, a, [](double x, double) { return std::asin(x); });
       });
     case Op::kAcos:
-      return OfOne(instruction, block, [](Lanes a) {
+      return OfOne(instruction, block, [](const Lanes& a) {
         return EachLane(a, a, [](double x, double) { return std::acos(x); });
       });
     case Op::kTanh:
-      return OfOne(instruction, block, [](Lanes a) {
+      return OfOne(instruction, block, [](const Lanes& a) {
         return EachLane(a, a, [](double x, double) { return std::tanh(x); });
       });
     case Op::kAtan2:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return atan2(a, b); });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return atan2(a, b); });
     case Op::kPower:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) {
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) {
         return EachLane(a, b, [](double x, double y) { return std::pow(x, y); });
       });
     default:
@@ -206,25 +209,31 @@ void ExecuteFunction(const Instruction& instruction, const Block& block) {
 void ExecuteCondition(const Instruction& instruction, const Block& block) {
   switch (instruction.op) {
     case Op::kIsFinite:
-      return OfOne(instruction, block, [](Lanes a) { return AsLanes(a.IsFinite()); });
+      return OfOne(instruction, block, [](const Lanes& a) { return AsLanes(a.IsFinite()); });
     case Op::kNot:
-      return OfOne(instruction, block, [](Lanes a) { return Lanes::FromWords(~a.words()); });
+      return OfOne(instruction, block, [](const Lanes& a) { return Lanes::FromWords(~a.words()); });
     case Op::kLess:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return AsLanes(a < b); });
+      return OfTwo(instruction, block,
+                   [](const Lanes& a, const Lanes& b) { return AsLanes(a < b); });
     case Op::kLessEqual:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return AsLanes(a.v <= b.v); });
+      return OfTwo(instruction, block,
+                   [](const Lanes& a, const Lanes& b) { return AsLanes(a.v <= b.v); });
     case Op::kEqual:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return AsLanes(a == b); });
+      return OfTwo(instruction, block,
+                   [](const Lanes& a, const Lanes& b) { return AsLanes(a == b); });
     case Op::kAnd:
-      return OfTwo(instruction, block,
-                   [](Lanes a, Lanes b) { return Lanes::FromWords(a.words() & b.words()); });
-    case Op::kOr:
-      return OfTwo(instruction, block,
-                   [](Lanes a, Lanes b) { return Lanes::FromWords(a.words() | b.words()); });
-    case Op::kSelect:
-      return OfThree(instruction, block, [](Lanes condition, Lanes yes, Lanes no) {
-        return Lanes::Select(AsMask(condition), yes, no);
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) {
+        return Lanes::FromWords(a.words() & b.words());
       });
+    case Op::kOr:
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) {
+        return Lanes::FromWords(a.words() | b.words());
+      });
+    case Op::kSelect:
+      return OfThree(instruction, block,
+                     [](const Lanes& condition, const Lanes& yes, const Lanes& no) {
+                       return Lanes::Select(AsMask(condition), yes, no);
+                     });
     default:
       break;
   }
@@ -242,19 +251,19 @@ void Execute(const Instruction& instruction, const Block& block, ExpressionSizes
     case Op::kNext:
       return LoadColumn(block.rows.next_observation, no, instruction, block);
     case Op::kNegate:
-      return OfOne(instruction, block, [](Lanes a) { return -a; });
+      return OfOne(instruction, block, [](const Lanes& a) { return -a; });
     case Op::kAdd:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return a + b; });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return a + b; });
     case Op::kSubtract:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return a - b; });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return a - b; });
     case Op::kMultiply:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return a * b; });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return a * b; });
     case Op::kDivide:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return a / b; });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return a / b; });
     case Op::kMin:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return min(a, b); });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return min(a, b); });
     case Op::kMax:
-      return OfTwo(instruction, block, [](Lanes a, Lanes b) { return max(a, b); });
+      return OfTwo(instruction, block, [](const Lanes& a, const Lanes& b) { return max(a, b); });
     case Op::kIsFinite:
     case Op::kNot:
     case Op::kLess:

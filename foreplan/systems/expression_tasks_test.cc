@@ -75,13 +75,14 @@ TEST_P(ExpressionOfTask, IsTheBuiltInPlanningReward) {
   ExpectEqual(*texts_.Compile(task_.spec(), texts_.planning_reward), task_.planning_reward());
 }
 
-// Of few variables, as the built-in Hessians of many take minutes.
+// Of few variables, as the built-in Hessians of many take minutes; and not of peg_insertion, whose
+// built-in Hessian is made concave.
 class DerivativesOfTask : public ExpressionOfTask {};
 
 std::vector<std::string> TasksOfFewVariables() {
   std::vector<std::string> names = Task::ShippedNames();
   std::erase_if(names, [](const std::string& name) {
-    return Task::Load(name).first.spec().observation_dim() > 64;
+    return name == "peg_insertion" || Task::Load(name).first.spec().observation_dim() > 64;
   });
   return names;
 }

@@ -37,7 +37,7 @@ JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
 }
 
 // What an array has one row of numbers for.
-enum class Owner { kPosition, kVelocity, kActivation, kBody, kNamedBody, kNamedSite };
+enum class Owner { kPosition, kVelocity, kActivation, kBody, kNamedBody, kNamedSite, kNamedSensor };
 
 struct Array {
   std::string name;
@@ -47,7 +47,7 @@ struct Array {
   std::string_view component = "";  // what is added to the owner's name
 };
 
-const std::array<Array, 11> kArrays{{
+const std::array<Array, 12> kArrays{{
     {"qpos", Owner::kPosition, 1, &mjData::qpos},
     {"qvel", Owner::kVelocity, 1, &mjData::qvel},
     {"act", Owner::kActivation, 1, &mjData::act},
@@ -56,6 +56,7 @@ const std::array<Array, 11> kArrays{{
     {"xpos", Owner::kNamedBody, 3, &mjData::xpos},
     {"subtree_com", Owner::kNamedBody, 3, &mjData::subtree_com, "_com"},
     {"site_xpos", Owner::kNamedSite, 3, &mjData::site_xpos},
+    {"sensor", Owner::kNamedSensor, 1, &mjData::sensordata},
     {"cinert", Owner::kBody, 10, &mjData::cinert, "_cinert"},
     {"cvel", Owner::kBody, 6, &mjData::cvel, "_cvel"},
     {"cfrc_ext", Owner::kBody, 6, &mjData::cfrc_ext, "_cfrc_ext"},
@@ -65,7 +66,8 @@ const std::array<Array, 11> kArrays{{
 bool IsState(size_t array) { return array < 3; }
 
 bool HasName(const Array& array) {
-  return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedSite;
+  return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedSite ||
+         array.owner == Owner::kNamedSensor;
 }
 
 using Function = ObservationPart::Function;
@@ -123,8 +125,9 @@ ObservationPart ParsePart(const std::string& where, const std::string& text) {
   return part;
 }
 
-int RowsOf(const mjModel& model, const Array& array) {
-  switch (array.owner) {
+// Of an array of the whole model.
+int RowsOf(const mjModel& model, Owner owner) {
+  switch (owner) {
     case Owner::kPosition:
       return static_cast<int>(model.nq);
     case Owner::kVelocity:
@@ -135,27 +138,52 @@ int RowsOf(const mjModel& model, const Array& array) {
       return static_cast<int>(model.nbody);
     case Owner::kNamedBody:
     case Owner::kNamedSite:
-      return 3;  // numbers of one object, which a range counts one by one
+    case Owner::kNamedSensor:
+      break;
   }
   return 0;
 }
 
-std::vector<std::string> NamesOf(const mjModel& model, mjtObj type) {
-  std::vector<std::string> names;
-  const int count = static_cast<int>(type == mjOBJ_BODY ? model.nbody : model.nsite);
-  for (int i = 0; i < count; ++i) {
-    names.push_back(MujocoName(model, type, i, type == mjOBJ_BODY ? "body" : "site"));
-  }
-  return names;
+/// What has a name in a model.
+struct ObjectKind {
+  mjtObj type;
+  std::string name;
+  int count;
+};
+ObjectKind KindOf(const mjModel& model, Owner owner) {
+  if (owner == Owner::kNamedBody) return {mjOBJ_BODY, "body", static_cast<int>(model.nbody)};
+  if (owner == Owner::kNamedSite) return {mjOBJ_SITE, "site", static_cast<int>(model.nsite)};
+  return {mjOBJ_SENSOR, "sensor", static_cast<int>(model.nsensor)};
 }
 
-int FindObject(const std::string& where, const mjModel& model, Owner owner,
-               const std::string& name) {
-  const bool body = owner == Owner::kNamedBody;
-  const std::vector<std::string> names = NamesOf(model, body ? mjOBJ_BODY : mjOBJ_SITE);
+/// Numbers of one object, which a range counts one by one.
+struct ObjectNumbers {
+  int first;
+  int count;
+};
+ObjectNumbers FindObject(const std::string& where, const mjModel& model, Owner owner,
+                         const std::string& name) {
+  const ObjectKind kind = KindOf(model, owner);
+  std::vector<std::string> names;
+  for (int i = 0; i < kind.count; ++i) {
+    names.push_back(MujocoName(model, kind.type, i, kind.name));
+  }
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw UnknownName(where, body ? "body" : "site", name, names);
-  return static_cast<int>(found - names.begin());
+  if (found == names.end()) throw UnknownName(where, kind.name, name, names);
+  const auto object = static_cast<int>(found - names.begin());
+  if (owner != Owner::kNamedSensor) return {3 * object, 3};
+  return {model.sensor_adr[object], model.sensor_dim[object]};
+}
+
+// "touch", or "gyro_x" ... of three numbers, or "name_0" ... of others.
+std::string NameOfSensorNumber(const mjModel& model, int index) {
+  int sensor = 0;
+  while (index >= model.sensor_adr[sensor] + model.sensor_dim[sensor]) ++sensor;
+  std::string name = MujocoName(model, mjOBJ_SENSOR, sensor, "sensor");
+  const int place = index - model.sensor_adr[sensor];
+  if (model.sensor_dim[sensor] == 1) return name;
+  if (model.sensor_dim[sensor] == 3) return fmt::format("{}_{}", name, kAxes[place]);
+  return fmt::format("{}_{}", name, place);
 }
 
 std::string WithoutVelocity(const std::string& name) {
@@ -178,12 +206,13 @@ Component ComponentOf(const mjModel& model, const JointComponents& joints, const
       return {fmt::format("{}{}_{}", MujocoName(model, mjOBJ_BODY, index / array.width, "body"),
                           array.component, index % array.width),
               ""};
+    case Owner::kNamedSensor:
+      return {NameOfSensorNumber(model, index), ""};
     case Owner::kNamedBody:
     case Owner::kNamedSite: {
-      const auto type = array.owner == Owner::kNamedBody ? mjOBJ_BODY : mjOBJ_SITE;
-      const char* prefix = type == mjOBJ_BODY ? "body" : "site";
-      return {fmt::format("{}{}_{}", MujocoName(model, type, index / 3, prefix), array.component,
-                          kAxes[index % 3]),
+      const ObjectKind kind = KindOf(model, array.owner);
+      return {fmt::format("{}{}_{}", MujocoName(model, kind.type, index / 3, kind.name),
+                          array.component, kAxes[index % 3]),
               "m"};
     }
   }
@@ -250,17 +279,19 @@ MujocoObservation::MujocoObservation(const std::string& where, const mjModel& mo
 std::vector<MujocoObservation::Number> MujocoObservation::NumbersOf(
     const std::string& where, const mjModel& model, const ObservationPart::Quantity& quantity) {
   const Array& array = kArrays[quantity.array];
-  const int rows = RowsOf(model, array);
+  const ObjectNumbers object = HasName(array)
+                                   ? FindObject(where, model, array.owner, quantity.object)
+                                   : ObjectNumbers{0, RowsOf(model, array.owner)};
+  const int rows = object.count;
   const int last = quantity.range.last < 0 ? rows : quantity.range.last;
   if (quantity.range.first < 0 || last > rows || quantity.range.first >= last) {
     throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
                                  array.name, quantity.range.first, last, rows));
   }
   const int width = HasName(array) ? 1 : array.width;
-  const int start = HasName(array) ? 3 * FindObject(where, model, array.owner, quantity.object) : 0;
   std::vector<Number> numbers;
   for (int i = quantity.range.first * width; i < last * width; ++i) {
-    numbers.push_back({quantity.array, start + i});
+    numbers.push_back({quantity.array, object.first + i});
   }
   return numbers;
 }

@@ -220,6 +220,47 @@ TEST(MujocoSystem, ActivationsAreStateThatCanBeObserved) {
   EXPECT_NEAR(B[4], 0, 1e-9);
 }
 
+TEST(MujocoSystem, ObservesSensorsByName) {
+  MujocoOptions options = TemporaryModel("sensors.xml", R"(
+    <mujoco>
+      <worldbody>
+        <body><joint name="j" axis="0 1 0"/><geom size="0.1" pos="0.2 0 0"/>
+          <site name="tip" pos="0.4 0 0"/></body>
+      </worldbody>
+      <sensor>
+        <framequat name="turn" objtype="site" objname="tip"/>
+        <jointpos name="angle" joint="j"/>
+        <velocimeter name="speed" site="tip"/>
+      </sensor>
+    </mujoco>)");
+  options.observation = {"qpos", "sensor(speed)", "sensor(angle)", "sensor(turn)[0]",
+                         "sensor(angle) - qpos"};
+  MujocoSystem system(options);
+  std::vector<std::string> names;
+  for (const Component& component : system.spec().observation) names.push_back(component.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"j", "speed_x", "speed_y", "speed_z", "angle",
+                                             "turn_0", "angle_minus_j"}));
+  system.Reset(Key{1, 0});
+  Numbers observation(7);
+  system.Observe(observation);
+  const Numbers state = StateOf(system);
+  // Fresh after a reset: the tip's speed in its frame is -0.4 w about y.
+  EXPECT_EQ(observation[4], state[0]);
+  EXPECT_NEAR(observation[3], -0.4 * state[1], 1e-15);
+  EXPECT_NEAR(observation[5], std::cos(0.5 * state[0]), 1e-15);
+  // One simulator step old after a step.
+  ASSERT_EQ(system.Step({}), StepStatus::kOk);
+  system.Observe(observation);
+  EXPECT_EQ(observation[4], state[0]);
+  EXPECT_NE(observation[0], state[0]);
+
+  options.observation = {"sensor(sped)"};
+  EXPECT_NE(InputErrorOf(options).find("unknown sensor 'sped' (did you mean 'speed'?)"),
+            std::string::npos);
+  options.observation = {"sensor(speed)[3]"};
+  EXPECT_NE(InputErrorOf(options).find("expected a range within 0 ... 3"), std::string::npos);
+}
+
 // --- divergence
 // -----------------------------------------------------------------------------------
 

@@ -332,6 +332,8 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.planning_reward_text_ = options.planning_reward;
   task.termination_text_ = options.termination;
   task.definitions_ = ExpressionDefinitions::Read(config);
+  task.definitions_.ThrowOnUnusedOverrides(
+      {task.reward_text_, task.planning_reward_text_, task.termination_text_});
   task.episode_length_ = options.episode_length;
 
   auto factory = MakeFactory(config, ReadSystemType(config));

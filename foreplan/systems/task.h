@@ -70,10 +70,9 @@ class Goal {
 class Task {
  public:
   /// Reads the sections of a task ("", constants, quantities, system, system.reset, conditions,
-  /// goal, encoding) and marks them as known.
-  /// `directory` is where a relative model path starts. Throws InputError naming the file for what
-  /// is wrong in it, for a model that cannot be compiled, for a reward of other sizes, and for a
-  /// task that needs MuJoCo in a build without it.
+  /// goal, encoding) and marks them as known. `directory` is where a relative model path starts.
+  /// Throws InputError naming the file for what is wrong in it, for a model that cannot be
+  /// compiled, for a reward of other sizes, and for a task that needs MuJoCo in a build without it.
   static Task FromConfig(Config& config, const std::filesystem::path& directory);
 
   /// Shipped task by name, or the path of a task file ("x.toml" or anything with a '/').

@@ -381,6 +381,26 @@ TEST(TaskExpressions, AreSavedWithTheirDefinitions) {
             EvaluateOne(task.reward(), state, {0.1}, state).reward);
 }
 
+TEST(TaskExpressions, MisspeltOverridesAreNotIgnored) {
+  const std::string file = testing::TempDir() + "/overridden.toml";
+  std::ofstream(file) << kWritten;
+  const std::vector<std::string> right = {"constants.limit=1.5"};
+  const Task task = Task::Load(file, right).first;
+  const Numbers state = {1.0, 0.0, 2.0};
+  EXPECT_EQ(EvaluateOne(task.reward(), state, {0.0}, state).terminated, 1);
+  const std::vector<std::string> wrong = {"constants.limt=1.5"};
+  try {
+    Task::Load(file, wrong);
+    FAIL() << "no error";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("--set constants.limt: constants.limt: unknown "
+                        "constant 'limt' (did you mean 'limit'?)"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(TaskExpressions, ForPlanningEndWhereTheShippedRewardDoes) {
   const Task task = LoadText("planning",
                              "name = 't'\nepisode_length = 10\nreward = 'inverted_pendulum'\n"
