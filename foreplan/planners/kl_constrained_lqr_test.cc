@@ -357,8 +357,9 @@ AscentCount CountAscents(const DualAscentOptions& ascent, uint64_t problems) {
       continue;
     }
     ++count.converged;
-    // KL falls about as lambda^-2 or slower: 1e-3 of KL is some 1e-3 of lambda.
-    EXPECT_NEAR(result.lambda, expected.lambda, 0.01 * expected.lambda) << trial;
+    // KL falls as lambda^-2 where it is small, but only as -log(lambda) where it is large: there
+    // 1e-3 of KL is some percent of lambda.
+    EXPECT_NEAR(result.lambda, expected.lambda, 0.05 * expected.lambda) << trial;
   }
   return count;
 }
