@@ -13,7 +13,7 @@ namespace {
 /// goes on mirrored (d c b a | a b c d | d c b a).
 Eigen::VectorXd Smoothed(const Eigen::VectorXd& series, double width) {
   const Eigen::Index n = series.size();
-  const auto radius = static_cast<Eigen::Index>(4 * width + 0.5);
+  const auto radius = static_cast<Eigen::Index>(std::lround(4 * width));
   const auto mirrored = [n](Eigen::Index i) {
     i = ((i % (2 * n)) + 2 * n) % (2 * n);
     return i < n ? i : 2 * n - 1 - i;
