@@ -76,7 +76,7 @@ void MixturePrior::Keep(const RolloutView& fresh) {
   const Index T = transitions_;
   MatrixXd points(fresh.joint_dim(), (kept + added) * T);
   std::vector<int> owner(assignment_.owner.end() - kept * T, assignment_.owner.end());
-  points.leftCols(kept * T) = points_.rightCols(kept * T);
+  if (kept > 0) points.leftCols(kept * T) = points_.rightCols(kept * T);
   owner.resize(static_cast<size_t>(points.cols()));
   for (int t = 0; t < transitions_; ++t) {
     MatrixXd z(fresh.joint_dim(), fresh.rollouts);

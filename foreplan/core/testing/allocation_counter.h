@@ -26,9 +26,15 @@ long CountAllocations(Function&& function) {
 
 }  // namespace foreplan::testing
 
-// The other replaceable forms (arrays, nothrow) call these two.
+// The forms for arrays call these. The nothrow form is here too, as AddressSanitizer's own would
+// not match the delete below.
 [[gnu::weak]] void* operator new(size_t size) {
   return foreplan::testing::CountedAllocation(std::malloc(size == 0 ? 1 : size));
+}
+[[gnu::weak]] void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory != nullptr) ++foreplan::testing::allocation_count;
+  return memory;
 }
 [[gnu::weak]] void* operator new(size_t size, std::align_val_t alignment) {
   const auto step = static_cast<size_t>(alignment);
