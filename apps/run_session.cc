@@ -126,6 +126,7 @@ nlohmann::ordered_json RunSession::Result() const {
                                    {"fitting_seconds", times().fitting_seconds},
                                    {"run_directory", directory_->path().string()},
                                    {"versions", VersionsJson()}};
+  if (!LearnerPlans(experiment_.run.algorithm)) result.erase("planner");
   result.update(learner_->Results());
   return result;
 }
@@ -160,16 +161,17 @@ void RunSession::WriteTables() {
 }
 
 void RunSession::WriteReport() {
-  const ReportContent content{.task = experiment_.task.name(),
-                              .algorithm = experiment_.run.algorithm,
-                              .planner = experiment_.run.planner,
-                              .seed = experiment_.run.seed,
-                              .status = status_,
-                              .wall_seconds = wall_seconds(),
-                              .planning_seconds = times().planning_seconds,
-                              .fitting_seconds = times().fitting_seconds,
-                              .config_toml = ReadFile(directory_->config_file()),
-                              .machine_json = ReadFile(directory_->machine_file())};
+  const ReportContent content{
+      .task = experiment_.task.name(),
+      .algorithm = experiment_.run.algorithm,
+      .planner = LearnerPlans(experiment_.run.algorithm) ? experiment_.run.planner : std::string(),
+      .seed = experiment_.run.seed,
+      .status = status_,
+      .wall_seconds = wall_seconds(),
+      .planning_seconds = times().planning_seconds,
+      .fitting_seconds = times().fitting_seconds,
+      .config_toml = ReadFile(directory_->config_file()),
+      .machine_json = ReadFile(directory_->machine_file())};
   WriteFileAtomically(directory_->report_file(), ReportPage(content, log_));
 }
 

@@ -54,6 +54,14 @@ class Config {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The options of a section, absent ones as they are by default.
+template <typename Options>
+Options ReadOptions(Config& config, std::string_view section) {
+  Options options;
+  config.Read(section, options);
+  return options;
+}
+
 /// Collects sections of options into TOML text, each field with its help as a comment.
 class ConfigWriter {
  public:

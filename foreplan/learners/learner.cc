@@ -19,12 +19,12 @@ struct LearnerEntry {
   const char* name;
   std::unique_ptr<Learner> (*make)(Config&, const LearnerContext&);
   void (*write)(const std::string& name, const RunOptions&, Config&, ConfigWriter&);
+  bool plans = true;
 };
 
 template <typename Options>
 void WriteSection(const std::string& section, Config& config, ConfigWriter& writer) {
-  Options options;
-  config.Read(section, options);
+  auto options = ReadOptions<Options>(config, section);
   writer.Write(section, options);
 }
 
@@ -62,7 +62,7 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
 constexpr std::array kLearners = {
     LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
     LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
-    LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels},
+    LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels, false},
     LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
 };
 
@@ -90,6 +90,8 @@ std::vector<std::string> LearnerNames() {
   for (const LearnerEntry& entry : kLearners) names.emplace_back(entry.name);
   return names;
 }
+
+bool LearnerPlans(const std::string& name) { return Find(name).plans; }
 
 std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
                                      const LearnerContext& context) {

@@ -78,5 +78,7 @@ std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
 void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
                          ConfigWriter& writer);
 std::vector<std::string> LearnerNames();
+/// Whether that learner acts through the run's planner.
+bool LearnerPlans(const std::string& name);
 
 }  // namespace foreplan

@@ -14,6 +14,7 @@ LocalCost::LocalCost(const Reward& reward, int nx, int nu, DependentComponents c
   for (VectorXd* vector : {&z_, &gradient_, &mean_gradient_}) vector->resize(nz);
   hessian_.resize(nz, nz);
   mean_hessian_.resize(nz, nz);
+  scratch_.resize(2 * static_cast<size_t>(nz * nz));
 }
 
 void LocalCost::Expand(const std::vector<const LocalRollout*>& rollouts,
@@ -39,8 +40,8 @@ void LocalCost::Expand(const std::vector<const LocalRollout*>& rollouts,
 void LocalCost::AddRollout(const LocalRollout& rollout, int t, double weight) {
   const double* x = rollout.observations.data() + static_cast<ptrdiff_t>(t) * nx_;
   const double* u = rollout.actions.data() + static_cast<ptrdiff_t>(t) * nu_;
-  const double cost =
-      -reward_.ExpandConcave(nx_, nu_, x, u, x + nx_, gradient_.data(), hessian_.data());
+  const double cost = -reward_.ExpandConcave(x, u, x + nx_, gradient_.data(), hessian_.data(),
+                                             2 * nx_ + nu_, scratch_.data());
   gradient_ = -gradient_;
   hessian_ = -hessian_;
   const size_t size = components_.dependent.size() * components_.on.size();

@@ -38,6 +38,7 @@ class LocalCost {
   Eigen::VectorXd z_, gradient_, mean_gradient_;  // [nz]
   RowMajor hessian_, mean_hessian_;               // [nz x nz]
   double mean_constant_ = 0;
+  std::vector<double> scratch_;  // of Reward::ExpandConcave
 };
 
 }  // namespace foreplan

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/step_tensors.h"
 #include "foreplan/learners/local_cost.h"
 #include "foreplan/planners/trajectory_distribution.h"
 
@@ -35,13 +36,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-template <typename Options>
-Options ReadOptions(Config& config, const std::string& section) {
-  Options options;
-  config.Read(section, options);
-  return options;
-}
-
 double Sum(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
@@ -56,66 +50,6 @@ const std::vector<std::string>& InitialNames() {
 const std::vector<std::string>& PriorNames() {
   static const std::vector<std::string> kNames = {"none", "mixture", "network"};
   return kNames;
-}
-
-// --- matrices per time step as one tensor -------------------------------------------------------
-
-template <typename Field>
-void SaveSteps(TensorFile& file, const std::string& name, int count, Field field) {
-  const MatrixXd first = field(0);
-  Tensor tensor{{count, first.rows(), first.cols()}, std::vector<double>{}};
-  auto& values = std::get<std::vector<double>>(tensor.values);
-  for (int t = 0; t < count; ++t) {
-    const MatrixXd matrix = field(t);
-    for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
-      for (Eigen::Index j = 0; j < matrix.cols(); ++j) values.push_back(matrix(i, j));
-    }
-  }
-  file.tensors[name] = std::move(tensor);
-}
-
-/// Calls write(t, matrix) for every step.
-template <typename Write>
-void RestoreSteps(const TensorFile& file, const std::string& name, int count, Eigen::Index rows,
-                  Eigen::Index columns, Write write) {
-  const std::array<int64_t, 3> shape = {count, rows, columns};
-  const std::vector<double>& values = file.Doubles(name, shape);
-  const double* at = values.data();
-  for (int t = 0; t < count; ++t) {
-    MatrixXd matrix(rows, columns);
-    for (Eigen::Index i = 0; i < rows; ++i) {
-      for (Eigen::Index j = 0; j < columns; ++j) matrix(i, j) = *at++;
-    }
-    write(t, matrix);
-  }
-}
-
-void SavePolicy(TensorFile& file, const std::string& prefix, const LinearGaussianPolicy& policy) {
-  const auto save = [&](const char* name, auto field) {
-    SaveSteps(file, prefix + name, policy.horizon(),
-              [&](int t) -> MatrixXd { return policy.step(t).*field; });
-  };
-  save("action", &LinearGaussianStep::action);
-  save("state", &LinearGaussianStep::state);
-  save("feedforward", &LinearGaussianStep::feedforward);
-  save("feedback", &LinearGaussianStep::feedback);
-  save("covariance", &LinearGaussianStep::covariance);
-}
-
-LinearGaussianPolicy RestorePolicy(const TensorFile& file, const std::string& prefix, int steps,
-                                   int nx, int nu) {
-  std::vector<LinearGaussianStep> restored(static_cast<size_t>(steps));
-  const auto restore = [&](const char* name, int rows, int columns, auto field) {
-    RestoreSteps(file, prefix + name, steps, rows, columns, [&](int t, const MatrixXd& matrix) {
-      restored[static_cast<size_t>(t)].*field = matrix;
-    });
-  };
-  restore("action", nu, 1, &LinearGaussianStep::action);
-  restore("state", nx, 1, &LinearGaussianStep::state);
-  restore("feedforward", nu, 1, &LinearGaussianStep::feedforward);
-  restore("feedback", nu, nx, &LinearGaussianStep::feedback);
-  restore("covariance", nu, nu, &LinearGaussianStep::covariance);
-  return LinearGaussianPolicy(std::move(restored));
 }
 
 }  // namespace
@@ -294,7 +228,7 @@ void LocalModelsLearner::Iterate() {
   TrainGlobalPolicy();
   ++iterations_;
   times_.fitting_seconds += SecondsSince(start);
-  Report(conditions_, SecondsSince(start));
+  Report(SecondsSince(start));
 }
 
 // `rollouts` episodes of every condition, in any order: each has its own key.
@@ -511,10 +445,9 @@ void LocalModelsLearner::Record(const std::string& name, double value) {
   context_.log.AddMetric(episodes_, total_steps_, name, value);
 }
 
-void LocalModelsLearner::Report(const std::vector<std::unique_ptr<Condition>>& conditions,
-                                double seconds) {
+void LocalModelsLearner::Report(double seconds) {
   double error = 0;
-  for (const auto& condition : conditions) {
+  for (const auto& condition : conditions_) {
     const Improvement& found = condition->found;
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
     double cost = 0;
@@ -535,7 +468,7 @@ void LocalModelsLearner::Report(const std::vector<std::unique_ptr<Condition>>& c
       Record(prefix + "predicted_improvement", found.predicted);
       Record(prefix + "actual_improvement", found.actual);
       Record(prefix + "previous_fit_rmse", found.previous_fit_error);
-      error += found.previous_fit_error / static_cast<double>(conditions.size());
+      error += found.previous_fit_error / static_cast<double>(conditions_.size());
     }
     Record(prefix + "step_multiplier", condition->step_multiplier);
     Record(prefix + "kl_bound", found.kl_bound);
@@ -565,7 +498,8 @@ void LocalModelsLearner::TestPolicies() {
     const LocalRollout& rollout = rollouts[i];
     const bool whole = rollout.steps == horizon_;
     const std::span<const double> last(
-        rollout.observations.data() + static_cast<ptrdiff_t>(horizon_ - 1) * nx_,
+        rollout.observations.data() +
+            static_cast<ptrdiff_t>(std::min(rollout.steps, horizon_ - 1)) * nx_,
         static_cast<size_t>(nx_));
     const double distance = goal.exists() ? goal.Distance(last) : 0;
     const bool success = whole && goal.exists() && goal.Reached(last);
@@ -587,22 +521,24 @@ void LocalModelsLearner::TestPolicies() {
   }
 }
 
-// Distance and success of one episode without noise.
+// Distance, where the episode ended, and success of one without noise.
 std::pair<double, bool> LocalModelsLearner::TestGlobalPolicy(System& system) {
   system.Reset(key_.Fold(kTest));
   std::vector<double> observation(static_cast<size_t>(nx_));
   std::vector<double> action(static_cast<size_t>(nu_));
   global_->set_noisy(false);
   system.Observe(observation);
+  bool whole = true;
   for (int t = 0; t + 1 < horizon_; ++t) {  // the goal is judged where the last action is costed
     global_->Act({.observation = observation, .state = {}, .time = t, .key = {}}, action);
-    if (system.Step(action) == StepStatus::kDiverged) return {0, false};
+    whole = system.Step(action) == StepStatus::kOk;
+    if (!whole) break;
     system.Observe(observation);
   }
   global_->set_noisy(true);
   const Goal& goal = context_.task.goal();
   if (!goal.exists()) return {0, false};
-  return {goal.Distance(observation), goal.Reached(observation)};
+  return {goal.Distance(observation), whole && goal.Reached(observation)};
 }
 
 LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int worker) {
@@ -670,7 +606,7 @@ void LocalModelsLearner::Save(TensorFile& state) const {
       {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
   for (const auto& condition : conditions_) {
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    SavePolicy(state, prefix, condition->policy);
+    condition->policy.Save(prefix, state);
     condition->prior->Save(prefix + "prior.", state);
     const auto values = [](const std::vector<double>& all) {
       return Tensor{{std::ssize(all)}, all};
@@ -683,8 +619,9 @@ void LocalModelsLearner::Save(TensorFile& state) const {
     const auto& steps = condition->fit.dynamics.steps;
     if (steps.empty()) continue;
     const auto save = [&](const char* name, auto field) {
-      SaveSteps(state, prefix + name, horizon_ - 1,
-                [&](int t) -> MatrixXd { return steps[static_cast<size_t>(t)].*field; });
+      std::vector<MatrixXd> matrices;
+      for (const LinearGaussianTransition& step : steps) matrices.emplace_back(step.*field);
+      SaveSteps(prefix + name, matrices, state);
     };
     save("fit_A", &LinearGaussianTransition::A);
     save("fit_B", &LinearGaussianTransition::B);
@@ -711,7 +648,7 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
   times_ = {seconds[0], seconds[1]};
   for (const auto& condition : conditions_) {
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    condition->policy = RestorePolicy(state, prefix, horizon_, nx_, nu_);
+    condition->policy = LinearGaussianPolicy::Restored(prefix, state, horizon_, nx_, nu_);
     condition->prior->Restore(prefix + "prior.", state);
     condition->states = state.Doubles(prefix + "rollout_states", any);
     condition->actions = state.Doubles(prefix + "rollout_actions", any);
@@ -726,9 +663,8 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     if (iterations_ == 0) continue;
     steps.resize(static_cast<size_t>(horizon_ - 1));
     const auto restore = [&](const char* name, int columns, auto field) {
-      RestoreSteps(
-          state, prefix + name, horizon_ - 1, nx_, columns,
-          [&](int t, const MatrixXd& matrix) { steps[static_cast<size_t>(t)].*field = matrix; });
+      const auto matrices = RestoredSteps(prefix + name, horizon_ - 1, nx_, columns, state);
+      for (size_t t = 0; t < steps.size(); ++t) steps[t].*field = matrices[t];
     };
     restore("fit_A", nx_, &LinearGaussianTransition::A);
     restore("fit_B", nu_, &LinearGaussianTransition::B);
@@ -739,7 +675,7 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
 TensorFile LocalModelsLearner::Model() const {
   TensorFile file;
   for (const auto& condition : conditions_) {
-    SavePolicy(file, fmt::format("condition{}.", condition->number + 1), condition->policy);
+    condition->policy.Save(fmt::format("condition{}.", condition->number + 1), file);
   }
   if (global_) global_->Save("global_policy.", file);
   return file;

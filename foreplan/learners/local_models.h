@@ -97,7 +97,7 @@ class LocalModelsLearner final : public Learner {
   void LinearizeGlobalPolicy();
   void TrainGlobalPolicy();
   [[nodiscard]] std::pair<double, bool> TestGlobalPolicy(System& system);
-  void Report(const std::vector<std::unique_ptr<Condition>>& conditions, double seconds);
+  void Report(double seconds);
   void TestPolicies();
   [[nodiscard]] LocalRollout RollOutTest(int condition, int number, int worker);
   [[nodiscard]] Eigen::MatrixXd Noise(const Condition& condition, Key key) const;

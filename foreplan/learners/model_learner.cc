@@ -21,13 +21,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-template <typename Options>
-Options ReadOptions(Config& config, const std::string& section) {
-  Options options;
-  config.Read(section, options);
-  return options;
-}
-
 double Mean(const std::vector<double>& values) {
   if (values.empty()) return 0;
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());

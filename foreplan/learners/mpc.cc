@@ -1,16 +1,6 @@
 #include "foreplan/learners/mpc.h"
 
 namespace foreplan {
-namespace {
-
-MpcOptions ReadMpcOptions(Config& config) {
-  MpcOptions options;
-  config.Read("mpc", options);
-  return options;
-}
-
-}  // namespace
-
 void MpcOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("refit_every", refit_every, {0, 1e9}, "steps between fits; 0: after each episode");
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
@@ -18,7 +8,7 @@ void MpcOptions::Visit(OptionsVisitor& visitor) {
 }
 
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
-    : MpcLearner(config, context, ReadMpcOptions(config)) {}
+    : MpcLearner(config, context, ReadOptions<MpcOptions>(config, "mpc")) {}
 
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options)
     : ModelLearner(config, context, options.base_policy),

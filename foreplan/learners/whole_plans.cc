@@ -13,8 +13,7 @@ namespace foreplan {
 namespace {
 
 WholePlanOptions ReadWholePlanOptions(const std::string& section, Config& config) {
-  WholePlanOptions options;
-  config.Read(section, options);
+  auto options = ReadOptions<WholePlanOptions>(config, section);
   if (options.base_episodes == 0 && options.data.empty()) {
     throw InputError(fmt::format(
         "{}: {}.base_episodes: found 0 and no {}.data, expected something to fit the model to",

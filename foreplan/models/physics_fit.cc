@@ -70,12 +70,17 @@ class Problem {
   /// Re-estimates the noise of each component from the residuals.
   void EstimateNoise(const VectorXd& values);
   [[nodiscard]] const VectorXd& noise() const { return noise_; }
+  /// Of data and priors.
+  [[nodiscard]] MatrixXd WithPriors(const MatrixXd& information) const {
+    return information + MatrixXd(Precisions().asDiagonal());
+  }
 
  private:
-  struct Linear {  // of one stretch: residual r + A dtheta + B ds
-    VectorXd r;    // [m]
-    MatrixXd A;    // [m x p]
-    MatrixXd B;    // [m x no]
+  struct Linear {                 // of one stretch: residual r + A dtheta + B ds
+    VectorXd r;                   // [m]
+    MatrixXd A;                   // [m x p]
+    MatrixXd B;                   // [m x no]
+    Eigen::LLT<MatrixXd> starts;  // of B'B
   };
 
   [[nodiscard]] Eigen::Index residuals(const Stretch& stretch) const {
@@ -84,6 +89,7 @@ class Problem {
   /// Observed minus predicted over the noise: [m]; false where the system diverges.
   bool Predict(System& system, const Stretch& stretch, const VectorXd& start, VectorXd& r) const;
   [[nodiscard]] VectorXd PriorResidual(const VectorXd& values) const;
+  [[nodiscard]] VectorXd Precisions() const;  // of the priors; 0: none
 
   const SystemFamily& family_;
   std::span<const Unknown> unknowns_;
@@ -141,11 +147,19 @@ bool Problem::Predict(System& system, const Stretch& stretch, const VectorXd& st
   return r.allFinite();
 }
 
+VectorXd Problem::Precisions() const {
+  VectorXd precisions(p_);
+  for (Eigen::Index i = 0; i < p_; ++i) {
+    const double deviation = unknowns_[static_cast<size_t>(i)].prior_deviation;
+    precisions[i] = 1 / (deviation * deviation);
+  }
+  return precisions;
+}
+
 VectorXd Problem::PriorResidual(const VectorXd& values) const {
-  VectorXd r = VectorXd::Zero(p_);
+  VectorXd r(p_);
   for (Eigen::Index i = 0; i < p_; ++i) {
     const Unknown& unknown = unknowns_[static_cast<size_t>(i)];
-    if (std::isinf(unknown.prior_deviation)) continue;
     r[i] = (values[i] - unknown.prior_mean) / unknown.prior_deviation;
   }
   return r;
@@ -210,22 +224,18 @@ Expansion Problem::Expand(const VectorXd& values) {
   Expansion at;
   const VectorXd prior = PriorResidual(values);
   at.cost = 0.5 * prior.squaredNorm();
-  at.gradient = VectorXd::Zero(p_);
+  at.gradient = Precisions().cwiseSqrt().cwiseProduct(prior);
   at.information = MatrixXd::Zero(p_, p_);
-  for (const Linear& linear : linear_) {
+  for (Linear& linear : linear_) {
     at.cost += 0.5 * linear.r.squaredNorm();
     at.gradient += linear.A.transpose() * linear.r;
     at.information += linear.A.transpose() * linear.A;
     if (!free_starts()) continue;
     // Schur complement: A'A - A'B (B'B)^-1 B'A, A'r - A'B (B'B)^-1 B'r.
-    const Eigen::LLT<MatrixXd> starts(linear.B.transpose() * linear.B);
+    linear.starts.compute(linear.B.transpose() * linear.B);
     const MatrixXd cross = linear.B.transpose() * linear.A;
-    at.gradient -= cross.transpose() * starts.solve(linear.B.transpose() * linear.r);
-    at.information -= cross.transpose() * starts.solve(cross);
-  }
-  for (Eigen::Index i = 0; i < p_; ++i) {
-    const double deviation = unknowns_[static_cast<size_t>(i)].prior_deviation;
-    if (!std::isinf(deviation)) at.gradient[i] += prior[i] / deviation;
+    at.gradient -= cross.transpose() * linear.starts.solve(linear.B.transpose() * linear.r);
+    at.information -= cross.transpose() * linear.starts.solve(cross);
   }
   return at;
 }
@@ -233,10 +243,8 @@ Expansion Problem::Expand(const VectorXd& values) {
 VectorXd Problem::Step(const Expansion& at, const VectorXd& values, double mu,
                        MatrixXd& starts_after) const {
   // (H + mu diag(H)) d = -g over the unknowns that no bound holds back.
-  MatrixXd H = at.information;
+  MatrixXd H = WithPriors(at.information);
   for (Eigen::Index i = 0; i < p_; ++i) {
-    const double deviation = unknowns_[static_cast<size_t>(i)].prior_deviation;
-    if (!std::isinf(deviation)) H(i, i) += 1 / (deviation * deviation);
     const Unknown& unknown = unknowns_[static_cast<size_t>(i)];
     const bool held = (values[i] <= unknown.low && at.gradient[i] > 0) ||
                       (values[i] >= unknown.high && at.gradient[i] < 0);
@@ -256,9 +264,8 @@ VectorXd Problem::Step(const Expansion& at, const VectorXd& values, double mu,
   if (free_starts()) {
     for (size_t i = 0; i < linear_.size(); ++i) {
       const Linear& linear = linear_[i];
-      const Eigen::LLT<MatrixXd> starts(linear.B.transpose() * linear.B);
       starts_after.col(static_cast<Eigen::Index>(i)) -=
-          starts.solve(linear.B.transpose() * (linear.r + linear.A * d));
+          linear.starts.solve(linear.B.transpose() * (linear.r + linear.A * d));
     }
   }
   return d;
@@ -439,13 +446,8 @@ PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unkno
   }
   problem.EstimateNoise(values);
   const MatrixXd data_information = problem.Expand(values).information;
-  MatrixXd information = data_information;
-  for (Eigen::Index i = 0; i < p; ++i) {
-    const double deviation = unknowns[static_cast<size_t>(i)].prior_deviation;
-    if (!std::isinf(deviation)) information(i, i) += 1 / (deviation * deviation);
-  }
   JudgeIdentifiability(unknowns, values, data_information, options.identifiable_below, fit);
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(information);
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(problem.WithPriors(data_information));
   fit.covariance = eigen.eigenvectors() *
                    eigen.eigenvalues().cwiseMax(1e-300).cwiseInverse().asDiagonal() *
                    eigen.eigenvectors().transpose();

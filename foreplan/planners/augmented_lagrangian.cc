@@ -142,15 +142,10 @@ AugmentedLagrangianSolver::Lagrangian::Lagrangian(const TrajectoryProblem& probl
     offsets_.push_back(offsets_.back() + static_cast<size_t>(count));
   }
   multipliers_.resize(offsets_.back());
-  const size_t size = layout_.jacobian_size() + layout_.hessian_u_size() +
-                      layout_.hessian_x_size() + static_cast<size_t>(layout_.ldz());
-  memory_.resize(size * offsets_.size());
+  memory_.resize(layout_.knot_size() * offsets_.size());
   double* at = memory_.data();
-  for (int t = 0; t <= problem.horizon(); ++t, at += size) {
-    Knot knot{.jacobian = at};
-    knot.hessian_u = knot.jacobian + layout_.jacobian_size();
-    knot.hessian_x = knot.hessian_u + layout_.hessian_u_size();
-    knot.gradient = knot.hessian_x + layout_.hessian_x_size();
+  for (int t = 0; t <= problem.horizon(); ++t) {
+    Knot knot = Knot::Take(layout_, at);
     problem.Bind(t, knot);
     knots_.push_back(knot);
   }

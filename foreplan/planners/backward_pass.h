@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "foreplan/core/aligned_buffer.h"
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/planners/box_qp.h"
 #include "foreplan/planners/trajectory_problem.h"
 
@@ -85,13 +85,13 @@ class BackwardPass {
   size_t feedback_size_;
   size_t action_hessian_size_;
   BackwardStatus (BackwardPass::*run_)(const BackwardInput&) = nullptr;
-  AlignedBuffer feedback_;               // [N x nu x ldx]
-  AlignedBuffer feedforward_;            // [N x ldu]
-  AlignedBuffer values_;                 // [N + 1 x nx x ldx] or one
-  AlignedBuffer value_gradients_;        // [N + 1 x ldx] or one
-  AlignedBuffer action_hessians_;        // [N x nu x ldu]
-  AlignedBuffer scratch_;                // W, Q rows, factor, ...
-  AlignedBuffer hessian_u_, hessian_x_;  // cost Hessians plus the dynamics' curvature
+  AlignedVector<double> feedback_;               // [N x nu x ldx]
+  AlignedVector<double> feedforward_;            // [N x ldu]
+  AlignedVector<double> values_;                 // [N + 1 x nx x ldx] or one
+  AlignedVector<double> value_gradients_;        // [N + 1 x ldx] or one
+  AlignedVector<double> action_hessians_;        // [N x nu x ldu]
+  AlignedVector<double> scratch_;                // W, Q rows, factor, ...
+  AlignedVector<double> hessian_u_, hessian_x_;  // cost Hessians plus the dynamics' curvature
   std::unique_ptr<BoxQp> box_qp_;
   std::vector<double> box_low_, box_high_;  // [nu]
   double linear_ = 0, quadratic_ = 0, gradient_ = 0;

@@ -23,13 +23,13 @@ BoxQp::BoxQp(int max_size)
       previous_free_(static_cast<size_t>(max_size)) {
   const auto rows = static_cast<size_t>(max_size);
   const auto stride = static_cast<size_t>(factor_stride_);
-  factor_ = AlignedBuffer(rows * stride);
-  inverse_ = AlignedBuffer(rows * stride);
-  inverse_diagonal_ = AlignedBuffer(stride);
-  gradient_ = AlignedBuffer(stride);
-  direction_ = AlignedBuffer(stride);
-  trial_ = AlignedBuffer(stride);
-  product_ = AlignedBuffer(stride);
+  factor_.resize(rows * stride);
+  inverse_.resize(rows * stride);
+  inverse_diagonal_.resize(stride);
+  gradient_.resize(stride);
+  direction_.resize(stride);
+  trial_.resize(stride);
+  product_.resize(stride);
 }
 
 BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift, const double* q,

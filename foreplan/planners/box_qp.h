@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "foreplan/core/aligned_buffer.h"
+#include "foreplan/core/aligned_vector.h"
 
 namespace foreplan {
 
@@ -65,11 +65,11 @@ class BoxQp {
   std::vector<int> free_, previous_free_;
   int free_count_ = 0;
   int previous_count_ = -1;
-  AlignedBuffer factor_, inverse_;  // [n x stride]
-  AlignedBuffer inverse_diagonal_;  // [n]
-  AlignedBuffer gradient_;          // [n]
-  AlignedBuffer direction_;         // [n]
-  AlignedBuffer trial_, product_;   // [n]
+  AlignedVector<double> factor_, inverse_;  // [n x stride]
+  AlignedVector<double> inverse_diagonal_;  // [n]
+  AlignedVector<double> gradient_;          // [n]
+  AlignedVector<double> direction_;         // [n]
+  AlignedVector<double> trial_, product_;   // [n]
 };
 
 }  // namespace foreplan

@@ -12,65 +12,7 @@ size_t Count(int rows, int columns) {
   return static_cast<size_t>(rows) * static_cast<size_t>(columns);
 }
 
-/// One Jacobi rotation that makes matrix(p, q) zero.
-void Rotate(int n, int p, int q, double* matrix, double* vectors) {
-  const double off = matrix[p * n + q];
-  const double theta = (matrix[q * n + q] - matrix[p * n + p]) / (2 * off);
-  const double t = (theta >= 0 ? 1 : -1) / (std::abs(theta) + std::sqrt(theta * theta + 1));
-  const double c = 1 / std::sqrt(t * t + 1);
-  const double s = t * c;
-  for (int k = 0; k < n; ++k) {
-    const double kp = matrix[k * n + p];
-    const double kq = matrix[k * n + q];
-    matrix[k * n + p] = c * kp - s * kq;
-    matrix[k * n + q] = s * kp + c * kq;
-  }
-  for (int k = 0; k < n; ++k) {
-    const double pk = matrix[p * n + k];
-    const double qk = matrix[q * n + k];
-    matrix[p * n + k] = c * pk - s * qk;
-    matrix[q * n + k] = s * pk + c * qk;
-  }
-  for (int k = 0; k < n; ++k) {
-    const double pk = vectors[p * n + k];  // row p holds eigenvector p
-    const double qk = vectors[q * n + k];
-    vectors[p * n + k] = c * pk - s * qk;
-    vectors[q * n + k] = s * pk + c * qk;
-  }
-}
-
 }  // namespace
-
-void ProjectToPositiveSemidefinite(int n, double* matrix, double* vectors, double* scratch) {
-  constexpr int kSweeps = 30;
-  const auto size = Count(n, n);
-  double largest = 0;
-  for (size_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(matrix[i]));
-  if (largest == 0 || !std::isfinite(largest)) return;
-  std::copy_n(matrix, size, scratch);
-  std::fill_n(vectors, size, 0.0);
-  for (int i = 0; i < n; ++i) vectors[i * n + i] = 1;
-  for (int sweep = 0; sweep < kSweeps; ++sweep) {
-    bool rotated = false;
-    for (int p = 0; p < n; ++p) {
-      for (int q = p + 1; q < n; ++q) {
-        if (std::abs(scratch[p * n + q]) <= 1e-15 * largest) continue;
-        Rotate(n, p, q, scratch, vectors);
-        rotated = true;
-      }
-    }
-    if (!rotated) break;
-  }
-  // matrix -= lambda v v' for the negative ones.
-  for (int k = 0; k < n; ++k) {
-    const double lambda = scratch[k * n + k];
-    if (lambda >= 0) continue;
-    const double* v = vectors + k * n;
-    for (int i = 0; i < n; ++i) {
-      for (int j = 0; j < n; ++j) matrix[i * n + j] -= lambda * v[i] * v[j];
-    }
-  }
-}
 
 struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
   Buffers(const Dynamics& dynamics, int no, int nx, int nu)
@@ -83,8 +25,7 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
         next_C(Count(no, nx)),
         gradient(Count(1, 2 * no + nu)),
         hessian(Count(2 * no + nu, 2 * no + nu)),
-        vectors(hessian.size()),
-        scratch(hessian.size()),
+        scratch(2 * hessian.size()),
         chain(Count(2 * no + nu, nx + nu)),
         product(Count(2 * no + nu, nx + nu)) {}
 
@@ -94,7 +35,8 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
   std::vector<double> B;                              // [kKnotsPerCall x nx x nu]
   std::vector<double> C, next_C;                      // observation by state: [no x nx]
   std::vector<double> gradient;                       // of r by (o, u, o'): [2 no + nu]
-  std::vector<double> hessian, vectors, scratch;      // [2 no + nu squared]
+  std::vector<double> hessian;                        // [2 no + nu squared]
+  std::vector<double> scratch;                        // of Reward::ExpandConcave
   std::vector<double> chain;                          // (o, u, o') by (u, x): [2 no + nu x nu + nx]
   std::vector<double> product;                        // Hessian times chain
 };
@@ -173,7 +115,8 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
   }
 }
 
-// z = (o, u, o'), dz = M (du, dx), M = [0 C; I 0; C'B C'A]: gradient -M'g, Hessian M'(-H)+ M.
+// z = (o, u, o'), dz = M (du, dx), M = [0 C; I 0; C'B C'A]: gradient -M'g, Hessian M'(-H) M of the
+// concave H.
 void DynamicsProblem::ExpandReward(const double* x, const double* u, const double* next,
                                    const Knot& knot, Buffers& b) const {
   const KnotLayout layout{tangent_dim(), action_dim()};
@@ -191,9 +134,9 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
     observation = b.observation.data();
     next_observation = b.next_observation.data();
   }
-  reward_.Expand(observation, u, next_observation, b.gradient.data(), b.hessian.data());
+  reward_.ExpandConcave(observation, u, next_observation, b.gradient.data(), b.hessian.data(), nz,
+                        b.scratch.data());
   for (double& entry : b.hessian) entry = -entry;
-  ProjectToPositiveSemidefinite(nz, b.hessian.data(), b.vectors.data(), b.scratch.data());
   dynamics_.ObservationJacobian(x, b.C.data(), *b.model);
   dynamics_.ObservationJacobian(next, b.next_C.data(), *b.model);
 

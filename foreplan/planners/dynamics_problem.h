@@ -13,8 +13,9 @@
 namespace foreplan {
 
 /// l_t(x, u) = -r(o(x), u, o(f(x, u))), no terminal cost, the system's action bounds. The cost's
-/// Hessian is that of -r, made positive semidefinite, pulled back through the first derivatives of
-/// observation and dynamics (Gauss-Newton). The end of an episode is not seen: a reward goes on.
+/// Hessian is that of -r, made positive semidefinite (Reward::ExpandConcave), pulled back through
+/// the first derivatives of observation and dynamics (Gauss-Newton). The end of an episode is not
+/// seen: a reward goes on.
 class DynamicsProblem final : public TrajectoryProblem {
  public:
   /// References must outlive the problem. Throws InputError when the reward has no derivatives.
@@ -49,9 +50,5 @@ class DynamicsProblem final : public TrajectoryProblem {
   int horizon_;
   std::vector<double> low_, high_;  // [nu]
 };
-
-/// Sets the negative eigenvalues of a symmetric matrix to 0, by cyclic Jacobi rotations (Golub and
-/// Van Loan, section 8.5). matrix, vectors: [n x n]; `vectors` is scratch.
-void ProjectToPositiveSemidefinite(int n, double* matrix, double* vectors, double* scratch);
 
 }  // namespace foreplan

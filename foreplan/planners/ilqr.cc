@@ -125,7 +125,7 @@ void IlqrOptions::Visit(OptionsVisitor& visitor) {
 
 struct IlqrSolver::Trial {
   Trajectory trajectory;
-  AlignedBuffer difference;  // [ldx]
+  AlignedVector<double> difference;  // [ldx]
 };
 
 IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, ThreadPool* pool)
@@ -151,17 +151,11 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
         "ilqr: derivatives: found full, expected gauss_newton: this problem has no second "
         "derivatives of its dynamics");
   }
-  const size_t knot_size = layout_.jacobian_size() + layout_.hessian_u_size() +
-                           layout_.hessian_x_size() + static_cast<size_t>(layout_.ldz());
-  knot_memory_ = AlignedBuffer(knot_size * knots_.size());
+  knot_memory_.resize(layout_.knot_size() * knots_.size());
   double* at = knot_memory_.data();
   for (int t = 0; t <= horizon_; ++t) {
     Knot& knot = knots_[static_cast<size_t>(t)];
-    knot.jacobian = at;
-    knot.hessian_u = knot.jacobian + layout_.jacobian_size();
-    knot.hessian_x = knot.hessian_u + layout_.hessian_u_size();
-    knot.gradient = knot.hessian_x + layout_.hessian_x_size();
-    at += knot_size;
+    knot = Knot::Take(layout_, at);
     problem_.Bind(t, knot);
   }
   const int workers = pool_ != nullptr ? pool_->size() : 1;
@@ -172,7 +166,8 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
   current_ = make_trajectory();
   for (int worker = 0; worker < workers; ++worker) {
     workspaces_.push_back(problem_.MakeWorkspace());
-    trials_.push_back({make_trajectory(), AlignedBuffer(static_cast<size_t>(layout_.ldx()))});
+    trials_.push_back(
+        {make_trajectory(), AlignedVector<double>(static_cast<size_t>(layout_.ldx()))});
   }
   log_.reserve(static_cast<size_t>(options_.max_iterations));
   rollout_ = &IlqrSolver::RolloutSized<0, 0>;

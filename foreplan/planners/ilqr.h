@@ -158,12 +158,12 @@ class IlqrSolver {
   int max_iterations_;
   bool bounded_;
   BackwardPass backward_;
-  AlignedBuffer knot_memory_;
+  AlignedVector<double> knot_memory_;
   std::vector<Knot> knots_;  // [N + 1]
   Trajectory current_;
-  std::vector<double> low_, high_;  // [N x nu], empty when unbounded
-  AlignedBuffer gaps_;              // [N x ldx]
-  AlignedBuffer linear_state_;      // dx of the linear rollout: [2 x ldx]
+  std::vector<double> low_, high_;      // [N x nu], empty when unbounded
+  AlignedVector<double> gaps_;          // [N x ldx]
+  AlignedVector<double> linear_state_;  // dx of the linear rollout: [2 x ldx]
   std::vector<std::unique_ptr<TrajectoryProblem::Workspace>> workspaces_;  // [workers]
   std::vector<Trial> trials_;                                              // [workers]
   void (IlqrSolver::*rollout_)(double, Trial&, TrajectoryProblem::Workspace&) const = nullptr;

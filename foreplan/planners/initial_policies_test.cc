@@ -5,7 +5,7 @@
 #include <string>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/kl_test_problems.h"
+#include "foreplan/planners/testing/kl_test_problems.h"
 
 namespace foreplan {
 namespace {

@@ -103,20 +103,13 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
   const size_t xx = rows(nx, layout_.ldx());
   const size_t ux = rows(nu, layout_.ldx());
   const size_t uu = rows(nu, layout_.ldu());
-  const size_t knot = layout_.jacobian_size() + layout_.hessian_u_size() +
-                      layout_.hessian_x_size() + static_cast<size_t>(layout_.ldz());
   const auto steps = static_cast<size_t>(horizon);
-  memory_ = AlignedBuffer((steps + 1) * knot + steps * (uu + ux + 2 * xx) + 4 * xx + ux +
-                          rows(nu + 1, layout_.ldz()) + 2 * uu +
-                          static_cast<size_t>(layout_.ldx() + layout_.ldu()));
+  memory_.resize((steps + 1) * layout_.knot_size() + steps * (uu + ux + 2 * xx) + 4 * xx + ux +
+                 rows(nu + 1, layout_.ldz()) + 2 * uu +
+                 static_cast<size_t>(layout_.ldx() + layout_.ldu()));
   double* at = memory_.data();
   const auto take = [&at](size_t size) { return std::exchange(at, at + size); };
-  for (Knot& k : knots_) {
-    k.jacobian = take(layout_.jacobian_size());
-    k.hessian_u = take(layout_.hessian_u_size());
-    k.hessian_x = take(layout_.hessian_x_size());
-    k.gradient = take(static_cast<size_t>(layout_.ldz()));
-  }
+  for (Knot& knot : knots_) knot = Knot::Take(layout_, at);
   action_hessian_ = take(steps * uu);
   transposed_B_ = take(steps * ux);
   transposed_A_ = take(steps * xx);

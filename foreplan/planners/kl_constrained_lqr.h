@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "foreplan/core/aligned_buffer.h"
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/options.h"
 #include "foreplan/models/linear_gaussian_dynamics.h"
 #include "foreplan/planners/backward_pass.h"
@@ -109,8 +109,8 @@ class KlConstrainedLqr {
   KnotLayout layout_;
   int horizon_;
   BackwardPass backward_;
-  std::vector<Knot> knots_;  // [horizon + 1]
-  AlignedBuffer memory_;     // of the knots and of what follows
+  std::vector<Knot> knots_;       // [horizon + 1]
+  AlignedVector<double> memory_;  // of the knots and of what follows
   // The problem, per step, padded:
   double* action_hessian_ = nullptr;      // luu without lambda: [horizon x nu x ldu]
   double* transposed_A_ = nullptr;        // [horizon x nx x ldx]

@@ -9,8 +9,8 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
-#include "foreplan/planners/kl_test_problems.h"
 #include "foreplan/planners/lqr.h"
+#include "foreplan/planners/testing/kl_test_problems.h"
 
 namespace foreplan {
 namespace {

@@ -6,6 +6,7 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/planners/backward_pass.h"
@@ -78,8 +79,8 @@ KnotLayout CheckedLayout(const LqrProblem& problem) {
 struct LqWorkspace final : TrajectoryProblem::Workspace {
   explicit LqWorkspace(KnotLayout layout)
       : z(static_cast<size_t>(layout.ldz())), product(static_cast<size_t>(layout.ldz())) {}
-  AlignedBuffer z;        // (u | x), padded: [ldz]
-  AlignedBuffer product;  // [ldz]
+  AlignedVector<double> z;        // (u | x), padded: [ldz]
+  AlignedVector<double> product;  // [ldz]
 };
 
 }  // namespace
@@ -88,21 +89,15 @@ LinearQuadraticProblem::LinearQuadraticProblem(const LqrProblem& problem)
     : horizon_(problem.horizon),
       layout_(CheckedLayout(problem)),
       time_invariant_(problem.stages.size() == 1) {
-  const size_t stage_size = layout_.jacobian_size() + layout_.hessian_u_size() +
-                            layout_.hessian_x_size() + static_cast<size_t>(layout_.ldz()) +
-                            static_cast<size_t>(layout_.ldx());
-  memory_ = AlignedBuffer(stage_size * (problem.stages.size() + 1));
+  const size_t stage_size = layout_.knot_size() + static_cast<size_t>(layout_.ldx());
+  memory_.resize(stage_size * (problem.stages.size() + 1));
   const int nx = layout_.nx;
   const int nu = layout_.nu;
   double* at = memory_.data();
   const auto take_stage = [&] {
     Stage stage;
-    stage.knot.jacobian = at;
-    stage.knot.hessian_u = stage.knot.jacobian + layout_.jacobian_size();
-    stage.knot.hessian_x = stage.knot.hessian_u + layout_.hessian_u_size();
-    stage.knot.gradient = stage.knot.hessian_x + layout_.hessian_x_size();
-    stage.drift = stage.knot.gradient + layout_.ldz();
-    at += stage_size;
+    stage.knot = Knot::Take(layout_, at);
+    stage.drift = std::exchange(at, at + layout_.ldx());
     return stage;
   };
   for (const LqrStage& s : problem.stages) {
@@ -228,8 +223,8 @@ LqrSolution SolveLqr(const LqrProblem& problem, double alpha) {
 
   // The expansion around zero: gradients are q and r, and the drift is a gap of the trajectory 0.
   std::vector<Knot> knots(static_cast<size_t>(N) + 1);
-  AlignedBuffer gradients((static_cast<size_t>(N) + 1) * static_cast<size_t>(layout.ldz()));
-  AlignedBuffer gaps(static_cast<size_t>(N) * static_cast<size_t>(layout.ldx()));
+  AlignedVector<double> gradients((static_cast<size_t>(N) + 1) * static_cast<size_t>(layout.ldz()));
+  AlignedVector<double> gaps(static_cast<size_t>(N) * static_cast<size_t>(layout.ldx()));
   for (int t = 0; t <= N; ++t) {
     Knot& knot = knots[static_cast<size_t>(t)];
     knot.gradient = gradients.data() + t * layout.ldz();

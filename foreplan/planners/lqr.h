@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "foreplan/core/aligned_buffer.h"
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/planners/trajectory_distribution.h"
 #include "foreplan/planners/trajectory_problem.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -66,7 +66,7 @@ class LinearQuadraticProblem final : public TrajectoryProblem {
   int horizon_;
   KnotLayout layout_;
   bool time_invariant_;
-  AlignedBuffer memory_;
+  AlignedVector<double> memory_;
   std::vector<Stage> stages_;
   Stage terminal_;
 };

@@ -23,13 +23,10 @@ Entry Register(const std::string& name) {
   return {name,
           [](const std::string& section, Config& config,
              const PlanningProblem& problem) -> std::unique_ptr<Planner> {
-            Options options;
-            config.Read(section, options);
-            return std::make_unique<PlannerType>(options, problem);
+            return std::make_unique<PlannerType>(ReadOptions<Options>(config, section), problem);
           },
           [](const std::string& section, Config& config, ConfigWriter& writer) {
-            Options options;
-            config.Read(section, options);
+            auto options = ReadOptions<Options>(config, section);
             writer.Write(section, options);
           }};
 }

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/kl_test_problems.h"
+#include "foreplan/planners/testing/kl_test_problems.h"
 
 namespace foreplan {
 namespace {

@@ -22,6 +22,9 @@ struct KnotLayout {
   [[nodiscard]] constexpr size_t jacobian_size() const { return Size(nx, ldz()); }
   [[nodiscard]] constexpr size_t hessian_u_size() const { return Size(nu, ldz()); }
   [[nodiscard]] constexpr size_t hessian_x_size() const { return Size(nx, ldx()); }
+  [[nodiscard]] constexpr size_t knot_size() const {
+    return jacobian_size() + hessian_u_size() + hessian_x_size() + static_cast<size_t>(ldz());
+  }
 
  private:
   static constexpr size_t Size(int rows, int columns) {
@@ -35,6 +38,16 @@ struct Knot {
   double* hessian_u = nullptr;  // [luu | lux]: [nu x ldz]
   double* hessian_x = nullptr;  // lxx, symmetric: [nx x ldx]
   double* gradient = nullptr;   // (lu | lx): [ldz]
+
+  /// The first knot_size() numbers of some memory, which goes on behind them.
+  static Knot Take(KnotLayout layout, double*& memory) {
+    Knot knot{.jacobian = memory};
+    knot.hessian_u = knot.jacobian + layout.jacobian_size();
+    knot.hessian_x = knot.hessian_u + layout.hessian_u_size();
+    knot.gradient = knot.hessian_x + layout.hessian_x_size();
+    memory += layout.knot_size();
+    return knot;
+  }
 };
 
 /// Names for the entries of a knot. With fixed sizes the places are known to the compiler; 0 means

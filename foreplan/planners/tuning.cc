@@ -151,6 +151,8 @@ TuningSpace::TuningSpace(const std::string& planner, Config& config) : planner_(
   own_effort_ = values.population * StepsPerCandidate(own_);
 }
 
+double TuningSpace::own_effort() const { return own_effort_; }
+
 TuningCandidate TuningSpace::Draw(double effort, Random& random) const {
   constexpr int kTries = 1000;
   for (int attempt = 0; attempt < kTries; ++attempt) {

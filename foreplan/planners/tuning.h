@@ -44,7 +44,7 @@ class TuningSpace {
   /// The settings in effect,
   [[nodiscard]] const TuningCandidate& own() const { return own_; }
   /// and how many steps they imagine per decision (of one particle).
-  [[nodiscard]] double own_effort() const { return own_effort_; }
+  [[nodiscard]] double own_effort() const;
 
   /// Draws values whose population for `effort` is at least kMinPopulation. Throws InputError when
   /// that is too little for nearly all of them.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/step_tensors.h"
 
 namespace foreplan {
 namespace {
@@ -115,6 +116,35 @@ double LinearGaussianPolicy::Entropy(int t) const {
   double log_det = 0;
   for (Eigen::Index i = 0; i < L.cols(); ++i) log_det += std::log(L.col(i).squaredNorm());
   return 0.5 * (log_det + static_cast<double>(L.cols()) * (1 + std::log(2 * std::numbers::pi)));
+}
+
+void LinearGaussianPolicy::Save(const std::string& prefix, TensorFile& file) const {
+  const auto save = [&](const char* name, auto field) {
+    std::vector<Eigen::MatrixXd> matrices;
+    for (const LinearGaussianStep& step : steps_) matrices.emplace_back(step.*field);
+    SaveSteps(prefix + name, matrices, file);
+  };
+  save("action", &LinearGaussianStep::action);
+  save("state", &LinearGaussianStep::state);
+  save("feedforward", &LinearGaussianStep::feedforward);
+  save("feedback", &LinearGaussianStep::feedback);
+  save("covariance", &LinearGaussianStep::covariance);
+}
+
+LinearGaussianPolicy LinearGaussianPolicy::Restored(const std::string& prefix,
+                                                    const TensorFile& file, int steps, int nx,
+                                                    int nu) {
+  std::vector<LinearGaussianStep> restored(static_cast<size_t>(steps));
+  const auto restore = [&](const char* name, int rows, int columns, auto field) {
+    const auto matrices = RestoredSteps(prefix + name, steps, rows, columns, file);
+    for (size_t t = 0; t < restored.size(); ++t) restored[t].*field = matrices[t];
+  };
+  restore("action", nu, 1, &LinearGaussianStep::action);
+  restore("state", nx, 1, &LinearGaussianStep::state);
+  restore("feedforward", nu, 1, &LinearGaussianStep::feedforward);
+  restore("feedback", nu, nx, &LinearGaussianStep::feedback);
+  restore("covariance", nu, nu, &LinearGaussianStep::covariance);
+  return LinearGaussianPolicy(std::move(restored));
 }
 
 void LinearGaussianPolicy::set_bounds(std::span<const double> low, std::span<const double> high) {

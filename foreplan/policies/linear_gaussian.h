@@ -3,9 +3,11 @@
 
 #include <Eigen/Core>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "foreplan/core/random.h"
+#include "foreplan/data/safetensors.h"
 #include "foreplan/policies/policy.h"
 
 namespace foreplan {
@@ -50,6 +52,13 @@ class LinearGaussianPolicy final : public Policy {
                                       const Eigen::VectorXd& u) const;
   /// 1/2 log det(2 pi e Sigma_t); -infinity for a singular covariance.
   [[nodiscard]] double Entropy(int t) const;
+
+  /// Every field of every step, as tensors whose names start with `prefix`; not the bounds.
+  void Save(const std::string& prefix, TensorFile& file) const;
+  /// The inverse, of so many steps. Throws InputError when tensors are missing or of another size.
+  [[nodiscard]] static LinearGaussianPolicy Restored(const std::string& prefix,
+                                                     const TensorFile& file, int steps, int nx,
+                                                     int nu);
 
   // Policy: acts on the first nx numbers of the situation's observation or state; past the horizon
   // the last step goes on.

@@ -119,7 +119,7 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
   };
   add("Task", content.task);
   add("Algorithm", content.algorithm);
-  add("Planner", content.planner);
+  if (!content.planner.empty()) add("Planner", content.planner);
   add("Seed", fmt::format("{}", content.seed));
   add("Status", content.status);
   add("Episodes", fmt::format("{}", returns.size()));
@@ -236,7 +236,9 @@ std::string ReportPage(const ReportContent& content, const RunLog& log) {
   return FillPage(assets::kReportHtml,
                   {{"task", Escaped(content.task)},
                    {"algorithm", Escaped(content.algorithm)},
-                   {"planner", Escaped(content.planner)},
+                   {"method", Escaped(content.planner.empty()
+                                          ? content.algorithm
+                                          : content.algorithm + " with " + content.planner)},
                    {"seed", fmt::format("{}", content.seed)},
                    {"status", Escaped(content.status)},
                    {"status_class", content.status == "done" ? "done" : "stopped"},

@@ -10,7 +10,7 @@ namespace foreplan {
 struct ReportContent {
   std::string task;
   std::string algorithm;
-  std::string planner;
+  std::string planner;  // "" for an algorithm without one
   int seed = 0;
   std::string status;  // "done", "interrupted after episode 3", ...
   double wall_seconds = 0;

@@ -51,6 +51,13 @@ nlohmann::json DataOf(const std::string& page) {
   return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
 }
 
+TEST(ReportPage, NamesThePlannerOnlyWhereThereIsOne) {
+  ReportContent content = SomeContent();
+  EXPECT_THAT(ReportPage(content, SomeLog()), HasSubstr("mpc with icem, seed 3"));
+  content.planner.clear();
+  EXPECT_THAT(ReportPage(content, SomeLog()), HasSubstr("mpc, seed 3"));
+}
+
 TEST(Report, CarriesTheData) {
   const nlohmann::json data = DataOf(ReportPage(SomeContent(), SomeLog()));
   EXPECT_EQ(data["episodes"]["return"].size(), 7U);

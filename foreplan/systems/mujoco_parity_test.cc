@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/mujoco_system.h"
 #include "foreplan/systems/reward_functions.h"
 #include "foreplan/systems/task.h"
 #include "foreplan/systems/task_files.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/mujoco_system.h"
 #include "foreplan/systems/task.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 namespace {
@@ -134,8 +134,9 @@ TEST_F(PegInsertion, ConcaveExpansionIsGaussNewton) {
   const Numbers u = {0.1, -0.2, 0.3, 0.1, -0.3, 0.2, 0.1};
   Numbers gradient(59), exact_gradient(59), hessian(59 * 59), exact(59 * 59);
   const Reward& reward = task_.reward();
-  const double value =
-      reward.ExpandConcave(26, 7, x.data(), u.data(), x.data(), gradient.data(), hessian.data());
+  Numbers scratch(2 * 59 * 59);
+  const double value = reward.ExpandConcave(x.data(), u.data(), x.data(), gradient.data(),
+                                            hessian.data(), 59, scratch.data());
   EXPECT_EQ(value,
             reward.Expand(x.data(), u.data(), x.data(), exact_gradient.data(), exact.data()));
   EXPECT_LT(RelativeError(gradient, exact_gradient), 1e-13);

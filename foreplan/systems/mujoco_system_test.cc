@@ -13,9 +13,9 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/cartpole.h"
-#include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/task_files.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 namespace {

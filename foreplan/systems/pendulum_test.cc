@@ -6,7 +6,7 @@
 #include <numbers>
 #include <vector>
 
-#include "foreplan/systems/golden_test_data.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -13,6 +13,7 @@
 #include "foreplan/core/dual.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
+#include "foreplan/core/semidefinite.h"
 #include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
 
@@ -86,9 +87,27 @@ double ExpandReward(const double* observation, const double* action, const doubl
   }
 }
 
+/// Derivatives of a reward function.
+template <typename Function>
+class DifferentiableReward : public Reward {
+ public:
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* hessian) const final {
+    return ExpandReward<Function>(observation, action, next, gradient, hessian);
+  }
+  double ExpandConcave(const double* observation, const double* action, const double* next,
+                       double* gradient, double* hessian, int variables,
+                       double* scratch) const final {
+    if constexpr (requires { &Function::ExpandConcave; }) {
+      return Function().ExpandConcave(observation, action, next, gradient, hessian);
+    }
+    return Reward::ExpandConcave(observation, action, next, gradient, hessian, variables, scratch);
+  }
+};
+
 /// Runs a reward function over the rows of a batch, one by one.
 template <typename Function>
-class RewardOf final : public Reward {
+class RewardOf final : public DifferentiableReward<Function> {
  public:
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
     constexpr int no = Function::kObservationDim;
@@ -104,25 +123,12 @@ class RewardOf final : public Reward {
       terminated[row] = function.Terminated(next) ? 1 : 0;
     }
   }
-  double Expand(const double* observation, const double* action, const double* next,
-                double* gradient, double* hessian) const override {
-    return ExpandReward<Function>(observation, action, next, gradient, hessian);
-  }
-  double ExpandConcave(int observation_dim, int action_dim, const double* observation,
-                       const double* action, const double* next, double* gradient,
-                       double* hessian) const override {
-    if constexpr (requires { &Function::ExpandConcave; }) {
-      return Function().ExpandConcave(observation, action, next, gradient, hessian);
-    }
-    return Reward::ExpandConcave(observation_dim, action_dim, observation, action, next, gradient,
-                                 hessian);
-  }
 };
 
 /// The same for a function that takes several rows at once. An infinite entry gives NaN, too.
 template <typename Function>
   requires Function::kTakesLanes
-class RewardOf<Function> final : public Reward {
+class RewardOf<Function> final : public DifferentiableReward<Function> {
  public:
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
     const double* observation = batch.observation;
@@ -146,19 +152,6 @@ class RewardOf<Function> final : public Reward {
       std::copy_n(rest_reward.begin(), count, reward + row);
     }
     std::fill_n(terminated, batch.rows, uint8_t{0});
-  }
-  double Expand(const double* observation, const double* action, const double* next,
-                double* gradient, double* hessian) const override {
-    return ExpandReward<Function>(observation, action, next, gradient, hessian);
-  }
-  double ExpandConcave(int observation_dim, int action_dim, const double* observation,
-                       const double* action, const double* next, double* gradient,
-                       double* hessian) const override {
-    if constexpr (requires { &Function::ExpandConcave; }) {
-      return Function().ExpandConcave(observation, action, next, gradient, hessian);
-    }
-    return Reward::ExpandConcave(observation_dim, action_dim, observation, action, next, gradient,
-                                 hessian);
   }
 
  private:
@@ -229,16 +222,15 @@ double Reward::Expand(const double* /*observation*/, const double* /*action*/,
   throw InputError("reward: found one without derivatives, expected one that has them");
 }
 
-double Reward::ExpandConcave(int observation_dim, int action_dim, const double* observation,
-                             const double* action, const double* next_observation, double* gradient,
-                             double* hessian) const {
+double Reward::ExpandConcave(const double* observation, const double* action,
+                             const double* next_observation, double* gradient, double* hessian,
+                             int variables, double* scratch) const {
   const double reward = Expand(observation, action, next_observation, gradient, hessian);
-  const Eigen::Index nz = 2 * observation_dim + action_dim;
-  Eigen::Map<Eigen::MatrixXd> H(hessian, nz, nz);  // symmetric
-  if (!H.allFinite()) return reward;
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(H);
-  H = eigen.eigenvectors() * eigen.eigenvalues().cwiseMin(0.0).asDiagonal() *
-      eigen.eigenvectors().transpose();
+  const size_t size = static_cast<size_t>(variables) * static_cast<size_t>(variables);
+  const auto negate = [&] { std::transform(hessian, hessian + size, hessian, std::negate<>()); };
+  negate();
+  ProjectToPositiveSemidefinite(variables, hessian, scratch, scratch + size);
+  negate();
   return reward;
 }
 

@@ -33,10 +33,10 @@ class Reward {
                         const double* next_observation, double* gradient, double* hessian) const;
   /// The same with a negative semidefinite matrix in the Hessian's place, for planners that need a
   /// cost that is convex: what a reward has of its own (Gauss-Newton), else the Hessian without its
-  /// positive eigenvalues.
-  virtual double ExpandConcave(int observation_dim, int action_dim, const double* observation,
-                               const double* action, const double* next_observation,
-                               double* gradient, double* hessian) const;
+  /// positive eigenvalues. `variables` is nz; scratch: [2 nz x nz].
+  virtual double ExpandConcave(const double* observation, const double* action,
+                               const double* next_observation, double* gradient, double* hessian,
+                               int variables, double* scratch) const;
 };
 
 /// The shipped reward of that name for observations of size `observation_dim` and actions of size

@@ -11,9 +11,9 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
-#include "foreplan/systems/golden_test_data.h"
 #include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 namespace {

@@ -22,21 +22,34 @@ inline const std::vector<std::string> kTinyRun = {"episode_length=25",
                                                   "planner.icem.horizon=4",
                                                   "planner.icem.elites=4"};
 
+/// A shipped task and the settings that make it small.
+struct TestTask {
+  std::string name = "cartpole_closed_form";
+  std::vector<std::string> settings = kTinyRun;
+};
+
 struct TestRun {
   explicit TestRun(RunOptions options, int threads = 1,
-                   const std::vector<std::string>& settings = {})
-      : loaded(Task::Load("cartpole_closed_form", Joined(settings))),
+                   const std::vector<std::string>& settings = {}, const TestTask& task = {})
+      : loaded(Task::Load(task.name, Joined(task.settings, settings))),
         run(std::move(options)),
         pool(threads),
         learner(
             MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, {}})) {}
 
-  static std::vector<std::string> Joined(const std::vector<std::string>& settings) {
-    std::vector<std::string> all = kTinyRun;
+  static std::vector<std::string> Joined(std::vector<std::string> all,
+                                         const std::vector<std::string>& settings) {
     all.insert(all.end(), settings.begin(), settings.end());
     return all;
   }
 
+  [[nodiscard]] std::vector<double> Values(const std::string& metric) const {
+    std::vector<double> values;
+    for (const MetricRow& row : log.metrics()) {
+      if (row.name == metric) values.push_back(row.value);
+    }
+    return values;
+  }
   [[nodiscard]] long Count(const std::string& metric) const {
     return std::ranges::count(log.metrics(), metric, &MetricRow::name);
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "foreplan/models/rollout_view.h"
-#include "foreplan/systems/golden_test_data.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan::testing {
 

@@ -12,7 +12,7 @@
 #include "foreplan/models/linear_gaussian_dynamics.h"
 #include "foreplan/planners/trajectory_distribution.h"
 #include "foreplan/policies/linear_gaussian.h"
-#include "foreplan/systems/golden_test_data.h"
+#include "foreplan/systems/testing/golden_test_data.h"
 
 namespace foreplan {
 
