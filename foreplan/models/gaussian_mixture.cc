@@ -132,6 +132,11 @@ void GaussianMixture::Decompose(int k) {
   MatrixXd& L = scaled_;
   // Positive definite but for rounding, whose size is that of the largest variance.
   const double largest = component.covariance.diagonal().maxCoeff();
+  if (!component.covariance.allFinite()) {
+    throw InputError(fmt::format(
+        "mixture: component {}: found a covariance that overflows, expected points that are nearer",
+        k));
+  }
   double jitter = 0;
   for (double next = 1e-14 * largest;; next *= 10) {
     L.leftCols(d) = component.covariance;

@@ -338,6 +338,9 @@ TEST(GaussianMixture, NamesWhatIsWrong) {
             "mixture: point 4, dimension 1: found nan, expected a finite number");
   EXPECT_NE(message([&] { (void)AssignByKMeans(z, 2, Key{}); }).find("point 4"), std::string::npos);
   EXPECT_NE(message([&] { mixture.Set({}); }).find("weights"), std::string::npos);
+  const MatrixXd far = 1e200 * Clouds(3, 10, 1, 1, 13);
+  EXPECT_NE(message([&] { mixture.Start(far, std::vector<int>(10, 0), 1); }).find("overflows"),
+            std::string::npos);
   MixtureOptions options;
   options.max_rounds = 0;
   EXPECT_NE(message([&] { const GaussianMixture wrong(options); }).find("max_rounds"),

@@ -78,8 +78,8 @@ void MixturePrior::Keep(const RolloutView& fresh) {
   std::vector<int> owner(assignment_.owner.end() - kept * T, assignment_.owner.end());
   if (kept > 0) points.leftCols(kept * T) = points_.rightCols(kept * T);
   owner.resize(static_cast<size_t>(points.cols()));
+  MatrixXd z(fresh.joint_dim(), fresh.rollouts);
   for (int t = 0; t < transitions_; ++t) {
-    MatrixXd z(fresh.joint_dim(), fresh.rollouts);
     fresh.Joint(t, z);
     for (int n = 0; n < added; ++n) {
       points.col((kept + n) * T + t) = z.col(fresh.rollouts - added + n);
