@@ -157,6 +157,7 @@ void RunSession::SaveCheckpoint() {
 void RunSession::WriteTables() {
   WriteFileAtomically(directory_->episodes_file(), log_.EpisodesCsv());
   WriteFileAtomically(directory_->metrics_file(), log_.MetricsCsv());
+  WriteFileAtomically(directory_->events_file(), TensorBoardEvents(log_));
   WriteTensors(directory_->data_file(), learner_->Data());
 }
 

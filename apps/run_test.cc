@@ -59,9 +59,10 @@ TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
             document["planning_seconds"].get<double>() + document["fitting_seconds"].get<double>());
   EXPECT_TRUE(document["versions"].contains("foreplan"));
 
-  for (const char* file : {"config.toml", "machine.json", "episodes.csv", "metrics.csv",
-                           "data/transitions.safetensors", "model/ensemble.safetensors",
-                           "checkpoint/state.safetensors", "report.html"}) {
+  for (const char* file :
+       {"config.toml", "machine.json", "episodes.csv", "metrics.csv",
+        "events.out.tfevents.foreplan", "data/transitions.safetensors",
+        "model/ensemble.safetensors", "checkpoint/state.safetensors", "report.html"}) {
     EXPECT_TRUE(fs::is_regular_file(work() / "run" / file)) << file;
   }
   EXPECT_THAT(FileText(work() / "run/episodes.csv"),

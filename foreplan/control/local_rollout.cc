@@ -52,6 +52,16 @@ Eigen::MatrixXd ExplorationNoise(int nu, int steps, double smoothing, Key key) {
 
 LocalRollout RollOut(const Task& task, System& system, const LinearGaussianPolicy& policy,
                      const Eigen::MatrixXd& noise, Key key, const std::atomic<bool>& stop) {
+  return RollOut(
+      task, system,
+      [&policy](int time, const Eigen::VectorXd& observation, const Eigen::VectorXd& units) {
+        return policy.MeanPlusNoise(time, observation, units);
+      },
+      noise, key, stop);
+}
+
+LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
+                     const Eigen::MatrixXd& noise, Key key, const std::atomic<bool>& stop) {
   const SystemSpec& spec = system.spec();
   const auto no = static_cast<size_t>(spec.observation_dim());
   const auto nu = static_cast<size_t>(spec.action_dim());
@@ -72,9 +82,9 @@ LocalRollout RollOut(const Task& task, System& system, const LinearGaussianPolic
     if (jacobian > 0) {
       system.DependentJacobian({rollout.jacobians.data() + t * jacobian, jacobian});
     }
-    const Eigen::VectorXd u = policy.MeanPlusNoise(
-        time, Eigen::Map<const Eigen::VectorXd>(observation, static_cast<Eigen::Index>(no)),
-        noise.col(time));
+    const Eigen::VectorXd u =
+        policy(time, Eigen::Map<const Eigen::VectorXd>(observation, static_cast<Eigen::Index>(no)),
+               noise.col(time));
     for (size_t i = 0; i < nu; ++i) {
       action[i] =
           std::clamp(u[static_cast<Eigen::Index>(i)], spec.action_low[i], spec.action_high[i]);

@@ -3,6 +3,7 @@
 
 #include <Eigen/Core>
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,16 @@ struct LocalRollout {
 /// Smooth noise explores further, but breaks the white noise of the Gaussian model.
 [[nodiscard]] Eigen::MatrixXd ExplorationNoise(int nu, int steps, double smoothing, Key key);
 
-/// Runs the policy for the task's length from the reset of `key`, its noise given in units of the
-/// policy's deviations: [nu x T]. Stops early when the episode does. Throws Interrupted when `stop`
-/// is set.
+/// The action of a policy at a time and an observation [no], its noise given in units of the
+/// policy's deviations [nu].
+using NoisyAction = std::function<Eigen::VectorXd(int time, const Eigen::VectorXd& observation,
+                                                  const Eigen::VectorXd& noise)>;
+
+/// Runs a policy for the task's length from the reset of `key`, with noise [nu x T] in units of the
+/// policy's deviations. Stops early when the episode does. Throws Interrupted when `stop` is set.
+[[nodiscard]] LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
+                                   const Eigen::MatrixXd& noise, Key key,
+                                   const std::atomic<bool>& stop);
 [[nodiscard]] LocalRollout RollOut(const Task& task, System& system,
                                    const LinearGaussianPolicy& policy, const Eigen::MatrixXd& noise,
                                    Key key, const std::atomic<bool>& stop);

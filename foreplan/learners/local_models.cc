@@ -52,6 +52,12 @@ const std::vector<std::string>& PriorNames() {
   return kNames;
 }
 
+NoisyAction Noisy(NetworkPolicy& policy) {
+  return [&policy](int /*time*/, const VectorXd& observation, const VectorXd& noise) {
+    return policy.MeanPlusNoise(observation, noise);
+  };
+}
+
 }  // namespace
 
 void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
@@ -72,6 +78,9 @@ void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("test_rollouts", test_rollouts, {0, 10000},
                 "with noise, per condition, after the last iteration");
   visitor.Field("global_policy", global_policy, "one network policy for all conditions");
+  visitor.Field("global_start", global_start, {0, 1e9},
+                "iterations of the local policies alone before it first learns");
+  visitor.Field("on_policy", on_policy, "rollouts are of the global policy once it has learned");
 }
 
 double NextStepMultiplier(double multiplier, double predicted, double actual) {
@@ -239,14 +248,19 @@ void LocalModelsLearner::Sample() {
     condition->rollouts.resize(static_cast<size_t>(rollouts));
   }
   const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
+  const bool on_policy = options_.on_policy && FollowsGlobalPolicy();
+  std::vector<NetworkPolicy> actors;  // one per worker
+  while (on_policy && std::ssize(actors) < context_.pool.size()) actors.push_back(*global_);
   context_.pool.ParallelFor(count, [&](int task, int worker) {
     Condition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
-    const auto number = static_cast<size_t>(task % rollouts);
+    System& system = *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)];
     const Key own = key.Fold(static_cast<uint64_t>(task));
-    condition.rollouts[number] =
-        RollOut(context_.task,
-                *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)],
-                condition.policy, Noise(condition, own.Fold(0)), own.Fold(1), context_.stop);
+    condition.rollouts[static_cast<size_t>(task % rollouts)] =
+        on_policy ? RollOut(context_.task, system, Noisy(actors[static_cast<size_t>(worker)]),
+                            ExplorationNoise(nu_, horizon_, options_.noise_smoothing, own.Fold(0)),
+                            own.Fold(1), context_.stop)
+                  : RollOut(context_.task, system, condition.policy, Noise(condition, own.Fold(0)),
+                            own.Fold(1), context_.stop);
   });
 }
 
@@ -325,13 +339,17 @@ void LocalModelsLearner::LearnNetwork() {
 // What the steps stay near. An untrained global policy is nothing to stay near.
 void LocalModelsLearner::LinearizeGlobalPolicy() {
   for (const auto& condition : conditions_) {
-    condition->previous = global_ && iterations_ > 0 ? LinearizeAlong(*global_, Fresh(*condition))
-                                                     : condition->policy;
+    condition->previous =
+        FollowsGlobalPolicy() ? LinearizeAlong(*global_, Fresh(*condition)) : condition->policy;
   }
 }
 
+bool LocalModelsLearner::FollowsGlobalPolicy() const {
+  return global_ && iterations_ > options_.global_start;
+}
+
 void LocalModelsLearner::TrainGlobalPolicy() {
-  if (!global_) return;
+  if (!global_ || iterations_ < options_.global_start) return;
   supervision_.Clear();
   const Key key = key_.Fold(kGlobalFit).Fold(static_cast<uint64_t>(iterations_));
   for (const auto& condition : conditions_) {
@@ -416,12 +434,13 @@ void LocalModelsLearner::AdaptSteps() {
     actual += found.actual / static_cast<double>(conditions_.size());
   }
   if (!options_.adapt_step) return;
+  const bool shared = FollowsGlobalPolicy();
   for (const auto& condition : conditions_) {
     const Improvement& found = condition->found;
     if (!found.judged) continue;
     condition->step_multiplier =
-        NextStepMultiplier(condition->step_multiplier, global_ ? predicted : found.predicted,
-                           global_ ? actual : found.actual);
+        NextStepMultiplier(condition->step_multiplier, shared ? predicted : found.predicted,
+                           shared ? actual : found.actual);
   }
 }
 

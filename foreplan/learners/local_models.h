@@ -43,6 +43,8 @@ struct LocalModelsOptions {
   double noise_smoothing = 0;  // of the exploration noise [steps]
   int test_rollouts = 5;       // with noise, per condition, after the last iteration
   bool global_policy = false;  // one network policy for all conditions
+  int global_start = 0;        // iterations of the local policies alone before it first learns
+  bool on_policy = true;       // rollouts are of the global policy once it has learned
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -94,6 +96,7 @@ class LocalModelsLearner final : public Learner {
   [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
   void AdaptSteps();
   void TakeStep(Condition& condition);
+  [[nodiscard]] bool FollowsGlobalPolicy() const;
   void LinearizeGlobalPolicy();
   void TrainGlobalPolicy();
   [[nodiscard]] std::pair<double, bool> TestGlobalPolicy(System& system);

@@ -138,13 +138,11 @@ void LocalModelFitter::Regress(int t, LinearGaussianTransition& transition, Loca
   const Index nxu = nx_ + nu_;
   joint_.diagonal().head(nxu).array() += options_.ridge;
   factor_ = joint_.topLeftCorner(nxu, nxu);
-  eigen_.compute(factor_, Eigen::EigenvaluesOnly);
-  const double least = eigen_.eigenvalues()[0];
-  const double largest = eigen_.eigenvalues()[nxu - 1];
-  step.condition = least > 0 ? largest / least : std::numeric_limits<double>::infinity();
   const Eigen::LLT<Eigen::Ref<MatrixXd>> llt(factor_);
+  const double reciprocal = llt.info() == Eigen::Success ? llt.rcond() : 0;
+  step.condition = reciprocal > 0 ? 1 / reciprocal : std::numeric_limits<double>::infinity();
   // A pivot that is rounding error leaves the direction undetermined.
-  if (llt.info() != Eigen::Success || least <= 1e-15 * largest) {
+  if (reciprocal <= 1e-16) {
     throw InputError(
         fmt::format("local model fit: time {}: found a singular regression (rank {} of {}, "
                     "condition {:.1e}), expected a larger ridge than {}, a prior, or more rollouts",

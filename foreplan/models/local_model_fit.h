@@ -35,7 +35,8 @@ struct LocalFitStep {
   /// Directions of (x, u), each scaled by its deviation, in which the samples spread by more than
   /// 1e-6 of the widest; at most N - 1 and nx + nu.
   int rank = 0;
-  /// Largest over least eigenvalue of the covariance of (x, u) that was inverted.
+  /// Of the covariance of (x, u) that was inverted, in the 1-norm, as its Cholesky factor tells
+  /// (Higham 1988): within [1, number of regressors] times the ratio of its eigenvalues.
   double condition = 0;
   /// log p(x' of all samples | their (x, u)) under the prior; 0 without prior or unless asked for.
   double log_evidence = 0;

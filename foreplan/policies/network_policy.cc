@@ -157,6 +157,12 @@ void NetworkPolicy::Linearize(const Eigen::Ref<const MatrixXd>& states, MatrixXd
   Evaluate(states, actions, &jacobians);
 }
 
+VectorXd NetworkPolicy::MeanPlusNoise(const Eigen::Ref<const VectorXd>& state,
+                                      const Eigen::Ref<const VectorXd>& noise) {
+  Mean(state, action_);
+  return action_.col(0) + root_ * noise;
+}
+
 void NetworkPolicy::Act(const Situation& situation, std::span<double> action) {
   std::copy_n(situation.observation.begin(), state_dim(), state_.data());
   Mean(state_, action_);

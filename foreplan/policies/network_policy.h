@@ -56,6 +56,9 @@ class NetworkPolicy final : public Policy {
   /// The same, and d pi / d x one below the other: [nu rows x nx].
   void Linearize(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions,
                  Eigen::MatrixXd& jacobians);
+  /// pi at a state [nx] plus noise in units of the policy's deviations [nu].
+  [[nodiscard]] Eigen::VectorXd MeanPlusNoise(const Eigen::Ref<const Eigen::VectorXd>& state,
+                                              const Eigen::Ref<const Eigen::VectorXd>& noise);
 
   // Policy
   void Reset(Key /*key*/) override {}

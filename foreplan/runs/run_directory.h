@@ -26,6 +26,10 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path machine_file() const { return path_ / "machine.json"; }
   [[nodiscard]] std::filesystem::path episodes_file() const { return path_ / "episodes.csv"; }
   [[nodiscard]] std::filesystem::path metrics_file() const { return path_ / "metrics.csv"; }
+  /// Its name must contain "tfevents".
+  [[nodiscard]] std::filesystem::path events_file() const {
+    return path_ / "events.out.tfevents.foreplan";
+  }
   [[nodiscard]] std::filesystem::path data_file() const;        // data/transitions.safetensors
   [[nodiscard]] std::filesystem::path model_file() const;       // model/ensemble.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
