@@ -39,6 +39,12 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
   }
 }
 
+FeatureMap::FeatureMap(int observation_dim)
+    : entry_(static_cast<size_t>(observation_dim), Entry::kValue),
+      absolute_(entry_.size(), 0),
+      action_dim_(0),
+      inputs_(observation_dim) {}
+
 void FeatureMap::Input(const double* observation, const double* action, double* input) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
     switch (entry_[i]) {

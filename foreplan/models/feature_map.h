@@ -16,6 +16,8 @@ class FeatureMap {
  public:
   /// Throws InputError for a name that is no observation component.
   FeatureMap(const SystemSpec& spec, const Encoding& encoding);
+  /// Of observations alone, each component as it is.
+  explicit FeatureMap(int observation_dim);
 
   [[nodiscard]] int observation_dim() const { return static_cast<int>(entry_.size()); }
   [[nodiscard]] int action_dim() const { return action_dim_; }
