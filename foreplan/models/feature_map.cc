@@ -62,6 +62,16 @@ void FeatureMap::Input(const double* observation, const double* action, double* 
   std::copy_n(action, action_dim_, input);
 }
 
+std::vector<bool> FeatureMap::SinesAndCosines() const {
+  std::vector<bool> result;
+  for (const Entry entry : entry_) {
+    if (entry == Entry::kValue) result.push_back(false);
+    if (entry == Entry::kSinCos) result.insert(result.end(), 2, true);
+  }
+  result.resize(static_cast<size_t>(inputs_), false);
+  return result;
+}
+
 void FeatureMap::PullBack(const double* observation, const double* by_input, double* by_observation,
                           double* by_action) const {
   for (size_t i = 0; i < entry_.size(); ++i) {

@@ -280,10 +280,33 @@ void ImaginedReturn::GoBack(TileRange range, Tile& tile, std::span<float> d_para
     tile.model->PullBack(t, tile.by_next_state.data(), tile.by_next_observation.data(),
                          tile.by_state.data(), tile.by_action.data());
     PullBackPolicy(range, t, tile, d_deviation);
+    if (options_.adjoint_clip > 0) ClipAdjoints(range, tile);
     std::swap(tile.by_state, tile.by_next_state);
     std::swap(tile.by_observation, tile.by_next_observation);
   }
   tile.network.ParameterGradient(options_.horizon, d_parameters);
+}
+
+// lambda of a rollout, by state and observation together, is no longer than allowed.
+void ImaginedReturn::ClipAdjoints(TileRange range, Tile& tile) const {
+  const int nx = dynamics_.tangent_dim();
+  const int no = dynamics_.observation_dim();
+  for (int row = 0; row < range.rows; ++row) {
+    double* by_state = &tile.by_state[Size(row, nx)];
+    double* by_observation = &tile.by_observation[Size(row, no)];
+    double squares = 0;
+    if (dynamics_.observation_is_state()) {
+      for (int i = 0; i < nx; ++i) squares += std::pow(by_state[i] + by_observation[i], 2);
+    } else {
+      for (int i = 0; i < nx; ++i) squares += by_state[i] * by_state[i];
+      for (int i = 0; i < no; ++i) squares += by_observation[i] * by_observation[i];
+    }
+    const double norm = rollouts() * std::sqrt(squares);
+    if (norm <= options_.adjoint_clip) continue;
+    const double scale = options_.adjoint_clip / norm;
+    for (int i = 0; i < nx; ++i) by_state[i] *= scale;
+    for (int i = 0; i < no; ++i) by_observation[i] *= scale;
+  }
 }
 
 // The reward's own part: by o_{t+1} into what comes from later, by o_t and u_t kept for the policy.

@@ -19,6 +19,7 @@ struct ImaginedReturnOptions {
   int starts = 1;                   // rollouts per particle
   double discount = 1;              // gamma
   bool stop_at_termination = true;  // else rewards count on as if nothing had ended
+  double adjoint_clip = 0;          // largest norm of a rollout's lambda; 0: the exact gradient
 };
 
 /// What the rollouts of one evaluation did.
@@ -36,6 +37,10 @@ struct ImaginedReturnReport {
 /// the whole horizon in the place of a value function):
 ///   lambda_t = dr_t/do_t + (df/do)' lambda_{t+1} + (dpi/do)' (dr_t/du_t + (df/du)' lambda_{t+1})
 /// where dr_{t}/do_{t+1} joins lambda_{t+1}. A terminal value would enter as lambda at the horizon.
+///
+/// Near an unstable state that the policy does not yet stabilise, lambda grows with every step
+/// back, and a few rollouts outweigh all others. adjoint_clip shortens the lambda of such a
+/// rollout, which keeps its direction; the gradient is then no longer that of R.
 ///
 /// A worker takes a tile (rollouts of one particle) over the whole horizon and back; neither the
 /// tiles nor the order of sums depend on the number of threads. Allocates only in the constructor.
@@ -78,6 +83,7 @@ class ImaginedReturn {
   void GoBack(TileRange range, Tile& tile, std::span<float> d_parameters,
               std::span<double> d_deviation) const;
   void AddRewardGradient(TileRange range, int time, Tile& tile) const;
+  void ClipAdjoints(TileRange range, Tile& tile) const;
   void PullBackPolicy(TileRange range, int time, Tile& tile, std::span<double> d_deviation) const;
 
   const NetworkPolicy& policy_;

@@ -7,12 +7,13 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/models/ensemble.h"
-#include "foreplan/models/rollout_tape.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/task.h"
 
@@ -235,6 +236,164 @@ TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
     };
     EXPECT_LT(RelativeError(s.gradient, *s.policy, in_double), 1e-5);
   }
+}
+
+/// Central differences of Evaluate, which is in float, along one direction of the parameters.
+double DirectionalDifference(ImaginedReturn& imagined, Setting& s, const std::vector<float>& by,
+                             Key key) {
+  const double h = 2e-3;
+  const std::span<float> parameters = s.policy->parameters();
+  const std::vector<float> kept(parameters.begin(), parameters.end());
+  const auto value = [&](double step) {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      parameters[i] = kept[i] + static_cast<float>(step) * by[i];
+    }
+    const double result = imagined.Evaluate(s.starts, key).value;
+    std::ranges::copy(kept, parameters.begin());
+    return result;
+  };
+  return (value(h) - value(-h)) / (2 * h);
+}
+
+TEST(ImaginedReturn, NoiseIsReparameterised) {
+  // Sampled predictions (their deviations depend on the state) and a noisy policy.
+  Setting s("pilco_cartpole", 2 * kStarts);
+  const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTsInf);
+  ImaginedReturnOptions options = s.Options(2);
+  s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.04));
+  ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), options, s.pool);
+  const Key key{5, 1};
+  imagined.Gradient(s.starts, key, s.gradient, s.d_deviation);
+  double norm = 0;
+  for (const float entry : s.gradient) norm += static_cast<double>(entry) * entry;
+  norm = std::sqrt(norm);
+  std::vector<float> direction(s.gradient);
+  for (float& entry : direction) entry /= static_cast<float>(norm);
+  // In float, values are good to about 1e-6, so differences of 4e-3 to 1e-3 of a norm of about 1.
+  EXPECT_NEAR(DirectionalDifference(imagined, s, direction, key), norm, 3e-3 * norm);
+  const double h = 1e-2;
+  const auto value = [&](double deviation) {
+    s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, deviation * deviation));
+    return imagined.Evaluate(s.starts, key).value;
+  };
+  const double difference = (value(0.2 + h) - value(0.2 - h)) / (2 * h);
+  EXPECT_NEAR(s.d_deviation[0], difference, 1e-2 * std::abs(difference) + 1e-4);
+}
+
+TEST(ImaginedReturn, CuttingTheGradientThroughTheStatesWouldBeSeen) {
+  // With one step there is no such gradient; with more it must change the direction.
+  Setting s("pilco_cartpole", kStarts);
+  const TrueDynamics dynamics(*s.task.MakeSystem());
+  std::vector<std::vector<float>> gradients;
+  for (const double clip : {0.0, 1e-9}) {  // so small a clip cuts lambda at every step
+    ImaginedReturnOptions options = s.Options();
+    options.adjoint_clip = clip;
+    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), options, s.pool);
+    imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
+    gradients.push_back(s.gradient);
+  }
+  double exact = 0;
+  double apart = 0;
+  for (size_t i = 0; i < gradients[0].size(); ++i) {
+    exact += gradients[0][i] * gradients[0][i];
+    apart += std::pow(gradients[0][i] - gradients[1][i], 2);
+  }
+  EXPECT_GT(apart, 0.1 * exact);
+}
+
+/// Two steps to x >= 1, where the episode ends; the reward is the new position.
+class LineReward final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] = batch.next_observation[row];
+      terminated[row] = batch.next_observation[row] >= 1 ? 1 : 0;
+    }
+  }
+  void Gradient(const TransitionBatch& batch, double* gradient) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      gradient[3 * row] = gradient[3 * row + 1] = 0;
+      gradient[3 * row + 2] = 1;
+    }
+  }
+};
+
+/// x' = x + 0.6; NaN where x < 0.
+class Line final : public Dynamics {
+ public:
+  [[nodiscard]] int state_dim() const override { return 1; }
+  [[nodiscard]] int observation_dim() const override { return 1; }
+  [[nodiscard]] int action_dim() const override { return 1; }
+  [[nodiscard]] bool observation_is_state() const override { return true; }
+  [[nodiscard]] bool is_stochastic() const override { return false; }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
+    return std::make_unique<Workspace>();
+  }
+  void Observe(std::span<const double> state, std::span<double> observation,
+               Workspace& /*workspace*/) const override {
+    observation[0] = state[0];
+  }
+  void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      const double next = batch.state[row] < 0 ? std::numeric_limits<double>::quiet_NaN()
+                                               : batch.state[row] + 0.6 + 0 * batch.action[row];
+      batch.next_state[row] = next;
+      batch.next_observation[row] = next;
+    }
+  }
+  void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      batch.A[row] = batch.state[row] < 0 ? std::numeric_limits<double>::quiet_NaN() : 1;
+      batch.B[row] = 0.5;
+    }
+  }
+};
+
+TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
+  ThreadPool pool(1);
+  const std::vector<double> low = {-1};
+  const std::vector<double> high = {1};
+  const NetworkPolicy policy(1, low, high, {.output = PolicyOutput::kTanh}, Key{1, 0});
+  const Line line;
+  const LineReward reward;
+  const std::vector<double> starts = {0.0, -1.0};
+  std::vector<float> gradient(policy.parameters().size());
+  std::vector<double> d_deviation(1);
+  ImaginedReturn stopping(policy, line, reward, {.horizon = 4, .starts = 2}, pool);
+  const ImaginedReturnReport ended = stopping.Gradient(starts, Key{1, 1}, gradient, d_deviation);
+  EXPECT_NEAR(ended.value, (0.6 + 1.2) / 2, 1e-12);
+  EXPECT_EQ(ended.ended, 1);
+  EXPECT_EQ(ended.invalid, 1);
+  for (const float entry : gradient) EXPECT_TRUE(std::isfinite(entry));
+  ImaginedReturn going_on(policy, line, reward,
+                          {.horizon = 4, .starts = 2, .stop_at_termination = false}, pool);
+  EXPECT_NEAR(going_on.Evaluate(starts, Key{1, 1}).value, (0.6 + 1.2 + 1.8 + 2.4) / 2, 1e-12);
+}
+
+TEST(ImaginedReturn, ThreadsChangeNoBitAndNothingIsAllocated) {
+  Setting s("pilco_cartpole", 300);  // several tiles per particle
+  const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTs1);
+  std::vector<std::vector<float>> gradients;
+  for (const int threads : {1, 2, 8}) {
+    ThreadPool pool(threads);
+    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(3), pool);
+    imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
+    EXPECT_EQ(testing::CountAllocations([&] {
+                imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
+              }),
+              0);
+    gradients.push_back(s.gradient);
+  }
+  EXPECT_EQ(gradients[0], gradients[1]);
+  EXPECT_EQ(gradients[0], gradients[2]);
+}
+
+TEST(ImaginedReturn, NamesWhatIsWrong) {
+  Setting s("pilco_cartpole", 1);
+  const TrueDynamics dynamics(*s.task.MakeSystem());
+  EXPECT_THROW(
+      ImaginedReturn(*s.policy, dynamics, s.task.planning_reward(), {.horizon = 0}, s.pool),
+      InputError);
 }
 
 }  // namespace

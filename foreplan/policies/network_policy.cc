@@ -126,6 +126,12 @@ void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
     features_.Input(states + row * state_dim(), nullptr, inputs.data() + row * mlp_.inputs());
   }
   input_.Fit(rows, inputs.data(), kConstantInput, 1.0);
+  const std::vector<bool> bounded = features_.SinesAndCosines();
+  for (size_t i = 0; i < bounded.size(); ++i) {
+    if (!bounded[i]) continue;
+    input_.mean[i] = 0;
+    input_.scale[i] = 1;
+  }
 }
 
 void NetworkPolicy::ScaleOutput(const Eigen::Ref<const MatrixXd>& actions) {

@@ -28,7 +28,8 @@ ImaginedReturnOptions Sizes(const PolicyGradientOptions& options, int episode_le
           .particles = options.particles,
           .starts = options.starts,
           .discount = options.discount,
-          .stop_at_termination = options.stop_at_termination};
+          .stop_at_termination = options.stop_at_termination,
+          .adjoint_clip = options.adjoint_clip};
 }
 
 }  // namespace
@@ -42,6 +43,8 @@ void PolicyGradientOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("final_rate", final_rate, {0, 1}, "share of the learning rate at the last step");
   visitor.Field("discount", discount, {0, 1}, "gamma");
   visitor.Field("gradient_clip", gradient_clip, {0, 1e12}, "largest norm of a gradient; 0: none");
+  visitor.Field("adjoint_clip", adjoint_clip, {0, 1e12},
+                "largest norm of a rollout's gradient by a state; 0: none, exact gradients");
   visitor.Field("stop_at_termination", stop_at_termination,
                 "else rewards count on where an episode would have ended");
   visitor.Field("restarts", restarts, {0, 1000}, "fresh policies tried against the present one");

@@ -26,6 +26,7 @@ struct PolicyGradientOptions {
   double final_rate = 0.1;          // of the learning rate, reached linearly at the last step
   double discount = 1;              // gamma
   double gradient_clip = 1;         // largest norm of a gradient; 0: none
+  double adjoint_clip = 0;          // largest norm of a rollout's gradient by a state; 0: none
   bool stop_at_termination = true;  // else rewards count on where an episode would have ended
   int restarts = 0;                 // fresh policies that are tried against the present one
   int restart_steps = 100;          // gradient steps before they are compared
