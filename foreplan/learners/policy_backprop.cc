@@ -1,6 +1,7 @@
 #include "foreplan/learners/policy_backprop.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -19,6 +20,12 @@ constexpr const char* kPrefix = "policy.";
 FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
   SystemSpec spec = task.spec();
   spec.action.clear();
+  std::vector<std::string> known;
+  for (const Component& component : spec.observation) known.push_back(component.name);
+  for (const std::string& name : options.omit) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    throw UnknownName("policy_backprop.policy.omit", "observation component", name, known);
+  }
   Encoding encoding;
   encoding.omit = options.omit;
   for (const std::string& name : task.encoding().sin_cos) {
@@ -59,6 +66,8 @@ void CheckReward(const Task& task) {
 void PolicyBackpropOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_episodes", base_episodes, {1, 1e6}, "episodes of the base policy");
+  visitor.Field("train_every", train_every, {0, 1e9},
+                "new transitions before the next fit and training; 0: after each episode");
   visitor.Field("reset_share", reset_share, {0, 1},
                 "of imagined rollouts that begin where episodes do, the rest at data");
   visitor.Field("true_model", true_model,
@@ -97,12 +106,17 @@ void PolicyBackpropLearner::Run() {
     } else {
       PlayEpisode(policy_, "policy");
     }
-    if (episodes() >= options_.base_episodes) {
+    if (IsTrainingDue()) {
       if (!true_ && has_new_data()) Refit();
       TrainPolicy();
     }
     Checkpoint();
   }
+}
+
+bool PolicyBackpropLearner::IsTrainingDue() const {
+  if (episodes() < options_.base_episodes) return false;
+  return Done() || data().size() - trained_rows_ >= options_.train_every;
 }
 
 Policy& PolicyBackpropLearner::controller() {
@@ -130,6 +144,7 @@ void PolicyBackpropLearner::TrainPolicy() {
                      [this] {
                        if (context().stop) throw Interrupted("interrupted");
                      });
+  trained_rows_ = data().size();
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   CountPlanning(seconds);
   Report(report, seconds);
@@ -183,12 +198,16 @@ void PolicyBackpropLearner::Save(TensorFile& state) const {
   ModelLearner::Save(state);
   policy_.Save(kPrefix, state);
   trainer_.Save(state);
+  state.tensors["policy_backprop.trained_rows"] = {
+      {1}, std::vector<int32_t>{static_cast<int32_t>(trained_rows_)}};
 }
 
 void PolicyBackpropLearner::Restore(const TensorFile& state) {
   ModelLearner::Restore(state);
   policy_.Restore(kPrefix, state);
   trainer_.Restore(state);
+  const std::array<int64_t, 1> one = {1};
+  trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
 }
 
 TensorFile PolicyBackpropLearner::Model() const {

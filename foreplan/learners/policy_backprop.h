@@ -15,6 +15,7 @@ namespace foreplan {
 /// Section [policy_backprop].
 struct PolicyBackpropOptions {
   std::string base_policy = "uniform";
+  int train_every = 0;       // new transitions before the next fit and training; 0: each episode
   int base_episodes = 1;     // episodes of the base policy before the first fit
   double reset_share = 0.5;  // of imagined rollouts that begin where episodes do; the rest begin
                              // at observations of the data
@@ -53,6 +54,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   [[nodiscard]] TensorFile Model() const override;
 
  private:
+  [[nodiscard]] bool IsTrainingDue() const;
   void TrainPolicy();
   void DrawStarts(Key key, std::span<double> starts);
   /// Return of the last episode over the imagined horizon, in the mean over where it can begin.
@@ -66,6 +68,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   std::unique_ptr<TrueDynamics> true_;  // or null
   NetworkPolicy policy_;
   PolicyGradientTrainer trainer_;
+  int64_t trained_rows_ = 0;  // of the data, at the last training
 };
 
 }  // namespace foreplan
