@@ -75,10 +75,13 @@ void PrintJson(const EvalRequest& request, const Experiment& experiment,
   fmt::print("{}\n", document.dump(2));
 }
 
-std::string Title(const std::string& controller, const std::string& planner) {
+std::string Title(const std::string& controller, const RunOptions& run) {
+  const std::string& planner = run.planner;
   if (controller == "uniform") return "random actions";
   if (controller == "zero") return "zero action";
-  if (controller == kLearned) return "learned model, " + planner;
+  if (controller == kLearned) {
+    return LearnerPlans(run.algorithm) ? "learned model, " + planner : "learned policy";
+  }
   if (controller == kTrueModel) return "true model, " + planner;
   return controller;
 }
@@ -94,8 +97,8 @@ void PrintTable(const EvalRequest& request, const Experiment& experiment,
     const std::string interval =
         std::isnan(summary.ci95) ? "-" : fmt::format("±{:.2f}", summary.ci95);
     fmt::print("{:<28}{:>12.2f}{:>10}{:>12.2f}{:>12.2f}{:>14.3f}\n",
-               Title(evaluation.controller, experiment.run.planner), summary.mean, interval,
-               summary.min, summary.max, evaluation.ms_per_decision);
+               Title(evaluation.controller, experiment.run), summary.mean, interval, summary.min,
+               summary.max, evaluation.ms_per_decision);
   }
 }
 

@@ -1,5 +1,5 @@
 // Suite latency: one network that predicts x' = x + f(x, u), for one state at a time, and the
-// Jacobian dx'/d(x, u) at one and at a hundred states.
+// Jacobian dx'/d(x, u) at one and at a hundred states; one action of a network policy.
 #include <fmt/format.h>
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "apps/bench/synthetic.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/nets/mlp_jacobian.h"
+#include "foreplan/policies/network_policy.h"
 
 namespace foreplan::apps {
 namespace {
@@ -133,6 +134,30 @@ Measurement MeasureJacobian(const std::string& name, const Network& network, int
   return measurement;
 }
 
+/// The policy of the loop policy_backprop as it is by default, on a cart-pole.
+Measurement MeasurePolicy(const BenchOptions& options) {
+  RefuseFlag("latency", "--model", options.model);
+  RefuseFlag("latency", "--precision", options.precision);
+  const auto task = std::make_shared<SyntheticTask>(SyntheticCartPoleRaw());
+  const auto policy = std::make_shared<NetworkPolicy>(
+      task->spec.observation_dim(), task->spec.action_low, task->spec.action_high,
+      NetworkPolicyOptions{.output = PolicyOutput::kTanh}, Key{1, 0});
+  Measurement measurement;
+  measurement.unit = "us";
+  measurement.fields = {
+      {"case", "policy_act"}, {"net", "2x64"}, {"precision", "f32"}, {"threads", 1}};
+  measurement.sample = [task, policy] {
+    int64_t calls = 0;
+    std::vector<double> action(task->spec.action.size());
+    return SecondsPerCall(kCallsPerSample, [&] {
+      policy->Act(
+          {.observation = task->data.observation(calls++ % kStates), .state = {}, .key = {}},
+          action);
+    });
+  };
+  return measurement;
+}
+
 Measurement MeasureForward(const Network& network, const BenchOptions& options) {
   RefuseFlag("latency", "--model", options.model);
   RefuseFlag("latency", "--precision", options.precision);
@@ -165,6 +190,7 @@ std::vector<BenchCase> LatencyCases() {
                        }});
     }
   }
+  cases.push_back({"policy_act", MeasurePolicy});
   return cases;
 }
 

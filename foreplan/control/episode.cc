@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kSystemStream = 0;
 constexpr uint64_t kPolicyStream = 1;
 constexpr uint64_t kDecisionStream = 2;
+constexpr uint64_t kMeasurementStream = 3;
 
 // One step's vectors.
 struct Buffers {
@@ -22,13 +23,25 @@ struct Buffers {
       : state(spec.state.size()),
         observation(spec.observation.size()),
         next_observation(spec.observation.size()),
+        measured(spec.observation.size()),
+        next_measured(spec.observation.size()),
         action(spec.action.size()) {}
 
   std::vector<double> state;             // [state_dim]
   std::vector<double> observation;       // [no]
   std::vector<double> next_observation;  // [no]
+  std::vector<double> measured;          // the observation with the task's noise: [no]
+  std::vector<double> next_measured;     // [no]
   std::vector<double> action;            // [nu]
 };
+
+void Measure(const Task& task, Key key, const std::vector<double>& observation,
+             std::vector<double>& measured) {
+  measured = observation;
+  if (task.measurement_noise() == 0) return;
+  Random random(key);
+  for (double& value : measured) value += task.measurement_noise() * random.Normal();
+}
 
 void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
   for (size_t i = 0; i < action.size(); ++i) {
@@ -73,30 +86,35 @@ EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key k
   system.Reset(key.Fold(kSystemStream));
   policy.Reset(key.Fold(kPolicyStream));
   const Key decisions = key.Fold(kDecisionStream);
+  const Key measurements = key.Fold(kMeasurementStream);
   const SystemSpec& spec = system.spec();
   Buffers buffers(spec);
   EpisodeResult result;
   system.Observe(buffers.observation);
+  Measure(task, measurements.Fold(0), buffers.observation, buffers.measured);
   const int length = std::min(task.episode_length(), max_steps);
   while (result.steps < length && !result.terminated) {
     const int time = result.steps;
     system.GetState(buffers.state);
-    policy.Act({.observation = buffers.observation,
+    policy.Act({.observation = buffers.measured,
                 .state = buffers.state,
                 .time = time,
                 .key = decisions.Fold(static_cast<uint64_t>(time))},
                buffers.action);
     CheckAndClampAction(spec, time, buffers.action);
     EpisodeStep step{.time = time,
-                     .observation = buffers.observation,
+                     .observation = buffers.measured,
                      .action = buffers.action,
-                     .next_observation = buffers.next_observation};
+                     .next_observation = buffers.next_measured};
     if (!TryStep(task, system, buffers, step, result.divergence)) break;
+    Measure(task, measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
+            buffers.next_measured);
     result.episode_return += step.reward;
     result.terminated = step.terminated;
     ++result.steps;
     if (observe) observe(step);
     std::swap(buffers.observation, buffers.next_observation);
+    std::swap(buffers.measured, buffers.next_measured);
   }
   return result;
 }

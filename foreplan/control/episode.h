@@ -12,7 +12,8 @@
 
 namespace foreplan {
 
-/// What happened in one control step; spans are valid during the callback only.
+/// What happened in one control step, as it is measured (Task::measurement_noise); spans are valid
+/// during the callback only.
 struct EpisodeStep {
   int time = 0;
   std::span<const double> observation;       // [no]

@@ -168,5 +168,51 @@ TEST(RunEpisode, AnActionThatIsNoNumberNamesStepAndComponent) {
   }
 }
 
+TEST(RunEpisode, MeasurementNoiseIsSeenButNotRewarded) {
+  Config config = Config::FromString(R"(
+name = "cartpole"
+reward = "pets_cartpole"
+episode_length = 30
+measurement_noise = 0.5
+[system]
+type = "cartpole"
+)",
+                                     "test");
+  const Task noisy = Task::FromConfig(config, ".");
+  const Task clean = CartPoleTask();
+  std::vector<std::vector<double>> seen;
+  std::vector<std::vector<double>> measured;
+  std::vector<double> next;
+  FunctionPolicy policy([&](const Situation& situation) {
+    seen.emplace_back(situation.observation.begin(), situation.observation.end());
+    return 0.3;
+  });
+  const auto run = [&](const Task& task) {
+    const auto system = task.MakeSystem();
+    return RunEpisode(task, *system, policy, kKey, kNoLimit,
+                      [&](const EpisodeStep& step) {
+                        measured.emplace_back(step.observation.begin(), step.observation.end());
+                        // What was seen after a step is what is seen before the next.
+                        if (step.time > 0) {
+                          EXPECT_EQ(measured.back(), next);
+                        }
+                        next.assign(step.next_observation.begin(), step.next_observation.end());
+                      })
+        .episode_return;
+  };
+  const double with_noise = run(noisy);
+  EXPECT_EQ(seen, measured);
+  const std::vector<std::vector<double>> off = seen;
+  seen.clear();
+  measured.clear();
+  EXPECT_EQ(run(clean), with_noise);  // the same motion, as the policy looks at nothing
+  double squares = 0;
+  for (size_t t = 0; t < seen.size(); ++t) {
+    for (size_t i = 0; i < 4; ++i) squares += std::pow(off[t][i] - seen[t][i], 2);
+  }
+  // 120 squares of deviation 0.5: relative error sqrt(2 / 120) = 13 %; four of them.
+  EXPECT_NEAR(squares / (4.0 * static_cast<double>(seen.size())), 0.25, 0.25 * 0.52);
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -8,6 +8,7 @@
 #include "foreplan/learners/fit_then_plan.h"
 #include "foreplan/learners/local_models.h"
 #include "foreplan/learners/mpc.h"
+#include "foreplan/learners/policy_backprop.h"
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/ensemble_trainer.h"
 #include "foreplan/planners/planner.h"
@@ -53,6 +54,15 @@ void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Co
   WriteSection<FitOptions>("fit", config, writer);
 }
 
+void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
+                         ConfigWriter& writer) {
+  WriteSection<PolicyBackpropOptions>("policy_backprop", config, writer);
+  WriteSection<BackpropPolicyOptions>("policy_backprop.policy", config, writer);
+  WriteSection<PolicyGradientOptions>("policy_backprop.training", config, writer);
+  WriteSection<EnsembleOptions>("model", config, writer);
+  WriteSection<FitOptions>("fit", config, writer);
+}
+
 template <typename T>
 std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
   return std::make_unique<T>(config, context);
@@ -64,6 +74,7 @@ constexpr std::array kLearners = {
     LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
     LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels, false},
     LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
+    LearnerEntry{"policy_backprop", Make<PolicyBackpropLearner>, WritePolicyBackprop, false},
 };
 
 const LearnerEntry& Find(const std::string& name) {

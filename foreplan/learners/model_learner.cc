@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -55,7 +56,9 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
       judge_(model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, system_->spec())),
-      planner_(MakePlanner(context.run.planner, config, problem())) {}
+      planner_(LearnerPlans(context.run.algorithm)
+                   ? MakePlanner(context.run.planner, config, problem())
+                   : nullptr) {}
 
 PlanningProblem ModelLearner::problem() const {
   return {model_, context_.task.planning_reward(), context_.task.spec(), context_.pool};
@@ -88,12 +91,18 @@ void ModelLearner::PlayEpisode(PlanningPolicy& policy, const std::string& name, 
   Play(policy, name, log);
 }
 
+void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
+  EpisodeLog log;
+  Play(policy, name, log);
+}
+
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
   const EpisodeResult result =
       RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
                  [&](const EpisodeStep& step) { Observe(step, log); });
   ++episodes_;
   Report(result, name, log);
+  last_rewards_ = std::move(log.rewards);
   if (result.steps == 0) {
     throw RunError(
         fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));

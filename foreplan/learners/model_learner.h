@@ -1,8 +1,9 @@
-// What the loops share that learn one model from one growing data set and act by plans through it.
+// What the loops share that learn one model from one growing data set.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
@@ -15,8 +16,8 @@
 
 namespace foreplan {
 
-/// Data, ensemble, fits, base policy, planner, and what is reported about them. A loop derives from
-/// it and says in Run() what happens in which order.
+/// Data, ensemble, fits, base policy, planner (of loops that plan), and what is reported about
+/// them. A loop derives from it and says in Run() what happens in which order.
 class ModelLearner : public Learner {
  public:
   void Save(TensorFile& state) const override;
@@ -26,7 +27,7 @@ class ModelLearner : public Learner {
   [[nodiscard]] RunTimes times() const override { return times_; }
 
  protected:
-  /// Reads sections model, fit and planner.<name> of `config`.
+  /// Reads sections model, fit and, for a loop that plans, planner.<name> of `config`.
   ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy);
 
   /// The run's options are used up.
@@ -37,12 +38,16 @@ class ModelLearner : public Learner {
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   [[nodiscard]] PlanningProblem problem() const;
   [[nodiscard]] const Dynamics& model() const { return model_; }
-  [[nodiscard]] Planner& planner() { return *planner_; }
+  [[nodiscard]] const Dataset& data() const { return data_; }
+  [[nodiscard]] Planner& planner() { return *planner_; }  // of a loop that plans
+  /// What planners maximise, at every step of the last episode.
+  [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 
   /// One episode; its transitions join the data. With `refit_every` > 0 the model is refitted
   /// within it whenever so many of them are new.
   void PlayBaseEpisode();
   void PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every = 0);
+  void PlayEpisode(Policy& policy, const std::string& name);
   /// Fits the model to all data.
   void Refit();
   /// The model's error on transitions that it has not been fitted to, those since the last fit or
@@ -54,6 +59,9 @@ class ModelLearner : public Learner {
   /// Adds rows from a file that holds a data set, e.g. data/transitions.safetensors of another run.
   void LoadData(const std::string& file);
   void Checkpoint() const;
+  void Record(std::string_view name, double value) const;
+  /// Time spent on what an episode acts by, besides fits.
+  void CountPlanning(double seconds) { times_.planning_seconds += seconds; }
 
  private:
   struct EpisodeLog;  // what one episode leaves in metrics.csv
@@ -63,7 +71,6 @@ class ModelLearner : public Learner {
   void Play(Policy& policy, const std::string& name, EpisodeLog& log);
   void Observe(const EpisodeStep& step, EpisodeLog& log);
   [[nodiscard]] double PlanningReward(const EpisodeStep& step) const;
-  void Record(std::string_view name, double value) const;
   void RecordModelError(const std::string& prefix, const ModelError& error) const;
   void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
   void Show(const EpisodeStep& step, const EpisodeLog& log, const std::string& activity);
@@ -77,7 +84,8 @@ class ModelLearner : public Learner {
   ModelJudge judge_;
   std::string base_policy_name_;
   std::unique_ptr<Policy> base_policy_;
-  std::unique_ptr<Planner> planner_;
+  std::unique_ptr<Planner> planner_;  // null in a loop that does not plan
+  std::vector<double> last_rewards_;
   RunTimes times_;
   int episodes_ = 0;         // finished
   int total_steps_ = 0;      // taken

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "foreplan/models/rollout_tape.h"
+
 namespace foreplan {
 
 void Dynamics::Difference(const double* state, const double* reference, double* tangent) const {
@@ -60,6 +62,10 @@ void Dynamics::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
     Differences(*this, batch.state + row * nx, batch.action + row * nu, 1e-6,
                 batch.A + row * nx * nx, batch.B + row * nx * nu, workspace);
   }
+}
+
+std::unique_ptr<RolloutTape> Dynamics::MakeTape(int max_rows, int steps) const {
+  return std::make_unique<LinearizedTape>(*this, max_rows, steps);
 }
 
 double CheckDerivatives(const Dynamics& dynamics, std::span<const double> state,

@@ -31,6 +31,8 @@ struct LinearizeBatch {
   double* B = nullptr;             // next state by action: [rows x nx x nu]
 };
 
+class RolloutTape;
+
 /// A model of the system. Const and shared between threads; what changes is in a Workspace.
 ///
 /// A state row is opaque to planners: a learned model's state is the observation, a simulator's is
@@ -84,6 +86,9 @@ class Dynamics {
   /// Observation by state: [no x nx]; the identity for models whose state is the observation.
   virtual void ObservationJacobian(const double* state, double* jacobian,
                                    Workspace& workspace) const;
+  /// Gradients back through rollouts of up to `max_rows` rows over up to `steps` steps; the default
+  /// goes by Linearize.
+  [[nodiscard]] virtual std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const;
 };
 
 /// Largest entry of |Linearize - central differences of StepMean| over 1 + |entry|, at one knot,

@@ -8,6 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/models/ensemble_tape.h"
 #include "foreplan/nets/mlp_jacobian.h"
 
 namespace foreplan {
@@ -222,6 +223,10 @@ void Ensemble::AddJacobian(int member, const LinearizeBatch& batch,
       for (int j = 0; j < nu; ++j) B[j] += buffers.by_action[static_cast<size_t>(j)];
     }
   }
+}
+
+std::unique_ptr<RolloutTape> Ensemble::MakeTape(int max_rows, int steps) const {
+  return std::make_unique<EnsembleTape>(*this, max_rows, steps);
 }
 
 void Ensemble::Observe(std::span<const double> state, std::span<double> observation,

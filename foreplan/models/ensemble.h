@@ -67,6 +67,11 @@ class Ensemble final : public Dynamics {
   /// Exact Jacobian of StepMean.
   void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override;
 
+  /// Exact, noise and predicted deviations included.
+  [[nodiscard]] std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const override;
+
+  /// The member that predicts the batch's particle at its time.
+  [[nodiscard]] int MemberOf(const StepBatch& batch) const;
   /// One member's prediction of the target (the change of the observation, or the next one for
   /// absolute components) and its standard deviation (0 for deterministic members).
   /// observation: [rows x no], action: [rows x nu]; mean, deviation: [rows x no].
@@ -103,7 +108,6 @@ class Ensemble final : public Dynamics {
   void StepExpectation(const StepBatch& batch, Buffers& buffers) const;
   void StepMember(int member, const StepBatch& batch, Buffers& buffers) const;
   void AddJacobian(int member, const LinearizeBatch& batch, DerivativeBuffers& buffers) const;
-  [[nodiscard]] int MemberOf(const StepBatch& batch) const;
   [[nodiscard]] std::span<std::byte> packed(int member);
   [[nodiscard]] std::span<const std::byte> packed(int member) const;
 

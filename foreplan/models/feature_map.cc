@@ -39,6 +39,12 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
   }
 }
 
+FeatureMap::FeatureMap(int observation_dim)
+    : entry_(static_cast<size_t>(observation_dim), Entry::kValue),
+      absolute_(entry_.size(), 0),
+      action_dim_(0),
+      inputs_(observation_dim) {}
+
 void FeatureMap::Input(const double* observation, const double* action, double* input) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
     switch (entry_[i]) {
@@ -54,6 +60,16 @@ void FeatureMap::Input(const double* observation, const double* action, double* 
     }
   }
   std::copy_n(action, action_dim_, input);
+}
+
+std::vector<bool> FeatureMap::SinesAndCosines() const {
+  std::vector<bool> result;
+  for (const Entry entry : entry_) {
+    if (entry == Entry::kValue) result.push_back(false);
+    if (entry == Entry::kSinCos) result.insert(result.end(), 2, true);
+  }
+  result.resize(static_cast<size_t>(inputs_), false);
+  return result;
 }
 
 void FeatureMap::PullBack(const double* observation, const double* by_input, double* by_observation,

@@ -16,6 +16,8 @@ class FeatureMap {
  public:
   /// Throws InputError for a name that is no observation component.
   FeatureMap(const SystemSpec& spec, const Encoding& encoding);
+  /// Of observations alone, each component as it is.
+  explicit FeatureMap(int observation_dim);
 
   [[nodiscard]] int observation_dim() const { return static_cast<int>(entry_.size()); }
   [[nodiscard]] int action_dim() const { return action_dim_; }
@@ -28,6 +30,8 @@ class FeatureMap {
   /// cut to float. observation: [rows x no], action: [rows x nu], input: [rows x inputs].
   void Inputs(int rows, const double* observation, const double* action,
               const Normaliser& normaliser, float* input) const;
+  /// Which inputs are sines and cosines: [inputs].
+  [[nodiscard]] std::vector<bool> SinesAndCosines() const;
   /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by
   /// observation, [no], and action, [nu].
   void PullBack(const double* observation, const double* by_input, double* by_observation,

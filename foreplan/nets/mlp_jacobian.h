@@ -17,16 +17,17 @@ class MlpJacobian {
  public:
   MlpJacobian(const Mlp& mlp, const DenseKernel& kernel, int max_knots);
 
+  /// The outputs alone. x: [knots x inputs].
+  void Forward(std::span<const float> parameters, int knots, const float* x);
   /// x: [knots x inputs].
   void Evaluate(std::span<const float> parameters, int knots, const float* x);
 
-  /// Of the last Evaluate, valid until the next: [knots x outputs].
+  /// Of the last Evaluate or Forward, valid until the next: [knots x outputs].
   [[nodiscard]] const float* outputs() const { return y_.back().data(); }
-  /// dy_o / dx_i: [knots x outputs x inputs].
+  /// dy_o / dx_i of the last Evaluate: [knots x outputs x inputs].
   [[nodiscard]] const float* jacobian() const { return jacobian_; }
 
  private:
-  void Forward(std::span<const float> parameters, int knots, const float* x);
   /// rows[k, o, j] = w[j, o] slope[k, j]: the last layer and the activation under it.
   void StartRows(std::span<const float> parameters, int knots, float* rows);
   /// rows[k, o, j] *= slope[k, j].

@@ -115,7 +115,9 @@ void ExpectAtMostTwice(const std::string& task, bool on_networks) {
 TEST(ExpressionCostGate, WholeDecisionsTakeAtMostTwiceAsLong) {
   std::printf("| task | model | built-in [ms] | expression [ms] | ratio |\n");
   for (const char* task : {"cartpole_closed_form", "pendulum"}) ExpectAtMostTwice(task, false);
-  for (const std::string& task : Task::ShippedNames()) ExpectAtMostTwice(task, true);
+  for (const std::string& task : Task::ShippedNames()) {
+    if (task != "pilco_cartpole") ExpectAtMostTwice(task, true);  // it has no built-in reward
+  }
 }
 
 }  // namespace

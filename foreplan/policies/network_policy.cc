@@ -19,15 +19,16 @@ using Eigen::VectorXd;
 
 constexpr int kRows = 64;  // states that go through the network together
 constexpr double kConstant = 1e-12;
+constexpr double kConstantInput = 1e-6;  // a feature that spreads less is taken as constant
 
 NetworkPolicyOptions Validated(NetworkPolicyOptions options) {
   ValidateOptions("policy", options);
   return options;
 }
 
-std::vector<int> Widths(const NetworkPolicyOptions& options, int nx, size_t nu) {
+std::vector<int> Widths(const NetworkPolicyOptions& options, int inputs, size_t nu) {
   std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
-  widths.insert(widths.begin(), nx);
+  widths.insert(widths.begin(), inputs);
   widths.push_back(static_cast<int>(nu));
   return widths;
 }
@@ -49,17 +50,25 @@ void NetworkPolicyOptions::Visit(OptionsVisitor& visitor) {
 
 NetworkPolicy::NetworkPolicy(int nx, std::span<const double> low, std::span<const double> high,
                              const NetworkPolicyOptions& options, Key key)
+    : NetworkPolicy(FeatureMap(nx), low, high, options, key) {}
+
+NetworkPolicy::NetworkPolicy(const FeatureMap& features, std::span<const double> low,
+                             std::span<const double> high, const NetworkPolicyOptions& options,
+                             Key key)
     : options_(Validated(options)),
+      features_(features),
       low_(low.begin(), low.end()),
       high_(high.begin(), high.end()),
-      mlp_(Widths(options_, nx, low.size())),
+      mlp_(Widths(options_, features.inputs(), low.size())),
       kernel_(GetDenseKernel(options_.kernel)),
       parameters_(static_cast<size_t>(mlp_.parameters())),
-      input_(nx),
+      input_(features.inputs()),
       output_(static_cast<int>(low.size())),
       network_(mlp_, kernel_, kRows),
-      inputs_(static_cast<size_t>(kRows) * static_cast<size_t>(nx)),
-      state_(nx, 1),
+      inputs_(static_cast<size_t>(kRows) * static_cast<size_t>(features.inputs())),
+      by_input_(static_cast<size_t>(features.inputs())),
+      by_state_(static_cast<size_t>(features.observation_dim())),
+      state_(features.observation_dim(), 1),
       action_(static_cast<Index>(low.size()), 1) {
   if (low_.size() != high_.size()) {
     throw InputError(fmt::format("policy: bounds: found {} lower and {} upper, expected as many",
@@ -107,9 +116,21 @@ NetworkPolicy::Squashed NetworkPolicy::Squash(int i, double y) const {
   return {low_[at] + half * (1 + tanh), half * (1 - tanh * tanh)};
 }
 
-void NetworkPolicy::Normalise(const double* state, float* input) const {
-  for (size_t i = 0; i < input_.mean.size(); ++i) {
-    input[i] = static_cast<float>((state[i] - input_.mean[i]) / input_.scale[i]);
+void NetworkPolicy::Normalise(int rows, const double* states, float* inputs) const {
+  features_.Inputs(rows, states, nullptr, input_, inputs);
+}
+
+void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
+  std::vector<double> inputs(static_cast<size_t>(rows) * by_input_.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    features_.Input(states + row * state_dim(), nullptr, inputs.data() + row * mlp_.inputs());
+  }
+  input_.Fit(rows, inputs.data(), kConstantInput, 1.0);
+  const std::vector<bool> bounded = features_.SinesAndCosines();
+  for (size_t i = 0; i < bounded.size(); ++i) {
+    if (!bounded[i]) continue;
+    input_.mean[i] = 0;
+    input_.scale[i] = 1;
   }
 }
 
@@ -123,26 +144,34 @@ void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd&
                              MatrixXd* jacobians) {
   const int nx = state_dim();
   const int nu = action_dim();
+  const int inputs = mlp_.inputs();
   const auto rows = static_cast<int>(states.cols());
   actions.resize(nu, rows);
   if (jacobians != nullptr) jacobians->resize(static_cast<Index>(nu) * rows, nx);
   for (int first = 0; first < rows; first += kRows) {
     const int count = std::min(kRows, rows - first);
     for (int j = 0; j < count; ++j) {
-      Normalise(states.col(first + j).data(), inputs_.data() + static_cast<Index>(j) * nx);
+      Normalise(1, states.col(first + j).data(), inputs_.data() + static_cast<Index>(j) * inputs);
     }
-    network_.Evaluate(parameters_, count, inputs_.data());
+    if (jacobians == nullptr) {
+      network_.Forward(parameters_, count, inputs_.data());
+    } else {
+      network_.Evaluate(parameters_, count, inputs_.data());
+    }
     for (int j = 0; j < count; ++j) {
       for (int i = 0; i < nu; ++i) {
         const auto [action, slope] = Squash(i, network_.outputs()[j * nu + i]);
         actions(i, first + j) = action;
         if (jacobians == nullptr) continue;
-        // d u_i / d x_k = slope dy_i / d input_k / scale_k
-        const float* gradient = network_.jacobian() + static_cast<Index>(j * nu + i) * nx;
-        for (int k = 0; k < nx; ++k) {
-          (*jacobians)(static_cast<Index>(first + j) * nu + i, k) =
-              slope * gradient[k] / input_.scale[static_cast<size_t>(k)];
+        // d u_i / d feature_k = slope dy_i / d input_k / scale_k
+        const float* gradient = network_.jacobian() + static_cast<Index>(j * nu + i) * inputs;
+        for (size_t k = 0; k < by_input_.size(); ++k) {
+          by_input_[k] = slope * gradient[k] / input_.scale[k];
         }
+        features_.PullBack(states.col(first + j).data(), by_input_.data(), by_state_.data(),
+                           nullptr);
+        jacobians->row(static_cast<Index>(first + j) * nu + i) =
+            Eigen::Map<const Eigen::RowVectorXd>(by_state_.data(), nx);
       }
     }
   }
@@ -188,15 +217,15 @@ void NetworkPolicy::Save(const std::string& prefix, TensorFile& file) const {
 
 void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   const std::array<int64_t, 1> all = {mlp_.parameters()};
-  const std::array<int64_t, 1> nx = {state_dim()};
+  const std::array<int64_t, 1> inputs = {mlp_.inputs()};
   const std::array<int64_t, 1> nu = {action_dim()};
   const std::array<int64_t, 2> square = {action_dim(), action_dim()};
   const std::vector<float>& parameters = file.Floats(prefix + "parameters", all);
   const std::vector<double>& covariance = file.Doubles(prefix + "covariance", square);
   Normaliser input = input_;
   Normaliser output = output_;
-  input.mean = file.Doubles(prefix + "input_mean", nx);
-  input.scale = file.Doubles(prefix + "input_scale", nx);
+  input.mean = file.Doubles(prefix + "input_mean", inputs);
+  input.scale = file.Doubles(prefix + "input_scale", inputs);
   output.mean = file.Doubles(prefix + "output_mean", nu);
   output.scale = file.Doubles(prefix + "output_scale", nu);
   set_covariance(Eigen::Map<const MatrixXd>(covariance.data(), action_dim(), action_dim()));

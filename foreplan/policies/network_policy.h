@@ -11,6 +11,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/normaliser.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/models/feature_map.h"
 #include "foreplan/models/rollout_view.h"
 #include "foreplan/nets/mlp.h"
 #include "foreplan/nets/mlp_jacobian.h"
@@ -36,14 +37,18 @@ struct NetworkPolicyOptions {
 };
 
 /// u ~ N(pi(x), covariance): a network's mean and one covariance for all states and times, 0 at
-/// first. x is the observation. Trained by PolicyTrainer.
+/// first. x is the observation; the network sees its features. Trained by PolicyTrainer from
+/// teachers and by PolicyGradientTrainer through a model.
 class NetworkPolicy final : public Policy {
  public:
   /// Bounds: [nu] each. Throws InputError (options, sizes, infinite bounds for tanh).
   NetworkPolicy(int nx, std::span<const double> low, std::span<const double> high,
                 const NetworkPolicyOptions& options, Key key);
+  /// Sees features of the observation instead of its components; they take no action.
+  NetworkPolicy(const FeatureMap& features, std::span<const double> low,
+                std::span<const double> high, const NetworkPolicyOptions& options, Key key);
 
-  [[nodiscard]] int state_dim() const { return mlp_.inputs(); }
+  [[nodiscard]] int state_dim() const { return features_.observation_dim(); }
   [[nodiscard]] int action_dim() const { return mlp_.outputs(); }
   [[nodiscard]] const Eigen::MatrixXd& covariance() const { return covariance_; }
   /// [nu x nu]. Throws InputError unless symmetric and positive semidefinite.
@@ -72,15 +77,25 @@ class NetworkPolicy final : public Policy {
   [[nodiscard]] const Mlp& mlp() const { return mlp_; }
   [[nodiscard]] const DenseKernel& kernel() const { return kernel_; }
   [[nodiscard]] std::span<float> parameters() { return parameters_; }
+  [[nodiscard]] std::span<const float> parameters() const { return parameters_; }
+  [[nodiscard]] const FeatureMap& features() const { return features_; }
+  [[nodiscard]] double low(int i) const { return low_[static_cast<size_t>(i)]; }
+  [[nodiscard]] double high(int i) const { return high_[static_cast<size_t>(i)]; }
+  /// Of the features.
   [[nodiscard]] Normaliser& input_normaliser() { return input_; }
+  [[nodiscard]] const Normaliser& input_normaliser() const { return input_; }
   [[nodiscard]] Normaliser& output_normaliser() { return output_; }
   /// Action i of the network's output y, and its derivative.
   struct Squashed {
     double action, slope;
   };
   [[nodiscard]] Squashed Squash(int i, double y) const;
-  /// The network's input for a state: [nx].
-  void Normalise(const double* state, float* input) const;
+  /// The network's inputs for states, [rows x nx]: [rows x inputs].
+  void Normalise(int rows, const double* states, float* inputs) const;
+  /// Mean and deviation of the features of states, [rows x nx], become the normaliser; a feature
+  /// that spreads less than 1e-6 is only centred. Sines and cosines stay as they are: their range
+  /// is known, and where a pendulum only hung, its cosine hardly spread.
+  void FitInputs(int64_t rows, const double* states);
   /// An affine output learns its scale from actions, one per column: [nu x rows].
   void ScaleOutput(const Eigen::Ref<const Eigen::MatrixXd>& actions);
 
@@ -89,6 +104,7 @@ class NetworkPolicy final : public Policy {
                 Eigen::MatrixXd* jacobians);
 
   NetworkPolicyOptions options_;
+  FeatureMap features_;
   std::vector<double> low_, high_;  // [nu]
   Mlp mlp_;
   const DenseKernel& kernel_;
@@ -99,7 +115,9 @@ class NetworkPolicy final : public Policy {
   Eigen::MatrixXd root_;  // L of covariance = L L'
   bool noisy_ = true;
   MlpJacobian network_;
-  std::vector<float> inputs_;       // [rows at a time x nx]
+  std::vector<float> inputs_;       // [rows at a time x inputs]
+  std::vector<double> by_input_;    // [inputs]
+  std::vector<double> by_state_;    // [nx]
   Eigen::MatrixXd state_, action_;  // of Act
 };
 

@@ -17,8 +17,6 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kConstant = 1e-6;  // an input that spreads less is taken as constant
-
 void CheckFinite(const char* name, const std::vector<double>& values, int per_row) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
@@ -93,7 +91,7 @@ PolicyTrainer::PolicyTrainer(NetworkPolicy& policy, const PolicyFitOptions& opti
       options_(Validated(options)),
       gradient_(policy.mlp(), policy.kernel(), options_.batch),
       d_parameters_(policy.parameters().size()),
-      batch_input_(static_cast<size_t>(options.batch) * static_cast<size_t>(policy.state_dim())),
+      batch_input_(static_cast<size_t>(options.batch) * static_cast<size_t>(policy.mlp().inputs())),
       d_output_(static_cast<size_t>(options.batch) * static_cast<size_t>(policy.action_dim())) {}
 
 void PolicyTrainer::PrepareRows(const Supervision& data) {
@@ -113,12 +111,10 @@ void PolicyTrainer::PrepareRows(const Supervision& data) {
   CheckFinite("precision", data.precisions, static_cast<int>(nu * nu));
   actions_ = Eigen::Map<const MatrixXd>(data.actions.data(), nu, rows);
   precisions_ = Eigen::Map<const MatrixXd>(data.precisions.data(), nu, nu * rows);
-  policy_.input_normaliser().Fit(rows, data.states.data(), kConstant, 1.0);
+  policy_.FitInputs(rows, data.states.data());
   policy_.ScaleOutput(actions_);
-  inputs_.resize(data.states.size());
-  for (Index row = 0; row < rows; ++row) {
-    policy_.Normalise(data.states.data() + row * nx, inputs_.data() + row * nx);
-  }
+  inputs_.resize(static_cast<size_t>(rows * policy_.mlp().inputs()));
+  policy_.Normalise(static_cast<int>(rows), data.states.data(), inputs_.data());
   // The covariance that minimises the divergence: the inverse of the mean precision.
   MatrixXd mean = MatrixXd::Zero(nu, nu);
   for (Index row = 0; row < rows; ++row) {
@@ -167,7 +163,7 @@ PolicyFitReport PolicyTrainer::Fit(const Supervision& data, Key key) {
 
 /// Loss of the rows; fills d_output_ with its gradient.
 double PolicyTrainer::Loss(std::span<const int> rows) {
-  const int nx = policy_.state_dim();
+  const int inputs = policy_.mlp().inputs();
   const int nu = policy_.action_dim();
   double sum = 0;
   VectorXd error(nu);
@@ -177,8 +173,8 @@ double PolicyTrainer::Loss(std::span<const int> rows) {
     const auto part =
         rows.subspan(first, std::min(rows.size() - first, static_cast<size_t>(options_.batch)));
     for (size_t j = 0; j < part.size(); ++j) {
-      std::copy_n(inputs_.data() + static_cast<Index>(part[j]) * nx, nx,
-                  batch_input_.data() + static_cast<Index>(j) * nx);
+      std::copy_n(inputs_.data() + static_cast<Index>(part[j]) * inputs, inputs,
+                  batch_input_.data() + static_cast<Index>(j) * inputs);
     }
     const float* y =
         gradient_.Forward(policy_.parameters(), static_cast<int>(part.size()), batch_input_.data());

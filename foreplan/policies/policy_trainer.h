@@ -70,9 +70,9 @@ class PolicyTrainer {
   PolicyFitOptions options_;
   MlpGradient gradient_;
   std::vector<float> first_moment_, second_moment_, d_parameters_;
-  std::vector<float> batch_input_;  // [batch x nx]
+  std::vector<float> batch_input_;  // [batch x inputs]
   std::vector<float> d_output_;     // [batch x nu]
-  std::vector<float> inputs_;       // [rows x nx], normalised
+  std::vector<float> inputs_;       // [rows x inputs], normalised
   Eigen::MatrixXd actions_;         // [nu x rows]
   Eigen::MatrixXd precisions_;      // [nu x nu rows], scaled
 };

@@ -12,6 +12,7 @@
 #include "foreplan/systems/cartpole.h"
 #include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/pilco_cartpole.h"
 #include "foreplan/systems/planar_quadrotor.h"
 #include "foreplan/systems/quadrotor.h"
 #include "foreplan/systems/unicycle.h"
@@ -59,6 +60,7 @@ const std::array kClosedForms{
     std::pair{"cartpole", &MakeFactoryOf<CartPole>},
     std::pair{"frictionless_cartpole", &MakeFactoryOf<FrictionlessCartPole>},
     std::pair{"pendulum", &MakeFactoryOf<Pendulum>},
+    std::pair{"pilco_cartpole", &MakeFactoryOf<PilcoCartPole>},
     std::pair{"planar_quadrotor", &MakeFactoryOf<PlanarQuadrotor>},
     std::pair{"quadrotor", &MakeFactoryOf<Quadrotor>},
     std::pair{"unicycle", &MakeFactoryOf<Unicycle>},

@@ -70,6 +70,15 @@ void ExpressionReward::Evaluate(const TransitionBatch& batch, double* reward,
   program_.Run(batch, reward, terminations_ == nullptr ? terminated : nullptr);
 }
 
+void ExpressionReward::Gradient(const TransitionBatch& batch, double* gradient) const {
+  const int no = sizes_.observation;
+  const int nu = sizes_.action;
+  for (int row = 0; row < batch.rows; ++row) {
+    tape_.Gradient(batch.observation + row * no, batch.action + row * nu,
+                   batch.next_observation + row * no, gradient + row * (2 * no + nu));
+  }
+}
+
 double ExpressionReward::Expand(const double* observation, const double* action,
                                 const double* next_observation, double* gradient,
                                 double* hessian) const {

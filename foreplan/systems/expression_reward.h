@@ -25,6 +25,7 @@ class ExpressionReward final : public Reward {
                    const ExpressionText& reward, std::shared_ptr<const Reward> terminations);
 
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
+  void Gradient(const TransitionBatch& batch, double* gradient) const override;
   double Expand(const double* observation, const double* action, const double* next_observation,
                 double* gradient, double* hessian) const override;
 

@@ -209,6 +209,21 @@ void ExpressionTape::ComputeAdjoints(const double* values, const double* tangent
   }
 }
 
+void ExpressionTape::Gradient(const double* observation, const double* action,
+                              const double* next_observation, double* gradient) const {
+  std::array<double, kMaxSteps> values;
+  std::array<double, kMaxSteps> tangents;
+  std::array<double, kMaxSteps> adjoints;
+  std::array<double, kMaxSteps> adjoint_tangents;
+  std::fill_n(gradient, 2 * sizes_.observation + sizes_.action, 0.0);
+  std::fill_n(tangents.begin(), steps_.size(), 0.0);
+  ComputeValues(observation, action, next_observation, values.data());
+  ComputeAdjoints(values.data(), tangents.data(), adjoints.data(), adjoint_tangents.data());
+  for (const Input& input : inputs_) {
+    gradient[input.variable] = adjoints[static_cast<size_t>(input.step)];
+  }
+}
+
 double ExpressionTape::Expand(const double* observation, const double* action,
                               const double* next_observation, double* gradient,
                               double* hessian) const {

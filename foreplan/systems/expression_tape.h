@@ -20,6 +20,9 @@ class ExpressionTape {
   /// Throws InputError for more than kMaxSteps operations.
   ExpressionTape(const ExpressionGraph& graph, int output, ExpressionSizes sizes);
 
+  /// As Reward::Gradient, of one row.
+  void Gradient(const double* observation, const double* action, const double* next_observation,
+                double* gradient) const;
   /// As Reward::Expand.
   double Expand(const double* observation, const double* action, const double* next_observation,
                 double* gradient, double* hessian) const;

@@ -8,6 +8,7 @@
 
 #include "foreplan/systems/acrobot.h"
 #include "foreplan/systems/frictionless_cartpole.h"
+#include "foreplan/systems/pilco_cartpole.h"
 #include "foreplan/systems/planar_quadrotor.h"
 #include "foreplan/systems/quadrotor.h"
 #include "foreplan/systems/unicycle.h"
@@ -55,6 +56,29 @@ TEST(Acrobot, KeepsItsEnergyWithoutTorque) {
     ASSERT_EQ(system.Step(std::vector<double>{0.0}), StepStatus::kOk);
   }
   EXPECT_NEAR(energy(), start, 1e-3);  // semi-implicit Euler is off by O(h) = 1e-5 times slopes
+}
+
+TEST(PilcoCartPole, KeepsItsEnergyWithoutForceAndFriction) {
+  PilcoCartPoleOptions o;
+  o.friction = 0;
+  o.timestep = 1e-3;
+  o.substeps = 100;
+  PilcoCartPole system(o);
+  const auto energy = [&] {
+    std::vector<double> x(4);
+    system.GetState(x);
+    // A uniform rod: its centre at l/2, its inertia about the hinge m l^2 / 3.
+    const double m = o.pole_mass;
+    const double l = o.length;
+    return 0.5 * (o.cart_mass + m) * x[2] * x[2] + 0.5 * m * l * x[2] * x[3] * std::cos(x[1]) +
+           m * l * l * x[3] * x[3] / 6 - 0.5 * m * o.gravity * l * std::cos(x[1]);
+  };
+  system.SetState(std::vector<double>{0.3, 2.0, -0.5, 3.0});
+  const double start = energy();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(system.Step(std::vector<double>{0.0}), StepStatus::kOk);
+  }
+  EXPECT_NEAR(energy(), start, 1e-8);  // 4,000 Runge-Kutta steps, each O(h^5) = 1e-15 times slopes
 }
 
 TEST(FrictionlessCartPole, KeepsItsEnergyWithoutForce) {

@@ -87,10 +87,42 @@ double ExpandReward(const double* observation, const double* action, const doubl
   }
 }
 
+/// Gradient of a reward function by first-order forward differentiation, a few variables at a time.
+template <typename Function>
+void GradientOfReward(const double* observation, const double* action, const double* next,
+                      double* gradient) {
+  constexpr int no = Function::kObservationDim;
+  constexpr int nu = Function::kActionDim;
+  constexpr int nz = 2 * no + nu;
+  constexpr int kTogether = std::min(nz, 12);
+  std::array<Dual<double, kTogether>, nz> z;
+  std::copy_n(observation, no, z.begin());
+  std::copy_n(action, nu, z.begin() + no);
+  std::copy_n(next, no, z.begin() + no + nu);
+  constexpr Function function;
+  for (int first = 0; first < nz; first += kTogether) {
+    const int count = std::min(kTogether, nz - first);
+    for (int i = 0; i < count; ++i) z[first + i].partial[i] = 1.0;
+    const auto reward = function(z.data(), z.data() + no, z.data() + no + nu);
+    for (int i = 0; i < count; ++i) {
+      gradient[first + i] = reward.partial[i];
+      z[first + i].partial[i] = 0.0;
+    }
+  }
+}
+
 /// Derivatives of a reward function.
 template <typename Function>
 class DifferentiableReward : public Reward {
  public:
+  void Gradient(const TransitionBatch& batch, double* gradient) const final {
+    constexpr int no = Function::kObservationDim;
+    constexpr int nu = Function::kActionDim;
+    for (int row = 0; row < batch.rows; ++row) {
+      GradientOfReward<Function>(batch.observation + row * no, batch.action + row * nu,
+                                 batch.next_observation + row * no, gradient + row * (2 * no + nu));
+    }
+  }
   double Expand(const double* observation, const double* action, const double* next,
                 double* gradient, double* hessian) const final {
     return ExpandReward<Function>(observation, action, next, gradient, hessian);
@@ -215,6 +247,10 @@ const std::array kRewards{
 };
 
 }  // namespace
+
+void Reward::Gradient(const TransitionBatch& /*batch*/, double* /*gradient*/) const {
+  throw InputError("reward: found one without derivatives, expected one that has them");
+}
 
 double Reward::Expand(const double* /*observation*/, const double* /*action*/,
                       const double* /*next_observation*/, double* /*gradient*/,

@@ -26,6 +26,10 @@ class Reward {
   virtual void Evaluate(const TransitionBatch& batch, double* reward,
                         uint8_t* terminated) const = 0;
 
+  /// Gradient of every row's reward by z = (observation, action, next observation), exact:
+  /// gradient: [rows x nz], nz = 2 no + nu. Throws InputError when the reward has no derivatives.
+  virtual void Gradient(const TransitionBatch& batch, double* gradient) const;
+
   /// Gradient and Hessian of one row's reward by z = (observation, action, next observation),
   /// exact: gradient: [nz], hessian: [nz x nz], nz = 2 no + nu. Returns the reward. Throws
   /// InputError when the reward has no derivatives.

@@ -64,6 +64,23 @@ TEST(RewardDerivatives, EqualDifferences) {
                         .next_observation = z.data() + no + nu},
                        &evaluated, &terminated);
       EXPECT_NEAR(value, evaluated, 1e-12);
+      // The gradient alone is the same, for every row of a batch.
+      std::vector<double> rows(z);
+      rows.insert(rows.begin() + no, z.begin(), z.begin() + no);  // observations of two rows
+      std::vector<double> actions(z.begin() + no, z.begin() + no + nu);
+      actions.insert(actions.end(), z.begin() + no, z.begin() + no + nu);
+      std::vector<double> next(z.end() - no, z.end());
+      next.insert(next.end(), z.end() - no, z.end());
+      std::vector<double> gradients(2 * nz);
+      reward->Gradient({.rows = 2,
+                        .observation = rows.data(),
+                        .action = actions.data(),
+                        .next_observation = next.data()},
+                       gradients.data());
+      for (size_t j = 0; j < 2 * nz; ++j) {
+        EXPECT_NEAR(gradients[j], gradient[j % nz], 1e-12 * (1 + std::abs(gradient[j % nz])))
+            << name << " " << j;
+      }
       for (size_t j = 0; j < nz; j += many ? nz / 8 : 1) {
         const double kept = z[j];
         const double h = 1e-5;

@@ -29,6 +29,7 @@ struct TaskOptions {
   std::string planning_reward;
   std::string termination;
   int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
+  double measurement_noise = 0;
 
   void Visit(OptionsVisitor& visitor) {
     visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
@@ -40,6 +41,8 @@ struct TaskOptions {
     visitor.Field("termination", termination,
                   "an expression; empty: never, or as the shipped reward has it");
     visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
+    visitor.Field("measurement_noise", measurement_noise, {0, 1e6},
+                  "deviation of every observed component from the true one");
   }
 };
 
@@ -335,6 +338,7 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.definitions_.ThrowOnUnusedOverrides(
       {task.reward_text_, task.planning_reward_text_, task.termination_text_});
   task.episode_length_ = options.episode_length;
+  task.measurement_noise_ = options.measurement_noise;
 
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
@@ -391,7 +395,8 @@ void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) co
                       .reward = reward_text_,
                       .planning_reward = planning_reward_text_,
                       .termination = termination_text_,
-                      .episode_length = episode_length_};
+                      .episode_length = episode_length_,
+                      .measurement_noise = measurement_noise_};
   writer.Write("", options);
   definitions_.Write(writer);
   factory_->Write(writer, directory);

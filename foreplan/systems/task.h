@@ -101,6 +101,9 @@ class Task {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& summary() const { return summary_; }
   [[nodiscard]] int episode_length() const { return episode_length_; }  // [steps]
+  /// Standard deviation of what every observed component is off by when a controller sees it;
+  /// rewards are of the true ones.
+  [[nodiscard]] double measurement_noise() const { return measurement_noise_; }
 
   /// Writes the sections of a task so that Load of the text gives this task again. `directory` is
   /// where the text will stand; a model file the task needs is copied there (a model that includes
@@ -117,6 +120,7 @@ class Task {
   std::string termination_text_;  // an expression, or ""
   ExpressionDefinitions definitions_;
   int episode_length_ = 0;
+  double measurement_noise_ = 0;
   Encoding encoding_;
   std::shared_ptr<const SystemFactory> factory_;
   std::shared_ptr<const System> prototype_;

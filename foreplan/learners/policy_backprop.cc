@@ -1,0 +1,219 @@
+#include "foreplan/learners/policy_backprop.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+enum Stream : uint64_t { kPolicy, kTraining };
+
+// ModelLearner derives its keys from stream 0 of the seed.
+constexpr uint64_t kPolicyStream = 0x706f6c69;
+
+constexpr const char* kPrefix = "policy.";
+
+FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
+  SystemSpec spec = task.spec();
+  spec.action.clear();
+  std::vector<std::string> known;
+  for (const Component& component : spec.observation) known.push_back(component.name);
+  for (const std::string& name : options.omit) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    throw UnknownName("policy_backprop.policy.omit", "observation component", name, known);
+  }
+  Encoding encoding;
+  encoding.omit = options.omit;
+  for (const std::string& name : task.encoding().sin_cos) {
+    if (std::ranges::find(options.omit, name) == options.omit.end()) {
+      encoding.sin_cos.push_back(name);
+    }
+  }
+  return FeatureMap(spec, encoding);
+}
+
+NetworkPolicy MakePolicy(const Task& task, const BackpropPolicyOptions& options, Key key) {
+  return {PolicyFeatures(task, options), task.spec().action_low, task.spec().action_high,
+          NetworkPolicyOptions{.hidden_layers = options.hidden_layers,
+                               .width = options.width,
+                               .output = PolicyOutput::kTanh,
+                               .kernel = options.kernel},
+          key};
+}
+
+std::unique_ptr<TrueDynamics> TrueModel(const PolicyBackpropOptions& options, const Task& task) {
+  if (!options.true_model) return nullptr;
+  return std::make_unique<TrueDynamics>(*task.MakeSystem());
+}
+
+void CheckReward(const Task& task) {
+  const SystemSpec& spec = task.spec();
+  const std::vector<double> zero(spec.observation.size() + spec.action.size());
+  std::vector<double> gradient(2 * spec.observation.size() + spec.action.size());
+  task.planning_reward().Gradient({.rows = 1,
+                                   .observation = zero.data(),
+                                   .action = zero.data(),
+                                   .next_observation = zero.data()},
+                                  gradient.data());
+}
+
+}  // namespace
+
+void PolicyBackpropOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
+  visitor.Field("base_episodes", base_episodes, {1, 1e6}, "episodes of the base policy");
+  visitor.Field("train_every", train_every, {0, 1e9},
+                "new transitions before the next fit and training; 0: after each episode");
+  visitor.Field("reset_share", reset_share, {0, 1},
+                "of imagined rollouts that begin where episodes do, the rest at data");
+  visitor.Field("true_model", true_model,
+                "train through the true system, from its start states; for comparison");
+}
+
+void BackpropPolicyOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers");
+  visitor.Field("width", width, {1, 4096}, "units per hidden layer");
+  visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
+  visitor.Field("omit", omit, "observation components that the policy does not see");
+}
+
+PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context)
+    : ModelLearner(config, context,
+                   ReadOptions<PolicyBackpropOptions>(config, "policy_backprop").base_policy),
+      options_(ReadOptions<PolicyBackpropOptions>(config, "policy_backprop")),
+      training_(ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training")),
+      key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
+      system_(context.task.MakeSystem()),
+      true_(TrueModel(options_, context.task)),
+      policy_(MakePolicy(context.task,
+                         ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
+                         key_.Fold(kPolicy))),
+      trainer_(policy_, true_ ? static_cast<const Dynamics&>(*true_) : model(),
+               context.task.planning_reward(), training_, context.task.episode_length(),
+               context.pool) {
+  CheckReward(context.task);
+}
+
+void PolicyBackpropLearner::Run() {
+  policy_.set_noisy(true);
+  while (!Done()) {
+    if (episodes() < options_.base_episodes) {
+      PlayBaseEpisode();
+    } else {
+      PlayEpisode(policy_, "policy");
+    }
+    if (IsTrainingDue()) {
+      if (!true_ && has_new_data()) Refit();
+      TrainPolicy();
+    }
+    Checkpoint();
+  }
+}
+
+bool PolicyBackpropLearner::IsTrainingDue() const {
+  if (episodes() < options_.base_episodes) return false;
+  return Done() || data().size() - trained_rows_ >= options_.train_every;
+}
+
+Policy& PolicyBackpropLearner::controller() {
+  policy_.set_noisy(false);
+  return policy_;
+}
+
+void PolicyBackpropLearner::TrainPolicy() {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  if (trainer_.trainings() == 0) {
+    // The network's inputs keep the scale of the first data, so that it stays the same function.
+    std::vector<double> rows;
+    for (int64_t row = 0; row < data().size(); ++row) {
+      const std::span<const double> observation = data().observation(row);
+      rows.insert(rows.end(), observation.begin(), observation.end());
+    }
+    policy_.FitInputs(data().size(), rows.data());
+  } else {
+    Record("policy.realised_return", RealisedReturn());  // of the policy of the last training
+  }
+  const PolicyGradientReport report =
+      trainer_.Train([this](Key key, std::span<double> starts) { DrawStarts(key, starts); },
+                     key_.Fold(kTraining).Fold(static_cast<uint64_t>(trainer_.trainings())),
+                     [this] {
+                       if (context().stop) throw Interrupted("interrupted");
+                     });
+  trained_rows_ = data().size();
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  CountPlanning(seconds);
+  Report(report, seconds);
+}
+
+void PolicyBackpropLearner::DrawStarts(Key key, std::span<double> starts) {
+  const auto ns = static_cast<size_t>(true_ ? true_->state_dim() : model().state_dim());
+  for (size_t first = 0; first < starts.size(); first += ns) {
+    const Key own = key.Fold(first);
+    Random random(own);
+    const std::span<double> start = starts.subspan(first, ns);
+    if (true_ || random.Uniform() < options_.reset_share) {
+      system_->Reset(own.Fold(1));
+      true_ ? system_->GetState(start) : system_->Observe(start);
+    } else {
+      const auto row = static_cast<int64_t>(random.Below(static_cast<uint64_t>(data().size())));
+      std::ranges::copy(data().observation(row), start.begin());
+    }
+  }
+}
+
+double PolicyBackpropLearner::RealisedReturn() const {
+  const std::vector<double>& rewards = last_rewards();
+  const auto horizon = static_cast<size_t>(training_.horizon > 0 ? training_.horizon
+                                                                 : context().task.episode_length());
+  const size_t length = std::min(horizon, rewards.size());
+  double sum = 0;
+  for (size_t first = 0; first + length <= rewards.size(); ++first) {
+    double discount = 1;
+    for (size_t t = first; t < first + length; ++t, discount *= training_.discount) {
+      sum += discount * rewards[t];
+    }
+  }
+  return sum / static_cast<double>(rewards.size() - length + 1);
+}
+
+void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double seconds) const {
+  Record("policy.imagined_return_before", report.first_value);
+  Record("policy.imagined_return", report.value);
+  Record("policy.gradient_norm", report.gradient_norm);
+  Record("policy.clipped_share", report.clipped_share);
+  Record("policy.invalid_gradients", report.invalid_gradients);
+  Record("policy.invalid_rollouts", report.invalid_rollouts);
+  Record("policy.ended_rollouts", report.ended_rollouts);
+  Record("policy.gradient_steps", report.steps);
+  Record("policy.restarted", report.restarted ? 1 : 0);
+  Record("policy.seconds", seconds);
+}
+
+void PolicyBackpropLearner::Save(TensorFile& state) const {
+  ModelLearner::Save(state);
+  policy_.Save(kPrefix, state);
+  trainer_.Save(state);
+  state.tensors["policy_backprop.trained_rows"] = {
+      {1}, std::vector<int32_t>{static_cast<int32_t>(trained_rows_)}};
+}
+
+void PolicyBackpropLearner::Restore(const TensorFile& state) {
+  ModelLearner::Restore(state);
+  policy_.Restore(kPrefix, state);
+  trainer_.Restore(state);
+  const std::array<int64_t, 1> one = {1};
+  trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
+}
+
+TensorFile PolicyBackpropLearner::Model() const {
+  TensorFile file = ModelLearner::Model();
+  policy_.Save(kPrefix, file);
+  return file;
+}
+
+}  // namespace foreplan

@@ -1,0 +1,74 @@
+// Model-based reinforcement learning v2.0: a network policy trained by gradients through the model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/learners/model_learner.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/policies/network_policy.h"
+#include "foreplan/policies/policy_gradient_trainer.h"
+
+namespace foreplan {
+
+/// Section [policy_backprop].
+struct PolicyBackpropOptions {
+  std::string base_policy = "uniform";
+  int train_every = 0;       // new transitions before the next fit and training; 0: each episode
+  int base_episodes = 1;     // episodes of the base policy before the first fit
+  double reset_share = 0.5;  // of imagined rollouts that begin where episodes do; the rest begin
+                             // at observations of the data
+  bool true_model = false;   // train the policy through the true system, from its start states
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Section [policy_backprop.policy]: a network that sees the observation, angles of the task's
+/// encoding as (sin, cos), and ends in tanh from one bound of the action to the other.
+struct BackpropPolicyOptions {
+  int hidden_layers = 2;
+  int width = 64;
+  std::string kernel = "auto";
+  std::vector<std::string> omit = {};  // observation components that the policy does not see
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// The v2.0 loop (Heess et al. 2015; PILCO's loop, Deisenroth and Rasmussen 2011, with networks in
+/// the place of Gaussian processes):
+///   base policy -> repeat (fit the model; ascend the imagined return of pi_theta by its gradient
+///   through the model; run pi_theta, add what happened to the data).
+class PolicyBackpropLearner final : public ModelLearner {
+ public:
+  /// Reads sections policy_backprop (.policy, .training), model and fit of `config`. Throws
+  /// InputError for a reward without derivatives.
+  PolicyBackpropLearner(Config& config, const LearnerContext& context);
+
+  void Run() override;
+  /// The policy's mean action.
+  Policy& controller() override;
+
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state) override;
+  [[nodiscard]] TensorFile Model() const override;
+
+ private:
+  [[nodiscard]] bool IsTrainingDue() const;
+  void TrainPolicy();
+  void DrawStarts(Key key, std::span<double> starts);
+  /// Return of the last episode over the imagined horizon, in the mean over where it can begin.
+  [[nodiscard]] double RealisedReturn() const;
+  void Report(const PolicyGradientReport& report, double seconds) const;
+
+  PolicyBackpropOptions options_;
+  PolicyGradientOptions training_;
+  Key key_;
+  std::unique_ptr<System> system_;      // gives start states
+  std::unique_ptr<TrueDynamics> true_;  // or null
+  NetworkPolicy policy_;
+  PolicyGradientTrainer trainer_;
+  int64_t trained_rows_ = 0;  // of the data, at the last training
+};
+
+}  // namespace foreplan

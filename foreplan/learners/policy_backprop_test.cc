@@ -1,0 +1,116 @@
+#include "foreplan/learners/policy_backprop.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/testing/test_run.h"
+
+namespace foreplan {
+namespace {
+
+const TestTask kTiny = {
+    .name = "pilco_cartpole",
+    .settings = {"episode_length=12", "model.width=8", "model.members=2", "fit.min_steps=5",
+                 "fit.max_steps=5", "policy_backprop.policy.width=8",
+                 "policy_backprop.training.horizon=5", "policy_backprop.training.particles=2",
+                 "policy_backprop.training.starts=3", "policy_backprop.training.steps=6",
+                 "policy_backprop.training.restarts=1",
+                 "policy_backprop.training.restart_trainings=1",
+                 "policy_backprop.training.restart_steps=2"}};
+
+RunOptions Backprop(int episodes) {
+  return {.algorithm = "policy_backprop", .seed = 3, .episodes = episodes};
+}
+
+TEST(PolicyBackpropLearner, BeginsWithTheBasePolicyThenFitsTrainsAndActs) {
+  TestRun test(Backprop(3), 1, {}, kTiny);
+  test.learner->Run();
+  ASSERT_EQ(test.log.episodes().size(), 3u);
+  EXPECT_EQ(test.log.episodes()[0].controller, "uniform");
+  EXPECT_EQ(test.log.episodes()[1].controller, "policy");
+  EXPECT_EQ(test.Count("fit.steps"), 3);
+  EXPECT_EQ(test.Count("policy.imagined_return"), 3);
+  EXPECT_EQ(test.Count("policy.realised_return"), 2);  // of the two episodes that a policy acted in
+  // The first training compares two policies before it goes on with the better one.
+  EXPECT_EQ(test.Values("policy.gradient_steps"), (std::vector<double>{10, 6, 6}));
+  EXPECT_EQ(test.Values("policy.invalid_gradients"), (std::vector<double>{0, 0, 0}));
+}
+
+TEST(PolicyBackpropLearner, TrainingRaisesTheImaginedReturn) {
+  TestRun test(Backprop(2), 1, {"policy_backprop.training.steps=40"}, kTiny);
+  test.learner->Run();
+  const std::vector<double> before = test.Values("policy.imagined_return_before");
+  const std::vector<double> after = test.Values("policy.imagined_return");
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_GT(after[i], before[i]);
+}
+
+TEST(PolicyBackpropLearner, TrainsThroughTheTrueSystemWithoutAFit) {
+  TestRun test(Backprop(2), 1, {"policy_backprop.true_model=true"}, kTiny);
+  test.learner->Run();
+  EXPECT_EQ(test.Count("fit.steps"), 0);
+  EXPECT_EQ(test.Count("policy.imagined_return"), 2);
+}
+
+TEST(PolicyBackpropLearner, ThreadsChangeNoBit) {
+  std::vector<std::string> csv;
+  for (const int threads : {1, 2, 8}) {
+    // More rollouts than a tile holds.
+    TestRun test(Backprop(2), threads, {"policy_backprop.training.starts=70"}, kTiny);
+    test.learner->Run();
+    csv.push_back(test.log.EpisodesCsv());
+  }
+  EXPECT_EQ(csv[0], csv[1]);
+  EXPECT_EQ(csv[0], csv[2]);
+}
+
+TEST(PolicyBackpropLearner, RestoredStateContinuesBitForBit) {
+  for (const std::string gaussian : {"false", "true"}) {
+    const std::vector<std::string> settings = {"policy_backprop.training.gaussian=" + gaussian};
+    TestRun whole(Backprop(4), 1, settings, kTiny);
+    whole.learner->Run();
+    TestRun first(Backprop(2), 1, settings, kTiny);
+    first.learner->Run();
+    TensorFile state;
+    first.learner->Save(state);
+    TestRun second(Backprop(4), 1, settings, kTiny);
+    second.learner->Restore(state);
+    second.learner->Run();
+    ASSERT_EQ(second.log.episodes().size(), 2u);
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(second.log.episodes()[i].episode_return,
+                whole.log.episodes()[i + 2].episode_return);
+    }
+  }
+}
+
+TEST(PolicyBackpropLearner, KeepsThePolicyBesideTheModel) {
+  TestRun test(Backprop(2), 1, {}, kTiny);
+  test.learner->Run();
+  const TensorFile model = test.learner->Model();
+  EXPECT_TRUE(model.tensors.contains("model.parameters"));
+  EXPECT_TRUE(model.tensors.contains("policy.parameters"));
+}
+
+TEST(PolicyBackpropLearner, IsJudgedWithoutNoise) {
+  TestRun test(Backprop(2), 1, {"policy_backprop.training.gaussian=true"}, kTiny);
+  test.learner->Run();
+  Policy& policy = test.learner->controller();
+  const std::vector<double> observation = {0.1, 0.2, -0.3, 0.4};
+  std::vector<double> first(1);
+  std::vector<double> second(1);
+  policy.Act({.observation = observation, .state = {}, .key = Key{1, 0}}, first);
+  policy.Act({.observation = observation, .state = {}, .key = Key{2, 0}}, second);
+  EXPECT_EQ(first, second);
+}
+
+TEST(PolicyBackpropLearner, NamesWhatIsWrong) {
+  EXPECT_THROW(TestRun(Backprop(1), 1, {"policy_backprop.training.steps=0"}, kTiny), InputError);
+  EXPECT_THROW(TestRun(Backprop(1), 1, {"policy_backprop.policy.omit=[\"sliderr\"]"}, kTiny),
+               InputError);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,56 @@
+// Several forward passes of networks that are remembered, and gradients back through them.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "foreplan/nets/dense_kernel.h"
+#include "foreplan/nets/mlp.h"
+
+namespace foreplan {
+
+/// Forward passes are kept in slots, one per step of a rollout, so that gradients can go back
+/// through them in any order. By the inputs they come slot by slot, as a rollout needs them; by the
+/// parameters at the end, in one product per layer over the rows of all slots. Allocates only in
+/// the constructor.
+class MlpTape {
+ public:
+  enum class Keep {
+    kInputGradients,  // for a network that is not trained here; several may share the tape
+    kAllGradients,
+  };
+
+  MlpTape(const Mlp& mlp, const DenseKernel& kernel, int max_rows, int slots, Keep keep);
+
+  /// Bytes that a tape of these sizes takes, as far as they grow with the slots.
+  [[nodiscard]] static double Bytes(const Mlp& mlp, int max_rows, int slots, Keep keep);
+
+  /// Returns [rows x outputs], valid until the slot's next Forward. x: [rows x inputs]. Passes that
+  /// have their parameters' gradient taken together have equally many rows.
+  const float* Forward(std::span<const float> parameters, int slot, int rows, const float* x);
+
+  /// From a gradient by the outputs of that slot's last Forward, d_output: [rows x outputs], the
+  /// gradient by its inputs, d_input: [rows x inputs].
+  void PullBack(std::span<const float> parameters, int slot, const float* d_output, float* d_input);
+
+  /// Gradient by the parameters, summed over slots 0 ... slots - 1, each of which has been pulled
+  /// back since its last Forward. For Keep::kAllGradients. d_parameters is overwritten.
+  void ParameterGradient(int slots, std::span<float> d_parameters) const;
+
+ private:
+  [[nodiscard]] float* Slot(std::vector<float>& values, int slot, int columns) const {
+    return values.data() + static_cast<size_t>(slot) * static_cast<size_t>(rows_ * columns);
+  }
+
+  const Mlp& mlp_;
+  const DenseKernel& kernel_;
+  Keep keep_;
+  int rows_ = 0;                           // of the passes kept now
+  std::vector<std::vector<float>> slope_;  // per hidden layer: [slots x rows x layer_outputs]
+  std::vector<std::vector<float>> input_;  // per layer: [slots x rows x layer_inputs], or empty
+  std::vector<std::vector<float>> d_z_;    // per layer, by its sums: [slots x rows x outputs]
+  std::vector<float> output_;              // [slots x rows x outputs]
+  std::vector<float> even_, odd_;          // [max_rows x max_width], layers in turn
+};
+
+}  // namespace foreplan

@@ -1,0 +1,102 @@
+// The return that a network policy imagines through a model, and its exact gradient.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "foreplan/core/random.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/models/dynamics.h"
+#include "foreplan/policies/network_policy.h"
+#include "foreplan/systems/reward.h"
+
+namespace foreplan {
+
+struct ImaginedReturnOptions {
+  int horizon = 0;                  // [steps]
+  int particles = 1;                // 1 is used when the model is not stochastic
+  int starts = 1;                   // rollouts per particle
+  double discount = 1;              // gamma
+  bool stop_at_termination = true;  // else rewards count on as if nothing had ended
+  double adjoint_clip = 0;          // largest norm of a rollout's lambda; 0: the exact gradient
+};
+
+/// What the rollouts of one evaluation did.
+struct ImaginedReturnReport {
+  double value = 0;  // R
+  int ended = 0;     // rollouts that a termination cut short
+  int invalid = 0;   // rollouts that came to numbers that are not finite
+};
+
+/// R(theta) = mean over rollouts of sum_t gamma^t r(o_t, u_t, o_{t+1}), u_t ~ pi_theta(o_t) clamped
+/// to the bounds, with all noise reparameterised: R is a function of the parameters, the starts and
+/// the key, and smooth where the model and the reward are (but for terminations).
+///
+/// The gradient goes backwards in time through the states and is exact (Heess et al. 2015, with
+/// the whole horizon in the place of a value function):
+///   lambda_t = dr_t/do_t + (df/do)' lambda_{t+1} + (dpi/do)' (dr_t/du_t + (df/du)' lambda_{t+1})
+/// where dr_{t}/do_{t+1} joins lambda_{t+1}. A terminal value would enter as lambda at the horizon.
+///
+/// Near an unstable state that the policy does not yet stabilise, lambda grows with every step
+/// back, and a few rollouts outweigh all others. adjoint_clip shortens the lambda of such a
+/// rollout, which keeps its direction; the gradient is then no longer that of R.
+///
+/// A worker takes a tile (rollouts of one particle) over the whole horizon and back; neither the
+/// tiles nor the order of sums depend on the number of threads. Allocates only in the constructor.
+class ImaginedReturn {
+ public:
+  static constexpr int kTileRows = 64;
+
+  /// References must outlive this object. Throws InputError when sizes are not positive and when
+  /// the memory does not suffice.
+  ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
+                 const ImaginedReturnOptions& options, ThreadPool& pool);
+  ~ImaginedReturn();
+
+  [[nodiscard]] int rollouts() const { return options_.particles * options_.starts; }
+  [[nodiscard]] int horizon() const { return options_.horizon; }
+
+  /// starts: [rollouts x state_dim], those of one particle together.
+  ImaginedReturnReport Evaluate(std::span<const double> starts, Key key);
+  /// The same, and the gradient of R by the policy's parameters and by the deviations of its
+  /// actions, the roots of its covariance's diagonal: [parameters], [nu]. It may be not finite.
+  ImaginedReturnReport Gradient(std::span<const double> starts, Key key,
+                                std::span<float> d_parameters, std::span<double> d_deviation);
+
+ private:
+  struct Tile;  // one worker's buffers
+  struct TileRange {
+    int index = 0;
+    int particle = 0;
+    int first = 0;  // rollout
+    int rows = 0;
+  };
+
+  ImaginedReturnReport Run(std::span<const double> starts, Key key, bool gradient);
+  [[nodiscard]] TileRange RangeOf(int tile) const;
+  void Start(TileRange range, std::span<const double> starts, Tile& tile) const;
+  void Act(TileRange range, int time, Key key, Tile& tile) const;
+  void Step(TileRange range, int time, Key key, Tile& tile) const;
+  /// Adds rewards, and settles how the rows go on.
+  void Account(TileRange range, int time, Tile& tile, ImaginedReturnReport& report) const;
+  void GoBack(TileRange range, Tile& tile, std::span<float> d_parameters,
+              std::span<double> d_deviation) const;
+  void AddRewardGradient(TileRange range, int time, Tile& tile) const;
+  void ClipAdjoints(TileRange range, Tile& tile) const;
+  void PullBackPolicy(TileRange range, int time, Tile& tile, std::span<double> d_deviation) const;
+
+  const NetworkPolicy& policy_;
+  const Dynamics& dynamics_;
+  const Reward& reward_;
+  ImaginedReturnOptions options_;
+  ThreadPool& pool_;
+  int tiles_per_particle_ = 1;
+  std::vector<double> deviation_;                 // of actions: [nu]
+  std::vector<ImaginedReturnReport> reports_;     // [tiles]
+  std::vector<std::vector<float>> d_parameters_;  // [tiles]
+  std::vector<std::vector<double>> d_deviation_;  // [tiles]
+  std::vector<std::unique_ptr<Tile>> tiles_;      // [workers]
+};
+
+}  // namespace foreplan

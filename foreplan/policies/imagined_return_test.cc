@@ -1,0 +1,400 @@
+#include "foreplan/policies/imagined_return.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/models/ensemble.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+namespace {
+
+constexpr int kHorizon = 8;
+constexpr int kStarts = 5;
+
+/// A network in double, from float parameters: an oracle that shares no code with what it judges.
+std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<double>& parameters,
+                                     std::vector<double> x) {
+  for (int layer = 0; layer < mlp.layers(); ++layer) {
+    const int outputs = mlp.layer_outputs(layer);
+    std::vector<double> y(static_cast<size_t>(outputs));
+    for (int j = 0; j < outputs; ++j) {
+      double z = parameters[static_cast<size_t>(mlp.bias_offset(layer) + j)];
+      for (int i = 0; i < mlp.layer_inputs(layer); ++i) {
+        z += parameters[static_cast<size_t>(mlp.weight_offset(layer) + i * outputs + j)] *
+             x[static_cast<size_t>(i)];
+      }
+      y[static_cast<size_t>(j)] = layer + 1 < mlp.layers() ? z / (1 + std::exp(-z)) : z;
+    }
+    x = std::move(y);
+  }
+  return x;
+}
+
+std::vector<double> Normalised(const FeatureMap& features, const Normaliser& normaliser,
+                               const double* observation, const double* action) {
+  std::vector<double> input(static_cast<size_t>(features.inputs()));
+  features.Input(observation, action, input.data());
+  for (size_t i = 0; i < input.size(); ++i) {
+    input[i] = (input[i] - normaliser.mean[i]) / normaliser.scale[i];
+  }
+  return input;
+}
+
+/// (state, action) -> next state, for the rollout's particle.
+using DoubleModel = std::function<std::vector<double>(
+    int particle, const std::vector<double>& state, double action)>;
+
+/// The imagined return of a policy with one action, in double throughout.
+double ReturnInDouble(const NetworkPolicy& policy, const std::vector<double>& parameters,
+                      const DoubleModel& model, const Reward& reward, int particles,
+                      const std::vector<double>& starts, double discount) {
+  const auto nx = static_cast<size_t>(policy.state_dim());
+  const size_t rollouts = starts.size() / nx;
+  double sum = 0;
+  for (size_t rollout = 0; rollout < rollouts; ++rollout) {
+    const auto from = starts.begin() + static_cast<int64_t>(rollout * nx);
+    std::vector<double> state(from, from + static_cast<int64_t>(nx));
+    double weight = 1;
+    for (int t = 0; t < kHorizon; ++t, weight *= discount) {
+      const double y = EvaluateInDouble(
+          policy.mlp(), parameters,
+          Normalised(policy.features(), policy.input_normaliser(), state.data(), nullptr))[0];
+      const double half = 0.5 * (policy.high(0) - policy.low(0));
+      const double action = policy.low(0) + half * (1 + std::tanh(y));
+      const auto particle = static_cast<int>(rollout / (rollouts / static_cast<size_t>(particles)));
+      const std::vector<double> next = model(particle, state, action);
+      double r = 0;
+      uint8_t terminated = 0;
+      reward.Evaluate({.rows = 1,
+                       .observation = state.data(),
+                       .action = &action,
+                       .next_observation = next.data()},
+                      &r, &terminated);
+      sum += weight * r;
+      state = next;
+    }
+  }
+  return sum / static_cast<double>(rollouts);
+}
+
+/// |found - central differences| / |differences| over some of the parameters.
+double RelativeError(const std::vector<float>& found, const NetworkPolicy& policy,
+                     const std::function<double(const std::vector<double>&)>& value) {
+  const std::span<const float> floats = policy.parameters();
+  std::vector<double> parameters(floats.begin(), floats.end());
+  double error = 0;
+  double norm = 0;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const double kept = parameters[i];
+    const double h = 1e-5;
+    parameters[i] = kept + h;
+    const double above = value(parameters);
+    parameters[i] = kept - h;
+    const double difference = (above - value(parameters)) / (2 * h);
+    parameters[i] = kept;
+    error += (difference - found[i]) * (difference - found[i]);
+    norm += difference * difference;
+  }
+  return std::sqrt(error / norm);
+}
+
+/// A task whose state is its observation, a small policy, and starts.
+struct Setting {
+  explicit Setting(const std::string& name, int rollouts) : task(Task::Load(name).first), pool(2) {
+    SystemSpec spec = task.spec();
+    spec.action.clear();
+    Encoding encoding;
+    encoding.sin_cos = task.encoding().sin_cos;
+    policy = std::make_unique<NetworkPolicy>(
+        FeatureMap(spec, encoding), task.spec().action_low, task.spec().action_high,
+        NetworkPolicyOptions{.width = 8, .output = PolicyOutput::kTanh}, Key{3, 0});
+    // Off the initial weights, where the network is small, and normalisers that matter.
+    for (float& parameter : policy->parameters()) parameter *= 2;
+    for (size_t i = 0; i < policy->input_normaliser().scale.size(); ++i) {
+      policy->input_normaliser().mean[i] = 0.1 * static_cast<double>(i);
+      policy->input_normaliser().scale[i] = 0.6 + 0.2 * static_cast<double>(i);
+    }
+    Random random(Key{3, 1});
+    starts.resize(static_cast<size_t>(rollouts) * task.spec().observation.size());
+    for (double& value : starts) value = 0.5 * random.Normal();
+    gradient.resize(std::as_const(*policy).parameters().size());
+    d_deviation.resize(1);
+  }
+
+  [[nodiscard]] ImaginedReturnOptions Options(int particles = 1) const {
+    return {.horizon = kHorizon,
+            .particles = particles,
+            .starts = static_cast<int>(starts.size() / task.spec().observation.size()) / particles,
+            .discount = 0.97};
+  }
+
+  Task task;
+  ThreadPool pool;
+  std::unique_ptr<NetworkPolicy> policy;
+  std::vector<double> starts;
+  std::vector<float> gradient;
+  std::vector<double> d_deviation;
+};
+
+TEST(ImaginedReturn, GradientThroughClosedFormsEqualsDifferencesInDouble) {
+  for (const char* name : {"cartpole_closed_form", "pilco_cartpole"}) {
+    Setting s(name, kStarts);
+    const TrueDynamics dynamics(*s.task.MakeSystem());
+    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), s.Options(), s.pool);
+    const double value = imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation).value;
+    const auto system = s.task.MakeSystem();
+    const DoubleModel model = [&](int, const std::vector<double>& state, double action) {
+      std::vector<double> next(state.size());
+      system->SetState(state);
+      EXPECT_EQ(system->Step({&action, 1}), StepStatus::kOk);
+      system->GetState(next);
+      return next;
+    };
+    const auto in_double = [&](const std::vector<double>& parameters) {
+      return ReturnInDouble(*s.policy, parameters, model, s.task.planning_reward(), 1, s.starts,
+                            0.97);
+    };
+    const std::span<const float> floats = std::as_const(*s.policy).parameters();
+    EXPECT_NEAR(value, in_double({floats.begin(), floats.end()}), 1e-5);
+    // Only the policy is in float: 6e-8 per operation, a few hundred of them, mostly cancelling.
+    EXPECT_LT(RelativeError(s.gradient, *s.policy, in_double), 1e-5) << name;
+  }
+}
+
+/// Two members with larger weights than the initial ones, normalisers and bounds that matter.
+Ensemble MakeEnsemble(const Task& task, bool probabilistic, Propagation propagation) {
+  Ensemble ensemble(task.spec(), task.encoding(),
+                    {.members = 2,
+                     .hidden_layers = 2,
+                     .width = 16,
+                     .probabilistic = probabilistic,
+                     .propagation = propagation},
+                    Key{1, 1});
+  for (int member = 0; member < 2; ++member) {
+    for (float& parameter : ensemble.parameters(member)) parameter *= 2;
+    ensemble.Pack(member);
+  }
+  for (size_t i = 0; i < ensemble.input_normaliser().scale.size(); ++i) {
+    ensemble.input_normaliser().mean[i] = 0.1 * static_cast<double>(i);
+    ensemble.input_normaliser().scale[i] = 0.5 + 0.1 * static_cast<double>(i);
+  }
+  for (size_t i = 0; i < ensemble.target_normaliser().scale.size(); ++i) {
+    ensemble.target_normaliser().mean[i] = 0.02;
+    ensemble.target_normaliser().scale[i] = 0.1 + 0.05 * static_cast<double>(i);
+  }
+  return ensemble;
+}
+
+std::vector<double> MemberInDouble(const Ensemble& ensemble, int member,
+                                   const std::vector<double>& state, double action) {
+  const std::span<const float> floats = ensemble.parameters(member);
+  const std::vector<double> output = EvaluateInDouble(
+      ensemble.mlp(), {floats.begin(), floats.end()},
+      Normalised(ensemble.features(), ensemble.input_normaliser(), state.data(), &action));
+  std::vector<double> target(state.size());
+  for (size_t i = 0; i < target.size(); ++i) {
+    target[i] =
+        ensemble.target_normaliser().mean[i] + ensemble.target_normaliser().scale[i] * output[i];
+  }
+  return target;
+}
+
+TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
+  for (const Propagation propagation : {Propagation::kTsInf, Propagation::kExpectation}) {
+    Setting s("pilco_cartpole", 2 * kStarts);
+    const Ensemble ensemble = MakeEnsemble(s.task, false, propagation);
+    const bool mean = propagation == Propagation::kExpectation;
+    const int particles = mean ? 1 : 2;
+    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(particles),
+                            s.pool);
+    imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
+    const DoubleModel model = [&](int particle, const std::vector<double>& state, double action) {
+      std::vector<double> target = MemberInDouble(ensemble, particle, state, action);
+      if (mean) {
+        const std::vector<double> other = MemberInDouble(ensemble, 1, state, action);
+        for (size_t i = 0; i < target.size(); ++i) target[i] = 0.5 * (target[i] + other[i]);
+      }
+      std::vector<double> next(state.size());
+      ensemble.features().Apply(state.data(), target.data(), next.data());
+      return next;
+    };
+    const auto in_double = [&](const std::vector<double>& parameters) {
+      return ReturnInDouble(*s.policy, parameters, model, s.task.planning_reward(), particles,
+                            s.starts, 0.97);
+    };
+    EXPECT_LT(RelativeError(s.gradient, *s.policy, in_double), 1e-5);
+  }
+}
+
+/// Central differences of Evaluate, which is in float, along one direction of the parameters.
+double DirectionalDifference(ImaginedReturn& imagined, Setting& s, const std::vector<float>& by,
+                             Key key) {
+  const double h = 2e-3;
+  const std::span<float> parameters = s.policy->parameters();
+  const std::vector<float> kept(parameters.begin(), parameters.end());
+  const auto value = [&](double step) {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      parameters[i] = kept[i] + static_cast<float>(step) * by[i];
+    }
+    const double result = imagined.Evaluate(s.starts, key).value;
+    std::ranges::copy(kept, parameters.begin());
+    return result;
+  };
+  return (value(h) - value(-h)) / (2 * h);
+}
+
+TEST(ImaginedReturn, NoiseIsReparameterised) {
+  // Sampled predictions (their deviations depend on the state) and a noisy policy.
+  Setting s("pilco_cartpole", 2 * kStarts);
+  const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTsInf);
+  ImaginedReturnOptions options = s.Options(2);
+  s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.04));
+  ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), options, s.pool);
+  const Key key{5, 1};
+  imagined.Gradient(s.starts, key, s.gradient, s.d_deviation);
+  double norm = 0;
+  for (const float entry : s.gradient) norm += static_cast<double>(entry) * entry;
+  norm = std::sqrt(norm);
+  std::vector<float> direction(s.gradient);
+  for (float& entry : direction) entry /= static_cast<float>(norm);
+  // In float, values are good to about 1e-6, so differences of 4e-3 to 1e-3 of a norm of about 1.
+  EXPECT_NEAR(DirectionalDifference(imagined, s, direction, key), norm, 3e-3 * norm);
+  const double h = 1e-2;
+  const auto value = [&](double deviation) {
+    s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, deviation * deviation));
+    return imagined.Evaluate(s.starts, key).value;
+  };
+  const double difference = (value(0.2 + h) - value(0.2 - h)) / (2 * h);
+  EXPECT_NEAR(s.d_deviation[0], difference, 1e-2 * std::abs(difference) + 1e-4);
+}
+
+TEST(ImaginedReturn, CuttingTheGradientThroughTheStatesWouldBeSeen) {
+  // With one step there is no such gradient; with more it must change the direction.
+  Setting s("pilco_cartpole", kStarts);
+  const TrueDynamics dynamics(*s.task.MakeSystem());
+  std::vector<std::vector<float>> gradients;
+  for (const double clip : {0.0, 1e-9}) {  // so small a clip cuts lambda at every step
+    ImaginedReturnOptions options = s.Options();
+    options.adjoint_clip = clip;
+    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), options, s.pool);
+    imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
+    gradients.push_back(s.gradient);
+  }
+  double exact = 0;
+  double apart = 0;
+  for (size_t i = 0; i < gradients[0].size(); ++i) {
+    exact += gradients[0][i] * gradients[0][i];
+    apart += std::pow(gradients[0][i] - gradients[1][i], 2);
+  }
+  EXPECT_GT(apart, 0.1 * exact);
+}
+
+/// Two steps to x >= 1, where the episode ends; the reward is the new position.
+class LineReward final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] = batch.next_observation[row];
+      terminated[row] = batch.next_observation[row] >= 1 ? 1 : 0;
+    }
+  }
+  void Gradient(const TransitionBatch& batch, double* gradient) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      gradient[3 * row] = gradient[3 * row + 1] = 0;
+      gradient[3 * row + 2] = 1;
+    }
+  }
+};
+
+/// x' = x + 0.6; NaN where x < 0.
+class Line final : public Dynamics {
+ public:
+  [[nodiscard]] int state_dim() const override { return 1; }
+  [[nodiscard]] int observation_dim() const override { return 1; }
+  [[nodiscard]] int action_dim() const override { return 1; }
+  [[nodiscard]] bool observation_is_state() const override { return true; }
+  [[nodiscard]] bool is_stochastic() const override { return false; }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
+    return std::make_unique<Workspace>();
+  }
+  void Observe(std::span<const double> state, std::span<double> observation,
+               Workspace& /*workspace*/) const override {
+    observation[0] = state[0];
+  }
+  void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      const double next = batch.state[row] < 0 ? std::numeric_limits<double>::quiet_NaN()
+                                               : batch.state[row] + 0.6 + 0 * batch.action[row];
+      batch.next_state[row] = next;
+      batch.next_observation[row] = next;
+    }
+  }
+  void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      batch.A[row] = batch.state[row] < 0 ? std::numeric_limits<double>::quiet_NaN() : 1;
+      batch.B[row] = 0.5;
+    }
+  }
+};
+
+TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
+  ThreadPool pool(1);
+  const std::vector<double> low = {-1};
+  const std::vector<double> high = {1};
+  const NetworkPolicy policy(1, low, high, {.output = PolicyOutput::kTanh}, Key{1, 0});
+  const Line line;
+  const LineReward reward;
+  const std::vector<double> starts = {0.0, -1.0};
+  std::vector<float> gradient(policy.parameters().size());
+  std::vector<double> d_deviation(1);
+  ImaginedReturn stopping(policy, line, reward, {.horizon = 4, .starts = 2}, pool);
+  const ImaginedReturnReport ended = stopping.Gradient(starts, Key{1, 1}, gradient, d_deviation);
+  EXPECT_NEAR(ended.value, (0.6 + 1.2) / 2, 1e-12);
+  EXPECT_EQ(ended.ended, 1);
+  EXPECT_EQ(ended.invalid, 1);
+  for (const float entry : gradient) EXPECT_TRUE(std::isfinite(entry));
+  ImaginedReturn going_on(policy, line, reward,
+                          {.horizon = 4, .starts = 2, .stop_at_termination = false}, pool);
+  EXPECT_NEAR(going_on.Evaluate(starts, Key{1, 1}).value, (0.6 + 1.2 + 1.8 + 2.4) / 2, 1e-12);
+}
+
+TEST(ImaginedReturn, ThreadsChangeNoBitAndNothingIsAllocated) {
+  Setting s("pilco_cartpole", 300);  // several tiles per particle
+  const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTs1);
+  std::vector<std::vector<float>> gradients;
+  for (const int threads : {1, 2, 8}) {
+    ThreadPool pool(threads);
+    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(3), pool);
+    imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
+    EXPECT_EQ(testing::CountAllocations([&] {
+                imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
+              }),
+              0);
+    gradients.push_back(s.gradient);
+  }
+  EXPECT_EQ(gradients[0], gradients[1]);
+  EXPECT_EQ(gradients[0], gradients[2]);
+}
+
+TEST(ImaginedReturn, NamesWhatIsWrong) {
+  Setting s("pilco_cartpole", 1);
+  const TrueDynamics dynamics(*s.task.MakeSystem());
+  EXPECT_THROW(
+      ImaginedReturn(*s.policy, dynamics, s.task.planning_reward(), {.horizon = 0}, s.pool),
+      InputError);
+}
+
+}  // namespace
+}  // namespace foreplan

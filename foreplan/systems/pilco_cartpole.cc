@@ -1,0 +1,29 @@
+#include "foreplan/systems/pilco_cartpole.h"
+
+namespace foreplan {
+
+void PilcoCartPoleOptions::Visit(OptionsVisitor& visitor) {
+  const Range positive{1e-6, 1e6};
+  visitor.Field("cart_mass", cart_mass, positive, "[kg]");
+  visitor.Field("pole_mass", pole_mass, positive, "uniform along the pole [kg]");
+  visitor.Field("length", length, positive, "of the pole [m]");
+  visitor.Field("friction", friction, {0, 1e6}, "between cart and ground [N s/m]");
+  visitor.Field("gravity", gravity, {0, 1e6}, "[m/s^2]");
+  visitor.Field("max_force", max_force, positive, "bound of |force| [N]");
+  visitor.Field("timestep", timestep, {1e-5, 1}, "of one Runge-Kutta step [s]");
+  visitor.Field("substeps", substeps, {1, 1000}, "Runge-Kutta steps per control period");
+}
+
+SystemSpec PilcoCartPoleFormula::Spec(const Options& options) {
+  SystemSpec spec;
+  spec.dt = options.timestep * options.substeps;
+  spec.state = {
+      {"slider", "m"}, {"hinge", "rad"}, {"slider_velocity", "m/s"}, {"hinge_velocity", "rad/s"}};
+  spec.observation = spec.state;
+  spec.action = {{"force", "N"}};
+  spec.action_low = {-options.max_force};
+  spec.action_high = {options.max_force};
+  return spec;
+}
+
+}  // namespace foreplan
