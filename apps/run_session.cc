@@ -12,6 +12,7 @@
 #include "foreplan/data/safetensors.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/report.h"
+#include "foreplan/runs/tensorboard.h"
 
 namespace foreplan::apps {
 namespace {

@@ -44,6 +44,7 @@ struct LocalModelsOptions {
   int test_rollouts = 5;       // with noise, per condition, after the last iteration
   bool global_policy = false;  // one network policy for all conditions
   int global_start = 0;        // iterations of the local policies alone before it first learns
+  double global_kl_step = 0;   // bound of steps from it, per time step; 0: kl_step, adapted
   bool on_policy = true;       // rollouts are of the global policy once it has learned
 
   void Visit(OptionsVisitor& visitor);
@@ -95,6 +96,7 @@ class LocalModelsLearner final : public Learner {
   void FitDynamics(Condition& condition);
   [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
   void AdaptSteps();
+  [[nodiscard]] double KlBound(const Condition& condition) const;
   void TakeStep(Condition& condition);
   [[nodiscard]] bool FollowsGlobalPolicy() const;
   void LinearizeGlobalPolicy();

@@ -73,12 +73,16 @@ TEST(LocalModelsLearner, SaysWhatItFoundPerCondition) {
 TEST(LocalModelsLearner, ThreadsChangeNoBit) {
   std::vector<std::string> csv;
   for (const int threads : {1, 2, 5}) {
-    TestRun test(Episodes(36, "local_models"), threads, {}, kPendulum);
-    test.learner->Run();
-    csv.push_back(test.log.EpisodesCsv() + test.learner->Results().at("conditions").dump());
+    for (const char* global : {"false", "true"}) {  // whose rollouts are its own
+      TestRun test(Episodes(36, "local_models"), threads,
+                   {std::string("local_models.global_policy=") + global, "policy.width=8",
+                    "policy.fit.steps=50"},
+                   kPendulum);
+      test.learner->Run();
+      csv.push_back(test.log.EpisodesCsv() + test.learner->Results().at("conditions").dump());
+    }
   }
-  EXPECT_EQ(csv[0], csv[1]);
-  EXPECT_EQ(csv[0], csv[2]);
+  for (size_t i = 2; i < csv.size(); ++i) EXPECT_EQ(csv[i], csv[i % 2]) << i;
 }
 
 TEST(LocalModelsLearner, GoesOnFromACheckpointBitForBit) {
@@ -117,8 +121,8 @@ TEST(LocalModelsLearner, GoesOnFromACheckpointBitForBit) {
 
 TEST(LocalModelsLearner, OneGlobalPolicyLearnsWhatTheLocalOnesDo) {
   TestRun test(Episodes(72, "local_models"), 1,
-               {"local_models.global_policy=true", "local_models.step.entropy_weight=0.1",
-                "policy.width=16", "policy.fit.steps=2000"},
+               {"local_models.global_policy=true", "local_models.on_policy=false",
+                "local_models.step.entropy_weight=0.1", "policy.width=16", "policy.fit.steps=2000"},
                kPendulum);
   test.learner->Run();
   const std::vector<double> loss = test.Values("global_policy.loss");
@@ -127,6 +131,37 @@ TEST(LocalModelsLearner, OneGlobalPolicyLearnsWhatTheLocalOnesDo) {
   for (const char* condition : {"condition1", "condition2"}) {
     for (const double ok : test.Values(std::string(condition) + ".step_ok")) EXPECT_EQ(ok, 1);
   }
+}
+
+TEST(LocalModelsLearner, RollsOutTheGlobalPolicyOnceItHasLearned) {
+  std::vector<std::vector<double>> returns;
+  for (const char* on_policy : {"false", "true"}) {
+    TestRun test(Episodes(48, "local_models"), 1,
+                 {"local_models.global_policy=true", "local_models.global_start=1",
+                  std::string("local_models.on_policy=") + on_policy, "policy.width=8",
+                  "policy.fit.steps=50"},
+                 kPendulum);
+    test.learner->Run();
+    // It learns at the end of iterations 2, 3 and 4 of 4.
+    EXPECT_EQ(test.Values("global_policy.loss").size(), 3u);
+    std::vector<double>& all = returns.emplace_back();
+    for (const EpisodeRow& row : test.log.episodes()) all.push_back(row.episode_return);
+    ASSERT_EQ(all.size(), 48u);
+  }
+  for (size_t i = 0; i < 24; ++i) EXPECT_EQ(returns[0][i], returns[1][i]) << i;
+  for (size_t i = 24; i < 48; ++i) EXPECT_NE(returns[0][i], returns[1][i]) << i;
+}
+
+TEST(LocalModelsLearner, BoundsStepsFromTheGlobalPolicyAsAsked) {
+  TestRun test(Episodes(48, "local_models"), 1,
+               {"local_models.global_policy=true", "local_models.global_start=1",
+                "local_models.global_kl_step=0.3", "policy.width=8", "policy.fit.steps=50"},
+               kPendulum);
+  test.learner->Run();
+  const std::vector<double> bound = test.Values("condition1.kl_bound");
+  ASSERT_EQ(bound.size(), 4u);
+  EXPECT_EQ(bound[2], 0.3 * 30);  // steps of an episode
+  EXPECT_EQ(bound[3], 0.3 * 30);
 }
 
 #ifdef FOREPLAN_HAVE_MUJOCO

@@ -36,7 +36,7 @@ struct LocalFitStep {
   /// 1e-6 of the widest; at most N - 1 and nx + nu.
   int rank = 0;
   /// Of the covariance of (x, u) that was inverted, in the 1-norm, as its Cholesky factor tells
-  /// (Higham 1988): within [1, number of regressors] times the ratio of its eigenvalues.
+  /// (Higham 1988): one to nx + nu times the ratio of its eigenvalues, but for the estimate.
   double condition = 0;
   /// log p(x' of all samples | their (x, u)) under the prior; 0 without prior or unless asked for.
   double log_evidence = 0;

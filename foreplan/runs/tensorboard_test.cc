@@ -36,7 +36,9 @@ TEST(TensorBoard, WritesRecordsOfEvents) {
 
 TEST(TensorBoard, EqualLogsGiveEqualBytes) {
   RunLog log;
-  log.AddEpisode({.episode = 1, .steps = 10, .total_steps = 10, .episode_return = -3});
+  EpisodeRow row;
+  row.episode_return = -3;
+  log.AddEpisode(row);
   log.AddMetric(1, 10, "fit.loss", 0.25);
   EXPECT_EQ(TensorBoardEvents(log), TensorBoardEvents(log));
 }
