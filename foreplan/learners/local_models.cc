@@ -80,8 +80,6 @@ void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("global_policy", global_policy, "one network policy for all conditions");
   visitor.Field("global_start", global_start, {0, 1e9},
                 "iterations of the local policies alone before it first learns");
-  visitor.Field("global_kl_step", global_kl_step, {0, 1e12},
-                "bound of steps from the global policy, per time step; 0: kl_step, adapted");
   visitor.Field("on_policy", on_policy, "rollouts are of the global policy once it has learned");
 }
 
@@ -435,8 +433,8 @@ void LocalModelsLearner::AdaptSteps() {
     predicted += found.predicted / static_cast<double>(conditions_.size());
     actual += found.actual / static_cast<double>(conditions_.size());
   }
+  if (!options_.adapt_step) return;
   const bool shared = FollowsGlobalPolicy();
-  if (!options_.adapt_step || (shared && options_.global_kl_step > 0)) return;
   for (const auto& condition : conditions_) {
     const Improvement& found = condition->found;
     if (!found.judged) continue;
@@ -446,17 +444,10 @@ void LocalModelsLearner::AdaptSteps() {
   }
 }
 
-double LocalModelsLearner::KlBound(const Condition& condition) const {
-  if (FollowsGlobalPolicy() && options_.global_kl_step > 0) {
-    return options_.global_kl_step * horizon_;
-  }
-  return options_.kl_step * condition.step_multiplier * horizon_;
-}
-
 // A step that fails keeps the policy.
 void LocalModelsLearner::TakeStep(Condition& condition) {
   Improvement& found = condition.found;
-  found.kl_bound = KlBound(condition);
+  found.kl_bound = options_.kl_step * condition.step_multiplier * horizon_;
   condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.previous);
   KlConstrainedOptions step = step_;
   step.first_lambda = condition.lambda;

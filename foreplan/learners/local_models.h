@@ -44,7 +44,6 @@ struct LocalModelsOptions {
   int test_rollouts = 5;       // with noise, per condition, after the last iteration
   bool global_policy = false;  // one network policy for all conditions
   int global_start = 0;        // iterations of the local policies alone before it first learns
-  double global_kl_step = 0;   // bound of steps from it, per time step; 0: kl_step, adapted
   bool on_policy = true;       // rollouts are of the global policy once it has learned
 
   void Visit(OptionsVisitor& visitor);
@@ -61,8 +60,8 @@ struct LocalModelsOptions {
 ///   -> adapt the KL bound -> KL-constrained LQR,
 /// in turns: an iteration takes `rollouts` episodes of every condition. With a global policy
 /// (mirror descent guided policy search, Montgomery and Levine 2016) the step stays near its
-/// linearisation along the rollouts, and it then learns from all local policies; the KL bound
-/// adapts to the costs under it, in the mean over conditions.
+/// linearisation along the rollouts, which are its own once it has learned, and it then learns from
+/// all local policies; the KL bound adapts to the costs under it, in the mean over conditions.
 class LocalModelsLearner final : public Learner {
  public:
   /// Reads sections local_models, local_models.step, .fit, .mixture, .network, .initial_lqr,
@@ -96,7 +95,6 @@ class LocalModelsLearner final : public Learner {
   void FitDynamics(Condition& condition);
   [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
   void AdaptSteps();
-  [[nodiscard]] double KlBound(const Condition& condition) const;
   void TakeStep(Condition& condition);
   [[nodiscard]] bool FollowsGlobalPolicy() const;
   void LinearizeGlobalPolicy();

@@ -152,18 +152,6 @@ TEST(LocalModelsLearner, RollsOutTheGlobalPolicyOnceItHasLearned) {
   for (size_t i = 24; i < 48; ++i) EXPECT_NE(returns[0][i], returns[1][i]) << i;
 }
 
-TEST(LocalModelsLearner, BoundsStepsFromTheGlobalPolicyAsAsked) {
-  TestRun test(Episodes(48, "local_models"), 1,
-               {"local_models.global_policy=true", "local_models.global_start=1",
-                "local_models.global_kl_step=0.3", "policy.width=8", "policy.fit.steps=50"},
-               kPendulum);
-  test.learner->Run();
-  const std::vector<double> bound = test.Values("condition1.kl_bound");
-  ASSERT_EQ(bound.size(), 4u);
-  EXPECT_EQ(bound[2], 0.3 * 30);  // steps of an episode
-  EXPECT_EQ(bound[3], 0.3 * 30);
-}
-
 #ifdef FOREPLAN_HAVE_MUJOCO
 TEST(LocalModelsLearner, NeedsWholeEpisodes) {
   // This pole falls, and the episode with it.

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""What the parts of local_models do on peg insertion: runs a grid and writes one row per run.
+
+usage: ablate_local_models.py GRID OUT.csv [--foreplan PROGRAM] [--seeds 5] [--runs FOLDER]
+
+grids  noise    the policy's noise, a fixed one, none
+       bound    fixed KL bounds per time step: how wrong a fit is on the next iteration's rollouts
+       prior    no prior, mixture, network x 3, 5, 10, 20 rollouts per iteration, after 25 and 50
+
+A run that is there already is not repeated. Runs use one thread, so several may go side by side.
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import statistics
+import subprocess
+
+CONDITIONS = 4
+
+
+def noise_grid() -> list[dict]:
+    return [{"exploration": kind} for kind in ("policy", "fixed", "none")]
+
+
+def bound_grid() -> list[dict]:
+    steps = (0.05, 0.2, 1, 5, 20, 100)
+    return [{"kl_step": step, "adapt_step": "false", "reuse": 1} for step in steps]
+
+
+def prior_grid() -> list[dict]:
+    return [
+        {"prior": prior, "rollouts": count, "reuse": 1, "budget": budget}
+        for prior in ("none", "mixture", "network")
+        for count in (3, 5, 10, 20)
+        for budget in (25, 50)
+    ]
+
+
+GRIDS = {"noise": noise_grid, "bound": bound_grid, "prior": prior_grid}
+
+
+def run(program: str, folder: pathlib.Path, cell: dict, seed: int) -> dict | None:
+    """The run's JSON, or None where it failed: a simulation that diverged."""
+    done = folder / "result.json"
+    if not done.exists():
+        options = [f"--set=local_models.{key}={quoted(value)}" for key, value in cell.items()
+                   if key != "budget"]
+        rollouts = cell.get("rollouts", 5)
+        iterations = max(1, cell.get("budget", 50) // rollouts)
+        command = [program, "run", "peg_insertion", "--seed", str(seed), "--threads", "1", "--json",
+                   "--episodes", str(iterations * rollouts * CONDITIONS), "--out", str(folder / "run")]
+        folder.mkdir(parents=True, exist_ok=True)
+        result = subprocess.run(command + options, capture_output=True, text=True, check=False)
+        if result.returncode == 2:
+            raise SystemExit(result.stderr)
+        done.write_text(result.stdout if result.returncode == 0 else "null", encoding="utf-8")
+    return json.loads(done.read_text(encoding="utf-8"))
+
+
+def quoted(value) -> str:
+    return f'"{value}"' if isinstance(value, str) and value not in ("true", "false") else str(value)
+
+
+def metrics(folder: pathlib.Path, name: str) -> list[list[float]]:
+    """Values per condition, in order of iterations."""
+    values = [[] for _ in range(CONDITIONS)]
+    with open(folder / "run" / "metrics.csv", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            condition, _, metric = row["name"].partition(".")
+            if metric == name:
+                values[int(condition.removeprefix("condition")) - 1].append(float(row["value"]))
+    return values
+
+
+def summary(folder: pathlib.Path, result: dict | None) -> dict:
+    if result is None:
+        return {"finished": 0}
+    conditions = result["conditions"]
+    errors = [value for values in metrics(folder, "previous_fit_rmse") for value in values]
+    condition_numbers = [values[-1] for values in metrics(folder, "largest_condition")]
+    return {
+        "finished": 1,
+        "clean_cost": statistics.mean(-c["clean_return"] for c in conditions),
+        "noisy_cost": statistics.mean(-c["noisy_return"] for c in conditions),
+        "inserted_clean": sum(c["inserted_clean"] for c in conditions),
+        "next_fit_rmse": statistics.median(errors) if errors else "",
+        "largest_condition": statistics.median(condition_numbers),
+        "least_rank": min(values[-1] for values in metrics(folder, "least_rank")),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("grid", choices=GRIDS)
+    parser.add_argument("out")
+    parser.add_argument("--foreplan", default="foreplan")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", default="runs/ablation")
+    arguments = parser.parse_args()
+    rows = []
+    for cell in GRIDS[arguments.grid]():
+        for seed in range(arguments.seeds):
+            name = "-".join(str(value) for value in cell.values())
+            folder = pathlib.Path(arguments.runs) / arguments.grid / name / str(seed)
+            result = run(arguments.foreplan, folder, cell, seed)
+            rows.append(cell | {"seed": seed} | summary(folder, result))
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    with open(arguments.out, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, keys, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
