@@ -38,6 +38,9 @@ void WholePlanController::MakePlan(std::span<const double> x, Key key) {
   if (result.status == IlqrStatus::kInvalidStart) {
     throw RunError("tracked plans: the model's prediction along the plan is not finite");
   }
+  if (!tracker_->RefreshGains()) {
+    throw RunError("tracked plans: the model's derivatives along the plan give no gains");
+  }
   tracking_ = tracker_->TrackingPolicy();
   tracking_.set_sees_state(sees_state_);
 }
