@@ -29,13 +29,17 @@ void WriteSection(const std::string& section, Config& config, ConfigWriter& writ
   writer.Write(section, options);
 }
 
+void WriteModel(Config& config, ConfigWriter& writer) {
+  WriteSection<EnsembleOptions>("model", config, writer);
+  WriteSection<FitOptions>("fit", config, writer);
+}
+
 /// The loop's own section, named after it, and those of ModelLearner.
 template <typename Options>
 void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
                        ConfigWriter& writer) {
   WriteSection<Options>(name, config, writer);
-  WriteSection<EnsembleOptions>("model", config, writer);
-  WriteSection<FitOptions>("fit", config, writer);
+  WriteModel(config, writer);
   WritePlannerOptions(run.planner, config, writer);
 }
 
@@ -50,8 +54,7 @@ void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Co
   WriteSection<InitialPdOptions>("local_models.initial_pd", config, writer);
   WriteSection<NetworkPolicyOptions>("policy", config, writer);
   WriteSection<PolicyFitOptions>("policy.fit", config, writer);
-  WriteSection<EnsembleOptions>("model", config, writer);
-  WriteSection<FitOptions>("fit", config, writer);
+  WriteModel(config, writer);
 }
 
 void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
@@ -59,8 +62,7 @@ void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/,
   WriteSection<PolicyBackpropOptions>("policy_backprop", config, writer);
   WriteSection<BackpropPolicyOptions>("policy_backprop.policy", config, writer);
   WriteSection<PolicyGradientOptions>("policy_backprop.training", config, writer);
-  WriteSection<EnsembleOptions>("model", config, writer);
-  WriteSection<FitOptions>("fit", config, writer);
+  WriteModel(config, writer);
 }
 
 template <typename T>

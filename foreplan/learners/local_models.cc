@@ -148,6 +148,12 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
       nu_(context.task.spec().action_dim()),
       horizon_(context.task.episode_length()),
       data_(nx_, nu_) {
+  if (context.task.measurement_noise() > 0) {
+    throw InputError(
+        fmt::format("task {}: measurement_noise: found {}, expected 0: local_models "
+                    "does not know it",
+                    context.task.name(), context.task.measurement_noise()));
+  }
   MakeConditions(config);
   for (int worker = 0; worker < context.pool.size(); ++worker) {
     std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
@@ -510,19 +516,11 @@ void LocalModelsLearner::TestPolicies() {
     rollouts[static_cast<size_t>(task)] = RollOutTest(task / each, task % each, worker);
   });
   tests_.assign(conditions_.size(), {});
-  const Goal& goal = context_.task.goal();
   for (size_t i = 0; i < rollouts.size(); ++i) {
     Test& test = tests_[i / static_cast<size_t>(each)];
-    const bool clean = i % static_cast<size_t>(each) == 0;
     const LocalRollout& rollout = rollouts[i];
-    const bool whole = rollout.steps == horizon_;
-    const std::span<const double> last(
-        rollout.observations.data() +
-            static_cast<ptrdiff_t>(std::min(rollout.steps, horizon_ - 1)) * nx_,
-        static_cast<size_t>(nx_));
-    const double distance = goal.exists() ? goal.Distance(last) : 0;
-    const bool success = whole && goal.exists() && goal.Reached(last);
-    if (clean) {
+    const auto [distance, success] = JudgeRollout(rollout);
+    if (i % static_cast<size_t>(each) == 0) {  // the one without noise
       test.clean_return = rollout.episode_return;
       test.clean_distance = distance;
       test.clean_success = success;
@@ -540,24 +538,21 @@ void LocalModelsLearner::TestPolicies() {
   }
 }
 
-// Distance, where the episode ended, and success of one without noise.
-std::pair<double, bool> LocalModelsLearner::TestGlobalPolicy(System& system) {
-  system.Reset(key_.Fold(kTest));
-  std::vector<double> observation(static_cast<size_t>(nx_));
-  std::vector<double> action(static_cast<size_t>(nu_));
-  global_->set_noisy(false);
-  system.Observe(observation);
-  bool whole = true;
-  for (int t = 0; t + 1 < horizon_; ++t) {  // the goal is judged where the last action is costed
-    global_->Act({.observation = observation, .state = {}, .time = t, .key = {}}, action);
-    whole = system.Step(action) == StepStatus::kOk;
-    if (!whole) break;
-    system.Observe(observation);
-  }
-  global_->set_noisy(true);
+// Distance from the goal where the last action is costed, or where the episode ended, and success.
+std::pair<double, bool> LocalModelsLearner::JudgeRollout(const LocalRollout& rollout) const {
   const Goal& goal = context_.task.goal();
   if (!goal.exists()) return {0, false};
-  return {goal.Distance(observation), whole && goal.Reached(observation)};
+  const std::span<const double> last(
+      rollout.observations.data() +
+          static_cast<ptrdiff_t>(std::min(rollout.steps, horizon_ - 1)) * nx_,
+      static_cast<size_t>(nx_));
+  return {goal.Distance(last), rollout.steps == horizon_ && goal.Reached(last)};
+}
+
+// Of a rollout without noise.
+std::pair<double, bool> LocalModelsLearner::TestGlobalPolicy(System& system) {
+  return JudgeRollout(RollOut(context_.task, system, Noisy(*global_), MatrixXd::Zero(nu_, horizon_),
+                              key_.Fold(kTest), context_.stop));
 }
 
 LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int worker) {

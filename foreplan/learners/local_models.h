@@ -100,6 +100,7 @@ class LocalModelsLearner final : public Learner {
   void LinearizeGlobalPolicy();
   void TrainGlobalPolicy();
   [[nodiscard]] std::pair<double, bool> TestGlobalPolicy(System& system);
+  [[nodiscard]] std::pair<double, bool> JudgeRollout(const LocalRollout& rollout) const;
   void Report(double seconds);
   void TestPolicies();
   [[nodiscard]] LocalRollout RollOutTest(int condition, int number, int worker);

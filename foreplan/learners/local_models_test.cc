@@ -168,6 +168,18 @@ TEST(LocalModelsLearner, NeedsWholeEpisodes) {
 }
 #endif
 
+TEST(LocalModelsLearner, RefusesNoiseOfMeasurementsThatItDoesNotKnow) {
+  TestTask noisy = kPendulum;
+  noisy.settings.emplace_back("measurement_noise=0.01");
+  try {
+    TestRun test(Episodes(24, "local_models"), 1, {}, noisy);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("measurement_noise: found 0.01, expected 0"),
+              std::string::npos);
+  }
+}
+
 TEST(LocalModelsLearner, StopsWhenAsked) {
   TestRun test(Episodes(24, "local_models"), 1, {}, kPendulum);
   test.stop = true;

@@ -82,9 +82,13 @@ void BackpropPolicyOptions::Visit(OptionsVisitor& visitor) {
 }
 
 PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context)
-    : ModelLearner(config, context,
-                   ReadOptions<PolicyBackpropOptions>(config, "policy_backprop").base_policy),
-      options_(ReadOptions<PolicyBackpropOptions>(config, "policy_backprop")),
+    : PolicyBackpropLearner(config, context,
+                            ReadOptions<PolicyBackpropOptions>(config, "policy_backprop")) {}
+
+PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context,
+                                             const PolicyBackpropOptions& options)
+    : ModelLearner(config, context, options.base_policy),
+      options_(options),
       training_(ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training")),
       key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
       system_(context.task.MakeSystem()),

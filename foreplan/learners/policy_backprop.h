@@ -54,6 +54,9 @@ class PolicyBackpropLearner final : public ModelLearner {
   [[nodiscard]] TensorFile Model() const override;
 
  private:
+  PolicyBackpropLearner(Config& config, const LearnerContext& context,
+                        const PolicyBackpropOptions& options);
+
   [[nodiscard]] bool IsTrainingDue() const;
   void TrainPolicy();
   void DrawStarts(Key key, std::span<double> starts);

@@ -4,12 +4,11 @@
 #include <cmath>
 
 #include "foreplan/core/memory.h"
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
 namespace {
-
-size_t Size(int a, int b = 1) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
 
 // A network's tape, if the machine can hold it.
 MlpTape AffordableTape(const Ensemble& ensemble, int max_rows, int slots) {

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/size.h"
 
 namespace foreplan {
 namespace {
@@ -31,8 +32,6 @@ bool AllFinite(const double* values, int count) {
   for (int i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
   return finite;
 }
-
-size_t Size(int a, int b = 1) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
 
 }  // namespace
 

@@ -2,15 +2,9 @@
 
 #include <algorithm>
 
+#include "foreplan/core/size.h"
+
 namespace foreplan {
-namespace {
-
-size_t Size(int a, int b = 1, int c = 1) {
-  return static_cast<size_t>(a) * static_cast<size_t>(b) * static_cast<size_t>(c);
-}
-
-}  // namespace
-
 LinearizedTape::LinearizedTape(const Dynamics& dynamics, int max_rows, int steps)
     : dynamics_(dynamics),
       workspace_(dynamics.MakeDerivativeWorkspace(max_rows)),

@@ -6,14 +6,11 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
 namespace {
-
-size_t Size(int rows, int columns) {
-  return static_cast<size_t>(rows) * static_cast<size_t>(columns);
-}
 
 // d_bias[i] = sum over rows of dy[row, i].
 void SumRows(int rows, int columns, const float* __restrict dy, float* __restrict d_bias) {

@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
-namespace {
-
-size_t Size(int a, int b) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
-
-}  // namespace
-
 MlpJacobian::MlpJacobian(const Mlp& mlp, const DenseKernel& kernel, int max_knots)
     : mlp_(mlp),
       kernel_(kernel),

@@ -33,7 +33,7 @@ class MlpJacobian {
   /// rows[k, o, j] *= slope[k, j].
   void ScaleRows(int layer, int knots, float* rows) const;
 
-  const Mlp& mlp_;
+  Mlp mlp_;  // its own, so that what holds one can be copied
   const DenseKernel& kernel_;
   std::vector<std::vector<float>> y_;      // per layer: [max_knots x layer_outputs]
   std::vector<std::vector<float>> slope_;  // per hidden layer: the activation's derivative

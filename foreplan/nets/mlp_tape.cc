@@ -2,17 +2,10 @@
 
 #include <algorithm>
 
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
-namespace {
-
-size_t Size(int a, int b = 1, int c = 1) {
-  return static_cast<size_t>(a) * static_cast<size_t>(b) * static_cast<size_t>(c);
-}
-
-}  // namespace
-
 MlpTape::MlpTape(const Mlp& mlp, const DenseKernel& kernel, int max_rows, int slots, Keep keep)
     : mlp_(mlp),
       kernel_(kernel),

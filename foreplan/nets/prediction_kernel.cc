@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 #include "foreplan/nets/fused_layer.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;  // [bytes]
 
-size_t Size(int a, int b = 1) { return static_cast<size_t>(a) * static_cast<size_t>(b); }
 int RoundUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 size_t Aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 

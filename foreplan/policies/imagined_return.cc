@@ -8,6 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/size.h"
 #include "foreplan/models/rollout_tape.h"
 #include "foreplan/nets/mlp_tape.h"
 
@@ -17,10 +18,6 @@ namespace {
 enum Stream : uint64_t { kModelNoise, kPolicyNoise };
 
 constexpr auto kKeep = MlpTape::Keep::kAllGradients;
-
-size_t Size(int a, int b = 1, int c = 1) {
-  return static_cast<size_t>(a) * static_cast<size_t>(b) * static_cast<size_t>(c);
-}
 
 bool AllFinite(const double* values, int count) {
   bool finite = true;

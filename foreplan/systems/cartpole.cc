@@ -3,21 +3,18 @@
 #include <algorithm>
 
 namespace foreplan {
-namespace {
 
-SystemSpec MakeSpec(const CartPoleOptions& options) {
+SystemSpec CartPoleSpec(double dt, const Component& action, double bound) {
   SystemSpec spec;
-  spec.dt = options.timestep * options.substeps;
+  spec.dt = dt;
   spec.state = {
       {"slider", "m"}, {"hinge", "rad"}, {"slider_velocity", "m/s"}, {"hinge_velocity", "rad/s"}};
   spec.observation = spec.state;
-  spec.action = {{"slide", ""}};
-  spec.action_low = {-options.max_action};
-  spec.action_high = {options.max_action};
+  spec.action = {action};
+  spec.action_low = {-bound};
+  spec.action_high = {bound};
   return spec;
 }
-
-}  // namespace
 
 void CartPoleOptions::Visit(OptionsVisitor& visitor) {
   const Range positive{1e-6, 1e6};
@@ -37,7 +34,10 @@ void CartPoleOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("substeps", substeps, {1, 1000}, "Runge-Kutta steps per control period");
 }
 
-CartPole::CartPole(const Options& options) : ClosedFormOf(MakeSpec(options)), options_(options) {}
+CartPole::CartPole(const Options& options)
+    : ClosedFormOf(
+          CartPoleSpec(options.timestep * options.substeps, {"slide", ""}, options.max_action)),
+      options_(options) {}
 
 std::unique_ptr<System> CartPole::Clone() const { return std::make_unique<CartPole>(*this); }
 

@@ -13,6 +13,10 @@
 
 namespace foreplan {
 
+/// Of cart-poles: state = observation = place of the cart, angle of the pole, their velocities; one
+/// action within +-bound.
+[[nodiscard]] SystemSpec CartPoleSpec(double dt, const Component& action, double bound);
+
 /// The defaults are what the MJCF of the task pets_cartpole compiles to.
 struct CartPoleOptions {
   double cart_mass = 10.47197551196598;      // m_c [kg]

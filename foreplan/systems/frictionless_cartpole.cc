@@ -1,5 +1,7 @@
 #include "foreplan/systems/frictionless_cartpole.h"
 
+#include "foreplan/systems/cartpole.h"
+
 namespace foreplan {
 
 void FrictionlessCartPoleOptions::Visit(OptionsVisitor& visitor) {
@@ -13,15 +15,7 @@ void FrictionlessCartPoleOptions::Visit(OptionsVisitor& visitor) {
 }
 
 SystemSpec FrictionlessCartPoleFormula::Spec(const Options& options) {
-  SystemSpec spec;
-  spec.dt = options.timestep;
-  spec.state = {
-      {"slider", "m"}, {"hinge", "rad"}, {"slider_velocity", "m/s"}, {"hinge_velocity", "rad/s"}};
-  spec.observation = spec.state;
-  spec.action = {{"force", "N"}};
-  spec.action_low = {-options.max_force};
-  spec.action_high = {options.max_force};
-  return spec;
+  return CartPoleSpec(options.timestep, {"force", "N"}, options.max_force);
 }
 
 }  // namespace foreplan

@@ -1,5 +1,7 @@
 #include "foreplan/systems/pilco_cartpole.h"
 
+#include "foreplan/systems/cartpole.h"
+
 namespace foreplan {
 
 void PilcoCartPoleOptions::Visit(OptionsVisitor& visitor) {
@@ -15,15 +17,7 @@ void PilcoCartPoleOptions::Visit(OptionsVisitor& visitor) {
 }
 
 SystemSpec PilcoCartPoleFormula::Spec(const Options& options) {
-  SystemSpec spec;
-  spec.dt = options.timestep * options.substeps;
-  spec.state = {
-      {"slider", "m"}, {"hinge", "rad"}, {"slider_velocity", "m/s"}, {"hinge_velocity", "rad/s"}};
-  spec.observation = spec.state;
-  spec.action = {{"force", "N"}};
-  spec.action_low = {-options.max_force};
-  spec.action_high = {options.max_force};
-  return spec;
+  return CartPoleSpec(options.timestep * options.substeps, {"force", "N"}, options.max_force);
 }
 
 }  // namespace foreplan
