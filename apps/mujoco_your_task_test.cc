@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/program_testing.h"
+#include "foreplan/core/testing/source_dir.h"
 
 namespace foreplan::apps {
 namespace {

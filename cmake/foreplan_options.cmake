@@ -19,7 +19,10 @@ endif()
 
 find_program(FOREPLAN_CCACHE ccache)
 if(FOREPLAN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${FOREPLAN_CCACHE}")
+  # Paths inside the tree are hashed relative to it, so that all clones share the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+      "${FOREPLAN_CCACHE}")
 endif()
 
 # Never -ffast-math: NaN and infinity keep their meaning, sums keep their order.

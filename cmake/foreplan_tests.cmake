@@ -21,9 +21,7 @@ function(foreplan_add_room_test room)
   set(target ${room}_test)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE foreplan GTest::gmock GTest::gtest GTest::gtest_main)
-  target_compile_definitions(${target} PRIVATE
-    FOREPLAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    FOREPLAN_TESTDATA_DIR="${PROJECT_SOURCE_DIR}/testdata")
+  target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/generated")
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
     TEST_FILTER "-*Gate.*" PROPERTIES TIMEOUT 600)
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
@@ -32,6 +30,9 @@ endfunction()
 
 function(foreplan_add_tests)
   find_package(GTest REQUIRED)
+  # A header, not definitions: only the files that read the source tree depend on where it is.
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/foreplan/core/testing/source_dir.h" CONTENT
+       "#pragma once\n#define FOREPLAN_SOURCE_DIR \"@PROJECT_SOURCE_DIR@\"\n" @ONLY)
   foreplan_glob(tests foreplan/*/*_test.cc)
   foreach(test IN LISTS tests)
     string(REGEX REPLACE "^foreplan/([^/]+)/.*" "\\1" room "${test}")

@@ -11,7 +11,7 @@
 #include "foreplan/models/ensemble.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
-#include "foreplan/systems/expression_test_data.h"
+#include "foreplan/systems/testing/expression_test_data.h"
 
 namespace foreplan {
 namespace {

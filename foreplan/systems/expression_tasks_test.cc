@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "foreplan/core/random.h"
-#include "foreplan/systems/expression_test_data.h"
 #include "foreplan/systems/task.h"
+#include "foreplan/systems/testing/expression_test_data.h"
 
 namespace foreplan {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/source_dir.h"
 #include "foreplan/systems/cartpole.h"
 #include "foreplan/systems/mujoco_system.h"
 

@@ -11,11 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/testing/source_dir.h"
+
 namespace foreplan {
 
 /// Throws nlohmann::json::exception when the file is missing or malformed.
 inline nlohmann::json ReadTestData(const std::string& file) {
-  std::ifstream stream(std::string(FOREPLAN_TESTDATA_DIR) + "/" + file);
+  std::ifstream stream(FOREPLAN_SOURCE_DIR "/testdata/" + file);
   return nlohmann::json::parse(stream);
 }
 

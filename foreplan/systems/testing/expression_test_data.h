@@ -6,6 +6,7 @@
 #include <string>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/testing/source_dir.h"
 #include "foreplan/systems/expression_reward.h"
 #include "foreplan/systems/task.h"
 
@@ -25,8 +26,7 @@ struct ShippedExpression {
   }
 
   static ShippedExpression Load(const std::string& task) {
-    Config config =
-        Config::FromFile(std::string(FOREPLAN_TESTDATA_DIR) + "/expressions/" + task + ".toml");
+    Config config = Config::FromFile(FOREPLAN_SOURCE_DIR "/testdata/expressions/" + task + ".toml");
     ShippedExpression expression;
     config.Read("", expression);
     expression.definitions = ExpressionDefinitions::Read(config);
