@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
@@ -58,6 +59,11 @@ class PlainPredictionKernel final : public PredictionKernel {
     return {.y = x, .stride = mlp.outputs()};
   }
 
+  void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                 float* deviation) const override {
+    BoundedDeviation(rows, dim, raw, stride, bounds, deviation);
+  }
+
  private:
   static size_t LayerBytes(const Mlp& mlp, int rows) {
     return Aligned(Size(rows, mlp.max_width()) * sizeof(float));
@@ -66,11 +72,12 @@ class PlainPredictionKernel final : public PredictionKernel {
   const DenseKernel& dense_;
 };
 
-// The bf16 number nearest to a float, ties to even; NaN stays NaN.
+// The bf16 number nearest to a float, ties to even; NaN stays NaN. Without branches, for loops.
 uint16_t ToBf16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40U);
-  return static_cast<uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+  const bool nan = (bits & 0x7FFFFFFFU) > 0x7F800000U;
+  const uint32_t rounded = (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
+  return static_cast<uint16_t>(nan ? bits >> 16 | 0x40U : rounded);
 }
 float FromBf16(uint16_t value) { return std::bit_cast<float>(uint32_t{value} << 16); }
 uint32_t Pair(uint16_t low, uint16_t high) { return uint32_t{high} << 16 | low; }
@@ -111,17 +118,18 @@ class FusedPredictionKernel final : public PredictionKernel {
                      std::span<std::byte> work) const override {
     const auto* panels = reinterpret_cast<const float*>(packed.data());
     const void* units = x;
-    int stride = mlp.inputs();
+    const int x_stride = Units(mlp, 0);
     if (layers_.bf16) {
-      SplitInputs(rows * mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()));
+      SplitInputs(rows, mlp.inputs(), x, x_stride, reinterpret_cast<uint32_t*>(work.data()));
       units = work.data();
     }
     std::byte* const first = work.data() + InputBytes(mlp, rows);
     std::byte* const second = first + LayerBytes(mlp, rows);
     const int last = mlp.layers() - 1;
+    int stride = x_stride;
     for (int layer = 0; layer < last; ++layer) {
       void* y = layer % 2 == 0 ? first : second;
-      const int y_stride = Padded(mlp.layer_outputs(layer)) / NumbersPerUnit();
+      const int y_stride = HiddenStride(mlp.layer_outputs(layer));
       layers_.hidden(rows, Units(mlp, layer), units, stride, panels, mlp.layer_outputs(layer), y,
                      y_stride);
       panels += LayerFloats(mlp, layer);
@@ -134,21 +142,34 @@ class FusedPredictionKernel final : public PredictionKernel {
     return {.y = reinterpret_cast<const float*>(y), .stride = y_stride};
   }
 
+  void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                 float* deviation) const override {
+    layers_.deviation(rows, dim, raw, stride, bounds.max, bounds.min, deviation);
+  }
+
  private:
   [[nodiscard]] int NumbersPerUnit() const { return layers_.bf16 ? 2 : 1; }
   [[nodiscard]] int Padded(int width) const { return RoundUp(width, layers_.lanes); }
+  // Units that a layer reads.
   [[nodiscard]] int Units(const Mlp& mlp, int layer) const {
     const int inputs = mlp.layer_inputs(layer);
-    return layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
+    const int units = layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
+    return RoundUp(units, layers_.unit_block);
+  }
+  // Units between rows of a hidden layer's outputs.
+  [[nodiscard]] int HiddenStride(int width) const {
+    return RoundUp(Padded(width) / NumbersPerUnit(), layers_.unit_block);
   }
   [[nodiscard]] size_t LayerFloats(const Mlp& mlp, int layer) const {
     return Size(Padded(mlp.layer_outputs(layer)), Units(mlp, layer) + 1);
   }
   [[nodiscard]] size_t InputBytes(const Mlp& mlp, int rows) const {
-    return layers_.bf16 ? Aligned(Size(rows, mlp.inputs()) * sizeof(uint32_t)) : 0;
+    if (!layers_.bf16) return 0;
+    return Aligned(Size(RoundUp(rows, layers_.row_block), Units(mlp, 0)) * sizeof(uint32_t));
   }
   [[nodiscard]] size_t LayerBytes(const Mlp& mlp, int rows) const {
-    return Aligned(Size(rows, Padded(mlp.max_width())) * sizeof(float));
+    const int width = std::max(Padded(mlp.max_width()), HiddenStride(mlp.max_width()));
+    return Aligned(Size(RoundUp(rows, layers_.row_block), width) * sizeof(float));
   }
 
   // Biases, then per unit the weights of the panel's outputs; outputs beyond the layer's are 0.
@@ -177,11 +198,17 @@ class FusedPredictionKernel final : public PredictionKernel {
     return to;
   }
 
-  // x = high + low, both bf16.
-  static void SplitInputs(int count, const float* x, uint32_t* units) {
-    for (int i = 0; i < count; ++i) {
+  // x = high + low, both bf16; units beyond the inputs are 0. All rows at once, then spread out.
+  static void SplitInputs(int rows, int inputs, const float* x, int stride, uint32_t* units) {
+    for (int i = 0; i < rows * inputs; ++i) {
       const uint16_t high = ToBf16(x[i]);
       units[i] = Pair(high, ToBf16(x[i] - FromBf16(high)));
+    }
+    if (stride == inputs) return;
+    for (int row = rows - 1; row >= 0; --row) {
+      uint32_t* to = units + row * stride;
+      std::memmove(to, units + row * inputs, Size(inputs) * sizeof(uint32_t));
+      std::fill(to + inputs, to + stride, 0U);
     }
   }
 
@@ -192,7 +219,8 @@ const PredictionKernel* FusedKernel(Precision precision) {
   static const auto kernel = [](const FusedLayerKernel* layers) {
     return layers == nullptr ? nullptr : std::make_unique<FusedPredictionKernel>(*layers);
   };
-  static const auto bf16 = kernel(FusedLayerAvx512Bf16());
+  static const auto bf16 =
+      kernel(FusedLayerAmx() != nullptr ? FusedLayerAmx() : FusedLayerAvx512Bf16());
   static const auto f32 =
       kernel(FusedLayerAvx512() != nullptr ? FusedLayerAvx512() : FusedLayerAvx2());
   return precision == Precision::kBf16 ? bf16.get() : f32.get();

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "foreplan/nets/losses.h"
 #include "foreplan/nets/mlp.h"
 
 namespace foreplan {
@@ -42,6 +43,10 @@ class PredictionKernel {
   /// x: [rows x inputs]; packed and work are aligned to 64 bytes.
   virtual Prediction Predict(const Mlp& mlp, std::span<const std::byte> packed, int rows,
                              const float* x, std::span<std::byte> work) const = 0;
+
+  /// BoundedDeviation of nets/losses.h.
+  virtual void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                         float* deviation) const = 0;
 };
 
 /// The kernel for a choice of `model.kernel` and `model.precision`: with "auto" the fused layers of
