@@ -2,7 +2,7 @@
 // the instruction sets that this processor may offer. Internal to nets/.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 
 namespace foreplan {
 
@@ -26,6 +26,9 @@ struct FusedLayerKernel {
   /// The last layer: no activation, and y in floats. y: [rows x y_stride floats].
   void (*output)(int rows, int units, const void* x, int x_stride, const float* packed, int outputs,
                  void* y, int y_stride);
+  /// In bf16: an input x becomes the unit (high, low), x = high + low but for 2^-17; units beyond the
+  /// inputs are 0. x: [rows x inputs], units: [rows x stride]. Null in float.
+  void (*split)(int rows, int inputs, const float* x, uint32_t* units, int stride);
   /// BoundedDeviation of nets/losses.h, max and min: [dim].
   void (*deviation)(int rows, int dim, const float* raw, int stride, const float* max,
                     const float* min, float* deviation);

@@ -194,6 +194,7 @@ const FusedLayerKernel* FusedLayerAmx() {
                                                .row_block = kTile,
                                                .hidden = &TileLayer<true>,
                                                .output = &TileLayer<false>,
+                                               .split = &SplitInputs,
                                                .deviation = &Deviations<Avx512Bf16>};
   static const bool available = FusedLayerAvx512Bf16() != nullptr &&
                                 __builtin_cpu_supports("amx-tile") &&

@@ -104,13 +104,15 @@ void Deviations(int rows, int dim, const float* raw, int stride, const float* ma
 }
 
 template <typename Isa>
-constexpr FusedLayerKernel MakeKernel(const char* name) {
+constexpr FusedLayerKernel MakeKernel(
+    const char* name, decltype(FusedLayerKernel::split) split = nullptr) {
   return {.name = name,
           .lanes = Isa::kLanes,
           .panel = Isa::kVectors * Isa::kLanes,
           .bf16 = Isa::kBf16,
           .hidden = &Layer<Isa, true>,
           .output = &Layer<Isa, false>,
+          .split = split,
           .deviation = &Deviations<Isa>};
 }
 

@@ -6,7 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
@@ -72,14 +71,12 @@ class PlainPredictionKernel final : public PredictionKernel {
   const DenseKernel& dense_;
 };
 
-// The bf16 number nearest to a float, ties to even; NaN stays NaN. Without branches, for loops.
+// The bf16 number nearest to a float, ties to even; NaN stays NaN.
 uint16_t ToBf16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
-  const bool nan = (bits & 0x7FFFFFFFU) > 0x7F800000U;
-  const uint32_t rounded = (bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16;
-  return static_cast<uint16_t>(nan ? bits >> 16 | 0x40U : rounded);
+  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40U);
+  return static_cast<uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
 }
-float FromBf16(uint16_t value) { return std::bit_cast<float>(uint32_t{value} << 16); }
 uint32_t Pair(uint16_t low, uint16_t high) { return uint32_t{high} << 16 | low; }
 
 /// Layers fused in registers (nets/fused_layer.h).
@@ -120,7 +117,7 @@ class FusedPredictionKernel final : public PredictionKernel {
     const void* units = x;
     const int x_stride = Units(mlp, 0);
     if (layers_.bf16) {
-      SplitInputs(rows, mlp.inputs(), x, x_stride, reinterpret_cast<uint32_t*>(work.data()));
+      layers_.split(rows, mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()), x_stride);
       units = work.data();
     }
     std::byte* const first = work.data() + InputBytes(mlp, rows);
@@ -196,20 +193,6 @@ class FusedPredictionKernel final : public PredictionKernel {
       }
     }
     return to;
-  }
-
-  // x = high + low, both bf16; units beyond the inputs are 0. All rows at once, then spread out.
-  static void SplitInputs(int rows, int inputs, const float* x, int stride, uint32_t* units) {
-    for (int i = 0; i < rows * inputs; ++i) {
-      const uint16_t high = ToBf16(x[i]);
-      units[i] = Pair(high, ToBf16(x[i] - FromBf16(high)));
-    }
-    if (stride == inputs) return;
-    for (int row = rows - 1; row >= 0; --row) {
-      uint32_t* to = units + row * stride;
-      std::memmove(to, units + row * inputs, Size(inputs) * sizeof(uint32_t));
-      std::fill(to + inputs, to + stride, 0U);
-    }
   }
 
   const FusedLayerKernel& layers_;
