@@ -21,6 +21,19 @@ inline constexpr int kLanes = 4;
 inline constexpr int kLanes = 2;
 #endif
 
+/// Of the series below.
+constexpr double InverseFactorial(int n) {
+  double factorial = 1;
+  for (int i = 2; i <= n; ++i) factorial *= i;
+  return 1 / factorial;
+}
+template <size_t kCount, typename Function>
+constexpr std::array<double, kCount> Coefficients(Function coefficient) {
+  std::array<double, kCount> coefficients{};
+  for (size_t i = 0; i < kCount; ++i) coefficients[i] = coefficient(static_cast<int>(i));
+  return coefficients;
+}
+
 /// kLanes doubles. A lane's bits never depend on the numbers in the other lanes. The functions
 /// below differ from those of <cmath> by a few units in the last place, and agree with them on NaN,
 /// infinities and zeros.
@@ -120,8 +133,8 @@ struct Lanes {
     const Doubles shifted = x.v * std::numbers::log2e + kRounder;
     const Lanes k = shifted - kRounder;
     const Lanes r = x - k * Lanes(kLn2High) - k * Lanes(kLn2Low);
-    Lanes sum = kInverseFactorial[13];
-    for (size_t i = 13; i-- > 0;) sum = Lanes(kInverseFactorial[i]) + r * sum;
+    static constexpr auto kSeries = Coefficients<14>([](int i) { return InverseFactorial(i); });
+    const Lanes sum = Polynomial(kSeries, r);
     const Lanes power = FromWords(sum.words() + (Lanes(shifted).words() << 52));
     return Patched(power, ~(abs(x) < Lanes(700.0)), x, [](double a) { return std::exp(a); });
   }
@@ -175,8 +188,8 @@ struct Lanes {
     const Lanes m = FromWords((moved & kMantissa) + kRootHalf);
     const Lanes s = (m - Lanes(1.0)) / (m + Lanes(1.0));
     const Lanes z = s * s;  // < 0.0295: z^11 / 23 < 7e-19
-    Lanes sum = 1.0 / 21;
-    for (int i = 19; i >= 3; i -= 2) sum = Lanes(1.0 / i) + z * sum;
+    static constexpr auto kSeries = Coefficients<10>([](int i) { return 1.0 / (2 * i + 3); });
+    const Lanes sum = Polynomial(kSeries, z);
     return k * Lanes(kLn2High) + (k * Lanes(kLn2Low) + Lanes(2.0) * (s + s * z * sum));
   }
 
@@ -184,13 +197,28 @@ struct Lanes {
   static Lanes FromWords(const Words& words) { return reinterpret_cast<Doubles>(words); }
 
  private:
-  static constexpr std::array<double, 17> kInverseFactorial = [] {
-    std::array<double, 17> inverse{1.0};
-    double factorial = 1;
-    for (size_t i = 1; i < inverse.size(); ++i)
-      inverse[i] = 1 / (factorial *= static_cast<double>(i));
-    return inverse;
-  }();
+  /// sum_i c_i z^i in pairs of terms, pairs of pairs, ... (Estrin): the processor waits for a chain of
+  /// log2(terms) products where Horner's scheme has one per term.
+  template <size_t kCount>
+  static Lanes Polynomial(const std::array<double, kCount>& c, const Lanes& z) {
+    static_assert(kCount > 4 && kCount <= 16);
+    const Lanes z2 = z * z;
+    const Lanes z4 = z2 * z2;
+    return Terms<0, kCount>(c, {z, z2, z4, z4 * z4});
+  }
+
+  /// The kTerms terms from c_kFirst on, over z^kFirst; powers: z, z^2, z^4, z^8.
+  template <size_t kFirst, size_t kTerms, size_t kCount>
+  static Lanes Terms(const std::array<double, kCount>& c, const std::array<Lanes, 4>& powers) {
+    if constexpr (kTerms == 1) {
+      return c[kFirst];
+    } else {
+      constexpr size_t kHalf = std::bit_floor(kTerms - 1);
+      return Terms<kFirst, kHalf>(c, powers) +
+             powers[std::bit_width(kHalf) - 1] * Terms<kFirst + kHalf, kTerms - kHalf>(c, powers);
+    }
+  }
+
   static constexpr uint64_t kSign = uint64_t{1} << 63;
   static constexpr uint64_t kMantissa = (uint64_t{1} << 52) - 1;
   // Adding it rounds to an integer, which then stands in the low bits.
@@ -221,16 +249,12 @@ struct Lanes {
   static void SinCosOfRemainder(const Lanes& r, const Words& n, Lanes& sine, Lanes& cosine) {
     const Lanes z = r * r;
     // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
-    sine = -kInverseFactorial[15];
-    for (size_t i = 13; i >= 3; i -= 2) {
-      sine = Lanes(i % 4 == 3 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * sine;
-    }
-    sine = r * (Lanes(1.0) + z * sine);
-    cosine = kInverseFactorial[16];
-    for (size_t i = 14; i >= 2; i -= 2) {
-      cosine = Lanes(i % 4 == 2 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * cosine;
-    }
-    cosine = Lanes(1.0) + z * cosine;
+    static constexpr auto kSine = Coefficients<7>(
+        [](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 3); });
+    static constexpr auto kCosine = Coefficients<8>(
+        [](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 2); });
+    sine = r * (Lanes(1.0) + z * Polynomial(kSine, z));
+    cosine = Lanes(1.0) + z * Polynomial(kCosine, z);
     // Odd n swap the two; bit 1 of n (of n + 1) is the sign of the sine (cosine).
     const Mask odd = (n & 1) != 0;
     const Lanes even_sine = sine;
@@ -250,9 +274,9 @@ struct Lanes {
     const Lanes c = Select(first, 0.0, Select(third, std::numbers::pi / 4, std::numbers::pi / 8));
     const Lanes s = (a - t * b) / (b + t * a);
     const Lanes z = s * s;  // < 0.0396: z^12 / 25 < 6e-19
-    Lanes sum = 1.0 / 23;
-    for (int i = 21; i >= 3; i -= 2) sum = Lanes(1.0 / i) - z * sum;
-    return c + (s - s * z * sum);
+    static constexpr auto kSeries =
+        Coefficients<11>([](int i) { return (i % 2 == 0 ? 1.0 : -1.0) / (2 * i + 3); });
+    return c + (s - s * z * Polynomial(kSeries, z));
   }
 };
 
