@@ -13,9 +13,25 @@
 #include <immintrin.h>
 #endif
 
+// Files that CMakeLists.txt compiles for AVX-512 with FOREPLAN_WIDE_LANES (their functions are
+// called where the processor has it) see lanes of their own, in a namespace of their own: the
+// linker must never take their code for other files' functions of the same name.
+#if defined(FOREPLAN_WIDE_LANES)
+#define FOREPLAN_LANES_NAMESPACE wide
+#else
+#define FOREPLAN_LANES_NAMESPACE narrow
+#endif
+
 namespace foreplan {
 
-#if defined(__AVX__)
+/// Whether this processor runs files compiled with FOREPLAN_WIDE_LANES.
+bool HasWideLanes();
+
+inline namespace FOREPLAN_LANES_NAMESPACE {
+
+#if defined(FOREPLAN_WIDE_LANES)
+inline constexpr int kLanes = 8;
+#elif defined(__AVX__)
 inline constexpr int kLanes = 4;
 #else
 inline constexpr int kLanes = 2;
@@ -66,7 +82,10 @@ struct Lanes {
 
   /// a_0 b_0 a_1 b_1 ...: 2 kLanes doubles.
   static void StorePairs(const Lanes& a, const Lanes& b, double* to) {
-#if defined(__AVX__)
+#if defined(FOREPLAN_WIDE_LANES)
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 8, 1, 9, 2, 10, 3, 11);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif defined(__AVX__)
     const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 4, 1, 5);
     const Doubles high = __builtin_shufflevector(a.v, b.v, 2, 6, 3, 7);
 #else
@@ -91,7 +110,10 @@ struct Lanes {
   friend Mask operator==(const Lanes& a, const Lanes& b) { return a.v == b.v; }
 
   static bool Any(const Mask& mask) {
-#if defined(__AVX__)
+#if defined(FOREPLAN_WIDE_LANES)
+    const auto words = reinterpret_cast<__m512i>(mask);
+    return _mm512_test_epi64_mask(words, words) != 0;
+#elif defined(__AVX__)
     return _mm256_testz_si256(reinterpret_cast<__m256i>(mask), reinterpret_cast<__m256i>(mask)) ==
            0;
 #else
@@ -108,6 +130,9 @@ struct Lanes {
   friend Lanes max(const Lanes& a, const Lanes& b) { return Select(a < b, b, a); }
   friend Lanes abs(const Lanes& a) { return FromWords(a.words() & ~kSign); }
   friend Lanes sqrt(const Lanes& a) {
+#if defined(FOREPLAN_WIDE_LANES)
+    return Lanes(reinterpret_cast<Doubles>(_mm512_sqrt_pd(reinterpret_cast<__m512d>(a.v))));
+#endif
     Lanes result;
     for (int i = 0; i < kLanes; ++i) result.v[i] = std::sqrt(a.v[i]);
     return result;
@@ -197,8 +222,8 @@ struct Lanes {
   static Lanes FromWords(const Words& words) { return reinterpret_cast<Doubles>(words); }
 
  private:
-  /// sum_i c_i z^i in pairs of terms, pairs of pairs, ... (Estrin): the processor waits for a chain of
-  /// log2(terms) products where Horner's scheme has one per term.
+  /// sum_i c_i z^i in pairs of terms, pairs of pairs, ... (Estrin): the processor waits for a chain
+  /// of log2(terms) products where Horner's scheme has one per term.
   template <size_t kCount>
   static Lanes Polynomial(const std::array<double, kCount>& c, const Lanes& z) {
     static_assert(kCount > 4 && kCount <= 16);
@@ -249,10 +274,10 @@ struct Lanes {
   static void SinCosOfRemainder(const Lanes& r, const Words& n, Lanes& sine, Lanes& cosine) {
     const Lanes z = r * r;
     // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
-    static constexpr auto kSine = Coefficients<7>(
-        [](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 3); });
-    static constexpr auto kCosine = Coefficients<8>(
-        [](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 2); });
+    static constexpr auto kSine =
+        Coefficients<7>([](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 3); });
+    static constexpr auto kCosine =
+        Coefficients<8>([](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 2); });
     sine = r * (Lanes(1.0) + z * Polynomial(kSine, z));
     cosine = Lanes(1.0) + z * Polynomial(kCosine, z);
     // Odd n swap the two; bit 1 of n (of n + 1) is the sign of the sine (cosine).
@@ -328,4 +353,5 @@ struct LanePair {
   friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
 };
 
+}  // namespace FOREPLAN_LANES_NAMESPACE
 }  // namespace foreplan

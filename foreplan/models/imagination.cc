@@ -179,8 +179,7 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
 }
 
 bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
-  const bool finite =
-      AllFinite(tile.NextObservation(), rows * dynamics_.observation_dim());
+  const bool finite = AllFinite(tile.NextObservation(), rows * dynamics_.observation_dim());
   uint8_t terminated = 0;
   for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
   if (terminated != 0 || !finite) return false;

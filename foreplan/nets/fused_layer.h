@@ -13,9 +13,9 @@ namespace foreplan {
 /// panel holds its biases [outputs], then its weights [units x outputs x numbers per unit].
 struct FusedLayerKernel {
   const char* name;
-  int lanes;  // outputs per vector: widths are padded to a multiple of it
-  int panel;  // outputs per panel, a multiple of lanes
-  bool bf16;  // a unit is a pair of bf16 numbers, else one float
+  int lanes;           // outputs per vector: widths are padded to a multiple of it
+  int panel;           // outputs per panel, a multiple of lanes
+  bool bf16;           // a unit is a pair of bf16 numbers, else one float
   int unit_block = 1;  // units are padded with zeros, in x and in W, to a multiple of it
   int row_block = 1;   // buffers hold rows up to a multiple of it; those beyond are anything
 
@@ -26,8 +26,8 @@ struct FusedLayerKernel {
   /// The last layer: no activation, and y in floats. y: [rows x y_stride floats].
   void (*output)(int rows, int units, const void* x, int x_stride, const float* packed, int outputs,
                  void* y, int y_stride);
-  /// In bf16: an input x becomes the unit (high, low), x = high + low but for 2^-17; units beyond the
-  /// inputs are 0. x: [rows x inputs], units: [rows x stride]. Null in float.
+  /// In bf16: an input x becomes the unit (high, low), x = high + low but for 2^-17; units beyond
+  /// the inputs are 0. x: [rows x inputs], units: [rows x stride]. Null in float.
   void (*split)(int rows, int inputs, const float* x, uint32_t* units, int stride);
   /// BoundedDeviation of nets/losses.h, max and min: [dim].
   void (*deviation)(int rows, int dim, const float* raw, int stride, const float* max,

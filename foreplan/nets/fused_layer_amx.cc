@@ -15,11 +15,12 @@ namespace foreplan {
 #ifdef __AMX_BF16__
 namespace {
 
-// A tile is 16 rows of 64 bytes: 16 floats, or 16 units. tdpbf16ps adds to a tile of sums [16 rows x
-// 16 outputs] the product of a tile of x [16 rows x 16 units] and one of weights [16 units x 16
+// A tile is 16 rows of 64 bytes: 16 floats, or 16 units. tdpbf16ps adds to a tile of sums [16 rows
+// x 16 outputs] the product of a tile of x [16 rows x 16 units] and one of weights [16 units x 16
 // outputs].
 constexpr int kTile = 16;
-constexpr int kBlock = 2 * kTile;  // rows, and outputs, of a block: tiles 0-3, x in 4-5, weights in 6-7
+constexpr int kBlock =
+    2 * kTile;  // rows, and outputs, of a block: tiles 0-3, x in 4-5, weights in 6-7
 
 struct alignas(64) TileConfig {
   uint8_t palette = 1;
@@ -29,8 +30,8 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// The intrinsics of g++ 12 do not tell the compiler which memory they read, so that it may drop what
-// was stored there: hence assembly with a clobber of memory.
+// The intrinsics of g++ 12 do not tell the compiler which memory they read, so that it may drop
+// what was stored there: hence assembly with a clobber of memory.
 void Configure() {
   static constexpr TileConfig kConfig;
   asm volatile("ldtilecfg %0" : : "m"(kConfig) : "memory");
@@ -39,19 +40,25 @@ void Release() { asm volatile("tilerelease" : : : "memory"); }
 
 template <int kRegister>
 inline void LoadTile(const void* from, ptrdiff_t stride_bytes) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride_bytes), "i"(kRegister) : "memory");
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
+               :
+               : "r"(from), "r"(stride_bytes), "i"(kRegister)
+               : "memory");
 }
 template <int kRegister>
 inline void StoreTile(void* to, ptrdiff_t stride_bytes) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride_bytes), "i"(kRegister) : "memory");
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)"
+               :
+               : "r"(to), "r"(stride_bytes), "i"(kRegister)
+               : "memory");
 }
 template <int kSum, int kX, int kWeights>
 inline void MultiplyAdd() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kX), "i"(kWeights));
 }
 
-// What is left to do for a block whose sums are known: y = swish(sums) as units. It is done a few rows
-// at a time between the products of the next block, so that neither waits for the other.
+// What is left to do for a block whose sums are known: y = swish(sums) as units. It is done a few
+// rows at a time between the products of the next block, so that neither waits for the other.
 struct Activation {
   const float* sums = nullptr;  // [rows x kBlock]
   uint32_t* y = nullptr;        // [rows x stride units]
@@ -166,10 +173,10 @@ class LayerOfTiles {
 
 template <bool kHidden>
 void TileLayer(int rows, int units, const void* x, int x_stride, const float* packed, int outputs,
-           void* y, int y_stride) {
+               void* y, int y_stride) {
   Configure();
-  LayerOfTiles<kHidden>(units, static_cast<const uint32_t*>(x), x_stride,
-                         static_cast<uint32_t*>(y), y_stride)
+  LayerOfTiles<kHidden>(units, static_cast<const uint32_t*>(x), x_stride, static_cast<uint32_t*>(y),
+                        y_stride)
       .Run(rows, packed, outputs);
   Release();
 }

@@ -47,8 +47,8 @@ struct Avx512 {
     return _mm512_scalef_ps(p, n);
   }
 
-  // Keeps e^t finite and the inverse of 1 + e^t a normal number; a NaN, as second operand of min and
-  // max, passes.
+  // Keeps e^t finite and the inverse of 1 + e^t a normal number; a NaN, as second operand of min
+  // and max, passes.
   static Vector Clamp(Vector t) {
     return _mm512_max_ps(_mm512_set1_ps(-87.0F), _mm512_min_ps(_mm512_set1_ps(87.0F), t));
   }
@@ -62,8 +62,8 @@ struct Avx512 {
     return _mm512_mul_ps(s, _mm512_fnmadd_ps(d, s, _mm512_set1_ps(2.0F)));
   }
 
-  // sqrt(e^min + e^max / (1 + e^(max - raw))); of the root too the processor gives 14 bits, and a step
-  // of Newton, q <- q + (v - q^2) / (2 q), the rest.
+  // sqrt(e^min + e^max / (1 + e^(max - raw))); of the root too the processor gives 14 bits, and a
+  // step of Newton, q <- q + (v - q^2) / (2 q), the rest.
   static Vector Deviation(Vector max, Vector largest, Vector smallest, Vector raw) {
     const Vector v = _mm512_fmadd_ps(largest, Logistic<6>(_mm512_sub_ps(max, raw)), smallest);
     const Vector inverse = _mm512_rsqrt14_ps(v);
@@ -89,9 +89,9 @@ struct Avx512F32 : Avx512 {
 };
 
 #ifdef __AVX512BF16__
-// swish as a parabola on each of 31 segments of width h around -15 h ... 15 h; the first is constant and
-// the last the identity, as they stand for all that lies beyond. Errs by at most 4.5e-4, a fraction of
-// what rounding to bf16 does.
+// swish as a parabola on each of 31 segments of width h around -15 h ... 15 h; the first is
+// constant and the last the identity, as they stand for all that lies beyond. Errs by at
+// most 4.5e-4, a fraction of what rounding to bf16 does.
 struct SwishTable {
   static constexpr int kSegments = 32;
   static constexpr int kLast = 15;

@@ -6,8 +6,8 @@
 //
 // An instruction set has: Vector (32-bit lanes), kLanes, kRows x kVectors accumulators per block,
 // kBf16, Load(float*), Broadcast(unit), MultiplyAdd(unit vector, weights, sum), Swish(Vector),
-// StoreHidden(y, place, Vector), StoreOutput(y, Vector); and for deviations LoadPart(float*, count),
-// StorePart(float*, count, Vector), ExpOf(Vector), Deviation(max, e^max, e^min, raw).
+// StoreHidden(y, place, Vector), StoreOutput(y, Vector); and for deviations LoadPart(float*,
+// count), StorePart(float*, count, Vector), ExpOf(Vector), Deviation(max, e^max, e^min, raw).
 #pragma once
 
 #include <cstddef>
@@ -104,8 +104,8 @@ void Deviations(int rows, int dim, const float* raw, int stride, const float* ma
 }
 
 template <typename Isa>
-constexpr FusedLayerKernel MakeKernel(
-    const char* name, decltype(FusedLayerKernel::split) split = nullptr) {
+constexpr FusedLayerKernel MakeKernel(const char* name,
+                                      decltype(FusedLayerKernel::split) split = nullptr) {
   return {.name = name,
           .lanes = Isa::kLanes,
           .panel = Isa::kVectors * Isa::kLanes,

@@ -33,7 +33,8 @@ void Predict(benchmark::State& state, Precision precision, const std::vector<int
     products += 2.0 * rows * mlp.layer_inputs(layer) * mlp.layer_outputs(layer);
   }
   state.SetLabel(kernel.name());
-  state.counters["flop/s"] = benchmark::Counter(products, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["flop/s"] =
+      benchmark::Counter(products, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 const std::vector<int> kSmall = {6, 200, 200, 200, 8};
