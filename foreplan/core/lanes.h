@@ -96,6 +96,22 @@ struct Lanes {
     Lanes(high).Store(to + kLanes, 1);
   }
 
+  /// a_0 b_0 c_0 a_1 b_1 c_1 ...: 3 kLanes doubles.
+  static void StoreTriples(const Lanes& a, const Lanes& b, const Lanes& c, double* to) {
+#if defined(FOREPLAN_WIDE_LANES)
+    const Doubles ab0 = __builtin_shufflevector(a.v, b.v, 0, 8, -1, 1, 9, -1, 2, 10);
+    const Doubles ab1 = __builtin_shufflevector(a.v, b.v, -1, 3, 11, -1, 4, 12, -1, 5);
+    const Doubles ab2 = __builtin_shufflevector(a.v, b.v, 13, -1, 6, 14, -1, 7, 15, -1);
+    Lanes(__builtin_shufflevector(ab0, c.v, 0, 1, 8, 3, 4, 9, 6, 7)).Store(to, 1);
+    Lanes(__builtin_shufflevector(ab1, c.v, 10, 1, 2, 11, 4, 5, 12, 7)).Store(to + kLanes, 1);
+    Lanes(__builtin_shufflevector(ab2, c.v, 0, 13, 2, 3, 14, 5, 6, 15)).Store(to + 2 * kLanes, 1);
+#else
+    a.Store(to, 3);
+    b.Store(to + 1, 3);
+    c.Store(to + 2, 3);
+#endif
+  }
+
   friend Lanes operator+(const Lanes& a, const Lanes& b) { return a.v + b.v; }
   friend Lanes operator-(const Lanes& a, const Lanes& b) { return a.v - b.v; }
   friend Lanes operator*(const Lanes& a, const Lanes& b) { return a.v * b.v; }
@@ -352,6 +368,20 @@ struct LanePair {
   friend LanePair log(Pair a) { return {log(a.low), log(a.high)}; }
   friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
 };
+
+/// Rows of kColumns doubles from their columns.
+template <size_t kColumns>
+void StoreRows(const std::array<LanePair, kColumns>& columns, double* to) {
+  if constexpr (kColumns == 2) {
+    Lanes::StorePairs(columns[0].low, columns[1].low, to);
+    Lanes::StorePairs(columns[0].high, columns[1].high, to + 2 * kLanes);
+  } else if constexpr (kColumns == 3) {
+    Lanes::StoreTriples(columns[0].low, columns[1].low, columns[2].low, to);
+    Lanes::StoreTriples(columns[0].high, columns[1].high, columns[2].high, to + 3 * kLanes);
+  } else {
+    for (size_t i = 0; i < kColumns; ++i) columns[i].Store(to + i, kColumns);
+  }
+}
 
 }  // namespace FOREPLAN_LANES_NAMESPACE
 }  // namespace foreplan

@@ -51,13 +51,13 @@ void StepTogether(const Formula& formula, const double* low, const double* high,
     poison += u[i] * 0.0;
     u[i] = min(max(u[i], low[i]), high[i]);
   }
-  const std::array<LanePair, nx> next = formula.template Next<LanePair>(x, u);
+  std::array<LanePair, nx> next = formula.template Next<LanePair>(x, u);
   for (size_t i = 0; i < nx; ++i) poison += next[i] * 0.0;
-  const std::array<LanePair, no> observation = formula.template Observation<LanePair>(next);
-  for (size_t i = 0; i < nx; ++i) (next[i] + poison).Store(rows.next_state + i, nx);
-  for (size_t i = 0; i < no; ++i) {
-    (observation[i] + poison).Store(rows.next_observation + i, no);
-  }
+  std::array<LanePair, no> observation = formula.template Observation<LanePair>(next);
+  for (size_t i = 0; i < nx; ++i) next[i] += poison;
+  for (size_t i = 0; i < no; ++i) observation[i] += poison;
+  StoreRows(next, rows.next_state);
+  StoreRows(observation, rows.next_observation);
 }
 
 template <typename Function>
