@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -94,22 +95,6 @@ struct Lanes {
 #endif
     Lanes(low).Store(to, 1);
     Lanes(high).Store(to + kLanes, 1);
-  }
-
-  /// a_0 b_0 c_0 a_1 b_1 c_1 ...: 3 kLanes doubles.
-  static void StoreTriples(const Lanes& a, const Lanes& b, const Lanes& c, double* to) {
-#if defined(FOREPLAN_WIDE_LANES)
-    const Doubles ab0 = __builtin_shufflevector(a.v, b.v, 0, 8, -1, 1, 9, -1, 2, 10);
-    const Doubles ab1 = __builtin_shufflevector(a.v, b.v, -1, 3, 11, -1, 4, 12, -1, 5);
-    const Doubles ab2 = __builtin_shufflevector(a.v, b.v, 13, -1, 6, 14, -1, 7, 15, -1);
-    Lanes(__builtin_shufflevector(ab0, c.v, 0, 1, 8, 3, 4, 9, 6, 7)).Store(to, 1);
-    Lanes(__builtin_shufflevector(ab1, c.v, 10, 1, 2, 11, 4, 5, 12, 7)).Store(to + kLanes, 1);
-    Lanes(__builtin_shufflevector(ab2, c.v, 0, 13, 2, 3, 14, 5, 6, 15)).Store(to + 2 * kLanes, 1);
-#else
-    a.Store(to, 3);
-    b.Store(to + 1, 3);
-    c.Store(to + 2, 3);
-#endif
   }
 
   friend Lanes operator+(const Lanes& a, const Lanes& b) { return a.v + b.v; }
@@ -369,17 +354,93 @@ struct LanePair {
   friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
 };
 
-/// Rows of kColumns doubles from their columns.
+#if defined(FOREPLAN_WIDE_LANES)
+// Entry i of a permutation of two vectors that keeps what the first holds already and takes from
+// the second what stands there: of a column of rows in memory, or of memory from columns.
+template <size_t kColumns, size_t kColumn, size_t kVector>
+struct Interleaving {
+  static constexpr int64_t OfColumn(size_t row) {
+    const size_t place = row * kColumns + kColumn;
+    if (place / 8 == kVector) return static_cast<int64_t>(8 + place % 8);
+    return static_cast<int64_t>(place / 8 == 0 && kVector == 1 ? place % 8 : row);
+  }
+  static constexpr int64_t OfMemory(size_t entry) {
+    const size_t place = kVector * 8 + entry;
+    if (place % kColumns == kColumn) return static_cast<int64_t>(8 + place / kColumns);
+    return static_cast<int64_t>(place % kColumns == 0 && kColumn == 1 ? place / kColumns : entry);
+  }
+  template <size_t... i>
+  static __m512d Column(__m512d a, __m512d b, std::index_sequence<i...> /*entries*/) {
+    alignas(64) static constexpr int64_t kIndex[] = {OfColumn(i)...};
+    return _mm512_permutex2var_pd(a, _mm512_load_si512(kIndex), b);
+  }
+  template <size_t... i>
+  static __m512d Memory(__m512d a, __m512d b, std::index_sequence<i...> /*entries*/) {
+    alignas(64) static constexpr int64_t kIndex[] = {OfMemory(i)...};
+    return _mm512_permutex2var_pd(a, _mm512_load_si512(kIndex), b);
+  }
+};
+
+template <size_t kColumns, size_t kColumn, size_t... k>
+Lanes ColumnOfRows(const double* from, std::index_sequence<k...> /*vectors after the first*/) {
+  __m512d column = _mm512_loadu_pd(from);
+  ((column = Interleaving<kColumns, kColumn, k + 1>::Column(
+        column, _mm512_loadu_pd(from + 8 * (k + 1)), std::make_index_sequence<8>())),
+   ...);
+  return reinterpret_cast<Lanes::Doubles>(column);
+}
+
+template <size_t kColumns, size_t kVector, size_t... c>
+void StoreVectorOfRows(const std::array<LanePair, kColumns>& columns, Lanes LanePair::*half,
+                       double* to, std::index_sequence<c...> /*columns after the first*/) {
+  auto memory = reinterpret_cast<__m512d>((columns[0].*half).v);
+  ((memory = Interleaving<kColumns, c + 1, kVector>::Memory(
+        memory, reinterpret_cast<__m512d>((columns[c + 1].*half).v),
+        std::make_index_sequence<8>())),
+   ...);
+  _mm512_storeu_pd(to + 8 * kVector, memory);
+}
+inline constexpr size_t kMostInterleaved = 4;  // columns; for more, one by one is as fast
+#endif
+
+/// Columns of LanePair::kRows rows of kColumns doubles each.
 template <size_t kColumns>
-void StoreRows(const std::array<LanePair, kColumns>& columns, double* to) {
+[[gnu::always_inline]] inline void LoadRows(const double* from,
+                                            std::array<LanePair, kColumns>& columns) {
+#if defined(FOREPLAN_WIDE_LANES)
+  if constexpr (kColumns > 1 && kColumns <= kMostInterleaved) {
+    [&]<size_t... c>(std::index_sequence<c...>) {
+      constexpr auto kRest = std::make_index_sequence<kColumns - 1>();
+      ((columns[c] = LanePair(ColumnOfRows<kColumns, c>(from, kRest),
+                              ColumnOfRows<kColumns, c>(from + kLanes * kColumns, kRest))),
+       ...);
+    }(std::make_index_sequence<kColumns>());
+    return;
+  }
+#endif
+  for (size_t c = 0; c < kColumns; ++c) columns[c] = LanePair::Load(from + c, kColumns);
+}
+
+/// The reverse.
+template <size_t kColumns>
+[[gnu::always_inline]] inline void StoreRows(const std::array<LanePair, kColumns>& columns,
+                                             double* to) {
+#if defined(FOREPLAN_WIDE_LANES)
+  if constexpr (kColumns > 1 && kColumns <= kMostInterleaved) {
+    [&]<size_t... k>(std::index_sequence<k...>) {
+      constexpr auto kRest = std::make_index_sequence<kColumns - 1>();
+      (StoreVectorOfRows<kColumns, k>(columns, &LanePair::low, to, kRest), ...);
+      (StoreVectorOfRows<kColumns, k>(columns, &LanePair::high, to + kLanes * kColumns, kRest),
+       ...);
+    }(std::make_index_sequence<kColumns>());
+    return;
+  }
+#endif
   if constexpr (kColumns == 2) {
     Lanes::StorePairs(columns[0].low, columns[1].low, to);
     Lanes::StorePairs(columns[0].high, columns[1].high, to + 2 * kLanes);
-  } else if constexpr (kColumns == 3) {
-    Lanes::StoreTriples(columns[0].low, columns[1].low, columns[2].low, to);
-    Lanes::StoreTriples(columns[0].high, columns[1].high, columns[2].high, to + 3 * kLanes);
   } else {
-    for (size_t i = 0; i < kColumns; ++i) columns[i].Store(to + i, kColumns);
+    for (size_t c = 0; c < kColumns; ++c) columns[c].Store(to + c, kColumns);
   }
 }
 

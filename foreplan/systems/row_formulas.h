@@ -42,12 +42,10 @@ void StepTogether(const Formula& formula, const double* low, const double* high,
   std::array<LanePair, nx> x;
   std::array<LanePair, nu> u;
   LanePair poison = 0.0;  // 0, or NaN where anything is not finite
-  for (size_t i = 0; i < nx; ++i) {
-    x[i] = LanePair::Load(rows.state + i, nx);
-    poison += x[i] * 0.0;
-  }
+  LoadRows(rows.state, x);
+  LoadRows(rows.action, u);
+  for (size_t i = 0; i < nx; ++i) poison += x[i] * 0.0;
   for (size_t i = 0; i < nu; ++i) {
-    u[i] = LanePair::Load(rows.action + i, nu);
     poison += u[i] * 0.0;
     u[i] = min(max(u[i], low[i]), high[i]);
   }
@@ -69,15 +67,11 @@ void EvaluateTogether(const double* observation, const double* action, const dou
   std::array<LanePair, nu> u;
   std::array<LanePair, no> o_next;
   LanePair poison = 0.0;  // NaN where an entry is NaN
-  for (size_t i = 0; i < no; ++i) {
-    o[i] = LanePair::Load(observation + i, no);
-    o_next[i] = LanePair::Load(next + i, no);
-    poison += o[i] * 0.0 + o_next[i] * 0.0;
-  }
-  for (size_t i = 0; i < nu; ++i) {
-    u[i] = LanePair::Load(action + i, nu);
-    poison += u[i] * 0.0;
-  }
+  LoadRows(observation, o);
+  LoadRows(action, u);
+  LoadRows(next, o_next);
+  for (size_t i = 0; i < no; ++i) poison += o[i] * 0.0 + o_next[i] * 0.0;
+  for (size_t i = 0; i < nu; ++i) poison += u[i] * 0.0;
   constexpr Function function;
   (function(o.data(), u.data(), o_next.data()) + poison).Store(reward, 1);
 }
