@@ -61,7 +61,7 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
                  "which member predicts a particle's next step");
   visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
   visitor.Choice("precision", precision, std::span(kPrecisions),
-                 "of predictions; bf16 needs a processor with AVX512-BF16");
+                 "of predictions; bf16 needs a processor with AMX or AVX512-BF16");
 }
 
 // What one worker needs to predict up to max_rows rows.

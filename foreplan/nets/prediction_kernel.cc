@@ -26,6 +26,7 @@ class PlainPredictionKernel final : public PredictionKernel {
   explicit PlainPredictionKernel(const DenseKernel& dense) : dense_(dense) {}
 
   [[nodiscard]] std::string name() const override { return dense_.name(); }
+  [[nodiscard]] Precision precision() const override { return Precision::kF32; }
   [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
     return Size(mlp.parameters()) * sizeof(float);
   }
@@ -89,6 +90,9 @@ class FusedPredictionKernel final : public PredictionKernel {
   explicit FusedPredictionKernel(const FusedLayerKernel& layers) : layers_(layers) {}
 
   [[nodiscard]] std::string name() const override { return layers_.name; }
+  [[nodiscard]] Precision precision() const override {
+    return layers_.bf16 ? Precision::kBf16 : Precision::kF32;
+  }
 
   [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
     size_t floats = 0;
@@ -198,18 +202,32 @@ class FusedPredictionKernel final : public PredictionKernel {
   const FusedLayerKernel& layers_;
 };
 
-const PredictionKernel* FusedKernel(Precision precision) {
-  static const auto kernel = [](const FusedLayerKernel* layers) {
-    return layers == nullptr ? nullptr : std::make_unique<FusedPredictionKernel>(*layers);
-  };
-  static const auto bf16 =
-      kernel(FusedLayerAmx() != nullptr ? FusedLayerAmx() : FusedLayerAvx512Bf16());
-  static const auto f32 =
-      kernel(FusedLayerAvx512() != nullptr ? FusedLayerAvx512() : FusedLayerAvx2());
-  return precision == Precision::kBf16 ? bf16.get() : f32.get();
+const PredictionKernel* BestFusedKernel(Precision precision) {
+  const PredictionKernel* best = nullptr;
+  for (const PredictionKernel* kernel : FusedPredictionKernels()) {
+    if (kernel->precision() == precision) best = kernel;
+  }
+  return best;
 }
 
 }  // namespace
+
+const std::vector<const PredictionKernel*>& FusedPredictionKernels() {
+  static const std::vector<FusedPredictionKernel> kernels = [] {
+    std::vector<FusedPredictionKernel> known;
+    for (const FusedLayerKernel* layers :
+         {FusedLayerAvx2(), FusedLayerAvx512(), FusedLayerAvx512Bf16(), FusedLayerAmx()}) {
+      if (layers != nullptr) known.emplace_back(*layers);
+    }
+    return known;
+  }();
+  static const std::vector<const PredictionKernel*> pointers = [] {
+    std::vector<const PredictionKernel*> all;
+    for (const FusedPredictionKernel& kernel : kernels) all.push_back(&kernel);
+    return all;
+  }();
+  return pointers;
+}
 
 const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision) {
   const DenseKernel& dense = GetDenseKernel(kernel);  // throws for an unknown name
@@ -219,13 +237,16 @@ const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision
           "model.precision: found bf16 with model.kernel = {}, expected model.kernel = auto",
           kernel));
     }
-    if (FusedKernel(precision) == nullptr) {
+    const PredictionKernel* fused = BestFusedKernel(Precision::kBf16);
+    if (fused == nullptr) {
       throw InputError(
-          "model.precision: found bf16, expected f32: this processor lacks AVX512-BF16");
+          "model.precision: found bf16, expected f32: this processor has neither AMX-BF16 nor "
+          "AVX512-BF16");
     }
-    return *FusedKernel(precision);
+    return *fused;
   }
-  if (kernel == "auto" && FusedKernel(precision) != nullptr) return *FusedKernel(precision);
+  const PredictionKernel* fused = BestFusedKernel(Precision::kF32);
+  if (kernel == "auto" && fused != nullptr) return *fused;
   static const PlainPredictionKernel onednn(GetDenseKernel("auto"));
   static const PlainPredictionKernel eigen(GetDenseKernel("eigen"));
   return dense.name() == eigen.name() ? eigen : onednn;
