@@ -21,7 +21,7 @@ struct CompareRequest {
   std::string what;
   Comparison comparison{.task = "pets_cartpole",
                         .episodes = 6,
-                        .final_episodes = 3,
+                        .final_episodes = 2,
                         .settings = {},
                         .folder = "runs/compare-lecture",
                         .threads = 1};

@@ -99,8 +99,8 @@ Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
   const std::unique_ptr<Dynamics> model = RestoredModel(experiment, folder);
   const Dataset base = BaseData(context);
   const std::vector<double> scale = ChangeScale(base);
-  finding["model_error_base"] = OneStepError(*model, base, scale);
-  finding["model_error_visited"] = OneStepError(*model, visited, scale);
+  finding["model_error_base"] = MedianOneStepError(*model, base, scale);
+  finding["model_error_visited"] = MedianOneStepError(*model, visited, scale);
   return finding;
 }
 

@@ -308,14 +308,16 @@ NamedTables CellTables(const Measured& measured) {
   const auto row = [&](const Cell& cell) {
     return Row(cell, measured.cells.at(cell.name), kGoodShare * best);
   };
-  ResultTable systems{.title = "The systems",
-                      .note =
-                          "Returns are those of fresh episodes with what was learned in the end. "
-                          "Steps to 90 % of the true model's return: the median seed's. Model "
-                          "errors: one step ahead, in deviations of the base policy's one-step "
-                          "changes, where the base policy goes and where the controller went. "
-                          "Imagined and realised return: per plan.",
-                      .rows = {}};
+  ResultTable systems{
+      .title = "The systems",
+      .note =
+          "Returns are those of two fresh episodes with what was learned in the end. "
+          "Steps to 90 % of the true model's return: the median seed's. Model "
+          "errors: of the median transition, one step ahead, in deviations of the "
+          "base policy's one-step changes, where the base policy goes and where "
+          "the controller went. "
+          "Imagined and realised return: per plan.",
+      .rows = {}};
   for (const Cell& cell : measured.systems) systems.rows.push_back(row(cell));
   NamedTables tables = {{"lecture", std::move(systems)}};
   if (measured.refits.empty()) return tables;

@@ -1,5 +1,6 @@
 #include "apps/compare/measure.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -98,11 +99,11 @@ std::vector<double> ChangeScale(const Dataset& data) {
   return scale;
 }
 
-double OneStepError(const Dynamics& model, const Dataset& data, std::span<const double> scale) {
+double MedianOneStepError(const Dynamics& model, const Dataset& data,
+                          std::span<const double> scale) {
   const auto workspace = model.MakeDerivativeWorkspace(1);
   std::vector<double> next(scale.size());
-  double squares = 0;
-  int64_t count = 0;
+  std::vector<double> errors;  // of each row
   for (int64_t row = 0; row < data.size(); ++row) {
     model.StepMean({.rows = 1,
                     .state = data.observation(row).data(),
@@ -111,13 +112,18 @@ double OneStepError(const Dynamics& model, const Dataset& data, std::span<const 
                     .next_observation = next.data(),
                     .key = {}},
                    *workspace);
+    double squares = 0;
+    int components = 0;
     for (size_t i = 0; i < scale.size(); ++i) {
       if (scale[i] <= 0) continue;
       squares += std::pow((next[i] - data.next_observation(row)[i]) / scale[i], 2);
-      ++count;
+      ++components;
     }
+    errors.push_back(std::sqrt(squares / components));
   }
-  return std::sqrt(squares / static_cast<double>(count));
+  const auto middle = errors.begin() + std::ssize(errors) / 2;
+  std::ranges::nth_element(errors, middle);
+  return *middle;
 }
 
 }  // namespace foreplan::apps

@@ -42,8 +42,10 @@ Dataset BaseData(const MeasureContext& context);
 /// Standard deviation of the one-step changes of every component: [no].
 std::vector<double> ChangeScale(const Dataset& data);
 
-/// Root of the mean square of (expected next observation - observed one) / scale over the rows and
-/// the components that have a scale. For models whose state is the observation. scale: [no].
-double OneStepError(const Dynamics& model, const Dataset& data, std::span<const double> scale);
+/// Of every row, the root of the mean square of (expected next observation - observed one) / scale
+/// over the components that have a scale; and of those the median over the rows, as a few rows, say
+/// impacts, would rule a mean. For models whose state is the observation. scale: [no].
+double MedianOneStepError(const Dynamics& model, const Dataset& data,
+                          std::span<const double> scale);
 
 }  // namespace foreplan::apps
