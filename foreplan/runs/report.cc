@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "foreplan/core/error.h"
+#include "foreplan/runs/html.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan {
@@ -26,29 +26,6 @@ extern const std::string_view kUPlotMinCss;
 namespace {
 
 constexpr size_t kLastEpisodes = 5;
-
-std::string Escaped(std::string_view text) {
-  std::string html;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
-}
 
 std::string Number(double value) {
   if (!std::isfinite(value)) return "–";
@@ -72,11 +49,11 @@ std::string Seconds(double seconds) {
 class TableRows {
  public:
   TableRows& Begin(std::string_view heading) {
-    html_ += fmt::format("<tr><th scope=\"row\">{}</th>", Escaped(heading));
+    html_ += fmt::format("<tr><th scope=\"row\">{}</th>", EscapedHtml(heading));
     return *this;
   }
   TableRows& Cell(std::string_view text) {
-    html_ += fmt::format("<td>{}</td>", Escaped(text));
+    html_ += fmt::format("<td>{}</td>", EscapedHtml(text));
     return *this;
   }
   void End() { html_ += "</tr>\n"; }
@@ -212,42 +189,25 @@ std::string EscapedForScript(std::string_view json) {
   return text;
 }
 
-/// Replaces each {{name}} of the page by its value; what is inserted is not looked at again.
-std::string FillPage(std::string_view page, const std::map<std::string_view, std::string>& values) {
-  std::string filled;
-  for (;;) {
-    const size_t open = page.find("{{");
-    filled += page.substr(0, open);
-    if (open == std::string_view::npos) return filled;
-    const size_t close = page.find("}}", open);
-    if (close == std::string_view::npos) throw Error("report.html: '{{' without '}}'");
-    const std::string_view name = page.substr(open + 2, close - open - 2);
-    const auto value = values.find(name);
-    if (value == values.end()) throw Error(fmt::format("report.html: unknown field '{}'", name));
-    filled += value->second;
-    page.remove_prefix(close + 2);
-  }
-}
-
 }  // namespace
 
 std::string ReportPage(const ReportContent& content, const RunLog& log) {
   const MetricsByName metrics = GroupMetrics(log);
   return FillPage(assets::kReportHtml,
-                  {{"task", Escaped(content.task)},
-                   {"algorithm", Escaped(content.algorithm)},
-                   {"method", Escaped(content.planner.empty()
-                                          ? content.algorithm
-                                          : content.algorithm + " with " + content.planner)},
+                  {{"task", EscapedHtml(content.task)},
+                   {"algorithm", EscapedHtml(content.algorithm)},
+                   {"method", EscapedHtml(content.planner.empty()
+                                              ? content.algorithm
+                                              : content.algorithm + " with " + content.planner)},
                    {"seed", fmt::format("{}", content.seed)},
-                   {"status", Escaped(content.status)},
+                   {"status", EscapedHtml(content.status)},
                    {"status_class", content.status == "done" ? "done" : "stopped"},
                    {"cards", Cards(content, log)},
                    {"summary_rows", SummaryRows(content, log)},
                    {"episode_rows", EpisodeRows(log)},
                    {"metric_rows", MetricRows(metrics)},
-                   {"config", Escaped(content.config_toml)},
-                   {"machine", Escaped(content.machine_json)},
+                   {"config", EscapedHtml(content.config_toml)},
+                   {"machine", EscapedHtml(content.machine_json)},
                    {"data", EscapedForScript(ChartData(log, metrics))},
                    {"chart_style", std::string(assets::kUPlotMinCss)},
                    {"style", std::string(assets::kReportCss)},
