@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/recording.h"
 
 namespace foreplan {
 namespace {
@@ -20,6 +21,14 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+RecordingColumns ColumnsOf(const SystemSpec& spec) {
+  RecordingColumns columns;
+  for (const Component& component : spec.observation) columns.observation.push_back(component.name);
+  for (const Component& component : spec.action) columns.action.push_back(component.name);
+  columns.dt = spec.dt;
+  return columns;
 }
 
 double Mean(const std::vector<double>& values) {
@@ -36,6 +45,7 @@ struct ModelLearner::EpisodeLog {
     double predicted = 0;  // its imagined return
   };
   Clock::time_point start = Clock::now();
+  int number = 0;  // of the episode in the data
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
   double episode_return = 0;    // so far
@@ -97,6 +107,7 @@ void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
 }
 
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
+  log.number = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
   const EpisodeResult result =
       RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
                  [&](const EpisodeStep& step) { Observe(step, log); });
@@ -112,7 +123,7 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
 // One observed transition: keep it, and refit when it is time.
 void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   if (context_.stop) throw Interrupted("interrupted");
-  data_.Add(step.observation, step.action, step.next_observation, episodes_ + 1);
+  data_.Add(step.observation, step.action, step.next_observation, log.number);
   ++total_steps_;
   log.episode_return += step.reward;
   log.rewards.push_back(PlanningReward(step));
@@ -170,10 +181,7 @@ void ModelLearner::JudgeBasePolicy() {
 }
 
 void ModelLearner::LoadData(const std::string& file) {
-  data_.Restore(ReadTensors(file));
-  if (data_.size() == 0) {
-    throw InputError(fmt::format("{}: found no transitions, expected some", file));
-  }
+  data_ = ReadRecording(file, ColumnsOf(context_.task.spec())).data;
 }
 
 void ModelLearner::Checkpoint() const {

@@ -56,7 +56,8 @@ class ModelLearner : public Learner {
   /// Its error on an episode of the base policy that is only measured, never learned from: where
   /// the first data came from. Such episodes are no experience and are not counted.
   void JudgeBasePolicy();
-  /// Adds rows from a file that holds a data set, e.g. data/transitions.safetensors of another run.
+  /// Begins with the transitions of a file, see ReadRecording; columns are found by the names of the
+  /// task's components.
   void LoadData(const std::string& file);
   void Checkpoint() const;
   void Record(std::string_view name, double value) const;
