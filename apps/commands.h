@@ -10,6 +10,7 @@ void AddListCommand(CLI::App& app);
 void AddRunCommand(CLI::App& app);
 void AddEvalCommand(CLI::App& app);
 void AddPlanCommand(CLI::App& app);
+void AddFitCommand(CLI::App& app);
 void AddTuneCommand(CLI::App& app);
 void AddBenchCommand(CLI::App& app);
 

@@ -57,6 +57,7 @@ int Main(int argc, char** argv) {
   AddRunCommand(app);
   AddEvalCommand(app);
   AddPlanCommand(app);
+  AddFitCommand(app);
   AddTuneCommand(app);
   AddBenchCommand(app);
 

@@ -11,6 +11,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/recording.h"
+#include "foreplan/runs/run_directory.h"
 
 namespace foreplan {
 namespace {
@@ -45,7 +46,7 @@ struct ModelLearner::EpisodeLog {
     double predicted = 0;  // its imagined return
   };
   Clock::time_point start = Clock::now();
-  int number = 0;  // of the episode in the data
+  int number = 0;                           // of the episode in the data
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
   double episode_return = 0;    // so far
@@ -60,18 +61,26 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
       key_{static_cast<uint64_t>(context.run.seed), 0},
       system_(context.task.MakeSystem()),
       data_(system_->spec().observation_dim(), system_->spec().action_dim()),
-      model_(system_->spec(), context.task.encoding(),
-             ReadOptions<EnsembleOptions>(config, "model"), key_.Fold(kModel)),
-      trainer_(model_, ReadOptions<FitOptions>(config, "fit"), context.pool),
-      judge_(model_),
+      model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.pool)),
+      judge_(*model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, system_->spec())),
       planner_(LearnerPlans(context.run.algorithm)
                    ? MakePlanner(context.run.planner, config, problem())
-                   : nullptr) {}
+                   : nullptr) {
+  if (begins_with_model()) BeginWithModel();
+}
+
+void ModelLearner::BeginWithModel() {
+  const RunDirectory folder = RunDirectory::OpenModel(context_.run.model);
+  model_->RestoreForUse(ReadTensors(folder.model_file()));
+  data_.Restore(ReadTensors(folder.data_file()));
+  fits_ = 1;
+  fitted_rows_ = judged_rows_ = data_.size();
+}
 
 PlanningProblem ModelLearner::problem() const {
-  return {model_, context_.task.planning_reward(), context_.task.spec(), context_.pool};
+  return {model(), context_.task.planning_reward(), context_.task.spec(), context_.pool};
 }
 
 bool ModelLearner::Done() const {
@@ -154,13 +163,11 @@ double ModelLearner::PlanningReward(const EpisodeStep& step) const {
 void ModelLearner::Refit() {
   const Clock::time_point start = Clock::now();
   JudgeNewData();
-  const FitReport report = trainer_.Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
+  const FitMetrics metrics = model_->Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
   ++fits_;
   fitted_rows_ = judged_rows_ = data_.size();
   times_.fitting_seconds += SecondsSince(start);
-  Record("fit.training_loss", report.training_loss);
-  Record("fit.steps", report.steps);
-  if (report.holdout_rows > 0) Record("fit.holdout_rmse", report.holdout_rmse);
+  for (const auto& [name, value] : metrics) Record("fit." + name, value);
   Record("fit.seconds", SecondsSince(start));
 }
 
@@ -247,8 +254,7 @@ void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
 }
 
 void ModelLearner::Save(TensorFile& state) const {
-  model_.Save(state);
-  trainer_.Save(state);
+  model_->Save(state);
   data_.Save(state);
   state.tensors["learner.counters"] = {
       {5},
@@ -264,8 +270,7 @@ void ModelLearner::Restore(const TensorFile& state) {
   const std::vector<int32_t>& counters = state.Ints("learner.counters", five);
   const std::vector<double>& seconds = state.Doubles("learner.seconds", two);
   data_.Restore(state);
-  model_.Restore(state);
-  trainer_.Restore(state);
+  model_->Restore(state);
   episodes_ = counters[0];
   total_steps_ = counters[1];
   fits_ = counters[2];
@@ -276,7 +281,7 @@ void ModelLearner::Restore(const TensorFile& state) {
 
 TensorFile ModelLearner::Model() const {
   TensorFile file;
-  model_.Save(file);
+  model_->SaveForUse(file);
   return file;
 }
 

@@ -1,9 +1,12 @@
 // The loops v0.5 and v1.0.
 #include "foreplan/learners/whole_plans.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
