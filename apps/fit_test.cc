@@ -114,7 +114,7 @@ TEST_F(FitCommand, ThreadsChangeNoBit) {
   WriteText("log.csv", Log(2, 40));
   for (const char* threads : {"1", "2"}) {
     const ProgramResult result = RunProgram(Concatenated(
-        kSmall, {"fit", "log.csv", "--task", kTask, "--threads", threads, "--out", threads}));
+        {"fit", "log.csv", "--task", kTask, "--threads", threads, "--out", threads}, kSmall));
     ASSERT_EQ(result.exit_code, 0) << result.err;
   }
   EXPECT_EQ(FileText(work() / "1/calibration.csv"), FileText(work() / "2/calibration.csv"));
@@ -203,7 +203,7 @@ TEST_F(FitCommand, RefusesWrongInputInOneLineAndWritesNothing) {
       {Concatenated({"fit", "cut.npz"}, task), "cut.npz: found"},
       {Concatenated({"fit", "cut.hdf5"}, task), "cut.hdf5: found"},
       {{"fit", "log.csv"}, "some with actions"},
-      {{"fit", "log.csv", "--action", "slid"}, "did you mean 'slide'"},
+      {{"fit", "log.csv", "--action", "slid"}, "unknown column 'slid'"},
       {{"fit", "log.csv", "--task", kTask, "--action", "slide"}, "beside --task"},
       {{"fit", "log.csv", "--task", "pendulum"}, "unknown column"},
       {{"fit", "log.csv", "--action", "slide", "--set", "model.kind=physics"}, "without a task"},
