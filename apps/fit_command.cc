@@ -40,7 +40,7 @@ struct FitRequest {
   bool json = false;
 };
 
-enum Stream : uint64_t { kStream = 0x666974 };
+constexpr uint64_t kFitStream = 0x666974;  // training derives its keys from stream 0 of the seed
 enum Purpose : uint64_t { kInit, kFit, kCalibrate, kRefit };
 
 std::vector<std::string> NamesOf(const std::vector<Component>& components) {
@@ -94,7 +94,7 @@ class FitSession {
         encoding_(experiment_ ? experiment_->task.encoding()
                               : ReadOptions<Encoding>(config_, "encoding")),
         calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
-        key_{static_cast<uint64_t>(seed()), kStream},
+        key_{static_cast<uint64_t>(seed()), kFitStream},
         model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), pool_)) {
     config_.ThrowOnUnknownKeys();
   }
@@ -110,8 +110,8 @@ class FitSession {
       if (calibration_.refit) {
         report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
       }
-      const auto seconds = std::chrono::steady_clock::now() - start;
-      report_.fitting_seconds = std::chrono::duration<double>(seconds).count();
+      report_.seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       FillReport(split, folder);
       Write(folder);
     } catch (...) {

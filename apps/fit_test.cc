@@ -110,6 +110,24 @@ TEST_F(FitCommand, NeedsNoTask) {
   EXPECT_EQ(answer["horizons"][0]["components"].size(), 4U);
 }
 
+TEST_F(FitCommand, SaysWhatIsConstantAndTakesFewRows) {
+  std::string csv = "x,still,u\n";
+  for (int row = 0; row < 12; ++row) csv += fmt::format("{},7,{}\n", std::sin(row), row % 3);
+  WriteText("log.csv", csv);
+  const auto answer = Fit(kSmall);
+  EXPECT_EQ(answer["transitions"], 11);
+  EXPECT_EQ(answer["constant"], nlohmann::json({"still"}));
+  EXPECT_EQ(answer["horizons"].size(), 3U);  // the last three of eleven rows
+
+  for (const char* rows : {"1,1,1\n", "1,1,1\n2,1,0\n"}) {  // no transition; one
+    WriteText("few.csv", std::string("x,y,u\n") + rows);
+    const ProgramResult few = RunProgram({"fit", "few.csv", "--out", "few"});
+    EXPECT_EQ(few.exit_code, 2);
+    EXPECT_THAT(few.err, HasSubstr("expected"));
+    EXPECT_FALSE(fs::exists(work() / "few"));
+  }
+}
+
 TEST_F(FitCommand, ThreadsChangeNoBit) {
   WriteText("log.csv", Log(2, 40));
   for (const char* threads : {"1", "2"}) {

@@ -1,6 +1,7 @@
 // Every kind of learned model in every loop that learns one model, under every planner.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,7 @@ TEST(LearnedModels, PhysicsIsFoundAfterOneEpisode) {
   // In deviations of the one-step changes; Levenberg-Marquardt ends at rounding.
   for (const double error : errors) EXPECT_LT(error, 1e-6);
   EXPECT_NEAR(test.Values("fit.hinge_damping").back(), 1, 1e-3);
+  EXPECT_EQ(test.learner->Results()["model"]["not_identifiable"].size(), 1U);  // masses and length
 }
 
 TEST(LearnedModels, ThreadsChangeNoBitAndRestoredStateContinues) {

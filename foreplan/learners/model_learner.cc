@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -283,6 +284,13 @@ TensorFile ModelLearner::Model() const {
   TensorFile file;
   model_->SaveForUse(file);
   return file;
+}
+
+nlohmann::ordered_json ModelLearner::Results() const {
+  nlohmann::ordered_json results = Learner::Results();
+  nlohmann::ordered_json model = model_->Describe();
+  if (!model.empty()) results["model"] = std::move(model);
+  return results;
 }
 
 TensorFile ModelLearner::Data() const {

@@ -24,6 +24,8 @@ class ModelLearner : public Learner {
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] TensorFile Data() const override;
   [[nodiscard]] RunTimes times() const override { return times_; }
+  /// Member `model`: what can be told of the last fit, of models that tell something.
+  [[nodiscard]] nlohmann::ordered_json Results() const override;
 
  protected:
   /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>.

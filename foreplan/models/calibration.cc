@@ -401,7 +401,7 @@ DataSplit SplitForCalibration(const Dataset& data, double holdout) {
   }
   split.how = count == 1 ? fmt::format("the last {} rows of the only episode", split.holdout.size())
               : count < kFewEpisodes ? fmt::format("the last of {} episodes", count)
-                                     : fmt::format("every {}th of {} episodes", every, count);
+                                     : fmt::format("one in {} of {} episodes", every, count);
   if (split.training.size() == 0 || split.holdout.size() == 0) {
     throw InputError(fmt::format(
         "data: found {} transitions in {} episodes, expected some to fit and some to hold out",

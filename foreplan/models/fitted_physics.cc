@@ -68,10 +68,10 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
       scale_(task.spec().observation.size()),
       noise_(scale_.size()) {
   for (const Component& component : task.spec().observation) observation_.push_back(component.name);
-  fit_.values = Starts(unknowns_);
+  const std::vector<double> starts = Starts(unknowns_);
   for (int member = 0; member < kMembers; ++member) {
-    values_.insert(values_.end(), fit_.values.begin(), fit_.values.end());
-    if (member > 0) drawn_.push_back(std::make_unique<PhysicsModel>(*family_(fit_.values)));
+    values_.insert(values_.end(), starts.begin(), starts.end());
+    if (member > 0) drawn_.push_back(std::make_unique<PhysicsModel>(*family_(starts)));
   }
 }
 
@@ -79,16 +79,16 @@ FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
   std::vector<Unknown> unknowns = unknowns_;
   const size_t p = unknowns.size();
   for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];
-  fit_ = FitPhysics(family_, unknowns, data, options_.fit);
-  noise_ = fit_.noise;
+  const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit);
+  noise_ = fit.noise;
   scale_ = ScaleOfChanges(data);
   Random random(key);
   for (size_t member = 0; member < kMembers; ++member) {
     // theta ~ N(fit, covariance), within the bounds
     Eigen::VectorXd draw =
-        Eigen::Map<const Eigen::VectorXd>(fit_.values.data(), static_cast<Eigen::Index>(p));
-    for (Eigen::Index k = 0; member > 0 && k < fit_.draw.cols(); ++k) {
-      draw += fit_.draw.col(k) * random.Normal();
+        Eigen::Map<const Eigen::VectorXd>(fit.values.data(), static_cast<Eigen::Index>(p));
+    for (Eigen::Index k = 0; member > 0 && k < fit.draw.cols(); ++k) {
+      draw += fit.draw.col(k) * random.Normal();
     }
     for (size_t i = 0; i < p; ++i) {
       values_[member * p + i] =
@@ -96,10 +96,11 @@ FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
     }
   }
   Replace();
-  FitMetrics metrics = {{"iterations", fit_.iterations},
-                        {"converged", fit_.status == PhysicsFitStatus::kConverged ? 1 : 0},
-                        {"unidentified", static_cast<double>(fit_.unidentifiable.size())}};
-  for (size_t i = 0; i < p; ++i) metrics.emplace_back(unknowns_[i].name, fit_.values[i]);
+  description_ = Description(fit).dump();
+  FitMetrics metrics = {{"iterations", fit.iterations},
+                        {"converged", fit.status == PhysicsFitStatus::kConverged ? 1 : 0},
+                        {"unidentified", static_cast<double>(fit.unidentifiable.size())}};
+  for (size_t i = 0; i < p; ++i) metrics.emplace_back(unknowns_[i].name, fit.values[i]);
   return metrics;
 }
 
@@ -137,7 +138,7 @@ void FittedPhysics::Save(TensorFile& file) const {
   std::string names;
   for (const Unknown& unknown : unknowns_) names += unknown.name + "\n";
   file.metadata["physics.unknowns"] = names;
-  file.metadata["physics.fit"] = Describe().dump();
+  file.metadata["physics.fit"] = description_;
 }
 
 void FittedPhysics::Restore(const TensorFile& file) {
@@ -149,26 +150,29 @@ void FittedPhysics::Restore(const TensorFile& file) {
   noise_ = file.Doubles("physics.noise", components);
   values_ = std::move(values);
   scale_ = std::move(scale);
-  fit_.values.assign(values_.begin(), values_.begin() + p);
+  const auto description = file.metadata.find("physics.fit");
+  if (description != file.metadata.end()) description_ = description->second;
   Replace();
 }
 
 nlohmann::ordered_json FittedPhysics::Describe() const {
+  return nlohmann::ordered_json::parse(description_, nullptr, false);
+}
+
+nlohmann::ordered_json FittedPhysics::Description(const PhysicsFit& fit) const {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (size_t i = 0; i < unknowns_.size(); ++i) {
-    nlohmann::ordered_json row = {{"name", unknowns_[i].name}, {"value", fit_.values[i]}};
-    if (i < fit_.standard_errors.size()) {
-      row["standard_error"] = fit_.standard_errors[i];
-      row["at_bound"] = static_cast<bool>(fit_.at_bound[i]);
-    }
-    rows.push_back(std::move(row));
+    rows.push_back({{"name", unknowns_[i].name},
+                    {"value", fit.values[i]},
+                    {"standard_error", fit.standard_errors[i]},
+                    {"at_bound", static_cast<bool>(fit.at_bound[i])}});
   }
   nlohmann::ordered_json noise = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < noise_.size(); ++i) noise[observation_[i]] = noise_[i];
-  return {{"status", Name(fit_.status)},
-          {"iterations", fit_.iterations},
+  for (size_t i = 0; i < fit.noise.size(); ++i) noise[observation_[i]] = fit.noise[i];
+  return {{"status", Name(fit.status)},
+          {"iterations", fit.iterations},
           {"parameters", std::move(rows)},
-          {"not_identifiable", fit_.unidentifiable},
+          {"not_identifiable", fit.unidentifiable},
           {"noise", std::move(noise)}};
 }
 

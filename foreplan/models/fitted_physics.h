@@ -40,13 +40,14 @@ class FittedPhysics final : public LearnedModel {
   static constexpr int kMembers = 8;
 
   void Replace();  // the systems, by values_
+  [[nodiscard]] nlohmann::ordered_json Description(const PhysicsFit& fit) const;
 
   PhysicsOptions options_;
   std::vector<Unknown> unknowns_;
   std::vector<std::string> observation_;  // names
   SystemFamily family_;
   PhysicsModel model_;
-  PhysicsFit fit_;                                    // the last
+  std::string description_ = "{}";                    // of the last fit, JSON
   std::vector<double> values_;                        // [members x p], the first are the fit's
   std::vector<std::unique_ptr<PhysicsModel>> drawn_;  // [members - 1]
   std::vector<double> scale_;                         // [no]

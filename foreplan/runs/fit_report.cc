@@ -164,7 +164,7 @@ std::string SummaryRows(const DataFitReport& report) {
   add("Held-out rows above that", Percent(calibration.novelty.holdout_share));
   add("Novelty against error (rank correlation)", NumberText(calibration.novelty.rank_correlation));
   for (const auto& [name, value] : report.metrics) add("Fit: " + name, NumberText(value));
-  add("Seconds", NumberText(report.fitting_seconds));
+  add("Seconds", NumberText(report.seconds));
   return rows.html();
 }
 
@@ -224,9 +224,9 @@ std::string LabelOf(const Component& component) {
 std::string FitText(const DataFitReport& report) {
   const Calibration& calibration = report.calibration;
   std::string text = fmt::format(
-      "{}: {} transitions in {} episodes; fitted to {} in {:.1f} s, judged on {} ({})\n",
+      "{}: {} transitions in {} episodes; fitted to {}, judged on {} ({}), in {:.1f} s\n",
       report.data, report.transitions, report.episodes, calibration.training_rows,
-      report.fitting_seconds, calibration.holdout_rows, report.held_out);
+      calibration.holdout_rows, report.held_out, report.seconds);
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   if (const auto constant = ConstantComponents(report); !constant.empty()) {
     text += fmt::format("constant in the data, predicted to stay: {}\n", Join(constant));
@@ -305,7 +305,7 @@ Json FitJson(const DataFitReport& report) {
             {"holdout_share", calibration.novelty.holdout_share},
             {"rank_correlation", calibration.novelty.rank_correlation}}},
           {"horizons", std::move(horizons)},
-          {"fitting_seconds", report.fitting_seconds},
+          {"seconds", report.seconds},
           {"directory", report.folder}};
 }
 

@@ -23,7 +23,7 @@ struct DataFitReport {
   std::vector<std::string> notes;  // about the data
   std::vector<Component> observation;
   FitMetrics metrics;
-  double fitting_seconds = 0;
+  double seconds = 0;  // of fitting and judging
   Calibration calibration;
   std::string details;  // LearnedModel::Describe as JSON text; "{}": none
   std::string folder;   // where everything is
