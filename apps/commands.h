@@ -11,6 +11,7 @@ void AddRunCommand(CLI::App& app);
 void AddEvalCommand(CLI::App& app);
 void AddCompareCommand(CLI::App& app);
 void AddPlanCommand(CLI::App& app);
+void AddFitCommand(CLI::App& app);
 void AddTuneCommand(CLI::App& app);
 void AddBenchCommand(CLI::App& app);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -17,13 +16,12 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/runs/machine.h"
-#include "foreplan/runs/run_directory.h"
 
 namespace foreplan::apps {
 namespace {
 
 struct EvalRequest {
-  std::string target;  // folder of a run, or a task
+  std::string target;  // folder of a run or a fit, or a task
   std::string controller;
   bool compare = false;
   RunFlags flags;
@@ -33,13 +31,13 @@ struct EvalRequest {
 };
 
 /// Names of the controllers to evaluate; throws InputError when the request does not fit.
-std::vector<std::string> Controllers(const EvalRequest& request, bool is_run) {
+std::vector<std::string> Controllers(const EvalRequest& request, bool has_learned) {
   std::vector<std::string> known = BasePolicyNames();
   known.emplace_back(kTrueModel);
-  if (is_run) known.emplace_back(kLearned);
-  if (request.compare && is_run) return {"uniform", "zero", kLearned, kTrueModel};
+  if (has_learned) known.emplace_back(kLearned);
+  if (request.compare && has_learned) return {"uniform", "zero", kLearned, kTrueModel};
   if (request.compare) return {"uniform", "zero", kTrueModel};
-  if (request.controller.empty() && is_run) return {kLearned};
+  if (request.controller.empty() && has_learned) return {kLearned};
   if (request.controller.empty()) {
     throw InputError(
         fmt::format("eval: '{}' is no folder of a run; for a task give --controller "
@@ -103,18 +101,16 @@ void PrintTable(const EvalRequest& request, const Experiment& experiment,
 }
 
 void Eval(const EvalRequest& request) {
-  const bool is_run = std::filesystem::is_directory(request.target);
-  Experiment experiment = LoadExperiment(
-      is_run ? RunDirectory::Open(request.target).config_file().string() : request.target,
-      request.flags);
-  const std::vector<std::string> controllers = Controllers(request, is_run);
+  const Target target = ResolveTarget(request.target, request.flags);
+  Experiment experiment = LoadExperiment(target.task, target.flags);
+  const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
   ThreadPool pool(request.threads);
   const std::atomic<bool>& stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
-    evaluations.push_back(
-        EvaluateController(controller, experiment, request.target, request.evaluation, pool, stop));
+    evaluations.push_back(EvaluateController(controller, experiment, target.run_folder,
+                                             request.evaluation, pool, stop));
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
 }
@@ -125,7 +121,7 @@ void AddEvalCommand(CLI::App& app) {
   auto request = std::make_shared<EvalRequest>();
   CLI::App& command =
       *app.add_subcommand("eval", "measure what a run has learned, or another controller");
-  command.add_option("target", request->target, "the folder of a run, or a task")
+  command.add_option("target", request->target, "the folder of a run or a fit, or a task")
       ->required()
       ->type_name("RUN|TASK");
   CLI::Option* controller =
@@ -139,6 +135,7 @@ void AddEvalCommand(CLI::App& app) {
       ->check(IntegerFrom(1, 1'000'000));
   command.add_option("--seed", request->evaluation.seed, "of the start states; default: 0")
       ->check(IntegerFrom(0, 2147483647));
+  AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);
   AddSetFlag(command, request->flags);
   AddThreadsFlag(command, request->threads);

@@ -82,7 +82,9 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                                       .log = log,
                                       .stop = stop,
                                       .checkpoint = {}});
-    learner->Restore(ReadTensors(RunDirectory::Open(run_folder).checkpoint_file()));
+    if (!run_folder.empty()) {
+      learner->Restore(ReadTensors(RunDirectory::Open(run_folder).checkpoint_file()));
+    }
     return Evaluate(controller, task, learner->controller(), request, stop);
   }
   if (controller == kTrueModel) {

@@ -39,7 +39,8 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
                     const EvaluationRequest& request, const std::atomic<bool>& stop,
                     const std::function<void(const EpisodeStep&)>& observe = {});
 
-/// The controller kLearned (of the run in `run_folder`), kTrueModel (the experiment's planner on
+/// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
+/// ""), kTrueModel (the experiment's planner on
 /// the true system) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,

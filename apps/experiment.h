@@ -6,6 +6,7 @@
 #include "apps/flags.h"
 #include "foreplan/core/config.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/models/learned_model.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan::apps {
@@ -20,6 +21,20 @@ struct Experiment {
 /// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the
 /// flags: unknown names and keys, types, ranges.
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
+
+/// What eval and tune are pointed at.
+struct Target {
+  std::string task;        // name or file
+  RunFlags flags;          // with --model when the target is a fit
+  std::string run_folder;  // "": no run
+  [[nodiscard]] bool has_learned() const { return !run_folder.empty() || flags.model; }
+};
+
+/// The folder of a run, the folder of a fit, or a task. Throws InputError for other folders.
+Target ResolveTarget(const std::string& target, RunFlags flags);
+
+/// The model of the experiment's run.model; null when there is none.
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, ThreadPool& pool);
 
 /// Everything that config.toml holds: running that file repeats the run. `directory` is where the
 /// text will stand; files the task needs are copied there.

@@ -30,6 +30,12 @@ CLI::Validator NumberFrom(double low, double high) {
   return CLI::Validator(check, "", "number");
 }
 
+void AddModelFlag(CLI::App& command, RunFlags& flags) {
+  command
+      .add_option("--model", flags.model, "the folder of a fit or a run: use its model and data")
+      ->type_name("DIR");
+}
+
 void AddPlannerFlag(CLI::App& command, RunFlags& flags) {
   command.add_option("--planner", flags.planner, "what plans; default: the task's choice");
 }

@@ -15,6 +15,7 @@ struct RunFlags {
   std::optional<int> seed;
   std::optional<int> episodes;
   std::optional<int> steps;
+  std::optional<std::string> model;      // folder of a fit or a run
   std::vector<std::string> assignments;  // --set
 };
 
@@ -23,6 +24,8 @@ CLI::Validator IntegerFrom(int low, int high);
 /// The same for numbers; NaN is none.
 CLI::Validator NumberFrom(double low, double high);
 
+/// --model: begin with, or act by, what a fit or another run has learned.
+void AddModelFlag(CLI::App& command, RunFlags& flags);
 void AddPlannerFlag(CLI::App& command, RunFlags& flags);
 void AddSetFlag(CLI::App& command, RunFlags& flags);
 /// `threads` starts as the number of processors.

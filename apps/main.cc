@@ -58,6 +58,7 @@ int Main(int argc, char** argv) {
   AddEvalCommand(app);
   AddCompareCommand(app);
   AddPlanCommand(app);
+  AddFitCommand(app);
   AddTuneCommand(app);
   AddBenchCommand(app);
 

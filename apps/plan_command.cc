@@ -14,6 +14,7 @@
 #include "apps/trajectory_files.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/models/learned_model.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
@@ -84,14 +85,16 @@ void MakePlanOf(const PlanRequest& request) {
                               ? fs::path(fmt::format("plan-{}-{}", task.name(), planner_name))
                               : fs::path(request.out);
   const auto system = task.MakeSystem();
-  const TrueDynamics dynamics(*system);
   ThreadPool pool(request.threads);
+  const TrueDynamics truth(*system);
+  const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, pool);
+  const Dynamics& dynamics = learned ? learned->dynamics() : truth;
   const auto planner = MakePlanner(planner_name, experiment.config,
                                    {dynamics, task.planning_reward(), task.spec(), pool});
   const Key key{.seed = static_cast<uint64_t>(experiment.run.seed), .stream = 0};
   system->Reset(key.Fold(0));
-  std::vector<double> state(task.spec().state.size());
-  system->GetState(state);
+  std::vector<double> state(static_cast<size_t>(dynamics.state_dim()));
+  learned ? system->Observe(state) : system->GetState(state);
   const Plan& plan = planner->MakePlan(state, key.Fold(1));
   if (plan.status == PlanStatus::kAllInvalid) {
     throw RunError("plan: the model can follow none of the planner's trajectories");
@@ -123,10 +126,11 @@ void MakePlanOf(const PlanRequest& request) {
     fmt::print("{}\n", document.dump(2));
     return;
   }
-  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps\n{}\n{}\n",
+  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}\n{}\n{}\n",
              planner_name, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds, sum,
-             trajectory.steps, (folder / "trajectory.csv").string(),
-             (folder / "trajectory.svg").string());
+             trajectory.steps,
+             learned ? fmt::format(", predicted {:.3f}", plan.predicted_return) : "",
+             (folder / "trajectory.csv").string(), (folder / "trajectory.svg").string());
 }
 
 }  // namespace
@@ -135,10 +139,11 @@ void AddPlanCommand(CLI::App& app) {
   auto request = std::make_shared<PlanRequest>();
   request->flags.planner = "ilqr";
   CLI::App& command =
-      *app.add_subcommand("plan", "plan one trajectory on the true system; table and figure");
+      *app.add_subcommand("plan", "plan one trajectory, on the true system or a learned model");
   command.add_option("task", request->task, "name of a task, or a task file")
       ->required()
       ->type_name("TASK");
+  AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);
   command.add_option("--seed", request->flags.seed, "of start state and planner; default: 0")
       ->check(IntegerFrom(0, 2147483647));

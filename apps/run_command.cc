@@ -95,6 +95,7 @@ void AddRunCommand(CLI::App& app) {
       command.add_option("--out", request->out,
                          "folder to make; default: runs/<task>-<algorithm>-<seed>-<time>"),
   };
+  AddModelFlag(command, request->flags);
   CLI::Option* episodes = command
                               .add_option("--episodes", request->flags.episodes,
                                           "stop after so many; the first, random one counts")
@@ -108,7 +109,7 @@ void AddRunCommand(CLI::App& app) {
   CLI::Option* resume = command.add_option("--resume", request->resume,
                                            "go on with this run, exactly as if never stopped");
   for (CLI::Option* option : begins) resume->excludes(option);
-  for (const char* name : {"--episodes", "--steps", "--planner", "--set"}) {
+  for (const char* name : {"--episodes", "--steps", "--planner", "--model", "--set"}) {
     resume->excludes(command.get_option(name));
   }
   AddThreadsFlag(command, request->threads);

@@ -61,8 +61,8 @@ TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
 
   for (const char* file :
        {"config.toml", "machine.json", "episodes.csv", "metrics.csv",
-        "events.out.tfevents.foreplan", "data/transitions.safetensors",
-        "model/ensemble.safetensors", "checkpoint/state.safetensors", "report.html"}) {
+        "events.out.tfevents.foreplan", "data/transitions.safetensors", "model/model.safetensors",
+        "checkpoint/state.safetensors", "report.html"}) {
     EXPECT_TRUE(fs::is_regular_file(work() / "run" / file)) << file;
   }
   EXPECT_THAT(FileText(work() / "run/episodes.csv"),
@@ -150,8 +150,8 @@ TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_EQ(nlohmann::json::parse(resumed.out)["episode_returns"].size(), 25U);
   EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
-  EXPECT_EQ(FileText(work() / "run/model/ensemble.safetensors"),
-            FileText(work() / "whole/model/ensemble.safetensors"));
+  EXPECT_EQ(FileText(work() / "run/model/model.safetensors"),
+            FileText(work() / "whole/model/model.safetensors"));
   EXPECT_EQ(FileText(work() / "run/data/transitions.safetensors"),
             FileText(work() / "whole/data/transitions.safetensors"));
 }
@@ -162,7 +162,7 @@ TEST_F(RunCommand, ResumesAfterAKill) {
   ASSERT_EQ(RunProgram(TinyRun({"--episodes", "12", "--out", "whole"})).exit_code, 0);
   const pid_t child = Start(TinyRun({"--episodes", "12", "--out", "run"}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!fs::exists(work() / "run/model/ensemble.safetensors") &&
+  while (!fs::exists(work() / "run/model/model.safetensors") &&
          std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

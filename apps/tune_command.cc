@@ -22,7 +22,6 @@
 #include "foreplan/data/files.h"
 #include "foreplan/planners/tuning.h"
 #include "foreplan/runs/machine.h"
-#include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan::apps {
@@ -47,10 +46,8 @@ class Tuner {
  public:
   Tuner(const TuneRequest& request, const std::atomic<bool>& stop)
       : request_(request),
-        is_run_(fs::is_directory(request.target)),
-        source_(is_run_ ? RunDirectory::Open(request.target).config_file().string()
-                        : request.target),
-        own_(LoadExperiment(source_, request.flags)),
+        target_(ResolveTarget(request.target, request.flags)),
+        own_(LoadExperiment(target_.task, target_.flags)),
         space_(own_.run.planner, own_.config),
         effort_(request.effort > 0 ? request.effort : space_.own_effort()),
         out_(request.out.empty() ? own_.task.name() + "_tuned.toml" : request.out),
@@ -96,11 +93,11 @@ class Tuner {
   }
 
   [[nodiscard]] Experiment With(int candidate) const {
-    RunFlags flags = request_.flags;
+    RunFlags flags = target_.flags;
     const std::vector<std::string> more =
         space_.Assignments(candidates_[static_cast<size_t>(candidate)], effort_);
     flags.assignments.insert(flags.assignments.end(), more.begin(), more.end());
-    return LoadExperiment(source_, flags);
+    return LoadExperiment(target_.task, flags);
   }
 
   // A system that diverges under a candidate's actions is its failure, not the search's.
@@ -108,8 +105,8 @@ class Tuner {
     Experiment experiment = With(candidate);
     const EvaluationRequest episodes{.episodes = count, .first = first, .seed = request_.seed};
     try {
-      return EvaluateController(is_run_ ? kLearned : kTrueModel, experiment, request_.target,
-                                episodes, pool_, stop_)
+      return EvaluateController(target_.has_learned() ? kLearned : kTrueModel, experiment,
+                                target_.run_folder, episodes, pool_, stop_)
           .returns;
     } catch (const RunError&) {
       return std::vector<double>(static_cast<size_t>(count),
@@ -161,8 +158,7 @@ class Tuner {
   }
 
   const TuneRequest& request_;
-  bool is_run_;
-  std::string source_;  // config that candidates are variants of
+  Target target_;
   Experiment own_;
   TuningSpace space_;
   double effort_;
@@ -176,8 +172,8 @@ class Tuner {
 
 void Tuner::PrintTables() const {
   fmt::print("{}: {} on the {} model, {} candidates of {:.0f} imagined steps per decision\n\n",
-             own_.task.name(), own_.run.planner, is_run_ ? "learned" : "true", candidates_.size(),
-             effort_);
+             own_.task.name(), own_.run.planner, target_.has_learned() ? "learned" : "true",
+             candidates_.size(), effort_);
   const TuningCandidate& best = candidates_[static_cast<size_t>(best_)];
   fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "option", "own", "best", "rank correlation");
   for (const Importance& importance : Importances()) {
@@ -216,7 +212,7 @@ nlohmann::ordered_json Tuner::Document() const {
   }
   return {{"task", own_.task.name()},
           {"planner", own_.run.planner},
-          {"model", is_run_ ? "learned" : "true"},
+          {"model", target_.has_learned() ? "learned" : "true"},
           {"seed", request_.seed},
           {"effort", effort_},
           {"best", best_},

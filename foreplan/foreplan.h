@@ -1,9 +1,11 @@
 // Start here: everything a program needs, in the order the data walk through the library.
 //
-//   Task      what is controlled and what is wanted of it       foreplan/systems/task.h
-//   Ensemble  a model of the system, learned from data          foreplan/models/ensemble.h
-//   Planner   chooses actions by imagining what a model does    foreplan/planners/planner.h
-//   Learner   the loop that acts, learns and plans              foreplan/learners/learner.h
+//   Task          what is controlled and what is wanted of it       foreplan/systems/task.h
+//   Recording     logged data of others                             foreplan/data/recording.h
+//   LearnedModel  networks or physics, fitted to data               foreplan/models/learned_model.h
+//   Calibration   how far such a model can be trusted               foreplan/models/calibration.h
+//   Planner       chooses actions by imagining what a model does    foreplan/planners/planner.h
+//   Learner       the loop that acts, learns and plans              foreplan/learners/learner.h
 #pragma once
 
 #include "foreplan/control/episode.h"                // IWYU pragma: export
@@ -13,9 +15,12 @@
 #include "foreplan/core/random.h"                    // IWYU pragma: export
 #include "foreplan/core/thread_pool.h"               // IWYU pragma: export
 #include "foreplan/data/dataset.h"                   // IWYU pragma: export
+#include "foreplan/data/recording.h"                 // IWYU pragma: export
 #include "foreplan/learners/learner.h"               // IWYU pragma: export
+#include "foreplan/models/calibration.h"             // IWYU pragma: export
 #include "foreplan/models/ensemble.h"                // IWYU pragma: export
 #include "foreplan/models/ensemble_trainer.h"        // IWYU pragma: export
+#include "foreplan/models/learned_model.h"           // IWYU pragma: export
 #include "foreplan/models/physics_fit.h"             // IWYU pragma: export
 #include "foreplan/models/physics_model.h"           // IWYU pragma: export
 #include "foreplan/models/true_dynamics.h"           // IWYU pragma: export

@@ -1,4 +1,4 @@
-// Draws the charts of a run from the JSON block of the page.
+// Draws the charts of a run or a fit from the JSON block of the page.
 "use strict";
 
 (() => {
@@ -165,6 +165,10 @@
 
   function addCharts() {
     const top = document.getElementById("charts");
+    if (data.charts) {  // of a fit: ready to draw
+      data.charts.forEach((chart) => addChart(top, chart));
+      return;
+    }
     addReturnChart(top);
     const shown = new Set();
     for (const { title, unit, series } of FEATURED) {

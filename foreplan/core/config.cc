@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <tuple>
 #include <utility>
 
@@ -580,6 +581,18 @@ std::string Config::Where(std::string_view section, std::string_view key) const 
   const std::string path = JoinPath(section, key);
   const auto found = impl_->values.find(path);
   return fmt::format("{}: {}", found == impl_->values.end() ? name() : found->second.where, path);
+}
+
+std::vector<std::string> Config::Assignments(std::string_view section) const {
+  std::vector<std::string> assignments;
+  const std::string below = std::string(section) + '.';
+  for (const auto& [path, entry] : impl_->values) {
+    if (entry.section != section && !entry.section.starts_with(below)) continue;
+    std::ostringstream text;
+    entry.node->visit([&text](const auto& value) { text << value; });
+    assignments.push_back(fmt::format("{}={}", path, OnOneLine(text.str())));
+  }
+  return assignments;
 }
 
 void Config::Read(std::string_view section, OptionsRef options) {

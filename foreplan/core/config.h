@@ -39,6 +39,9 @@ class Config {
   /// key when there is none.
   [[nodiscard]] std::string Where(std::string_view section, std::string_view key) const;
 
+  /// All values of a section and of those below it, as Set takes them: "model.width=128".
+  [[nodiscard]] std::vector<std::string> Assignments(std::string_view section) const;
+
   /// Fills `options` from the section; what is absent keeps its value. Throws InputError naming
   /// file, line, key, found and expected on a wrong type, a value out of range or a wrong choice.
   void Read(std::string_view section, OptionsRef options);

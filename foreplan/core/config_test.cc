@@ -471,5 +471,17 @@ TEST(ValidateOptions, NamesSectionFieldValueAndRange) {
   }
 }
 
+TEST(Config, AssignmentsRepeatASection) {
+  const Config config = Config::FromString(
+      "[model]\nwidth = 7\nname = \"a b\"\nrate = 0.1\n[model.part]\ntexts = [\n  \"x = 1\",\n  "
+      "\"y\"\n]\n[other]\nwidth = 9\n",
+      "test");
+  Config repeated;
+  for (const std::string& assignment : config.Assignments("model")) repeated.Set(assignment);
+  EXPECT_EQ(repeated.Assignments("model"), config.Assignments("model"));
+  EXPECT_EQ(repeated.Assignments("model").size(), 4U);
+  EXPECT_FALSE(repeated.Has("other"));
+}
+
 }  // namespace
 }  // namespace foreplan

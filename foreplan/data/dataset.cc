@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,11 @@ std::span<const double> Dataset::action(int64_t row) const {
 
 std::span<const double> Dataset::next_observation(int64_t row) const {
   return Row(next_observations_, row, observation_dim_);
+}
+
+bool Dataset::continues(int64_t row) const {
+  return episode(row) == episode(row - 1) &&
+         std::ranges::equal(observation(row), next_observation(row - 1));
 }
 
 void Dataset::Save(TensorFile& file) const {

@@ -28,6 +28,8 @@ class Dataset {
   [[nodiscard]] std::span<const double> action(int64_t row) const;            // [nu]
   [[nodiscard]] std::span<const double> next_observation(int64_t row) const;  // [no]
   [[nodiscard]] int episode(int64_t row) const { return episode_[static_cast<size_t>(row)]; }
+  /// The row begins where the one before it ended, in the same episode. Not for row 0.
+  [[nodiscard]] bool continues(int64_t row) const;
 
   /// All rows, under names that start with "data.".
   void Save(TensorFile& file) const;

@@ -6,15 +6,16 @@ FitThenPlanLearner::FitThenPlanLearner(Config& config, const LearnerContext& con
     : WholePlanLearner("fit_then_plan", config, context) {}
 
 void FitThenPlanLearner::Run() {
-  if (fits() == 0 && options().base_episodes == 0) Fit();  // to the file's data
+  const int base = BaseEpisodes(options().base_episodes);
+  if (fits() == 0 && base == 0) Fit();  // to the file's data
   while (!Done()) {
-    if (episodes() < options().base_episodes) {
+    if (episodes() < base) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(planning_policy(), "plan");
       JudgeNewData();  // on the states that the plan visited
     }
-    if (fits() == 0 && episodes() >= options().base_episodes) Fit();
+    if (fits() == 0 && episodes() >= base) Fit();
     Checkpoint();
   }
 }

@@ -1,5 +1,7 @@
 #include "foreplan/learners/learner.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -9,8 +11,7 @@
 #include "foreplan/learners/local_models.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/learners/policy_backprop.h"
-#include "foreplan/models/ensemble.h"
-#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/models/learned_model.h"
 #include "foreplan/planners/planner.h"
 
 namespace foreplan {
@@ -29,17 +30,12 @@ void WriteSection(const std::string& section, Config& config, ConfigWriter& writ
   writer.Write(section, options);
 }
 
-void WriteModel(Config& config, ConfigWriter& writer) {
-  WriteSection<EnsembleOptions>("model", config, writer);
-  WriteSection<FitOptions>("fit", config, writer);
-}
-
 /// The loop's own section, named after it, and those of ModelLearner.
 template <typename Options>
 void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
                        ConfigWriter& writer) {
   WriteSection<Options>(name, config, writer);
-  WriteModel(config, writer);
+  WriteModelOptions(config, writer);
   WritePlannerOptions(run.planner, config, writer);
 }
 
@@ -54,7 +50,7 @@ void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Co
   WriteSection<InitialPdOptions>("local_models.initial_pd", config, writer);
   WriteSection<NetworkPolicyOptions>("policy", config, writer);
   WriteSection<PolicyFitOptions>("policy.fit", config, writer);
-  WriteModel(config, writer);
+  WriteModelOptions(config, writer);
 }
 
 void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
@@ -62,7 +58,7 @@ void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/,
   WriteSection<PolicyBackpropOptions>("policy_backprop", config, writer);
   WriteSection<BackpropPolicyOptions>("policy_backprop.policy", config, writer);
   WriteSection<PolicyGradientOptions>("policy_backprop.training", config, writer);
-  WriteModel(config, writer);
+  WriteModelOptions(config, writer);
 }
 
 template <typename T>
@@ -70,11 +66,21 @@ std::unique_ptr<Learner> Make(Config& config, const LearnerContext& context) {
   return std::make_unique<T>(config, context);
 }
 
+std::unique_ptr<Learner> MakeLocalModels(Config& config, const LearnerContext& context) {
+  RequireEnsemble(config, "the network prior of local_models");
+  if (!context.run.model.empty()) {
+    throw InputError(fmt::format(
+        "run.model: found '{}', but local_models begins with no global model; expected none",
+        context.run.model));
+  }
+  return Make<LocalModelsLearner>(config, context);
+}
+
 // Adding a learner is one line here.
 constexpr std::array kLearners = {
     LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
     LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
-    LearnerEntry{"local_models", Make<LocalModelsLearner>, WriteLocalModels, false},
+    LearnerEntry{"local_models", MakeLocalModels, WriteLocalModels, false},
     LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
     LearnerEntry{"policy_backprop", Make<PolicyBackpropLearner>, WritePolicyBackprop, false},
 };
@@ -94,6 +100,7 @@ void RunOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("seed", seed, {0, 2147483647}, "of every random number of the run");
   visitor.Field("episodes", episodes, {0, 1e9}, "episodes of the run; 0: not bounded so");
   visitor.Field("steps", steps, {0, 2e9}, "environment steps of the run; 0: not bounded so");
+  visitor.Field("model", model, "folder of a fit or a run to begin with its model and data");
 }
 
 nlohmann::ordered_json Learner::Results() const { return nlohmann::ordered_json::object(); }

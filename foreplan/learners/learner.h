@@ -22,8 +22,9 @@ struct RunOptions {
   std::string algorithm = "mpc";
   std::string planner = "icem";
   int seed = 0;
-  int episodes = 0;  // stop after so many, the first, random one counts; 0: not bounded so
-  int steps = 0;     // stop within the episode that reaches so many; 0: not bounded so
+  int episodes = 0;        // stop after so many, the first, random one counts; 0: not bounded so
+  int steps = 0;           // stop within the episode that reaches so many; 0: not bounded so
+  std::string model = {};  // folder of a fit or a run whose model and data it begins with; "": none
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "foreplan/control/plan_log.h"
 #include "foreplan/core/error.h"
+#include "foreplan/data/recording.h"
+#include "foreplan/runs/run_directory.h"
 
 namespace foreplan {
 namespace {
@@ -22,10 +25,19 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+RecordingColumns ColumnsOf(const SystemSpec& spec) {
+  RecordingColumns columns;
+  for (const Component& component : spec.observation) columns.observation.push_back(component.name);
+  for (const Component& component : spec.action) columns.action.push_back(component.name);
+  columns.dt = spec.dt;
+  return columns;
+}
+
 }  // namespace
 
 struct ModelLearner::EpisodeLog {
   Clock::time_point start = Clock::now();
+  int number = 0;                           // of the episode in the data
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
   double episode_return = 0;  // so far
@@ -38,18 +50,26 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
       key_{static_cast<uint64_t>(context.run.seed), 0},
       system_(context.task.MakeSystem()),
       data_(system_->spec().observation_dim(), system_->spec().action_dim()),
-      model_(system_->spec(), context.task.encoding(),
-             ReadOptions<EnsembleOptions>(config, "model"), key_.Fold(kModel)),
-      trainer_(model_, ReadOptions<FitOptions>(config, "fit"), context.pool),
-      judge_(model_),
+      model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.pool)),
+      judge_(*model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, system_->spec())),
       planner_(LearnerPlans(context.run.algorithm)
                    ? MakePlanner(context.run.planner, config, problem())
-                   : nullptr) {}
+                   : nullptr) {
+  if (begins_with_model()) BeginWithModel();
+}
+
+void ModelLearner::BeginWithModel() {
+  const RunDirectory folder = RunDirectory::OpenModel(context_.run.model);
+  model_->RestoreForUse(ReadTensors(folder.model_file()));
+  data_.Restore(ReadTensors(folder.data_file()));
+  fits_ = 1;
+  fitted_rows_ = judged_rows_ = data_.size();
+}
 
 PlanningProblem ModelLearner::problem() const {
-  return {model_, context_.task.planning_reward(), context_.task.spec(), context_.pool};
+  return {model(), context_.task.planning_reward(), context_.task.spec(), context_.pool};
 }
 
 bool ModelLearner::Done() const {
@@ -85,6 +105,7 @@ void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
 }
 
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
+  log.number = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
   const EpisodeResult result =
       RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
                  [&](const EpisodeStep& step) { Observe(step, log); });
@@ -100,7 +121,7 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
 // One observed transition: keep it, and refit when it is time.
 void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   if (context_.stop) throw Interrupted("interrupted");
-  data_.Add(step.observation, step.action, step.next_observation, episodes_ + 1);
+  data_.Add(step.observation, step.action, step.next_observation, log.number);
   ++total_steps_;
   log.episode_return += step.reward;
   const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
@@ -114,13 +135,11 @@ void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
 void ModelLearner::Refit() {
   const Clock::time_point start = Clock::now();
   JudgeNewData();
-  const FitReport report = trainer_.Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
+  const FitMetrics metrics = model_->Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
   ++fits_;
   fitted_rows_ = judged_rows_ = data_.size();
   times_.fitting_seconds += SecondsSince(start);
-  Record("fit.training_loss", report.training_loss);
-  Record("fit.steps", report.steps);
-  if (report.holdout_rows > 0) Record("fit.holdout_rmse", report.holdout_rmse);
+  for (const auto& [name, value] : metrics) Record("fit." + name, value);
   Record("fit.seconds", SecondsSince(start));
 }
 
@@ -141,10 +160,7 @@ void ModelLearner::JudgeBasePolicy() {
 }
 
 void ModelLearner::LoadData(const std::string& file) {
-  data_.Restore(ReadTensors(file));
-  if (data_.size() == 0) {
-    throw InputError(fmt::format("{}: found no transitions, expected some", file));
-  }
+  data_ = ReadRecording(file, ColumnsOf(context_.task.spec())).data;
 }
 
 void ModelLearner::Checkpoint() const {
@@ -201,8 +217,7 @@ void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
 }
 
 void ModelLearner::Save(TensorFile& state) const {
-  model_.Save(state);
-  trainer_.Save(state);
+  model_->Save(state);
   data_.Save(state);
   state.tensors["learner.counters"] = {
       {5},
@@ -218,8 +233,7 @@ void ModelLearner::Restore(const TensorFile& state) {
   const std::vector<int32_t>& counters = state.Ints("learner.counters", five);
   const std::vector<double>& seconds = state.Doubles("learner.seconds", two);
   data_.Restore(state);
-  model_.Restore(state);
-  trainer_.Restore(state);
+  model_->Restore(state);
   episodes_ = counters[0];
   total_steps_ = counters[1];
   fits_ = counters[2];
@@ -230,8 +244,15 @@ void ModelLearner::Restore(const TensorFile& state) {
 
 TensorFile ModelLearner::Model() const {
   TensorFile file;
-  model_.Save(file);
+  model_->SaveForUse(file);
   return file;
+}
+
+nlohmann::ordered_json ModelLearner::Results() const {
+  nlohmann::ordered_json results = Learner::Results();
+  nlohmann::ordered_json model = model_->Describe();
+  if (!model.empty()) results["model"] = std::move(model);
+  return results;
 }
 
 TensorFile ModelLearner::Data() const {

@@ -9,14 +9,13 @@
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/learners/learner.h"
-#include "foreplan/models/ensemble.h"
-#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/models/learned_model.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/planners/planner.h"
 
 namespace foreplan {
 
-/// Data, ensemble, fits, base policy, planner (of loops that plan), and what is reported about
+/// Data, model, fits, base policy, planner (of loops that plan), and what is reported about
 /// them. A loop derives from it and says in Run() what happens in which order.
 class ModelLearner : public Learner {
  public:
@@ -25,11 +24,19 @@ class ModelLearner : public Learner {
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] TensorFile Data() const override;
   [[nodiscard]] RunTimes times() const override { return times_; }
+  /// Member `model`: what can be told of the last fit, of models that tell something.
+  [[nodiscard]] nlohmann::ordered_json Results() const override;
 
  protected:
-  /// Reads sections model, fit and, for a loop that plans, planner.<name> of `config`.
+  /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>.
   ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy);
 
+  /// Episodes of the base policy before the first fit: as configured, or none when the run begins
+  /// with a model.
+  [[nodiscard]] int BaseEpisodes(int configured) const {
+    return begins_with_model() ? 0 : configured;
+  }
+  [[nodiscard]] bool begins_with_model() const { return !context_.run.model.empty(); }
   /// The run's options are used up.
   [[nodiscard]] bool Done() const;
   [[nodiscard]] int episodes() const { return episodes_; }  // finished
@@ -37,7 +44,7 @@ class ModelLearner : public Learner {
   [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   [[nodiscard]] PlanningProblem problem() const;
-  [[nodiscard]] const Dynamics& model() const { return model_; }
+  [[nodiscard]] const Dynamics& model() const { return model_->dynamics(); }
   [[nodiscard]] const Dataset& data() const { return data_; }
   [[nodiscard]] Planner& planner() { return *planner_; }  // of a loop that plans
   /// What planners maximise, at every step of the last episode.
@@ -56,7 +63,8 @@ class ModelLearner : public Learner {
   /// Its error on an episode of the base policy that is only measured, never learned from: where
   /// the first data came from. Such episodes are no experience and are not counted.
   void JudgeBasePolicy();
-  /// Adds rows from a file that holds a data set, e.g. data/transitions.safetensors of another run.
+  /// Begins with the transitions of a file, see ReadRecording; columns are found by the names of
+  /// the task's components.
   void LoadData(const std::string& file);
   void Checkpoint() const;
   void Record(std::string_view name, double value) const;
@@ -64,6 +72,8 @@ class ModelLearner : public Learner {
   void CountPlanning(double seconds) { times_.planning_seconds += seconds; }
 
  private:
+  void BeginWithModel();
+
   struct EpisodeLog;  // what one episode leaves in metrics.csv
 
   [[nodiscard]] Key EpisodeKey(int episode) const;
@@ -78,8 +88,7 @@ class ModelLearner : public Learner {
   Key key_;
   std::unique_ptr<System> system_;
   Dataset data_;
-  Ensemble model_;
-  EnsembleTrainer trainer_;
+  std::unique_ptr<LearnedModel> model_;
   ModelJudge judge_;
   std::string base_policy_name_;
   std::unique_ptr<Policy> base_policy_;

@@ -16,13 +16,14 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcO
       controller_(planner(), model()) {}
 
 void MpcLearner::Run() {
+  const int base = BaseEpisodes(options_.base_episodes);
   while (!Done()) {
-    if (episodes() < options_.base_episodes) {
+    if (episodes() < base) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(controller_, "mpc", options_.refit_every);
     }
-    if (episodes() >= options_.base_episodes && has_new_data()) Refit();
+    if (episodes() >= base && has_new_data()) Refit();
     Checkpoint();
   }
 }

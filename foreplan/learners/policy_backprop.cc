@@ -104,8 +104,9 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
 
 void PolicyBackpropLearner::Run() {
   policy_.set_noisy(true);
+  if (begins_with_model() && trainer_.trainings() == 0) TrainPolicy();
   while (!Done()) {
-    if (episodes() < options_.base_episodes) {
+    if (episodes() < BaseEpisodes(options_.base_episodes)) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(policy_, "policy");
@@ -119,7 +120,7 @@ void PolicyBackpropLearner::Run() {
 }
 
 bool PolicyBackpropLearner::IsTrainingDue() const {
-  if (episodes() < options_.base_episodes) return false;
+  if (episodes() < BaseEpisodes(options_.base_episodes)) return false;
   return Done() || data().size() - trained_rows_ >= options_.train_every;
 }
 

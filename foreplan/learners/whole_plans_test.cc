@@ -1,9 +1,12 @@
 // The loops v0.5 and v1.0.
 #include "foreplan/learners/whole_plans.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -84,6 +87,35 @@ TEST(WholePlans, BeginWithDataOfAFile) {
   EXPECT_EQ(test.Count("fit.seconds"), 1);
   const TensorFile data = test.learner->Data();
   EXPECT_EQ(data.tensors.at("data.episode").shape.front(), 4 * 25);
+}
+
+TEST(FitThenPlan, BeginsWithALogOfOthers) {
+  TestRun base(Episodes(1, "fit_then_plan"), 1, {});
+  base.learner->Run();
+  Dataset data(4, 1);
+  data.Restore(base.learner->Data());
+  std::string csv = "hinge,hinge_velocity,slider,slider_velocity,slide,time\n";  // in any order
+  for (int64_t row = 0; row < data.size(); ++row) {
+    const auto o = data.observation(row);
+    csv += fmt::format("{},{},{},{},{},{}\n", o[1], o[3], o[0], o[2], data.action(row)[0],
+                       0.04 * static_cast<double>(row));
+  }
+  const auto file = std::filesystem::path(::testing::TempDir()) / "base_log.csv";
+  std::ofstream(file) << csv;
+  TestRun test(Episodes(1, "fit_then_plan"), 1,
+               {"fit_then_plan.base_episodes=0", "fit_then_plan.data=" + file.string()});
+  Dataset begun(4, 1);
+  begun.Restore(test.learner->Data());
+  ASSERT_EQ(begun.size(), data.size() - 1);  // what follows the last row is not in the log
+  for (int64_t row = 0; row < begun.size(); ++row) {
+    EXPECT_TRUE(std::ranges::equal(begun.observation(row), data.observation(row)));
+    EXPECT_TRUE(std::ranges::equal(begun.next_observation(row), data.next_observation(row)));
+  }
+  test.learner->Run();
+  Dataset grown(4, 1);
+  grown.Restore(test.learner->Data());
+  EXPECT_EQ(grown.episode(begun.size() - 1), 1);
+  EXPECT_EQ(grown.episode(begun.size()), 2);  // its own episode is another one
 }
 
 TEST(WholePlans, ThreadsChangeNoBitAndRestoredStateContinues) {

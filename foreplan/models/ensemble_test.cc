@@ -11,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/models/ensemble_model.h"
 #include "foreplan/models/ensemble_trainer.h"
 #include "foreplan/models/model_error.h"
 
@@ -135,11 +136,9 @@ TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
 
 TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
   ThreadPool pool(2);
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(2000), pool);
-  const Dataset training = ToyData(400, 1);
-  const FitReport report = trainer.Fit(training, Key{1, 2});
-  EXPECT_EQ(report.steps, 2000);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1}, pool);
+  const FitMetrics metrics = model.Fit(ToyData(400, 1), Key{1, 2});
+  EXPECT_EQ(metrics[1], (std::pair<std::string, double>("steps", 2000)));
   const ModelError error = ModelJudge(model).Judge(ToyData(200, 2), 0, 200);
   // The system has no noise: what remains is the network's error, a few percent.
   EXPECT_LT(error.one_step_rmse, 0.06);
@@ -147,7 +146,8 @@ TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
 }
 
 TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepErrorAndStretchesStayInAnEpisode) {
-  const Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+  ThreadPool pool(1);
+  const EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), {}, Key{1, 1}, pool);
   const Dataset data = ToyData(60, 2);
   ModelJudge judge(model);
   const ModelError one = judge.Judge(data, 0, 60, 1);
@@ -289,10 +289,9 @@ TEST(EnsembleTrainer, DeterministicMembersFitTheMean) {
   EnsembleOptions options = SmallOptions();
   options.members = 1;
   options.probabilistic = false;
-  Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
-  EXPECT_FALSE(model.is_stochastic());
-  EnsembleTrainer trainer(model, QuickFit(2000), pool);
-  trainer.Fit(ToyData(400, 1), Key{1, 2});
+  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1}, pool);
+  EXPECT_FALSE(model.dynamics().is_stochastic());
+  model.Fit(ToyData(400, 1), Key{1, 2});
   EXPECT_LT(ModelJudge(model).Judge(ToyData(200, 2), 0, 200).one_step_rmse, 0.06);
 }
 

@@ -7,7 +7,6 @@ namespace foreplan {
 namespace {
 
 constexpr double kNormal95 = 1.6448536269514722;  // 95 % quantile of the standard normal
-constexpr double kSmallestScale = 1e-6;           // of a target that is not constant
 
 double RootOfMean(double sum, int64_t count) {
   return count > 0 ? std::sqrt(sum / static_cast<double>(count)) : 0;
@@ -15,37 +14,35 @@ double RootOfMean(double sum, int64_t count) {
 
 }  // namespace
 
-ModelJudge::ModelJudge(const Ensemble& ensemble)
-    : ensemble_(ensemble),
-      workspace_(ensemble.MakeWorkspace(1)),
-      member_mean_(static_cast<size_t>(ensemble.observation_dim())),
+ModelJudge::ModelJudge(const LearnedModel& model)
+    : model_(model),
+      workspace_(model.MakePredictionWorkspace()),
+      member_mean_(static_cast<size_t>(model.dynamics().observation_dim())),
       member_deviation_(member_mean_.size()),
       mean_(member_mean_.size()),
       aleatoric_(member_mean_.size()),
       epistemic_(member_mean_.size()),
-      target_(member_mean_.size()),
       observation_(member_mean_.size()) {}
-
-bool ModelJudge::HasScale(size_t target) const {
-  return ensemble_.target_normaliser().scale[target] > kSmallestScale;
-}
 
 void ModelJudge::Predict(const double* observation, const double* action) {
   std::ranges::fill(mean_, 0.0);
   std::ranges::fill(aleatoric_, 0.0);
   std::ranges::fill(epistemic_, 0.0);
-  const double share = 1.0 / ensemble_.members();
-  for (int member = 0; member < ensemble_.members(); ++member) {
-    ensemble_.PredictTarget(member, 1, observation, action, member_mean_.data(),
-                            member_deviation_.data(), *workspace_);
+  // Changes, not places, so that their squares keep their digits.
+  const double share = 1.0 / model_.members();
+  for (int member = 0; member < model_.members(); ++member) {
+    model_.Predict(member, observation, action, member_mean_.data(), member_deviation_.data(),
+                   *workspace_);
     for (size_t i = 0; i < mean_.size(); ++i) {
-      mean_[i] += share * member_mean_[i];
-      epistemic_[i] += share * member_mean_[i] * member_mean_[i];
+      const double change = member_mean_[i] - observation[i];
+      mean_[i] += share * change;
+      epistemic_[i] += share * change * change;
       aleatoric_[i] += share * member_deviation_[i] * member_deviation_[i];
     }
   }
   for (size_t i = 0; i < mean_.size(); ++i) {
     epistemic_[i] = std::max(0.0, epistemic_[i] - mean_[i] * mean_[i]);
+    mean_[i] += observation[i];
   }
 }
 
@@ -58,12 +55,11 @@ ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
   for (int64_t row = first; row < last; ++row) {
     const double* observation = data.observation(row).data();
     Predict(observation, data.action(row).data());
-    ensemble_.features().Target(observation, data.next_observation(row).data(), target_.data());
     for (size_t i = 0; i < mean_.size(); ++i) {
-      if (!HasScale(i)) continue;
+      if (model_.scale()[i] == 0) continue;
       const double variance = aleatoric_[i] + epistemic_[i];
-      const double error = target_[i] - mean_[i];
-      result.component_rmse[i] += std::pow(error / ensemble_.target_normaliser().scale[i], 2);
+      const double error = data.next_observation(row)[i] - mean_[i];
+      result.component_rmse[i] += std::pow(error / model_.scale()[i], 2);
       covered += std::abs(error) <= kNormal95 * std::sqrt(variance) ? 1 : 0;
       epistemic += epistemic_[i] / std::max(variance, 1e-300);
       ++components;
@@ -93,14 +89,13 @@ double ModelJudge::OpenLoopError(const Dataset& data, int64_t row, int steps) {
   std::ranges::copy(data.observation(row), observation_.begin());
   for (int step = 0; step < steps; ++step) {
     Predict(observation_.data(), data.action(row + step).data());
-    ensemble_.features().Apply(observation_.data(), mean_.data(), observation_.data());
+    observation_ = mean_;
   }
   const std::span<const double> observed = data.next_observation(row + steps - 1);
   double squares = 0;
   for (size_t i = 0; i < observation_.size(); ++i) {
-    if (!HasScale(i)) continue;
-    squares +=
-        std::pow((observation_[i] - observed[i]) / ensemble_.target_normaliser().scale[i], 2);
+    if (model_.scale()[i] == 0) continue;
+    squares += std::pow((observation_[i] - observed[i]) / model_.scale()[i], 2);
   }
   return squares;
 }

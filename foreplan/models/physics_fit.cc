@@ -26,15 +26,10 @@ struct Stretch {
   bool continued = false;  // ... and so does the next
 };
 
-bool Continues(const Dataset& data, int64_t row) {
-  return data.episode(row) == data.episode(row - 1) &&
-         std::ranges::equal(data.observation(row), data.next_observation(row - 1));
-}
-
 std::vector<Stretch> CutIntoStretches(const Dataset& data, int longest) {
   std::vector<Stretch> stretches;
   for (int64_t row = 0; row < data.size(); ++row) {
-    const bool continues = row > 0 && Continues(data, row);
+    const bool continues = row > 0 && data.continues(row);
     if (!continues || stretches.back().steps >= longest) {
       if (continues) stretches.back().continued = true;
       stretches.push_back({.first = row, .steps = 0, .continues = continues});
@@ -296,19 +291,7 @@ void CheckInput(std::span<const Unknown> unknowns, const Dataset& data,
   ValidateOptions("physics fit", checked);
   if (unknowns.empty()) throw InputError("physics fit: found no unknowns, expected at least one");
   for (const Unknown& unknown : unknowns) {
-    if (!(unknown.low < unknown.high) || !(unknown.start >= unknown.low) ||
-        !(unknown.start <= unknown.high)) {
-      throw InputError(
-          fmt::format("physics fit: {}: found start {} and bounds [{}, {}], expected "
-                      "low <= start <= high and low < high",
-                      unknown.name, unknown.start, unknown.low, unknown.high));
-    }
-    if (!(unknown.prior_deviation > 0) || !std::isfinite(unknown.prior_mean)) {
-      throw InputError(
-          fmt::format("physics fit: {}: found a prior of {} +- {}, expected a finite "
-                      "mean and a positive deviation",
-                      unknown.name, unknown.prior_mean, unknown.prior_deviation));
-    }
+    CheckUnknown("physics fit", unknown);
   }
   const int64_t numbers = data.size() * data.observation_dim();
   if (numbers <= static_cast<int64_t>(unknowns.size())) {
@@ -376,25 +359,32 @@ void Minimise(Problem& problem, VectorXd& values, const PhysicsFitOptions& optio
   }
 }
 
+constexpr double kSmallShare = 0.1;  // of a direction, not worth a word
+
+VectorXd RelativeScale(const VectorXd& values) {
+  VectorXd scale = values.cwiseAbs();
+  for (double& entry : scale) entry = entry > 0 ? entry : 1;
+  return scale;
+}
+
+bool IsKnown(double lambda, double largest, double threshold) {
+  return lambda > 1e-13 * std::max(1e-300, largest) && 1 / std::sqrt(lambda) < threshold;
+}
+
 // The information in relative changes, S = D H D with D = diag|value|: 1 / sqrt(eigenvalue) is how
 // well a direction of relative change is known.
 void JudgeIdentifiability(std::span<const Unknown> unknowns, const VectorXd& values,
                           const MatrixXd& information, double threshold, PhysicsFit& fit) {
   const auto p = values.size();
-  VectorXd scale = values.cwiseAbs();
-  for (double& entry : scale) entry = entry > 0 ? entry : 1;
+  const VectorXd scale = RelativeScale(values);
   const MatrixXd S = scale.asDiagonal() * information * scale.asDiagonal();
   const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(S);
-  const double largest = std::max(1e-300, eigen.eigenvalues()[p - 1]);
   for (Eigen::Index k = 0; k < p; ++k) {
-    const double lambda = eigen.eigenvalues()[k];
-    const bool known = lambda > 1e-13 * largest && 1 / std::sqrt(lambda) < threshold;
-    if (known) continue;
-    constexpr double kSmall = 0.1;  // shares of a direction that are not worth a word
+    if (IsKnown(eigen.eigenvalues()[k], eigen.eigenvalues()[p - 1], threshold)) continue;
     std::string text;
     for (Eigen::Index i = 0; i < p; ++i) {
       const double share = eigen.eigenvectors()(i, k);
-      if (std::abs(share) < kSmall) continue;
+      if (std::abs(share) < kSmallShare) continue;
       text += fmt::format("{}{} {:+.2f}", text.empty() ? "" : ", ",
                           unknowns[static_cast<size_t>(i)].name, share);
     }
@@ -402,7 +392,50 @@ void JudgeIdentifiability(std::span<const Unknown> unknowns, const VectorXd& val
   }
 }
 
+/// What data and priors leave open.
+struct Posterior {
+  MatrixXd draw;           // D V diag(1 / sqrt(eigenvalue)) over the known directions of change
+  std::vector<bool> open;  // [p], the parameter has a share in another direction
+};
+
+Posterior MakePosterior(const VectorXd& values, const MatrixXd& information, double threshold) {
+  const VectorXd scale = RelativeScale(values);
+  const MatrixXd S = scale.asDiagonal() * information * scale.asDiagonal();
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(S);
+  MatrixXd draw(values.size(), values.size());
+  std::vector<bool> open(static_cast<size_t>(values.size()), false);
+  Eigen::Index known = 0;
+  for (Eigen::Index k = 0; k < values.size(); ++k) {
+    const double lambda = eigen.eigenvalues()[k];
+    if (!IsKnown(lambda, eigen.eigenvalues().maxCoeff(), threshold)) {
+      for (size_t i = 0; i < open.size(); ++i) {
+        const double share = eigen.eigenvectors()(static_cast<Eigen::Index>(i), k);
+        if (std::abs(share) >= kSmallShare) open[i] = true;
+      }
+      continue;
+    }
+    draw.col(known++) = scale.cwiseProduct(eigen.eigenvectors().col(k)) / std::sqrt(lambda);
+  }
+  return {draw.leftCols(known), open};
+}
+
 }  // namespace
+
+void CheckUnknown(const std::string& where, const Unknown& unknown) {
+  if (!(unknown.low < unknown.high) || !(unknown.start >= unknown.low) ||
+      !(unknown.start <= unknown.high)) {
+    throw InputError(
+        fmt::format("{}: {}: found start {} and bounds [{}, {}], expected "
+                    "low <= start <= high and low < high",
+                    where, unknown.name, unknown.start, unknown.low, unknown.high));
+  }
+  if (!(unknown.prior_deviation > 0) || !std::isfinite(unknown.prior_mean)) {
+    throw InputError(
+        fmt::format("{}: {}: found a prior of {} +- {}, expected a finite mean and a positive "
+                    "deviation",
+                    where, unknown.name, unknown.prior_mean, unknown.prior_deviation));
+  }
+}
 
 std::string_view Name(PhysicsFitStatus status) {
   switch (status) {
@@ -447,14 +480,18 @@ PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unkno
   problem.EstimateNoise(values);
   const MatrixXd data_information = problem.Expand(values).information;
   JudgeIdentifiability(unknowns, values, data_information, options.identifiable_below, fit);
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(problem.WithPriors(data_information));
+  const MatrixXd information = problem.WithPriors(data_information);
+  const Posterior posterior = MakePosterior(values, information, options.identifiable_below);
+  fit.draw = posterior.draw;
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(information);
   fit.covariance = eigen.eigenvectors() *
                    eigen.eigenvalues().cwiseMax(1e-300).cwiseInverse().asDiagonal() *
                    eigen.eigenvectors().transpose();
   for (Eigen::Index i = 0; i < p; ++i) {
     const Unknown& unknown = unknowns[static_cast<size_t>(i)];
     fit.values.push_back(values[i]);
-    fit.standard_errors.push_back(std::sqrt(fit.covariance(i, i)));
+    fit.standard_errors.push_back(
+        posterior.open[static_cast<size_t>(i)] ? INFINITY : std::sqrt(fit.covariance(i, i)));
     fit.at_bound.push_back(values[i] <= unknown.low || values[i] >= unknown.high);
   }
   fit.noise.assign(problem.noise().data(), problem.noise().data() + problem.noise().size());

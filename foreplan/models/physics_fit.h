@@ -2,7 +2,6 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -12,7 +11,7 @@
 
 #include "foreplan/core/options.h"
 #include "foreplan/data/dataset.h"
-#include "foreplan/systems/system.h"
+#include "foreplan/systems/system_factory.h"
 
 namespace foreplan {
 
@@ -26,8 +25,8 @@ struct Unknown {
   double prior_deviation = std::numeric_limits<double>::infinity();  // infinite: no prior
 };
 
-/// The system with these values of the unknowns, in their order. Called often.
-using SystemFamily = std::function<std::unique_ptr<System>(std::span<const double> values)>;
+/// Throws InputError, which starts with `where`, for bounds and priors that make no sense.
+void CheckUnknown(const std::string& where, const Unknown& unknown);
 
 enum class NoiseModel {
   kProcess,      // next observations differ from the prediction from the one before
@@ -52,10 +51,12 @@ struct PhysicsFit {
   PhysicsFitStatus status = PhysicsFitStatus::kConverged;
   int iterations = 0;
   std::vector<double> values;           // of the unknowns
-  std::vector<double> standard_errors;  // infinite where the data say nothing
+  std::vector<double> standard_errors;  // infinite where data and priors leave the value open
   Eigen::MatrixXd covariance;           // of the values; of no use where something is unidentified
-  std::vector<double> noise;            // standard deviation per observation component
-  std::vector<bool> at_bound;           // the value was stopped by low or high
+  /// Values that are as likely: values + draw * N(0, I), over the directions that are known.
+  Eigen::MatrixXd draw;        // [p x directions]
+  std::vector<double> noise;   // standard deviation per observation component
+  std::vector<bool> at_bound;  // the value was stopped by low or high
   /// Combinations of unknowns that change together without the data minding, e.g.
   /// "cart_mass -0.31, pole_mass +0.65, pole_center -0.65 (relative changes)"; empty: none.
   std::vector<std::string> unidentifiable;

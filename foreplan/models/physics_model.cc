@@ -10,16 +10,13 @@
 #include "foreplan/core/error.h"
 
 namespace foreplan {
-namespace {
-
-struct PhysicsWorkspace final : Dynamics::Workspace {
-  explicit PhysicsWorkspace(std::unique_ptr<System> instance)
-      : system(std::move(instance)), state(system->spec().state.size()) {}
+struct PhysicsModel::PhysicsWorkspace final : Dynamics::Workspace {
+  PhysicsWorkspace(std::unique_ptr<System> instance, int of_version)
+      : system(std::move(instance)), version(of_version), state(system->spec().state.size()) {}
   std::unique_ptr<System> system;
+  int version;
   std::vector<double> state;  // [the system's state_dim]
 };
-
-}  // namespace
 
 void CheckObservationBeginsState(const SystemSpec& spec) {
   for (size_t i = 0; i < spec.observation.size(); ++i) {
@@ -38,7 +35,21 @@ PhysicsModel::PhysicsModel(const System& system)
 }
 
 std::unique_ptr<Dynamics::Workspace> PhysicsModel::MakeWorkspace(int /*max_rows*/) const {
-  return std::make_unique<PhysicsWorkspace>(system_->Clone());
+  return std::make_unique<PhysicsWorkspace>(system_->Clone(), version_);
+}
+
+void PhysicsModel::Replace(const System& system) {
+  system_ = system.Clone();
+  ++version_;
+}
+
+System& PhysicsModel::Current(Workspace& workspace) const {
+  auto& w = static_cast<PhysicsWorkspace&>(workspace);
+  if (w.version != version_) {
+    w.system = system_->Clone();
+    w.version = version_;
+  }
+  return *w.system;
 }
 
 void PhysicsModel::Observe(std::span<const double> state, std::span<double> observation,
@@ -48,22 +59,23 @@ void PhysicsModel::Observe(std::span<const double> state, std::span<double> obse
 
 void PhysicsModel::Step(const StepBatch& batch, Workspace& workspace) const {
   auto& w = static_cast<PhysicsWorkspace&>(workspace);
+  System& system = Current(workspace);
   const auto no = static_cast<size_t>(observation_dim());
   const auto nu = static_cast<size_t>(action_dim());
   if (sees_whole_state_) {
-    w.system->StepRows({.rows = batch.rows,
-                        .state = batch.state,
-                        .action = batch.action,
-                        .next_state = batch.next_state,
-                        .next_observation = batch.next_state});
+    system.StepRows({.rows = batch.rows,
+                     .state = batch.state,
+                     .action = batch.action,
+                     .next_state = batch.next_state,
+                     .next_observation = batch.next_state});
   } else {
     for (size_t row = 0; row < static_cast<size_t>(batch.rows); ++row) {
       std::ranges::fill(w.state, 0.0);
       std::copy_n(batch.state + row * no, no, w.state.begin());
-      w.system->SetState(w.state);
+      system.SetState(w.state);
       const std::span<double> next(batch.next_state + row * no, no);
-      if (w.system->Step({batch.action + row * nu, nu}) == StepStatus::kOk) {
-        w.system->Observe(next);
+      if (system.Step({batch.action + row * nu, nu}) == StepStatus::kOk) {
+        system.Observe(next);
       } else {
         std::ranges::fill(next, std::numeric_limits<double>::quiet_NaN());
       }
@@ -81,7 +93,7 @@ void PhysicsModel::Linearize(const LinearizeBatch& batch, Workspace& workspace) 
   }
   const int nx = state_dim();
   const int nu = action_dim();
-  System& system = *static_cast<PhysicsWorkspace&>(workspace).system;
+  System& system = Current(workspace);
   for (int row = 0; row < batch.rows; ++row) {
     system.Linearize({.state = batch.state + row * nx,
                       .action = batch.action + row * nu,

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "foreplan/runs/html.h"
+#include "foreplan/runs/page.h"
 
 namespace foreplan {
 namespace assets {
@@ -19,11 +19,11 @@ std::string ComparisonPage(const ComparisonContent& content) {
   }
   std::string tables;
   for (const ResultTable& table : content.tables) tables += HtmlTable(table);
-  return FillPage(assets::kComparisonHtml, {{"title", EscapedHtml(content.title)},
-                                            {"subtitle", EscapedHtml(content.subtitle)},
+  return FillPage(assets::kComparisonHtml, {{"title", EscapedForHtml(content.title)},
+                                            {"subtitle", EscapedForHtml(content.subtitle)},
                                             {"figures", figures},
                                             {"tables", tables},
-                                            {"machine", EscapedHtml(content.machine_json)},
+                                            {"machine", EscapedForHtml(content.machine_json)},
                                             {"style", std::string(assets::kReportCss)}});
 }
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-#include "foreplan/runs/html.h"
+#include "foreplan/runs/page.h"
 
 namespace foreplan {
 namespace {
@@ -75,7 +75,7 @@ Frame MakeFrame(const CurveFigure& figure) {
 
 std::string Text(double x, double y, std::string_view anchor, std::string_view text) {
   return fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='{}'>{}</text>\n", x, y, anchor,
-                     EscapedHtml(text));
+                     EscapedForHtml(text));
 }
 
 std::string Line(double x1, double y1, double x2, double y2, std::string_view style) {
@@ -124,7 +124,7 @@ std::string CurveFigureSvg(const CurveFigure& figure) {
       "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {} {}' font-family='sans-serif' "
       "font-size='12'>\n<rect width='100%' height='100%' fill='white'/>\n"
       "<text x='{}' y='18' font-size='14'>{}</text>\n",
-      kWidth, kHeight, kLeft, EscapedHtml(figure.title));
+      kWidth, kHeight, kLeft, EscapedForHtml(figure.title));
   svg += Axes(figure, frame);
   double legend_y = kTop + 8;
   for (size_t i = 0; i < figure.curves.size(); ++i) {

@@ -11,27 +11,18 @@
 #include <utility>
 #include <vector>
 
-#include "foreplan/runs/html.h"
+#include "foreplan/runs/page.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan {
 namespace assets {
 extern const std::string_view kReportHtml;
-extern const std::string_view kReportCss;
 extern const std::string_view kReportJs;
-extern const std::string_view kUPlotIifeMinJs;
-extern const std::string_view kUPlotMinCss;
 }  // namespace assets
 
 namespace {
 
 constexpr size_t kLastEpisodes = 5;
-
-std::string Number(double value) {
-  if (!std::isfinite(value)) return "–";
-  // U+2212 lines up with digits where a hyphen does not.
-  return (std::signbit(value) ? "−" : "") + fmt::format("{:.4g}", std::abs(value));
-}
 
 std::string Return(double value) {
   if (!std::isfinite(value)) return "–";
@@ -44,24 +35,6 @@ std::string Seconds(double seconds) {
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
-
-/// Rows of a table whose cells hold text; a number cell is aligned by the style sheet.
-class TableRows {
- public:
-  TableRows& Begin(std::string_view heading) {
-    html_ += fmt::format("<tr><th scope=\"row\">{}</th>", EscapedHtml(heading));
-    return *this;
-  }
-  TableRows& Cell(std::string_view text) {
-    html_ += fmt::format("<td>{}</td>", EscapedHtml(text));
-    return *this;
-  }
-  void End() { html_ += "</tr>\n"; }
-  [[nodiscard]] const std::string& html() const { return html_; }
-
- private:
-  std::string html_;
-};
 
 std::vector<double> Returns(const RunLog& log) {
   std::vector<double> returns;
@@ -78,7 +51,7 @@ std::string Cards(const ReportContent& content, const RunLog& log) {
   const int total_steps = log.episodes().empty() ? 0 : log.episodes().back().total_steps;
   std::string html;
   const auto add = [&html](std::string_view label, const std::string& value) {
-    html += fmt::format("<div class=\"card\"><dt>{}</dt><dd>{}</dd></div>\n", label, value);
+    html += CardHtml(label, value);
   };
   add("Best return", Return(Summarize(returns).max));
   add("Mean of the last 5", Return(MeanOfLast(returns)));
@@ -115,7 +88,7 @@ std::string EpisodeRows(const RunLog& log) {
   TableRows rows;
   for (const EpisodeRow& row : log.episodes()) {
     rows.Begin(fmt::format("{}", row.episode))
-        .Cell(Number(row.episode_return))
+        .Cell(NumberText(row.episode_return))
         .Cell(fmt::format("{}", row.steps))
         .Cell(fmt::format("{}", row.total_steps))
         .Cell(row.controller)
@@ -141,18 +114,18 @@ std::string MetricRows(const MetricsByName& metrics) {
     const Summary summary = Summarize(values);
     rows.Begin(name)
         .Cell(fmt::format("{}", values.size()))
-        .Cell(Number(values.front()))
-        .Cell(Number(values.back()))
-        .Cell(Number(summary.mean))
-        .Cell(Number(summary.min))
-        .Cell(Number(summary.max))
+        .Cell(NumberText(values.front()))
+        .Cell(NumberText(values.back()))
+        .Cell(NumberText(summary.mean))
+        .Cell(NumberText(summary.min))
+        .Cell(NumberText(summary.max))
         .End();
   }
   return rows.html();
 }
 
 /// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}.
-std::string ChartData(const RunLog& log, const MetricsByName& metrics) {
+nlohmann::ordered_json ChartData(const RunLog& log, const MetricsByName& metrics) {
   nlohmann::ordered_json data;
   nlohmann::ordered_json& episodes = data["episodes"];
   for (const char* column : {"episode", "total_steps", "return", "controller"}) {
@@ -173,20 +146,7 @@ std::string ChartData(const RunLog& log, const MetricsByName& metrics) {
       columns["value"].push_back(point->value);
     }
   }
-  return data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-/// JSON inside a <script> block must not end it: '<' stands in strings only, where an escape may.
-std::string EscapedForScript(std::string_view json) {
-  std::string text;
-  for (const char c : json) {
-    if (c == '<') {
-      text += "\\u003c";
-    } else {
-      text += c;
-    }
-  }
-  return text;
+  return data;
 }
 
 }  // namespace
@@ -194,24 +154,21 @@ std::string EscapedForScript(std::string_view json) {
 std::string ReportPage(const ReportContent& content, const RunLog& log) {
   const MetricsByName metrics = GroupMetrics(log);
   return FillPage(assets::kReportHtml,
-                  {{"task", EscapedHtml(content.task)},
-                   {"algorithm", EscapedHtml(content.algorithm)},
-                   {"method", EscapedHtml(content.planner.empty()
-                                              ? content.algorithm
-                                              : content.algorithm + " with " + content.planner)},
+                  {{"task", EscapedForHtml(content.task)},
+                   {"algorithm", EscapedForHtml(content.algorithm)},
+                   {"method", EscapedForHtml(content.planner.empty()
+                                                 ? content.algorithm
+                                                 : content.algorithm + " with " + content.planner)},
                    {"seed", fmt::format("{}", content.seed)},
-                   {"status", EscapedHtml(content.status)},
+                   {"status", EscapedForHtml(content.status)},
                    {"status_class", content.status == "done" ? "done" : "stopped"},
                    {"cards", Cards(content, log)},
                    {"summary_rows", SummaryRows(content, log)},
                    {"episode_rows", EpisodeRows(log)},
                    {"metric_rows", MetricRows(metrics)},
-                   {"config", EscapedHtml(content.config_toml)},
-                   {"machine", EscapedHtml(content.machine_json)},
-                   {"data", EscapedForScript(ChartData(log, metrics))},
-                   {"chart_style", std::string(assets::kUPlotMinCss)},
-                   {"style", std::string(assets::kReportCss)},
-                   {"chart_script", std::string(assets::kUPlotIifeMinJs)},
+                   {"config", EscapedForHtml(content.config_toml)},
+                   {"machine", EscapedForHtml(content.machine_json)},
+                   {"data", JsonForScript(ChartData(log, metrics))},
                    {"script", std::string(assets::kReportJs)}});
 }
 

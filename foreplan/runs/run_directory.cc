@@ -41,20 +41,32 @@ RunDirectory RunDirectory::Create(const fs::path& path) {
   return directory;
 }
 
-RunDirectory RunDirectory::Open(const fs::path& path) {
-  RunDirectory directory(path);
+RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,
+                                    std::initializer_list<fs::path> needed) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     throw InputError(
-        fmt::format("{}: found no such folder, expected the folder of a run", path.string()));
+        fmt::format("{}: found no such folder, expected the folder of {}", path.string(), kind));
   }
-  for (const fs::path& file : {directory.config_file(), directory.checkpoint_file()}) {
+  for (const fs::path& file : needed) {
     if (!fs::is_regular_file(file, error)) {
-      throw InputError(fmt::format("{}: is no run, its file '{}' is missing", path.string(),
+      throw InputError(fmt::format("{}: is no {}, its file '{}' is missing", path.string(),
+                                   kind.substr(kind.find(' ') + 1),
                                    file.lexically_relative(path).string()));
     }
   }
-  return directory;
+  return RunDirectory(path);
+}
+
+RunDirectory RunDirectory::Open(const fs::path& path) {
+  const RunDirectory directory(path);
+  return OpenWith(path, "a run", {directory.config_file(), directory.checkpoint_file()});
+}
+
+RunDirectory RunDirectory::OpenModel(const fs::path& path) {
+  const RunDirectory directory(path);
+  return OpenWith(path, "a fit or run",
+                  {directory.config_file(), directory.model_file(), directory.data_file()});
 }
 
 fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
@@ -70,7 +82,7 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
 }
 
 fs::path RunDirectory::data_file() const { return path_ / "data" / "transitions.safetensors"; }
-fs::path RunDirectory::model_file() const { return path_ / "model" / "ensemble.safetensors"; }
+fs::path RunDirectory::model_file() const { return path_ / "model" / "model.safetensors"; }
 fs::path RunDirectory::checkpoint_file() const {
   return path_ / "checkpoint" / "state.safetensors";
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ class RunDirectory {
   static RunDirectory Create(const std::filesystem::path& path);
   /// Throws InputError when `path` is no run (naming the missing file).
   static RunDirectory Open(const std::filesystem::path& path);
+  /// Enough to use its model: config.toml, model/ and data/, of a run or of a fit. Throws
+  /// InputError naming the missing file.
+  static RunDirectory OpenModel(const std::filesystem::path& path);
   /// "<parent>/<task>-<algorithm>-<seed>-<yyyymmdd-hhmmss>", with a suffix -2, -3 ... if taken.
   static std::filesystem::path FreshPath(const std::filesystem::path& parent, std::string_view task,
                                          std::string_view algorithm, int seed);
@@ -31,11 +35,20 @@ class RunDirectory {
     return path_ / "events.out.tfevents.foreplan";
   }
   [[nodiscard]] std::filesystem::path data_file() const;        // data/transitions.safetensors
-  [[nodiscard]] std::filesystem::path model_file() const;       // model/ensemble.safetensors
+  [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
+  /// Of a fit.
+  [[nodiscard]] std::filesystem::path calibration_table() const {
+    return path_ / "calibration.csv";
+  }
+  [[nodiscard]] std::filesystem::path calibration_file() const {
+    return path_ / "calibration.json";
+  }
 
  private:
+  static RunDirectory OpenWith(const std::filesystem::path& path, std::string_view kind,
+                               std::initializer_list<std::filesystem::path> needed);
   explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
   std::filesystem::path path_;
 };

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "foreplan/runs/html.h"
+#include "foreplan/runs/page.h"
 
 namespace foreplan {
 namespace {
@@ -66,17 +66,17 @@ std::string HtmlTable(const ResultTable& table) {
   std::string html = fmt::format(
       "<section>\n<h2>{}</h2>\n<p>{}</p>\n<div class=\"scroll\"><table class=\"numbers\">\n"
       "<thead><tr>",
-      EscapedHtml(table.title), EscapedHtml(table.note));
+      EscapedForHtml(table.title), EscapedForHtml(table.note));
   for (const std::string& column : columns) {
     std::string heading = column;
     std::ranges::replace(heading, '_', ' ');
-    html += fmt::format("<th scope=\"col\">{}</th>", EscapedHtml(heading));
+    html += fmt::format("<th scope=\"col\">{}</th>", EscapedForHtml(heading));
   }
   html += "</tr></thead>\n<tbody>\n";
   for (const Json& row : table.rows) {
     html += "<tr>";
     for (size_t i = 0; i < columns.size(); ++i) {
-      const std::string text = EscapedHtml(ShortText(At(row, columns[i]), "–"));
+      const std::string text = EscapedForHtml(ShortText(At(row, columns[i]), "–"));
       html += i == 0 ? fmt::format("<th scope=\"row\">{}</th>", text)
                      : fmt::format("<td>{}</td>", text);
     }

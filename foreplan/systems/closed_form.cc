@@ -45,6 +45,21 @@ class ClosedFormFactory final : public SystemFactory {
     return std::make_unique<MySystem>(options_);
   }
 
+  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
+                                        const std::vector<std::string>& parameters) const override {
+    return [factory = *this, where, parameters](std::span<const double> values) {
+      std::string text = "[system]\n";
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        text += fmt::format("{} = {}\n", parameters[i], values[i]);
+      }
+      Config changes = Config::FromString(text, where);
+      ClosedFormFactory changed = factory;
+      changed.Read(changes, {});
+      changes.ThrowOnUnknownKeys();
+      return changed.Make();
+    };
+  }
+
  private:
   std::string type_;
   typename MySystem::Options options_;

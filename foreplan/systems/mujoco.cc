@@ -96,6 +96,10 @@ MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
   return owner;
 }
 
+std::shared_ptr<mjModel> CopyMujocoModel(const mjModel& model) {
+  return {mj_copyModel(nullptr, &model), mj_deleteModel};
+}
+
 MujocoData MakeMujocoData(const mjModel& model) { return MujocoData(mj_makeData(&model)); }
 
 MujocoData CopyMujocoData(const mjModel& model, const mjData& data) {

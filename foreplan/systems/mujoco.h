@@ -35,6 +35,9 @@ using MujocoModel = std::shared_ptr<const mjModel>;
 /// the library is not of the version that this program was compiled for.
 MujocoModel LoadMujocoModel(const std::filesystem::path& file);
 
+/// A copy to be changed.
+std::shared_ptr<mjModel> CopyMujocoModel(const mjModel& model);
+
 MujocoData MakeMujocoData(const mjModel& model);
 MujocoData CopyMujocoData(const mjModel& model, const mjData& data);
 

@@ -11,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/systems/mujoco_observation.h"
+#include "foreplan/systems/mujoco_parameters.h"
 #include "foreplan/systems/text_scanner.h"
 
 namespace foreplan {
@@ -93,8 +94,8 @@ BodyOffset ParseBodyOffset(const std::string& where, const std::string& text) {
 MujocoModel MoveBodies(MujocoModel model, const MujocoOptions& options) {
   if (options.body_offset.empty()) return model;
   const std::string where = OffsetKey(options.model);
-  mjModel* moved = mj_copyModel(nullptr, model.get());
-  MujocoModel owner(moved, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
+  const std::shared_ptr<mjModel> owner = CopyMujocoModel(*model);
+  mjModel* moved = owner.get();
   for (const std::string& text : options.body_offset) {
     const BodyOffset parsed = ParseBodyOffset(where, text);
     const int body = mj_name2id(moved, mjOBJ_BODY, parsed.body.c_str());
@@ -123,11 +124,18 @@ struct MujocoSystem::Shared {
   SystemSpec spec;
 };
 
-MujocoSystem::MujocoSystem(const Options& options) {
+MujocoModel CompiledModel(const MujocoOptions& options) {
+  return MoveBodies(LoadMujocoModel(options.model), options);
+}
+
+MujocoSystem::MujocoSystem(const Options& options)
+    : MujocoSystem(options, CompiledModel(options)) {}
+
+MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
   const std::string where = ObservationKey(options.model);
   const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
   auto shared = std::make_shared<Shared>();
-  shared->model = MoveBodies(LoadMujocoModel(options.model), options);
+  shared->model = std::move(model);
   shared->options = options;
   shared->observation =
       MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
@@ -401,6 +409,20 @@ class MujocoFactory final : public SystemFactory {
 
   [[nodiscard]] std::unique_ptr<System> Make() const override {
     return std::make_unique<MujocoSystem>(options_);
+  }
+
+  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
+                                        const std::vector<std::string>& names) const override {
+    const MujocoModel model = CompiledModel(options_);
+    std::vector<MujocoParameter> parameters;
+    for (const std::string& name : names) parameters.emplace_back(where, name, *model);
+    return [options = options_, model, parameters](std::span<const double> values) {
+      const std::shared_ptr<mjModel> changed = CopyMujocoModel(*model);
+      for (size_t i = 0; i < parameters.size(); ++i) parameters[i].Set(values[i], *changed);
+      // What the compiler derives from these fields.
+      mj_setConst(changed.get(), MakeMujocoData(*changed).get());
+      return std::make_unique<MujocoSystem>(options, changed);
+    };
   }
 
  private:

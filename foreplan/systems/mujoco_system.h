@@ -41,6 +41,8 @@ class MujocoSystem final : public System {
   /// Throws InputError when the model cannot be compiled, an actuator has no ctrlrange (planners
   /// need bounds), or an observation part or a place to draw is unknown.
   explicit MujocoSystem(const Options& options);
+  /// The same with a model that has been compiled already.
+  MujocoSystem(const Options& options, MujocoModel model);
   ~MujocoSystem() override;
 
   [[nodiscard]] const SystemSpec& spec() const override;
@@ -95,6 +97,9 @@ class MujocoSystem final : public System {
   std::vector<double> moved_, above_, below_;          // [state_dim]
   std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]
 };
+
+/// The model of the options' file, its bodies moved as they say. Throws InputError.
+[[nodiscard]] MujocoModel CompiledModel(const MujocoOptions& options);
 
 std::unique_ptr<SystemFactory> MakeMujocoFactory();
 

@@ -2,13 +2,19 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "foreplan/core/config.h"
 #include "foreplan/systems/system.h"
 
 namespace foreplan {
+
+/// The system with these values of some of its numbers. May be called often, by several threads.
+using SystemFamily = std::function<std::unique_ptr<System>(std::span<const double> values)>;
 
 /// Holds the options of one system.
 class SystemFactory {
@@ -27,6 +33,12 @@ class SystemFactory {
 
   /// Throws InputError when the options or the files they name make no system.
   [[nodiscard]] virtual std::unique_ptr<System> Make() const = 0;
+
+  /// Systems that differ from this one in the values of `parameters`: of a closed form, keys of
+  /// [system]; of MuJoCo, fields of the model, see mujoco_parameters.h. This or the family throws
+  /// InputError, which starts with `where`, for unknown parameters and values out of range.
+  [[nodiscard]] virtual SystemFamily MakeFamily(
+      const std::string& where, const std::vector<std::string>& parameters) const = 0;
 };
 
 /// The whole section [system]: the type, then the options of that type.

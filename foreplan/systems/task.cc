@@ -314,6 +314,15 @@ bool Goal::Reached(std::span<const double> observation) const {
   return observation[success_place_] < options_.success_below;
 }
 
+SystemFamily Task::MakeFamily(const std::string& where,
+                              const std::vector<std::string>& parameters) const {
+  if (!conditions_.set.empty()) {
+    throw InputError(
+        fmt::format("{}: found a task with [conditions], expected one of a single system", where));
+  }
+  return factory_->MakeFamily(where, parameters);
+}
+
 int Task::condition_count() const { return std::max<int>(1, static_cast<int>(variants_.size())); }
 
 std::unique_ptr<System> Task::MakeUnseenSystem(int unseen) const {

@@ -84,6 +84,9 @@ class Task {
   /// Names of the shipped tasks this build can run, sorted.
   static std::vector<std::string> ShippedNames();
 
+  /// See SystemFactory. Throws InputError, also for a task with conditions.
+  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
+                                        const std::vector<std::string>& parameters) const;
   /// With conditions: the first.
   [[nodiscard]] std::unique_ptr<System> MakeSystem() const { return prototype_->Clone(); }
   /// At least 1: a task without a section [conditions] is its only one.

@@ -1,0 +1,265 @@
+// foreplan fit: learn a model from logged data and judge it on what it has not seen.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/commands.h"
+#include "apps/experiment.h"
+#include "apps/flags.h"
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/data/recording.h"
+#include "foreplan/models/calibration.h"
+#include "foreplan/models/learned_model.h"
+#include "foreplan/runs/fit_report.h"
+#include "foreplan/runs/machine.h"
+#include "foreplan/runs/run_directory.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct FitRequest {
+  std::string data;
+  std::string task;  // "": none
+  std::vector<std::string> observation;
+  std::vector<std::string> action;
+  RunFlags flags;
+  std::string out;
+  int threads = 1;
+  bool json = false;
+};
+
+constexpr uint64_t kFitStream = 0x666974;  // training derives its keys from stream 0 of the seed
+enum Purpose : uint64_t { kInit, kFit, kCalibrate, kRefit };
+
+std::vector<std::string> NamesOf(const std::vector<Component>& components) {
+  std::vector<std::string> names;
+  for (const Component& component : components) names.push_back(component.name);
+  return names;
+}
+
+/// What is known of a system of which there is only data; actions are bounded by those that were
+/// taken.
+SystemSpec SpecOf(const Recording& recording) {
+  SystemSpec spec;
+  spec.dt = recording.dt;
+  for (const std::string& name : recording.observation) spec.observation.push_back({name, ""});
+  spec.state = spec.observation;
+  const auto nu = recording.action.size();
+  spec.action_low.assign(nu, std::numeric_limits<double>::infinity());
+  spec.action_high.assign(nu, -std::numeric_limits<double>::infinity());
+  for (const std::string& name : recording.action) spec.action.push_back({name, ""});
+  for (int64_t row = 0; row < recording.data.size(); ++row) {
+    for (size_t i = 0; i < nu; ++i) {
+      const double action = recording.data.action(row)[i];
+      spec.action_low[i] = std::min(spec.action_low[i], action);
+      spec.action_high[i] = std::max(spec.action_high[i], action);
+    }
+  }
+  return spec;
+}
+
+/// Section [data] of a fit without a task: what the columns were.
+struct DataOptions {
+  std::vector<std::string> observation;
+  std::vector<std::string> action;
+
+  void Visit(OptionsVisitor& visitor) {
+    visitor.Field("observation", observation, "components, in order");
+    visitor.Field("action", action, "components, in order");
+  }
+};
+
+/// One fit, from the file to the folder.
+class FitSession {
+ public:
+  explicit FitSession(const FitRequest& request)
+      : request_(request),
+        pool_(request.threads),
+        experiment_(LoadTask(request)),
+        config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
+        recording_(ReadRecording(request.data, Columns())),
+        spec_(experiment_ ? experiment_->task.spec() : SpecOf(recording_)),
+        encoding_(experiment_ ? experiment_->task.encoding()
+                              : ReadOptions<Encoding>(config_, "encoding")),
+        calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
+        key_{static_cast<uint64_t>(seed()), kFitStream},
+        model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), pool_)) {
+    config_.ThrowOnUnknownKeys();
+  }
+
+  void Run() {
+    const DataSplit split = SplitForCalibration(recording_.data, calibration_.holdout);
+    // Whatever is wrong with the folder's name shows before the work.
+    const RunDirectory folder = RunDirectory::Create(Path());
+    try {
+      const auto start = std::chrono::steady_clock::now();
+      report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
+      report_.calibration = Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), pool_);
+      if (calibration_.refit) {
+        report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
+      }
+      report_.seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      FillReport(split, folder);
+      Write(folder);
+    } catch (...) {
+      std::error_code ignored;  // the first error is the one to tell
+      fs::remove_all(folder.path(), ignored);
+      throw;
+    }
+  }
+
+  [[nodiscard]] const DataFitReport& report() const { return report_; }
+
+ private:
+  static std::optional<Experiment> LoadTask(const FitRequest& request) {
+    if (request.task.empty()) return std::nullopt;
+    if (!request.observation.empty() || !request.action.empty()) {
+      throw InputError(
+          "fit: found --observation or --action beside --task, expected the task's own names");
+    }
+    return LoadExperiment(request.task, request.flags);
+  }
+
+  static Config OwnConfig(const FitRequest& request) {
+    Config config;
+    for (const std::string& assignment : request.flags.assignments) config.Set(assignment);
+    return config;
+  }
+
+  [[nodiscard]] int seed() const {
+    return experiment_ ? experiment_->run.seed : request_.flags.seed.value_or(0);
+  }
+
+  [[nodiscard]] RecordingColumns Columns() const {
+    if (!experiment_) return {request_.observation, request_.action, 0};
+    const SystemSpec& spec = experiment_->task.spec();
+    return {NamesOf(spec.observation), NamesOf(spec.action), spec.dt};
+  }
+
+  [[nodiscard]] ModelSubject Subject() const {
+    return experiment_ ? ModelSubject(experiment_->task) : ModelSubject(spec_, encoding_);
+  }
+
+  [[nodiscard]] fs::path Path() const {
+    if (!request_.out.empty()) return request_.out;
+    const std::string name =
+        experiment_ ? experiment_->task.name() : fs::path(request_.data).stem().string();
+    return RunDirectory::FreshPath("runs", name, "fit", seed());
+  }
+
+  void FillReport(const DataSplit& split, const RunDirectory& folder) {
+    report_.data = request_.data;
+    report_.task = experiment_ ? experiment_->task.name() : "";
+    report_.seed = seed();
+    report_.transitions = recording_.data.size();
+    report_.episodes = recording_.episodes;
+    report_.held_out = split.how;
+    report_.refitted = calibration_.refit;
+    report_.notes = recording_.notes;
+    report_.observation = spec_.observation;
+    report_.details = model_->Describe().dump();
+    report_.folder = folder.path().string();
+  }
+
+  /// Of a task the whole configuration, so that runs can go on from here.
+  std::string ConfigText(const RunDirectory& folder) {
+    ConfigWriter writer;
+    std::string text;
+    if (experiment_) {
+      experiment_->config = std::move(config_);
+      text = apps::ConfigText(*experiment_, folder.path()) + "\n";
+    } else {
+      DataOptions data{recording_.observation, recording_.action};
+      writer.Write("data", data);
+      writer.Write("encoding", encoding_);
+      WriteModelOptions(config_, writer);
+    }
+    writer.Write("calibration", calibration_);
+    return text + writer.text();
+  }
+
+  void Write(const RunDirectory& folder) {
+    const std::string config = ConfigText(folder);
+    const std::string machine = MachineJson(pool_.size());
+    TensorFile model;
+    model_->SaveForUse(model);
+    TensorFile data;
+    recording_.data.Save(data);
+    WriteTensors(folder.model_file(), model);
+    WriteTensors(folder.data_file(), data);
+    WriteFileAtomically(folder.config_file(), config);
+    WriteFileAtomically(folder.machine_file(), machine);
+    WriteFileAtomically(folder.calibration_table(), CalibrationCsv(report_));
+    WriteFileAtomically(folder.calibration_file(), FitJson(report_).dump(2) + "\n");
+    WriteFileAtomically(folder.report_file(), FitPage(report_, config, machine));
+  }
+
+  const FitRequest& request_;
+  ThreadPool pool_;
+  std::optional<Experiment> experiment_;  // its config is in config_
+  Config config_;
+  Recording recording_;
+  SystemSpec spec_;
+  Encoding encoding_;
+  CalibrationOptions calibration_;
+  Key key_;
+  std::unique_ptr<LearnedModel> model_;
+  DataFitReport report_;
+};
+
+void Fit(const FitRequest& request) {
+  FitSession session(request);
+  session.Run();
+  if (request.json) {
+    nlohmann::ordered_json document = FitJson(session.report());
+    document["versions"] = VersionsJson();
+    fmt::print("{}\n", document.dump(2));
+    return;
+  }
+  fmt::print("{}{}\n", FitText(session.report()),
+             (fs::path(session.report().folder) / "report.html").string());
+}
+
+}  // namespace
+
+void AddFitCommand(CLI::App& app) {
+  auto request = std::make_shared<FitRequest>();
+  CLI::App& command = *app.add_subcommand("fit", "learn a model from logged data, and judge it");
+  command
+      .add_option("data", request->data,
+                  "logged transitions: .csv, .npz, .hdf5 (Minari), or data of a run")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--task", request->task,
+                     "the task the data are of: names, units, settings; needed to plan later");
+  command
+      .add_option("--observation", request->observation,
+                  "without a task: names of the observation's columns, separated by commas")
+      ->delimiter(',');
+  command.add_option("--action", request->action, "without a task: names of the action's columns")
+      ->delimiter(',');
+  command.add_option("--seed", request->flags.seed, "of networks and imagined noise; default: 0")
+      ->check(IntegerFrom(0, 2147483647));
+  command
+      .add_option("--out", request->out, "folder to make; default: runs/<task>-fit-<seed>-<time>")
+      ->type_name("DIR");
+  AddSetFlag(command, request->flags);
+  AddThreadsFlag(command, request->threads);
+  AddJsonFlag(command, request->json);
+  command.callback([request] { Fit(*request); });
+}
+
+}  // namespace foreplan::apps

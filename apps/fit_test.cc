@@ -1,0 +1,253 @@
+// The command fit: from a log to a judged model, and what can be done with it.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/program_testing.h"
+#include "foreplan/core/random.h"
+#include "foreplan/systems/cartpole.h"
+
+namespace foreplan::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::HasSubstr;
+
+constexpr const char* kTask = "cartpole_closed_form";
+
+/// A log of a cart-pole whose pole is a point mass, with noise of 1e-3 on every step; it drives
+/// back and forth as the rail allows.
+std::string Log(int episodes, int steps) {
+  CartPoleOptions options;
+  options.pole_inertia = options.pole_mass * options.pole_center * options.pole_center;
+  options.pole_skew = 0;
+  CartPole system(options);
+  Random random(Key{4, 7});
+  std::string csv = "episode,time,slider,hinge,slider_velocity,hinge_velocity,slide\n";
+  for (int episode = 0; episode < episodes; ++episode) {
+    std::vector<double> state = {0, 0.1 * episode, 0, 0};
+    for (int t = 0; t < steps; ++t) {
+      const double w = 3.0;
+      const double phase = w * 0.04 * t;
+      const double error = 1.2 * std::sin(phase) - state[0];
+      const double error_rate = 1.2 * w * std::cos(phase) - state[2];
+      const double action = std::clamp(
+          -0.155 * 1.2 * w * w * std::sin(phase) + error + 0.5 * error_rate + 0.5 * random.Normal(),
+          -3.0, 3.0);
+      csv += fmt::format("{},{:.6f},{},{},{},{},{}\n", episode, 0.04 * t, state[0], state[1],
+                         state[2], state[3], action);
+      system.SetState(state);
+      EXPECT_EQ(system.Step(std::vector<double>{action}), StepStatus::kOk);
+      system.GetState(state);
+      for (double& entry : state) entry += 1e-3 * random.Normal();
+    }
+  }
+  return csv;
+}
+
+const std::vector<std::string> kSmall = {
+    "--set", "model.width=24",   "--set", "model.members=2",      "--set", "fit.min_steps=60",
+    "--set", "fit.max_steps=60", "--set", "calibration.horizon=6"};
+
+class FitCommand : public ProgramTest {
+ protected:
+  [[nodiscard]] nlohmann::json Fit(const std::vector<std::string>& more) const {
+    const ProgramResult result =
+        RunProgram(Concatenated({"fit", "log.csv", "--json", "--out", "fit"}, more));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.exit_code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
+  }
+};
+
+TEST_F(FitCommand, JudgesAnEnsembleAndWritesAFolderThatOthersUse) {
+  WriteText("log.csv", Log(6, 40));
+  const auto answer = Fit(Concatenated(kSmall, {"--task", kTask}));
+  EXPECT_EQ(answer["transitions"], 6 * 39);
+  EXPECT_EQ(answer["holdout_rows"], 39);  // the fifth of six
+  EXPECT_EQ(answer["horizons"].size(), 6U);
+  EXPECT_TRUE(answer["horizons"][0]["components"].contains("hinge_velocity"));
+  EXPECT_EQ(answer["members"].size(), 2U);
+  for (const char* file :
+       {"fit/config.toml", "fit/machine.json", "fit/calibration.csv", "fit/calibration.json",
+        "fit/report.html", "fit/model/model.safetensors", "fit/data/transitions.safetensors"}) {
+    EXPECT_TRUE(fs::exists(work() / file)) << file;
+  }
+  const std::string page = FileText(work() / "fit/report.html");
+  EXPECT_THAT(page, HasSubstr("hinge_velocity"));
+  EXPECT_THAT(page, testing::Not(HasSubstr("{{")));
+
+  const std::vector<std::string> quick = {
+      "--set", "planner.icem.horizon=6",    "--set", "planner.icem.population=16",
+      "--set", "planner.icem.iterations=2", "--set", "episode_length=10"};
+  const ProgramResult plan = RunProgram(
+      Concatenated({"plan", kTask, "--model", "fit", "--planner", "icem", "--json"}, quick));
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  const ProgramResult eval =
+      RunProgram(Concatenated({"eval", "fit", "--episodes", "1", "--json"}, quick));
+  EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  // The run takes the model's kind and sizes from the fit, and plans from its first step on.
+  const ProgramResult run = RunProgram(Concatenated(
+      {"run", kTask, "--model", "fit", "--episodes", "1", "--out", "run", "--json"}, quick));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(FileText(work() / "run/config.toml"), HasSubstr("width = 24"));
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr("mpc"));
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), testing::Not(HasSubstr("uniform")));
+}
+
+TEST_F(FitCommand, NeedsNoTask) {
+  WriteText("log.csv", Log(1, 60));
+  const auto answer =
+      Fit(Concatenated(kSmall, {"--action", "slide", "--set", "encoding.sin_cos=['hinge']"}));
+  EXPECT_TRUE(answer["task"].is_null());
+  EXPECT_EQ(answer["episodes"], 1);
+  EXPECT_THAT(answer["held_out"].get<std::string>(), HasSubstr("of the only episode"));
+  EXPECT_EQ(answer["horizons"][0]["components"].size(), 4U);
+}
+
+TEST_F(FitCommand, SaysWhatIsConstantAndTakesFewRows) {
+  std::string csv = "x,still,u\n";
+  for (int row = 0; row < 12; ++row) csv += fmt::format("{},7,{}\n", std::sin(row), row % 3);
+  WriteText("log.csv", csv);
+  const auto answer = Fit(kSmall);
+  EXPECT_EQ(answer["transitions"], 11);
+  EXPECT_EQ(answer["constant"], nlohmann::json({"still"}));
+  EXPECT_EQ(answer["horizons"].size(), 3U);  // the last three of eleven rows
+
+  for (const char* rows : {"1,1,1\n", "1,1,1\n2,1,0\n"}) {  // no transition; one
+    WriteText("few.csv", std::string("x,y,u\n") + rows);
+    const ProgramResult few = RunProgram({"fit", "few.csv", "--out", "few"});
+    EXPECT_EQ(few.exit_code, 2);
+    EXPECT_THAT(few.err, HasSubstr("expected"));
+    EXPECT_FALSE(fs::exists(work() / "few"));
+  }
+}
+
+TEST_F(FitCommand, ThreadsChangeNoBit) {
+  WriteText("log.csv", Log(2, 40));
+  for (const char* threads : {"1", "2"}) {
+    const ProgramResult result = RunProgram(Concatenated(
+        {"fit", "log.csv", "--task", kTask, "--threads", threads, "--out", threads}, kSmall));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+  EXPECT_EQ(FileText(work() / "1/calibration.csv"), FileText(work() / "2/calibration.csv"));
+  EXPECT_EQ(FileText(work() / "1/model/model.safetensors"),
+            FileText(work() / "2/model/model.safetensors"));
+}
+
+const std::vector<std::string> kTied = {
+    "--task",
+    kTask,
+    "--set",
+    "model.kind=physics",
+    "--set",
+    "calibration.refit=true",
+    "--set",
+    "system.pole_skew=0",
+    "--set",
+    "model.physics.ties=['pole_inertia = pole_mass * pole_center^2']",
+    "--set",
+    "model.physics.unknowns=['cart_mass = 5 in [0.5, 100]', 'pole_mass = 2 in [0.2, 50]', "
+    "'pole_center = 0.5 in [0.1, 2]', 'cart_damping = 0.1 in [0, 20]', "
+    "'hinge_damping = 0.1 in [0, 20]']"};
+
+TEST_F(FitCommand, RecoversTheCartPoleWithATiedInertia) {
+  WriteText("log.csv", Log(1, 201));
+  const auto answer = Fit(kTied);
+  const CartPoleOptions truth;
+  const std::vector<double> expected = {truth.cart_mass, truth.pole_mass, truth.pole_center,
+                                        truth.cart_damping, truth.hinge_damping};
+  EXPECT_TRUE(answer["model"]["not_identifiable"].empty());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const auto& row = answer["model"]["parameters"][i];
+    EXPECT_NEAR(row["value"], expected[i], 0.02 * expected[i]) << row;  // 1 % root mean square
+    EXPECT_NEAR(row["value"], expected[i], 4 * row["standard_error"].get<double>()) << row;
+    EXPECT_LT(row["standard_error"], 0.01 * expected[i]) << row;
+  }
+  // Noise of 1e-3 is known: intervals cover.
+  for (const char* name : {"slider", "hinge"}) {
+    EXPECT_GT(answer["horizons"][0]["components"][name]["coverage_95"], 0.8) << name;  // 40 rows
+  }
+}
+
+TEST_F(FitCommand, NamesWhatAFreeInertiaLeavesOpen) {
+  WriteText("log.csv", Log(1, 201));
+  const auto answer = Fit({"--task", kTask, "--set", "model.kind=physics"});
+  const auto& open = answer["model"]["not_identifiable"];
+  ASSERT_EQ(open.size(), 1U);
+  for (const char* name : {"cart_mass", "pole_mass", "pole_center"}) {
+    EXPECT_THAT(open[0].get<std::string>(), HasSubstr(name));
+  }
+  EXPECT_THAT(open[0].get<std::string>(), testing::Not(HasSubstr("damping")));
+  const ProgramResult text =
+      RunProgram({"fit", "log.csv", "--task", kTask, "--set", "model.kind=physics"});
+  EXPECT_THAT(text.out, HasSubstr("not identifiable: cart_mass"));
+}
+
+TEST_F(FitCommand, ResidualModelsAreJudgedAndUsed) {
+  WriteText("log.csv", Log(2, 40));
+  const auto answer = Fit(Concatenated(kSmall, {"--task", kTask, "--set", "model.kind=residual"}));
+  EXPECT_TRUE(answer["fit"].contains("residual.training_loss"));
+  const ProgramResult plan =
+      RunProgram({"plan", kTask, "--model", "fit", "--set", "planner.ilqr.horizon=8", "--json"});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+}
+
+TEST_F(FitCommand, RefusesWrongInputInOneLineAndWritesNothing) {
+  WriteText("log.csv", Log(1, 30));
+  std::string broken = Log(1, 30);
+  broken.replace(broken.find('\n', 200) + 1, 1, "x");
+  WriteText("broken.csv", broken);
+  WriteText("long.csv", std::string(10 * 1024 * 1024, '1'));
+  WriteText("cut.npz", "PK\x03\x04");
+  WriteText("cut.hdf5", "\x89HDF\r\n\x1a\n");
+  fs::create_directory(work() / "folder");
+  const std::vector<std::string> before = Files();
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string fragment;
+  };
+  const std::vector<std::string> task = {"--task", kTask};
+  const std::vector<Case> cases = {
+      {{"fit"}, "data"},
+      {{"fit", "absent.csv"}, "no such file"},
+      {Concatenated({"fit", "broken.csv"}, task), "broken.csv:"},
+      {Concatenated({"fit", "long.csv"}, task), "long.csv:1: found a line of 10485760"},
+      {Concatenated({"fit", "cut.npz"}, task), "cut.npz: found"},
+      {Concatenated({"fit", "cut.hdf5"}, task), "cut.hdf5: found"},
+      {{"fit", "log.csv"}, "some with actions"},
+      {{"fit", "log.csv", "--action", "slid"}, "unknown column 'slid'"},
+      {{"fit", "log.csv", "--task", kTask, "--action", "slide"}, "beside --task"},
+      {{"fit", "log.csv", "--task", "pendulum"}, "unknown column"},
+      {{"fit", "log.csv", "--action", "slide", "--set", "model.kind=physics"}, "without a task"},
+      {{"fit", "log.csv", "--action", "slide", "--set", "model.widht=3"}, "'model.width'"},
+      {{"fit", "log.csv", "--task", kTask, "--set", "calibration.horizn=3"},
+       "'calibration.horizon'"},
+      {{"fit", "log.csv", "--task", kTask, "--set", "calibration.holdout=0"},
+       "calibration.holdout"},
+      {{"fit", "log.csv", "--task", kTask, "--out", "folder"}, "exists already"},
+      {{"fit", "log.csv", "--task", kTask, "--set", "model.kind=physics", "--set",
+        "model.physics.unknowns=['cart_mas = 1 in [0.5, 2]']"},
+       "did you mean"},
+      {{"run", kTask, "--model", "absent"}, "no such folder"},
+      {{"run", kTask, "--model", "folder"}, "'config.toml' is missing"},
+      {{"plan", kTask, "--model", "folder"}, "is no fit or run"},
+      {{"run", kTask, "--algorithm", "local_models", "--set", "model.kind=physics"}, "ensemble"},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(testing::PrintToString(test.arguments));
+    const ProgramResult result = RunProgram(test.arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(test.fragment));
+    EXPECT_EQ(Files(), before);
+  }
+}
+
+}  // namespace
+}  // namespace foreplan::apps

@@ -1,0 +1,269 @@
+// Logged data of others: every layout is read right, and whatever is wrong in a file is one clear
+// line, never a crash.
+#include "foreplan/data/recording.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/testing/source_dir.h"
+#include "foreplan/data/files.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const fs::path kFiles = fs::path(FOREPLAN_SOURCE_DIR) / "testdata" / "recordings";
+
+class RecordingTest : public testing::Test {
+ protected:
+  RecordingTest()
+      : folder_(fs::path(testing::TempDir()) / ("recording_" + std::to_string(getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~RecordingTest() override { fs::remove_all(folder_); }
+
+  [[nodiscard]] fs::path Written(const std::string& name, std::string_view text) const {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+    return folder_ / name;
+  }
+  [[nodiscard]] Recording ReadText(std::string_view text,
+                                   const RecordingColumns& columns = {}) const {
+    return ReadRecording(Written("log.csv", text), columns);
+  }
+
+  fs::path folder_;
+};
+
+/// "o | u | o' | episode" of every row.
+std::vector<std::string> Rows(const Dataset& data) {
+  std::vector<std::string> rows;
+  for (int64_t row = 0; row < data.size(); ++row) {
+    rows.push_back(fmt::format("{} | {} | {} | {}", fmt::join(data.observation(row), " "),
+                               fmt::join(data.action(row), " "),
+                               fmt::join(data.next_observation(row), " "), data.episode(row)));
+  }
+  return rows;
+}
+
+/// The message of the InputError that reading ends in; it must be one line that names the file.
+std::string Refusal(const fs::path& file, const RecordingColumns& columns = {}) {
+  try {
+    ReadRecording(file, columns);
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    EXPECT_THAT(message, HasSubstr(file.string()));
+    EXPECT_EQ(std::ranges::count(message, '\n'), 0) << message;
+    EXPECT_LT(message.size(), 1000U);
+    return message;
+  }
+  ADD_FAILURE() << file << " was read";
+  return "";
+}
+
+TEST_F(RecordingTest, PairsTheRowsOfATableWithinEpisodes) {
+  const Recording recording = ReadText(
+      "time,x,v,action,reward,episode\n0,1,2,0.5,9,1\n0.1,3,4,0.6,9,1\n0.2,5,6,0.7,9,1\n"
+      "0,10,20,1,9,2\n0.1,30,40,2,9,2\n5,0,0,0,0,3\n");
+  EXPECT_THAT(recording.observation, ElementsAre("x", "v"));
+  EXPECT_THAT(recording.action, ElementsAre("action"));
+  EXPECT_EQ(recording.episodes, 2);  // the third has a single row
+  EXPECT_NEAR(recording.dt, 0.1, 1e-12);
+  EXPECT_THAT(Rows(recording.data),
+              ElementsAre("1 2 | 0.5 | 3 4 | 1", "3 4 | 0.6 | 5 6 | 1", "10 20 | 1 | 30 40 | 2"));
+}
+
+TEST_F(RecordingTest, TakesColumnsByNameInTheOrderAskedFor) {
+  const std::string text =
+      "\xef\xbb\xbf# \"v\" ; x ; push ; comment ; next_x ; next_v\r\n"
+      " +2 ; 1 ; 5e-1 ; \"a ; b\" ; 3 ; 4\r\n\r\n\r\n";
+  const RecordingColumns columns{.observation = {"x", "v"}, .action = {"push"}};
+  const Recording recording = ReadText(text, columns);
+  EXPECT_THAT(Rows(recording.data), ElementsAre("1 2 | 0.5 | 3 4 | 1"));
+}
+
+TEST_F(RecordingTest, RefusesBrokenTablesNamingRowAndColumn) {
+  const RecordingColumns columns{.observation = {"x"}, .action = {"u"}, .dt = 0.1};
+  const std::string long_line(10 * 1024 * 1024, '7');
+  struct Case {
+    std::string text;
+    std::vector<std::string> fragments;
+  };
+  const std::vector<Case> cases = {
+      {"", {":1:", "no header"}},
+      {"\n1,2\n", {":1:", "no header"}},
+      {"x,u\n", {"found no transitions"}},
+      {"x,u\n1,2\n", {"found no transitions"}},
+      {"x,u\n1,2\n3\n", {":3:", "found 1 cells, expected 2"}},
+      {"x,u\n1,2\n3,4,5\n", {":3:", "found 3 cells, expected 2"}},
+      {"x,u\n1,2\n\n3,4\n", {":3:", "found 1 cells, expected 2"}},
+      {"x,u\n1,2\nnan,4\n", {":3:", "column 1 ('x')", "found 'nan'", "expected a number"}},
+      {"x,u\n1,2\n3,-inf\n", {":3:", "column 2 ('u')", "found '-inf'"}},
+      {"x,u\n1,2\n,4\n", {":3:", "column 1 ('x')", "an empty cell"}},
+      {"x,u\n1,2\n3,four\n", {":3:", "column 2 ('u')", "found 'four'"}},
+      {"x,u\n1,2\n3,4 m\n", {":3:", "column 2 ('u')", "found '4 m'"}},
+      {"x,u\n1,2\n1e300,4\n", {":3:", "column 1 ('x')", "1e300", "beyond"}},
+      {"x,u\n1,2\n1e999,4\n", {":3:", "column 1 ('x')", "1e999", "beyond"}},
+      {"x,x,u\n1,2,3\n", {":1:", "column 2", "'x' again"}},
+      {"x,,u\n1,2,3\n", {":1:", "column 2", "no name"}},
+      {"X,u\n1,2\n3,4\n", {":1", "unknown column 'x'", "did you mean 'X'"}},
+      {"x,v\n1,2\n3,4\n", {":1", "unknown column 'u'"}},
+      {"time,x,u\n0,1,1\n0.1,2,2\n0.5,3,3\n", {":4:", "column 1 ('time')", "0.4 s", "0.1 s"}},
+      {"time,x,u\n0,1,1\n0.2,2,2\n0.4,3,3\n", {":3:", "('time')", "0.2 s", "expected 0.1 s"}},
+      {"time,x,u\n0,1,1\n0,2,2\n", {":3:", "('time')"}},
+      {"x,u\n\"1,2\n", {":2:", "without its partner"}},
+      {std::string("x,u\n1,2\n3,\0\n", 12), {":3:", "control character"}},
+      {std::string("PK\x03\x04 is no text"), {":1:", "control character"}},
+      {long_line, {":1:", "found a line of 10485760 characters"}},
+      {"x,u\n" + long_line, {":2:", "found a line of 10485760 characters"}},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(test.text.substr(0, 60));
+    const std::string message = Refusal(Written("log.csv", test.text), columns);
+    for (const std::string& fragment : test.fragments) EXPECT_THAT(message, HasSubstr(fragment));
+  }
+  EXPECT_THAT(Refusal(Written("log.csv", "a,b\n1,2\n3,4\n")), HasSubstr("some with actions"));
+  EXPECT_THAT(Refusal(Written("log.csv", "u,action\n1,2\n3,4\n")), HasSubstr("observations"));
+}
+
+TEST_F(RecordingTest, RefusesWhatIsNoFileOfData) {
+  EXPECT_THAT(Refusal(folder_ / "absent.csv"), HasSubstr("no such file"));
+  EXPECT_THAT(Refusal(Written("log.parquet", "x")), HasSubstr("expected .csv"));
+  EXPECT_THAT(Refusal(folder_), HasSubstr("main_data.hdf5"));
+  EXPECT_THAT(Refusal(Written("a.safetensors", "short")), HasSubstr("a.safetensors"));
+  for (const char* name : {"a.npz", "a.hdf5"}) {
+    EXPECT_THAT(Refusal(Written(name, "")), HasSubstr("found"));
+    EXPECT_THAT(Refusal(Written(name, "no archive")), HasSubstr("found"));
+    EXPECT_THAT(Refusal(Written(name, std::string(100000, '\n'))), HasSubstr("found"));
+  }
+}
+
+/// Every prefix of a file of some lengths: an error, or, where only closing bytes are missing, the
+/// data.
+void ExpectNoCrashWhenCutOff(const fs::path& whole, const fs::path& cut) {
+  const std::string bytes = ReadFile(whole);
+  for (size_t i = 0; i <= 64; ++i) {
+    const size_t length = bytes.size() * i / 65;
+    std::ofstream(cut, std::ios::binary) << bytes.substr(0, length);
+    EXPECT_THAT(Refusal(cut), HasSubstr("expected")) << length;
+  }
+}
+
+/// Damaged files may be read (a number is another) or refused.
+void ExpectNoCrashWhenDamaged(const fs::path& whole, const fs::path& damaged) {
+  const std::string bytes = ReadFile(whole);
+  for (size_t i = 0; i < bytes.size(); i += 1 + bytes.size() / 300) {
+    std::string changed = bytes;
+    changed[i] = static_cast<char>(changed[i] ^ 0x55);
+    std::ofstream(damaged, std::ios::binary) << changed;
+    try {
+      ReadRecording(damaged, {});
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(damaged.string()));
+    }
+  }
+}
+
+#ifdef FOREPLAN_HAVE_LIBZIP
+TEST_F(RecordingTest, ReadsTheLayoutsOfNpz) {
+  const auto rows = [](const char* name) { return Rows(ReadRecording(kFiles / name, {}).data); };
+  EXPECT_THAT(rows("one_trajectory.npz"),
+              ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "2 -2 | 2.5 | 3 -3 | 1",
+                          "3 -3 | 3.5 | 4 -4 | 1"));
+  // Compressed, in Fortran's order, big-endian floats, integers of two bytes, a text beside.
+  EXPECT_THAT(rows("transitions.npz"),
+              ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "2 -2 | 2.5 | 3 -3 | 2",
+                          "3 -3 | 3.5 | 4 -4 | 2"));
+  EXPECT_THAT(rows("flags.npz"), ElementsAre("0 0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1",
+                                             "3 -3 | 3.5 | 4 -4 | 2"));
+  EXPECT_THAT(rows("episodes.npz"),
+              ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "2 -2 | 2.5 | 3 -3 | 1",
+                          "10 -10 | 10.5 | 11 -11 | 2", "11 -11 | 11.5 | 12 -12 | 2",
+                          "12 -12 | 12.5 | 13 -13 | 2"));
+  const Recording recording = ReadRecording(kFiles / "flags.npz", {});
+  EXPECT_THAT(recording.observation, ElementsAre("observation_0", "observation_1"));
+  EXPECT_EQ(recording.episodes, 2);
+}
+
+TEST_F(RecordingTest, RefusesBrokenNpz) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+      {"nan.npz", {"observations: row 3, column 1: found nan"}},
+      {"huge.npz", {"observations: row 3, column 1: found 1e+300", "up to 1e+15"}},
+      {"ragged.npz", {"actions: found shape [3 x 1], expected 5 rows"}},
+      {"no_actions.npz", {"found no array 'actions'"}},
+      {"empty.npz", {"found no transitions"}},
+      {"no_columns.npz", {"observations: found shape [5 x 0]"}},
+      {"objects.npz", {"observations: found elements of type '|O'"}},
+      {"text.npz", {"observations: found elements of type '<U"}},
+      {"twice.npz", {"found 'observations' and 'obs'"}},
+      {"four_dimensions.npz", {"observations: found shape [1 x 1 x 5 x 2]"}},
+  };
+  for (const auto& [name, fragments] : cases) {
+    SCOPED_TRACE(name);
+    const std::string message = Refusal(kFiles / name);
+    for (const std::string& fragment : fragments) EXPECT_THAT(message, HasSubstr(fragment));
+  }
+  const RecordingColumns three{.observation = {"x", "v", "w"}, .action = {}};
+  EXPECT_THAT(Refusal(kFiles / "one_trajectory.npz", three), HasSubstr("expected 3"));
+  ExpectNoCrashWhenCutOff(kFiles / "transitions.npz", folder_ / "cut.npz");
+  ExpectNoCrashWhenDamaged(kFiles / "transitions.npz", folder_ / "damaged.npz");
+}
+#else
+TEST_F(RecordingTest, SaysThatThisBuildReadsNoNpz) {
+  EXPECT_THAT(Refusal(kFiles / "one_trajectory.npz"), HasSubstr("no libzip"));
+}
+#endif
+
+#ifdef FOREPLAN_HAVE_HDF5
+TEST_F(RecordingTest, ReadsEpisodesOfMinariInTheirOrder) {
+  const Recording recording = ReadRecording(kFiles / "minari.hdf5", {});
+  EXPECT_EQ(recording.episodes, 12);
+  EXPECT_EQ(recording.data.size(), 36);
+  EXPECT_EQ(Rows(recording.data)[0], "0 -0 | 0.5 | 1 -1 | 1");
+  EXPECT_EQ(Rows(recording.data)[35], "1102 -1102 | 1102.5 | 1103 -1103 | 12");
+  // The folder that Minari makes.
+  fs::create_directories(folder_ / "set" / "data");
+  fs::copy_file(kFiles / "minari.hdf5", folder_ / "set" / "data" / "main_data.hdf5");
+  EXPECT_EQ(ReadRecording(folder_ / "set", {}).data.size(), 36);
+  EXPECT_THAT(
+      Rows(ReadRecording(kFiles / "flat.h5", {}).data),
+      ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "3 -3 | 3.5 | 4 -4 | 2"));
+}
+
+TEST_F(RecordingTest, RefusesBrokenHdf5) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+      {"minari_nan.hdf5", {"episode_3/observations: row 2, column 1: found nan"}},
+      {"minari_ragged.hdf5", {"episode_11/observations: found shape [3 x 2], expected [4 x"}},
+      {"dictionary.hdf5", {"episode_0/observations: found a group"}},
+      {"no_actions.hdf5", {"found no array 'episode_0/actions'"}},
+      {"text.hdf5", {"actions: found elements that are no numbers"}},
+      {"nothing.hdf5", {"found no array 'observations'"}},
+  };
+  for (const auto& [name, fragments] : cases) {
+    SCOPED_TRACE(name);
+    const std::string message = Refusal(kFiles / name);
+    for (const std::string& fragment : fragments) EXPECT_THAT(message, HasSubstr(fragment));
+  }
+  ExpectNoCrashWhenCutOff(kFiles / "minari.hdf5", folder_ / "cut.hdf5");
+}
+#else
+TEST_F(RecordingTest, SaysThatThisBuildReadsNoHdf5) {
+  EXPECT_THAT(Refusal(kFiles / "minari.hdf5"), HasSubstr("no HDF5"));
+}
+#endif
+
+}  // namespace
+}  // namespace foreplan

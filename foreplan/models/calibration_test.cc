@@ -1,0 +1,180 @@
+#include "foreplan/models/calibration.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/testing/double_integrator.h"
+
+namespace foreplan {
+namespace {
+
+constexpr double kNoise = 0.1;
+constexpr double kFriction = 0.9;
+
+/// x' = 0.9 x + u + N(0, 0.1^2) in one component, a second that never changes; 20 steps an episode.
+Dataset Recorded(int episodes, Key key, double measurement = 0) {
+  Dataset data(2, 1);
+  Random random(key);
+  for (int episode = 0; episode < episodes; ++episode) {
+    double x = random.Normal();
+    double seen = x + measurement * random.Normal();
+    for (int t = 0; t < 20; ++t) {
+      const double u = 0.2 * random.Normal();
+      x = kFriction * x + u + (measurement > 0 ? 0 : kNoise) * random.Normal();
+      const double next = x + measurement * random.Normal();
+      data.Add(std::vector<double>{seen, 3}, std::vector<double>{u}, std::vector<double>{next, 3},
+               episode);
+      seen = next;
+    }
+  }
+  return data;
+}
+
+/// Knows the formula; each member is off by what `offset` says.
+class KnownModel final : public LearnedModel {
+ public:
+  using Offset = std::function<double(int member, double x)>;
+  KnownModel(int members, double deviation, Offset offset, bool noise_moves_state = true)
+      : members_(members),
+        deviation_(deviation),
+        offset_(std::move(offset)),
+        noise_moves_state_(noise_moves_state) {}
+
+  const Dynamics& dynamics() const override { return sizes_; }
+  FitMetrics Fit(const Dataset&, Key) override { return {}; }
+  int members() const override { return members_; }
+  std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
+    return std::make_unique<Dynamics::Workspace>();
+  }
+  void Predict(int member, const double* observation, const double* action, double* mean,
+               double* deviation, Dynamics::Workspace&) const override {
+    mean[0] = kFriction * observation[0] + action[0] + offset_(member, observation[0]);
+    mean[1] = observation[1];
+    deviation[0] = deviation_;
+    deviation[1] = 0;
+  }
+  bool noise_moves_state() const override { return noise_moves_state_; }
+  std::span<const double> scale() const override { return scale_; }
+  void Save(TensorFile&) const override {}
+  void Restore(const TensorFile&) override {}
+
+ private:
+  ::foreplan::testing::DoubleIntegrator sizes_;  // two components, one action
+  int members_;
+  double deviation_;
+  Offset offset_;
+  bool noise_moves_state_;
+  std::vector<double> scale_ = {0.2, 0};
+};
+
+double None(int, double) { return 0; }
+
+CalibrationOptions Options() {
+  CalibrationOptions options;
+  options.horizon = 15;
+  options.starts = 600;
+  options.particles = 100;
+  return options;
+}
+
+Calibration Judge(const LearnedModel& model, const CalibrationOptions& options = Options(),
+                  double measurement = 0, int threads = 2) {
+  ThreadPool pool(threads);
+  const DataSplit split{Recorded(60, Key{1, 1}, measurement), Recorded(60, Key{2, 1}, measurement),
+                        "made"};
+  return Calibrate(model, split, options, Key{3, 1}, pool);
+}
+
+TEST(Calibration, IntervalsOfTheTrueModelCoverAtEveryHorizon) {
+  const Calibration result = Judge(KnownModel(2, kNoise, None));
+  ASSERT_EQ(result.horizons.size(), 15U);
+  EXPECT_EQ(result.horizons[0].starts, 600);
+  for (const HorizonError& horizon : result.horizons) {
+    for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
+      // 60 episodes, whose starts overlap at long horizons: about 150 independent ones at least,
+      // sqrt(p (1 - p) / 150) = 0.04 at 50 %; three of them.
+      const double p = kCalibrationLevels[level];
+      EXPECT_NEAR(horizon.coverage[0][level], p, 3 * std::sqrt(p * (1 - p) / 150))
+          << horizon.steps << " " << p;
+    }
+    // s^2 (1 - a^2h) / (1 - a^2)
+    const double a2 = kFriction * kFriction;
+    const double expected = kNoise * std::sqrt((1 - std::pow(a2, horizon.steps)) / (1 - a2));
+    EXPECT_NEAR(horizon.rmse[0], expected, 0.12 * expected) << horizon.steps;
+    EXPECT_GT(horizon.persistence[0], horizon.rmse[0]);
+    EXPECT_LT(horizon.epistemic_share[0], 0.03);  // two equal members: chance, corrected for
+    EXPECT_EQ(horizon.rmse[1], 0);
+  }
+  // -log N: log s + log(2 pi) / 2 + 1 / 2, of 1,200 rows: 0.02 each way.
+  EXPECT_NEAR(result.nll, std::log(kNoise) + 0.5 * std::log(2 * M_PI) + 0.5, 0.06);
+  EXPECT_NEAR(result.members[1].rmse, kNoise / 0.2, 0.03);
+}
+
+TEST(Calibration, OverconfidenceShows) {
+  const Calibration result = Judge(KnownModel(2, kNoise / 2, None));
+  // P(|z| < 1.645 / 2) = 0.59
+  EXPECT_NEAR(result.horizons[0].coverage[0][1], 0.59, 0.06);
+  EXPECT_LT(result.horizons[14].coverage[0][1], 0.75);
+}
+
+TEST(Calibration, NoiseOfMeasurementDoesNotMoveTheState) {
+  const Calibration result = Judge(KnownModel(1, 0.1, None, false), Options(), 0.1);
+  // The start is off by 0.9^h 0.1, what is seen by 0.1: errors shrink with the horizon.
+  for (const HorizonError& horizon : result.horizons) {
+    const double expected = 0.1 * std::sqrt(1 + std::pow(kFriction, 2 * horizon.steps));
+    EXPECT_NEAR(horizon.rmse[0], expected, 0.015) << horizon.steps;
+    EXPECT_NEAR(horizon.coverage[0][1], 0.9, 0.05) << horizon.steps;
+  }
+}
+
+TEST(Calibration, DisagreementIsEpistemicAndNovel) {
+  // Members disagree where |x| is large; there they are wrong, too.
+  const auto offset = [](int member, double x) { return (member == 0 ? 0.02 : 0.2) * x * x; };
+  const Calibration result = Judge(KnownModel(2, 0.02, offset));
+  EXPECT_GT(result.horizons[0].epistemic_share[0], 0.2);
+  EXPECT_GT(result.novelty.rank_correlation, 0.15);
+  EXPECT_GT(result.members[1].rmse, result.members[0].rmse);
+  // Held-out rows of the same kind score alike; 1,200 rows of 60 correlated episodes.
+  EXPECT_NEAR(result.novelty.holdout_share, 0.05, 0.04);
+}
+
+TEST(Calibration, ThreadsChangeNoBit) {
+  const KnownModel model(2, kNoise, [](int member, double x) { return 0.1 * member * x; });
+  const Calibration one = Judge(model, Options(), 0, 1);
+  const Calibration three = Judge(model, Options(), 0, 3);
+  for (size_t i = 0; i < one.horizons.size(); ++i) {
+    EXPECT_EQ(one.horizons[i].rmse, three.horizons[i].rmse);
+    EXPECT_EQ(one.horizons[i].coverage, three.horizons[i].coverage);
+    EXPECT_EQ(one.horizons[i].epistemic_share, three.horizons[i].epistemic_share);
+  }
+  EXPECT_EQ(one.nll, three.nll);
+}
+
+TEST(SplitForCalibration, HoldsOutWholeEpisodesOrAnEnd) {
+  const DataSplit many = SplitForCalibration(Recorded(10, Key{1, 1}), 0.2);
+  EXPECT_EQ(many.holdout.size(), 40);  // episodes 4 and 9 of 0 ... 9
+  EXPECT_EQ(many.holdout.episode(0), 4);
+  const DataSplit few = SplitForCalibration(Recorded(3, Key{1, 1}), 0.2);
+  EXPECT_EQ(few.holdout.size(), 20);
+  EXPECT_EQ(few.holdout.episode(0), 2);
+  const DataSplit one = SplitForCalibration(Recorded(1, Key{1, 1}), 0.2);
+  EXPECT_EQ(one.training.size(), 16);
+  EXPECT_EQ(one.holdout.size(), 4);
+  const DataSplit rare = SplitForCalibration(Recorded(6, Key{1, 1}), 0.05);  // every 20th of 6
+  EXPECT_EQ(rare.holdout.size(), 20);
+
+  Dataset single(1, 1);
+  const std::vector<double> number = {1};
+  single.Add(number, number, number, 1);
+  EXPECT_THROW(static_cast<void>(SplitForCalibration(single, 0.2)), InputError);
+}
+
+}  // namespace
+}  // namespace foreplan

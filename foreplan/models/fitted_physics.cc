@@ -1,0 +1,179 @@
+#include "foreplan/models/fitted_physics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+std::vector<Unknown> ParseUnknowns(const std::vector<std::string>& texts) {
+  if (texts.empty()) {
+    throw InputError(
+        "model.physics.unknowns: found none, expected the parameters to be fitted, e.g. "
+        "\"cart_mass = 5 in [0.1, 100]\"");
+  }
+  std::vector<Unknown> unknowns;
+  for (const std::string& text : texts) {
+    unknowns.push_back(ParseUnknown("model.physics.unknowns", text));
+  }
+  return unknowns;
+}
+
+std::vector<double> Starts(const std::vector<Unknown>& unknowns) {
+  std::vector<double> starts;
+  for (const Unknown& unknown : unknowns) starts.push_back(unknown.start);
+  return starts;
+}
+
+/// Standard deviation of every component's change in one step.
+std::vector<double> ScaleOfChanges(const Dataset& data) {
+  const auto no = static_cast<size_t>(data.observation_dim());
+  std::vector<double> mean(no);
+  std::vector<double> squares(no);
+  const auto rows = static_cast<double>(data.size());
+  for (const bool second : {false, true}) {
+    for (int64_t row = 0; row < data.size(); ++row) {
+      for (size_t i = 0; i < no; ++i) {
+        const double change = data.next_observation(row)[i] - data.observation(row)[i];
+        if (second) {
+          squares[i] += (change - mean[i]) * (change - mean[i]) / rows;
+        } else {
+          mean[i] += change / rows;
+        }
+      }
+    }
+  }
+  constexpr double kSmallestScale = 1e-12;  // of a component that is not constant
+  for (double& scale : squares) scale = std::sqrt(scale) > kSmallestScale ? std::sqrt(scale) : 0;
+  return squares;
+}
+
+struct MembersWorkspace final : Dynamics::Workspace {
+  std::vector<std::unique_ptr<Dynamics::Workspace>> of_member;
+};
+
+}  // namespace
+
+FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
+    : options_(options),
+      unknowns_(ParseUnknowns(options.unknowns)),
+      family_(MakeTiedFamily(task, unknowns_, options.ties)),
+      model_(*family_(Starts(unknowns_))),
+      scale_(task.spec().observation.size()),
+      noise_(scale_.size()) {
+  for (const Component& component : task.spec().observation) observation_.push_back(component.name);
+  const std::vector<double> starts = Starts(unknowns_);
+  for (int member = 0; member < kMembers; ++member) {
+    values_.insert(values_.end(), starts.begin(), starts.end());
+    if (member > 0) drawn_.push_back(std::make_unique<PhysicsModel>(*family_(starts)));
+  }
+}
+
+FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
+  std::vector<Unknown> unknowns = unknowns_;
+  const size_t p = unknowns.size();
+  for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];
+  const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit);
+  noise_ = fit.noise;
+  scale_ = ScaleOfChanges(data);
+  Random random(key);
+  for (size_t member = 0; member < kMembers; ++member) {
+    // theta ~ N(fit, covariance), within the bounds
+    Eigen::VectorXd draw =
+        Eigen::Map<const Eigen::VectorXd>(fit.values.data(), static_cast<Eigen::Index>(p));
+    for (Eigen::Index k = 0; member > 0 && k < fit.draw.cols(); ++k) {
+      draw += fit.draw.col(k) * random.Normal();
+    }
+    for (size_t i = 0; i < p; ++i) {
+      values_[member * p + i] =
+          std::clamp(draw[static_cast<Eigen::Index>(i)], unknowns[i].low, unknowns[i].high);
+    }
+  }
+  Replace();
+  description_ = Description(fit).dump();
+  FitMetrics metrics = {{"iterations", fit.iterations},
+                        {"converged", fit.status == PhysicsFitStatus::kConverged ? 1 : 0},
+                        {"unidentified", static_cast<double>(fit.unidentifiable.size())}};
+  for (size_t i = 0; i < p; ++i) metrics.emplace_back(unknowns_[i].name, fit.values[i]);
+  return metrics;
+}
+
+void FittedPhysics::Replace() {
+  const std::span<const double> values(values_);
+  const size_t p = unknowns_.size();
+  model_.Replace(*family_(values.first(p)));
+  for (size_t i = 0; i < drawn_.size(); ++i) {
+    drawn_[i]->Replace(*family_(values.subspan((i + 1) * p, p)));
+  }
+}
+
+std::unique_ptr<Dynamics::Workspace> FittedPhysics::MakePredictionWorkspace() const {
+  auto workspace = std::make_unique<MembersWorkspace>();
+  workspace->of_member.push_back(model_.MakeWorkspace(1));
+  for (const auto& member : drawn_) workspace->of_member.push_back(member->MakeWorkspace(1));
+  return workspace;
+}
+
+void FittedPhysics::Predict(int member, const double* observation, const double* action,
+                            double* mean, double* deviation, Dynamics::Workspace& workspace) const {
+  const auto place = static_cast<size_t>(member);
+  const PhysicsModel& model = member == 0 ? model_ : *drawn_[place - 1];
+  model.Step({.rows = 1, .state = observation, .action = action, .next_state = mean, .key = {}},
+             *static_cast<MembersWorkspace&>(workspace).of_member[place]);
+  std::ranges::copy(noise_, deviation);
+}
+
+void FittedPhysics::Save(TensorFile& file) const {
+  const auto p = static_cast<int64_t>(unknowns_.size());
+  const auto no = static_cast<int64_t>(scale_.size());
+  file.tensors["physics.values"] = {{kMembers, p}, values_};
+  file.tensors["physics.scale"] = {{no}, scale_};
+  file.tensors["physics.noise"] = {{no}, noise_};
+  std::string names;
+  for (const Unknown& unknown : unknowns_) names += unknown.name + "\n";
+  file.metadata["physics.unknowns"] = names;
+  file.metadata["physics.fit"] = description_;
+}
+
+void FittedPhysics::Restore(const TensorFile& file) {
+  const auto p = static_cast<int64_t>(unknowns_.size());
+  const std::array<int64_t, 2> members = {kMembers, p};
+  const std::array<int64_t, 1> components = {static_cast<int64_t>(scale_.size())};
+  std::vector<double> values = file.Doubles("physics.values", members);
+  std::vector<double> scale = file.Doubles("physics.scale", components);
+  noise_ = file.Doubles("physics.noise", components);
+  values_ = std::move(values);
+  scale_ = std::move(scale);
+  const auto description = file.metadata.find("physics.fit");
+  if (description != file.metadata.end()) description_ = description->second;
+  Replace();
+}
+
+nlohmann::ordered_json FittedPhysics::Describe() const {
+  return nlohmann::ordered_json::parse(description_, nullptr, false);
+}
+
+nlohmann::ordered_json FittedPhysics::Description(const PhysicsFit& fit) const {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < unknowns_.size(); ++i) {
+    rows.push_back({{"name", unknowns_[i].name},
+                    {"value", fit.values[i]},
+                    {"standard_error", fit.standard_errors[i]},
+                    {"at_bound", static_cast<bool>(fit.at_bound[i])}});
+  }
+  nlohmann::ordered_json noise = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < fit.noise.size(); ++i) noise[observation_[i]] = fit.noise[i];
+  return {{"status", Name(fit.status)},
+          {"iterations", fit.iterations},
+          {"parameters", std::move(rows)},
+          {"not_identifiable", fit.unidentifiable},
+          {"noise", std::move(noise)}};
+}
+
+}  // namespace foreplan

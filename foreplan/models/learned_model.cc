@@ -1,0 +1,89 @@
+#include "foreplan/models/learned_model.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/ensemble_model.h"
+#include "foreplan/models/fitted_physics.h"
+#include "foreplan/models/residual_model.h"
+
+namespace foreplan {
+namespace {
+
+constexpr const char* kSection = "model";
+constexpr const char* kPhysicsSection = "model.physics";
+constexpr const char* kFitSection = "fit";
+
+enum class ModelKind { kEnsemble, kPhysics, kResidual };
+
+/// Key `kind` of section [model], beside those of the ensemble.
+struct ModelKindOptions {
+  ModelKind kind = ModelKind::kEnsemble;
+
+  void Visit(OptionsVisitor& visitor) {
+    static const std::vector<std::pair<std::string, ModelKind>> kKinds = {
+        {"ensemble", ModelKind::kEnsemble},
+        {"physics", ModelKind::kPhysics},
+        {"residual", ModelKind::kResidual}};
+    visitor.Choice("kind", kind, std::span(kKinds),
+                   "networks, physics with unknown parameters, or physics and networks");
+  }
+};
+
+/// The whole section [model].
+struct ModelOptions {
+  ModelKindOptions kind;
+  EnsembleOptions ensemble;
+
+  void Visit(OptionsVisitor& visitor) {
+    kind.Visit(visitor);
+    ensemble.Visit(visitor);
+  }
+};
+
+}  // namespace
+
+nlohmann::ordered_json LearnedModel::Describe() const { return nlohmann::ordered_json::object(); }
+
+std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Config& config, Key key,
+                                               ThreadPool& pool) {
+  const auto options = ReadOptions<ModelOptions>(config, kSection);
+  const auto physics = ReadOptions<PhysicsOptions>(config, kPhysicsSection);
+  const auto fit = ReadOptions<FitOptions>(config, kFitSection);
+  if (options.kind.kind != ModelKind::kEnsemble && subject.task == nullptr) {
+    throw InputError(
+        fmt::format("{}: found physics without a task, expected the task whose system "
+                    "has the unknown parameters",
+                    config.Where(kSection, "kind")));
+  }
+  switch (options.kind.kind) {
+    case ModelKind::kPhysics:
+      return std::make_unique<FittedPhysics>(*subject.task, physics);
+    case ModelKind::kResidual:
+      return std::make_unique<ResidualModel>(*subject.task, physics, options.ensemble, fit, key,
+                                             pool);
+    case ModelKind::kEnsemble:
+      break;
+  }
+  return std::make_unique<EnsembleModel>(subject.spec, subject.encoding, options.ensemble, fit, key,
+                                         pool);
+}
+
+void WriteModelOptions(Config& config, ConfigWriter& writer) {
+  auto options = ReadOptions<ModelOptions>(config, kSection);
+  writer.Write(kSection, options);
+  auto physics = ReadOptions<PhysicsOptions>(config, kPhysicsSection);
+  if (!physics.unknowns.empty()) writer.Write(kPhysicsSection, physics);
+  auto fit = ReadOptions<FitOptions>(config, kFitSection);
+  writer.Write(kFitSection, fit);
+}
+
+void RequireEnsemble(Config& config, const std::string& who) {
+  if (ReadOptions<ModelKindOptions>(config, kSection).kind == ModelKind::kEnsemble) return;
+  throw InputError(fmt::format("{}: found no ensemble, expected model.kind = \"ensemble\" for {}",
+                               config.Where(kSection, "kind"), who));
+}
+
+}  // namespace foreplan

@@ -1,0 +1,85 @@
+// Models that are fitted to data, whatever their kind: what loops and reports need of them.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/core/random.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/models/dynamics.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// What one fit did, by the names that metrics have after "fit.".
+using FitMetrics = std::vector<std::pair<std::string, double>>;
+
+class LearnedModel {
+ public:
+  virtual ~LearnedModel() = default;
+
+  /// What planners step; the same object for the model's whole life. Its state is the observation.
+  [[nodiscard]] virtual const Dynamics& dynamics() const = 0;
+
+  /// Fits to all rows. Throws RunError when the fit diverges.
+  virtual FitMetrics Fit(const Dataset& data, Key key) = 0;
+
+  // Its predictive distribution: a mixture of members, each a normal distribution per component.
+
+  [[nodiscard]] virtual int members() const = 0;
+  /// A workspace for Predict.
+  [[nodiscard]] virtual std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const = 0;
+  /// What that member says of the next observation: mean and standard deviation, [no] each.
+  virtual void Predict(int member, const double* observation, const double* action, double* mean,
+                       double* deviation, Dynamics::Workspace& workspace) const = 0;
+  /// False where the deviation is an error of measurement: what is observed is off by it, the
+  /// motion is not.
+  [[nodiscard]] virtual bool noise_moves_state() const { return true; }
+  /// Standard deviation of the changes in one step in the data of the last fit; 0 for a component
+  /// that was constant: [no].
+  [[nodiscard]] virtual std::span<const double> scale() const = 0;
+
+  /// Everything that Fit changed.
+  virtual void Save(TensorFile& file) const = 0;
+  /// Throws InputError when the file is of another model.
+  virtual void Restore(const TensorFile& file) = 0;
+  /// What others read: like Save, without what only a next fit needs.
+  virtual void SaveForUse(TensorFile& file) const { Save(file); }
+  virtual void RestoreForUse(const TensorFile& file) { Restore(file); }
+
+  /// What can be told of the last fit beside metrics, e.g. the values of unknown parameters.
+  [[nodiscard]] virtual nlohmann::ordered_json Describe() const;
+};
+
+/// What a model is of: a task, or data of which nothing is known but their names.
+struct ModelSubject {
+  ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a view of it
+      : spec(of_task.spec()), encoding(of_task.encoding()), task(&of_task) {}
+  ModelSubject(const SystemSpec& of_spec, const Encoding& of_encoding)
+      : spec(of_spec), encoding(of_encoding) {}
+
+  const SystemSpec& spec;
+  const Encoding& encoding;
+  const Task* task = nullptr;
+};
+
+/// Makes the model that section [model] of `config` asks for by its key `kind`:
+///   ensemble   networks (sections [model], [fit])
+///   physics    the task's system with unknown parameters (section [model.physics]); needs a task
+///   residual   the same plus an ensemble of what it leaves unexplained
+/// Throws InputError. References must outlive the model.
+[[nodiscard]] std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject,
+                                                             Config& config, Key key,
+                                                             ThreadPool& pool);
+/// Its sections, as they are in effect.
+void WriteModelOptions(Config& config, ConfigWriter& writer);
+/// Throws InputError unless `config` asks for an ensemble; `who` needs one.
+void RequireEnsemble(Config& config, const std::string& who);
+
+}  // namespace foreplan
