@@ -10,7 +10,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/riccati_kernels.h"
+#include "foreplan/core/finite.h"
+#include "foreplan/core/row_kernels.h"
 
 namespace foreplan {
 namespace {
@@ -20,8 +21,8 @@ using Eigen::VectorXd;
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Strided = Eigen::Map<RowMajor, 0, Eigen::OuterStride<>>;
 using ConstStrided = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
-using riccati::Accumulate;
-using riccati::View;
+using row_kernels::Accumulate;
+using row_kernels::View;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -37,12 +38,12 @@ std::ptrdiff_t Offset(int t, size_t size) { return t * static_cast<std::ptrdiff_
 
 void Check(const char* what, int t, const MatrixXd& found, Eigen::Index rows,
            Eigen::Index columns) {
-  if (found.rows() == rows && found.cols() == columns && found.allFinite()) return;
+  if (found.rows() == rows && found.cols() == columns && AllFinite(found)) return;
   throw InputError(
       fmt::format("KL-constrained LQR: step {}: {}: found {} x {}{}, expected {} x {} finite "
                   "numbers",
                   t, what, found.rows(), found.cols(),
-                  found.allFinite() ? "" : " with NaN or infinity", rows, columns));
+                  AllFinite(found) ? "" : " with NaN or infinity", rows, columns));
 }
 
 void CheckCount(const char* what, int found, int expected) {
@@ -130,33 +131,38 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
 void KlConstrainedLqr::SetProblem(const LinearGaussianDynamics& dynamics,
                                   const std::vector<QuadraticCost>& costs,
                                   const LinearGaussianPolicy& previous) {
+  CheckProblem(dynamics, costs, previous);
+  SetChecked(dynamics, costs, previous, PropagateDistribution(dynamics, previous));
+}
+
+void KlConstrainedLqr::SetProblem(const LinearGaussianDynamics& dynamics,
+                                  const std::vector<QuadraticCost>& costs,
+                                  const LinearGaussianPolicy& previous,
+                                  const TrajectoryDistribution& of_previous) {
+  CheckProblem(dynamics, costs, previous);
+  CheckCount("state means of the previous policy", static_cast<int>(of_previous.state_mean.size()),
+             horizon_);
+  SetChecked(dynamics, costs, previous, of_previous);
+}
+
+void KlConstrainedLqr::CheckProblem(const LinearGaussianDynamics& dynamics,
+                                    const std::vector<QuadraticCost>& costs,
+                                    const LinearGaussianPolicy& previous) const {
+  const int nx = layout_.nx;
+  const int nu = layout_.nu;
   CheckCount("transitions", static_cast<int>(dynamics.steps.size()), horizon_ - 1);
   CheckCount("costs", static_cast<int>(costs.size()), horizon_);
   CheckCount("steps of the previous policy", previous.horizon(), horizon_);
-  SetPrevious(dynamics, previous);
-  for (int t = 0; t < horizon_; ++t) {
-    SetCost(t, costs[static_cast<size_t>(t)]);
-    if (t + 1 < horizon_) SetTransition(t, dynamics.steps[static_cast<size_t>(t)]);
-  }
-}
-
-// The previous policy under these dynamics: its mean trajectory, around which all is written.
-void KlConstrainedLqr::SetPrevious(const LinearGaussianDynamics& dynamics,
-                                   const LinearGaussianPolicy& previous) {
-  const int nx = layout_.nx;
-  const int nu = layout_.nu;
   Check("initial mean", 0, dynamics.initial_mean, nx, 1);
   Check("initial covariance", 0, dynamics.initial_covariance, nx, nx);
   for (int t = 0; t < horizon_; ++t) {
-    const LinearGaussianStep& step = previous.step(t);
-    Check("previous feedback", t, step.feedback, nu, nx);
-    const Eigen::LLT<MatrixXd> root(step.covariance);
-    if (root.info() != Eigen::Success) {
-      throw InputError(fmt::format(
-          "KL-constrained LQR: step {}: previous covariance: found a singular one, expected "
-          "positive definite",
-          t));
-    }
+    const QuadraticCost& cost = costs[static_cast<size_t>(t)];
+    Check("Q", t, cost.Q, nx, nx);
+    Check("S", t, cost.S, nu, nx);
+    Check("R", t, cost.R, nu, nu);
+    Check("q", t, cost.q, nx, 1);
+    Check("r", t, cost.r, nu, 1);
+    Check("previous feedback", t, previous.step(t).feedback, nu, nx);
     if (t + 1 == horizon_) break;
     const LinearGaussianTransition& f = dynamics.steps[static_cast<size_t>(t)];
     Check("A", t, f.A, nx, nx);
@@ -164,17 +170,38 @@ void KlConstrainedLqr::SetPrevious(const LinearGaussianDynamics& dynamics,
     Check("c", t, f.c, nx, 1);
     Check("covariance", t, f.covariance, nx, nx);
   }
-  const TrajectoryDistribution distribution = PropagateDistribution(dynamics, previous);
+}
+
+void KlConstrainedLqr::SetChecked(const LinearGaussianDynamics& dynamics,
+                                  const std::vector<QuadraticCost>& costs,
+                                  const LinearGaussianPolicy& previous,
+                                  const TrajectoryDistribution& of_previous) {
+  Strided(initial_covariance_, layout_.nx, layout_.nx, Eigen::OuterStride<>(layout_.ldx())) =
+      dynamics.initial_covariance;
   for (int t = 0; t < horizon_; ++t) {
     const auto at = static_cast<size_t>(t);
-    state_mean_[at] = distribution.state_mean[at];
-    action_mean_[at] = distribution.action_mean[at];
-    state_covariance_[at] = distribution.state_covariance[at];
-    feedback_[at] = previous.step(t).feedback;
-    root_[at] = previous.step(t).covariance.llt().matrixL();
+    SetPrevious(t, previous.step(t), of_previous);
+    SetCost(t, costs[at]);
+    if (t + 1 < horizon_) SetTransition(t, dynamics.steps[at]);
   }
-  Strided(initial_covariance_, nx, nx, Eigen::OuterStride<>(layout_.ldx())) =
-      dynamics.initial_covariance;
+}
+
+// The previous policy and its mean trajectory, around which all is written.
+void KlConstrainedLqr::SetPrevious(int t, const LinearGaussianStep& step,
+                                   const TrajectoryDistribution& of_previous) {
+  const auto at = static_cast<size_t>(t);
+  const Eigen::LLT<MatrixXd> root(step.covariance);
+  if (root.info() != Eigen::Success) {
+    throw InputError(
+        fmt::format("KL-constrained LQR: step {}: previous covariance: found a singular one, "
+                    "expected positive definite",
+                    t));
+  }
+  state_mean_[at] = of_previous.state_mean[at];
+  action_mean_[at] = of_previous.action_mean[at];
+  state_covariance_[at] = of_previous.state_covariance[at];
+  feedback_[at] = step.feedback;
+  root_[at] = root.matrixL();
 }
 
 // The cost at u = u_mean + K'dx + L'delta:
@@ -183,11 +210,6 @@ void KlConstrainedLqr::SetPrevious(const LinearGaussianDynamics& dynamics,
 void KlConstrainedLqr::SetCost(int t, const QuadraticCost& cost) {
   const int nx = layout_.nx;
   const int nu = layout_.nu;
-  Check("Q", t, cost.Q, nx, nx);
-  Check("S", t, cost.S, nu, nx);
-  Check("R", t, cost.R, nu, nu);
-  Check("q", t, cost.q, nx, 1);
-  Check("r", t, cost.r, nu, 1);
   const auto at = static_cast<size_t>(t);
   const MatrixXd& K = feedback_[at];
   const MatrixXd& L = root_[at];
@@ -257,12 +279,12 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
     // Mean of delta, and K X.
     double kl = shape;
     for (int i = 0; i < nu; ++i) {
-      z_[i] = backward_.feedforward(t)[i] + riccati::Dot(ldx, K + i * ldx, z_ + ldu);
+      z_[i] = backward_.feedforward(t)[i] + row_kernels::Dot(ldx, K + i * ldx, z_ + ldu);
       double* row = gain_product_ + i * ldx;
       std::fill_n(row, ldx, 0.0);
-      riccati::AddRows(nx, ldx, K + i * ldx, {covariance_, ldx}, row);
+      row_kernels::AddRows(nx, ldx, K + i * ldx, {covariance_, ldx}, row);
       // tr(S) - nu - log|S| + |mean|^2 + tr(K X K')
-      kl += z_[i] * z_[i] + riccati::Dot(ldx, row, K + i * ldx);
+      kl += z_[i] * z_[i] + row_kernels::Dot(ldx, row, K + i * ldx);
     }
     kl_per_step_[static_cast<size_t>(t)] = 0.5 * kl;
     result.kl += 0.5 * kl;
@@ -325,24 +347,24 @@ void KlConstrainedLqr::AddCostChange(int t, Evaluation& result) const {
   const double* K = backward_.feedback(t);
   const double* mean_x = z_ + ldu;
   const MatrixXd& before = state_covariance_[static_cast<size_t>(t)];
-  double change = riccati::Dot(ldz, knot.gradient, z_);
+  double change = row_kernels::Dot(ldz, knot.gradient, z_);
   for (int i = 0; i < nu; ++i) {
     const double* lux = knot.hessian_u + i * ldz + ldu;
     change +=
-        z_[i] * riccati::Dot(ldx, lux, mean_x) + riccati::Dot(ldx, lux, gain_product_ + i * ldx);
+        z_[i] * row_kernels::Dot(ldx, lux, mean_x) + row_kernels::Dot(ldx, lux, gain_product_ + i * ldx);
     for (int j = 0; j < nu; ++j) {
       // S_ij = sum_k X_ki X_kj / (1 + s_k)
       double covariance = i == j ? -1 : 0;
       for (int k = std::max(i, j); k < nu; ++k) {
         covariance += inverse_[k * ldu + i] * inverse_[k * ldu + j] / diagonal_[k];
       }
-      covariance += riccati::Dot(ldx, gain_product_ + i * ldx, K + j * ldx);
+      covariance += row_kernels::Dot(ldx, gain_product_ + i * ldx, K + j * ldx);
       change += 0.5 * luu[i * ldu + j] * (z_[i] * z_[j] + covariance);
     }
   }
   for (int i = 0; i < nx; ++i) {
     const double* lxx = knot.hessian_x + i * ldx;
-    change += 0.5 * mean_x[i] * riccati::Dot(ldx, lxx, mean_x);
+    change += 0.5 * mean_x[i] * row_kernels::Dot(ldx, lxx, mean_x);
     for (int j = 0; j < nx; ++j) {
       change += 0.5 * lxx[j] * (covariance_[i * ldx + j] - before(j, i));
     }
@@ -359,12 +381,12 @@ void KlConstrainedLqr::PropagateState(int t, double scale) {
   const int ldz = layout_.ldz();
   const auto xx = Offset(t * nx, static_cast<size_t>(ldx));
   const double* transposed_B = transposed_B_ + Offset(t * nu, static_cast<size_t>(ldx));
-  riccati::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {backward_.feedback(t), ldx},
+  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {backward_.feedback(t), ldx},
                                                 {transposed_B, ldx}, {transposed_A_ + xx, ldx},
                                                 closed_loop_, ldx, false);
-  riccati::MultiplyTransposed<Accumulate::kOverwrite>(
+  row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(
       nx, ldx, nx, {covariance_, ldx}, {closed_loop_, ldx}, {product_, ldx}, product_, ldx, false);
-  riccati::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nx, {closed_loop_, ldx}, {product_, ldx},
+  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nx, {closed_loop_, ldx}, {product_, ldx},
                                                 {noise_ + xx, ldx}, covariance_, ldx, true);
   // B S B' = Y'Y with Y = U'^-1 B', U'U = M / (lambda + nu).
   const double* M = backward_.action_hessian(t);
@@ -372,12 +394,12 @@ void KlConstrainedLqr::PropagateState(int t, double scale) {
     for (int j = 0; j < ldu; ++j) factor_[i * ldz + j] = M[i * ldu + j] / scale;
     std::copy_n(transposed_B + i * ldx, ldx, factor_ + i * ldz + ldu);
   }
-  riccati::CholeskyRows(nu, ldz, 0.0, factor_, ldz, diagonal_);
+  row_kernels::CholeskyRows(nu, ldz, 0.0, factor_, ldz, diagonal_);
   const View Y{factor_ + ldu, ldz};
-  riccati::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, Y, Y, {covariance_, ldx}, covariance_,
+  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, Y, Y, {covariance_, ldx}, covariance_,
                                                 ldx, true);
-  riccati::MirrorUpper(nx, ldx, covariance_);
-  riccati::MultiplyVector(nx, ldz, {knots_[static_cast<size_t>(t)].jacobian, ldz}, z_, next_);
+  row_kernels::MirrorUpper(nx, ldx, covariance_);
+  row_kernels::MultiplyVector(nx, ldz, {knots_[static_cast<size_t>(t)].jacobian, ldz}, z_, next_);
   std::copy_n(next_, ldx, z_ + ldu);
 }
 

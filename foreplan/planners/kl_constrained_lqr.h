@@ -79,6 +79,9 @@ class KlConstrainedLqr {
   /// and a previous policy with a singular covariance (name and step).
   void SetProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
                   const LinearGaussianPolicy& previous);
+  /// The same where the distribution of the previous policy under these dynamics is there already.
+  void SetProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                  const LinearGaussianPolicy& previous, const TrajectoryDistribution& of_previous);
 
   /// Finds lambda. Policy() is the new policy when the result is ok().
   KlConstrainedResult Solve(double kl_bound, const KlConstrainedOptions& options);
@@ -98,7 +101,12 @@ class KlConstrainedLqr {
 
  private:
   class Search;
-  void SetPrevious(const LinearGaussianDynamics& dynamics, const LinearGaussianPolicy& previous);
+  void CheckProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                    const LinearGaussianPolicy& previous) const;
+  void SetChecked(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                  const LinearGaussianPolicy& previous, const TrajectoryDistribution& of_previous);
+  void SetPrevious(int t, const LinearGaussianStep& step,
+                   const TrajectoryDistribution& of_previous);
   void SetCost(int t, const QuadraticCost& cost);
   void SetTransition(int t, const LinearGaussianTransition& transition);
   void PropagateState(int t, double scale);

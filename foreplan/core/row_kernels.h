@@ -1,10 +1,11 @@
-// Small dense products of the Riccati recursion. Row-major, padded as in KnotLayout.
+// Small dense products and factorisations on row-major matrices whose rows are padded to whole
+// vectors: those of the Riccati recursion (KnotLayout) and of Gaussian mixtures.
 #pragma once
 
 #include <cmath>
 #include <utility>
 
-namespace foreplan::riccati {
+namespace foreplan::row_kernels {
 
 #ifdef __AVX__
 constexpr int kLanes = 4;
@@ -233,4 +234,4 @@ template <Accumulate kMode>
   }
 }
 
-}  // namespace foreplan::riccati
+}  // namespace foreplan::row_kernels
