@@ -138,6 +138,20 @@ template <Accumulate kMode>
   return total;
 }
 
+/// Sum of a (b - c) over n entries, n a multiple of kLanes.
+[[gnu::always_inline]] inline double DotDifference(int n, const double* a, const double* b,
+                                                   const double* c) {
+  Lanes sum{};
+  for (int j = 0; j < n; j += kLanes) {
+    sum += *reinterpret_cast<const UnalignedLanes*>(a + j) *
+           (*reinterpret_cast<const UnalignedLanes*>(b + j) -
+            *reinterpret_cast<const UnalignedLanes*>(c + j));
+  }
+  double total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
+  return total;
+}
+
 /// y = M x; M: [rows x n], n a multiple of kLanes. Four rows at once share the loads of x.
 [[gnu::always_inline]] inline void MultiplyVector(int rows, int n, View M, const double* x,
                                                   double* y) {

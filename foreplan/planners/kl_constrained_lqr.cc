@@ -94,7 +94,6 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
       knots_(static_cast<size_t>(horizon) + 1),
       state_mean_(static_cast<size_t>(horizon)),
       action_mean_(static_cast<size_t>(horizon)),
-      state_covariance_(static_cast<size_t>(horizon)),
       feedback_(static_cast<size_t>(horizon)),
       root_(static_cast<size_t>(horizon)),
       kl_per_step_(static_cast<size_t>(horizon)) {
@@ -105,7 +104,7 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
   const size_t ux = rows(nu, layout_.ldx());
   const size_t uu = rows(nu, layout_.ldu());
   const auto steps = static_cast<size_t>(horizon);
-  memory_.resize((steps + 1) * layout_.knot_size() + steps * (uu + ux + 2 * xx) + 4 * xx + ux +
+  memory_.resize((steps + 1) * layout_.knot_size() + steps * (uu + ux + 3 * xx) + 4 * xx + ux +
                  rows(nu + 1, layout_.ldz()) + 2 * uu +
                  static_cast<size_t>(layout_.ldx() + layout_.ldu()));
   double* at = memory_.data();
@@ -115,6 +114,7 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
   transposed_B_ = take(steps * ux);
   transposed_A_ = take(steps * xx);
   noise_ = take(steps * xx);
+  state_covariance_ = take(steps * xx);
   initial_covariance_ = take(xx);
   covariance_ = take(xx);
   closed_loop_ = take(xx);
@@ -199,7 +199,9 @@ void KlConstrainedLqr::SetPrevious(int t, const LinearGaussianStep& step,
   }
   state_mean_[at] = of_previous.state_mean[at];
   action_mean_[at] = of_previous.action_mean[at];
-  state_covariance_[at] = of_previous.state_covariance[at];
+  const int nx = layout_.nx;
+  Strided(state_covariance_ + Offset(t * nx, static_cast<size_t>(layout_.ldx())), nx, nx,
+          Eigen::OuterStride<>(layout_.ldx())) = of_previous.state_covariance[at];
   feedback_[at] = step.feedback;
   root_[at] = root.matrixL();
 }
@@ -254,7 +256,8 @@ void KlConstrainedLqr::SetTransition(int t, const LinearGaussianTransition& tran
       0.5 * (transition.covariance + transition.covariance.transpose());
 }
 
-KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double entropy_weight) {
+KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double entropy_weight,
+                                                        double enough) {
   const int nx = layout_.nx;
   const int nu = layout_.nu;
   const int ldx = layout_.ldx();
@@ -272,7 +275,7 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
 
   std::copy_n(initial_covariance_, nx * ldx, covariance_);
   std::fill_n(z_, ldz, 0.0);
-  for (int t = 0; t < horizon_; ++t) {
+  for (int t = 0; t < horizon_ && result.kl <= enough; ++t) {
     const double* K = backward_.feedback(t);
     double log_det = 0;
     const double shape = ShapeDivergence(t, lambda, entropy_weight, log_det);
@@ -346,7 +349,7 @@ void KlConstrainedLqr::AddCostChange(int t, Evaluation& result) const {
   const double* luu = action_hessian_ + Offset(t * nu, static_cast<size_t>(ldu));
   const double* K = backward_.feedback(t);
   const double* mean_x = z_ + ldu;
-  const MatrixXd& before = state_covariance_[static_cast<size_t>(t)];
+  const double* before = state_covariance_ + Offset(t * nx, static_cast<size_t>(ldx));
   double change = row_kernels::Dot(ldz, knot.gradient, z_);
   for (int i = 0; i < nu; ++i) {
     const double* lux = knot.hessian_u + i * ldz + ldu;
@@ -365,9 +368,7 @@ void KlConstrainedLqr::AddCostChange(int t, Evaluation& result) const {
   for (int i = 0; i < nx; ++i) {
     const double* lxx = knot.hessian_x + i * ldx;
     change += 0.5 * mean_x[i] * row_kernels::Dot(ldx, lxx, mean_x);
-    for (int j = 0; j < nx; ++j) {
-      change += 0.5 * lxx[j] * (covariance_[i * ldx + j] - before(j, i));
-    }
+    change += 0.5 * row_kernels::DotDifference(ldx, lxx, covariance_ + i * ldx, before + i * ldx);
   }
   result.cost_change += change;
 }
@@ -438,7 +439,7 @@ class KlConstrainedLqr::Search {
         limit_(std::log(options.lambda_max)) {}
 
   KlConstrainedResult Run() {
-    Evaluate(options_.lambda_min);
+    Evaluate(options_.lambda_min, 2 * bound_);
     if (y_ <= std::log1p(options_.tolerance)) return Finish(KlConstrainedStatus::kInactive);
     double x = std::clamp(std::log(options_.first_lambda), low_, limit_);
     while (result_.passes < options_.max_passes) {
@@ -459,9 +460,9 @@ class KlConstrainedLqr::Search {
     double y = 0;
   };
 
-  void Evaluate(double lambda) {
+  void Evaluate(double lambda, double enough = kInfinity) {
     result_.lambda = lambda;
-    const Evaluation evaluation = lqr_.Evaluate(result_.lambda, options_.entropy_weight);
+    const Evaluation evaluation = lqr_.Evaluate(result_.lambda, options_.entropy_weight, enough);
     ++result_.passes;
     status_ = evaluation.status;
     result_.kl = evaluation.kl;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -86,14 +87,16 @@ class KlConstrainedLqr {
   /// Finds lambda. Policy() is the new policy when the result is ok().
   KlConstrainedResult Solve(double kl_bound, const KlConstrainedOptions& options);
 
-  /// The minimiser of the Lagrangian at lambda, entropy weight nu; lambda + nu > 0.
+  /// The minimiser of the Lagrangian at lambda, entropy weight nu; lambda + nu > 0. Where KL
+  /// exceeds `enough`, what is summed over time may be of the first steps only.
   struct Evaluation {
     BackwardStatus status = BackwardStatus::kOk;
     double kl = 0;              // of the trajectory
     double cost_change = 0;     // E[cost] - E[cost of the previous policy]
     double entropy_change = 0;  // H - H of the previous policy, summed over time
   };
-  Evaluation Evaluate(double lambda, double entropy_weight);
+  Evaluation Evaluate(double lambda, double entropy_weight,
+                      double enough = std::numeric_limits<double>::infinity());
 
   // Of the last evaluation:
   [[nodiscard]] LinearGaussianPolicy Policy() const;
@@ -126,8 +129,8 @@ class KlConstrainedLqr {
   double* noise_ = nullptr;               // [horizon x nx x ldx]
   double* initial_covariance_ = nullptr;  // [nx x ldx]
   // The previous policy:
+  double* state_covariance_ = nullptr;                     // [horizon x nx x ldx]
   std::vector<Eigen::VectorXd> state_mean_, action_mean_;  // [horizon] of [nx], [nu]
-  std::vector<Eigen::MatrixXd> state_covariance_;          // [horizon] of [nx x nx]
   std::vector<Eigen::MatrixXd> feedback_;                  // [horizon] of [nu x nx]
   std::vector<Eigen::MatrixXd> root_;                      // L': [horizon] of [nu x nu]
   // Of one evaluation:
