@@ -61,6 +61,7 @@ void KlConstrainedOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("lambda_max", lambda_max, {1, 1e300}, "largest multiplier of the KL bound");
   visitor.Field("first_lambda", first_lambda, {1e-300, 1e300}, "where the first search starts");
   visitor.Field("max_passes", max_passes, {2, 1e6}, "backward passes of one bracketed search");
+  visitor.Field("per_step", per_step, "one bound, KL / horizon, and one multiplier per time step");
   visitor.Choice("search", search, kSearches, "how the multiplier is found");
   visitor.Choice("ascent_rule", ascent.rule, kRules, "step rule of dual_ascent");
   visitor.Field("ascent_step", ascent.step, {1e-12, 1e12}, "alpha of dual_ascent");
@@ -96,6 +97,7 @@ KlConstrainedLqr::KlConstrainedLqr(int nx, int nu, int horizon)
       action_mean_(static_cast<size_t>(horizon)),
       feedback_(static_cast<size_t>(horizon)),
       root_(static_cast<size_t>(horizon)),
+      multipliers_(static_cast<size_t>(horizon)),
       kl_per_step_(static_cast<size_t>(horizon)) {
   const auto rows = [](int count, int stride) {
     return static_cast<size_t>(count) * static_cast<size_t>(stride);
@@ -258,13 +260,27 @@ void KlConstrainedLqr::SetTransition(int t, const LinearGaussianTransition& tran
 
 KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double entropy_weight,
                                                         double enough) {
+  std::ranges::fill(multipliers_, lambda);
+  return EvaluateMultipliers(entropy_weight, enough);
+}
+
+KlConstrainedLqr::Evaluation KlConstrainedLqr::EvaluateEach(std::span<const double> multipliers,
+                                                        double entropy_weight) {
+  CheckCount("multipliers", static_cast<int>(multipliers.size()), horizon_);
+  std::ranges::copy(multipliers, multipliers_.begin());
+  return EvaluateMultipliers(entropy_weight, kInfinity);
+}
+
+KlConstrainedLqr::Evaluation KlConstrainedLqr::EvaluateMultipliers(double entropy_weight,
+                                                                   double enough) {
   const int nx = layout_.nx;
   const int nu = layout_.nu;
   const int ldx = layout_.ldx();
   const int ldu = layout_.ldu();
   const int ldz = layout_.ldz();
-  scale_ = lambda + entropy_weight;
+  entropy_weight_ = entropy_weight;
   for (int t = 0; t < horizon_; ++t) {
+    const double lambda = multipliers_[static_cast<size_t>(t)];
     double* luu = knots_[static_cast<size_t>(t)].hessian_u;
     const double* without = action_hessian_ + Offset(t * nu, static_cast<size_t>(ldu));
     for (int i = 0; i < nu; ++i) luu[i * ldz + i] = without[i * ldu + i] + lambda;
@@ -278,7 +294,7 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
   for (int t = 0; t < horizon_ && result.kl <= enough; ++t) {
     const double* K = backward_.feedback(t);
     double log_det = 0;
-    const double shape = ShapeDivergence(t, lambda, entropy_weight, log_det);
+    const double shape = ShapeDivergence(t, log_det);
     // Mean of delta, and K X.
     double kl = shape;
     for (int i = 0; i < nu; ++i) {
@@ -293,7 +309,7 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
     result.kl += 0.5 * kl;
     result.entropy_change += 0.5 * log_det;
     AddCostChange(t, result);
-    if (t + 1 < horizon_) PropagateState(t, scale_);
+    if (t + 1 < horizon_) PropagateState(t);
   }
   if (!std::isfinite(result.kl + result.cost_change)) result.status = BackwardStatus::kNotFinite;
   return result;
@@ -303,12 +319,11 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
 // I + D = L diag(1 + s) L', unit L: the sum over i of
 //   r - log(1 + r), r = 1 / (1 + s_i) - 1, and (L^-1)_ij^2 / (1 + s_i) for j < i.
 // Leaves S^-1's L^-1 and 1 + s for AddCostChange.
-double KlConstrainedLqr::ShapeDivergence(int t, double lambda, double entropy_weight,
-                                         double& log_det) {
+double KlConstrainedLqr::ShapeDivergence(int t, double& log_det) {
   const int nu = layout_.nu;
   const int ldu = layout_.ldu();
   const double* M = backward_.action_hessian(t);
-  const double scale = lambda + entropy_weight;
+  const double scale = Scale(t);
   double sum = 0;
   for (int j = 0; j < nu; ++j) {
     for (int i = j; i < nu; ++i) {
@@ -374,7 +389,8 @@ void KlConstrainedLqr::AddCostChange(int t, Evaluation& result) const {
 }
 
 // X <- M X M' + B S B' + noise, M = A + B K; the mean follows.
-void KlConstrainedLqr::PropagateState(int t, double scale) {
+void KlConstrainedLqr::PropagateState(int t) {
+  const double scale = Scale(t);
   const int nx = layout_.nx;
   const int nu = layout_.nu;
   const int ldx = layout_.ldx();
@@ -415,7 +431,7 @@ LinearGaussianPolicy KlConstrainedLqr::Policy() const {
     const MatrixXd M =
         ConstStrided(backward_.action_hessian(t), nu, nu, Eigen::OuterStride<>(layout_.ldu()));
     // L S L' = W'W with W = U'^-1 L', U'U = M / (lambda + nu).
-    const MatrixXd W = MatrixXd(M / scale_).llt().matrixL().solve(L.transpose());
+    const MatrixXd W = MatrixXd(M / Scale(t)).llt().matrixL().solve(L.transpose());
     LinearGaussianStep step;
     step.action = action_mean_[at];
     step.state = state_mean_[at];
@@ -522,14 +538,124 @@ class KlConstrainedLqr::Search {
   bool slow_ = false;  // the last step did not halve |y|
 };
 
+/// One multiplier per time step. The dual g(lambda) is concave, its derivatives are KL_t - bound. As
+/// KL_t is about proportional to lambda_t^-2, the step
+///   log lambda_t += 1/2 log(KL_t / bound)
+/// is Newton's with the other multipliers held; it ascends, and is halved until g rises enough.
+class KlConstrainedLqr::StepwiseSearch {
+ public:
+  StepwiseSearch(KlConstrainedLqr& lqr, double bound, const KlConstrainedOptions& options)
+      : lqr_(lqr),
+        bound_(bound),
+        options_(options),
+        point_(static_cast<size_t>(lqr.horizon_)),
+        next_(point_) {}
+
+  KlConstrainedResult Run() {
+    if (Evaluate(next_, options_.lambda_min) && Worst(next_) <= 0) {
+      return Finish(KlConstrainedStatus::kInactive);
+    }
+    double lambda = std::max(options_.lambda_min, options_.first_lambda);
+    while (!Evaluate(point_, lambda)) {
+      lambda *= kRaiseWhenIndefinite;
+      if (lambda > options_.lambda_max) return Finish(KlConstrainedStatus::kIndefinite);
+    }
+    while (Worst(point_) > 0) {
+      if (!Ascend()) return Finish(KlConstrainedStatus::kPasses);
+      std::swap(point_, next_);
+    }
+    return Finish(KlConstrainedStatus::kConverged);
+  }
+
+ private:
+  struct Point {
+    explicit Point(size_t horizon) : lambda(horizon), excess(horizon) {}
+    std::vector<double> lambda;
+    std::vector<double> excess;  // log(KL_t / bound)
+    double dual = 0;
+  };
+
+  bool Evaluate(Point& point, double lambda) {
+    std::ranges::fill(point.lambda, lambda);
+    return Evaluate(point);
+  }
+
+  bool Evaluate(Point& point) {
+    const Evaluation evaluation = lqr_.EvaluateEach(point.lambda, options_.entropy_weight);
+    ++result_.passes;
+    result_.kl = evaluation.kl;
+    result_.cost_change = evaluation.cost_change;
+    result_.failed_step = lqr_.backward_.failed_knot();
+    if (evaluation.status != BackwardStatus::kOk) return false;
+    // g = E[cost] - nu H + sum_t lambda_t (KL_t - bound)
+    point.dual = evaluation.cost_change - options_.entropy_weight * evaluation.entropy_change;
+    for (size_t t = 0; t < point.lambda.size(); ++t) {
+      const double kl = lqr_.kl_per_step_[t];
+      point.dual += point.lambda[t] * (kl - bound_);
+      point.excess[t] = std::log(kl / bound_);
+    }
+    return true;
+  }
+
+  /// How far the worst step is from its bound, beyond the tolerance.
+  [[nodiscard]] double Worst(const Point& point) const {
+    double worst = -kInfinity;
+    for (size_t t = 0; t < point.lambda.size(); ++t) {
+      const double y = point.excess[t];
+      worst = std::max(worst, y - std::log1p(options_.tolerance));
+      if (point.lambda[t] > options_.lambda_min) {
+        worst = std::max(worst, std::log1p(-options_.tolerance) - y);
+      }
+    }
+    return worst;
+  }
+
+  /// From point_ to next_. False when passes run out.
+  bool Ascend() {
+    for (double length = 1; result_.passes < options_.max_passes; length *= 0.5) {
+      double rise = 0;  // to first order
+      for (size_t t = 0; t < point_.lambda.size(); ++t) {
+        const double y = point_.excess[t];
+        const double step = std::clamp(0.5 * length * y, -kLargestStep, kLargestStep);
+        next_.lambda[t] = std::clamp(point_.lambda[t] * std::exp(step), options_.lambda_min,
+                                     options_.lambda_max);
+        rise += bound_ * std::expm1(y) * (next_.lambda[t] - point_.lambda[t]);
+      }
+      if (!Evaluate(next_)) continue;
+      if (next_.dual >= point_.dual + 1e-4 * rise || Worst(next_) < Worst(point_)) return true;
+    }
+    return false;
+  }
+
+  KlConstrainedResult Finish(KlConstrainedStatus status) {
+    result_.status = status;
+    for (const double lambda : lqr_.multipliers_) result_.lambda += lambda / lqr_.horizon_;
+    return result_;
+  }
+
+  static constexpr double kRaiseWhenIndefinite = 10;
+  static constexpr double kLargestStep = 4.6;  // a factor of 100
+
+  KlConstrainedLqr& lqr_;
+  const double bound_;  // of a step
+  const KlConstrainedOptions& options_;
+  KlConstrainedResult result_;
+  Point point_, next_;
+};
+
 KlConstrainedResult KlConstrainedLqr::Solve(double kl_bound, const KlConstrainedOptions& options) {
   if (!(kl_bound > 0) || !std::isfinite(kl_bound)) {
     throw InputError(
         fmt::format("KL-constrained LQR: bound: found {}, expected a number > 0", kl_bound));
   }
   if (options.search == KlMultiplierSearch::kDualAscent) {
+    if (options.per_step) {
+      throw InputError(
+          "KL-constrained LQR: per_step: found search = dual_ascent, expected bracketed");
+    }
     return SolveByDualAscent(kl_bound, options);
   }
+  if (options.per_step) return StepwiseSearch(*this, kl_bound / horizon_, options).Run();
   return Search(*this, kl_bound, options).Run();
 }
 
