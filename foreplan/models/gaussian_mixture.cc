@@ -27,8 +27,8 @@ using row_kernels::UnalignedLanes;
 using row_kernels::View;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNegligible = 40;      // shares below e^-40 = 4e-18 are left out
-constexpr double kDying = 1e-4;         // of a component's fair share of the points
+constexpr double kNegligible = 40;    // shares below e^-40 = 4e-18 are left out
+constexpr double kDying = 1e-4;       // of a component's fair share of the points
 constexpr int kTile = 48;             // points that go through a product together
 constexpr int kFirstCoordinates = 8;  // looked at of every point and component
 constexpr int kPointsTogether = 4;
@@ -317,9 +317,8 @@ void GaussianMixture::Estimate(int k, const Points& points) {
   int count = 0;
   const auto add_tile = [&] {
     const View tile{scaled_.data(), stride};
-    row_kernels::MultiplyTransposed<Accumulate::kAdd>(d, stride, count, tile, tile,
-                                                      {scatter_.data(), stride}, scatter_.data(),
-                                                      stride, true);
+    row_kernels::MultiplyTransposed<Accumulate::kAdd>(
+        d, stride, count, tile, tile, {scatter_.data(), stride}, scatter_.data(), stride, true);
     count = 0;
   };
   for (const auto& [n, share] : members_) {

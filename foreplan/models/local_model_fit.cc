@@ -114,7 +114,7 @@ void LocalModelFitter::CheckPrior(int t, int rollouts, const NormalInverseWishar
         "expected m >= 0, scatter >= 0 and more than {} = -rollouts for n0",
         t, prior.m, prior.n0, prior.scatter,
         AllFinite(prior.mean) && AllFinite(prior.covariance) ? ""
-                                                               : " and numbers that are not finite",
+                                                             : " and numbers that are not finite",
         -rollouts));
   }
 }

@@ -129,12 +129,12 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     double* k = feedforward_.data() + static_cast<size_t>(t) * static_cast<size_t>(ldu);
 
     // W = V'F, and the multiplier v' + V'c of the dynamics.
-    row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(nx, ldz, nx, {V, ldx}, F, {s.w, ldz}, s.w,
-                                                        ldz, false);
+    row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(nx, ldz, nx, {V, ldx}, F, {s.w, ldz},
+                                                            s.w, ldz, false);
     std::copy_n(v, ldx, s.multiplier);
     if (input.gaps != nullptr) {
       row_kernels::AddRows(nx, ldx, input.gaps + static_cast<size_t>(t) * static_cast<size_t>(ldx),
-                       {V, ldx}, s.multiplier);
+                           {V, ldx}, s.multiplier);
     }
 
     // Q_z = l_z + F'(v' + V'c); [Quu | Qux] = [luu | lux] + B'W; Qxx = lxx + A'W, upper triangle.
@@ -152,7 +152,7 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
           s.multiplier, {knot.jacobian, hessian_u_.data(), hessian_x_.data(), knot.gradient});
     }
     row_kernels::MultiplyTransposed<Accumulate::kAdd>(nu, ldz, nx, F, {s.w, ldz}, {hessian_u, ldz},
-                                                  s.q_rows, ldz, false);
+                                                      s.q_rows, ldz, false);
     row_kernels::MultiplyTransposed<Accumulate::kAdd>(
         nx, ldx, nx, {F.data + ldu, ldz}, {s.w + ldu, ldz}, {hessian_x, ldx}, s.q_xx, ldx, true);
     if (keep_values_) {
@@ -165,8 +165,8 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     const bool on_states = input.regularisation == Regularisation::kStates && input.mu > 0;
     const double shift = on_states ? 0.0 : input.mu;
     if (on_states) {
-      row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(nu, ldz, nx, F, F, {s.regularised, ldz},
-                                                          s.regularised, ldz, false);
+      row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(
+          nu, ldz, nx, F, F, {s.regularised, ldz}, s.regularised, ldz, false);
       for (int i = 0; i < nu * ldz; ++i) s.factor[i] += input.mu * s.regularised[i];
     }
     if (input.low != nullptr) {
@@ -205,7 +205,7 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     }
     if (inside) {
       row_kernels::NegatedBackSubstitution(nu, ldx, {s.factor, ldz}, s.inverse_diagonal,
-                                       {s.factor + ldu, ldz}, K, ldx);
+                                           {s.factor + ldu, ldz}, K, ldx);
     } else {
       if (!SolveBounded(input, t, k, K)) {
         failed_knot_ = t;
@@ -247,18 +247,18 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
         }
       }
       row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {K, ldx}, {s.mixed, ldx},
-                                                    {s.q_xx, ldx}, V, ldx, true);
-      row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx}, {V, ldx},
-                                                    V, ldx, true);
+                                                        {s.q_xx, ldx}, V, ldx, true);
+      row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx},
+                                                        {V, ldx}, V, ldx, true);
     } else {
       // With K = -(Quu + mu I)^-1 Qux on the free rows: V = Qxx - Y'Y - mu K'K.
-      row_kernels::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, gain_rows, {s.factor + ldu, ldz},
-                                                         {s.factor + ldu, ldz}, {s.q_xx, ldx}, V,
-                                                         ldx, true);
+      row_kernels::MultiplyTransposed<Accumulate::kSubtract>(
+          nx, ldx, gain_rows, {s.factor + ldu, ldz}, {s.factor + ldu, ldz}, {s.q_xx, ldx}, V, ldx,
+          true);
       if (shift > 0) {
         for (int i = 0; i < nu * ldx; ++i) s.mixed[i] = shift * K[i];
-        row_kernels::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx},
-                                                           {V, ldx}, V, ldx, true);
+        row_kernels::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, nu, {s.mixed, ldx},
+                                                               {K, ldx}, {V, ldx}, V, ldx, true);
       }
     }
     row_kernels::MirrorUpper(nx, ldx, V);

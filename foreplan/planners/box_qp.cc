@@ -125,7 +125,7 @@ bool BoxQp::Factorise(const double* hessian, int stride, double shift) {
     for (int j = free_count_; j < columns; ++j) row[j] = 0;
   }
   return row_kernels::CholeskyRows(free_count_, columns, shift, factor_.data(), factor_stride_,
-                               inverse_diagonal_.data());
+                                   inverse_diagonal_.data());
 }
 
 // d_f = -H_ff^-1 g_f, d = 0 where a bound holds.

@@ -401,13 +401,14 @@ void IlqrSolver::LinearRollout() {
     double* dx = dz + ldu;
     if (t < horizon_) {
       for (int i = 0; i < nu; ++i) {
-        dz[i] =
-            backward_.feedforward(t)[i] + row_kernels::Dot(ldx, backward_.feedback(t) + i * ldx, dx);
+        dz[i] = backward_.feedforward(t)[i] +
+                row_kernels::Dot(ldx, backward_.feedback(t) + i * ldx, dx);
       }
       for (int i = 0; i < nu; ++i) {
         // u'(luu u + 2 lux x)
         const double* row = knot.hessian_u + i * ldz;
-        quadratic_ += dz[i] * (row_kernels::Dot(ldu, row, dz) + 2 * row_kernels::Dot(ldx, row + ldu, dx));
+        quadratic_ +=
+            dz[i] * (row_kernels::Dot(ldu, row, dz) + 2 * row_kernels::Dot(ldx, row + ldu, dx));
         linear_ += knot.gradient[i] * dz[i];
       }
       for (int i = 0; i < layout_.nx; ++i) {

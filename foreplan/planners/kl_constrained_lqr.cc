@@ -265,7 +265,7 @@ KlConstrainedLqr::Evaluation KlConstrainedLqr::Evaluate(double lambda, double en
 }
 
 KlConstrainedLqr::Evaluation KlConstrainedLqr::EvaluateEach(std::span<const double> multipliers,
-                                                        double entropy_weight) {
+                                                            double entropy_weight) {
   CheckCount("multipliers", static_cast<int>(multipliers.size()), horizon_);
   std::ranges::copy(multipliers, multipliers_.begin());
   return EvaluateMultipliers(entropy_weight, kInfinity);
@@ -368,8 +368,8 @@ void KlConstrainedLqr::AddCostChange(int t, Evaluation& result) const {
   double change = row_kernels::Dot(ldz, knot.gradient, z_);
   for (int i = 0; i < nu; ++i) {
     const double* lux = knot.hessian_u + i * ldz + ldu;
-    change +=
-        z_[i] * row_kernels::Dot(ldx, lux, mean_x) + row_kernels::Dot(ldx, lux, gain_product_ + i * ldx);
+    change += z_[i] * row_kernels::Dot(ldx, lux, mean_x) +
+              row_kernels::Dot(ldx, lux, gain_product_ + i * ldx);
     for (int j = 0; j < nu; ++j) {
       // S_ij = sum_k X_ki X_kj / (1 + s_k)
       double covariance = i == j ? -1 : 0;
@@ -399,12 +399,13 @@ void KlConstrainedLqr::PropagateState(int t) {
   const auto xx = Offset(t * nx, static_cast<size_t>(ldx));
   const double* transposed_B = transposed_B_ + Offset(t * nu, static_cast<size_t>(ldx));
   row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {backward_.feedback(t), ldx},
-                                                {transposed_B, ldx}, {transposed_A_ + xx, ldx},
-                                                closed_loop_, ldx, false);
+                                                    {transposed_B, ldx}, {transposed_A_ + xx, ldx},
+                                                    closed_loop_, ldx, false);
   row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(
       nx, ldx, nx, {covariance_, ldx}, {closed_loop_, ldx}, {product_, ldx}, product_, ldx, false);
-  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nx, {closed_loop_, ldx}, {product_, ldx},
-                                                {noise_ + xx, ldx}, covariance_, ldx, true);
+  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nx, {closed_loop_, ldx},
+                                                    {product_, ldx}, {noise_ + xx, ldx},
+                                                    covariance_, ldx, true);
   // B S B' = Y'Y with Y = U'^-1 B', U'U = M / (lambda + nu).
   const double* M = backward_.action_hessian(t);
   for (int i = 0; i < nu; ++i) {
@@ -413,8 +414,8 @@ void KlConstrainedLqr::PropagateState(int t) {
   }
   row_kernels::CholeskyRows(nu, ldz, 0.0, factor_, ldz, diagonal_);
   const View Y{factor_ + ldu, ldz};
-  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, Y, Y, {covariance_, ldx}, covariance_,
-                                                ldx, true);
+  row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, Y, Y, {covariance_, ldx},
+                                                    covariance_, ldx, true);
   row_kernels::MirrorUpper(nx, ldx, covariance_);
   row_kernels::MultiplyVector(nx, ldz, {knots_[static_cast<size_t>(t)].jacobian, ldz}, z_, next_);
   std::copy_n(next_, ldx, z_ + ldu);
@@ -538,8 +539,8 @@ class KlConstrainedLqr::Search {
   bool slow_ = false;  // the last step did not halve |y|
 };
 
-/// One multiplier per time step. The dual g(lambda) is concave, its derivatives are KL_t - bound. As
-/// KL_t is about proportional to lambda_t^-2, the step
+/// One multiplier per time step. The dual g(lambda) is concave, its derivatives are KL_t - bound.
+/// As KL_t is about proportional to lambda_t^-2, the step
 ///   log lambda_t += 1/2 log(KL_t / bound)
 /// is Newton's with the other multipliers held; it ascends, and is halved until g rises enough.
 class KlConstrainedLqr::StepwiseSearch {
@@ -617,8 +618,8 @@ class KlConstrainedLqr::StepwiseSearch {
       for (size_t t = 0; t < point_.lambda.size(); ++t) {
         const double y = point_.excess[t];
         const double step = std::clamp(0.5 * length * y, -kLargestStep, kLargestStep);
-        next_.lambda[t] = std::clamp(point_.lambda[t] * std::exp(step), options_.lambda_min,
-                                     options_.lambda_max);
+        next_.lambda[t] =
+            std::clamp(point_.lambda[t] * std::exp(step), options_.lambda_min, options_.lambda_max);
         rise += bound_ * std::expm1(y) * (next_.lambda[t] - point_.lambda[t]);
       }
       if (!Evaluate(next_)) continue;

@@ -341,8 +341,8 @@ TEST(KlConstrainedRandom, LimitsOfTheBound) {
 void ExpectStepsAtTheirBounds(const KlTestProblem& problem, const KlConstrainedLqr& lqr,
                               double bound, double tolerance, uint64_t trial) {
   const LinearGaussianPolicy policy = lqr.Policy();
-  const std::vector<double> kl = KlDivergences(
-      policy, problem.previous, PropagateDistribution(problem.dynamics, policy));
+  const std::vector<double> kl =
+      KlDivergences(policy, problem.previous, PropagateDistribution(problem.dynamics, policy));
   for (size_t t = 0; t < kl.size(); ++t) {
     ASSERT_LE(kl[t], bound * (1 + tolerance) * (1 + 1e-8)) << trial << ", step " << t;
     if (lqr.multipliers()[t] == 1e-8) continue;  // lambda_min
@@ -438,7 +438,8 @@ TEST(KlConstrainedPerStep, DualGradientDescentFindsTheSameMultipliers) {
     const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{20, trial});
     KlConstrainedLqr lqr = MakeLqr(problem);
     const double bound = 0.5;  // of a step
-    ASSERT_TRUE(lqr.Solve(4 * bound, {.tolerance = 1e-6, .max_passes = 1000, .per_step = true}).ok());
+    ASSERT_TRUE(
+        lqr.Solve(4 * bound, {.tolerance = 1e-6, .max_passes = 1000, .per_step = true}).ok());
     const std::vector<double> found(lqr.multipliers().begin(), lqr.multipliers().end());
     const auto minimise = [&](std::span<const double> lambda, std::span<double> constraints,
                               double& dual) {

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/backward_pass.h"
 #include "foreplan/core/row_kernels.h"
+#include "foreplan/planners/backward_pass.h"
 
 namespace foreplan {
 namespace {
@@ -189,13 +189,14 @@ void LinearQuadraticProblem::Expand(int first, int last, const double* xs, const
     // lu = R u + S x + r, lx = Q x + S'u + q
     double* gradient = knots[t].gradient;
     for (int i = 0; i < layout_.nu; ++i) {
-      gradient[i] =
-          s.knot.gradient[i] + row_kernels::Dot(layout_.ldz(), s.knot.hessian_u + i * layout_.ldz(), z);
+      gradient[i] = s.knot.gradient[i] +
+                    row_kernels::Dot(layout_.ldz(), s.knot.hessian_u + i * layout_.ldz(), z);
     }
     row_kernels::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, gradient + ldu);
     for (int i = 0; i < layout_.nx; ++i) gradient[ldu + i] += s.knot.gradient[ldu + i];
     if (!s.has_cross) continue;
-    row_kernels::AddRows(layout_.nu, ldx, u, {s.knot.hessian_u + ldu, layout_.ldz()}, gradient + ldu);
+    row_kernels::AddRows(layout_.nu, ldx, u, {s.knot.hessian_u + ldu, layout_.ldz()},
+                         gradient + ldu);
   }
 }
 

@@ -279,7 +279,8 @@ void GoalOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("components", components, "observation components; none: no goal");
   visitor.Field("target", target, {}, "as many numbers");
   visitor.Field("success", success, "name of: success_component, or the distance, < success_below");
-  visitor.Field("success_component", success_component, "observation component; empty: the distance");
+  visitor.Field("success_component", success_component,
+                "observation component; empty: the distance");
   visitor.Field("success_below", success_below, {}, "at the end of an episode");
 }
 

@@ -41,8 +41,8 @@ struct GoalOptions {
   std::string distance = "distance";         // name of |components - target|
   std::vector<std::string> components = {};  // observation components; empty: no goal
   std::vector<double> target = {};           // as many
-  std::string success = "success";           // name of: success_component, or the distance, < success_below
-  std::string success_component = {};        // empty: the distance
+  std::string success = "success";  // name of: success_component, or the distance, < success_below
+  std::string success_component = {};  // empty: the distance
   double success_below = 0;
 
   void Visit(OptionsVisitor& visitor);
