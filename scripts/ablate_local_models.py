@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""What the parts of local_models do on peg insertion: runs a grid and writes one row per run.
+"""What the parts of local_models do on peg insertion: runs a grid and writes one row per run, or,
+for the grid `prior`, one per iteration.
 
 usage: ablate_local_models.py GRID OUT.csv [--foreplan PROGRAM] [--seeds 5] [--runs FOLDER]
 
 grids  noise    the policy's noise, a fixed one, none
        bound    fixed KL bounds per time step: how wrong a fit is on the next iteration's rollouts
-       prior    no prior, mixture, network x 3, 5, 10, 20 rollouts per iteration, after 25 and 50
+       prior    no prior, mixture, network x 3, 5, 10, 20 rollouts per iteration: the mean cost of
+                each policy's rollouts, with its noise, after so many rollouts per condition
 
 A run that is there already is not repeated. Runs use one thread, so several may go side by side.
 """
@@ -14,6 +16,7 @@ import argparse
 import csv
 import json
 import pathlib
+import shutil
 import statistics
 import subprocess
 
@@ -31,10 +34,9 @@ def bound_grid() -> list[dict]:
 
 def prior_grid() -> list[dict]:
     return [
-        {"prior": prior, "rollouts": count, "reuse": 1, "budget": budget}
+        {"prior": prior, "rollouts": count, "reuse": 1, "total": total}
         for prior in ("none", "mixture", "network")
-        for count in (3, 5, 10, 20)
-        for budget in (25, 50)
+        for count, total in ((3, 51), (5, 50), (10, 50), (20, 60))
     ]
 
 
@@ -46,11 +48,11 @@ def run(program: str, folder: pathlib.Path, cell: dict, seed: int) -> dict | Non
     done = folder / "result.json"
     if not done.exists():
         options = [f"--set=local_models.{key}={quoted(value)}" for key, value in cell.items()
-                   if key != "budget"]
-        rollouts = cell.get("rollouts", 5)
-        iterations = max(1, cell.get("budget", 50) // rollouts)
+                   if key != "total"]
+        episodes = cell.get("total", 50) * CONDITIONS
         command = [program, "run", "peg_insertion", "--seed", str(seed), "--threads", "1", "--json",
-                   "--episodes", str(iterations * rollouts * CONDITIONS), "--out", str(folder / "run")]
+                   "--episodes", str(episodes), "--out", str(folder / "run")]
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was cut off
         folder.mkdir(parents=True, exist_ok=True)
         result = subprocess.run(command + options, capture_output=True, text=True, check=False)
         if result.returncode == 2:
@@ -91,6 +93,15 @@ def summary(folder: pathlib.Path, result: dict | None) -> dict:
     }
 
 
+def costs(folder: pathlib.Path, result: dict | None, cell: dict) -> list[dict]:
+    """Of each policy: an iteration's rollouts are of the policy before; the last one is tested."""
+    per_iteration = [statistics.mean(each) for each in zip(*metrics(folder, "cost"))]
+    after = [i * cell["rollouts"] for i in range(len(per_iteration) + 1)]
+    if result is not None:
+        per_iteration.append(statistics.mean(-c["noisy_return"] for c in result["conditions"]))
+    return [{"after": rollouts, "cost": cost} for rollouts, cost in zip(after, per_iteration)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("grid", choices=GRIDS)
@@ -100,12 +111,13 @@ def main() -> None:
     parser.add_argument("--runs", default="runs/ablation")
     arguments = parser.parse_args()
     rows = []
-    for cell in GRIDS[arguments.grid]():
-        for seed in range(arguments.seeds):
+    for seed in range(arguments.seeds):  # whole grids, seed by seed
+        for cell in GRIDS[arguments.grid]():
             name = "-".join(str(value) for value in cell.values())
             folder = pathlib.Path(arguments.runs) / arguments.grid / name / str(seed)
             result = run(arguments.foreplan, folder, cell, seed)
-            rows.append(cell | {"seed": seed} | summary(folder, result))
+            found = costs(folder, result, cell) if "total" in cell else [summary(folder, result)]
+            rows += [cell | {"seed": seed} | row for row in found]
     keys = list(dict.fromkeys(key for row in rows for key in row))
     with open(arguments.out, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, keys, restval="")

@@ -56,26 +56,26 @@ void LocalCost::AddRollout(const LocalRollout& rollout, int t, double weight) {
 }
 
 // With d = dependent, o = on, dd = J do: g_o += J'g_d; H_o. += J'H_d., H_.o += H_.d J; d has no
-// part of its own any more.
+// part of its own any more. Most of H is 0.
 void LocalCost::ThroughJacobian(const double* jacobian) {
   const std::vector<int>& on = components_.on;
   const std::vector<int>& dependent = components_.dependent;
   for (size_t i = 0; i < dependent.size(); ++i) {
     const int d = dependent[i];
-    for (size_t j = 0; j < on.size(); ++j) {
-      const double J = jacobian[i * on.size() + j];
-      gradient_[on[j]] += J * gradient_[d];
-      hessian_.row(on[j]) += J * hessian_.row(d);
-    }
+    const double* J = jacobian + i * on.size();
+    for (size_t j = 0; j < on.size(); ++j) gradient_[on[j]] += J[j] * gradient_[d];
     gradient_[d] = 0;
+    if (hessian_.row(d).isZero(0)) continue;
+    for (size_t j = 0; j < on.size(); ++j) hessian_.row(on[j]) += J[j] * hessian_.row(d);
     hessian_.row(d).setZero();
   }
-  for (size_t i = 0; i < dependent.size(); ++i) {
-    const int d = dependent[i];
-    for (size_t j = 0; j < on.size(); ++j) {
-      hessian_.col(on[j]) += jacobian[i * on.size() + j] * hessian_.col(d);
+  for (Eigen::Index r = 0; r < hessian_.rows(); ++r) {
+    double* row = hessian_.row(r).data();
+    for (size_t i = 0; i < dependent.size(); ++i) {
+      const double h = std::exchange(row[dependent[i]], 0.0);
+      if (h == 0) continue;
+      for (size_t j = 0; j < on.size(); ++j) row[on[j]] += jacobian[i * on.size() + j] * h;
     }
-    hessian_.col(d).setZero();
   }
 }
 

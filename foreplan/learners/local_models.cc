@@ -113,7 +113,8 @@ struct LocalModelsLearner::Condition {
   LocalModelFitter fitter;
   LocalModelFit fit;  // T transitions; empty before the first
   LocalCost cost;
-  std::vector<QuadraticCost> costs;  // [T]
+  std::vector<QuadraticCost> costs;    // [T]
+  TrajectoryDistribution of_previous;  // `previous` under the fit
   KlConstrainedLqr lqr;
   std::vector<LocalRollout> rollouts;  // of this iteration
   // Rollouts that the fit reads, the newest last.
@@ -376,8 +377,9 @@ void LocalModelsLearner::Judge(Condition& condition) {
   condition.cost.Expand(rollouts, dynamics, condition.costs);
   // The last action is costed, but what it leads to is not.
   dynamics.steps.pop_back();
-  condition.found.expected_cost = Sum(ExpectedCosts(
-      condition.costs, condition.previous, PropagateDistribution(dynamics, condition.previous)));
+  condition.of_previous = PropagateDistribution(dynamics, condition.previous);
+  condition.found.expected_cost =
+      Sum(ExpectedCosts(condition.costs, condition.previous, condition.of_previous));
 }
 
 /// The rollouts of this iteration.
@@ -454,7 +456,8 @@ void LocalModelsLearner::AdaptSteps() {
 void LocalModelsLearner::TakeStep(Condition& condition) {
   Improvement& found = condition.found;
   found.kl_bound = options_.kl_step * condition.step_multiplier * horizon_;
-  condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.previous);
+  condition.lqr.SetProblem(condition.fit.dynamics, condition.costs, condition.previous,
+                           condition.of_previous);
   KlConstrainedOptions step = step_;
   step.first_lambda = condition.lambda;
   found.step = condition.lqr.Solve(found.kl_bound, step);

@@ -10,6 +10,9 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
+#include "foreplan/core/row_kernels.h"
+#include "foreplan/core/size.h"
 
 namespace foreplan {
 namespace {
@@ -18,15 +21,47 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using Points = Eigen::Ref<const MatrixXd>;
+using row_kernels::Accumulate;
+using row_kernels::Lanes;
+using row_kernels::UnalignedLanes;
+using row_kernels::View;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNegligible = 40;      // shares below e^-40 = 4e-18 are left out
-constexpr double kDying = 1e-4;         // of a component's fair share of the points
-constexpr Index kTile = 128;            // points that go through a product together
-constexpr Index kFirstCoordinates = 8;  // looked at before the first decision to go on
+constexpr double kNegligible = 40;    // shares below e^-40 = 4e-18 are left out
+constexpr double kDying = 1e-4;       // of a component's fair share of the points
+constexpr int kTile = 48;             // points that go through a product together
+constexpr int kFirstCoordinates = 8;  // looked at of every point and component
+constexpr int kPointsTogether = 4;
+constexpr int kVectorsTogether = 2;
+constexpr int kTogether = kVectorsTogether * row_kernels::kLanes;
+
+/// Doubles from one row to the next.
+int Stride(Index dim) { return (static_cast<int>(dim) + kTogether - 1) / kTogether * kTogether; }
+
+/// sum over i = first ... last - 1 of (b_i'a)^2, b_i the columns of b, is added to the squares of
+/// a few rows a, of which the first `last` entries are used.
+void AddSquares(int first, int last, View a, View b, double* squares) {
+  Lanes total[kPointsTogether]{};
+  for (int i = first; i < last; i += kTogether) {
+    Lanes sum[kPointsTogether][kVectorsTogether]{};
+    for (int p = 0; p < std::min(last, i + kTogether); ++p) {
+      const double* row = b.data + p * b.stride + i;
+      for (int v = 0; v < kVectorsTogether; ++v) {
+        const Lanes right = *reinterpret_cast<const UnalignedLanes*>(row + v * row_kernels::kLanes);
+        for (int r = 0; r < kPointsTogether; ++r) sum[r][v] += a.data[r * a.stride + p] * right;
+      }
+    }
+    for (int r = 0; r < kPointsTogether; ++r) {
+      for (int v = 0; v < kVectorsTogether; ++v) total[r] += sum[r][v] * sum[r][v];
+    }
+  }
+  for (int r = 0; r < kPointsTogether; ++r) {
+    for (int lane = 0; lane < row_kernels::kLanes; ++lane) squares[r] += total[r][lane];
+  }
+}
 
 void CheckFinite(const Points& points) {
-  if (points.allFinite()) return;
+  if (AllFinite(points)) return;
   for (Index n = 0; n < points.cols(); ++n) {
     for (Index i = 0; i < points.rows(); ++i) {
       if (std::isfinite(points(i, n))) continue;
@@ -56,15 +91,20 @@ int GaussianMixture::dim() const {
 
 void GaussianMixture::Resize(Index dim, int components) {
   const auto count = static_cast<size_t>(components);
+  const auto d = static_cast<int>(dim);
+  const int stride = Stride(dim);
   components_.resize(count);
   factors_.resize(count);
   was_reseeded_.assign(count, 0);
   for (size_t k = 0; k < count; ++k) {
     components_[k].mean.resize(dim);
     components_[k].covariance.resize(dim, dim);
-    factors_[k].whitening.resize(dim, dim);
+    factors_[k].whitening.assign(Size(d, stride), 0.0);
   }
-  scaled_.resize(dim, std::max(dim, kTile));
+  scaled_.assign(Size(kTile, stride), 0.0);
+  scatter_.assign(Size(d, stride), 0.0);
+  root_.assign(Size(d, 2, stride), 0.0);
+  inverse_diagonal_.resize(Size(d));
 }
 
 void GaussianMixture::Start(const Points& points, std::span<const int> assignment, int components) {
@@ -82,11 +122,14 @@ void GaussianMixture::Start(const Points& points, std::span<const int> assignmen
         fmt::format("mixture: assignment: found {}, expected 0 ... {}", k, components - 1));
   }
   Resize(points.rows(), components);
-  shares_.resize(N);
+  members_.reserve(static_cast<size_t>(N));
   for (int k = 0; k < components; ++k) {
     MixtureComponent& component = components_[static_cast<size_t>(k)];
-    for (Index n = 0; n < N; ++n) shares_[n] = assignment[static_cast<size_t>(n)] == k ? 1 : 0;
-    if (shares_.sum() > 0) {
+    members_.clear();
+    for (int n = 0; n < N; ++n) {
+      if (assignment[Size(n)] == k) members_.push_back({.point = n, .share = 1});
+    }
+    if (!members_.empty()) {
       Estimate(k, points);
     } else {
       Reseed(k, points, N * k / components);
@@ -124,104 +167,111 @@ void GaussianMixture::Set(std::vector<MixtureComponent> components) {
 void GaussianMixture::Decompose(int k) {
   MixtureComponent& component = components_[static_cast<size_t>(k)];
   Factor& factor = factors_[static_cast<size_t>(k)];
-  const Index d = component.mean.size();
+  const auto d = static_cast<int>(component.mean.size());
   if (component.weight == 0) {
     factor.log_scale = -kInfinity;
     return;
   }
-  MatrixXd& L = scaled_;
   // Positive definite but for rounding, whose size is that of the largest variance.
   const double largest = component.covariance.diagonal().maxCoeff();
-  if (!component.covariance.allFinite()) {
+  if (!AllFinite(component.covariance)) {
     throw InputError(fmt::format(
         "mixture: component {}: found a covariance that overflows, expected points that are nearer",
         k));
   }
   double jitter = 0;
-  for (double next = 1e-14 * largest;; next *= 10) {
-    L.leftCols(d) = component.covariance;
-    Eigen::Ref<MatrixXd> square = L.leftCols(d);
-    const Eigen::LLT<Eigen::Ref<MatrixXd>> llt(square);
-    if (llt.info() == Eigen::Success && L.diagonal().minCoeff() > 0) break;
+  for (double next = 1e-14 * largest; !Invert(component.covariance); next *= 10) {
     const double added = std::max(next, std::numeric_limits<double>::min()) - jitter;
     component.covariance.diagonal().array() += added;
     jitter += added;
   }
-  factor.whitening.setIdentity();
-  L.leftCols(d).triangularView<Eigen::Lower>().solveInPlace(factor.whitening);
-  // log weight - 1/2 log det(2 pi Sigma)
-  factor.log_scale = std::log(component.weight) - L.leftCols(d).diagonal().array().log().sum() -
-                     0.5 * static_cast<double>(d) * std::log(2 * std::numbers::pi);
+  // log weight - 1/2 log det(2 pi Sigma), and the transpose of L^-1 = U^-T
+  const int stride = Stride(d);
+  factor.log_scale =
+      std::log(component.weight) - 0.5 * static_cast<double>(d) * std::log(2 * std::numbers::pi);
+  for (int i = 0; i < d; ++i) {
+    factor.log_scale += std::log(inverse_diagonal_[Size(i)]);
+    const double* row = root_.data() + Size(2 * i + 1, stride);
+    for (int j = 0; j <= i; ++j) factor.whitening[Size(j, stride) + Size(i)] = row[j];
+  }
+}
+
+/// [U | U^-T] of the covariance U'U. False if it is not positive definite.
+bool GaussianMixture::Invert(const MatrixXd& covariance) {
+  const auto d = static_cast<int>(covariance.rows());
+  const int stride = Stride(d);
+  std::ranges::fill(root_, 0.0);
+  for (int i = 0; i < d; ++i) {
+    double* row = root_.data() + Size(i, 2, stride);
+    std::copy_n(covariance.col(i).data(), d, row);  // symmetric
+    row[stride + i] = 1;
+  }
+  return row_kernels::CholeskyRows(d, 2 * stride, 0.0, root_.data(), 2 * stride,
+                                   inverse_diagonal_.data());
 }
 
 void GaussianMixture::Evaluate(int k, const Points& points, int count, bool may_drop,
                                SoftAssignment& a) const {
-  const VectorXd& mean = component(k).mean;
-  const Factor& factor = factors_[static_cast<size_t>(k)];
-  const Index d = points.rows();
-  std::fill_n(a.distance.data(), count, 0.0);
+  const double* mean = component(k).mean.data();
+  const Factor& factor = factors_[Size(k)];
+  const auto d = static_cast<int>(points.rows());
+  const int stride = Stride(d);
+  const auto centred = [&](int j) { return a.centred.data() + Size(j, stride); };
+  std::ranges::fill(a.distance, 0.0);
   // |L^-1 (z - mu)|^2, more and more rows of L^-1 at a time
-  Index first = 0;
-  for (Index last = std::min(d, kFirstCoordinates); count > 0;
+  int first = 0;
+  for (int last = may_drop ? std::min(d, kFirstCoordinates) : d; count > 0;
        first = last, last = std::min(d, 2 * last + kFirstCoordinates)) {
-    const Index rows = last - first;
     for (int j = 0; j < count; ++j) {
-      a.centred.col(j).segment(first, rows) =
-          points.col(a.candidates[static_cast<size_t>(j)]).segment(first, rows) -
-          mean.segment(first, rows);
+      const double* z = points.col(a.candidates[Size(j)]).data();
+      for (int i = first; i < last; ++i) centred(j)[i] = z[i] - mean[i];
     }
-    auto whitened = a.whitened.topLeftCorner(rows, count);
-    whitened.noalias() =
-        factor.whitening.block(first, 0, rows, last) * a.centred.topLeftCorner(last, count);
-    for (int j = 0; j < count; ++j) a.distance[j] += whitened.col(j).squaredNorm();
+    for (int j = 0; j < count; j += kPointsTogether) {
+      AddSquares(first, last, {centred(j), stride}, {factor.whitening.data(), stride},
+                 a.distance.data() + j);
+    }
     if (last == d) break;
-    if (!may_drop) continue;
     int kept = 0;
     for (int j = 0; j < count; ++j) {
-      const int n = a.candidates[static_cast<size_t>(j)];
-      if (factor.log_scale - 0.5 * a.distance[j] < a.best[n] - kNegligible) continue;
-      if (kept < j) {
-        a.candidates[static_cast<size_t>(kept)] = n;
-        a.distance[kept] = a.distance[j];
-        a.centred.col(kept).head(last) = a.centred.col(j).head(last);
-      }
+      const int n = a.candidates[Size(j)];
+      if (factor.log_scale - 0.5 * a.distance[Size(j)] < a.best[n] - kNegligible) continue;
+      a.candidates[Size(kept)] = n;
+      a.distance[Size(kept)] = a.distance[Size(j)];
+      if (kept < j) std::copy_n(centred(j), last, centred(kept));
       ++kept;
     }
     count = kept;
   }
   for (int j = 0; j < count; ++j) {
-    const int n = a.candidates[static_cast<size_t>(j)];
-    const double log_density = factor.log_scale - 0.5 * a.distance[j];
+    const int n = a.candidates[Size(j)];
+    const double log_density = factor.log_scale - 0.5 * a.distance[Size(j)];
     a.share(k, n) = log_density;
     if (!(log_density > a.best[n])) continue;
     a.best[n] = log_density;
-    a.owner[static_cast<size_t>(n)] = k;
+    a.owner[Size(n)] = k;
   }
 }
 
 void GaussianMixture::Expect(const Points& points, SoftAssignment& a) const {
-  const Index N = points.cols();
-  const Index d = points.rows();
-  const int K = components();
-  if (static_cast<Index>(a.owner.size()) != N) a.owner.assign(static_cast<size_t>(N), 0);
+  const auto N = static_cast<int>(points.cols());
+  if (std::ssize(a.owner) != N) a.owner.assign(Size(N), 0);
   a.guess.assign(a.owner.begin(), a.owner.end());
   a.candidates.resize(kTile);
   a.distance.resize(kTile);
-  a.centred.resize(d, kTile);
-  a.whitened.resize(d, kTile);
+  a.centred.resize(Size(kTile, Stride(points.rows())));
   a.log_density.resize(N);
   a.best.setConstant(N, -kInfinity);
-  a.share.setConstant(K, N, -kInfinity);
+  a.share.setConstant(components(), N, -kInfinity);
 
   // Every point under the component that it is likely to belong to, then, as far as they may
   // matter, under the others.
   for (const bool guessed : {true, false}) {
-    for (int k = 0; k < K; ++k) {
+    for (int k = 0; k < components(); ++k) {
       if (component(k).weight == 0) continue;
       int count = 0;
-      for (Index n = 0; n < N; ++n) {
-        if ((a.guess[static_cast<size_t>(n)] == k) != guessed) continue;
-        a.candidates[static_cast<size_t>(count++)] = static_cast<int>(n);
+      for (int n = 0; n < N; ++n) {
+        if ((a.guess[Size(n)] == k) != guessed) continue;
+        a.candidates[Size(count++)] = n;
         if (count < kTile) continue;
         Evaluate(k, points, count, !guessed, a);
         count = 0;
@@ -248,33 +298,45 @@ void GaussianMixture::Normalise(SoftAssignment& a) {
   }
 }
 
-/// Mean and covariance of the points weighted by shares_.
+double GaussianMixture::Mass() const {
+  double mass = 0;
+  for (const Member& member : members_) mass += member.share;
+  return mass;
+}
+
+/// Mean and covariance of the members.
 void GaussianMixture::Estimate(int k, const Points& points) {
   MixtureComponent& component = components_[static_cast<size_t>(k)];
-  const double mass = shares_.sum();
+  const double mass = Mass();
   component.mean.setZero();
-  for (Index n = 0; n < points.cols(); ++n) {
-    if (shares_[n] > 0) component.mean += shares_[n] / mass * points.col(n);
-  }
-  // sum of share (z - mu)(z - mu)' / mass, one triangle of it
-  component.covariance.setZero();
-  Index count = 0;
+  for (const auto& [n, share] : members_) component.mean += share / mass * points.col(n);
+  // sum of share (z - mu)(z - mu)' / mass, the upper triangle
+  const auto d = static_cast<int>(points.rows());
+  const int stride = Stride(d);
+  std::ranges::fill(scatter_, 0.0);
+  int count = 0;
   const auto add_tile = [&] {
-    component.covariance.selfadjointView<Eigen::Lower>().rankUpdate(scaled_.leftCols(count));
+    const View tile{scaled_.data(), stride};
+    row_kernels::MultiplyTransposed<Accumulate::kAdd>(
+        d, stride, count, tile, tile, {scatter_.data(), stride}, scatter_.data(), stride, true);
     count = 0;
   };
-  for (Index n = 0; n < points.cols(); ++n) {
-    if (shares_[n] == 0) continue;
-    scaled_.col(count++) = std::sqrt(shares_[n] / mass) * (points.col(n) - component.mean);
+  for (const auto& [n, share] : members_) {
+    Eigen::Map<VectorXd>(scaled_.data() + Size(count++, stride), d) =
+        std::sqrt(share / mass) * (points.col(n) - component.mean);
     if (count == kTile) add_tile();
   }
   if (count > 0) add_tile();
-  component.covariance.triangularView<Eigen::StrictlyUpper>() = component.covariance.transpose();
+  row_kernels::MirrorUpper(d, stride, scatter_.data());
+  for (int i = 0; i < d; ++i) {
+    std::copy_n(scatter_.data() + Size(i, stride), d, component.covariance.col(i).data());
+  }
   component.covariance.diagonal().array() += options_.covariance_floor;
 }
 
 void GaussianMixture::Reseed(int k, const Points& points, Index at) {
-  shares_.setOnes();
+  members_.clear();
+  for (int n = 0; n < points.cols(); ++n) members_.push_back({.point = n, .share = 1});
   Estimate(k, points);
   components_[static_cast<size_t>(k)].mean = points.col(at);
 }
@@ -282,7 +344,7 @@ void GaussianMixture::Reseed(int k, const Points& points, Index at) {
 int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
   const Index N = points.cols();
   const int K = components();
-  shares_.resize(N);
+  members_.reserve(static_cast<size_t>(N));
   int reseeded = 0;
   Index worst = 0;
   if (N > 0) a.log_density.minCoeff(&worst);
@@ -290,8 +352,11 @@ int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
   for (int k = 0; k < K; ++k) {
     const auto at = static_cast<size_t>(k);
     if (components_[at].weight == 0) continue;
-    shares_ = a.share.row(k).transpose();
-    const double mass = shares_.sum();
+    members_.clear();
+    for (int n = 0; n < N; ++n) {
+      if (a.share(k, n) > 0) members_.push_back({.point = n, .share = a.share(k, n)});
+    }
+    const double mass = Mass();
     if (mass >= kDying * static_cast<double>(N) / K) {
       components_[at].weight = mass / static_cast<double>(N);
       Estimate(k, points);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 
@@ -34,12 +35,11 @@ struct SoftAssignment {
 
  private:
   friend class GaussianMixture;
-  std::vector<int> guess;       // [N]
-  std::vector<int> candidates;  // [tile]
-  Eigen::VectorXd distance;     // [tile], of the candidates, squared, as far as it is known
-  Eigen::MatrixXd centred;      // [d x tile]
-  Eigen::MatrixXd whitened;     // [d x tile]
-  Eigen::VectorXd best;         // [N], largest log(weight density) so far
+  std::vector<int> guess;          // [N]
+  std::vector<int> candidates;     // [tile]
+  AlignedVector<double> centred;   // z - mu of the candidates: [tile x stride], row-major
+  AlignedVector<double> distance;  // squared, as far as it is known: [tile]
+  Eigen::VectorXd best;            // [N], largest log(weight density) so far
 };
 
 struct MixtureReport {
@@ -91,16 +91,23 @@ class GaussianMixture {
 
  private:
   struct Factor {
-    Eigen::MatrixXd whitening;  // L^-1 of covariance = L L': [d x d], lower triangular
-    double log_scale = 0;       // log weight - 1/2 log det(2 pi covariance)
+    AlignedVector<double> whitening;  // L^-T of covariance = L L': [d x stride], row-major
+    double log_scale = 0;             // log weight - 1/2 log det(2 pi covariance)
   };
 
+  struct Member {
+    int point = 0;
+    double share = 0;
+  };
+
+  [[nodiscard]] double Mass() const;
   void Resize(Eigen::Index dim, int components);
   void Estimate(int k, const Eigen::Ref<const Eigen::MatrixXd>& points);
   void Reseed(int k, const Eigen::Ref<const Eigen::MatrixXd>& points, Eigen::Index at);
   /// Factors the covariance, which it may have to inflate by rounding errors.
   void Decompose(int k);
-  /// log(weight density) of the candidates under component k, into the shares.
+  bool Invert(const Eigen::MatrixXd& covariance);
+  /// log(weight density) of the first `count` candidates under component k, into the shares.
   void Evaluate(int k, const Eigen::Ref<const Eigen::MatrixXd>& points, int count, bool may_drop,
                 SoftAssignment& assignment) const;
   /// From log(weight density) to shares.
@@ -110,8 +117,12 @@ class GaussianMixture {
   std::vector<MixtureComponent> components_;  // [K]
   std::vector<Factor> factors_;               // [K]
   std::vector<char> was_reseeded_;            // [K], in this fit
-  Eigen::VectorXd shares_;                    // [N], of one component
-  Eigen::MatrixXd scaled_;                    // [d x tile]
+  std::vector<Member> members_;               // of one component
+  // Row-major, rows padded to whole vectors:
+  AlignedVector<double> scaled_;            // points of a tile: [tile x stride]
+  AlignedVector<double> scatter_;           // [d x stride]
+  AlignedVector<double> root_;              // [U | U^-T], covariance = U'U: [d x 2 stride]
+  AlignedVector<double> inverse_diagonal_;  // of U: [d]
 };
 
 /// k-means++ seeding, then at most `rounds` of Lloyd's iterations, on coordinates scaled by their

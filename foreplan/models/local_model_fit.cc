@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 
 namespace foreplan {
 namespace {
@@ -107,13 +108,13 @@ void LocalModelFitter::CheckPrior(int t, int rollouts, const NormalInverseWishar
         "local model fit: found 1 rollout and no prior, expected at least 2 rollouts or a prior");
   }
   if (!(rollouts + prior.n0 > 0) || !(prior.m >= 0) || !(prior.scatter >= 0) ||
-      !prior.mean.allFinite() || !prior.covariance.allFinite()) {
+      !AllFinite(prior.mean) || !AllFinite(prior.covariance)) {
     throw InputError(fmt::format(
         "local model fit: time {}: prior: found m = {}, n0 = {}, scatter = {}{}, "
         "expected m >= 0, scatter >= 0 and more than {} = -rollouts for n0",
         t, prior.m, prior.n0, prior.scatter,
-        prior.mean.allFinite() && prior.covariance.allFinite() ? ""
-                                                               : " and numbers that are not finite",
+        AllFinite(prior.mean) && AllFinite(prior.covariance) ? ""
+                                                             : " and numbers that are not finite",
         -rollouts));
   }
 }

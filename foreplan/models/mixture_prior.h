@@ -26,7 +26,7 @@ struct MixturePriorOptions {
   double strength = 1;    // factor on m, n0 and scatter
   MixtureStart start = MixtureStart::kTime;
   /// Few rounds bound the time of an iteration; the next one goes on where this stopped.
-  MixtureOptions mixture = {.max_rounds = 5};
+  MixtureOptions mixture = {.max_rounds = 3};
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -5,13 +5,13 @@
 #include <cmath>
 #include <limits>
 
-#include "foreplan/planners/riccati_kernels.h"
+#include "foreplan/core/row_kernels.h"
 
 namespace foreplan {
 namespace {
 
-using riccati::Accumulate;
-using riccati::View;
+using row_kernels::Accumulate;
+using row_kernels::View;
 
 size_t Count(int rows, int columns) {
   return static_cast<size_t>(rows) * static_cast<size_t>(columns);
@@ -129,17 +129,17 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     double* k = feedforward_.data() + static_cast<size_t>(t) * static_cast<size_t>(ldu);
 
     // W = V'F, and the multiplier v' + V'c of the dynamics.
-    riccati::MultiplyTransposed<Accumulate::kOverwrite>(nx, ldz, nx, {V, ldx}, F, {s.w, ldz}, s.w,
-                                                        ldz, false);
+    row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(nx, ldz, nx, {V, ldx}, F, {s.w, ldz},
+                                                            s.w, ldz, false);
     std::copy_n(v, ldx, s.multiplier);
     if (input.gaps != nullptr) {
-      riccati::AddRows(nx, ldx, input.gaps + static_cast<size_t>(t) * static_cast<size_t>(ldx),
-                       {V, ldx}, s.multiplier);
+      row_kernels::AddRows(nx, ldx, input.gaps + static_cast<size_t>(t) * static_cast<size_t>(ldx),
+                           {V, ldx}, s.multiplier);
     }
 
     // Q_z = l_z + F'(v' + V'c); [Quu | Qux] = [luu | lux] + B'W; Qxx = lxx + A'W, upper triangle.
     std::copy_n(knot.gradient, ldz, s.q);
-    riccati::AddRows(nx, ldz, s.multiplier, F, s.q);
+    row_kernels::AddRows(nx, ldz, s.multiplier, F, s.q);
     const double* hessian_u = knot.hessian_u;
     const double* hessian_x = knot.hessian_x;
     if (input.second_order != nullptr) {
@@ -151,9 +151,9 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
           t, input.xs + Count(t, input.second_order->state_dim()), input.us + Count(t, nu),
           s.multiplier, {knot.jacobian, hessian_u_.data(), hessian_x_.data(), knot.gradient});
     }
-    riccati::MultiplyTransposed<Accumulate::kAdd>(nu, ldz, nx, F, {s.w, ldz}, {hessian_u, ldz},
-                                                  s.q_rows, ldz, false);
-    riccati::MultiplyTransposed<Accumulate::kAdd>(
+    row_kernels::MultiplyTransposed<Accumulate::kAdd>(nu, ldz, nx, F, {s.w, ldz}, {hessian_u, ldz},
+                                                      s.q_rows, ldz, false);
+    row_kernels::MultiplyTransposed<Accumulate::kAdd>(
         nx, ldx, nx, {F.data + ldu, ldz}, {s.w + ldu, ldz}, {hessian_x, ldx}, s.q_xx, ldx, true);
     if (keep_values_) {
       double* kept = action_hessians_.data() + static_cast<size_t>(t) * action_hessian_size_;
@@ -165,15 +165,15 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
     const bool on_states = input.regularisation == Regularisation::kStates && input.mu > 0;
     const double shift = on_states ? 0.0 : input.mu;
     if (on_states) {
-      riccati::MultiplyTransposed<Accumulate::kOverwrite>(nu, ldz, nx, F, F, {s.regularised, ldz},
-                                                          s.regularised, ldz, false);
+      row_kernels::MultiplyTransposed<Accumulate::kOverwrite>(
+          nu, ldz, nx, F, F, {s.regularised, ldz}, s.regularised, ldz, false);
       for (int i = 0; i < nu * ldz; ++i) s.factor[i] += input.mu * s.regularised[i];
     }
     if (input.low != nullptr) {
       std::copy_n(s.factor, nu * ldz, s.regularised);
       for (int i = 0; i < nu; ++i) s.regularised[i * ldz + i] += shift;
     }
-    if (!riccati::CholeskyRows(nu, ldz, shift, s.factor, ldz, s.inverse_diagonal)) {
+    if (!row_kernels::CholeskyRows(nu, ldz, shift, s.factor, ldz, s.inverse_diagonal)) {
       failed_knot_ = t;
       for (int i = 0; i < nu * ldz; ++i) {
         if (!std::isfinite(s.q_rows[i])) return BackwardStatus::kNotFinite;
@@ -204,8 +204,8 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
       }
     }
     if (inside) {
-      riccati::NegatedBackSubstitution(nu, ldx, {s.factor, ldz}, s.inverse_diagonal,
-                                       {s.factor + ldu, ldz}, K, ldx);
+      row_kernels::NegatedBackSubstitution(nu, ldx, {s.factor, ldz}, s.inverse_diagonal,
+                                           {s.factor + ldu, ldz}, K, ldx);
     } else {
       if (!SolveBounded(input, t, k, K)) {
         failed_knot_ = t;
@@ -233,8 +233,8 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
       v -= value_gradient_step;
     }
     std::copy_n(s.q + ldu, ldx, v);
-    riccati::AddRows(nu, ldx, k, {s.q_rows + ldu, ldz}, v);
-    riccati::AddRows(nu, ldx, s.residual, {K, ldx}, v);
+    row_kernels::AddRows(nu, ldx, k, {s.q_rows + ldu, ldz}, v);
+    row_kernels::AddRows(nu, ldx, s.residual, {K, ldx}, v);
 
     if (on_states) {
       // V = Qxx + (K'T + T'K) / 2, T = Quu K + 2 Qux.
@@ -246,22 +246,22 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
           for (int j = 0; j < ldx; ++j) row[j] += factor * K[p * ldx + j];
         }
       }
-      riccati::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {K, ldx}, {s.mixed, ldx},
-                                                    {s.q_xx, ldx}, V, ldx, true);
-      riccati::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx}, {V, ldx},
-                                                    V, ldx, true);
+      row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {K, ldx}, {s.mixed, ldx},
+                                                        {s.q_xx, ldx}, V, ldx, true);
+      row_kernels::MultiplyTransposed<Accumulate::kAdd>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx},
+                                                        {V, ldx}, V, ldx, true);
     } else {
       // With K = -(Quu + mu I)^-1 Qux on the free rows: V = Qxx - Y'Y - mu K'K.
-      riccati::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, gain_rows, {s.factor + ldu, ldz},
-                                                         {s.factor + ldu, ldz}, {s.q_xx, ldx}, V,
-                                                         ldx, true);
+      row_kernels::MultiplyTransposed<Accumulate::kSubtract>(
+          nx, ldx, gain_rows, {s.factor + ldu, ldz}, {s.factor + ldu, ldz}, {s.q_xx, ldx}, V, ldx,
+          true);
       if (shift > 0) {
         for (int i = 0; i < nu * ldx; ++i) s.mixed[i] = shift * K[i];
-        riccati::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, nu, {s.mixed, ldx}, {K, ldx},
-                                                           {V, ldx}, V, ldx, true);
+        row_kernels::MultiplyTransposed<Accumulate::kSubtract>(nx, ldx, nu, {s.mixed, ldx},
+                                                               {K, ldx}, {V, ldx}, V, ldx, true);
       }
     }
-    riccati::MirrorUpper(nx, ldx, V);
+    row_kernels::MirrorUpper(nx, ldx, V);
   }
   const bool finite = std::isfinite(linear_) && std::isfinite(quadratic_);
   return finite ? BackwardStatus::kOk : BackwardStatus::kNotFinite;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "foreplan/planners/riccati_kernels.h"
+#include "foreplan/core/row_kernels.h"
 #include "foreplan/planners/trajectory_problem.h"
 
 namespace foreplan {
@@ -124,8 +124,8 @@ bool BoxQp::Factorise(const double* hessian, int stride, double shift) {
     for (int j = 0; j < free_count_; ++j) row[j] = source[free_[static_cast<size_t>(j)]];
     for (int j = free_count_; j < columns; ++j) row[j] = 0;
   }
-  return riccati::CholeskyRows(free_count_, columns, shift, factor_.data(), factor_stride_,
-                               inverse_diagonal_.data());
+  return row_kernels::CholeskyRows(free_count_, columns, shift, factor_.data(), factor_stride_,
+                                   inverse_diagonal_.data());
 }
 
 // d_f = -H_ff^-1 g_f, d = 0 where a bound holds.
@@ -247,12 +247,12 @@ void BoxQp::FreeInverse(double* inverse, int stride) {
   // H_ff^-1 = X'X, upper triangle; row p of X has entries up to column p only.
   for (int i = 0; i < n; i += 4) {
     const int rows = std::min(4, n - i);
-    const riccati::View X_i{X + i * factor_stride_ + i, factor_stride_};
-    riccati::MultiplyTransposed<riccati::Accumulate::kOverwrite>(
+    const row_kernels::View X_i{X + i * factor_stride_ + i, factor_stride_};
+    row_kernels::MultiplyTransposed<row_kernels::Accumulate::kOverwrite>(
         rows, columns - i, n - i, X_i, X_i, {inverse, stride}, inverse + i * stride + i, stride,
         false);
   }
-  riccati::MirrorUpper(n, stride, inverse);
+  row_kernels::MirrorUpper(n, stride, inverse);
 }
 
 }  // namespace foreplan

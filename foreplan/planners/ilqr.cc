@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/riccati_kernels.h"
+#include "foreplan/core/row_kernels.h"
 
 namespace foreplan {
 namespace {
@@ -394,22 +394,23 @@ void IlqrSolver::LinearRollout() {
     double* dx = dz + ldu;
     if (t < horizon_) {
       for (int i = 0; i < nu; ++i) {
-        dz[i] =
-            backward_.feedforward(t)[i] + riccati::Dot(ldx, backward_.feedback(t) + i * ldx, dx);
+        dz[i] = backward_.feedforward(t)[i] +
+                row_kernels::Dot(ldx, backward_.feedback(t) + i * ldx, dx);
       }
       for (int i = 0; i < nu; ++i) {
         // u'(luu u + 2 lux x)
         const double* row = knot.hessian_u + i * ldz;
-        quadratic_ += dz[i] * (riccati::Dot(ldu, row, dz) + 2 * riccati::Dot(ldx, row + ldu, dx));
+        quadratic_ +=
+            dz[i] * (row_kernels::Dot(ldu, row, dz) + 2 * row_kernels::Dot(ldx, row + ldu, dx));
         linear_ += knot.gradient[i] * dz[i];
       }
       for (int i = 0; i < layout_.nx; ++i) {
-        next[ldu + i] = riccati::Dot(ldz, knot.jacobian + i * ldz, dz) +
+        next[ldu + i] = row_kernels::Dot(ldz, knot.jacobian + i * ldz, dz) +
                         gaps_.data()[Count(t, ldx) + static_cast<size_t>(i)];
       }
     }
     for (int i = 0; i < layout_.nx; ++i) {
-      quadratic_ += dx[i] * riccati::Dot(ldx, knot.hessian_x + i * ldx, dx);
+      quadratic_ += dx[i] * row_kernels::Dot(ldx, knot.hessian_x + i * ldx, dx);
       linear_ += knot.gradient[ldu + i] * dx[i];
     }
     std::copy_n(next + ldu, ldx, dx);
@@ -506,7 +507,7 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
     } else {
       problem_.Difference(x, x_nominal, dx);
     }
-    riccati::MultiplyVector(nu, ldx, {K, ldx}, dx, u);
+    row_kernels::MultiplyVector(nu, ldx, {K, ldx}, dx, u);
     for (int i = 0; i < nu; ++i) u[i] += u_nominal[i] + alpha * k[i];
     if (bounded_) {
       for (int i = 0; i < nu; ++i) u[i] = std::min(std::max(u[i], low[i]), high[i]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct KlConstrainedOptions {
   double lambda_max = 1e16;
   double first_lambda = 1;  // where the search starts
   int max_passes = 60;      // of the bracketed search
+  bool per_step = false;    // a bound, KL / horizon, and a multiplier for every time step
   KlMultiplierSearch search = KlMultiplierSearch::kBracketed;
   DualAscentOptions ascent = {};  // of kDualAscent
 
@@ -46,7 +48,7 @@ enum class KlConstrainedStatus {
 
 struct KlConstrainedResult {
   KlConstrainedStatus status = KlConstrainedStatus::kPasses;
-  double lambda = 0;
+  double lambda = 0;       // with a multiplier per step: their mean
   double kl = 0;           // of the whole trajectory
   double cost_change = 0;  // E[cost] of the new policy - that of the previous one, same dynamics
   int passes = 0;          // backward passes made
@@ -79,30 +81,49 @@ class KlConstrainedLqr {
   /// and a previous policy with a singular covariance (name and step).
   void SetProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
                   const LinearGaussianPolicy& previous);
+  /// The same where the distribution of the previous policy under these dynamics is there already.
+  void SetProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                  const LinearGaussianPolicy& previous, const TrajectoryDistribution& of_previous);
 
   /// Finds lambda. Policy() is the new policy when the result is ok().
   KlConstrainedResult Solve(double kl_bound, const KlConstrainedOptions& options);
 
-  /// The minimiser of the Lagrangian at lambda, entropy weight nu; lambda + nu > 0.
+  /// The minimiser of the Lagrangian at lambda, entropy weight nu; lambda + nu > 0. Where KL
+  /// exceeds `enough`, what is summed over time may be of the first steps only.
   struct Evaluation {
     BackwardStatus status = BackwardStatus::kOk;
     double kl = 0;              // of the trajectory
     double cost_change = 0;     // E[cost] - E[cost of the previous policy]
     double entropy_change = 0;  // H - H of the previous policy, summed over time
   };
-  Evaluation Evaluate(double lambda, double entropy_weight);
+  Evaluation Evaluate(double lambda, double entropy_weight,
+                      double enough = std::numeric_limits<double>::infinity());
+  /// With one multiplier per time step: [horizon].
+  Evaluation EvaluateEach(std::span<const double> multipliers, double entropy_weight);
 
   // Of the last evaluation:
   [[nodiscard]] LinearGaussianPolicy Policy() const;
   [[nodiscard]] std::span<const double> kl_per_step() const { return kl_per_step_; }
+  [[nodiscard]] std::span<const double> multipliers() const { return multipliers_; }
 
  private:
   class Search;
-  void SetPrevious(const LinearGaussianDynamics& dynamics, const LinearGaussianPolicy& previous);
+  class StepwiseSearch;
+  Evaluation EvaluateMultipliers(double entropy_weight, double enough);
+  /// lambda + nu.
+  [[nodiscard]] double Scale(int t) const {
+    return multipliers_[static_cast<size_t>(t)] + entropy_weight_;
+  }
+  void CheckProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                    const LinearGaussianPolicy& previous) const;
+  void SetChecked(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
+                  const LinearGaussianPolicy& previous, const TrajectoryDistribution& of_previous);
+  void SetPrevious(int t, const LinearGaussianStep& step,
+                   const TrajectoryDistribution& of_previous);
   void SetCost(int t, const QuadraticCost& cost);
   void SetTransition(int t, const LinearGaussianTransition& transition);
-  void PropagateState(int t, double scale);
-  double ShapeDivergence(int t, double lambda, double entropy_weight, double& log_det);
+  void PropagateState(int t);
+  double ShapeDivergence(int t, double& log_det);
   void AddCostChange(int t, Evaluation& result) const;
   KlConstrainedResult SolveByDualAscent(double kl_bound, const KlConstrainedOptions& options);
 
@@ -118,8 +139,8 @@ class KlConstrainedLqr {
   double* noise_ = nullptr;               // [horizon x nx x ldx]
   double* initial_covariance_ = nullptr;  // [nx x ldx]
   // The previous policy:
+  double* state_covariance_ = nullptr;                     // [horizon x nx x ldx]
   std::vector<Eigen::VectorXd> state_mean_, action_mean_;  // [horizon] of [nx], [nu]
-  std::vector<Eigen::MatrixXd> state_covariance_;          // [horizon] of [nx x nx]
   std::vector<Eigen::MatrixXd> feedback_;                  // [horizon] of [nu x nx]
   std::vector<Eigen::MatrixXd> root_;                      // L': [horizon] of [nu x nu]
   // Of one evaluation:
@@ -133,8 +154,9 @@ class KlConstrainedLqr {
   double* diagonal_ = nullptr;       // [ldu]
   double* shape_ = nullptr;          // [nu x ldu]
   double* inverse_ = nullptr;        // [nu x ldu]
+  std::vector<double> multipliers_;  // [horizon]
   std::vector<double> kl_per_step_;  // [horizon]
-  double scale_ = 1;                 // lambda + nu
+  double entropy_weight_ = 0;
 };
 
 }  // namespace foreplan

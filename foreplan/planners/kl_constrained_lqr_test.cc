@@ -5,7 +5,9 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
@@ -40,7 +42,7 @@ double TrajectoryKl(const KlTestProblem& problem, const LinearGaussianPolicy& po
 ///   cost + lambda (-log previous), M = Quu, N = Qux, m = Qu of the policy's own cost to go;
 ///   M K + N = 0, M k + m = 0, M = (lambda + nu) S^-1.
 double StationarityResidual(const KlTestProblem& problem, const LinearGaussianPolicy& policy,
-                            double lambda, double entropy_weight) {
+                            std::span<const double> multipliers, double entropy_weight) {
   const Eigen::Index nx = problem.dynamics.initial_mean.size();
   MatrixXd V = MatrixXd::Zero(nx, nx);
   VectorXd v = VectorXd::Zero(nx);
@@ -48,6 +50,7 @@ double StationarityResidual(const KlTestProblem& problem, const LinearGaussianPo
   for (int t = policy.horizon() - 1; t >= 0; --t) {
     const auto at = static_cast<size_t>(t);
     const QuadraticCost& c = problem.costs[at];
+    const double lambda = multipliers[at];
     const MatrixXd& K_old = problem.previous.step(t).feedback;
     const VectorXd k_old = problem.previous.Offset(t);
     const MatrixXd P = lambda * problem.previous.step(t).covariance.inverse();
@@ -244,7 +247,9 @@ TEST(KlConstrainedRandom, ThousandProblemsAreSolvedAndStationary) {
     const KlConstrainedResult result = lqr.Solve(bound, {.entropy_weight = entropy_weight});
     ASSERT_TRUE(result.ok()) << trial << ": " << Describe(result.status);
     const LinearGaussianPolicy policy = lqr.Policy();
-    ASSERT_LT(StationarityResidual(problem, policy, result.lambda, entropy_weight), 1e-6) << trial;
+    ASSERT_LT(StationarityResidual(problem, policy, lqr.multipliers(), entropy_weight), 1e-6)
+        << trial;
+    for (const double lambda : lqr.multipliers()) ASSERT_EQ(lambda, result.lambda);
     // Feasible, and lambda (KL - bound) = 0, both within 1 %.
     const double kl = TrajectoryKl(problem, policy);
     ASSERT_NEAR(kl, result.kl, 1e-8 * kl) << trial;
@@ -329,6 +334,162 @@ TEST(KlConstrainedRandom, LimitsOfTheBound) {
               1e-9 * expected.policy.step(t).covariance.norm());
   }
 }
+
+// --- one bound per time step --------------------------------------------------------------------
+
+/// Feasible at every step and complementary, both within `tolerance`.
+void ExpectStepsAtTheirBounds(const KlTestProblem& problem, const KlConstrainedLqr& lqr,
+                              double bound, double tolerance, uint64_t trial) {
+  const LinearGaussianPolicy policy = lqr.Policy();
+  const std::vector<double> kl =
+      KlDivergences(policy, problem.previous, PropagateDistribution(problem.dynamics, policy));
+  for (size_t t = 0; t < kl.size(); ++t) {
+    ASSERT_LE(kl[t], bound * (1 + tolerance) * (1 + 1e-8)) << trial << ", step " << t;
+    if (lqr.multipliers()[t] == 1e-8) continue;  // lambda_min
+    ASSERT_GE(kl[t], bound * (1 - tolerance) * (1 - 1e-8)) << trial << ", step " << t;
+  }
+}
+
+TEST(KlConstrainedPerStep, ThousandProblemsAreSolvedAndStationary) {
+  int passes = 0;
+  for (uint64_t trial = 0; trial < 1000; ++trial) {
+    const Key key = Key{11, 0}.Fold(trial);
+    Random random(key.Fold(1));
+    const Sizes sizes = RandomSizes(random);
+    const KlTestProblem problem = RandomKlProblem(sizes.nx, sizes.nu, sizes.horizon, key);
+    KlConstrainedLqr lqr = MakeLqr(problem);
+    const double entropy_weight = trial % 2 == 0 ? 0 : std::pow(10.0, random.Uniform(-3, 1));
+    const double bound = std::pow(10.0, random.Uniform(-2, 2));
+    const KlConstrainedResult result =
+        lqr.Solve(bound, {.entropy_weight = entropy_weight, .max_passes = 1000, .per_step = true});
+    ASSERT_TRUE(result.ok()) << trial << ": " << Describe(result.status);
+    ASSERT_LT(StationarityResidual(problem, lqr.Policy(), lqr.multipliers(), entropy_weight), 1e-6)
+        << trial;
+    ExpectStepsAtTheirBounds(problem, lqr, bound / sizes.horizon, 0.01, trial);
+    // Every policy within the bounds of the steps is within the one of the trajectory: it costs at
+    // least as much. 1 % of KL is worth at most that share of the multipliers.
+    const auto objective = [&] {
+      const LinearGaussianPolicy policy = lqr.Policy();
+      double entropy = 0;
+      for (int t = 0; t < policy.horizon(); ++t) entropy += policy.Entropy(t);
+      return ExpectedCost(problem, policy) - entropy_weight * entropy;
+    };
+    const double stepwise = objective();
+    const KlConstrainedResult one = lqr.Solve(bound, {.entropy_weight = entropy_weight});
+    ASSERT_GE(stepwise, objective() - 0.021 * bound * (one.lambda + result.lambda)) << trial;
+    passes += result.passes;
+  }
+  RecordProperty("mean_passes", std::to_string(passes / 1000.0));
+}
+
+TEST(KlConstrainedPerStep, AgreesWithTheSingleBoundOnOneStep) {
+  for (uint64_t trial = 0; trial < 20; ++trial) {
+    const KlTestProblem problem = RandomKlProblem(4, 3, 1, Key{17, trial});
+    KlConstrainedLqr lqr = MakeLqr(problem);
+    const KlConstrainedResult one = lqr.Solve(0.5, {.tolerance = 1e-10});
+    const LinearGaussianPolicy expected = lqr.Policy();
+    const KlConstrainedResult each = lqr.Solve(0.5, {.tolerance = 1e-10, .per_step = true});
+    ASSERT_EQ(one.status, each.status);
+    EXPECT_NEAR(each.lambda, one.lambda, 1e-8 * one.lambda);
+    EXPECT_LT((lqr.Policy().step(0).feedback - expected.step(0).feedback).norm(), 1e-8);
+  }
+}
+
+TEST(KlConstrainedPerStep, EqualMultipliersAreTheSingleOne) {
+  const KlTestProblem problem = RandomKlProblem(5, 2, 8, Key{18, 0});
+  KlConstrainedLqr lqr = MakeLqr(problem);
+  const KlConstrainedLqr::Evaluation one = lqr.Evaluate(0.7, 0.1);
+  const std::vector<double> each(8, 0.7);
+  const KlConstrainedLqr::Evaluation same = lqr.EvaluateEach(each, 0.1);
+  EXPECT_EQ(one.kl, same.kl);
+  EXPECT_EQ(one.cost_change, same.cost_change);
+  EXPECT_THROW((void)lqr.EvaluateEach(std::vector<double>(7, 1.0), 0), InputError);
+}
+
+TEST(KlConstrainedPerStep, TheDualsGradientIsKlMinusTheBounds) {
+  const KlTestProblem problem = RandomKlProblem(4, 2, 6, Key{19, 0});
+  KlConstrainedLqr lqr = MakeLqr(problem);
+  std::vector<double> lambda = {0.3, 3, 1, 0.1, 10, 0.7};
+  const double bound = 0.2;
+  const auto dual = [&] {
+    const KlConstrainedLqr::Evaluation e = lqr.EvaluateEach(lambda, 0.1);
+    double g = e.cost_change - 0.1 * e.entropy_change;
+    for (size_t t = 0; t < 6; ++t) g += lambda[t] * (lqr.kl_per_step()[t] - bound);
+    return g;
+  };
+  (void)dual();
+  const std::vector<double> kl(lqr.kl_per_step().begin(), lqr.kl_per_step().end());
+  for (size_t t = 0; t < 6; ++t) {
+    const double here = lambda[t];
+    const double h = 1e-4 * here;
+    lambda[t] = here + h;
+    const double above = dual();
+    lambda[t] = here - h;
+    const double below = dual();
+    lambda[t] = here;
+    // Central differences: 1e-8 of the dual's curvature, and its rounding over h.
+    const double rounding = 1e-14 * std::abs(above) / h;
+    EXPECT_NEAR((above - below) / (2 * h), kl[t] - bound, 1e-6 * (kl[t] + bound) + rounding) << t;
+  }
+}
+
+TEST(KlConstrainedPerStep, DualGradientDescentFindsTheSameMultipliers) {
+  for (uint64_t trial = 0; trial < 10; ++trial) {
+    const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{20, trial});
+    KlConstrainedLqr lqr = MakeLqr(problem);
+    const double bound = 0.5;  // of a step
+    ASSERT_TRUE(
+        lqr.Solve(4 * bound, {.tolerance = 1e-6, .max_passes = 1000, .per_step = true}).ok());
+    const std::vector<double> found(lqr.multipliers().begin(), lqr.multipliers().end());
+    const auto minimise = [&](std::span<const double> lambda, std::span<double> constraints,
+                              double& dual) {
+      const KlConstrainedLqr::Evaluation e = lqr.EvaluateEach(lambda, 0);
+      dual = e.cost_change;
+      for (size_t t = 0; t < 4; ++t) {
+        constraints[t] = lqr.kl_per_step()[t] - bound;
+        dual += lambda[t] * constraints[t];
+      }
+      return e.status == BackwardStatus::kOk;
+    };
+    const std::vector<DualConstraint> constraints(4, {.tolerance = 1e-5 * bound, .floor = 1e-8});
+    const std::vector<double> start(4, *std::ranges::max_element(found));
+    const DualAscentResult ascent =
+        AscendDual(minimise, constraints, start, {.max_minimisations = 200000});
+    ASSERT_EQ(ascent.status, DualAscentStatus::kConverged) << trial;
+    // A multiplier changes by about half as much, relatively, as KL does where KL is small, and by
+    // up to ten times as much where it is large.
+    for (size_t t = 0; t < 4; ++t) {
+      EXPECT_NEAR(ascent.multipliers[t], found[t], 1e-3 * found[t]) << trial << ", step " << t;
+    }
+  }
+}
+
+TEST(KlConstrainedPerStep, InactiveBoundsAreRecognisedAtOnce) {
+  const KlTestProblem problem = RandomKlProblem(4, 2, 6, Key{14, 0});
+  KlConstrainedLqr lqr = MakeLqr(problem);
+  const KlConstrainedResult result = lqr.Solve(1e9, {.entropy_weight = 0.3, .per_step = true});
+  EXPECT_EQ(result.status, KlConstrainedStatus::kInactive);
+  EXPECT_EQ(result.passes, 1);
+}
+
+TEST(KlConstrainedPerStep, IndefiniteActionHessiansRaiseTheMultipliers) {
+  KlTestProblem problem = RandomKlProblem(3, 2, 5, Key{15, 0});
+  problem.costs[2].R(0, 0) *= -1e3;
+  KlConstrainedLqr lqr = MakeLqr(problem);
+  ASSERT_NE(lqr.Evaluate(1e-3, 0).status, BackwardStatus::kOk);
+  const KlConstrainedResult result =
+      lqr.Solve(1, {.first_lambda = 1e-3, .max_passes = 1000, .per_step = true});
+  ASSERT_EQ(result.status, KlConstrainedStatus::kConverged);
+  ExpectStepsAtTheirBounds(problem, lqr, 0.2, 0.01, 0);
+}
+
+TEST(KlConstrainedPerStep, PlainDualAscentIsRefused) {
+  KlConstrainedLqr lqr = MakeLqr(RandomKlProblem(3, 2, 5, Key{15, 0}));
+  EXPECT_THROW((void)lqr.Solve(1, {.per_step = true, .search = KlMultiplierSearch::kDualAscent}),
+               InputError);
+}
+
+// --- dual gradient descent ----------------------------------------------------------------------
 
 struct AscentCount {
   int converged = 0;

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/row_kernels.h"
 #include "foreplan/planners/backward_pass.h"
-#include "foreplan/planners/riccati_kernels.h"
 
 namespace foreplan {
 namespace {
@@ -149,17 +149,17 @@ double LinearQuadraticProblem::Step(int t, const double* x, const double* u, dou
   double cost = 0;
   for (int i = 0; i < layout_.nu; ++i) {
     const double* row = s.knot.hessian_u + i * ldz;
-    cost += z[i] * (0.5 * riccati::Dot(ldu, row, z) + s.knot.gradient[i]);
+    cost += z[i] * (0.5 * row_kernels::Dot(ldu, row, z) + s.knot.gradient[i]);
   }
   if (s.has_cross) {
-    riccati::MultiplyVector(layout_.nu, ldx, {s.knot.hessian_u + ldu, ldz}, z + ldu, product);
+    row_kernels::MultiplyVector(layout_.nu, ldx, {s.knot.hessian_u + ldu, ldz}, z + ldu, product);
     for (int i = 0; i < layout_.nu; ++i) cost += z[i] * product[i];
   }
-  riccati::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, product);
+  row_kernels::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, product);
   for (int i = 0; i < layout_.nx; ++i) {
     cost += x[i] * (0.5 * product[i] + s.knot.gradient[ldu + i]);
   }
-  riccati::MultiplyVector(layout_.nx, ldz, {s.knot.jacobian, ldz}, z, next);
+  row_kernels::MultiplyVector(layout_.nx, ldz, {s.knot.jacobian, ldz}, z, next);
   for (int i = 0; i < layout_.nx; ++i) next[i] += s.drift[i];
   return cost;
 }
@@ -170,7 +170,7 @@ double LinearQuadraticProblem::TerminalCost(const double* x, Workspace& workspac
   double cost = 0;
   for (int i = 0; i < layout_.nx; ++i) {
     const double* row = terminal_.knot.hessian_x + i * layout_.ldx();
-    cost += x[i] * (0.5 * riccati::Dot(layout_.ldx(), row, z + layout_.ldu()) +
+    cost += x[i] * (0.5 * row_kernels::Dot(layout_.ldx(), row, z + layout_.ldu()) +
                     terminal_.knot.gradient[layout_.ldu() + i]);
   }
   return cost;
@@ -189,13 +189,14 @@ void LinearQuadraticProblem::Expand(int first, int last, const double* xs, const
     // lu = R u + S x + r, lx = Q x + S'u + q
     double* gradient = knots[t].gradient;
     for (int i = 0; i < layout_.nu; ++i) {
-      gradient[i] =
-          s.knot.gradient[i] + riccati::Dot(layout_.ldz(), s.knot.hessian_u + i * layout_.ldz(), z);
+      gradient[i] = s.knot.gradient[i] +
+                    row_kernels::Dot(layout_.ldz(), s.knot.hessian_u + i * layout_.ldz(), z);
     }
-    riccati::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, gradient + ldu);
+    row_kernels::MultiplyVector(layout_.nx, ldx, {s.knot.hessian_x, ldx}, z + ldu, gradient + ldu);
     for (int i = 0; i < layout_.nx; ++i) gradient[ldu + i] += s.knot.gradient[ldu + i];
     if (!s.has_cross) continue;
-    riccati::AddRows(layout_.nu, ldx, u, {s.knot.hessian_u + ldu, layout_.ldz()}, gradient + ldu);
+    row_kernels::AddRows(layout_.nu, ldx, u, {s.knot.hessian_u + ldu, layout_.ldz()},
+                         gradient + ldu);
   }
 }
 
@@ -207,7 +208,7 @@ void LinearQuadraticProblem::ExpandTerminal(const double* x, const Knot& knot,
   for (int i = 0; i < layout_.nx; ++i) {
     knot.gradient[ldu + i] =
         terminal_.knot.gradient[ldu + i] +
-        riccati::Dot(layout_.ldx(), terminal_.knot.hessian_x + i * layout_.ldx(), z + ldu);
+        row_kernels::Dot(layout_.ldx(), terminal_.knot.hessian_x + i * layout_.ldx(), z + ldu);
   }
 }
 

@@ -138,7 +138,7 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const SystemS
     for (const std::string& name : names) {
       if (std::find(known.begin(), known.end(), name) == known.end()) {
         throw UnknownName(fmt::format("{}: encoding.{}", config.name(), key),
-                          "observation component", name, known);
+                          "observation component; empty: the distance", name, known);
       }
     }
   };
@@ -278,8 +278,9 @@ void GoalOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("distance", distance, "name of the distance of components and target");
   visitor.Field("components", components, "observation components; none: no goal");
   visitor.Field("target", target, {}, "as many numbers");
-  visitor.Field("success", success, "name of: success_component < success_below");
-  visitor.Field("success_component", success_component, "observation component");
+  visitor.Field("success", success, "name of: success_component, or the distance, < success_below");
+  visitor.Field("success_component", success_component,
+                "observation component; empty: the distance");
   visitor.Field("success_below", success_below, {}, "at the end of an episode");
 }
 
@@ -294,7 +295,9 @@ Goal::Goal(const std::string& where, const GoalOptions& options, const SystemSpe
     throw UnknownName(fmt::format("{}: goal.{}", where, key), "observation component", name, known);
   };
   for (const std::string& name : options.components) places_.push_back(place("components", name));
-  success_place_ = place("success_component", options.success_component);
+  if (!options.success_component.empty()) {
+    success_place_ = place("success_component", options.success_component);
+  }
   if (options.target.size() != places_.size()) {
     throw InputError(fmt::format("{}: goal.target: found {} numbers, expected {}", where,
                                  options.target.size(), places_.size()));
@@ -311,7 +314,8 @@ double Goal::Distance(std::span<const double> observation) const {
 }
 
 bool Goal::Reached(std::span<const double> observation) const {
-  return observation[success_place_] < options_.success_below;
+  const double value = success_place_ ? observation[*success_place_] : Distance(observation);
+  return value < options_.success_below;
 }
 
 SystemFamily Task::MakeFamily(const std::string& where,

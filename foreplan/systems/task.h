@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,8 +41,8 @@ struct GoalOptions {
   std::string distance = "distance";         // name of |components - target|
   std::vector<std::string> components = {};  // observation components; empty: no goal
   std::vector<double> target = {};           // as many
-  std::string success = "success";           // name of: success_component < success_below
-  std::string success_component = {};
+  std::string success = "success";  // name of: success_component, or the distance, < success_below
+  std::string success_component = {};  // empty: the distance
   double success_below = 0;
 
   void Visit(OptionsVisitor& visitor);
@@ -62,7 +63,7 @@ class Goal {
  private:
   GoalOptions options_;
   std::vector<size_t> places_;
-  size_t success_place_ = 0;
+  std::optional<size_t> success_place_;  // none: the distance
 };
 
 /// Everything a task file says, apart from the defaults for models, planners and learners. Cheap to

@@ -1,10 +1,11 @@
-// Small dense products of the Riccati recursion. Row-major, padded as in KnotLayout.
+// Small dense products and factorisations on row-major matrices whose rows are padded to whole
+// vectors: those of the Riccati recursion (KnotLayout) and of Gaussian mixtures.
 #pragma once
 
 #include <cmath>
 #include <utility>
 
-namespace foreplan::riccati {
+namespace foreplan::row_kernels {
 
 #ifdef __AVX__
 constexpr int kLanes = 4;
@@ -137,6 +138,20 @@ template <Accumulate kMode>
   return total;
 }
 
+/// Sum of a (b - c) over n entries, n a multiple of kLanes.
+[[gnu::always_inline]] inline double DotDifference(int n, const double* a, const double* b,
+                                                   const double* c) {
+  Lanes sum{};
+  for (int j = 0; j < n; j += kLanes) {
+    sum += *reinterpret_cast<const UnalignedLanes*>(a + j) *
+           (*reinterpret_cast<const UnalignedLanes*>(b + j) -
+            *reinterpret_cast<const UnalignedLanes*>(c + j));
+  }
+  double total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
+  return total;
+}
+
 /// y = M x; M: [rows x n], n a multiple of kLanes. Four rows at once share the loads of x.
 [[gnu::always_inline]] inline void MultiplyVector(int rows, int n, View M, const double* x,
                                                   double* y) {
@@ -233,4 +248,4 @@ template <Accumulate kMode>
   }
 }
 
-}  // namespace foreplan::riccati
+}  // namespace foreplan::row_kernels
