@@ -1,8 +1,6 @@
 // foreplan bench: how fast this build is on this machine.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/table.h"
 
 namespace foreplan::apps {
 namespace {
@@ -33,37 +32,6 @@ const BenchSuite& FindSuite(const std::string& name) {
   throw UnknownName("bench", "suite", name, known);
 }
 
-std::string CellText(const nlohmann::ordered_json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
-  return value.dump();
-}
-
-/// The rows' keys are the columns: texts to the left, numbers to the right.
-void PrintTable(const std::vector<BenchRow>& rows) {
-  std::vector<std::string> columns;
-  for (const BenchRow& row : rows) {
-    for (const auto& [key, value] : row.items()) {
-      if (std::ranges::find(columns, key) == columns.end()) columns.push_back(key);
-    }
-  }
-  std::vector<std::string> lines(rows.size() + 1);
-  for (const std::string& column : columns) {
-    std::vector<std::string> cells = {column};
-    bool is_text = false;
-    for (const BenchRow& row : rows) {
-      cells.push_back(row.contains(column) ? CellText(row[column]) : "");
-      is_text |= row.contains(column) && row[column].is_string();
-    }
-    const size_t width = std::ranges::max(cells, {}, &std::string::size).size();
-    for (size_t i = 0; i < cells.size(); ++i) {
-      lines[i] += is_text ? fmt::format("{:<{}}  ", cells[i], width)
-                          : fmt::format("{:>{}}  ", cells[i], width);
-    }
-  }
-  fmt::print("{}\n", fmt::join(lines, "\n"));
-}
-
 void Bench(const BenchRequest& request) {
   const BenchSuite& suite = FindSuite(request.suite);
   ThreadPool pool(request.threads);
@@ -78,7 +46,7 @@ void Bench(const BenchRequest& request) {
     return;
   }
   fmt::print(stderr, "{}", MachineJson(request.threads));
-  PrintTable(rows);
+  fmt::print("{}", PlainTable(rows));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace foreplan::apps {
 void AddListCommand(CLI::App& app);
 void AddRunCommand(CLI::App& app);
 void AddEvalCommand(CLI::App& app);
+void AddCompareCommand(CLI::App& app);
 void AddPlanCommand(CLI::App& app);
 void AddFitCommand(CLI::App& app);
 void AddTuneCommand(CLI::App& app);

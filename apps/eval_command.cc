@@ -124,8 +124,9 @@ void AddEvalCommand(CLI::App& app) {
   command.add_option("target", request->target, "the folder of a run or a fit, or a task")
       ->required()
       ->type_name("RUN|TASK");
-  CLI::Option* controller = command.add_option("--controller", request->controller,
-                                               "uniform, gaussian, zero, true_model or learned");
+  CLI::Option* controller =
+      command.add_option("--controller", request->controller,
+                         "uniform, gaussian, smooth, sweep, zero, true_model or learned");
   command
       .add_flag("--compare", request->compare,
                 "compare random actions, no action, what was learned and the true model")

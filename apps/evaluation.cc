@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
 #include "foreplan/models/true_dynamics.h"
@@ -44,7 +43,8 @@ class TimedPolicy final : public Policy {
 }  // namespace
 
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
-                    const EvaluationRequest& request, const std::atomic<bool>& stop) {
+                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const std::function<void(const EpisodeStep&)>& observe) {
   Evaluation evaluation;
   evaluation.controller = controller;
   TimedPolicy timed(policy);
@@ -53,8 +53,9 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
     const EpisodeResult result =
         RunEpisode(task, *system, timed, key.Fold(static_cast<uint64_t>(episode)),
-                   task.episode_length(), [&stop](const EpisodeStep&) {
+                   task.episode_length(), [&](const EpisodeStep& step) {
                      if (stop) throw Interrupted("interrupted; nothing was written");
+                     if (observe) observe(step);
                    });
     if (!result.divergence.empty()) {
       throw RunError(fmt::format("{}: episode {} of controller '{}': {}", task.name(), episode + 1,

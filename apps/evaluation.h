@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "apps/experiment.h"
+#include "foreplan/control/episode.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/summary.h"
@@ -31,9 +33,11 @@ struct Evaluation {
 };
 
 /// Plays episodes from fresh starts: equal requests give equal starts whatever the controller.
-/// Throws RunError when the system diverges and Interrupted when `stop` is set.
+/// `observe` sees every step. Throws RunError when the system diverges and Interrupted when `stop`
+/// is set.
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
-                    const EvaluationRequest& request, const std::atomic<bool>& stop);
+                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const std::function<void(const EpisodeStep&)>& observe = {});
 
 /// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
 /// ""), kTrueModel (the experiment's planner on

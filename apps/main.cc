@@ -56,6 +56,7 @@ int Main(int argc, char** argv) {
   AddListCommand(app);
   AddRunCommand(app);
   AddEvalCommand(app);
+  AddCompareCommand(app);
   AddPlanCommand(app);
   AddFitCommand(app);
   AddTuneCommand(app);

@@ -38,6 +38,7 @@ class RunSession {
   [[nodiscard]] nlohmann::ordered_json Result() const;
   [[nodiscard]] const RunLog& log() const { return log_; }
   [[nodiscard]] const RunDirectory& directory() const { return *directory_; }
+  [[nodiscard]] Learner& learner() { return *learner_; }
   [[nodiscard]] RunTimes times() const { return learner_->times(); }
   [[nodiscard]] double wall_seconds() const;
 

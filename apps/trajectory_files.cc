@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "foreplan/runs/page.h"
+
 namespace foreplan::apps {
 namespace {
 
@@ -25,23 +27,6 @@ struct Panel {
   double high = 0;
   std::vector<double> limits = {};  // dashed lines
 };
-
-std::string Escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        result += "&lt;";
-        break;
-      case '&':
-        result += "&amp;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 std::string Label(const Component& component) {
   return component.unit.empty() ? component.name
@@ -91,8 +76,8 @@ std::string PanelSvg(const Panel& panel, int top, int steps) {
       "<text x='{}' y='{}'>{}</text>\n"
       "<text x='{}' y='{}' text-anchor='end'>{:.3g}</text>\n"
       "<text x='{}' y='{}' text-anchor='end'>{:.3g}</text>\n",
-      kLeft, top, inner, kPanelHeight, kLeft, top - 5, Escaped(panel.label), kLeft - 6, top + 10,
-      panel.high, kLeft - 6, top + kPanelHeight, panel.low);
+      kLeft, top, inner, kPanelHeight, kLeft, top - 5, EscapedForHtml(panel.label), kLeft - 6,
+      top + 10, panel.high, kLeft - 6, top + kPanelHeight, panel.low);
   for (const double limit : panel.limits) {
     if (limit < panel.low || limit > panel.high) continue;
     svg += fmt::format(
@@ -137,7 +122,7 @@ std::string TrajectorySvg(const std::string& title, const SystemSpec& spec,
       "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {} {}' font-family='sans-serif' "
       "font-size='11'>\n<rect width='100%' height='100%' fill='white'/>\n"
       "<text x='{}' y='16' font-size='13'>{}</text>\n",
-      kWidth, height, kLeft, Escaped(title));
+      kWidth, height, kLeft, EscapedForHtml(title));
   int top = kTop + 8;
   for (const Panel& panel : panels) {
     svg += PanelSvg(panel, top, trajectory.steps);

@@ -81,6 +81,17 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
 
 }  // namespace
 
+double PlanningReward(const Task& task, const EpisodeStep& step) {
+  double reward = 0;
+  uint8_t terminated = 0;
+  task.planning_reward().Evaluate({.rows = 1,
+                                   .observation = step.observation.data(),
+                                   .action = step.action.data(),
+                                   .next_observation = step.next_observation.data()},
+                                  &reward, &terminated);
+  return reward;
+}
+
 EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe) {
   system.Reset(key.Fold(kSystemStream));

@@ -23,6 +23,9 @@ struct EpisodeStep {
   bool terminated = false;
 };
 
+/// What planners maximise (Task::planning_reward), of this step.
+[[nodiscard]] double PlanningReward(const Task& task, const EpisodeStep& step);
+
 struct EpisodeResult {
   double episode_return = 0;  // sum of raw rewards
   int steps = 0;

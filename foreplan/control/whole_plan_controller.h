@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/planners/dynamics_problem.h"
@@ -13,34 +12,41 @@
 
 namespace foreplan {
 
+struct WholePlanControl {
+  bool track = false;  // with the gains of TrackTrajectory; else open loop
+  int polish = 0;      // iterations of iLQR on the model that improve a plan, 0 ... 100000
+  int period = 0;      // steps between plans; 0: each is used up
+};
+
 /// Plans from the first state, for as many steps as the planner's horizon, executes the plan, and
-/// plans anew only when it is used up. Open loop, or tracked: the plan is polished by iLQR on the
-/// model, whose time-varying gains then pull the system to it,
-///   u = u^_t + K_t (x - x^_t).
+/// plans anew when it is used up, or after `period` steps. Open loop, or tracked with time-varying
+/// feedback gains, u = u^_t + K_t (x - x^_t).
 class WholePlanController final : public PlanningPolicy {
  public:
-  /// References must outlive the controller.
-  WholePlanController(Planner& planner, const Dynamics& dynamics)
-      : planner_(planner), sees_state_(!dynamics.observation_is_state()) {}
-
-  /// From now on plans of `horizon` steps are tracked. Throws InputError for rewards without
-  /// derivatives, and for models whose tangent space is not their state.
-  void Track(const PlanningProblem& problem, int horizon);
+  /// Of a planner whose plans have `horizon` steps. References must outlive the controller. Throws
+  /// InputError to polish with a reward without derivatives.
+  WholePlanController(Planner& planner, const PlanningProblem& problem, int horizon,
+                      const WholePlanControl& control);
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
-  [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? plan_ : nullptr; }
+  [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? &plan_ : nullptr; }
 
  private:
+  [[nodiscard]] bool IsPlanDue() const;
   void MakePlan(std::span<const double> x, Key key);
+  void Polish(std::span<const double> x);
 
   Planner& planner_;
-  bool sees_state_;
-  std::unique_ptr<DynamicsProblem> problem_;  // of the tracker; null: open loop
-  std::unique_ptr<IlqrSolver> tracker_;
+  const Dynamics& dynamics_;
+  const SystemSpec& spec_;
+  int horizon_;
+  WholePlanControl control_;
+  std::unique_ptr<DynamicsProblem> problem_;  // of the solver
+  std::unique_ptr<IlqrSolver> solver_;        // null: plans are not polished
   LinearGaussianPolicy tracking_;
-  const Plan* plan_ = nullptr;
-  size_t next_ = 0;  // step of the plan that is due
+  Plan plan_;
+  int next_ = 0;  // step of the plan that is due
   bool made_now_ = false;
 };
 

@@ -28,8 +28,7 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
   options.first_iterations = 300;
   options.guesses = 1024;
   IlqrPlanner planner(options, problem);
-  WholePlanController controller(planner, dynamics);
-  if (tracked) controller.Track(problem, kSteps);
+  WholePlanController controller(planner, problem, kSteps, {.track = tracked});
 
   struct Disturbed final : Policy {
     explicit Disturbed(PlanningPolicy& inner, double size) : inner(inner), size(size) {}

@@ -8,18 +8,48 @@
 #include <cstdint>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
+// Files that CMakeLists.txt compiles for AVX-512 with FOREPLAN_WIDE_LANES (their functions are
+// called where the processor has it) see lanes of their own, in a namespace of their own: the
+// linker must never take their code for other files' functions of the same name.
+#if defined(FOREPLAN_WIDE_LANES)
+#define FOREPLAN_LANES_NAMESPACE wide
+#else
+#define FOREPLAN_LANES_NAMESPACE narrow
+#endif
+
 namespace foreplan {
 
-#if defined(__AVX__)
+/// Whether this processor runs files compiled with FOREPLAN_WIDE_LANES.
+bool HasWideLanes();
+
+inline namespace FOREPLAN_LANES_NAMESPACE {
+
+#if defined(FOREPLAN_WIDE_LANES)
+inline constexpr int kLanes = 8;
+#elif defined(__AVX__)
 inline constexpr int kLanes = 4;
 #else
 inline constexpr int kLanes = 2;
 #endif
+
+/// Of the series below.
+constexpr double InverseFactorial(int n) {
+  double factorial = 1;
+  for (int i = 2; i <= n; ++i) factorial *= i;
+  return 1 / factorial;
+}
+template <size_t kCount, typename Function>
+constexpr std::array<double, kCount> Coefficients(Function coefficient) {
+  std::array<double, kCount> coefficients{};
+  for (size_t i = 0; i < kCount; ++i) coefficients[i] = coefficient(static_cast<int>(i));
+  return coefficients;
+}
 
 /// kLanes doubles. A lane's bits never depend on the numbers in the other lanes. The functions
 /// below differ from those of <cmath> by a few units in the last place, and agree with them on NaN,
@@ -53,7 +83,10 @@ struct Lanes {
 
   /// a_0 b_0 a_1 b_1 ...: 2 kLanes doubles.
   static void StorePairs(const Lanes& a, const Lanes& b, double* to) {
-#if defined(__AVX__)
+#if defined(FOREPLAN_WIDE_LANES)
+    const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 8, 1, 9, 2, 10, 3, 11);
+    const Doubles high = __builtin_shufflevector(a.v, b.v, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif defined(__AVX__)
     const Doubles low = __builtin_shufflevector(a.v, b.v, 0, 4, 1, 5);
     const Doubles high = __builtin_shufflevector(a.v, b.v, 2, 6, 3, 7);
 #else
@@ -78,7 +111,10 @@ struct Lanes {
   friend Mask operator==(const Lanes& a, const Lanes& b) { return a.v == b.v; }
 
   static bool Any(const Mask& mask) {
-#if defined(__AVX__)
+#if defined(FOREPLAN_WIDE_LANES)
+    const auto words = reinterpret_cast<__m512i>(mask);
+    return _mm512_test_epi64_mask(words, words) != 0;
+#elif defined(__AVX__)
     return _mm256_testz_si256(reinterpret_cast<__m256i>(mask), reinterpret_cast<__m256i>(mask)) ==
            0;
 #else
@@ -95,6 +131,9 @@ struct Lanes {
   friend Lanes max(const Lanes& a, const Lanes& b) { return Select(a < b, b, a); }
   friend Lanes abs(const Lanes& a) { return FromWords(a.words() & ~kSign); }
   friend Lanes sqrt(const Lanes& a) {
+#if defined(FOREPLAN_WIDE_LANES)
+    return Lanes(reinterpret_cast<Doubles>(_mm512_sqrt_pd(reinterpret_cast<__m512d>(a.v))));
+#endif
     Lanes result;
     for (int i = 0; i < kLanes; ++i) result.v[i] = std::sqrt(a.v[i]);
     return result;
@@ -120,8 +159,8 @@ struct Lanes {
     const Doubles shifted = x.v * std::numbers::log2e + kRounder;
     const Lanes k = shifted - kRounder;
     const Lanes r = x - k * Lanes(kLn2High) - k * Lanes(kLn2Low);
-    Lanes sum = kInverseFactorial[13];
-    for (size_t i = 13; i-- > 0;) sum = Lanes(kInverseFactorial[i]) + r * sum;
+    static constexpr auto kSeries = Coefficients<14>([](int i) { return InverseFactorial(i); });
+    const Lanes sum = Polynomial(kSeries, r);
     const Lanes power = FromWords(sum.words() + (Lanes(shifted).words() << 52));
     return Patched(power, ~(abs(x) < Lanes(700.0)), x, [](double a) { return std::exp(a); });
   }
@@ -175,8 +214,8 @@ struct Lanes {
     const Lanes m = FromWords((moved & kMantissa) + kRootHalf);
     const Lanes s = (m - Lanes(1.0)) / (m + Lanes(1.0));
     const Lanes z = s * s;  // < 0.0295: z^11 / 23 < 7e-19
-    Lanes sum = 1.0 / 21;
-    for (int i = 19; i >= 3; i -= 2) sum = Lanes(1.0 / i) + z * sum;
+    static constexpr auto kSeries = Coefficients<10>([](int i) { return 1.0 / (2 * i + 3); });
+    const Lanes sum = Polynomial(kSeries, z);
     return k * Lanes(kLn2High) + (k * Lanes(kLn2Low) + Lanes(2.0) * (s + s * z * sum));
   }
 
@@ -184,13 +223,28 @@ struct Lanes {
   static Lanes FromWords(const Words& words) { return reinterpret_cast<Doubles>(words); }
 
  private:
-  static constexpr std::array<double, 17> kInverseFactorial = [] {
-    std::array<double, 17> inverse{1.0};
-    double factorial = 1;
-    for (size_t i = 1; i < inverse.size(); ++i)
-      inverse[i] = 1 / (factorial *= static_cast<double>(i));
-    return inverse;
-  }();
+  /// sum_i c_i z^i in pairs of terms, pairs of pairs, ... (Estrin): the processor waits for a chain
+  /// of log2(terms) products where Horner's scheme has one per term.
+  template <size_t kCount>
+  static Lanes Polynomial(const std::array<double, kCount>& c, const Lanes& z) {
+    static_assert(kCount > 4 && kCount <= 16);
+    const Lanes z2 = z * z;
+    const Lanes z4 = z2 * z2;
+    return Terms<0, kCount>(c, {z, z2, z4, z4 * z4});
+  }
+
+  /// The kTerms terms from c_kFirst on, over z^kFirst; powers: z, z^2, z^4, z^8.
+  template <size_t kFirst, size_t kTerms, size_t kCount>
+  static Lanes Terms(const std::array<double, kCount>& c, const std::array<Lanes, 4>& powers) {
+    if constexpr (kTerms == 1) {
+      return c[kFirst];
+    } else {
+      constexpr size_t kHalf = std::bit_floor(kTerms - 1);
+      return Terms<kFirst, kHalf>(c, powers) +
+             powers[std::bit_width(kHalf) - 1] * Terms<kFirst + kHalf, kTerms - kHalf>(c, powers);
+    }
+  }
+
   static constexpr uint64_t kSign = uint64_t{1} << 63;
   static constexpr uint64_t kMantissa = (uint64_t{1} << 52) - 1;
   // Adding it rounds to an integer, which then stands in the low bits.
@@ -221,16 +275,12 @@ struct Lanes {
   static void SinCosOfRemainder(const Lanes& r, const Words& n, Lanes& sine, Lanes& cosine) {
     const Lanes z = r * r;
     // Taylor: r^17 / 17! < 5e-17 and r^18 / 18! < 2e-18
-    sine = -kInverseFactorial[15];
-    for (size_t i = 13; i >= 3; i -= 2) {
-      sine = Lanes(i % 4 == 3 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * sine;
-    }
-    sine = r * (Lanes(1.0) + z * sine);
-    cosine = kInverseFactorial[16];
-    for (size_t i = 14; i >= 2; i -= 2) {
-      cosine = Lanes(i % 4 == 2 ? -kInverseFactorial[i] : kInverseFactorial[i]) + z * cosine;
-    }
-    cosine = Lanes(1.0) + z * cosine;
+    static constexpr auto kSine =
+        Coefficients<7>([](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 3); });
+    static constexpr auto kCosine =
+        Coefficients<8>([](int i) { return (i % 2 == 0 ? -1 : 1) * InverseFactorial(2 * i + 2); });
+    sine = r * (Lanes(1.0) + z * Polynomial(kSine, z));
+    cosine = Lanes(1.0) + z * Polynomial(kCosine, z);
     // Odd n swap the two; bit 1 of n (of n + 1) is the sign of the sine (cosine).
     const Mask odd = (n & 1) != 0;
     const Lanes even_sine = sine;
@@ -250,9 +300,9 @@ struct Lanes {
     const Lanes c = Select(first, 0.0, Select(third, std::numbers::pi / 4, std::numbers::pi / 8));
     const Lanes s = (a - t * b) / (b + t * a);
     const Lanes z = s * s;  // < 0.0396: z^12 / 25 < 6e-19
-    Lanes sum = 1.0 / 23;
-    for (int i = 21; i >= 3; i -= 2) sum = Lanes(1.0 / i) - z * sum;
-    return c + (s - s * z * sum);
+    static constexpr auto kSeries =
+        Coefficients<11>([](int i) { return (i % 2 == 0 ? 1.0 : -1.0) / (2 * i + 3); });
+    return c + (s - s * z * Polynomial(kSeries, z));
   }
 };
 
@@ -304,4 +354,95 @@ struct LanePair {
   friend LanePair atan2(Pair y, Pair x) { return {atan2(y.low, x.low), atan2(y.high, x.high)}; }
 };
 
+#if defined(FOREPLAN_WIDE_LANES)
+// Entry i of a permutation of two vectors that keeps what the first holds already and takes from
+// the second what stands there: of a column of rows in memory, or of memory from columns.
+template <size_t kColumns, size_t kColumn, size_t kVector>
+struct Interleaving {
+  static constexpr int64_t OfColumn(size_t row) {
+    const size_t place = row * kColumns + kColumn;
+    if (place / 8 == kVector) return static_cast<int64_t>(8 + place % 8);
+    return static_cast<int64_t>(place / 8 == 0 && kVector == 1 ? place % 8 : row);
+  }
+  static constexpr int64_t OfMemory(size_t entry) {
+    const size_t place = kVector * 8 + entry;
+    if (place % kColumns == kColumn) return static_cast<int64_t>(8 + place / kColumns);
+    return static_cast<int64_t>(place % kColumns == 0 && kColumn == 1 ? place / kColumns : entry);
+  }
+  template <size_t... i>
+  static __m512d Column(__m512d a, __m512d b, std::index_sequence<i...> /*entries*/) {
+    alignas(64) static constexpr int64_t kIndex[] = {OfColumn(i)...};
+    return _mm512_permutex2var_pd(a, _mm512_load_si512(kIndex), b);
+  }
+  template <size_t... i>
+  static __m512d Memory(__m512d a, __m512d b, std::index_sequence<i...> /*entries*/) {
+    alignas(64) static constexpr int64_t kIndex[] = {OfMemory(i)...};
+    return _mm512_permutex2var_pd(a, _mm512_load_si512(kIndex), b);
+  }
+};
+
+template <size_t kColumns, size_t kColumn, size_t... k>
+Lanes ColumnOfRows(const double* from, std::index_sequence<k...> /*vectors after the first*/) {
+  __m512d column = _mm512_loadu_pd(from);
+  ((column = Interleaving<kColumns, kColumn, k + 1>::Column(
+        column, _mm512_loadu_pd(from + 8 * (k + 1)), std::make_index_sequence<8>())),
+   ...);
+  return reinterpret_cast<Lanes::Doubles>(column);
+}
+
+template <size_t kColumns, size_t kVector, size_t... c>
+void StoreVectorOfRows(const std::array<LanePair, kColumns>& columns, Lanes LanePair::*half,
+                       double* to, std::index_sequence<c...> /*columns after the first*/) {
+  auto memory = reinterpret_cast<__m512d>((columns[0].*half).v);
+  ((memory = Interleaving<kColumns, c + 1, kVector>::Memory(
+        memory, reinterpret_cast<__m512d>((columns[c + 1].*half).v),
+        std::make_index_sequence<8>())),
+   ...);
+  _mm512_storeu_pd(to + 8 * kVector, memory);
+}
+inline constexpr size_t kMostInterleaved = 4;  // columns; for more, one by one is as fast
+#endif
+
+/// Columns of LanePair::kRows rows of kColumns doubles each.
+template <size_t kColumns>
+[[gnu::always_inline]] inline void LoadRows(const double* from,
+                                            std::array<LanePair, kColumns>& columns) {
+#if defined(FOREPLAN_WIDE_LANES)
+  if constexpr (kColumns > 1 && kColumns <= kMostInterleaved) {
+    [&]<size_t... c>(std::index_sequence<c...>) {
+      constexpr auto kRest = std::make_index_sequence<kColumns - 1>();
+      ((columns[c] = LanePair(ColumnOfRows<kColumns, c>(from, kRest),
+                              ColumnOfRows<kColumns, c>(from + kLanes * kColumns, kRest))),
+       ...);
+    }(std::make_index_sequence<kColumns>());
+    return;
+  }
+#endif
+  for (size_t c = 0; c < kColumns; ++c) columns[c] = LanePair::Load(from + c, kColumns);
+}
+
+/// The reverse.
+template <size_t kColumns>
+[[gnu::always_inline]] inline void StoreRows(const std::array<LanePair, kColumns>& columns,
+                                             double* to) {
+#if defined(FOREPLAN_WIDE_LANES)
+  if constexpr (kColumns > 1 && kColumns <= kMostInterleaved) {
+    [&]<size_t... k>(std::index_sequence<k...>) {
+      constexpr auto kRest = std::make_index_sequence<kColumns - 1>();
+      (StoreVectorOfRows<kColumns, k>(columns, &LanePair::low, to, kRest), ...);
+      (StoreVectorOfRows<kColumns, k>(columns, &LanePair::high, to + kLanes * kColumns, kRest),
+       ...);
+    }(std::make_index_sequence<kColumns>());
+    return;
+  }
+#endif
+  if constexpr (kColumns == 2) {
+    Lanes::StorePairs(columns[0].low, columns[1].low, to);
+    Lanes::StorePairs(columns[0].high, columns[1].high, to + 2 * kLanes);
+  } else {
+    for (size_t c = 0; c < kColumns; ++c) columns[c].Store(to + c, kColumns);
+  }
+}
+
+}  // namespace FOREPLAN_LANES_NAMESPACE
 }  // namespace foreplan

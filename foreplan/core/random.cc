@@ -6,19 +6,11 @@
 #include <numbers>
 #include <utility>
 
-#include "foreplan/core/lanes.h"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "foreplan/core/normal_batch.h"
 
 namespace foreplan {
 namespace {
 
-constexpr uint32_t kPhiloxM0 = 0xD2511F53;
-constexpr uint32_t kPhiloxM1 = 0xCD9E8D57;
-constexpr uint32_t kPhiloxW0 = 0x9E3779B9;
-constexpr uint32_t kPhiloxW1 = 0xBB67AE85;
 constexpr uint64_t kFoldDomain = uint64_t{1} << 63;  // blocks that only Fold reads
 
 std::array<uint32_t, 4> PhiloxBlock(std::array<uint32_t, 4> counter, uint32_t key0, uint32_t key1) {
@@ -32,62 +24,6 @@ std::array<uint32_t, 4> PhiloxBlock(std::array<uint32_t, 4> counter, uint32_t ke
     key1 += kPhiloxW1;
   }
   return counter;
-}
-
-using Words = Lanes::Words;
-
-/// Full products of the low halves.
-Words MultiplyLow(const Words& a, uint32_t b) {
-#if defined(__AVX2__)
-  static_assert(sizeof(Words) == sizeof(__m256i));
-  return reinterpret_cast<Words>(
-      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), _mm256_set1_epi64x(b)));
-#else
-  return (a & 0xFFFFFFFF) * uint64_t{b};
-#endif
-}
-
-#if defined(__AVX__)
-constexpr Words kLaneNumbers = {0, 1, 2, 3};
-#else
-constexpr Words kLaneNumbers = {0, 1};
-#endif
-
-/// Blocks first_index ... first_index + kBlocks - 1, kLanes of them side by side; the words of a
-/// block stand in the low halves of the four results.
-template <size_t kBlocks>
-std::array<std::array<Words, 4>, kBlocks / kLanes> PhiloxBlocks(Key key, uint64_t first_index) {
-  // High halves hold leftovers: products and what is read in the end take the low ones only.
-  std::array<std::array<Words, 4>, kBlocks / kLanes> counters;
-  const Words zero{};
-  Words index = kLaneNumbers + first_index;
-  for (std::array<Words, 4>& counter : counters) {
-    counter = {index, index >> 32, zero + key.stream, zero + (key.stream >> 32)};
-    index += uint64_t{kLanes};
-  }
-  Words key0 = zero + key.seed;
-  Words key1 = zero + (key.seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (std::array<Words, 4>& counter : counters) {
-      const Words product0 = MultiplyLow(counter[0], kPhiloxM0);
-      const Words product1 = MultiplyLow(counter[2], kPhiloxM1);
-      counter = {(product1 >> 32) ^ counter[1] ^ key0, product1,
-                 (product0 >> 32) ^ counter[3] ^ key1, product0};
-    }
-    key0 += kPhiloxW0;
-    key1 += kPhiloxW1;
-  }
-  return counters;
-}
-
-/// The 53 high bits of (high, low) as a number in [0, 1), as Uniform.
-Lanes UniformOf(const Words& high, const Words& low) {
-  // (high * 2^32 + low) >> 11 = high * 2^21 + (low >> 11), each part exact in a double.
-  constexpr uint64_t kTwo52 = std::bit_cast<uint64_t>(0x1p52);
-  const Words high_bits = (high & 0xFFFFFFFF) | kTwo52;
-  const Words low_bits = ((low & 0xFFFFFFFF) >> 11) | kTwo52;
-  return (Lanes::FromWords(high_bits) - Lanes(0x1p52)) * Lanes(0x1p-32) +
-         (Lanes::FromWords(low_bits) - Lanes(0x1p52)) * Lanes(0x1p-53);
 }
 
 uint64_t Join(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
@@ -154,19 +90,11 @@ double Random::TruncatedNormal() {
   return value;
 }
 
-Random::NormalBatch Random::PeekNormals() const {
+Random::NormalBatch Random::PeekNormals(size_t wanted) const {
+  static const FillNormalBatchFunction fill =
+      WideFillNormalBatch() != nullptr ? WideFillNormalBatch() : &FillNormalBatch;
   NormalBatch batch;
-  double* to = batch.data();
-  for (const auto& words : PhiloxBlocks<kBatch / 2>(key_, index_)) {
-    // As in Normal, of which Bits64 gives the upper half of a block first.
-    const Lanes log = Lanes::LogOfNormal(Lanes(1.0) - UniformOf(words[2], words[3]));
-    const Lanes radius = sqrt(Lanes(-2.0) * log);
-    Lanes sine;
-    Lanes cosine;
-    Lanes::SinCosOfTurns(UniformOf(words[0], words[1]), sine, cosine);
-    Lanes::StorePairs(radius * cosine, radius * sine, to);
-    to += 2 * kLanes;
-  }
+  fill(key_, index_, wanted, batch.data());
   return batch;
 }
 
@@ -181,13 +109,10 @@ void Random::FillNormal(std::span<double> values) {
   // Within a block that other draws have begun, and for the second of a pair: one by one.
   while (filled < values.size() && (left_ != 0 || has_spare_normal_)) values[filled++] = Normal();
   while (filled < values.size()) {
-    const NormalBatch batch = PeekNormals();
-    const size_t taken = std::min(kBatch, values.size() - filled);
-    if (taken == kBatch) {
-      std::copy_n(batch.begin(), kBatch, &values[filled]);
-    } else {
-      std::copy_n(batch.begin(), taken, &values[filled]);
-    }
+    const size_t wanted = values.size() - filled;
+    const NormalBatch batch = PeekNormals(wanted);
+    const size_t taken = std::min(kBatch, wanted);
+    std::copy_n(batch.begin(), taken, &values[filled]);
     TakeNormals(taken, batch);
     filled += taken;
   }
@@ -199,7 +124,7 @@ void Random::FillTruncatedNormal(std::span<double> values) {
     values[filled++] = TruncatedNormal();
   }
   while (filled < values.size()) {
-    const NormalBatch batch = PeekNormals();
+    const NormalBatch batch = PeekNormals(kBatch);
     size_t taken = 0;
     while (taken < kBatch && filled < values.size()) {
       values[filled] = batch[taken++];

@@ -37,6 +37,8 @@ std::array<uint32_t, 4> Philox(Key key, uint64_t index);
 /// Reads the numbers of one key in order. Cheap to make; copy it to read the same numbers again.
 class Random {
  public:
+  static constexpr size_t kBatch = 32;  // most normals that are made together
+
   explicit Random(Key key) : key_(key) {}
 
   uint64_t Bits64();
@@ -63,11 +65,10 @@ class Random {
   }
 
  private:
-  static constexpr size_t kBatch = 16;  // normals, two from every block
   using NormalBatch = std::array<double, kBatch>;
 
-  /// The next normals, from whole blocks; none is taken yet.
-  [[nodiscard]] NormalBatch PeekNormals() const;
+  /// The next `wanted` normals, or kBatch of them; none is taken yet.
+  [[nodiscard]] NormalBatch PeekNormals(size_t wanted) const;
   /// Moves past the first `count` of them.
   void TakeNormals(size_t count, const NormalBatch& batch);
 

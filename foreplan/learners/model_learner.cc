@@ -6,10 +6,10 @@
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <utility>
 #include <vector>
 
+#include "foreplan/control/plan_log.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/runs/run_directory.h"
@@ -33,27 +33,15 @@ RecordingColumns ColumnsOf(const SystemSpec& spec) {
   return columns;
 }
 
-double Mean(const std::vector<double>& values) {
-  if (values.empty()) return 0;
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 }  // namespace
 
 struct ModelLearner::EpisodeLog {
-  struct MadePlan {
-    size_t time = 0;       // steps since the episode began
-    size_t horizon = 0;    // [steps]
-    double predicted = 0;  // its imagined return
-  };
   Clock::time_point start = Clock::now();
   int number = 0;                           // of the episode in the data
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
-  double episode_return = 0;    // so far
-  double planning_seconds = 0;  // so far
-  std::vector<double> rewards;  // per step, what planners maximise
-  std::vector<MadePlan> plans;
+  double episode_return = 0;  // so far
+  PlanLog plans;
 };
 
 ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
@@ -123,7 +111,7 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
                  [&](const EpisodeStep& step) { Observe(step, log); });
   ++episodes_;
   Report(result, name, log);
-  last_rewards_ = std::move(log.rewards);
+  last_rewards_ = log.plans.rewards();
   if (result.steps == 0) {
     throw RunError(
         fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
@@ -136,29 +124,12 @@ void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   data_.Add(step.observation, step.action, step.next_observation, log.number);
   ++total_steps_;
   log.episode_return += step.reward;
-  log.rewards.push_back(PlanningReward(step));
   const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
-  if (plan != nullptr) {
-    log.plans.push_back({.time = log.rewards.size() - 1,
-                         .horizon = plan->actions.size() / step.action.size(),
-                         .predicted = plan->predicted_return});
-    log.planning_seconds += plan->seconds;
-    times_.planning_seconds += plan->seconds;
-  }
+  log.plans.AddStep(plan, data_.action_dim(), PlanningReward(context_.task, step));
+  if (plan != nullptr) times_.planning_seconds += plan->seconds;
   const bool due = log.refit_every > 0 && data_.size() - fitted_rows_ >= log.refit_every;
   Show(step, log, due ? "fitting" : "acting");
   if (due && !step.terminated && step.time + 1 < context_.task.episode_length()) Refit();
-}
-
-double ModelLearner::PlanningReward(const EpisodeStep& step) const {
-  double reward = 0;
-  uint8_t terminated = 0;
-  context_.task.planning_reward().Evaluate({.rows = 1,
-                                            .observation = step.observation.data(),
-                                            .action = step.action.data(),
-                                            .next_observation = step.next_observation.data()},
-                                           &reward, &terminated);
-  return reward;
 }
 
 void ModelLearner::Refit() {
@@ -213,20 +184,11 @@ void ModelLearner::RecordModelError(const std::string& prefix, const ModelError&
 
 void ModelLearner::Report(const EpisodeResult& result, const std::string& policy_name,
                           const EpisodeLog& log) {
-  if (!log.plans.empty()) {
-    Record("planning.ms_per_decision",
-           1e3 * log.planning_seconds / static_cast<double>(log.plans.size()));
-    // Imagined against realised return over the same steps: far above means exploitation.
-    std::vector<double> imagined;
-    std::vector<double> realised;
-    for (const EpisodeLog::MadePlan& plan : log.plans) {
-      if (plan.time + plan.horizon > log.rewards.size()) continue;
-      imagined.push_back(plan.predicted);
-      const auto begin = log.rewards.begin() + static_cast<int64_t>(plan.time);
-      realised.push_back(std::accumulate(begin, begin + static_cast<int64_t>(plan.horizon), 0.0));
-    }
-    Record("planning.imagined_return", Mean(imagined));
-    Record("planning.realised_return", Mean(realised));
+  if (log.plans.plans() > 0) {
+    Record("planning.ms_per_decision", 1e3 * log.plans.seconds() / log.plans.plans());
+    const PlanLog::Outcome outcome = log.plans.MeanOutcome();
+    Record("planning.imagined_return", outcome.imagined);
+    Record("planning.realised_return", outcome.realised);
   }
   Record("episode.seconds", SecondsSince(log.start));
   context_.log.AddEpisode({.episode = episodes_,
@@ -249,7 +211,7 @@ void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
   state.max_total_steps = context_.run.steps;
   state.episode_return = log.episode_return;
   state.decisions_per_second =
-      log.planning_seconds > 0 ? static_cast<double>(log.plans.size()) / log.planning_seconds : 0;
+      log.plans.seconds() > 0 ? log.plans.plans() / log.plans.seconds() : 0;
   state.activity = activity;
   context_.log.ShowStep(state);
 }

@@ -80,7 +80,6 @@ class ModelLearner : public Learner {
   [[nodiscard]] int StepsLeft() const;
   void Play(Policy& policy, const std::string& name, EpisodeLog& log);
   void Observe(const EpisodeStep& step, EpisodeLog& log);
-  [[nodiscard]] double PlanningReward(const EpisodeStep& step) const;
   void RecordModelError(const std::string& prefix, const ModelError& error) const;
   void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
   void Show(const EpisodeStep& step, const EpisodeLog& log, const std::string& activity);

@@ -26,10 +26,10 @@ int PlanHorizon(const WholePlanOptions& options, const Task& task) {
   return options.horizon > 0 ? options.horizon : task.episode_length();
 }
 
-/// The planner's section with the horizon that plans shall have.
+/// The planner's section with the horizon that it shall search.
 Config& WithHorizon(Config& config, const LearnerContext& context,
                     const WholePlanOptions& options) {
-  if (options.execution != Execution::kReplanned) {
+  if (options.execution != Execution::kReplanned && options.search == PlanSearch::kAtOnce) {
     config.Set(fmt::format("planner.{}.horizon={}", context.run.planner,
                            PlanHorizon(options, context.task)));
   }
@@ -43,9 +43,14 @@ void WholePlanOptions::Visit(OptionsVisitor& visitor) {
       {"open_loop", Execution::kOpenLoop},
       {"tracked", Execution::kTracked},
       {"replanned", Execution::kReplanned}};
+  static const std::vector<std::pair<std::string, PlanSearch>> kSearches = {
+      {"imagined_mpc", PlanSearch::kImaginedMpc}, {"at_once", PlanSearch::kAtOnce}};
   visitor.Choice("execution", execution, std::span(kExecutions),
                  "of plans: open_loop, tracked (feedback gains), replanned (at every step)");
   visitor.Field("horizon", horizon, {0, 10000}, "steps of open-loop and tracked plans; 0: episode");
+  visitor.Choice("search", search, std::span(kSearches),
+                 "of such plans: imagined_mpc (step by step), at_once (all steps)");
+  visitor.Field("polish", polish, {0, 100000}, "iterations of iLQR that improve such a plan");
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_episodes", base_episodes, {0, 1e6}, "episodes of the base policy");
   visitor.Field("data", data,
@@ -65,11 +70,14 @@ WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context
     controller_ = std::make_unique<MpcController>(planner(), model());
     return;
   }
-  auto whole = std::make_unique<WholePlanController>(planner(), model());
-  if (options.execution == Execution::kTracked) {
-    whole->Track(problem(), PlanHorizon(options, context.task));
+  const int horizon = PlanHorizon(options, context.task);
+  if (options.search == PlanSearch::kImaginedMpc) {
+    imagined_ = std::make_unique<ImaginedMpc>(planner(), problem(), horizon);
   }
-  controller_ = std::move(whole);
+  controller_ = std::make_unique<WholePlanController>(
+      imagined_ ? *imagined_ : planner(), problem(), horizon,
+      WholePlanControl{.track = options.execution == Execution::kTracked,
+                       .polish = options.polish});
 }
 
 void WholePlanLearner::Fit() {

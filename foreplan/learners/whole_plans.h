@@ -6,6 +6,7 @@
 
 #include "foreplan/control/whole_plan_controller.h"
 #include "foreplan/learners/model_learner.h"
+#include "foreplan/planners/imagined_mpc.h"
 
 namespace foreplan {
 
@@ -15,10 +16,18 @@ enum class Execution {
   kReplanned,  // a new plan at every step, of the planner's own horizon
 };
 
+/// How open-loop and tracked plans are found.
+enum class PlanSearch {
+  kImaginedMpc,  // step by step: the planner controls the model's mean from the first state on
+  kAtOnce,       // the planner searches all steps at once
+};
+
 /// Sections [fit_then_plan] and [aggregate].
 struct WholePlanOptions {
   Execution execution = Execution::kOpenLoop;
   int horizon = 0;  // of open-loop and tracked plans [steps]; 0: the episode
+  PlanSearch search = PlanSearch::kImaginedMpc;
+  int polish = 0;  // iterations of iLQR on the model that improve such a plan
   std::string base_policy = "uniform";
   int base_episodes = 1;  // episodes of the base policy before the first fit; 0 needs data
   std::string data;       // file of transitions to begin with; "": none
@@ -45,6 +54,7 @@ class WholePlanLearner : public ModelLearner {
   WholePlanLearner(Config& config, const LearnerContext& context, const WholePlanOptions& options);
 
   WholePlanOptions options_;
+  std::unique_ptr<ImaginedMpc> imagined_;  // or null
   std::unique_ptr<PlanningPolicy> controller_;
 };
 

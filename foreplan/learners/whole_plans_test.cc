@@ -36,18 +36,35 @@ TEST(Aggregate, RefitsAfterEachRound) {
 }
 
 TEST(WholePlans, LastTheEpisodeUnlessReplanned) {
-  for (const auto& [execution, plans] :
-       {std::pair{"open_loop", 1}, {"tracked", 1}, {"replanned", 25 - 4 + 1}}) {
-    TestRun test(Episodes(2, "fit_then_plan"), 1,
-                 {std::string("fit_then_plan.execution=") + execution});
+  struct Case {
+    std::string execution, search;
+    int searched;  // steps that the planner looks ahead
+  };
+  for (const Case& plan : {Case{"open_loop", "imagined_mpc", 4}, Case{"open_loop", "at_once", 25},
+                           Case{"tracked", "imagined_mpc", 4}, Case{"tracked", "at_once", 25},
+                           Case{"replanned", "at_once", 4}}) {
+    TestRun test(
+        Episodes(2, "fit_then_plan"), 1,
+        {"fit_then_plan.execution=" + plan.execution, "fit_then_plan.search=" + plan.search});
     test.learner->Run();
     // Imagined returns are compared with realised ones over each plan's horizon that was finished.
-    EXPECT_EQ(test.Count("planning.imagined_return"), 1) << execution;
+    EXPECT_EQ(test.Count("planning.imagined_return"), 1) << plan.execution;
     ConfigWriter writer;
     WriteLearnerOptions("fit_then_plan", test.run, test.loaded.second, writer);
-    const std::string horizon = plans == 1 ? "horizon = 25" : "horizon = 4";
-    EXPECT_NE(writer.text().find(horizon), std::string::npos) << writer.text();
+    EXPECT_NE(writer.text().find("horizon = " + std::to_string(plan.searched)), std::string::npos)
+        << writer.text();
   }
+}
+
+TEST(WholePlans, ArePolishedOnRequest) {
+  const std::vector<std::string> settings = {"fit_then_plan.execution=tracked"};
+  TestRun plain(Episodes(2, "fit_then_plan"), 1, settings);
+  plain.learner->Run();
+  TestRun polished(Episodes(2, "fit_then_plan"), 1,
+                   TestRun::Joined(settings, {"fit_then_plan.polish=10"}));
+  polished.learner->Run();
+  EXPECT_GT(polished.Values("planning.imagined_return").back(),
+            plain.Values("planning.imagined_return").back());
 }
 
 TEST(WholePlans, ShorterThanTheEpisodeAreFollowedByOthers) {

@@ -61,7 +61,7 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
                  "which member predicts a particle's next step");
   visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
   visitor.Choice("precision", precision, std::span(kPrecisions),
-                 "of predictions; bf16 needs a processor with AVX512-BF16");
+                 "of predictions; bf16 needs a processor with AMX or AVX512-BF16");
 }
 
 // What one worker needs to predict up to max_rows rows.
@@ -242,8 +242,8 @@ void Ensemble::PredictTarget(int member, int rows, const double* observation, co
   const auto [outputs, stride] =
       prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
   if (options_.probabilistic) {
-    BoundedDeviation(rows, static_cast<int>(targets), outputs + targets, stride, bounds(member),
-                     buffers.network_deviation.data());
+    prediction_kernel_.Deviation(rows, static_cast<int>(targets), outputs + targets, stride,
+                                 bounds(member), buffers.network_deviation.data());
   }
   const float* output = outputs;
   for (int row = 0; row < rows; ++row) {

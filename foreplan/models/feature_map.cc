@@ -18,6 +18,22 @@ size_t IndexOf(const SystemSpec& spec, const std::string& key, const std::string
   return static_cast<size_t>(found - names.begin());
 }
 
+// to = (f(from) - mean) / scale for a column of rows.
+template <typename Function>
+void NormaliseColumn(int rows, const double* from, int from_stride, double mean, double scale,
+                     const Function& f, float* to, int to_stride) {
+  const Lanes inverse = 1 / scale;
+  const auto stride = static_cast<size_t>(from_stride);
+  int row = 0;
+  for (; row + kLanes <= rows; row += kLanes, from += kLanes * from_stride) {
+    const Lanes normalised = (f(Lanes::Load(from, stride)) - mean) * inverse;
+    for (int i = 0; i < kLanes; ++i, to += to_stride) *to = static_cast<float>(normalised.v[i]);
+  }
+  for (; row < rows; ++row, from += from_stride, to += to_stride) {
+    *to = static_cast<float>(((f(Lanes(*from)) - mean) * inverse).v[0]);
+  }
+}
+
 }  // namespace
 
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
@@ -101,30 +117,28 @@ void FeatureMap::Target(const double* observation, const double* next_observatio
 
 void FeatureMap::Inputs(int rows, const double* observation, const double* action,
                         const Normaliser& normaliser, float* input) const {
-  for (int first = 0; first < rows; first += kLanes) {
-    const int count = std::min(kLanes, rows - first);
-    const auto load = [&](const double* column, int stride) {
-      Lanes values;
-      for (int i = 0; i < kLanes; ++i) {
-        values.v[i] = column[(first + std::min(i, count - 1)) * stride];
-      }
-      return values;
-    };
-    size_t place = 0;
-    const auto put = [&](const Lanes& values) {
-      const Lanes normalised = (values - normaliser.mean[place]) / normaliser.scale[place];
-      float* to = input + first * inputs_ + static_cast<int>(place++);
-      for (int i = 0; i < count; ++i) to[i * inputs_] = static_cast<float>(normalised.v[i]);
-    };
-    for (int i = 0; i < observation_dim(); ++i) {
-      const Entry entry = entry_[static_cast<size_t>(i)];
-      if (entry == Entry::kOmitted) continue;
-      const Lanes values = load(observation + i, observation_dim());
-      put(entry == Entry::kValue ? values : sin(values));
-      if (entry == Entry::kSinCos) put(cos(values));
+  float* to = input;
+  const double* mean = normaliser.mean.data();
+  const double* scale = normaliser.scale.data();
+  // One column of inputs after the other: f of a column of observations or actions, normalised.
+  const auto put = [&](const double* column, int stride, auto f) {
+    NormaliseColumn(rows, column, stride, *mean++, *scale++, f, to++, inputs_);
+  };
+  const auto value = [](const Lanes& x) { return x; };
+  for (int i = 0; i < observation_dim(); ++i) {
+    switch (entry_[static_cast<size_t>(i)]) {
+      case Entry::kValue:
+        put(observation + i, observation_dim(), value);
+        break;
+      case Entry::kSinCos:
+        put(observation + i, observation_dim(), [](const Lanes& x) { return sin(x); });
+        put(observation + i, observation_dim(), [](const Lanes& x) { return cos(x); });
+        break;
+      case Entry::kOmitted:
+        break;
     }
-    for (int i = 0; i < action_dim_; ++i) put(load(action + i, action_dim_));
   }
+  for (int i = 0; i < action_dim_; ++i) put(action + i, action_dim_, value);
 }
 
 }  // namespace foreplan

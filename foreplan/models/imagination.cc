@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/lanes.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 
@@ -28,8 +29,13 @@ int TilesPerParticle(int candidates, int particles) {
 }
 
 bool AllFinite(const double* values, int count) {
-  bool finite = true;
-  for (int i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
+  LanePair poison = 0.0;  // NaN where anything is not finite
+  int i = 0;
+  for (; i + LanePair::kRows <= count; i += LanePair::kRows) {
+    poison += LanePair::Load(values + i, 1) * 0.0;
+  }
+  bool finite = !Lanes::Any(~(poison.low + poison.high).IsFinite());
+  for (; i < count; ++i) finite &= std::isfinite(values[i]);
   return finite;
 }
 
@@ -173,13 +179,10 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
 }
 
 bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
-  double poison = 0;  // NaN where anything is not finite
-  const size_t count = Size(rows, dynamics_.observation_dim());
-  const double* next_observation = tile.NextObservation();
-  for (size_t i = 0; i < count; ++i) poison += 0.0 * next_observation[i];
+  const bool finite = AllFinite(tile.NextObservation(), rows * dynamics_.observation_dim());
   uint8_t terminated = 0;
   for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
-  if (terminated != 0 || std::isnan(poison)) return false;
+  if (terminated != 0 || !finite) return false;
   for (int row = 0; row < rows; ++row) returns[row] += tile.reward[Size(row)];
   return true;
 }

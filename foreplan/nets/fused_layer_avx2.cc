@@ -31,9 +31,18 @@ struct Avx2 {
     _mm256_storeu_ps(reinterpret_cast<float*>(row) + place, value);
   }
 
-  // swish(z) = z / (1 + e^-z), e^t = 2^n e^r as in fused_layer_avx512.h.
-  static Vector Swish(Vector z) {
-    Vector t = _mm256_sub_ps(_mm256_setzero_ps(), z);
+  static __m256i Part(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static Vector LoadPart(const float* from, int count) {
+    return _mm256_maskload_ps(from, Part(count));
+  }
+  static void StorePart(float* to, int count, Vector value) {
+    _mm256_maskstore_ps(to, Part(count), value);
+  }
+
+  // e^t = 2^n e^r as in fused_layer_avx512.h; a NaN passes the clamp.
+  static Vector ExpOf(Vector t) {
     t = _mm256_max_ps(_mm256_set1_ps(-87.0F), _mm256_min_ps(_mm256_set1_ps(87.0F), t));
     const Vector n = _mm256_round_ps(_mm256_mul_ps(t, _mm256_set1_ps(1.44269504F)),
                                      _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -48,9 +57,24 @@ struct Avx2 {
     p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0F));
     const __m256i exponent =
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    const Vector d = _mm256_fmadd_ps(p, _mm256_castsi256_ps(exponent), _mm256_set1_ps(1.0F));
-    const Vector s = _mm256_rcp_ps(d);  // 11 bits; Newton: s <- s (2 - d s)
-    return _mm256_mul_ps(z, _mm256_mul_ps(s, _mm256_fnmadd_ps(d, s, _mm256_set1_ps(2.0F))));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
+  }
+
+  // 1 / (1 + e^t): 11 bits from the processor, doubled by a step of Newton, s <- s (2 - d s).
+  static Vector Logistic(Vector t) {
+    const Vector d = _mm256_add_ps(ExpOf(t), _mm256_set1_ps(1.0F));
+    const Vector s = _mm256_rcp_ps(d);
+    return _mm256_mul_ps(s, _mm256_fnmadd_ps(d, s, _mm256_set1_ps(2.0F)));
+  }
+
+  // swish(z) = z / (1 + e^-z)
+  static Vector Swish(Vector z) {
+    return _mm256_mul_ps(z, Logistic(_mm256_sub_ps(_mm256_setzero_ps(), z)));
+  }
+
+  // sqrt(e^min + e^max / (1 + e^(max - raw)))
+  static Vector Deviation(Vector max, Vector largest, Vector smallest, Vector raw) {
+    return _mm256_sqrt_ps(_mm256_fmadd_ps(largest, Logistic(_mm256_sub_ps(max, raw)), smallest));
   }
 };
 

@@ -10,7 +10,7 @@ namespace foreplan {
 
 const FusedLayerKernel* FusedLayerAvx512Bf16() {
 #ifdef __AVX512BF16__
-  static constexpr FusedLayerKernel kKernel = MakeKernel<Avx512Bf16>("avx512_bf16");
+  static constexpr FusedLayerKernel kKernel = MakeKernel<Avx512Bf16>("avx512_bf16", &SplitInputs);
   if (FusedLayerAvx512() != nullptr && __builtin_cpu_supports("avx512bf16")) return &kKernel;
 #endif
   return nullptr;

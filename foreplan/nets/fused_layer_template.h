@@ -5,8 +5,9 @@
 // that lacks the instructions), hence the unnamed namespace and no standard library here.
 //
 // An instruction set has: Vector (32-bit lanes), kLanes, kRows x kVectors accumulators per block,
-// kBf16, Load(float*), Broadcast(unit), Zero, MultiplyAdd(unit vector, weights, sum),
-// Swish(Vector), StoreHidden(y, place, Vector), StoreOutput(y, Vector).
+// kBf16, Load(float*), Broadcast(unit), MultiplyAdd(unit vector, weights, sum), Swish(Vector),
+// StoreHidden(y, place, Vector), StoreOutput(y, Vector); and for deviations LoadPart(float*,
+// count), StorePart(float*, count, Vector), ExpOf(Vector), Deviation(max, e^max, e^min, raw).
 #pragma once
 
 #include <cstddef>
@@ -87,13 +88,32 @@ void Layer(int rows, int units, const void* x, int x_stride, const float* packed
 }
 
 template <typename Isa>
-constexpr FusedLayerKernel MakeKernel(const char* name) {
+void Deviations(int rows, int dim, const float* raw, int stride, const float* max, const float* min,
+                float* deviation) {
+  for (int first = 0; first < dim; first += Isa::kLanes) {
+    const int count = dim - first < Isa::kLanes ? dim - first : Isa::kLanes;
+    const typename Isa::Vector upper = Isa::LoadPart(max + first, count);
+    const typename Isa::Vector largest = Isa::ExpOf(upper);
+    const typename Isa::Vector smallest = Isa::ExpOf(Isa::LoadPart(min + first, count));
+    for (int row = 0; row < rows; ++row) {
+      Isa::StorePart(deviation + row * dim + first, count,
+                     Isa::Deviation(upper, largest, smallest,
+                                    Isa::LoadPart(raw + row * stride + first, count)));
+    }
+  }
+}
+
+template <typename Isa>
+constexpr FusedLayerKernel MakeKernel(const char* name,
+                                      decltype(FusedLayerKernel::split) split = nullptr) {
   return {.name = name,
           .lanes = Isa::kLanes,
           .panel = Isa::kVectors * Isa::kLanes,
           .bf16 = Isa::kBf16,
           .hidden = &Layer<Isa, true>,
-          .output = &Layer<Isa, false>};
+          .output = &Layer<Isa, false>,
+          .split = split,
+          .deviation = &Deviations<Isa>};
 }
 
 }  // namespace

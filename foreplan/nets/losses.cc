@@ -1,6 +1,5 @@
 #include "foreplan/nets/losses.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "foreplan/nets/activation.h"
@@ -54,24 +53,10 @@ double GaussianNll(int rows, int dim, const float* output, const float* target,
 
 void BoundedDeviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
                       float* deviation) {
-  constexpr int kColumns = 8;  // together, so that their constants stay in registers
-  for (int first = 0; first < dim; first += kColumns) {
-    const int columns = std::min(kColumns, dim - first);
-    float max[kColumns] = {};
-    float largest[kColumns] = {};   // e^max
-    float smallest[kColumns] = {};  // e^min
-    for (int i = 0; i < columns; ++i) {
-      max[i] = bounds.max[first + i];
-      largest[i] = FastExp(bounds.max[first + i]);
-      smallest[i] = FastExp(bounds.min[first + i]);
-    }
-    for (int row = 0; row < rows; ++row) {
-      float value[kColumns] = {};
-      std::copy_n(raw + row * stride + first, columns, value);
-      for (int i = 0; i < kColumns; ++i) {
-        value[i] = std::sqrt(smallest[i] + largest[i] / (1.0F + FastExp(max[i] - value[i])));
-      }
-      std::copy_n(value, columns, deviation + row * dim + first);
+  for (int row = 0; row < rows; ++row, raw += stride, deviation += dim) {
+    for (int i = 0; i < dim; ++i) {
+      const float inverse = 1.0F / (1.0F + FastExp(bounds.max[i] - raw[i]));
+      deviation[i] = std::sqrt(FastExp(bounds.min[i]) + FastExp(bounds.max[i]) * inverse);
     }
   }
 }

@@ -26,6 +26,7 @@ class PlainPredictionKernel final : public PredictionKernel {
   explicit PlainPredictionKernel(const DenseKernel& dense) : dense_(dense) {}
 
   [[nodiscard]] std::string name() const override { return dense_.name(); }
+  [[nodiscard]] Precision precision() const override { return Precision::kF32; }
   [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
     return Size(mlp.parameters()) * sizeof(float);
   }
@@ -58,6 +59,11 @@ class PlainPredictionKernel final : public PredictionKernel {
     return {.y = x, .stride = mlp.outputs()};
   }
 
+  void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                 float* deviation) const override {
+    BoundedDeviation(rows, dim, raw, stride, bounds, deviation);
+  }
+
  private:
   static size_t LayerBytes(const Mlp& mlp, int rows) {
     return Aligned(Size(rows, mlp.max_width()) * sizeof(float));
@@ -72,7 +78,6 @@ uint16_t ToBf16(float value) {
   if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40U);
   return static_cast<uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
 }
-float FromBf16(uint16_t value) { return std::bit_cast<float>(uint32_t{value} << 16); }
 uint32_t Pair(uint16_t low, uint16_t high) { return uint32_t{high} << 16 | low; }
 
 /// Layers fused in registers (nets/fused_layer.h).
@@ -85,6 +90,9 @@ class FusedPredictionKernel final : public PredictionKernel {
   explicit FusedPredictionKernel(const FusedLayerKernel& layers) : layers_(layers) {}
 
   [[nodiscard]] std::string name() const override { return layers_.name; }
+  [[nodiscard]] Precision precision() const override {
+    return layers_.bf16 ? Precision::kBf16 : Precision::kF32;
+  }
 
   [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
     size_t floats = 0;
@@ -111,17 +119,18 @@ class FusedPredictionKernel final : public PredictionKernel {
                      std::span<std::byte> work) const override {
     const auto* panels = reinterpret_cast<const float*>(packed.data());
     const void* units = x;
-    int stride = mlp.inputs();
+    const int x_stride = Units(mlp, 0);
     if (layers_.bf16) {
-      SplitInputs(rows * mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()));
+      layers_.split(rows, mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()), x_stride);
       units = work.data();
     }
     std::byte* const first = work.data() + InputBytes(mlp, rows);
     std::byte* const second = first + LayerBytes(mlp, rows);
     const int last = mlp.layers() - 1;
+    int stride = x_stride;
     for (int layer = 0; layer < last; ++layer) {
       void* y = layer % 2 == 0 ? first : second;
-      const int y_stride = Padded(mlp.layer_outputs(layer)) / NumbersPerUnit();
+      const int y_stride = HiddenStride(mlp.layer_outputs(layer));
       layers_.hidden(rows, Units(mlp, layer), units, stride, panels, mlp.layer_outputs(layer), y,
                      y_stride);
       panels += LayerFloats(mlp, layer);
@@ -134,21 +143,34 @@ class FusedPredictionKernel final : public PredictionKernel {
     return {.y = reinterpret_cast<const float*>(y), .stride = y_stride};
   }
 
+  void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                 float* deviation) const override {
+    layers_.deviation(rows, dim, raw, stride, bounds.max, bounds.min, deviation);
+  }
+
  private:
   [[nodiscard]] int NumbersPerUnit() const { return layers_.bf16 ? 2 : 1; }
   [[nodiscard]] int Padded(int width) const { return RoundUp(width, layers_.lanes); }
+  // Units that a layer reads.
   [[nodiscard]] int Units(const Mlp& mlp, int layer) const {
     const int inputs = mlp.layer_inputs(layer);
-    return layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
+    const int units = layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
+    return RoundUp(units, layers_.unit_block);
+  }
+  // Units between rows of a hidden layer's outputs.
+  [[nodiscard]] int HiddenStride(int width) const {
+    return RoundUp(Padded(width) / NumbersPerUnit(), layers_.unit_block);
   }
   [[nodiscard]] size_t LayerFloats(const Mlp& mlp, int layer) const {
     return Size(Padded(mlp.layer_outputs(layer)), Units(mlp, layer) + 1);
   }
   [[nodiscard]] size_t InputBytes(const Mlp& mlp, int rows) const {
-    return layers_.bf16 ? Aligned(Size(rows, mlp.inputs()) * sizeof(uint32_t)) : 0;
+    if (!layers_.bf16) return 0;
+    return Aligned(Size(RoundUp(rows, layers_.row_block), Units(mlp, 0)) * sizeof(uint32_t));
   }
   [[nodiscard]] size_t LayerBytes(const Mlp& mlp, int rows) const {
-    return Aligned(Size(rows, Padded(mlp.max_width())) * sizeof(float));
+    const int width = std::max(Padded(mlp.max_width()), HiddenStride(mlp.max_width()));
+    return Aligned(Size(RoundUp(rows, layers_.row_block), width) * sizeof(float));
   }
 
   // Biases, then per unit the weights of the panel's outputs; outputs beyond the layer's are 0.
@@ -177,28 +199,35 @@ class FusedPredictionKernel final : public PredictionKernel {
     return to;
   }
 
-  // x = high + low, both bf16.
-  static void SplitInputs(int count, const float* x, uint32_t* units) {
-    for (int i = 0; i < count; ++i) {
-      const uint16_t high = ToBf16(x[i]);
-      units[i] = Pair(high, ToBf16(x[i] - FromBf16(high)));
-    }
-  }
-
   const FusedLayerKernel& layers_;
 };
 
-const PredictionKernel* FusedKernel(Precision precision) {
-  static const auto kernel = [](const FusedLayerKernel* layers) {
-    return layers == nullptr ? nullptr : std::make_unique<FusedPredictionKernel>(*layers);
-  };
-  static const auto bf16 = kernel(FusedLayerAvx512Bf16());
-  static const auto f32 =
-      kernel(FusedLayerAvx512() != nullptr ? FusedLayerAvx512() : FusedLayerAvx2());
-  return precision == Precision::kBf16 ? bf16.get() : f32.get();
+const PredictionKernel* BestFusedKernel(Precision precision) {
+  const PredictionKernel* best = nullptr;
+  for (const PredictionKernel* kernel : FusedPredictionKernels()) {
+    if (kernel->precision() == precision) best = kernel;
+  }
+  return best;
 }
 
 }  // namespace
+
+const std::vector<const PredictionKernel*>& FusedPredictionKernels() {
+  static const std::vector<FusedPredictionKernel> kernels = [] {
+    std::vector<FusedPredictionKernel> known;
+    for (const FusedLayerKernel* layers :
+         {FusedLayerAvx2(), FusedLayerAvx512(), FusedLayerAvx512Bf16(), FusedLayerAmx()}) {
+      if (layers != nullptr) known.emplace_back(*layers);
+    }
+    return known;
+  }();
+  static const std::vector<const PredictionKernel*> pointers = [] {
+    std::vector<const PredictionKernel*> all;
+    for (const FusedPredictionKernel& kernel : kernels) all.push_back(&kernel);
+    return all;
+  }();
+  return pointers;
+}
 
 const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision) {
   const DenseKernel& dense = GetDenseKernel(kernel);  // throws for an unknown name
@@ -208,13 +237,16 @@ const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision
           "model.precision: found bf16 with model.kernel = {}, expected model.kernel = auto",
           kernel));
     }
-    if (FusedKernel(precision) == nullptr) {
+    const PredictionKernel* fused = BestFusedKernel(Precision::kBf16);
+    if (fused == nullptr) {
       throw InputError(
-          "model.precision: found bf16, expected f32: this processor lacks AVX512-BF16");
+          "model.precision: found bf16, expected f32: this processor has neither AMX-BF16 nor "
+          "AVX512-BF16");
     }
-    return *FusedKernel(precision);
+    return *fused;
   }
-  if (kernel == "auto" && FusedKernel(precision) != nullptr) return *FusedKernel(precision);
+  const PredictionKernel* fused = BestFusedKernel(Precision::kF32);
+  if (kernel == "auto" && fused != nullptr) return *fused;
   static const PlainPredictionKernel onednn(GetDenseKernel("auto"));
   static const PlainPredictionKernel eigen(GetDenseKernel("eigen"));
   return dense.name() == eigen.name() ? eigen : onednn;

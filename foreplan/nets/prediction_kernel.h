@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "foreplan/nets/losses.h"
 #include "foreplan/nets/mlp.h"
 
 namespace foreplan {
@@ -13,7 +15,7 @@ namespace foreplan {
 /// Number format of the products. Sums are float in both.
 enum class Precision {
   kF32,   // float
-  kBf16,  // weights and activations rounded to bf16; the network's inputs keep 16 bits
+  kBf16,  // weights and activations rounded to bf16; the network's inputs keep 16 bits of mantissa
   kAuto,  // what is fastest and proven harmless here (docs/performance.md): today f32
 };
 
@@ -30,6 +32,7 @@ class PredictionKernel {
  public:
   virtual ~PredictionKernel() = default;
   [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual Precision precision() const = 0;  // kF32 or kBf16
 
   /// Sizes of what Pack fills and of what Predict works in [bytes].
   [[nodiscard]] virtual size_t packed_bytes(const Mlp& mlp) const = 0;
@@ -42,11 +45,19 @@ class PredictionKernel {
   /// x: [rows x inputs]; packed and work are aligned to 64 bytes.
   virtual Prediction Predict(const Mlp& mlp, std::span<const std::byte> packed, int rows,
                              const float* x, std::span<std::byte> work) const = 0;
+
+  /// BoundedDeviation of nets/losses.h.
+  virtual void Deviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
+                         float* deviation) const = 0;
 };
 
 /// The kernel for a choice of `model.kernel` and `model.precision`: with "auto" the fused layers of
 /// the best instruction set that this processor has (AVX-512, AVX2), else the dense kernel of that
 /// name. Throws InputError where the processor or the kernel has no bf16, or for an unknown name.
 const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision);
+
+/// What this processor runs of the fused layers, better ones last; "auto" takes the last of its
+/// precision.
+const std::vector<const PredictionKernel*>& FusedPredictionKernels();
 
 }  // namespace foreplan

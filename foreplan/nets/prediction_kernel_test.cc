@@ -13,23 +13,19 @@
 #include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
-#include "foreplan/nets/fused_layer.h"
+#include "foreplan/nets/losses.h"
 
 namespace foreplan {
 namespace {
 
-struct Choice {
-  std::string kernel;
-  Precision precision;
-};
+bool IsBf16(const PredictionKernel& kernel) { return kernel.precision() == Precision::kBf16; }
 
-bool HasBf16() { return FusedLayerAvx512Bf16() != nullptr; }
-
-std::vector<Choice> Choices() {
-  std::vector<Choice> choices;
-  for (const std::string& name : DenseKernelNames()) choices.push_back({name, Precision::kF32});
-  if (HasBf16()) choices.push_back({"auto", Precision::kBf16});
-  return choices;
+std::vector<const PredictionKernel*> EveryKernel() {
+  std::vector<const PredictionKernel*> kernels = FusedPredictionKernels();
+  for (const std::string& name : DenseKernelNames()) {
+    if (name != "auto") kernels.push_back(&GetPredictionKernel(name, Precision::kF32));
+  }
+  return kernels;
 }
 
 // A network with parameters of the size that training leaves behind: weights up to several times
@@ -106,22 +102,15 @@ class Network {
 const std::vector<std::vector<int>> kShapes = {{6, 200, 200, 200, 8}, {3, 48, 3}, {5, 1, 33, 50, 7},
                                                {24, 64, 36},          {4, 9},     {1, 17, 31, 1}};
 
-class EveryPredictionKernel : public testing::TestWithParam<Choice> {
+class EveryPredictionKernel : public testing::TestWithParam<const PredictionKernel*> {
  protected:
-  [[nodiscard]] static const PredictionKernel& kernel() {
-    return GetPredictionKernel(GetParam().kernel, GetParam().precision);
-  }
+  [[nodiscard]] static const PredictionKernel& kernel() { return *GetParam(); }
   // Root mean square errors relative to the outputs' root mean square: sums of at most 200 products
   // over four layers; a product errs by 2^-24 in float, by 2^-8 in bf16, and errors average out.
-  [[nodiscard]] static double Tolerance() {
-    return GetParam().precision == Precision::kBf16 ? 1.5e-2 : 2e-6;
-  }
+  [[nodiscard]] static double Tolerance() { return IsBf16(kernel()) ? 1.5e-2 : 2e-6; }
 };
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryPredictionKernel, testing::ValuesIn(Choices()),
-                         [](const auto& info) {
-                           const bool bf16 = info.param.precision == Precision::kBf16;
-                           return info.param.kernel + (bf16 ? "_bf16" : "_f32");
-                         });
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryPredictionKernel, testing::ValuesIn(EveryKernel()),
+                         [](const auto& info) { return info.param->name(); });
 
 TEST_P(EveryPredictionKernel, EqualsANetworkInDoubleForAnyShape) {
   for (const std::vector<int>& widths : kShapes) {
@@ -142,9 +131,8 @@ TEST_P(EveryPredictionKernel, EqualsANetworkInDoubleForAnyShape) {
 
 // The libraries behind "onednn" and "eigen" may sum in another order for another number of rows.
 TEST(PredictionKernel, ARowOfFusedLayersDoesNotDependOnTheOthers) {
-  for (const Choice& choice : Choices()) {
-    if (choice.kernel != "auto") continue;
-    const Network network({6, 200, 200, 8}, GetPredictionKernel(choice.kernel, choice.precision));
+  for (const PredictionKernel* kernel : FusedPredictionKernels()) {
+    const Network network({6, 200, 200, 8}, *kernel);
     const std::vector<float> x = network.Inputs(64);
     const std::vector<float> all = network.Predict(64, x);
     for (const int rows : {1, 2, 3, 7, 8, 13}) {
@@ -165,28 +153,55 @@ TEST_P(EveryPredictionKernel, LargeActivationsSaturateAndNanComesOutAsNan) {
   }
 }
 
-TEST(PredictionKernel, FusedLayersOfOlderProcessorsAgreeToo) {
-  // "auto" takes the best instruction set; the lesser ones are tested through the layer itself:
-  // y = swish(b + x w) for one unit and a column of ones.
-  for (const FusedLayerKernel* layers : {FusedLayerAvx2(), FusedLayerAvx512()}) {
-    if (layers == nullptr) continue;
-    const auto lanes = static_cast<size_t>(layers->lanes);
-    AlignedVector<float> packed(2 * lanes, 0.25F);  // biases, then weights
-    for (int i = -2000; i <= 2000; ++i) {
-      const float x = 0.05F * static_cast<float>(i);
-      std::vector<float> y(lanes);
-      layers->hidden(1, 1, &x, 1, packed.data(), layers->lanes, y.data(), layers->lanes);
-      const double z = 0.25 + 0.25 * static_cast<double>(x);
-      const double expected = z / (1 + std::exp(-z));
-      // Three roundings of the result and 2 units of the exponential.
-      for (const float value : y) EXPECT_NEAR(value, expected, 4e-7 * (1e-30 + std::abs(expected)));
+TEST_P(EveryPredictionKernel, SwishIsExactToItsPrecision) {
+  // y = swish(x): one unit, weights 1, no biases. What is left in bf16 is the rounding of y to 8
+  // bits and the 4.5e-4 of the parabolas; in float, three roundings and 2 units of the exponential.
+  const Mlp mlp({1, 1, 1});
+  std::vector<float> parameters(static_cast<size_t>(mlp.parameters()), 0.0F);
+  for (int layer = 0; layer < 2; ++layer) {
+    parameters[static_cast<size_t>(mlp.weight_offset(layer))] = 1.0F;
+  }
+  AlignedVector<std::byte> packed(kernel().packed_bytes(mlp));
+  kernel().Pack(mlp, parameters, packed);
+  std::vector<float> x;
+  for (int i = -3000; i <= 3000; ++i) x.push_back(0.01F * static_cast<float>(i));
+  const int rows = static_cast<int>(x.size());
+  AlignedVector<std::byte> work(kernel().work_bytes(mlp, rows));
+  const auto [y, stride] = kernel().Predict(mlp, packed, rows, x.data(), work);
+  for (int row = 0; row < rows; ++row) {
+    const double z = x[static_cast<size_t>(row)];
+    const double expected = z / (1 + std::exp(-z));
+    const double tolerance =
+        IsBf16(kernel()) ? 4.6e-4 + std::abs(expected) / 256 : 4e-7 * std::abs(expected) + 1e-30;
+    EXPECT_NEAR(y[row * stride], expected, tolerance) << kernel().name() << " at " << z;
+  }
+}
+
+TEST_P(EveryPredictionKernel, DeviationsAreThoseOfTheLoss) {
+  for (const int dim : {1, 4, 7, 8, 16, 18, 33}) {
+    const int rows = 5;
+    const int stride = dim + 3;
+    std::vector<float> max(static_cast<size_t>(dim), 0.5F);
+    std::vector<float> min(static_cast<size_t>(dim), -10.0F);
+    std::vector<float> raw(static_cast<size_t>(rows * stride));
+    Random random(Key{3, 3});
+    for (float& value : raw) value = static_cast<float>(8 * random.Normal());
+    std::vector<float> expected(static_cast<size_t>(rows * dim));
+    std::vector<float> deviation(expected.size());
+    BoundedDeviation(rows, dim, raw.data(), stride, {max.data(), min.data()}, expected.data());
+    kernel().Deviation(rows, dim, raw.data(), stride, {max.data(), min.data()}, deviation.data());
+    // Exponential, inverse and root err by a few units in the last place each.
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(deviation[i], expected[i], 2e-6 * expected[i]) << dim;
     }
   }
 }
 
 TEST(PredictionKernel, Bf16IsRefusedWhereItCannotRun) {
   EXPECT_THROW(GetPredictionKernel("eigen", Precision::kBf16), InputError);
-  if (!HasBf16()) {
+  const bool any = std::ranges::any_of(FusedPredictionKernels(),
+                                       [](const auto* kernel) { return IsBf16(*kernel); });
+  if (!any) {
     EXPECT_THROW(GetPredictionKernel("auto", Precision::kBf16), InputError);
   }
 }

@@ -181,13 +181,6 @@ IlqrSolver::~IlqrSolver() = default;
 std::span<const double> IlqrSolver::states() const { return current_.xs; }
 std::span<const double> IlqrSolver::actions() const { return current_.us; }
 
-bool IlqrSolver::RefreshGains() {
-  mu_ = 0;
-  mu_step_ = 1;
-  Expand();
-  return BackwardRegularised();
-}
-
 LinearGaussianPolicy IlqrSolver::TrackingPolicy() const {
   if (layout_.nx != state_dim_) {
     throw InputError(fmt::format(

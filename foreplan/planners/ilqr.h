@@ -116,11 +116,6 @@ class IlqrSolver {
   [[nodiscard]] std::span<const double> actions() const;  // [N x nu]
   /// Gains of the last backward pass, around states() and actions(): K: [nu x ldx].
   [[nodiscard]] const double* feedback(int t) const { return backward_.feedback(t); }
-  /// Computes the gains anew, at the solution and with the least regularisation that they allow: a
-  /// Solve that found no descent or ended by its limit leaves gains that regularisation has made
-  /// small, or those of the trajectory before. False, and the gains are not to be used, when
-  /// derivatives are not finite or Quu is indefinite whatever the regularisation.
-  bool RefreshGains();
   /// u = u^_t + K_t (x - x^_t) around the solution, without noise: what tracks it on a system that
   /// differs from the model. Throws InputError for a problem whose tangent space is not its state.
   [[nodiscard]] LinearGaussianPolicy TrackingPolicy() const;

@@ -210,34 +210,6 @@ TEST(IlqrSolver, BothRegularisationsReachTheMinimum) {
   EXPECT_NEAR(result.cost, 2.181991481, 1e-6);
 }
 
-TEST(IlqrSolver, RefreshedGainsKnowNoRegularisation) {
-  ReferenceCase c = MakeReferenceCase("quadrotor", "free");
-  IlqrSolver solver(*c.trajectory, c.options);
-  (void)solver.Solve(c.start, c.actions);
-  ASSERT_TRUE(solver.RefreshGains());
-  c.options.initial_mu = 1e6;
-  IlqrSolver regularised(*c.trajectory, c.options);
-  (void)regularised.Solve(c.start, solver.actions());
-  const auto largest = [&](int t, const double* gains, const double* others) {
-    const KnotLayout layout = solver.layout();
-    double most = 0;
-    for (int i = 0; i < layout.nu * layout.ldx(); ++i) {
-      most = std::max(most, std::abs(gains[i] - (others != nullptr ? others[i] : 0)));
-    }
-    EXPECT_TRUE(std::isfinite(most)) << t;
-    return most;
-  };
-  EXPECT_LT(largest(0, regularised.feedback(0), nullptr),
-            0.1 * largest(0, solver.feedback(0), nullptr));
-  ASSERT_TRUE(regularised.RefreshGains());
-  for (int t = 0; t < c.trajectory->horizon(); ++t) {
-    // The second solver starts where the first one ended: all but the same trajectory.
-    EXPECT_LT(largest(t, regularised.feedback(t), solver.feedback(t)),
-              1e-6 * largest(t, solver.feedback(t), nullptr))
-        << t;
-  }
-}
-
 // A problem with one thing wrong at a time.
 struct Faulty {
   static constexpr int kStateDim = 2;

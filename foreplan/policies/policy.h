@@ -29,7 +29,8 @@ class Policy {
   virtual void Act(const Situation& situation, std::span<double> action) = 0;  // action: [nu]
 };
 
-/// "uniform" (within the bounds), "gaussian" (sd half of the half range, clamped), "zero".
+/// "uniform" (within the bounds), "gaussian" (sd half of the half range, clamped), "smooth" (noise
+/// that is correlated over ten steps), "sweep" (sines of rising frequency), "zero".
 /// Throws InputError for an unknown name.
 std::unique_ptr<Policy> MakeBasePolicy(const std::string& name, const SystemSpec& spec);
 std::vector<std::string> BasePolicyNames();

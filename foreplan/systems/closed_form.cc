@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/acrobot.h"
+#include "foreplan/systems/car.h"
 #include "foreplan/systems/cartpole.h"
 #include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pendulum.h"
@@ -72,6 +73,7 @@ std::unique_ptr<SystemFactory> MakeFactoryOf(const std::string& type) {
 // Every closed-form system, by the name it has in task files.
 const std::array kClosedForms{
     std::pair{"acrobot", &MakeFactoryOf<Acrobot>},
+    std::pair{"car", &MakeFactoryOf<Car>},
     std::pair{"cartpole", &MakeFactoryOf<CartPole>},
     std::pair{"frictionless_cartpole", &MakeFactoryOf<FrictionlessCartPole>},
     std::pair{"pendulum", &MakeFactoryOf<Pendulum>},

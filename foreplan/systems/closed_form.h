@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/dual.h"
-#include "foreplan/core/lanes.h"
+#include "foreplan/systems/row_formulas.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
 
@@ -53,9 +53,13 @@ class ClosedFormSystem : public System {
 ///                                                const std::array<T, nu>& u) const;
 ///   template <typename T> std::array<T, no> Observation(const std::array<T, nx>& x) const;
 /// without branches on numbers; the options' checks, start states and Clone remain its own.
-template <typename Derived, size_t kStates, size_t kActions, size_t kObservations>
+template <typename Derived, size_t nx, size_t nu, size_t no>
 class ClosedFormOf : public ClosedFormSystem {
  public:
+  static constexpr size_t kStates = nx;
+  static constexpr size_t kActions = nu;
+  static constexpr size_t kObservations = no;
+
   void Observe(std::span<double> observation) const final {
     std::array<double, kStates> x;
     GetState(x);
@@ -91,9 +95,12 @@ class ClosedFormOf : public ClosedFormSystem {
   }
 
   void StepRows(const SystemRows& rows) final {
+    static const RowStep<Derived> row_step = BestRowStep<Derived>();
     int done = 0;
-    for (; done + kTogether <= rows.rows; done += kTogether) StepTogether(From(rows, done));
-    if (done < rows.rows) StepRest(From(rows, done));
+    for (; done + row_step.together <= rows.rows; done += row_step.together) {
+      StepTogether(row_step, From(rows, done));
+    }
+    if (done < rows.rows) StepRest(row_step, From(rows, done));
   }
 
  protected:
@@ -110,8 +117,6 @@ class ClosedFormOf : public ClosedFormSystem {
  private:
   [[nodiscard]] const Derived& self() const { return static_cast<const Derived&>(*this); }
 
-  static constexpr int kTogether = LanePair::kRows;
-
   static SystemRows From(const SystemRows& rows, int first) {
     return {.rows = rows.rows - first,
             .state = rows.state + static_cast<size_t>(first) * kStates,
@@ -120,44 +125,24 @@ class ClosedFormOf : public ClosedFormSystem {
             .next_observation = rows.next_observation + static_cast<size_t>(first) * kObservations};
   }
 
-  /// The first kTogether rows.
-  void StepTogether(const SystemRows& rows) const {
-    std::array<LanePair, kStates> x;
-    std::array<LanePair, kActions> u;
-    LanePair poison = 0.0;  // 0, or NaN where anything is not finite
-    for (size_t i = 0; i < kStates; ++i) {
-      x[i] = LanePair::Load(rows.state + i, kStates);
-      poison += x[i] * 0.0;
-    }
-    for (size_t i = 0; i < kActions; ++i) {
-      u[i] = LanePair::Load(rows.action + i, kActions);
-      poison += u[i] * 0.0;
-      u[i] = min(max(u[i], spec().action_low[i]), spec().action_high[i]);
-    }
-    const std::array<LanePair, kStates> next = self().template Next<LanePair>(x, u);
-    for (const LanePair& entry : next) poison += entry * 0.0;
-    const std::array<LanePair, kObservations> observation =
-        self().template Observation<LanePair>(next);
-    for (size_t i = 0; i < kStates; ++i) (next[i] + poison).Store(rows.next_state + i, kStates);
-    for (size_t i = 0; i < kObservations; ++i) {
-      (observation[i] + poison).Store(rows.next_observation + i, kObservations);
-    }
+  void StepTogether(const RowStep<Derived>& row_step, const SystemRows& rows) const {
+    row_step.step(self(), spec().action_low.data(), spec().action_high.data(), rows);
   }
 
-  /// Fewer than kTogether rows, by way of a full set.
-  void StepRest(const SystemRows& rows) const {
-    std::array<double, kTogether * kStates> state{};
-    std::array<double, kTogether * kActions> action{};
-    std::array<double, kTogether * kStates> next_state;
-    std::array<double, kTogether * kObservations> next_observation;
+  /// Fewer rows than go together, by way of a full set.
+  void StepRest(const RowStep<Derived>& row_step, const SystemRows& rows) const {
+    std::array<double, kMostRowsTogether * kStates> state{};
+    std::array<double, kMostRowsTogether * kActions> action{};
+    std::array<double, kMostRowsTogether * kStates> next_state;
+    std::array<double, kMostRowsTogether * kObservations> next_observation;
     const auto count = static_cast<size_t>(rows.rows);
     std::copy_n(rows.state, count * kStates, state.begin());
     std::copy_n(rows.action, count * kActions, action.begin());
-    StepTogether({.rows = kTogether,
-                  .state = state.data(),
-                  .action = action.data(),
-                  .next_state = next_state.data(),
-                  .next_observation = next_observation.data()});
+    StepTogether(row_step, {.rows = row_step.together,
+                            .state = state.data(),
+                            .action = action.data(),
+                            .next_state = next_state.data(),
+                            .next_observation = next_observation.data()});
     std::copy_n(next_state.begin(), count * kStates, rows.next_state);
     std::copy_n(next_observation.begin(), count * kObservations, rows.next_observation);
   }

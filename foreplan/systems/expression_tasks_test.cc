@@ -78,7 +78,8 @@ TEST_P(ExpressionOfTask, IsTheBuiltInPlanningReward) {
 
 std::vector<std::string> TasksWithBuiltInRewards() {
   std::vector<std::string> names = Task::ShippedNames();
-  std::erase(names, "pilco_cartpole");  // whose reward is an expression
+  std::erase(names, "lane_keeping");  // whose rewards are expressions
+  std::erase(names, "pilco_cartpole");
   return names;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "foreplan/systems/acrobot.h"
+#include "foreplan/systems/car.h"
 #include "foreplan/systems/frictionless_cartpole.h"
 #include "foreplan/systems/pilco_cartpole.h"
 #include "foreplan/systems/planar_quadrotor.h"
@@ -139,6 +140,21 @@ TEST(PlanarQuadrotor, IsTheQuadrotorPitchingInItsPlane) {
     EXPECT_NEAR(p[1], s[2], 1e-12);
     EXPECT_NEAR(p[2], -s[4], 1e-12);
   }
+}
+
+TEST(Car, DriftsToTheSideByTheSineOfItsDrift) {
+  CarOptions options;
+  options.drift = 2;
+  Car system(options);
+  system.SetState(std::vector<double>{0, 0});
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(system.Step(std::vector<double>{0.0}), StepStatus::kOk);
+  std::vector<double> x(2);
+  system.GetState(x);
+  EXPECT_NEAR(x[0], 15 * std::sin(2 * 3.141592653589793 / 180), 1e-12);  // one second at 15 m/s
+  EXPECT_EQ(x[1], 0);
+  ASSERT_EQ(system.Step(std::vector<double>{0.05}), StepStatus::kOk);
+  system.GetState(x);
+  EXPECT_NEAR(x[1], 0.1 * 15 * std::tan(0.05) / 2.7, 1e-12);
 }
 
 TEST(Unicycle, DrivesACircle) {

@@ -16,6 +16,7 @@
 #include "foreplan/core/semidefinite.h"
 #include "foreplan/systems/gymnasium_reward_functions.h"
 #include "foreplan/systems/reward_functions.h"
+#include "foreplan/systems/row_formulas.h"
 
 namespace foreplan {
 namespace {
@@ -163,24 +164,25 @@ template <typename Function>
 class RewardOf<Function> final : public DifferentiableReward<Function> {
  public:
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    static const RowReward<Function> rows = BestRowReward<Function>();
     const double* observation = batch.observation;
     const double* action = batch.action;
     const double* next = batch.next_observation;
     int row = 0;
-    for (; row + kTogether <= batch.rows; row += kTogether) {
-      EvaluateTogether(observation + row * no, action + row * nu, next + row * no, reward + row);
+    for (; row + rows.together <= batch.rows; row += rows.together) {
+      rows.evaluate(observation + row * no, action + row * nu, next + row * no, reward + row);
     }
     if (row < batch.rows) {
       const int count = batch.rows - row;
-      std::array<double, kTogether * no> rest_observation{};
-      std::array<double, kTogether * nu> rest_action{};
-      std::array<double, kTogether * no> rest_next{};
-      std::array<double, kTogether> rest_reward;
+      std::array<double, kMostRowsTogether * no> rest_observation{};
+      std::array<double, kMostRowsTogether * nu> rest_action{};
+      std::array<double, kMostRowsTogether * no> rest_next{};
+      std::array<double, kMostRowsTogether> rest_reward;
       std::copy_n(observation + row * no, count * no, rest_observation.begin());
       std::copy_n(action + row * nu, count * nu, rest_action.begin());
       std::copy_n(next + row * no, count * no, rest_next.begin());
-      EvaluateTogether(rest_observation.data(), rest_action.data(), rest_next.data(),
-                       rest_reward.data());
+      rows.evaluate(rest_observation.data(), rest_action.data(), rest_next.data(),
+                    rest_reward.data());
       std::copy_n(rest_reward.begin(), count, reward + row);
     }
     std::fill_n(terminated, batch.rows, uint8_t{0});
@@ -189,27 +191,6 @@ class RewardOf<Function> final : public DifferentiableReward<Function> {
  private:
   static constexpr int no = Function::kObservationDim;
   static constexpr int nu = Function::kActionDim;
-  static constexpr int kTogether = LanePair::kRows;
-
-  /// kTogether rows.
-  static void EvaluateTogether(const double* observation, const double* action, const double* next,
-                               double* reward) {
-    std::array<LanePair, no> o;
-    std::array<LanePair, nu> u;
-    std::array<LanePair, no> o_next;
-    LanePair poison = 0.0;  // NaN where an entry is NaN
-    for (size_t i = 0; i < no; ++i) {
-      o[i] = LanePair::Load(observation + i, no);
-      o_next[i] = LanePair::Load(next + i, no);
-      poison += o[i] * 0.0 + o_next[i] * 0.0;
-    }
-    for (size_t i = 0; i < nu; ++i) {
-      u[i] = LanePair::Load(action + i, nu);
-      poison += u[i] * 0.0;
-    }
-    constexpr Function function;
-    (function(o.data(), u.data(), o_next.data()) + poison).Store(reward, 1);
-  }
 };
 
 template <typename Function>

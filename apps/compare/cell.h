@@ -1,0 +1,44 @@
+// One cell of a comparison: a run on disk, and how good what it learned is.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/compare/measure.h"
+
+namespace foreplan::apps {
+
+/// One way to come to a controller.
+struct Cell {
+  std::string name;                   // of its folder
+  std::string label;                  // for people
+  std::string algorithm;              // "": nothing is learned, the planner knows the true model
+  std::vector<std::string> settings;  // KEY=VALUE
+};
+
+/// Where and with what the cells of one comparison run.
+struct Comparison {
+  std::string task;
+  int episodes = 0;                   // of experience per cell and seed
+  int final_episodes = 0;             // fresh ones, in which what was learned is measured
+  std::vector<std::string> settings;  // KEY=VALUE, of all cells; a cell's own go first
+  std::filesystem::path folder;       // <cell>/seed-<k>/ below it
+  int threads = 1;
+};
+
+[[nodiscard]] std::filesystem::path CellFolder(const Comparison& comparison, const Cell& cell,
+                                               int seed);
+
+/// Runs the cell, or goes on with its run, and measures it; what is there already is not done
+/// again. The finding: {episode_returns, episode_steps, wall_seconds, model_error_base,
+/// model_error_visited} and that of MeasureController. Errors are MedianOneStepError on the base
+/// data, in its scale, and on what the final episodes visited; null without a global model.
+Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
+                const std::atomic<bool>& stop);
+
+/// The model that the cell's run has learned.
+std::unique_ptr<Dynamics> LearnedModel(const Comparison& comparison, const Cell& cell, int seed);
+
+}  // namespace foreplan::apps

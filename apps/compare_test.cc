@@ -1,0 +1,73 @@
+// foreplan compare.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/exit_codes.h"
+#include "apps/program_testing.h"
+
+namespace foreplan::apps {
+namespace {
+
+using Compare = ProgramTest;
+using Json = nlohmann::json;
+
+/// All cells in seconds; what they learn does not matter.
+std::vector<std::string> TinyComparison(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"compare",    "lecture", "--task",  "cartpole_closed_form",
+                                        "--episodes", "2",       "--seeds", "1",
+                                        "--out",      "all"};
+  for (const char* assignment :
+       {"episode_length=30", "model.members=2", "model.width=8", "model.hidden_layers=1",
+        "fit.min_steps=5", "fit.max_steps=5", "planner.icem.population=12", "planner.icem.elites=2",
+        "planner.icem.iterations=1", "planner.ilqr.horizon=10", "planner.ilqr.guesses=4",
+        "planner.ilqr.first_iterations=2", "planner.cem.horizon=10", "planner.mppi.horizon=10",
+        "planner.random_shooting.horizon=10", "policy_backprop.training.steps=5",
+        "policy_backprop.training.restarts=0"}) {
+    arguments.insert(arguments.end(), {"--set", assignment});
+  }
+  return Concatenated(arguments, more);
+}
+
+TEST_F(Compare, GivesTheDocumentedJsonAndItsFiles) {
+  const ProgramResult result = RunProgram(TinyComparison({"--json"}));
+  ASSERT_EQ(result.exit_code, kDone) << result.err;
+  const Json answer = Json::parse(result.out);
+  ASSERT_EQ(answer["rows"].size(), 12);
+  for (const Json& row : answer["rows"]) {
+    EXPECT_TRUE(row["algorithm"].is_string());
+    for (const char* number : {"final_return_mean", "wall_seconds", "ms_per_decision"}) {
+      EXPECT_TRUE(row[number].is_number()) << row;
+    }
+    for (const char* key :
+         {"final_return_ci95", "steps_to_90_percent", "model_error_base", "model_error_visited"}) {
+      EXPECT_TRUE(row.contains(key)) << row;
+    }
+  }
+  // 3 horizons x 2 populations x 4 periods; 4 drifts x 4 periods; 6 planners on each of 2 models.
+  EXPECT_EQ(answer["replanning"].size(), 24);
+  EXPECT_EQ(answer["drifting_car"].size(), 16);
+  EXPECT_EQ(answer["planners_v0.5"].size(), 6);
+  EXPECT_EQ(answer["planners_v1.5"].size(), 6);
+  EXPECT_EQ(answer["refits"].size(), 4);
+  EXPECT_NE(FileText(work() / answer["figure"]).find("</svg>"), std::string::npos);
+  EXPECT_NE(FileText(work() / answer["page"]).find("The drifting car"), std::string::npos);
+  EXPECT_EQ(FileText(work() / answer["table"]).find("algorithm,final_return_mean"), 0);
+
+  // A second call finds everything and gives the same; other settings are refused.
+  EXPECT_EQ(RunProgram(TinyComparison({"--json"})).out, result.out);
+  const ProgramResult other = RunProgram(TinyComparison({"--set", "model.members=3"}));
+  EXPECT_EQ(other.exit_code, kWrongInput);
+  EXPECT_NE(other.err.find("use another --out"), std::string::npos) << other.err;
+}
+
+TEST_F(Compare, KnowsItsComparisons) {
+  const ProgramResult result = RunProgram({"compare", "lectures"});
+  EXPECT_EQ(result.exit_code, kWrongInput);
+  EXPECT_NE(result.err.find("did you mean 'lecture'?"), std::string::npos) << result.err;
+}
+
+}  // namespace
+}  // namespace foreplan::apps

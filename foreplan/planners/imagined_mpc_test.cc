@@ -1,0 +1,86 @@
+#include "foreplan/planners/imagined_mpc.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/planners/icem.h"
+
+namespace foreplan {
+namespace {
+
+using testing::DoubleIntegrator;
+using testing::DoubleIntegratorSpec;
+using testing::OptimalReturn;
+using testing::QuadraticReward;
+
+constexpr int kSteps = 60;
+constexpr Key kKey{.seed = 4, .stream = 0};
+const std::vector<double> kStart = {1.0, 0.0};
+
+class ImaginedMpcTest : public ::testing::Test {
+ protected:
+  PlanningProblem problem() { return {dynamics_, reward_, spec_, pool_}; }
+
+  Plan Make() {
+    IcemOptions options;
+    options.horizon = 12;
+    Icem icem(options, problem());
+    return ImaginedMpc(icem, problem(), kSteps).MakePlan(kStart, kKey, {});
+  }
+
+  /// Return of the actions without noise.
+  double ReturnOf(const std::vector<double>& actions) const {
+    double p = kStart[0];
+    double v = kStart[1];
+    double sum = 0;
+    for (const double u : actions) {
+      p += DoubleIntegrator::kStep * v;
+      v += DoubleIntegrator::kStep * u;
+      sum -= p * p + 0.1 * v * v + 0.01 * u * u;
+    }
+    return sum;
+  }
+
+  DoubleIntegrator dynamics_;
+  QuadraticReward reward_;
+  SystemSpec spec_ = DoubleIntegratorSpec(8.0);
+  ThreadPool pool_{2};
+};
+
+TEST_F(ImaginedMpcTest, PlansFarBeyondTheOtherPlannersHorizon) {
+  const Plan plan = Make();
+  ASSERT_EQ(plan.actions.size(), kSteps);
+  EXPECT_NEAR(plan.predicted_return, ReturnOf(plan.actions), 1e-9);  // sums in the same order
+  const double best = OptimalReturn({kStart[0], kStart[1]}, kSteps);
+  EXPECT_GT(plan.predicted_return, 1.1 * best);  // both negative
+  EXPECT_EQ(plan.status, PlanStatus::kOk);
+}
+
+TEST_F(ImaginedMpcTest, EqualKeysGiveEqualPlans) { EXPECT_EQ(Make().actions, Make().actions); }
+
+TEST_F(ImaginedMpcTest, EarnsNothingPastAPredictedTermination) {
+  reward_.limit = 0.9;  // |p'| is 1 after the first step
+  const Plan plan = Make();
+  EXPECT_EQ(plan.predicted_return, ReturnOf({plan.actions[0]}));
+  for (const double action : plan.actions) EXPECT_EQ(action, plan.actions[0]);
+}
+
+TEST_F(ImaginedMpcTest, APredictionThatIsNotFiniteIsNoPlan) {
+  dynamics_.nan_above = -INFINITY;
+  const Plan plan = Make();
+  EXPECT_EQ(plan.status, PlanStatus::kAllInvalid);
+  EXPECT_EQ(plan.predicted_return, -INFINITY);
+  for (const double action : plan.actions) EXPECT_TRUE(std::isfinite(action));
+}
+
+TEST_F(ImaginedMpcTest, NoStepsAreTheUsersError) {
+  Icem icem({}, problem());
+  EXPECT_THROW(ImaginedMpc(icem, problem(), 0), InputError);
+}
+
+}  // namespace
+}  // namespace foreplan
