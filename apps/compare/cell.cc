@@ -120,7 +120,7 @@ Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
   });
 }
 
-std::unique_ptr<Dynamics> LearnedModel(const Comparison& comparison, const Cell& cell, int seed) {
+std::unique_ptr<Dynamics> CellModel(const Comparison& comparison, const Cell& cell, int seed) {
   const fs::path folder = CellFolder(comparison, cell, seed);
   Experiment experiment =
       LoadExperiment(RunDirectory::Open(folder).config_file().string(), RunFlags{});

@@ -39,6 +39,6 @@ Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
                 const std::atomic<bool>& stop);
 
 /// The model that the cell's run has learned.
-std::unique_ptr<Dynamics> LearnedModel(const Comparison& comparison, const Cell& cell, int seed);
+std::unique_ptr<Dynamics> CellModel(const Comparison& comparison, const Cell& cell, int seed);
 
 }  // namespace foreplan::apps

@@ -57,7 +57,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
                           const std::atomic<bool>& stop) {
   constexpr std::array kHorizons = {10, 25, 50};
   constexpr std::array kPopulations = {16, 64};
-  const std::unique_ptr<Dynamics> model = LearnedModel(comparison, learned, seed);
+  const std::unique_ptr<Dynamics> model = CellModel(comparison, learned, seed);
   ThreadPool pool(comparison.threads);
   Finding rows = Finding::array();
   for (const int horizon : kHorizons) {
@@ -101,7 +101,7 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
       {"MPPI", "mppi", {"planner.mppi.population=170"}},
       {"iLQR", "ilqr", {}},
       {"iLQR without trust region", "ilqr", {"planner.ilqr.trust_region=0"}}};
-  const std::unique_ptr<Dynamics> model = LearnedModel(comparison, learned, seed);
+  const std::unique_ptr<Dynamics> model = CellModel(comparison, learned, seed);
   ThreadPool pool(comparison.threads);
   Finding rows = Finding::array();
   for (const Row& row : kRows) {
