@@ -32,7 +32,8 @@ void ApplyFlags(const RunFlags& flags, RunOptions& run) {
     run.planner = *flags.planner;
   }
   if (flags.seed) run.seed = *flags.seed;
-  if (flags.model) run.model = *flags.model;
+  // Whole, so that the run can be evaluated from another folder.
+  if (flags.model) run.model = std::filesystem::absolute(*flags.model).string();
   if (flags.episodes || flags.steps) {
     run.episodes = flags.episodes.value_or(0);
     run.steps = flags.steps.value_or(0);

@@ -27,26 +27,25 @@ DataFitReport SomeReport() {
   report.observation = {{"hinge", "rad"}, {"still", ""}};
   report.metrics = {{"training_loss", -1.5}};
   report.folder = "runs/fit";
-  report.details = R"({"status": "converged", "iterations": 7, "parameters": [
+  report.details = R"json({"status": "converged", "iterations": 7, "parameters": [
       {"name": "mass", "value": 2.5, "standard_error": 0.01, "at_bound": false},
       {"name": "length", "value": 1.0, "standard_error": null, "at_bound": true}],
-      "not_identifiable": ["length +1.00 (relative changes)"]
-})";
+      "not_identifiable": ["length +1.00 (relative changes)"]})json";
   Calibration& calibration = report.calibration;
-calibration.training_rows = 200;
-calibration.holdout_rows = 100;
-calibration.scale = {0.5, 0};
-calibration.nll = kInfinity;  // of a model without deviations
-calibration.members = {{0.1, kInfinity}};
-for (int steps = 1; steps <= 4; ++steps) {
-  calibration.horizons.push_back({.steps = steps,
-                                  .starts = 90,
-                                  .rmse = {0.1 * steps, 0},
-                                  .persistence = {1, 0},
-                                  .epistemic_share = {0.25, 0},
-                                  .coverage = {{0.5, 0.9, 0.95}, {1, 1, 1}}});
-}
-return report;
+  calibration.training_rows = 200;
+  calibration.holdout_rows = 100;
+  calibration.scale = {0.5, 0};
+  calibration.nll = kInfinity;  // of a model without deviations
+  calibration.members = {{0.1, kInfinity}};
+  for (int steps = 1; steps <= 4; ++steps) {
+    calibration.horizons.push_back({.steps = steps,
+                                    .starts = 90,
+                                    .rmse = {0.1 * steps, 0},
+                                    .persistence = {1, 0},
+                                    .epistemic_share = {0.25, 0},
+                                    .coverage = {{0.5, 0.9, 0.95}, {1, 1, 1}}});
+  }
+  return report;
 }
 
 TEST(FitReport, NumbersAreOfTheComponentsThatChange) {
