@@ -75,7 +75,7 @@ std::vector<Cell> Systems(const Comparison& comparison, int length) {
   }
   for (const auto& [execution, label] : kExecutions) {
     if (execution == std::string("open_loop")) continue;
-    cells.push_back(FitOnce(comparison, length, execution, "smooth"));
+    cells.push_back(FitOnce(comparison, length, execution, "sweep"));
     cells.back().label = fmt::format("v0.5, {}, explorative data", label);
   }
   for (const auto& [execution, label] : kExecutions) {
