@@ -255,7 +255,8 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
   StretchError error{std::vector<double>(no_), std::vector<double>(no_), std::vector<double>(no_),
                      std::vector<std::array<bool, kCalibrationLevels.size()>>(no_)};
   const auto particles = static_cast<size_t>(particles_);
-  const auto per_member = static_cast<double>(particles / members_);
+  const size_t share = particles / members_;
+  const auto per_member = static_cast<double>(share);
   for (size_t i = 0; i < no_; ++i) {
     double mean = 0;
     double noise = 0;
