@@ -35,7 +35,7 @@ Finding KeptFinding(const fs::path& file, const std::function<Finding()>& measur
     }
     return kept;
   }
-  const Finding finding = measure();
+  Finding finding = measure();
   fs::create_directories(file.parent_path());
   WriteFileAtomically(file, finding.dump(2));
   return finding;
