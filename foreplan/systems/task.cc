@@ -138,7 +138,7 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const SystemS
     for (const std::string& name : names) {
       if (std::find(known.begin(), known.end(), name) == known.end()) {
         throw UnknownName(fmt::format("{}: encoding.{}", config.name(), key),
-                          "observation component; empty: the distance", name, known);
+                          "observation component", name, known);
       }
     }
   };
