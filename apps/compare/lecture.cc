@@ -209,9 +209,9 @@ Curve LearningCurve(const Cell& cell, const SeedFindings& findings, double all_s
 
 /// Cells of other settings in the same folder would be taken for these.
 void CheckFolder(const Comparison& comparison) {
-  const Json settings = {{"task", comparison.task},
-                         {"episodes", comparison.episodes},
-                         {"settings", comparison.settings}};
+  Json settings = {{"task", comparison.task},
+                   {"episodes", comparison.episodes},
+                   {"settings", comparison.settings}};
   const std::filesystem::path file = comparison.folder / "comparison.json";
   const Finding found = KeptFinding(file, [&] { return settings; });
   if (found == settings) return;
