@@ -64,7 +64,7 @@ std::string Refusal(const fs::path& file, const RecordingColumns& columns = {}) 
   try {
     ReadRecording(file, columns);
   } catch (const InputError& error) {
-    const std::string message = error.what();
+    std::string message = error.what();
     EXPECT_THAT(message, HasSubstr(file.string()));
     EXPECT_EQ(std::ranges::count(message, '\n'), 0) << message;
     EXPECT_LT(message.size(), 1000U);
