@@ -1,6 +1,8 @@
 // What is run: a task and its configuration in layers.
 #pragma once
 
+#include <filesystem>
+#include <memory>
 #include <string>
 
 #include "apps/flags.h"

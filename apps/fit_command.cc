@@ -23,6 +23,7 @@
 #include "foreplan/runs/fit_report.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/systems/component_names.h"
 
 namespace foreplan::apps {
 namespace {
@@ -42,12 +43,6 @@ struct FitRequest {
 
 constexpr uint64_t kFitStream = 0x666974;  // training derives its keys from stream 0 of the seed
 enum Purpose : uint64_t { kInit, kFit, kCalibrate, kRefit };
-
-std::vector<std::string> NamesOf(const std::vector<Component>& components) {
-  std::vector<std::string> names;
-  for (const Component& component : components) names.push_back(component.name);
-  return names;
-}
 
 /// What is known of a system of which there is only data; actions are bounded by those that were
 /// taken.
@@ -145,8 +140,7 @@ class FitSession {
 
   [[nodiscard]] RecordingColumns Columns() const {
     if (!experiment_) return {request_.observation, request_.action, 0};
-    const SystemSpec& spec = experiment_->task.spec();
-    return {NamesOf(spec.observation), NamesOf(spec.action), spec.dt};
+    return ColumnsOf(experiment_->task.spec());
   }
 
   [[nodiscard]] ModelSubject Subject() const {

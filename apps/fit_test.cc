@@ -10,7 +10,7 @@
 
 #include "apps/program_testing.h"
 #include "foreplan/core/random.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/testing/cartpole_excitation.h"
 
 namespace foreplan::apps {
 namespace {
@@ -24,22 +24,13 @@ constexpr const char* kTask = "cartpole_closed_form";
 /// A log of a cart-pole whose pole is a point mass, with noise of 1e-3 on every step; it drives
 /// back and forth as the rail allows.
 std::string Log(int episodes, int steps) {
-  CartPoleOptions options;
-  options.pole_inertia = options.pole_mass * options.pole_center * options.pole_center;
-  options.pole_skew = 0;
-  CartPole system(options);
+  CartPole system(PointMassPole());
   Random random(Key{4, 7});
   std::string csv = "episode,time,slider,hinge,slider_velocity,hinge_velocity,slide\n";
   for (int episode = 0; episode < episodes; ++episode) {
     std::vector<double> state = {0, 0.1 * episode, 0, 0};
     for (int t = 0; t < steps; ++t) {
-      const double w = 3.0;
-      const double phase = w * 0.04 * t;
-      const double error = 1.2 * std::sin(phase) - state[0];
-      const double error_rate = 1.2 * w * std::cos(phase) - state[2];
-      const double action = std::clamp(
-          -0.155 * 1.2 * w * w * std::sin(phase) + error + 0.5 * error_rate + 0.5 * random.Normal(),
-          -3.0, 3.0);
+      const double action = SlidingAction(t, state, random);
       csv += fmt::format("{},{:.6f},{},{},{},{},{}\n", episode, 0.04 * t, state[0], state[1],
                          state[2], state[3], action);
       system.SetState(state);

@@ -5,11 +5,8 @@
 #include <cstdio>
 #include <memory>
 
-#include "apps/experiment.h"
 #include "apps/run_session.h"
 #include "foreplan/control/mpc_controller.h"
-#include "foreplan/data/safetensors.h"
-#include "foreplan/models/ensemble.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 
@@ -45,14 +42,6 @@ std::unique_ptr<RunSession> OpenSession(const Comparison& comparison, const Cell
                                               comparison.threads, stop);
   session->Resume(folder);
   return session;
-}
-
-std::unique_ptr<Dynamics> RestoredModel(Experiment& experiment, const fs::path& folder) {
-  auto model =
-      std::make_unique<Ensemble>(experiment.task.spec(), experiment.task.encoding(),
-                                 ReadOptions<EnsembleOptions>(experiment.config, "model"), Key{});
-  model->Restore(ReadTensors(RunDirectory::Open(folder).model_file()));
-  return model;
 }
 
 /// The planner on the true system.
@@ -96,15 +85,25 @@ Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
   finding.update(MeasureController(context, session->learner().controller(),
                                    comparison.final_episodes, &visited));
   if (cell.algorithm == "local_models") return finding;  // no model of the whole state space
-  const std::unique_ptr<Dynamics> model = RestoredModel(experiment, folder);
+  const LearnedCell learned(folder);
   const Dataset base = BaseData(context);
   const std::vector<double> scale = ChangeScale(base);
-  finding["model_error_base"] = MedianOneStepError(*model, base, scale);
-  finding["model_error_visited"] = MedianOneStepError(*model, visited, scale);
+  finding["model_error_base"] = MedianOneStepError(learned.model(), base, scale);
+  finding["model_error_visited"] = MedianOneStepError(learned.model(), visited, scale);
   return finding;
 }
 
+Experiment ExperimentOf(const fs::path& run) {
+  Experiment experiment =
+      LoadExperiment(RunDirectory::Open(run).config_file().string(), RunFlags{});
+  experiment.run.model = run.string();
+  return experiment;
+}
+
 }  // namespace
+
+LearnedCell::LearnedCell(const fs::path& run)
+    : experiment_(ExperimentOf(run)), pool_(1), model_(LoadLearnedModel(experiment_, pool_)) {}
 
 fs::path CellFolder(const Comparison& comparison, const Cell& cell, int seed) {
   return comparison.folder / cell.name / fmt::format("seed-{}", seed);
@@ -118,13 +117,6 @@ Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
     return cell.algorithm.empty() ? MeasureTrueModel(comparison, cell, seed, stop)
                                   : MeasureRun(comparison, cell, seed, stop);
   });
-}
-
-std::unique_ptr<Dynamics> CellModel(const Comparison& comparison, const Cell& cell, int seed) {
-  const fs::path folder = CellFolder(comparison, cell, seed);
-  Experiment experiment =
-      LoadExperiment(RunDirectory::Open(folder).config_file().string(), RunFlags{});
-  return RestoredModel(experiment, folder);
 }
 
 }  // namespace foreplan::apps

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "apps/compare/measure.h"
+#include "apps/experiment.h"
 
 namespace foreplan::apps {
 
@@ -38,7 +40,17 @@ struct Comparison {
 Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
                 const std::atomic<bool>& stop);
 
-/// The model that the cell's run has learned.
-std::unique_ptr<Dynamics> CellModel(const Comparison& comparison, const Cell& cell, int seed);
+/// What the run in a folder has learned, of whatever kind its model is.
+class LearnedCell {
+ public:
+  explicit LearnedCell(const std::filesystem::path& run);
+
+  [[nodiscard]] const Dynamics& model() const { return model_->dynamics(); }
+
+ private:
+  Experiment experiment_;
+  ThreadPool pool_;
+  std::unique_ptr<LearnedModel> model_;
+};
 
 }  // namespace foreplan::apps

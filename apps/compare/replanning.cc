@@ -57,7 +57,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
                           const std::atomic<bool>& stop) {
   constexpr std::array kHorizons = {10, 25, 50};
   constexpr std::array kPopulations = {16, 64};
-  const std::unique_ptr<Dynamics> model = CellModel(comparison, learned, seed);
+  const LearnedCell cell(CellFolder(comparison, learned, seed));
   ThreadPool pool(comparison.threads);
   Finding rows = Finding::array();
   for (const int horizon : kHorizons) {
@@ -67,7 +67,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
                        fmt::format("planner.icem.population={}", population),
                        fmt::format("planner.icem.elites={}", std::max(2, population / 6))});
       const Task& task = experiment.task;
-      const PlanningProblem problem{*model, task.planning_reward(), task.spec(), pool};
+      const PlanningProblem problem{cell.model(), task.planning_reward(), task.spec(), pool};
       for (const int period : {1, 5, 25, task.episode_length()}) {
         PeriodicController periodic(MakePlanner("icem", experiment.config, problem), problem,
                                     horizon, period);
@@ -101,15 +101,15 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
       {"MPPI", "mppi", {"planner.mppi.population=170"}},
       {"iLQR", "ilqr", {}},
       {"iLQR without trust region", "ilqr", {"planner.ilqr.trust_region=0"}}};
-  const std::unique_ptr<Dynamics> model = CellModel(comparison, learned, seed);
+  const LearnedCell cell(CellFolder(comparison, learned, seed));
   ThreadPool pool(comparison.threads);
   Finding rows = Finding::array();
   for (const Row& row : kRows) {
     Experiment experiment = LoadWith(comparison, row.settings, row.planner);
     const Task& task = experiment.task;
     const auto planner = MakePlanner(row.planner, experiment.config,
-                                     {*model, task.planning_reward(), task.spec(), pool});
-    MpcController controller(*planner, *model);
+                                     {cell.model(), task.planning_reward(), task.spec(), pool});
+    MpcController controller(*planner, cell.model());
     const Finding finding = MeasureController({task, seed, pool, stop}, controller, 1, nullptr);
     rows.push_back({{"planner", row.label},
                     {"final_return", OnlyReturn(finding)},

@@ -25,9 +25,6 @@
 
 namespace foreplan {
 
-/// Whether this processor runs files compiled with FOREPLAN_WIDE_LANES.
-bool HasWideLanes();
-
 inline namespace FOREPLAN_LANES_NAMESPACE {
 
 #if defined(FOREPLAN_WIDE_LANES)

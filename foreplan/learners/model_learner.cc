@@ -13,6 +13,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/systems/component_names.h"
 
 namespace foreplan {
 namespace {
@@ -23,14 +24,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-RecordingColumns ColumnsOf(const SystemSpec& spec) {
-  RecordingColumns columns;
-  for (const Component& component : spec.observation) columns.observation.push_back(component.name);
-  for (const Component& component : spec.action) columns.action.push_back(component.name);
-  columns.dt = spec.dt;
-  return columns;
 }
 
 }  // namespace

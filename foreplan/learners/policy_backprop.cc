@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/component_names.h"
 
 namespace foreplan {
 namespace {
@@ -20,8 +21,7 @@ constexpr const char* kPrefix = "policy.";
 FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
   SystemSpec spec = task.spec();
   spec.action.clear();
-  std::vector<std::string> known;
-  for (const Component& component : spec.observation) known.push_back(component.name);
+  const std::vector<std::string> known = Names(spec.observation);
   for (const std::string& name : options.omit) {
     if (std::ranges::find(known, name) != known.end()) continue;
     throw UnknownName("policy_backprop.policy.omit", "observation component", name, known);

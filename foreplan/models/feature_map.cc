@@ -1,36 +1,52 @@
 #include "foreplan/models/feature_map.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
+#include "foreplan/systems/component_names.h"
 
 namespace foreplan {
 namespace {
 
 size_t IndexOf(const SystemSpec& spec, const std::string& key, const std::string& name) {
-  std::vector<std::string> names;
-  for (const Component& component : spec.observation) names.push_back(component.name);
+  const std::vector<std::string> names = Names(spec.observation);
   const auto found = std::ranges::find(names, name);
   if (found == names.end()) throw UnknownName(key, "observation component", name, names);
   return static_cast<size_t>(found - names.begin());
 }
 
-// to = (f(from) - mean) / scale for a column of rows.
-template <typename Function>
-void NormaliseColumn(int rows, const double* from, int from_stride, double mean, double scale,
-                     const Function& f, float* to, int to_stride) {
-  const Lanes inverse = 1 / scale;
-  const auto stride = static_cast<size_t>(from_stride);
-  int row = 0;
-  for (; row + kLanes <= rows; row += kLanes, from += kLanes * from_stride) {
-    const Lanes normalised = (f(Lanes::Load(from, stride)) - mean) * inverse;
-    for (int i = 0; i < kLanes; ++i, to += to_stride) *to = static_cast<float>(normalised.v[i]);
-  }
-  for (; row < rows; ++row, from += from_stride, to += to_stride) {
-    *to = static_cast<float>(((f(Lanes(*from)) - mean) * inverse).v[0]);
+// The first `count` entries of a column, repeated.
+Lanes PartOf(const double* from, int stride, int count) {
+  Lanes part;
+  for (int i = 0; i < kLanes; ++i) part.v[i] = from[std::min(i, count - 1) * stride];
+  return part;
+}
+
+// to[k] = (f_k(from) - mean[k]) / scale[k] for a column of rows and the functions f_0, f_1, ...
+template <typename... Functions>
+void NormaliseColumn(int rows, const double* from, int from_stride, const double* mean,
+                     const double* scale, float* to, int to_stride, const Functions&... f) {
+  std::array<Lanes, sizeof...(f)> inverse;
+  for (size_t k = 0; k < inverse.size(); ++k) inverse[k] = 1 / scale[k];
+  for (int row = 0; row < rows; row += kLanes) {
+    const int count = std::min(kLanes, rows - row);
+    const Lanes x = count == kLanes ? Lanes::Load(from, static_cast<size_t>(from_stride))
+                                    : PartOf(from, from_stride, count);
+    size_t place = 0;
+    const auto put = [&](const Lanes& value) {
+      const Lanes normalised = (value - mean[place]) * inverse[place];
+      for (int i = 0; i < count; ++i) {
+        to[i * to_stride + static_cast<int>(place)] = static_cast<float>(normalised.v[i]);
+      }
+      ++place;
+    };
+    (put(f(x)), ...);
+    from += kLanes * from_stride;
+    to += kLanes * to_stride;
   }
 }
 
@@ -120,9 +136,12 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
   float* to = input;
   const double* mean = normaliser.mean.data();
   const double* scale = normaliser.scale.data();
-  // One column of inputs after the other: f of a column of observations or actions, normalised.
-  const auto put = [&](const double* column, int stride, auto f) {
-    NormaliseColumn(rows, column, stride, *mean++, *scale++, f, to++, inputs_);
+  // One column of observations or actions after the other: what functions make of it, normalised.
+  const auto put = [&](const double* column, int stride, auto... f) {
+    NormaliseColumn(rows, column, stride, mean, scale, to, inputs_, f...);
+    mean += sizeof...(f);
+    scale += sizeof...(f);
+    to += sizeof...(f);
   };
   const auto value = [](const Lanes& x) { return x; };
   for (int i = 0; i < observation_dim(); ++i) {
@@ -131,8 +150,9 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
         put(observation + i, observation_dim(), value);
         break;
       case Entry::kSinCos:
-        put(observation + i, observation_dim(), [](const Lanes& x) { return sin(x); });
-        put(observation + i, observation_dim(), [](const Lanes& x) { return cos(x); });
+        put(
+            observation + i, observation_dim(), [](const Lanes& x) { return sin(x); },
+            [](const Lanes& x) { return cos(x); });
         break;
       case Entry::kOmitted:
         break;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/component_names.h"
 
 namespace foreplan {
 namespace {
@@ -63,11 +64,11 @@ struct MembersWorkspace final : Dynamics::Workspace {
 FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
     : options_(options),
       unknowns_(ParseUnknowns(options.unknowns)),
+      observation_(Names(task.spec().observation)),
       family_(MakeTiedFamily(task, unknowns_, options.ties)),
       model_(*family_(Starts(unknowns_))),
       scale_(task.spec().observation.size()),
       noise_(scale_.size()) {
-  for (const Component& component : task.spec().observation) observation_.push_back(component.name);
   const std::vector<double> starts = Starts(unknowns_);
   for (int member = 0; member < kMembers; ++member) {
     values_.insert(values_.end(), starts.begin(), starts.end());

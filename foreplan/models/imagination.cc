@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/core/lanes.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 
@@ -28,15 +28,8 @@ int TilesPerParticle(int candidates, int particles) {
   return tiles;
 }
 
-bool AllFinite(const double* values, int count) {
-  LanePair poison = 0.0;  // NaN where anything is not finite
-  int i = 0;
-  for (; i + LanePair::kRows <= count; i += LanePair::kRows) {
-    poison += LanePair::Load(values + i, 1) * 0.0;
-  }
-  bool finite = !Lanes::Any(~(poison.low + poison.high).IsFinite());
-  for (; i < count; ++i) finite &= std::isfinite(values[i]);
-  return finite;
+bool NumbersOnly(const double* values, size_t count) {
+  return AllFinite(Eigen::Map<const Eigen::ArrayXd>(values, static_cast<Eigen::Index>(count)));
 }
 
 }  // namespace
@@ -179,7 +172,7 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
 }
 
 bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
-  const bool finite = AllFinite(tile.NextObservation(), rows * dynamics_.observation_dim());
+  const bool finite = NumbersOnly(tile.NextObservation(), Size(rows, dynamics_.observation_dim()));
   uint8_t terminated = 0;
   for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
   if (terminated != 0 || !finite) return false;
@@ -193,7 +186,7 @@ int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {
   for (int row = 0; row < rows; ++row) {
     if (tile.ended[Size(row)] != 0) continue;
     // A reward need not notice a NaN (comparisons with it are just false), so the row is looked at.
-    const bool finite = AllFinite(tile.NextObservation() + Size(row, no), no);
+    const bool finite = NumbersOnly(tile.NextObservation() + Size(row, no), Size(no));
     returns[row] += finite ? tile.reward[Size(row)] : std::numeric_limits<double>::quiet_NaN();
     if (finite && tile.terminated[Size(row)] == 0) continue;
     tile.ended[Size(row)] = 1;

@@ -11,18 +11,11 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/physics_model.h"
-#include "foreplan/systems/cartpole.h"
 #include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/testing/cartpole_excitation.h"
 
 namespace foreplan {
 namespace {
-
-CartPoleOptions Point() {  // the pole as a point mass
-  CartPoleOptions options;
-  options.pole_inertia = options.pole_mass * options.pole_center * options.pole_center;
-  options.pole_skew = 0;
-  return options;
-}
 
 /// `steps` transitions of a cart-pole under smooth random actions, away from +-2 m.
 Dataset Record(const CartPoleOptions& options, int steps, double noise, NoiseModel where, Key key) {
@@ -33,15 +26,7 @@ Dataset Record(const CartPoleOptions& options, int steps, double noise, NoiseMod
   std::vector<double> observed = state;
   std::vector<double> next(4);
   for (int t = 0; t < steps; ++t) {
-    // Back and forth as far and as fast as the rail allows, x = 1.2 sin(w t): friction is only a
-    // few per cent of the cart's forces.
-    const double w = 3.0;
-    const double phase = w * 0.04 * t;
-    const double error = 1.2 * std::sin(phase) - state[0];
-    const double error_rate = 1.2 * w * std::cos(phase) - state[2];
-    const double action = std::clamp(
-        -0.155 * 1.2 * w * w * std::sin(phase) + error + 0.5 * error_rate + 0.5 * random.Normal(),
-        -3.0, 3.0);
+    const double action = SlidingAction(t, state, random);
     system.SetState(state);
     EXPECT_EQ(system.Step(std::vector<double>{action}), StepStatus::kOk);
     system.GetState(next);
@@ -60,7 +45,7 @@ const std::vector<std::string> kNames = {"cart_mass", "pole_mass", "pole_center"
 
 /// The inertia is tied: m_p l^2.
 std::unique_ptr<System> Tied(std::span<const double> v) {
-  CartPoleOptions options = Point();
+  CartPoleOptions options = PointMassPole();
   options.cart_mass = v[0];
   options.pole_mass = v[1];
   options.pole_center = v[2];
@@ -80,7 +65,7 @@ std::vector<Unknown> Guesses() {
 }
 
 std::vector<double> Truth() {
-  const CartPoleOptions o = Point();
+  const CartPoleOptions o = PointMassPole();
   return {o.cart_mass, o.pole_mass, o.pole_center, o.cart_damping, o.hinge_damping};
 }
 
@@ -93,7 +78,7 @@ TEST_P(PhysicsFitGate, RecoversTheCartPoleWithHonestIntervals) {
   std::vector<int> covered(truth.size());
   std::vector<double> mean_square(truth.size());
   for (uint64_t trial = 0; trial < kTrials; ++trial) {
-    const Dataset data = Record(Point(), 200, 1e-3, GetParam(), Key{trial, 7});
+    const Dataset data = Record(PointMassPole(), 200, 1e-3, GetParam(), Key{trial, 7});
     const PhysicsFit fit = FitPhysics(Tied, unknowns, data, {.noise = GetParam()});
     ASSERT_EQ(fit.status, PhysicsFitStatus::kConverged) << trial;
     EXPECT_TRUE(fit.unidentifiable.empty()) << fit.unidentifiable.front();
@@ -115,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(Both, PhysicsFitGate,
 
 TEST(PhysicsFit, RecoversTheCartPoleUnderEitherNoise) {
   for (const NoiseModel noise : {NoiseModel::kProcess, NoiseModel::kMeasurement}) {
-    const Dataset data = Record(Point(), 200, 1e-3, noise, Key{0, 7});
+    const Dataset data = Record(PointMassPole(), 200, 1e-3, noise, Key{0, 7});
     const PhysicsFit fit = FitPhysics(Tied, Guesses(), data, {.noise = noise});
     EXPECT_EQ(fit.status, PhysicsFitStatus::kConverged);
     for (size_t i = 0; i < fit.values.size(); ++i) {
@@ -127,7 +112,7 @@ TEST(PhysicsFit, RecoversTheCartPoleUnderEitherNoise) {
 
 /// The inertia is an unknown of its own.
 std::unique_ptr<System> Free(std::span<const double> v) {
-  CartPoleOptions options = Point();
+  CartPoleOptions options = PointMassPole();
   options.cart_mass = v[0];
   options.pole_mass = v[1];
   options.pole_center = v[2];
@@ -145,7 +130,7 @@ std::vector<Unknown> FreeGuesses() {
 
 TEST(PhysicsFit, NamesWhatTheDataCannotTellApart) {
   // Only m_c + m_p, m_p l, I and the frictions show: masses and length change together.
-  const Dataset data = Record(Point(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  const Dataset data = Record(PointMassPole(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
   const PhysicsFit fit = FitPhysics(Free, FreeGuesses(), data);
   ASSERT_EQ(fit.unidentifiable.size(), 1U);
   const std::string& text = fit.unidentifiable.front();
@@ -161,7 +146,7 @@ TEST(PhysicsFit, NamesWhatTheDataCannotTellApart) {
 }
 
 TEST(PhysicsFit, APriorSettlesWhatTheDataLeaveOpen) {
-  const Dataset data = Record(Point(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  const Dataset data = Record(PointMassPole(), 200, 1e-3, NoiseModel::kProcess, Key{1, 7});
   std::vector<Unknown> unknowns = FreeGuesses();
   unknowns[1].prior_mean = 5;  // somebody weighed the pole
   unknowns[1].prior_deviation = 0.05;
@@ -172,7 +157,7 @@ TEST(PhysicsFit, APriorSettlesWhatTheDataLeaveOpen) {
 }
 
 TEST(PhysicsFit, StopsAtBoundsAndSaysSo) {
-  const Dataset data = Record(Point(), 100, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  const Dataset data = Record(PointMassPole(), 100, 1e-3, NoiseModel::kProcess, Key{1, 7});
   std::vector<Unknown> unknowns = Guesses();
   unknowns[0].high = 8;  // the truth is 10.5
   const PhysicsFit fit = FitPhysics(Tied, unknowns, data);
@@ -182,7 +167,7 @@ TEST(PhysicsFit, StopsAtBoundsAndSaysSo) {
 }
 
 TEST(PhysicsFit, RefusesWrongInput) {
-  const Dataset data = Record(Point(), 20, 0, NoiseModel::kProcess, Key{1, 7});
+  const Dataset data = Record(PointMassPole(), 20, 0, NoiseModel::kProcess, Key{1, 7});
   const auto message = [](const SystemFamily& family, const std::vector<Unknown>& unknowns,
                           const Dataset& rows, const PhysicsFitOptions& options) -> std::string {
     try {
@@ -214,7 +199,7 @@ TEST(PhysicsFit, RefusesWrongInput) {
 }
 
 TEST(PhysicsModel, PredictsAndDifferentiatesAsItsSystem) {
-  const CartPole system(Point());
+  const CartPole system(PointMassPole());
   const PhysicsModel model(system);
   EXPECT_TRUE(model.observation_is_state());
   const std::vector<double> x = {0.1, 2.0, -0.3, 1.0};
@@ -229,7 +214,7 @@ TEST(PhysicsModel, PredictsAndDifferentiatesAsItsSystem) {
               .next_observation = next.data(),
               .key = {}},
              *workspace);
-  CartPole other(Point());
+  CartPole other(PointMassPole());
   other.SetState(x);
   ASSERT_EQ(other.Step(u), StepStatus::kOk);
   std::vector<double> expected(4);

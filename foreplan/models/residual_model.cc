@@ -58,8 +58,14 @@ void ResidualDynamics::Observe(std::span<const double> state, std::span<double> 
   std::ranges::copy(state, observation.begin());
 }
 
-void ResidualDynamics::AddResidual(const StepBatch& batch, Buffers& buffers) const {
-  // x' = f(x, u) + (g(x, u) - x)
+void ResidualDynamics::StepBoth(StepFunction step, const StepBatch& batch,
+                                Workspace& workspace) const {
+  auto& buffers = static_cast<Buffers&>(workspace);
+  StepBatch of_networks = batch;
+  of_networks.next_state = buffers.sum.data();
+  of_networks.next_observation = nullptr;
+  (residual_.*step)(of_networks, *buffers.residual);
+  (physics_.*step)(batch, *buffers.physics);
   const size_t numbers = Size(batch.rows, state_dim());
   for (size_t i = 0; i < numbers; ++i) batch.next_state[i] += buffers.sum[i] - batch.state[i];
   if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
@@ -68,23 +74,11 @@ void ResidualDynamics::AddResidual(const StepBatch& batch, Buffers& buffers) con
 }
 
 void ResidualDynamics::Step(const StepBatch& batch, Workspace& workspace) const {
-  auto& buffers = static_cast<Buffers&>(workspace);
-  StepBatch of_networks = batch;
-  of_networks.next_state = buffers.sum.data();
-  of_networks.next_observation = nullptr;
-  residual_.Step(of_networks, *buffers.residual);
-  physics_.Step(batch, *buffers.physics);
-  AddResidual(batch, buffers);
+  StepBoth(&Dynamics::Step, batch, workspace);
 }
 
 void ResidualDynamics::StepMean(const StepBatch& batch, Workspace& workspace) const {
-  auto& buffers = static_cast<Buffers&>(workspace);
-  StepBatch of_networks = batch;
-  of_networks.next_state = buffers.sum.data();
-  of_networks.next_observation = nullptr;
-  residual_.StepMean(of_networks, *buffers.residual);
-  physics_.StepMean(batch, *buffers.physics);
-  AddResidual(batch, buffers);
+  StepBoth(&Dynamics::StepMean, batch, workspace);
 }
 
 void ResidualDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspace) const {

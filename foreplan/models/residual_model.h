@@ -31,8 +31,10 @@ class ResidualDynamics final : public Dynamics {
 
  private:
   struct Buffers;
-  /// next state += what the networks add to the state.
-  void AddResidual(const StepBatch& batch, Buffers& buffers) const;
+  using StepFunction = void (Dynamics::*)(const StepBatch&, Workspace&) const;
+
+  /// x' = f(x, u) + (g(x, u) - x), both parts by `step`.
+  void StepBoth(StepFunction step, const StepBatch& batch, Workspace& workspace) const;
 
   const Dynamics& physics_;
   const Ensemble& residual_;

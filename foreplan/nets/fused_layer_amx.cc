@@ -1,12 +1,9 @@
 // Compiled with AMX and AVX512-BF16 (CMakeLists.txt); runs only where the processor and the kernel
 // have them.
+#include "foreplan/core/processor.h"
 #include "foreplan/nets/fused_layer.h"
 
 #ifdef __AMX_BF16__
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "foreplan/nets/fused_layer_avx512.h"
 #include "foreplan/nets/fused_layer_template.h"
 #endif
@@ -182,24 +179,6 @@ void TileLayer(int rows, int units, const void* x, int x_stride, const float* pa
   Release();
 }
 
-// By the processor's own word; not every compiler's __builtin_cpu_supports knows these.
-bool ProcessorHasTiles() {
-  constexpr unsigned kAmxTile = 1U << 24;
-  constexpr unsigned kAmxBf16 = 1U << 22;
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAmxTile) != 0 && (d & kAmxBf16) != 0;
-}
-
-// Linux gives tiles to processes that ask.
-bool TilesAreGranted() {
-  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 }  // namespace
 #endif
 
@@ -215,9 +194,7 @@ const FusedLayerKernel* FusedLayerAmx() {
                                                .output = &TileLayer<false>,
                                                .split = &SplitInputs,
                                                .deviation = &Deviations<Avx512Bf16>};
-  static const bool available =
-      FusedLayerAvx512Bf16() != nullptr && ProcessorHasTiles() && TilesAreGranted();
-  if (available) return &kKernel;
+  if (ProcessorHasAmxBf16()) return &kKernel;
 #endif
   return nullptr;
 }

@@ -1,4 +1,5 @@
 // Compiled with AVX2 and FMA (CMakeLists.txt); runs only where the processor has them.
+#include "foreplan/core/processor.h"
 #include "foreplan/nets/fused_layer.h"
 
 #ifdef __AVX2__
@@ -84,7 +85,7 @@ struct Avx2 {
 const FusedLayerKernel* FusedLayerAvx2() {
 #ifdef __AVX2__
   static constexpr FusedLayerKernel kKernel = MakeKernel<Avx2>("avx2");
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kKernel;
+  if (ProcessorHasAvx2()) return &kKernel;
 #endif
   return nullptr;
 }

@@ -1,4 +1,5 @@
 // Compiled with AVX-512 (CMakeLists.txt); runs only where the processor has it.
+#include "foreplan/core/processor.h"
 #include "foreplan/nets/fused_layer.h"
 
 #ifdef __AVX512F__
@@ -11,10 +12,7 @@ namespace foreplan {
 const FusedLayerKernel* FusedLayerAvx512() {
 #ifdef __AVX512F__
   static constexpr FusedLayerKernel kKernel = MakeKernel<Avx512F32>("avx512");
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return &kKernel;
-  }
+  if (ProcessorHasAvx512()) return &kKernel;
 #endif
   return nullptr;
 }

@@ -1,4 +1,5 @@
 // Compiled with AVX512-BF16 (CMakeLists.txt); runs only where the processor has it.
+#include "foreplan/core/processor.h"
 #include "foreplan/nets/fused_layer.h"
 
 #ifdef __AVX512BF16__
@@ -11,7 +12,7 @@ namespace foreplan {
 const FusedLayerKernel* FusedLayerAvx512Bf16() {
 #ifdef __AVX512BF16__
   static constexpr FusedLayerKernel kKernel = MakeKernel<Avx512Bf16>("avx512_bf16", &SplitInputs);
-  if (FusedLayerAvx512() != nullptr && __builtin_cpu_supports("avx512bf16")) return &kKernel;
+  if (ProcessorHasAvx512Bf16()) return &kKernel;
 #endif
   return nullptr;
 }

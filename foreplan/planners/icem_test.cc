@@ -17,6 +17,7 @@ namespace {
 using testing::DoubleIntegrator;
 using testing::DoubleIntegratorSpec;
 using testing::QuadraticReward;
+using testing::ReturnOf;
 
 constexpr Key kKey{.seed = 4, .stream = 0};
 const std::vector<double> kStart = {1.0, 0.0};
@@ -24,18 +25,6 @@ const std::vector<double> kStart = {1.0, 0.0};
 class IcemTest : public ::testing::Test {
  protected:
   Icem Make(const IcemOptions& options) { return {options, {dynamics_, reward_, spec_, pool_}}; }
-
-  double ReturnOf(const std::vector<double>& actions) const {
-    double p = kStart[0];
-    double v = kStart[1];
-    double sum = 0;
-    for (const double u : actions) {
-      p += 0.1 * v;
-      v += 0.1 * u;
-      sum -= p * p + 0.1 * v * v + 0.01 * u * u;
-    }
-    return sum;
-  }
 
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
@@ -61,7 +50,7 @@ TEST_F(IcemTest, ExecutesTheBestCandidateWhenAsked) {
   Icem planner = Make(options);
   for (uint64_t step = 0; step < 3; ++step) {
     const Plan& plan = planner.MakePlan(kStart, kKey.Fold(step), {});
-    EXPECT_NEAR(ReturnOf(plan.actions), plan.predicted_return, 1e-9);  // rounding
+    EXPECT_NEAR(ReturnOf(plan.actions, kStart), plan.predicted_return, 1e-9);  // rounding
   }
 }
 

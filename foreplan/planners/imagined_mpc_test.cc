@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -16,6 +17,7 @@ using testing::DoubleIntegrator;
 using testing::DoubleIntegratorSpec;
 using testing::OptimalReturn;
 using testing::QuadraticReward;
+using testing::ReturnOf;
 
 constexpr int kSteps = 60;
 constexpr Key kKey{.seed = 4, .stream = 0};
@@ -32,19 +34,6 @@ class ImaginedMpcTest : public ::testing::Test {
     return ImaginedMpc(icem, problem(), kSteps).MakePlan(kStart, kKey, {});
   }
 
-  /// Return of the actions without noise.
-  double ReturnOf(const std::vector<double>& actions) const {
-    double p = kStart[0];
-    double v = kStart[1];
-    double sum = 0;
-    for (const double u : actions) {
-      p += DoubleIntegrator::kStep * v;
-      v += DoubleIntegrator::kStep * u;
-      sum -= p * p + 0.1 * v * v + 0.01 * u * u;
-    }
-    return sum;
-  }
-
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
   SystemSpec spec_ = DoubleIntegratorSpec(8.0);
@@ -54,7 +43,8 @@ class ImaginedMpcTest : public ::testing::Test {
 TEST_F(ImaginedMpcTest, PlansFarBeyondTheOtherPlannersHorizon) {
   const Plan plan = Make();
   ASSERT_EQ(plan.actions.size(), kSteps);
-  EXPECT_NEAR(plan.predicted_return, ReturnOf(plan.actions), 1e-9);  // sums in the same order
+  EXPECT_NEAR(plan.predicted_return, ReturnOf(plan.actions, kStart),
+              1e-9);  // sums in the same order
   const double best = OptimalReturn({kStart[0], kStart[1]}, kSteps);
   EXPECT_GT(plan.predicted_return, 1.1 * best);  // both negative
   EXPECT_EQ(plan.status, PlanStatus::kOk);
@@ -65,7 +55,7 @@ TEST_F(ImaginedMpcTest, EqualKeysGiveEqualPlans) { EXPECT_EQ(Make().actions, Mak
 TEST_F(ImaginedMpcTest, EarnsNothingPastAPredictedTermination) {
   reward_.limit = 0.9;  // |p'| is 1 after the first step
   const Plan plan = Make();
-  EXPECT_EQ(plan.predicted_return, ReturnOf({plan.actions[0]}));
+  EXPECT_EQ(plan.predicted_return, ReturnOf(std::span(plan.actions).first(1), kStart));
   for (const double action : plan.actions) EXPECT_EQ(action, plan.actions[0]);
 }
 

@@ -233,17 +233,30 @@ Sizes RandomSizes(Random& random) {
           static_cast<int>(2 + random.Below(12))};
 }
 
+/// Every second one without an entropy weight.
+struct Trial {
+  KlTestProblem problem;
+  double entropy_weight = 0;
+  double bound = 0;
+};
+
+Trial MakeTrial(uint64_t number) {
+  const Key key = Key{11, 0}.Fold(number);
+  Random random(key.Fold(1));
+  const Sizes sizes = RandomSizes(random);
+  Trial trial;
+  trial.problem = RandomKlProblem(sizes.nx, sizes.nu, sizes.horizon, key);
+  trial.entropy_weight = number % 2 == 0 ? 0 : std::pow(10.0, random.Uniform(-3, 1));
+  trial.bound = std::pow(10.0, random.Uniform(-2, 2));
+  return trial;
+}
+
 TEST(KlConstrainedRandom, ThousandProblemsAreSolvedAndStationary) {
   int passes = 0;
   int most_passes = 0;
   for (uint64_t trial = 0; trial < 1000; ++trial) {
-    const Key key = Key{11, 0}.Fold(trial);
-    Random random(key.Fold(1));
-    const Sizes sizes = RandomSizes(random);
-    const KlTestProblem problem = RandomKlProblem(sizes.nx, sizes.nu, sizes.horizon, key);
+    const auto [problem, entropy_weight, bound] = MakeTrial(trial);
     KlConstrainedLqr lqr = MakeLqr(problem);
-    const double entropy_weight = trial % 2 == 0 ? 0 : std::pow(10.0, random.Uniform(-3, 1));
-    const double bound = std::pow(10.0, random.Uniform(-2, 2));
     const KlConstrainedResult result = lqr.Solve(bound, {.entropy_weight = entropy_weight});
     ASSERT_TRUE(result.ok()) << trial << ": " << Describe(result.status);
     const LinearGaussianPolicy policy = lqr.Policy();
@@ -353,19 +366,14 @@ void ExpectStepsAtTheirBounds(const KlTestProblem& problem, const KlConstrainedL
 TEST(KlConstrainedPerStep, ThousandProblemsAreSolvedAndStationary) {
   int passes = 0;
   for (uint64_t trial = 0; trial < 1000; ++trial) {
-    const Key key = Key{11, 0}.Fold(trial);
-    Random random(key.Fold(1));
-    const Sizes sizes = RandomSizes(random);
-    const KlTestProblem problem = RandomKlProblem(sizes.nx, sizes.nu, sizes.horizon, key);
+    const auto [problem, entropy_weight, bound] = MakeTrial(trial);
     KlConstrainedLqr lqr = MakeLqr(problem);
-    const double entropy_weight = trial % 2 == 0 ? 0 : std::pow(10.0, random.Uniform(-3, 1));
-    const double bound = std::pow(10.0, random.Uniform(-2, 2));
     const KlConstrainedResult result =
         lqr.Solve(bound, {.entropy_weight = entropy_weight, .max_passes = 1000, .per_step = true});
     ASSERT_TRUE(result.ok()) << trial << ": " << Describe(result.status);
     ASSERT_LT(StationarityResidual(problem, lqr.Policy(), lqr.multipliers(), entropy_weight), 1e-6)
         << trial;
-    ExpectStepsAtTheirBounds(problem, lqr, bound / sizes.horizon, 0.01, trial);
+    ExpectStepsAtTheirBounds(problem, lqr, bound / problem.previous.horizon(), 0.01, trial);
     // Every policy within the bounds of the steps is within the one of the trajectory: it costs at
     // least as much. 1 % of KL is worth at most that share of the multipliers.
     const auto objective = [&] {

@@ -4,12 +4,14 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "foreplan/core/error.h"
 
 namespace foreplan {
 namespace assets {
 extern const std::string_view kChartLicenceHtml;
+extern const std::string_view kPageEndHtml;
 extern const std::string_view kReportCss;
 extern const std::string_view kUPlotIifeMinJs;
 extern const std::string_view kUPlotMinCss;
@@ -76,6 +78,12 @@ std::string FillPage(std::string_view page, std::map<std::string_view, std::stri
   values.emplace("chart_licence", assets::kChartLicenceHtml);
   values.emplace("style", assets::kReportCss);
   values.emplace("chart_script", assets::kUPlotIifeMinJs);
+  constexpr std::string_view kEnd = "{{page_end}}";
+  if (page.ends_with(kEnd)) {
+    return FillPage(
+        std::string(page.substr(0, page.size() - kEnd.size())) + std::string(assets::kPageEndHtml),
+        std::move(values));
+  }
   // What is inserted is not looked at again.
   std::string filled;
   for (;;) {

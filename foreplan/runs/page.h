@@ -31,7 +31,8 @@ std::string CardHtml(std::string_view label, std::string_view value);
 std::string JsonForScript(const nlohmann::ordered_json& json);
 
 /// The page with each {{name}} replaced by its value; the styles and scripts that every page has
-/// need not be given.
+/// need not be given. A page that ends with {{page_end}} ends like the other reports:
+/// configuration, machine, footer, scripts (viewer/page_end.html).
 std::string FillPage(std::string_view page, std::map<std::string_view, std::string> values);
 
 }  // namespace foreplan

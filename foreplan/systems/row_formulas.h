@@ -10,8 +10,8 @@
 
 namespace foreplan {
 
-/// Steps the first `together` rows, at most as many as there are; where one holds anything that is
-/// not finite, all it gives is NaN. low, high: bounds of the actions.
+/// Steps exactly `together` rows; what a row gives is NaN where it holds anything that is not
+/// finite. low, high: bounds of the actions, [nu].
 template <typename Formula>
 struct RowStep {
   int together;
@@ -19,7 +19,7 @@ struct RowStep {
                const SystemRows& rows);
 };
 
-/// Rewards of `together` rows, where all are finite, else NaN.
+/// Rewards of exactly `together` rows, NaN for those that hold anything that is not finite.
 template <typename Function>
 struct RowReward {
   int together;

@@ -1,4 +1,5 @@
 // Compiled with AVX-512 and wide lanes (CMakeLists.txt); runs only where the processor has it.
+#include "foreplan/core/processor.h"
 #include "foreplan/systems/cartpole.h"
 #include "foreplan/systems/pendulum.h"
 #include "foreplan/systems/reward_functions.h"
@@ -10,7 +11,7 @@ template <typename Formula>
 const RowStep<Formula>* WideRowStep() {
 #ifdef FOREPLAN_WIDE_LANES
   static constexpr RowStep<Formula> kStep = wide::MakeRowStep<Formula>();
-  if (HasWideLanes()) return &kStep;
+  if (ProcessorHasAvx512()) return &kStep;
 #endif
   return nullptr;
 }
@@ -19,7 +20,7 @@ template <typename Function>
 const RowReward<Function>* WideRowReward() {
 #ifdef FOREPLAN_WIDE_LANES
   static constexpr RowReward<Function> kReward = wide::MakeRowReward<Function>();
-  if (HasWideLanes()) return &kReward;
+  if (ProcessorHasAvx512()) return &kReward;
 #endif
   return nullptr;
 }

@@ -13,6 +13,7 @@
 #include "foreplan/systems/expression_reward.h"
 #include "foreplan/systems/task_files.h"
 #ifdef FOREPLAN_HAVE_MUJOCO
+#include "foreplan/systems/component_names.h"
 #include "foreplan/systems/mujoco_system.h"
 #endif
 
@@ -287,8 +288,7 @@ void GoalOptions::Visit(OptionsVisitor& visitor) {
 Goal::Goal(const std::string& where, const GoalOptions& options, const SystemSpec& spec)
     : options_(options) {
   if (options.components.empty()) return;
-  std::vector<std::string> known;
-  for (const Component& component : spec.observation) known.push_back(component.name);
+  const std::vector<std::string> known = Names(spec.observation);
   const auto place = [&](const char* key, const std::string& name) {
     const auto found = std::find(known.begin(), known.end(), name);
     if (found != known.end()) return static_cast<size_t>(found - known.begin());

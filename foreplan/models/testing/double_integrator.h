@@ -89,6 +89,19 @@ class QuadraticReward final : public Reward {
   }
 };
 
+/// What the actions earn from (position, velocity) `start` without noise, bounds or an end.
+inline double ReturnOf(std::span<const double> actions, std::span<const double> start) {
+  double p = start[0];
+  double v = start[1];
+  double sum = 0;
+  for (const double u : actions) {
+    p += DoubleIntegrator::kStep * v;
+    v += DoubleIntegrator::kStep * u;
+    sum -= p * p + 0.1 * v * v + 0.01 * u * u;
+  }
+  return sum;
+}
+
 inline SystemSpec DoubleIntegratorSpec(double max_action) {
   SystemSpec spec;
   spec.dt = DoubleIntegrator::kStep;
