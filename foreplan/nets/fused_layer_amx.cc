@@ -55,8 +55,42 @@ inline void MultiplyAdd() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kX), "i"(kWeights));
 }
 
+// How rows hold numbers: pairs rounded to bf16.
+struct Rounded {
+  static constexpr int kPlanes = 1;
+  static constexpr int kProducts = 1;
+
+  static __m512 Swish(__m512 z) { return Avx512Bf16::Swish(z); }
+  // plane: units between planes of a row.
+  static void Store(__m512 low, __m512 high, uint32_t* y, ptrdiff_t /*plane*/) {
+    _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+  }
+};
+
+// Pairs of floats, each the sum of three bf16 numbers: cut off after 8 bits, what is left after 8
+// more, and the last 8 are exact.
+struct Exact {
+  static constexpr int kPlanes = 3;
+  static constexpr int kProducts = 6;
+
+  static __m512 Swish(__m512 z) { return Avx512F32::Swish(z); }
+  static void Store(__m512 low, __m512 high, uint32_t* y, ptrdiff_t plane) {
+    const __m512i mask = _mm512_set1_epi32(-0x10000);
+    for (int i = 0; i < kPlanes; ++i, y += plane) {
+      const __m512i low_bits = _mm512_castps_si512(low);
+      const __m512i high_bits = _mm512_castps_si512(high);
+      constexpr int kChoose = 0xCA;  // mask ? high : low
+      _mm512_storeu_si512(
+          y, _mm512_ternarylogic_epi32(mask, high_bits, _mm512_srli_epi32(low_bits, 16), kChoose));
+      low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_and_si512(low_bits, mask)));
+      high = _mm512_sub_ps(high, _mm512_castsi512_ps(_mm512_and_si512(high_bits, mask)));
+    }
+  }
+};
+
 // What is left to do for a block whose sums are known: y = swish(sums) as units. It is done a few
 // rows at a time between the products of the next block, so that neither waits for the other.
+template <typename Format>
 struct Activation {
   const float* sums = nullptr;  // [rows x kBlock]
   uint32_t* y = nullptr;        // [rows x stride units]
@@ -66,57 +100,90 @@ struct Activation {
   void Do(int count) {
     count = count < rows ? count : rows;
     for (int row = 0; row < count; ++row, sums += kBlock, y += stride) {
-      const __m512 low = Avx512Bf16::Swish(_mm512_load_ps(sums));
-      const __m512 high = Avx512Bf16::Swish(_mm512_load_ps(sums + kTile));
-      _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+      Format::Store(Format::Swish(_mm512_load_ps(sums)),
+                    Format::Swish(_mm512_load_ps(sums + kTile)), y, stride / Format::kPlanes);
     }
     rows -= count;
   }
 };
 
-// Tiles 0-3 = bias + x panel, for kRowTiles x kColumnTiles tiles of rows and outputs.
+// Tiles 0-3, kRowTiles x kColumnTiles of sums, and what is multiplied into them.
 template <int kRowTiles, int kColumnTiles>
-inline void Products(int units, const uint32_t* x, ptrdiff_t x_stride, const float* panel,
-                     Activation& before) {
-  constexpr bool kTwoRows = kRowTiles > 1;
-  constexpr bool kTwoColumns = kColumnTiles > 1;
-  constexpr ptrdiff_t kPanelBytes = kColumnTiles * 64;
-  const ptrdiff_t x_bytes = 4 * x_stride;
-  const int rows_per_step = (before.rows * kTile + units - 1) / units;
-  LoadTile<0>(panel, 0);  // a stride of 0: the same biases in all 16 rows
-  if constexpr (kTwoColumns) LoadTile<1>(panel + kTile, 0);
-  if constexpr (kTwoRows) LoadTile<2>(panel, 0);
-  if constexpr (kTwoRows && kTwoColumns) LoadTile<3>(panel + kTile, 0);
-  const float* weights = panel + kColumnTiles * kTile;
-  for (int k = 0; k < units; k += kTile, weights += kTile * kColumnTiles * kTile) {
-    LoadTile<4>(x + k, x_bytes);
-    LoadTile<6>(weights, kPanelBytes);
+struct Sums {
+  static constexpr bool kTwoRows = kRowTiles > 1;
+  static constexpr bool kTwoColumns = kColumnTiles > 1;
+
+  static void LoadBiases(const float* panel) {
+    LoadTile<0>(panel, 0);  // a stride of 0: the same biases in all 16 rows
+    if constexpr (kTwoColumns) LoadTile<1>(panel + kTile, 0);
+    if constexpr (kTwoRows) LoadTile<2>(panel, 0);
+    if constexpr (kTwoRows && kTwoColumns) LoadTile<3>(panel + kTile, 0);
+  }
+  static void LoadX(const uint32_t* x, ptrdiff_t stride) {
+    LoadTile<4>(x, 4 * stride);
+    if constexpr (kTwoRows) LoadTile<5>(x + kTile * stride, 4 * stride);
+  }
+  static void LoadWeights(const float* weights) {
+    LoadTile<6>(weights, 64 * kColumnTiles);
+    if constexpr (kTwoColumns) LoadTile<7>(weights + kTile, 64 * kColumnTiles);
+  }
+  static void AddProducts() {
     MultiplyAdd<0, 4, 6>();
-    if constexpr (kTwoColumns) {
-      LoadTile<7>(weights + kTile, kPanelBytes);
-      MultiplyAdd<1, 4, 7>();
-    }
-    if constexpr (kTwoRows) {
-      LoadTile<5>(x + kTile * x_stride + k, x_bytes);
-      MultiplyAdd<2, 5, 6>();
-    }
+    if constexpr (kTwoColumns) MultiplyAdd<1, 4, 7>();
+    if constexpr (kTwoRows) MultiplyAdd<2, 5, 6>();
     if constexpr (kTwoRows && kTwoColumns) MultiplyAdd<3, 5, 7>();
-    before.Do(rows_per_step);
+  }
+  static void Store(float* y, ptrdiff_t stride) {
+    StoreTile<0>(y, 4 * stride);
+    if constexpr (kTwoColumns) StoreTile<1>(y + kTile, 4 * stride);
+    if constexpr (kTwoRows) StoreTile<2>(y + kTile * stride, 4 * stride);
+    if constexpr (kTwoRows && kTwoColumns) StoreTile<3>(y + kTile * stride + kTile, 4 * stride);
+  }
+};
+
+// Tiles 0-3 = bias + x panel.
+template <typename Format, int kRowTiles, int kColumnTiles>
+inline void Products(int units, const uint32_t* x, ptrdiff_t x_stride, const float* panel,
+                     Activation<Format>& before) {
+  using Tiles = Sums<kRowTiles, kColumnTiles>;
+  const int steps = Format::kProducts * units / kTile;
+  const int rows_per_step = (before.rows + steps - 1) / steps;
+  Tiles::LoadBiases(panel);
+  const float* weights = panel + kColumnTiles * kTile;
+  const ptrdiff_t x_plane = x_stride / Format::kPlanes;
+  const ptrdiff_t plane = static_cast<ptrdiff_t>(units) * kColumnTiles * kTile;
+  for (int k = 0; k < units; k += kTile, weights += kTile * kColumnTiles * kTile) {
+    const auto load_x = [&](int i) { Tiles::LoadX(x + k + i * x_plane, x_stride); };
+    const auto load_weights = [&](int j) { Tiles::LoadWeights(weights + j * plane); };
+    const auto add_products = [&] {
+      Tiles::AddProducts();
+      before.Do(rows_per_step);
+    };
+    if constexpr (Format::kPlanes == 1) {
+      load_x(0);
+      load_weights(0);
+      add_products();
+    } else {
+      // x_i w_j for i + j <= 2, the others are below 2^-24 of the product; one load between two.
+      load_x(2);
+      load_weights(0);
+      add_products();
+      load_x(1);
+      add_products();
+      load_weights(1);
+      add_products();
+      load_x(0);
+      add_products();
+      load_weights(2);
+      add_products();
+      load_weights(0);
+      add_products();
+    }
   }
 }
 
-template <int kRowTiles, int kColumnTiles>
-inline void StoreSums(float* y, ptrdiff_t stride) {
-  constexpr bool kTwoRows = kRowTiles > 1;
-  constexpr bool kTwoColumns = kColumnTiles > 1;
-  StoreTile<0>(y, 4 * stride);
-  if constexpr (kTwoColumns) StoreTile<1>(y + kTile, 4 * stride);
-  if constexpr (kTwoRows) StoreTile<2>(y + kTile * stride, 4 * stride);
-  if constexpr (kTwoRows && kTwoColumns) StoreTile<3>(y + kTile * stride + kTile, 4 * stride);
-}
-
 // All blocks of the layer, panel by panel: a panel's weights stay in the first cache for all rows.
-template <bool kHidden>
+template <typename Format, bool kHidden>
 class LayerOfTiles {
  public:
   LayerOfTiles(int units, const uint32_t* x, int x_stride, uint32_t* y, int y_stride)
@@ -124,8 +191,9 @@ class LayerOfTiles {
 
   void Run(int rows, const float* packed, int outputs) {
     int place = 0;
-    for (; place + kTile < outputs; place += kBlock, packed += kBlock * (units_ + 1)) {
+    for (; place + kTile < outputs; place += kBlock) {
       Panel<2>(rows, packed, place);
+      packed += kBlock * (Format::kPlanes * units_ + 1);
     }
     if (place < outputs) Panel<1>(rows, packed, place);
     before_.Do(kBlock);
@@ -143,11 +211,12 @@ class LayerOfTiles {
   void Block(int row, const float* panel, int place) {
     const uint32_t* x = x_ + row * x_stride_;
     uint32_t* y = y_ + row * y_stride_ + (kHidden ? place / 2 : place);
-    Products<kRowTiles, kColumnTiles>(units_, x, x_stride_, panel, before_);
+    Products<Format, kRowTiles, kColumnTiles>(units_, x, x_stride_, panel, before_);
+    using Tiles = Sums<kRowTiles, kColumnTiles>;
     if constexpr (kHidden) {
       float* sums = sums_[turn_];
       turn_ = 1 - turn_;
-      StoreSums<kRowTiles, kColumnTiles>(sums, kBlock);
+      Tiles::Store(sums, kBlock);
       if constexpr (kColumnTiles == 1) {  // the units beside are padding
         for (int r = 0; r < kRowTiles * kTile; ++r) {
           _mm512_store_ps(sums + r * kBlock + kTile, _mm512_setzero_ps());
@@ -155,7 +224,7 @@ class LayerOfTiles {
       }
       before_ = {.sums = sums, .y = y, .stride = y_stride_, .rows = kRowTiles * kTile};
     } else {
-      StoreSums<kRowTiles, kColumnTiles>(reinterpret_cast<float*>(y), y_stride_);
+      Tiles::Store(reinterpret_cast<float*>(y), y_stride_);
     }
   }
 
@@ -164,19 +233,32 @@ class LayerOfTiles {
   ptrdiff_t x_stride_;
   uint32_t* y_;
   ptrdiff_t y_stride_;
-  Activation before_;
+  Activation<Format> before_;
   int turn_ = 0;
   alignas(64) float sums_[2][kBlock * kBlock];
 };
 
-template <bool kHidden>
+template <typename Format, bool kHidden>
 void TileLayer(int rows, int units, const void* x, int x_stride, const float* packed, int outputs,
                void* y, int y_stride) {
   Configure();
-  LayerOfTiles<kHidden>(units, static_cast<const uint32_t*>(x), x_stride, static_cast<uint32_t*>(y),
-                        y_stride)
+  LayerOfTiles<Format, kHidden>(units, static_cast<const uint32_t*>(x), x_stride,
+                                static_cast<uint32_t*>(y), y_stride)
       .Run(rows, packed, outputs);
   Release();
+}
+
+// Inputs as units of three planes.
+void SplitExactly(int rows, int inputs, const float* x, uint32_t* units, int stride) {
+  const int plane = stride / Exact::kPlanes;
+  for (int row = 0; row < rows; ++row, x += inputs, units += stride) {
+    for (int first = 0; first < plane; first += kTile) {
+      const int left = inputs - 2 * first;
+      const auto part = [left](int from) { return left < from ? 0 : left - from; };
+      Exact::Store(Avx512::LoadPart(x + 2 * first, part(0)),
+                   Avx512::LoadPart(x + 2 * first + kTile, part(kTile)), units + first, plane);
+    }
+  }
 }
 
 }  // namespace
@@ -187,12 +269,29 @@ const FusedLayerKernel* FusedLayerAmx() {
   static constexpr FusedLayerKernel kKernel = {.name = "amx_bf16",
                                                .lanes = kTile,
                                                .panel = kBlock,
-                                               .bf16 = true,
+                                               .numbers = UnitNumbers::kRoundedPairs,
                                                .unit_block = kTile,
                                                .row_block = kTile,
-                                               .hidden = &TileLayer<true>,
-                                               .output = &TileLayer<false>,
+                                               .hidden = &TileLayer<Rounded, true>,
+                                               .output = &TileLayer<Rounded, false>,
                                                .split = &SplitInputs,
+                                               .deviation = &Deviations<Avx512Bf16>};
+  if (ProcessorHasAmxBf16()) return &kKernel;
+#endif
+  return nullptr;
+}
+
+const FusedLayerKernel* FusedLayerAmxF32() {
+#ifdef __AMX_BF16__
+  static constexpr FusedLayerKernel kKernel = {.name = "amx_f32",
+                                               .lanes = kTile,
+                                               .panel = kBlock,
+                                               .numbers = UnitNumbers::kExactPairs,
+                                               .unit_block = kTile,
+                                               .row_block = kTile,
+                                               .hidden = &TileLayer<Exact, true>,
+                                               .output = &TileLayer<Exact, false>,
+                                               .split = &SplitExactly,
                                                .deviation = &Deviations<Avx512Bf16>};
   if (ProcessorHasAmxBf16()) return &kKernel;
 #endif

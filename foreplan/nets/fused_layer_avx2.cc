@@ -18,7 +18,7 @@ struct Avx2 {
   static constexpr int kLanes = 8;
   static constexpr int kRows = 4;
   static constexpr int kVectors = 3;
-  static constexpr bool kBf16 = false;
+  static constexpr UnitNumbers kNumbers = UnitNumbers::kFloat;
 
   static Vector Load(const float* from) { return _mm256_load_ps(from); }
   static Vector Broadcast(uint32_t unit) {

@@ -5,7 +5,7 @@
 // that lacks the instructions), hence the unnamed namespace and no standard library here.
 //
 // An instruction set has: Vector (32-bit lanes), kLanes, kRows x kVectors accumulators per block,
-// kBf16, Load(float*), Broadcast(unit), MultiplyAdd(unit vector, weights, sum), Swish(Vector),
+// kNumbers, Load(float*), Broadcast(unit), MultiplyAdd(unit vector, weights, sum), Swish(Vector),
 // StoreHidden(y, place, Vector), StoreOutput(y, Vector); and for deviations LoadPart(float*,
 // count), StorePart(float*, count, Vector), ExpOf(Vector), Deviation(max, e^max, e^min, raw).
 #pragma once
@@ -109,7 +109,7 @@ constexpr FusedLayerKernel MakeKernel(const char* name,
   return {.name = name,
           .lanes = Isa::kLanes,
           .panel = Isa::kVectors * Isa::kLanes,
-          .bf16 = Isa::kBf16,
+          .numbers = Isa::kNumbers,
           .hidden = &Layer<Isa, true>,
           .output = &Layer<Isa, false>,
           .split = split,

@@ -6,6 +6,8 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <deque>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
@@ -16,6 +18,7 @@ namespace foreplan {
 namespace {
 
 constexpr size_t kAlignment = 64;  // [bytes]
+constexpr int kFewRows = 8;        // one block of rows of AVX-512
 
 int RoundUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
 size_t Aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
@@ -80,28 +83,33 @@ uint16_t ToBf16(float value) {
 }
 uint32_t Pair(uint16_t low, uint16_t high) { return uint32_t{high} << 16 | low; }
 
+// Takes the first 8 bits of a float's mantissa away, as a bf16 number.
+uint16_t TakePart(float& rest) {
+  const uint32_t part = std::bit_cast<uint32_t>(rest) & 0xFFFF0000U;
+  rest -= std::bit_cast<float>(part);
+  return static_cast<uint16_t>(part >> 16);
+}
+
 /// Layers fused in registers (nets/fused_layer.h).
-///
-/// In bf16 a unit of the first layer is one input as the sum of two bf16 numbers, with its weight
-/// twice: inputs keep 16 bits of mantissa for the price of a few products. A unit of a later layer
-/// is a pair of neighbouring activations.
 class FusedPredictionKernel final : public PredictionKernel {
  public:
-  explicit FusedPredictionKernel(const FusedLayerKernel& layers) : layers_(layers) {}
+  /// few: takes over for so few rows that blocks of `layers` would be mostly empty; may be null.
+  explicit FusedPredictionKernel(const FusedLayerKernel& layers,
+                                 const FusedPredictionKernel* few = nullptr)
+      : layers_(layers), planes_(Planes(layers.numbers)), few_(few) {}
 
   [[nodiscard]] std::string name() const override { return layers_.name; }
   [[nodiscard]] Precision precision() const override {
-    return layers_.bf16 ? Precision::kBf16 : Precision::kF32;
+    return layers_.numbers == UnitNumbers::kRoundedPairs ? Precision::kBf16 : Precision::kF32;
   }
 
   [[nodiscard]] size_t packed_bytes(const Mlp& mlp) const override {
-    size_t floats = 0;
-    for (int layer = 0; layer < mlp.layers(); ++layer) floats += LayerFloats(mlp, layer);
-    return floats * sizeof(float);
+    return OwnPackedBytes(mlp) + (few_ != nullptr ? few_->packed_bytes(mlp) : 0);
   }
 
   [[nodiscard]] size_t work_bytes(const Mlp& mlp, int max_rows) const override {
-    return InputBytes(mlp, max_rows) + 2 * LayerBytes(mlp, max_rows);
+    const size_t own = InputBytes(mlp, max_rows) + 2 * LayerBytes(mlp, max_rows);
+    return few_ != nullptr ? std::max(own, few_->work_bytes(mlp, max_rows)) : own;
   }
 
   void Pack(const Mlp& mlp, std::span<const float> parameters,
@@ -113,14 +121,18 @@ class FusedPredictionKernel final : public PredictionKernel {
         to = PackPanel(mlp, layer, parameters, first, to);
       }
     }
+    if (few_ != nullptr) few_->Pack(mlp, parameters, packed.subspan(OwnPackedBytes(mlp)));
   }
 
   Prediction Predict(const Mlp& mlp, std::span<const std::byte> packed, int rows, const float* x,
                      std::span<std::byte> work) const override {
+    if (few_ != nullptr && rows <= kFewRows) {
+      return few_->Predict(mlp, packed.subspan(OwnPackedBytes(mlp)), rows, x, work);
+    }
     const auto* panels = reinterpret_cast<const float*>(packed.data());
     const void* units = x;
-    const int x_stride = Units(mlp, 0);
-    if (layers_.bf16) {
+    const int x_stride = planes_ * Units(mlp, 0);
+    if (layers_.split != nullptr) {
       layers_.split(rows, mlp.inputs(), x, reinterpret_cast<uint32_t*>(work.data()), x_stride);
       units = work.data();
     }
@@ -149,31 +161,43 @@ class FusedPredictionKernel final : public PredictionKernel {
   }
 
  private:
-  [[nodiscard]] int NumbersPerUnit() const { return layers_.bf16 ? 2 : 1; }
+  [[nodiscard]] int NumbersPerUnit() const {
+    return layers_.numbers == UnitNumbers::kFloat ? 1 : 2;
+  }
   [[nodiscard]] int Padded(int width) const { return RoundUp(width, layers_.lanes); }
-  // Units that a layer reads.
+  // Whether a unit of the layer's weights is one number twice.
+  [[nodiscard]] bool IsDoubled(int layer) const {
+    return layer == 0 && layers_.numbers == UnitNumbers::kRoundedPairs;
+  }
+  // Units that a layer reads, per plane.
   [[nodiscard]] int Units(const Mlp& mlp, int layer) const {
-    const int inputs = mlp.layer_inputs(layer);
-    const int units = layer == 0 ? inputs : RoundUp(inputs, NumbersPerUnit()) / NumbersPerUnit();
-    return RoundUp(units, layers_.unit_block);
+    const int numbers = IsDoubled(layer) ? 1 : NumbersPerUnit();
+    return RoundUp(RoundUp(mlp.layer_inputs(layer), numbers) / numbers, layers_.unit_block);
   }
   // Units between rows of a hidden layer's outputs.
   [[nodiscard]] int HiddenStride(int width) const {
-    return RoundUp(Padded(width) / NumbersPerUnit(), layers_.unit_block);
+    return planes_ * RoundUp(Padded(width) / NumbersPerUnit(), layers_.unit_block);
+  }
+  [[nodiscard]] size_t OwnPackedBytes(const Mlp& mlp) const {
+    size_t floats = 0;
+    for (int layer = 0; layer < mlp.layers(); ++layer) floats += LayerFloats(mlp, layer);
+    return Aligned(floats * sizeof(float));
   }
   [[nodiscard]] size_t LayerFloats(const Mlp& mlp, int layer) const {
-    return Size(Padded(mlp.layer_outputs(layer)), Units(mlp, layer) + 1);
+    return Size(Padded(mlp.layer_outputs(layer)), planes_ * Units(mlp, layer) + 1);
   }
   [[nodiscard]] size_t InputBytes(const Mlp& mlp, int rows) const {
-    if (!layers_.bf16) return 0;
-    return Aligned(Size(RoundUp(rows, layers_.row_block), Units(mlp, 0)) * sizeof(uint32_t));
+    if (layers_.split == nullptr) return 0;
+    return Aligned(Size(RoundUp(rows, layers_.row_block), planes_ * Units(mlp, 0)) *
+                   sizeof(uint32_t));
   }
   [[nodiscard]] size_t LayerBytes(const Mlp& mlp, int rows) const {
     const int width = std::max(Padded(mlp.max_width()), HiddenStride(mlp.max_width()));
     return Aligned(Size(RoundUp(rows, layers_.row_block), width) * sizeof(float));
   }
 
-  // Biases, then per unit the weights of the panel's outputs; outputs beyond the layer's are 0.
+  // Biases, then per plane and unit the weights of the panel's outputs; outputs beyond the layer's
+  // are 0.
   float* PackPanel(const Mlp& mlp, int layer, std::span<const float> parameters, int first,
                    float* to) const {
     const int outputs = mlp.layer_outputs(layer);
@@ -185,21 +209,39 @@ class FusedPredictionKernel final : public PredictionKernel {
       return input < inputs && output < outputs ? weights[Size(input, outputs) + Size(output)] : 0;
     };
     for (int i = first; i < first + columns; ++i) *to++ = i < outputs ? bias[i] : 0;
-    for (int unit = 0; unit < Units(mlp, layer); ++unit) {
-      for (int i = first; i < first + columns; ++i) {
-        if (!layers_.bf16) {
-          *to++ = weight(unit, i);
-        } else {
-          const int low = layer == 0 ? unit : 2 * unit;
-          const int high = layer == 0 ? unit : 2 * unit + 1;
-          *to++ = std::bit_cast<float>(Pair(ToBf16(weight(low, i)), ToBf16(weight(high, i))));
+    for (int plane = 0; plane < planes_; ++plane) {
+      for (int unit = 0; unit < Units(mlp, layer); ++unit) {
+        const auto [low, high] = NumbersOf(layer, unit);
+        for (int i = first; i < first + columns; ++i) {
+          *to++ = Unit(plane, weight(low, i), weight(high, i));
         }
       }
     }
     return to;
   }
 
+  // Which inputs a unit holds.
+  [[nodiscard]] std::pair<int, int> NumbersOf(int layer, int unit) const {
+    if (NumbersPerUnit() == 1 || IsDoubled(layer)) return {unit, unit};
+    if (layers_.numbers == UnitNumbers::kRoundedPairs) return {2 * unit, 2 * unit + 1};
+    const int low = 2 * (unit - unit % layers_.lanes) + unit % layers_.lanes;
+    return {low, low + layers_.lanes};
+  }
+  [[nodiscard]] float Unit(int plane, float low, float high) const {
+    if (layers_.numbers == UnitNumbers::kFloat) return low;
+    if (layers_.numbers == UnitNumbers::kRoundedPairs) {
+      return std::bit_cast<float>(Pair(ToBf16(low), ToBf16(high)));
+    }
+    for (int i = 0; i < plane; ++i) {
+      TakePart(low);
+      TakePart(high);
+    }
+    return std::bit_cast<float>(Pair(TakePart(low), TakePart(high)));
+  }
+
   const FusedLayerKernel& layers_;
+  int planes_;
+  const FusedPredictionKernel* few_;
 };
 
 const PredictionKernel* BestFusedKernel(Precision precision) {
@@ -213,12 +255,16 @@ const PredictionKernel* BestFusedKernel(Precision precision) {
 }  // namespace
 
 const std::vector<const PredictionKernel*>& FusedPredictionKernels() {
-  static const std::vector<FusedPredictionKernel> kernels = [] {
-    std::vector<FusedPredictionKernel> known;
-    for (const FusedLayerKernel* layers :
-         {FusedLayerAvx2(), FusedLayerAvx512(), FusedLayerAvx512Bf16(), FusedLayerAmx()}) {
+  static const std::deque<FusedPredictionKernel> kernels = [] {
+    std::deque<FusedPredictionKernel> known;  // whose entries stay where they are
+    const FusedPredictionKernel* few = nullptr;
+    for (const FusedLayerKernel* layers : {FusedLayerAvx2(), FusedLayerAvx512()}) {
+      if (layers != nullptr) few = &known.emplace_back(*layers);
+    }
+    for (const FusedLayerKernel* layers : {FusedLayerAvx512Bf16(), FusedLayerAmx()}) {
       if (layers != nullptr) known.emplace_back(*layers);
     }
+    if (FusedLayerAmxF32() != nullptr) known.emplace_back(*FusedLayerAmxF32(), few);
     return known;
   }();
   static const std::vector<const PredictionKernel*> pointers = [] {

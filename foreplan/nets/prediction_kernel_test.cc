@@ -135,7 +135,8 @@ TEST(PredictionKernel, ARowOfFusedLayersDoesNotDependOnTheOthers) {
     const Network network({6, 200, 200, 8}, *kernel);
     const std::vector<float> x = network.Inputs(64);
     const std::vector<float> all = network.Predict(64, x);
-    for (const int rows : {1, 2, 3, 7, 8, 13}) {
+    for (const int rows : {1, 2, 3, 7, 8, 9, 13, 33}) {
+      if (rows <= 8 && kernel->name() == "amx_f32") continue;  // these go through avx512
       const std::vector<float> some = network.Predict(rows, x);
       EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << rows << " rows";
     }
@@ -144,12 +145,15 @@ TEST(PredictionKernel, ARowOfFusedLayersDoesNotDependOnTheOthers) {
 
 TEST_P(EveryPredictionKernel, LargeActivationsSaturateAndNanComesOutAsNan) {
   const Network network({2, 40, 3}, kernel());
-  const std::vector<float> y =
-      network.Predict(3, {1e4F, -1e4F, std::numeric_limits<float>::quiet_NaN(), 0.0F, 1.0F, 1.0F});
-  for (size_t i = 0; i < 3; ++i) {
-    EXPECT_TRUE(std::isfinite(y[i]));
-    EXPECT_TRUE(std::isnan(y[3 + i]));
-    EXPECT_TRUE(std::isfinite(y[6 + i]));
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const int copies : {1, 6}) {  // few rows may go another way
+    std::vector<float> x;
+    for (int i = 0; i < copies; ++i) x.insert(x.end(), {1e4F, -1e4F, kNan, 0.0F, 1.0F, 1.0F});
+    const std::vector<float> y = network.Predict(3 * copies, x);
+    for (size_t i = 0; i < y.size(); ++i) {
+      EXPECT_EQ(std::isnan(y[i]), i / 3 % 3 == 1) << "output " << i % 3 << " of row " << i / 3;
+      EXPECT_FALSE(std::isinf(y[i]));
+    }
   }
 }
 
