@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kMinTileRows = 8;  // below this a tile's fixed costs outweigh the balance it buys
 constexpr int kMinTiles = 8;     // per evaluation, so that a few threads all have work
+constexpr int kRowBlock = 16;    // what matrix units take at once
 
 // Tiles per particle: as few as kTileRows allows, then more until the total shares out well: at
 // least kMinTiles where rows suffice, and an even number.
@@ -26,6 +27,15 @@ int TilesPerParticle(int candidates, int particles) {
   int tiles = std::max(fewest, std::min(most, (kMinTiles + particles - 1) / particles));
   if (tiles * particles % 2 != 0 && tiles < candidates) ++tiles;
   return tiles;
+}
+
+// The first row of a tile of a particle's candidates. Tiles differ by whole blocks of rows; blocks
+// get smaller where there are not enough of them for the tiles.
+int FirstRow(int tile, int tiles, int candidates) {
+  int block = kRowBlock;
+  while (block > 1 && candidates / block < tiles) block /= 2;
+  const int blocks = (candidates + block - 1) / block;
+  return std::min(candidates, tile * blocks / tiles * block);
 }
 
 bool NumbersOnly(const double* values, size_t count) {
@@ -100,8 +110,8 @@ void Imagination::Evaluate(std::span<const double> state, std::span<const double
   pool_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
     const int particle = task / tiles_per_particle;
     const int part = task % tiles_per_particle;
-    const int first = part * candidates / tiles_per_particle;
-    const int end = (part + 1) * candidates / tiles_per_particle;
+    const int first = FirstRow(part, tiles_per_particle, candidates);
+    const int end = FirstRow(part + 1, tiles_per_particle, candidates);
     RollTile({particle, first, end - first}, actions, key, *tiles_[Size(worker)],
              &particle_returns_[Size(particle, candidates) + Size(first)]);
   });

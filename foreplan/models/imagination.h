@@ -23,7 +23,7 @@ struct ImaginationSize {
 /// the partition does not depend on the number of threads. Allocates only in the constructor.
 class Imagination {
  public:
-  static constexpr int kTileRows = 64;
+  static constexpr int kTileRows = 128;
 
   /// References must outlive this object. Throws InputError when sizes are not positive.
   Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
