@@ -89,7 +89,7 @@ void FillNormalsOfBlocks(Key key, uint64_t index, double* to) {
   for (const auto& words : PhiloxBlocks<kBlocks>(key, index)) {
     // As in Random::Normal, of which Bits64 gives the upper half of a block first.
     const Lanes log = Lanes::LogOfNormal(Lanes(1.0) - UniformOf(words[2], words[3]));
-    const Lanes radius = sqrt(Lanes(-2.0) * log);
+    const Lanes radius = Lanes::Root(Lanes(-2.0) * log);
     Lanes sine;
     Lanes cosine;
     Lanes::SinCosOfTurns(UniformOf(words[0], words[1]), sine, cosine);

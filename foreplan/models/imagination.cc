@@ -156,9 +156,14 @@ void Imagination::StartTile(int rows, Tile& tile) const {
 void Imagination::GatherActions(TileRange range, int time, std::span<const double> actions,
                                 Tile& tile) const {
   const int nu = dynamics_.action_dim();
-  for (int row = 0; row < range.rows; ++row) {
-    const double* from = &actions[(Size(range.first + row, size_.horizon) + Size(time)) * Size(nu)];
-    double* to = &tile.action[Size(row, nu)];
+  const auto stride = static_cast<ptrdiff_t>(Size(size_.horizon, nu));
+  const double* from = &actions[Size(range.first) * Size(size_.horizon, nu) + Size(time, nu)];
+  double* to = tile.action.data();
+  if (nu == 1) {
+    for (int row = 0; row < range.rows; ++row, from += stride) to[row] = *from;
+    return;
+  }
+  for (int row = 0; row < range.rows; ++row, from += stride, to += nu) {
     for (int i = 0; i < nu; ++i) to[i] = from[i];
   }
 }
