@@ -14,7 +14,7 @@ namespace foreplan {
 
 /// Number format of the products. Sums are float in both.
 enum class Precision {
-  kF32,   // float
+  kF32,   // float, or sums of bf16 numbers that are as exact
   kBf16,  // weights and activations rounded to bf16; the network's inputs keep 16 bits of mantissa
   kAuto,  // what is fastest and proven harmless here (docs/performance.md): today f32
 };
