@@ -6,14 +6,16 @@
 
 namespace foreplan {
 
-/// What the 32-bit units of rows and weights hold; a pair is of neighbouring bf16 numbers that are
-/// multiplied and added to the float sum in one instruction.
+/// What the 32-bit units of rows and weights hold; a pair is of bf16 numbers that are multiplied and
+/// added to the float sum in one instruction.
 enum class UnitNumbers {
   kFloat,
-  kRoundedPairs,  // the numbers rounded to bf16; an input of the first layer, which is worth more,
-                  // is a pair of its own: x = high + low but for 2^-17, with its weight twice
-  kExactPairs,    // the numbers as sums of three bf16 numbers, which is exact: the firsts, the
-                  // seconds and the thirds of a row or a panel lie in planes one after the other
+  kRoundedPairs,  // numbers 2 i and 2 i + 1, rounded to bf16; an input of the first layer, which is
+                  // worth more, is a pair of its own: x = high + low but for 2^-17, with its weight
+                  // twice
+  kExactPairs,    // numbers i and i + lanes of every 2 lanes, as sums of three bf16 numbers, which
+                  // is exact but for infinities (they become NaN): the firsts, the seconds and the
+                  // thirds of a row or a panel lie in planes one after the other
 };
 
 [[nodiscard]] constexpr int Planes(UnitNumbers numbers) {
