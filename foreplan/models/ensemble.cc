@@ -238,23 +238,27 @@ void Ensemble::PredictTarget(int member, int rows, const double* observation, co
                              double* mean, double* deviation, Workspace& workspace) const {
   auto& buffers = static_cast<Buffers&>(workspace);
   const size_t targets = buffers.noise.size();
+  auto [output, stride] = PredictNormalised(member, rows, observation, action, buffers);
+  const float* network_deviation = buffers.network_deviation.data();
+  for (int row = 0; row < rows; ++row, output += stride) {
+    for (size_t i = 0; i < targets; ++i) {
+      *mean++ = target_normaliser_.mean[i] + target_normaliser_.scale[i] * output[i];
+      *deviation++ = target_normaliser_.scale[i] * *network_deviation++;
+    }
+  }
+}
+
+Prediction Ensemble::PredictNormalised(int member, int rows, const double* observation,
+                                       const double* action, Buffers& buffers) const {
   features_.Inputs(rows, observation, action, input_normaliser_, buffers.input.data());
-  const auto [outputs, stride] =
+  const Prediction prediction =
       prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
+  const int targets = features_.targets();
   if (options_.probabilistic) {
-    prediction_kernel_.Deviation(rows, static_cast<int>(targets), outputs + targets, stride,
+    prediction_kernel_.Deviation(rows, targets, prediction.y + targets, prediction.stride,
                                  bounds(member), buffers.network_deviation.data());
   }
-  const float* output = outputs;
-  for (int row = 0; row < rows; ++row) {
-    for (size_t i = 0; i < targets; ++i) {
-      const size_t at = static_cast<size_t>(row) * targets + i;
-      mean[at] = target_normaliser_.mean[i] + target_normaliser_.scale[i] * output[i];
-      deviation[at] =
-          options_.probabilistic ? target_normaliser_.scale[i] * buffers.network_deviation[at] : 0;
-    }
-    output += stride;
-  }
+  return prediction;
 }
 
 int Ensemble::MemberOf(const StepBatch& batch) const {
@@ -284,24 +288,33 @@ void Ensemble::Step(const StepBatch& batch, Workspace& workspace) const {
 }
 
 void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) const {
-  PredictTarget(member, batch.rows, batch.state, batch.action, buffers.mean.data(),
-                buffers.deviation.data(), buffers);
+  auto [output, stride] =
+      PredictNormalised(member, batch.rows, batch.state, batch.action, buffers);
   const size_t dim = buffers.noise.size();
-  const size_t count = static_cast<size_t>(batch.rows) * dim;
+  const std::vector<double>& scale = target_normaliser_.scale;
   if (options_.probabilistic) {
     // The same noise for every candidate (common random numbers): a key per particle and step.
     Random(batch.key.Fold(kNoise)
                .Fold(static_cast<uint64_t>(batch.particle))
                .Fold(static_cast<uint64_t>(batch.time)))
         .FillNormal(buffers.noise);
-    for (size_t row = 0; row < count; row += dim) {
-      for (size_t i = 0; i < dim; ++i) {
-        buffers.mean[row + i] += buffers.deviation[row + i] * buffers.noise[i];
-      }
-    }
+    for (size_t i = 0; i < dim; ++i) buffers.noise[i] *= scale[i];
   }
-  for (size_t i = 0; i < count; i += dim) {
-    features_.Apply(batch.state + i, buffers.mean.data() + i, batch.next_state + i);
+  // x' = x + mean + scale (y + deviation noise), without x where targets are absolute
+  const double* mean = target_normaliser_.mean.data();
+  const double* kept = features_.kept().data();
+  const double* noise = buffers.noise.data();
+  const float* deviation = buffers.network_deviation.data();
+  const double* x = batch.state;
+  double* next = batch.next_state;
+  for (int row = 0; row < batch.rows; ++row) {
+    for (size_t i = 0; i < dim; ++i) {
+      next[i] = kept[i] * x[i] + (mean[i] + scale[i] * output[i] + deviation[i] * noise[i]);
+    }
+    x += dim;
+    next += dim;
+    output += stride;
+    deviation += dim;
   }
 }
 

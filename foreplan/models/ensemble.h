@@ -105,6 +105,10 @@ class Ensemble final : public Dynamics {
   struct Buffers;
   struct DerivativeBuffers;
 
+  /// Of normalised targets: the network's outputs, and its deviations in the buffers, 0 for
+  /// deterministic members.
+  Prediction PredictNormalised(int member, int rows, const double* observation,
+                               const double* action, Buffers& buffers) const;
   void StepExpectation(const StepBatch& batch, Buffers& buffers) const;
   void StepMember(int member, const StepBatch& batch, Buffers& buffers) const;
   void AddJacobian(int member, const LinearizeBatch& batch, DerivativeBuffers& buffers) const;

@@ -50,6 +50,19 @@ void NormaliseColumn(int rows, const double* from, int from_stride, const double
   }
 }
 
+// to[i] = (from[i] - mean[i]) / scale[i] for neighbouring columns of rows.
+constexpr int kColumns = 8;
+void NormaliseColumns(int rows, const double* from, int from_stride, const double* mean,
+                      const double* scale, float* to, int to_stride) {
+  std::array<double, kColumns> inverse;
+  for (size_t i = 0; i < kColumns; ++i) inverse[i] = 1 / scale[i];
+  for (int row = 0; row < rows; ++row, from += from_stride, to += to_stride) {
+    for (size_t i = 0; i < kColumns; ++i) {
+      to[i] = static_cast<float>((from[i] - mean[i]) * inverse[i]);
+    }
+  }
+}
+
 }  // namespace
 
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
@@ -65,6 +78,7 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
   for (const std::string& name : encoding.absolute) {
     absolute_[IndexOf(spec, "encoding.absolute", name)] = 1;
   }
+  for (const char absolute : absolute_) kept_.push_back(absolute != 0 ? 0 : 1);
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {
     inputs_ += entry == Entry::kValue ? 1 : entry == Entry::kSinCos ? 2 : 0;
@@ -74,6 +88,7 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
 FeatureMap::FeatureMap(int observation_dim)
     : entry_(static_cast<size_t>(observation_dim), Entry::kValue),
       absolute_(entry_.size(), 0),
+      kept_(entry_.size(), 1),
       action_dim_(0),
       inputs_(observation_dim) {}
 
@@ -143,12 +158,27 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
     scale += sizeof...(f);
     to += sizeof...(f);
   };
-  const auto value = [](const Lanes& x) { return x; };
+  // Columns as they are, several at once while there are enough.
+  const auto put_values = [&](const double* columns, int count, int stride) {
+    for (; count >= kColumns; count -= kColumns, columns += kColumns) {
+      NormaliseColumns(rows, columns, stride, mean, scale, to, inputs_);
+      mean += kColumns;
+      scale += kColumns;
+      to += kColumns;
+    }
+    for (; count > 0; --count, ++columns) put(columns, stride, [](const Lanes& x) { return x; });
+  };
   for (int i = 0; i < observation_dim(); ++i) {
     switch (entry_[static_cast<size_t>(i)]) {
-      case Entry::kValue:
-        put(observation + i, observation_dim(), value);
+      case Entry::kValue: {
+        const auto begin = entry_.begin() + i;
+        const auto end = std::find_if(begin, entry_.end(),
+                                      [](Entry entry) { return entry != Entry::kValue; });
+        const auto count = static_cast<int>(end - begin);
+        put_values(observation + i, count, observation_dim());
+        i += count - 1;
         break;
+      }
       case Entry::kSinCos:
         put(
             observation + i, observation_dim(), [](const Lanes& x) { return sin(x); },
@@ -158,7 +188,7 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
         break;
     }
   }
-  for (int i = 0; i < action_dim_; ++i) put(action + i, action_dim_, value);
+  put_values(action, action_dim_, action_dim_);
 }
 
 }  // namespace foreplan

@@ -38,6 +38,8 @@ class FeatureMap {
                 double* by_action) const;
   /// Whether component i is predicted as such instead of as a difference.
   [[nodiscard]] bool is_absolute(int i) const { return absolute_[static_cast<size_t>(i)] != 0; }
+  /// 1 for components that are predicted as a difference, 0 for others: [no].
+  [[nodiscard]] std::span<const double> kept() const { return kept_; }
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
   /// next_observation from a predicted target; next_observation may be observation. All [no].
@@ -51,6 +53,7 @@ class FeatureMap {
   enum class Entry { kValue, kSinCos, kOmitted };
   std::vector<Entry> entry_;    // [no]
   std::vector<char> absolute_;  // [no], 1 for components predicted as such
+  std::vector<double> kept_;    // [no], 1 - absolute
   int action_dim_;
   int inputs_ = 0;
 };
