@@ -168,25 +168,18 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
     }
     for (; count > 0; --count, ++columns) put(columns, stride, [](const Lanes& x) { return x; });
   };
-  for (int i = 0; i < observation_dim(); ++i) {
-    switch (entry_[static_cast<size_t>(i)]) {
-      case Entry::kValue: {
-        const auto begin = entry_.begin() + i;
-        const auto end = std::find_if(begin, entry_.end(),
-                                      [](Entry entry) { return entry != Entry::kValue; });
-        const auto count = static_cast<int>(end - begin);
-        put_values(observation + i, count, observation_dim());
-        i += count - 1;
-        break;
-      }
-      case Entry::kSinCos:
-        put(
-            observation + i, observation_dim(), [](const Lanes& x) { return sin(x); },
-            [](const Lanes& x) { return cos(x); });
-        break;
-      case Entry::kOmitted:
-        break;
+  const auto sine = [](const Lanes& x) { return sin(x); };
+  const auto cosine = [](const Lanes& x) { return cos(x); };
+  for (int i = 0; i < observation_dim();) {
+    const auto begin = entry_.begin() + i;
+    const auto end = std::find_if(begin, entry_.end(), [&](Entry other) { return other != *begin; });
+    const auto count = static_cast<int>(end - begin);  // neighbours of one kind
+    const double* columns = observation + i;
+    if (*begin == Entry::kValue) put_values(columns, count, observation_dim());
+    if (*begin == Entry::kSinCos) {
+      for (int k = 0; k < count; ++k) put(columns + k, observation_dim(), sine, cosine);
     }
+    i += count;
   }
   put_values(action, action_dim_, action_dim_);
 }
