@@ -29,7 +29,8 @@ enum Stream : uint64_t {
   kNetwork,
   kNetworkFit,
   kGlobal,
-  kGlobalFit
+  kGlobalFit,
+  kGlobalTest
 };
 
 double SecondsSince(Clock::time_point start) {
@@ -136,7 +137,7 @@ struct LocalModelsLearner::Test {
   int noisy_successes = 0;
   double noisy_distance = 0;       // mean
   double noisy_return = 0;         // mean
-  std::pair<double, bool> global;  // of the global policy: distance, success
+  GlobalTest global;
 };
 
 LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& context)
@@ -534,10 +535,14 @@ void LocalModelsLearner::TestPolicies() {
     }
   }
   if (!global_) return;
-  for (size_t i = 0; i < tests_.size(); ++i) tests_[i].global = TestGlobalPolicy(*systems_[0][i]);
+  const Key key = key_.Fold(kGlobalTest);
+  for (size_t i = 0; i < tests_.size(); ++i) {
+    tests_[i].global = TestGlobalPolicy(*systems_[0][i], key.Fold(0).Fold(i));
+  }
   unseen_tests_.clear();
   for (int i = 0; i < context_.task.unseen_count(); ++i) {
-    unseen_tests_.push_back(TestGlobalPolicy(*context_.task.MakeUnseenSystem(i)));
+    unseen_tests_.push_back(TestGlobalPolicy(*context_.task.MakeUnseenSystem(i),
+                                             key.Fold(1).Fold(static_cast<uint64_t>(i))));
   }
 }
 
@@ -552,33 +557,51 @@ std::pair<double, bool> LocalModelsLearner::JudgeRollout(const LocalRollout& rol
   return {goal.Distance(last), rollout.steps == horizon_ && goal.Reached(last)};
 }
 
-// Of a rollout without noise.
-std::pair<double, bool> LocalModelsLearner::TestGlobalPolicy(System& system) {
-  return JudgeRollout(RollOut(context_.task, system, Noisy(*global_), MatrixXd::Zero(nu_, horizon_),
-                              key_.Fold(kTest), context_.stop));
+// As many rollouts as the local policies' tests.
+LocalModelsLearner::GlobalTest LocalModelsLearner::TestGlobalPolicy(System& system, Key key) {
+  GlobalTest test;
+  for (int number = 0; number <= options_.test_rollouts; ++number) {
+    const Key own = key.Fold(static_cast<uint64_t>(number));
+    const auto [distance, success] =
+        JudgeRollout(RollOut(context_.task, system, Noisy(*global_), TestNoise(number, own.Fold(0)),
+                             own.Fold(1), context_.stop));
+    if (number == 0) {
+      test.distance = distance;
+      test.success = success;
+    } else {
+      test.noisy_successes += success ? 1 : 0;
+    }
+  }
+  return test;
+}
+
+// The first of a policy's tests is without noise.
+MatrixXd LocalModelsLearner::TestNoise(int number, Key key) const {
+  if (number == 0) return MatrixXd::Zero(nu_, horizon_);
+  return ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
 }
 
 LocalRollout LocalModelsLearner::RollOutTest(int condition, int number, int worker) {
   const Key key =
       key_.Fold(kTest).Fold(static_cast<uint64_t>(condition)).Fold(static_cast<uint64_t>(number));
   const auto at = static_cast<size_t>(condition);
-  const MatrixXd noise =
-      number == 0 ? MatrixXd::Zero(nu_, horizon_).eval()
-                  : ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key.Fold(0));
   return RollOut(context_.task, *systems_[static_cast<size_t>(worker)][at], conditions_[at]->policy,
-                 noise, key.Fold(1), context_.stop);
+                 TestNoise(number, key.Fold(0)), key.Fold(1), context_.stop);
 }
 
 nlohmann::ordered_json LocalModelsLearner::UnseenResults() const {
   double distance = 0;
   int successes = 0;
-  for (const auto& [each, success] : unseen_tests_) {
-    distance += each / static_cast<double>(unseen_tests_.size());
-    successes += success ? 1 : 0;
+  int noisy_successes = 0;
+  for (const GlobalTest& test : unseen_tests_) {
+    distance += test.distance / static_cast<double>(unseen_tests_.size());
+    successes += test.success ? 1 : 0;
+    noisy_successes += test.noisy_successes;
   }
   const GoalOptions& goal = context_.task.goal().options();
   return {{"conditions", unseen_tests_.size()},
           {goal.success, successes},
+          {goal.success + "_noisy", noisy_successes},
           {"mean_" + goal.distance, distance}};
 }
 
@@ -596,8 +619,9 @@ nlohmann::ordered_json LocalModelsLearner::Results() const {
       result[goal.success + "_clean"] = test.clean_success;
       result[goal.success + "_noisy"] = test.noisy_successes;
       if (global_) {
-        result["global_" + goal.distance] = test.global.first;
-        result["global_" + goal.success] = test.global.second;
+        result["global_" + goal.distance] = test.global.distance;
+        result["global_" + goal.success] = test.global.success;
+        result["global_" + goal.success + "_noisy"] = test.global.noisy_successes;
       }
     }
     conditions.push_back(std::move(result));

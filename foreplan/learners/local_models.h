@@ -83,6 +83,11 @@ class LocalModelsLearner final : public Learner {
   struct Condition;
   struct Improvement;  // what one iteration found out about one condition
   struct Test;         // final rollouts of one condition
+  struct GlobalTest {  // of the global policy
+    double distance = 0;  // without noise
+    bool success = false;
+    int noisy_successes = 0;
+  };
 
   void MakeConditions(Config& config);
   [[nodiscard]] bool Done() const;
@@ -99,7 +104,8 @@ class LocalModelsLearner final : public Learner {
   [[nodiscard]] bool FollowsGlobalPolicy() const;
   void LinearizeGlobalPolicy();
   void TrainGlobalPolicy();
-  [[nodiscard]] std::pair<double, bool> TestGlobalPolicy(System& system);
+  [[nodiscard]] GlobalTest TestGlobalPolicy(System& system, Key key);
+  [[nodiscard]] Eigen::MatrixXd TestNoise(int number, Key key) const;
   [[nodiscard]] std::pair<double, bool> JudgeRollout(const LocalRollout& rollout) const;
   void Report(double seconds);
   void TestPolicies();
@@ -125,7 +131,7 @@ class LocalModelsLearner final : public Learner {
   std::vector<std::unique_ptr<Condition>> conditions_;
   std::vector<std::vector<std::unique_ptr<System>>> systems_;  // [workers][conditions]
   std::vector<Test> tests_;
-  std::vector<std::pair<double, bool>> unseen_tests_;  // of the global policy: distance, success
+  std::vector<GlobalTest> unseen_tests_;
   RunTimes times_;
   int iterations_ = 0;
   int episodes_ = 0;
