@@ -87,9 +87,36 @@ void Layer(int rows, int units, const void* x, int x_stride, const float* packed
                                  outputs, y, y_stride);
 }
 
+// For a `dim` that divides the lanes: several rows share a vector.
+template <typename Isa>
+void DeviationsOfShortRows(int rows, int dim, const float* raw, int stride, const float* max,
+                           const float* min, float* deviation) {
+  float bounds[2][Isa::kLanes];
+  for (int i = 0; i < Isa::kLanes; ++i) {
+    bounds[0][i] = max[i % dim];
+    bounds[1][i] = min[i % dim];
+  }
+  const typename Isa::Vector upper = Isa::Load(bounds[0]);
+  const typename Isa::Vector largest = Isa::ExpOf(upper);
+  const typename Isa::Vector smallest = Isa::ExpOf(Isa::Load(bounds[1]));
+  for (int row = 0; row < rows; ++row) {
+    for (int i = 0; i < dim; ++i) deviation[row * dim + i] = raw[row * stride + i];
+  }
+  const int all = rows * dim;
+  for (int first = 0; first < all; first += Isa::kLanes, deviation += Isa::kLanes) {
+    const int count = all - first < Isa::kLanes ? all - first : Isa::kLanes;
+    Isa::StorePart(deviation, count,
+                   Isa::Deviation(upper, largest, smallest, Isa::LoadPart(deviation, count)));
+  }
+}
+
 template <typename Isa>
 void Deviations(int rows, int dim, const float* raw, int stride, const float* max, const float* min,
                 float* deviation) {
+  if (dim < Isa::kLanes && Isa::kLanes % dim == 0) {
+    DeviationsOfShortRows<Isa>(rows, dim, raw, stride, max, min, deviation);
+    return;
+  }
   for (int first = 0; first < dim; first += Isa::kLanes) {
     const int count = dim - first < Isa::kLanes ? dim - first : Isa::kLanes;
     const typename Isa::Vector upper = Isa::LoadPart(max + first, count);
