@@ -182,7 +182,8 @@ inline void Products(int units, const uint32_t* x, ptrdiff_t x_stride, const flo
   }
 }
 
-// All blocks of the layer, panel by panel: a panel's weights stay in the first cache for all rows.
+// All blocks of the layer, row by row of them: a row of blocks keeps its x in the first cache for all
+// panels.
 template <typename Format, bool kHidden>
 class LayerOfTiles {
  public:
@@ -190,21 +191,21 @@ class LayerOfTiles {
       : units_(units), x_(x), x_stride_(x_stride), y_(y), y_stride_(y_stride) {}
 
   void Run(int rows, const float* packed, int outputs) {
-    int place = 0;
-    for (; place + kTile < outputs; place += kBlock) {
-      Panel<2>(rows, packed, place);
-      packed += kBlock * (Format::kPlanes * units_ + 1);
-    }
-    if (place < outputs) Panel<1>(rows, packed, place);
+    int row = 0;
+    for (; row + kTile < rows; row += kBlock) Panels<2>(row, packed, outputs);
+    if (row < rows) Panels<1>(row, packed, outputs);
     before_.Do(kBlock);
   }
 
  private:
-  template <int kColumnTiles>
-  void Panel(int rows, const float* panel, int place) {
-    int row = 0;
-    for (; row + kTile < rows; row += kBlock) Block<2, kColumnTiles>(row, panel, place);
-    if (row < rows) Block<1, kColumnTiles>(row, panel, place);
+  template <int kRowTiles>
+  void Panels(int row, const float* packed, int outputs) {
+    int place = 0;
+    for (; place + kTile < outputs; place += kBlock) {
+      Block<kRowTiles, 2>(row, packed, place);
+      packed += kBlock * (Format::kPlanes * units_ + 1);
+    }
+    if (place < outputs) Block<kRowTiles, 1>(row, packed, place);
   }
 
   template <int kRowTiles, int kColumnTiles>
