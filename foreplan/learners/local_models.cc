@@ -135,8 +135,8 @@ struct LocalModelsLearner::Test {
   double clean_return = 0;
   bool clean_success = false;
   int noisy_successes = 0;
-  double noisy_distance = 0;       // mean
-  double noisy_return = 0;         // mean
+  double noisy_distance = 0;  // mean
+  double noisy_return = 0;    // mean
   GlobalTest global;
 };
 

@@ -81,9 +81,9 @@ class LocalModelsLearner final : public Learner {
 
  private:
   struct Condition;
-  struct Improvement;  // what one iteration found out about one condition
-  struct Test;         // final rollouts of one condition
-  struct GlobalTest {  // of the global policy
+  struct Improvement;     // what one iteration found out about one condition
+  struct Test;            // final rollouts of one condition
+  struct GlobalTest {     // of the global policy
     double distance = 0;  // without noise
     bool success = false;
     int noisy_successes = 0;

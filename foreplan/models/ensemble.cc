@@ -288,8 +288,7 @@ void Ensemble::Step(const StepBatch& batch, Workspace& workspace) const {
 }
 
 void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) const {
-  auto [output, stride] =
-      PredictNormalised(member, batch.rows, batch.state, batch.action, buffers);
+  auto [output, stride] = PredictNormalised(member, batch.rows, batch.state, batch.action, buffers);
   const size_t dim = buffers.noise.size();
   const std::vector<double>& scale = target_normaliser_.scale;
   if (options_.probabilistic) {

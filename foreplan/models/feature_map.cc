@@ -172,7 +172,8 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
   const auto cosine = [](const Lanes& x) { return cos(x); };
   for (int i = 0; i < observation_dim();) {
     const auto begin = entry_.begin() + i;
-    const auto end = std::find_if(begin, entry_.end(), [&](Entry other) { return other != *begin; });
+    const auto end =
+        std::find_if(begin, entry_.end(), [&](Entry other) { return other != *begin; });
     const auto count = static_cast<int>(end - begin);  // neighbours of one kind
     const double* columns = observation + i;
     if (*begin == Entry::kValue) put_values(columns, count, observation_dim());

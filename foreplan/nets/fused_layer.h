@@ -6,8 +6,8 @@
 
 namespace foreplan {
 
-/// What the 32-bit units of rows and weights hold; a pair is of bf16 numbers that are multiplied and
-/// added to the float sum in one instruction.
+/// What the 32-bit units of rows and weights hold; a pair is of bf16 numbers that are multiplied
+/// and added to the float sum in one instruction.
 enum class UnitNumbers {
   kFloat,
   kRoundedPairs,  // numbers 2 i and 2 i + 1, rounded to bf16; an input of the first layer, which is

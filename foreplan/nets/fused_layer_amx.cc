@@ -182,8 +182,8 @@ inline void Products(int units, const uint32_t* x, ptrdiff_t x_stride, const flo
   }
 }
 
-// All blocks of the layer, row by row of them: a row of blocks keeps its x in the first cache for all
-// panels.
+// All blocks of the layer, row by row of them: a row of blocks keeps its x in the first cache for
+// all panels.
 template <typename Format, bool kHidden>
 class LayerOfTiles {
  public:

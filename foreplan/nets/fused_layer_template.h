@@ -91,7 +91,7 @@ void Layer(int rows, int units, const void* x, int x_stride, const float* packed
 template <typename Isa>
 void DeviationsOfShortRows(int rows, int dim, const float* raw, int stride, const float* max,
                            const float* min, float* deviation) {
-  float bounds[2][Isa::kLanes];
+  alignas(64) float bounds[2][Isa::kLanes];
   for (int i = 0; i < Isa::kLanes; ++i) {
     bounds[0][i] = max[i % dim];
     bounds[1][i] = min[i % dim];

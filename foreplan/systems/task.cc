@@ -10,10 +10,10 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/closed_form.h"
+#include "foreplan/systems/component_names.h"
 #include "foreplan/systems/expression_reward.h"
 #include "foreplan/systems/task_files.h"
 #ifdef FOREPLAN_HAVE_MUJOCO
-#include "foreplan/systems/component_names.h"
 #include "foreplan/systems/mujoco_system.h"
 #endif
 
