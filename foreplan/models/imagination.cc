@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -159,13 +160,14 @@ void Imagination::GatherActions(TileRange range, int time, std::span<const doubl
   const auto stride = static_cast<ptrdiff_t>(Size(size_.horizon, nu));
   const double* from = &actions[Size(range.first) * Size(size_.horizon, nu) + Size(time, nu)];
   double* to = tile.action.data();
-  if (nu == 1) {
-    for (int row = 0; row < range.rows; ++row, from += stride) to[row] = *from;
-    return;
-  }
-  for (int row = 0; row < range.rows; ++row, from += stride, to += nu) {
-    for (int i = 0; i < nu; ++i) to[i] = from[i];
-  }
+  const auto gather = [&](auto dim) {  // a constant, where a loop per row is dear
+    for (int row = 0; row < range.rows; ++row, from += stride, to += dim) {
+      for (int i = 0; i < dim; ++i) to[i] = from[i];
+    }
+  };
+  if (nu == 1) return gather(std::integral_constant<int, 1>{});
+  if (nu == 2) return gather(std::integral_constant<int, 2>{});
+  gather(nu);
 }
 
 void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const {
