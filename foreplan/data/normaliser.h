@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace foreplan {
@@ -11,9 +12,13 @@ class Normaliser {
  public:
   explicit Normaliser(int columns);
 
-  /// Mean and standard deviation of `rows` rows, [rows x columns] in double. A column whose
-  /// deviation is below `smallest_scale` counts as constant and gets `constant_scale` as its scale.
-  void Fit(int64_t rows, const double* values, double smallest_scale, double constant_scale);
+  /// Writes the values of a row, [columns].
+  using Row = std::function<void(int64_t row, double* values)>;
+
+  /// Mean and standard deviation of `rows` rows, each of which is asked for twice, in order. A
+  /// column whose deviation is below `smallest_scale` counts as constant and gets `constant_scale`
+  /// as its scale.
+  void Fit(int64_t rows, const Row& row, double smallest_scale, double constant_scale);
 
   [[nodiscard]] int columns() const { return static_cast<int>(mean.size()); }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/nets/adam.h"
@@ -42,6 +43,12 @@ double Norm(std::span<const float> values) {
 
 void Keep(std::span<const float> values, std::vector<float>& kept) {
   kept.assign(values.begin(), values.end());
+}
+
+void Normalise(const Normaliser& normaliser, const std::vector<double>& values, float* normalised) {
+  for (size_t i = 0; i < normaliser.mean.size(); ++i) {
+    normalised[i] = static_cast<float>((values[i] - normaliser.mean[i]) / normaliser.scale[i]);
+  }
 }
 
 // Endless batches from a set of rows, reshuffled at each pass.
@@ -91,6 +98,8 @@ struct EnsembleTrainer::Buffers {
         target(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.features().targets())),
         d_output(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.mlp().outputs())),
         d_parameters(static_cast<size_t>(ensemble.member_parameters())),
+        values(static_cast<size_t>(
+            std::max(ensemble.features().inputs(), ensemble.features().targets()))),
         rows(static_cast<size_t>(batch)) {}
 
   MlpGradient gradient;
@@ -98,6 +107,7 @@ struct EnsembleTrainer::Buffers {
   std::vector<float> target;        // [batch x targets]
   std::vector<float> d_output;      // [batch x outputs]
   std::vector<float> d_parameters;  // [member_parameters]
+  std::vector<double> values;       // of a row, before they are normalised
   std::vector<int64_t> rows;        // [batch], indices of the batch
   std::vector<int64_t> resampled;   // [training rows], the member's bootstrap
   std::vector<float> best;          // [member_parameters], at the best hold-out score
@@ -128,7 +138,8 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
   TensorFile before;
   ensemble_.Save(before);
   Save(before);
-  PrepareRows(data);
+  data_ = &data;
+  PrepareRows();
   const double epoch_steps =
       options_.epochs * static_cast<double>(training_.size()) / options_.batch;
   const int steps =
@@ -158,47 +169,45 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
   return report;
 }
 
-// Fits the normalisers, fills inputs_ and targets_, and splits the rows. A row's side of the split
-// depends on its index alone: warm-started members never trained on what they are judged by.
-void EnsembleTrainer::PrepareRows(const Dataset& data) {
-  const FeatureMap& features = ensemble_.features();
-  const auto inputs = static_cast<size_t>(features.inputs());
-  const auto targets = static_cast<size_t>(features.targets());
-  const auto rows = static_cast<size_t>(data.size());
-  std::vector<double> input(rows * inputs);
-  std::vector<double> target(rows * targets);
+// Splits the rows and fits the normalisers. A row's side of the split depends on its index alone:
+// warm-started members never trained on what they are judged by.
+void EnsembleTrainer::PrepareRows() {
   training_.clear();
   holdout_.clear();
   const Key holdout_key = Key{0, kHoldout};
-  for (size_t row = 0; row < rows; ++row) {
-    const auto index = static_cast<int64_t>(row);
-    features.Input(data.observation(index).data(), data.action(index).data(),
-                   input.data() + row * inputs);
-    features.Target(data.observation(index).data(), data.next_observation(index).data(),
-                    target.data() + row * targets);
-    const bool held_out = Random(holdout_key.Fold(row)).Uniform() < options_.holdout_share;
-    (held_out ? holdout_ : training_).push_back(index);
+  for (int64_t row = 0; row < data_->size(); ++row) {
+    const Key key = holdout_key.Fold(static_cast<uint64_t>(row));
+    (Random(key).Uniform() < options_.holdout_share ? holdout_ : training_).push_back(row);
   }
   if (training_.empty()) std::swap(training_, holdout_);
 
-  ensemble_.input_normaliser().Fit(data.size(), input.data(), kConstant, 1.0);
-  if (ensemble_.options().normalise_targets) {
-    ensemble_.target_normaliser().Fit(data.size(), target.data(), kConstant, kConstant);
-  }
-  const auto normalise = [rows](const Normaliser& normaliser, const std::vector<double>& values,
-                                std::vector<float>& normalised) {
-    const size_t columns = normaliser.mean.size();
-    normalised.resize(values.size());
-    for (size_t row = 0; row < rows; ++row) {
-      for (size_t i = 0; i < columns; ++i) {
-        const size_t at = row * columns + i;
-        normalised[at] =
-            static_cast<float>((values[at] - normaliser.mean[i]) / normaliser.scale[i]);
-      }
-    }
-  };
-  normalise(ensemble_.input_normaliser(), input, inputs_);
-  normalise(ensemble_.target_normaliser(), target, targets_);
+  const FeatureMap& features = ensemble_.features();
+  ensemble_.input_normaliser().Fit(
+      data_->size(),
+      [&](int64_t row, double* input) {
+        features.Input(data_->observation(row).data(), data_->action(row).data(), input);
+      },
+      kConstant, 1.0);
+  if (!ensemble_.options().normalise_targets) return;
+  ensemble_.target_normaliser().Fit(
+      data_->size(),
+      [&](int64_t row, double* target) {
+        features.Target(data_->observation(row).data(), data_->next_observation(row).data(),
+                        target);
+      },
+      kConstant, kConstant);
+}
+
+void EnsembleTrainer::FillInput(int64_t row, std::vector<double>& values, float* input) const {
+  ensemble_.features().Input(data_->observation(row).data(), data_->action(row).data(),
+                             values.data());
+  Normalise(std::as_const(ensemble_).input_normaliser(), values, input);
+}
+
+void EnsembleTrainer::FillTarget(int64_t row, std::vector<double>& values, float* target) const {
+  ensemble_.features().Target(data_->observation(row).data(), data_->next_observation(row).data(),
+                              values.data());
+  Normalise(std::as_const(ensemble_).target_normaliser(), values, target);
 }
 
 EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int member, int steps, Key key,
@@ -254,9 +263,8 @@ double EnsembleTrainer::TakeGradientStep(int member, int64_t adam_step,
   const auto inputs = static_cast<size_t>(mlp.inputs());
   const auto targets = static_cast<size_t>(ensemble_.features().targets());
   for (size_t i = 0; i < batch.size(); ++i) {
-    const auto row = static_cast<size_t>(batch[i]);
-    std::copy_n(inputs_.data() + row * inputs, inputs, buffers.input.data() + i * inputs);
-    std::copy_n(targets_.data() + row * targets, targets, buffers.target.data() + i * targets);
+    FillInput(batch[i], buffers.values, buffers.input.data() + i * inputs);
+    FillTarget(batch[i], buffers.values, buffers.target.data() + i * targets);
   }
 
   const std::span<float> parameters = ensemble_.parameters(member);
@@ -312,13 +320,13 @@ double EnsembleTrainer::HoldoutError(int member, Buffers& buffers) const {
   for (size_t first = 0; first < holdout_.size(); first += buffers.rows.size()) {
     const size_t rows = std::min(buffers.rows.size(), holdout_.size() - first);
     for (size_t i = 0; i < rows; ++i) {
-      const auto row = static_cast<size_t>(holdout_[first + i]);
-      std::copy_n(inputs_.data() + row * inputs, inputs, buffers.input.data() + i * inputs);
+      FillInput(holdout_[first + i], buffers.values, buffers.input.data() + i * inputs);
     }
     const float* output = buffers.gradient.Forward(ensemble_.parameters(member),
                                                    static_cast<int>(rows), buffers.input.data());
     for (size_t i = 0; i < rows; ++i) {
-      const float* target = targets_.data() + static_cast<size_t>(holdout_[first + i]) * targets;
+      const float* target = buffers.target.data();
+      FillTarget(holdout_[first + i], buffers.values, buffers.target.data());
       for (size_t k = 0; k < targets; ++k) {
         const double error = output[i * outputs + k] - target[k];
         sum += error * error;

@@ -63,7 +63,10 @@ class EnsembleTrainer {
   struct Buffers;
   struct MemberReport;
 
-  void PrepareRows(const Dataset& data);
+  void PrepareRows();
+  /// A row of the data as the networks see it; `values`: for one row.
+  void FillInput(int64_t row, std::vector<double>& values, float* input) const;
+  void FillTarget(int64_t row, std::vector<double>& values, float* target) const;
   MemberReport TrainMember(int member, int steps, Key key, Buffers& buffers);
   double TakeGradientStep(int member, int64_t adam_step, std::span<const int64_t> batch,
                           Buffers& buffers);
@@ -77,10 +80,8 @@ class EnsembleTrainer {
   std::vector<float> first_moment_;  // [members x member_parameters]
   std::vector<float> second_moment_;
   std::vector<std::unique_ptr<Buffers>> buffers_;  // [workers]
-  // The rows of the fit under way, normalised.
-  std::vector<float> inputs_;      // [rows x inputs]
-  std::vector<float> targets_;     // [rows x targets]
-  std::vector<int64_t> training_;  // row indices
+  const Dataset* data_ = nullptr;                  // of the fit under way
+  std::vector<int64_t> training_;                  // its rows
   std::vector<int64_t> holdout_;
 };
 

@@ -121,11 +121,10 @@ void NetworkPolicy::Normalise(int rows, const double* states, float* inputs) con
 }
 
 void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
-  std::vector<double> inputs(static_cast<size_t>(rows) * by_input_.size());
-  for (int64_t row = 0; row < rows; ++row) {
-    features_.Input(states + row * state_dim(), nullptr, inputs.data() + row * mlp_.inputs());
-  }
-  input_.Fit(rows, inputs.data(), kConstantInput, 1.0);
+  const auto row = [&](int64_t i, double* input) {
+    features_.Input(states + i * state_dim(), nullptr, input);
+  };
+  input_.Fit(rows, row, kConstantInput, 1.0);
   const std::vector<bool> bounded = features_.SinesAndCosines();
   for (size_t i = 0; i < bounded.size(); ++i) {
     if (!bounded[i]) continue;
@@ -136,8 +135,10 @@ void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
 
 void NetworkPolicy::ScaleOutput(const Eigen::Ref<const MatrixXd>& actions) {
   if (options_.output == PolicyOutput::kTanh) return;
-  const MatrixXd columns = actions;  // contiguous
-  output_.Fit(columns.cols(), columns.data(), kConstant, 1.0);
+  const auto row = [&](int64_t i, double* action) {
+    for (Eigen::Index k = 0; k < actions.rows(); ++k) action[k] = actions(k, i);
+  };
+  output_.Fit(actions.cols(), row, kConstant, 1.0);
 }
 
 void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd& actions,
