@@ -170,12 +170,14 @@ struct Lanes {
 
   friend Lanes atan2(const Lanes& y, const Lanes& x) {
     constexpr double kSmallest = 1e-290;  // products with it are not yet denormal
+    constexpr double kLargest = 1e290;    // sums do not overflow, inverses are not denormal
     const Lanes longer = max(abs(x), abs(y));
     Lanes angle = FirstOctantAngle(min(abs(x), abs(y)), longer);
     angle = Select(abs(x) < abs(y), Lanes(std::numbers::pi / 2) - angle, angle);
     angle = Select(x < Lanes(0.0), Lanes(std::numbers::pi) - angle, angle);
     angle = FromWords(angle.words() | (y.words() & kSign));
-    const Mask outside = ~(longer > Lanes(kSmallest)) | ~x.IsFinite() | ~y.IsFinite();
+    const Mask outside =
+        ~(longer > Lanes(kSmallest)) | ~(longer < Lanes(kLargest)) | ~x.IsFinite() | ~y.IsFinite();
     if (Any(outside)) [[unlikely]] {
       for (int i = 0; i < kLanes; ++i) {
         if (outside[i] != 0) angle.v[i] = std::atan2(y.v[i], x.v[i]);

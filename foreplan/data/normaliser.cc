@@ -31,4 +31,10 @@ void Normaliser::Fit(int64_t rows, const Row& row, double smallest_scale, double
   }
 }
 
+void Normaliser::Apply(const double* values, float* normalised) const {
+  for (size_t i = 0; i < mean.size(); ++i) {
+    normalised[i] = static_cast<float>((values[i] - mean[i]) / scale[i]);
+  }
+}
+
 }  // namespace foreplan

@@ -20,6 +20,9 @@ class Normaliser {
   /// as its scale.
   void Fit(int64_t rows, const Row& row, double smallest_scale, double constant_scale);
 
+  /// (value - mean) / scale of a row: [columns].
+  void Apply(const double* values, float* normalised) const;
+
   [[nodiscard]] int columns() const { return static_cast<int>(mean.size()); }
 
   std::vector<double> mean;   // [columns]

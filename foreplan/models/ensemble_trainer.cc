@@ -45,12 +45,6 @@ void Keep(std::span<const float> values, std::vector<float>& kept) {
   kept.assign(values.begin(), values.end());
 }
 
-void Normalise(const Normaliser& normaliser, const std::vector<double>& values, float* normalised) {
-  for (size_t i = 0; i < normaliser.mean.size(); ++i) {
-    normalised[i] = static_cast<float>((values[i] - normaliser.mean[i]) / normaliser.scale[i]);
-  }
-}
-
 // Endless batches from a set of rows, reshuffled at each pass.
 class BatchSampler {
  public:
@@ -201,13 +195,13 @@ void EnsembleTrainer::PrepareRows() {
 void EnsembleTrainer::FillInput(int64_t row, std::vector<double>& values, float* input) const {
   ensemble_.features().Input(data_->observation(row).data(), data_->action(row).data(),
                              values.data());
-  Normalise(std::as_const(ensemble_).input_normaliser(), values, input);
+  ensemble_.input_normaliser().Apply(values.data(), input);
 }
 
 void EnsembleTrainer::FillTarget(int64_t row, std::vector<double>& values, float* target) const {
   ensemble_.features().Target(data_->observation(row).data(), data_->next_observation(row).data(),
                               values.data());
-  Normalise(std::as_const(ensemble_).target_normaliser(), values, target);
+  ensemble_.target_normaliser().Apply(values.data(), target);
 }
 
 EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int member, int steps, Key key,

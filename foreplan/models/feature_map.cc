@@ -67,7 +67,7 @@ void NormaliseColumns(int rows, const double* from, int from_stride, const doubl
 
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
-      absolute_(spec.observation.size(), 0),
+      kept_(spec.observation.size(), 1),
       action_dim_(spec.action_dim()) {
   for (const std::string& name : encoding.sin_cos) {
     entry_[IndexOf(spec, "encoding.sin_cos", name)] = Entry::kSinCos;
@@ -76,9 +76,8 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     entry_[IndexOf(spec, "encoding.omit", name)] = Entry::kOmitted;
   }
   for (const std::string& name : encoding.absolute) {
-    absolute_[IndexOf(spec, "encoding.absolute", name)] = 1;
+    kept_[IndexOf(spec, "encoding.absolute", name)] = 0;
   }
-  for (const char absolute : absolute_) kept_.push_back(absolute != 0 ? 0 : 1);
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {
     inputs_ += entry == Entry::kValue ? 1 : entry == Entry::kSinCos ? 2 : 0;
@@ -87,7 +86,6 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
 
 FeatureMap::FeatureMap(int observation_dim)
     : entry_(static_cast<size_t>(observation_dim), Entry::kValue),
-      absolute_(entry_.size(), 0),
       kept_(entry_.size(), 1),
       action_dim_(0),
       inputs_(observation_dim) {}
@@ -142,7 +140,7 @@ void FeatureMap::PullBack(const double* observation, const double* by_input, dou
 void FeatureMap::Target(const double* observation, const double* next_observation,
                         double* target) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
-    target[i] = absolute_[i] != 0 ? next_observation[i] : next_observation[i] - observation[i];
+    target[i] = kept_[i] != 0 ? next_observation[i] - observation[i] : next_observation[i];
   }
 }
 

@@ -37,7 +37,7 @@ class FeatureMap {
   void PullBack(const double* observation, const double* by_input, double* by_observation,
                 double* by_action) const;
   /// Whether component i is predicted as such instead of as a difference.
-  [[nodiscard]] bool is_absolute(int i) const { return absolute_[static_cast<size_t>(i)] != 0; }
+  [[nodiscard]] bool is_absolute(int i) const { return kept_[static_cast<size_t>(i)] == 0; }
   /// 1 for components that are predicted as a difference, 0 for others: [no].
   [[nodiscard]] std::span<const double> kept() const { return kept_; }
   /// observation, next_observation, target: [no].
@@ -45,15 +45,14 @@ class FeatureMap {
   /// next_observation from a predicted target; next_observation may be observation. All [no].
   void Apply(const double* observation, const double* target, double* next_observation) const {
     for (size_t i = 0; i < entry_.size(); ++i) {
-      next_observation[i] = target[i] + (absolute_[i] != 0 ? 0.0 : observation[i]);
+      next_observation[i] = target[i] + (kept_[i] != 0 ? observation[i] : 0.0);
     }
   }
 
  private:
   enum class Entry { kValue, kSinCos, kOmitted };
-  std::vector<Entry> entry_;    // [no]
-  std::vector<char> absolute_;  // [no], 1 for components predicted as such
-  std::vector<double> kept_;    // [no], 1 - absolute
+  std::vector<Entry> entry_;  // [no]
+  std::vector<double> kept_;  // [no]
   int action_dim_;
   int inputs_ = 0;
 };

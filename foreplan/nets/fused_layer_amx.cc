@@ -57,7 +57,9 @@ inline void MultiplyAdd() {
 
 // How rows hold numbers: pairs rounded to bf16.
 struct Rounded {
-  static constexpr int kPlanes = 1;
+  static constexpr const char* kName = "amx_bf16";
+  static constexpr UnitNumbers kNumbers = UnitNumbers::kRoundedPairs;
+  static constexpr int kPlanes = Planes(kNumbers);
   static constexpr int kProducts = 1;
 
   static __m512 Swish(__m512 z) { return Avx512Bf16::Swish(z); }
@@ -70,7 +72,9 @@ struct Rounded {
 // Pairs of floats, each the sum of three bf16 numbers: cut off after 8 bits, what is left after 8
 // more, and the last 8 are exact.
 struct Exact {
-  static constexpr int kPlanes = 3;
+  static constexpr const char* kName = "amx_f32";
+  static constexpr UnitNumbers kNumbers = UnitNumbers::kExactPairs;
+  static constexpr int kPlanes = Planes(kNumbers);
   static constexpr int kProducts = 6;
 
   static __m512 Swish(__m512 z) { return Avx512F32::Swish(z); }
@@ -262,41 +266,29 @@ void SplitExactly(int rows, int inputs, const float* x, uint32_t* units, int str
   }
 }
 
+template <typename Format>
+const FusedLayerKernel* TileKernel() {
+  static constexpr FusedLayerKernel kKernel = {
+      .name = Format::kName,
+      .lanes = kTile,
+      .panel = kBlock,
+      .numbers = Format::kNumbers,
+      .unit_block = kTile,
+      .row_block = kTile,
+      .hidden = &TileLayer<Format, true>,
+      .output = &TileLayer<Format, false>,
+      .split = Format::kNumbers == UnitNumbers::kExactPairs ? &SplitExactly : &SplitInputs,
+      .deviation = &Deviations<Avx512Bf16>};
+  return ProcessorHasAmxBf16() ? &kKernel : nullptr;
+}
+
 }  // namespace
-#endif
 
-const FusedLayerKernel* FusedLayerAmx() {
-#ifdef __AMX_BF16__
-  static constexpr FusedLayerKernel kKernel = {.name = "amx_bf16",
-                                               .lanes = kTile,
-                                               .panel = kBlock,
-                                               .numbers = UnitNumbers::kRoundedPairs,
-                                               .unit_block = kTile,
-                                               .row_block = kTile,
-                                               .hidden = &TileLayer<Rounded, true>,
-                                               .output = &TileLayer<Rounded, false>,
-                                               .split = &SplitInputs,
-                                               .deviation = &Deviations<Avx512Bf16>};
-  if (ProcessorHasAmxBf16()) return &kKernel;
+const FusedLayerKernel* FusedLayerAmx() { return TileKernel<Rounded>(); }
+const FusedLayerKernel* FusedLayerAmxF32() { return TileKernel<Exact>(); }
+#else
+const FusedLayerKernel* FusedLayerAmx() { return nullptr; }
+const FusedLayerKernel* FusedLayerAmxF32() { return nullptr; }
 #endif
-  return nullptr;
-}
-
-const FusedLayerKernel* FusedLayerAmxF32() {
-#ifdef __AMX_BF16__
-  static constexpr FusedLayerKernel kKernel = {.name = "amx_f32",
-                                               .lanes = kTile,
-                                               .panel = kBlock,
-                                               .numbers = UnitNumbers::kExactPairs,
-                                               .unit_block = kTile,
-                                               .row_block = kTile,
-                                               .hidden = &TileLayer<Exact, true>,
-                                               .output = &TileLayer<Exact, false>,
-                                               .split = &SplitExactly,
-                                               .deviation = &Deviations<Avx512Bf16>};
-  if (ProcessorHasAmxBf16()) return &kKernel;
-#endif
-  return nullptr;
-}
 
 }  // namespace foreplan
