@@ -102,12 +102,10 @@ struct Activation {
   int rows = 0;
 
   void Do(int count) {
-    count = count < rows ? count : rows;
-    for (int row = 0; row < count; ++row, sums += kBlock, y += stride) {
+    for (; rows > 0 && count > 0; --rows, --count, sums += kBlock, y += stride) {
       Format::Store(Format::Swish(_mm512_load_ps(sums)),
                     Format::Swish(_mm512_load_ps(sums + kTile)), y, stride / Format::kPlanes);
     }
-    rows -= count;
   }
 };
 
