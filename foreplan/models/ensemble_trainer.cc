@@ -77,6 +77,8 @@ void FitOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("learning_rate", learning_rate, {1e-8, 1}, "Adam's learning rate");
   visitor.Field("weight_decay", weight_decay, {0, 1e3}, "L2 coefficient: one, or one per layer");
   visitor.Field("log_variance_penalty", log_variance_penalty, {0, 1e3}, "on sum(max - min)");
+  visitor.Field("nll_beta", nll_beta, {0, 1},
+                "errors count as by the likelihood (0) ... as by least squares (1)");
   visitor.Field("gradient_clip", gradient_clip, {0, 1e9}, "largest gradient norm; 0: none");
   visitor.Field("bootstrap", bootstrap, "each member sees its own resampled rows");
   visitor.Field("holdout_share", holdout_share, {0, 0.5}, "share of rows never trained on");
@@ -268,7 +270,7 @@ double EnsembleTrainer::TakeGradientStep(int member, int64_t adam_step,
   if (ensemble_.options().probabilistic) {
     float* d_max = gradient.data() + mlp.parameters();
     loss = GaussianNll(rows, static_cast<int>(targets), output, buffers.target.data(),
-                       ensemble_.bounds(member), options_.log_variance_penalty,
+                       ensemble_.bounds(member), options_.log_variance_penalty, options_.nll_beta,
                        buffers.d_output.data(), d_max, d_max + targets);
   } else {
     loss = SquaredError(rows, static_cast<int>(targets), output, buffers.target.data(),

@@ -24,6 +24,7 @@ struct FitOptions {
   double learning_rate = 1e-3;               // Adam's
   std::vector<double> weight_decay = {0.0};  // L2 in the gradient: one value, or one per layer
   double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
+  double nll_beta = 0;                       // 0: likelihood ... 1: mean as by least squares
   double gradient_clip = 0;                  // largest norm of a member's gradient; 0: none
   bool bootstrap = true;                     // each member sees its own resampled rows
   double holdout_share = 0;                  // rows never trained on; 0 ... 0.5

@@ -19,8 +19,8 @@ double SquaredError(int rows, int dim, const float* mean, const float* target, f
 }
 
 double GaussianNll(int rows, int dim, const float* output, const float* target,
-                   LogVarianceBounds bounds, double penalty, float* d_output, float* d_max,
-                   float* d_min) {
+                   LogVarianceBounds bounds, double penalty, double beta, float* d_output,
+                   float* d_max, float* d_min) {
   const float scale = 1.0F / static_cast<float>(rows * dim);
   for (int i = 0; i < dim; ++i) {
     d_max[i] = static_cast<float>(penalty);
@@ -40,10 +40,12 @@ double GaussianNll(int rows, int dim, const float* output, const float* target,
       const float s2 = variance1 / variance;
       const float error = mean[i] - target[row * dim + i];
       const float weighted = error / variance;
-      sum += static_cast<double>(error) * weighted + std::log(variance);
-      d_mean[i] = 2.0F * scale * weighted;
+      const float log_variance = std::log(variance);
+      sum += static_cast<double>(error) * weighted + log_variance;
+      const float weight = beta > 0 ? FastExp(static_cast<float>(beta) * log_variance) : 1.0F;
+      d_mean[i] = 2.0F * weight * scale * weighted;
       const float d_lv = scale * (1.0F - error * weighted);
-      d_raw[i] = d_lv * s2 * s1;
+      d_raw[i] = weight * d_lv * s2 * s1;
       d_max[i] += d_lv * s2 * (1.0F - s1);
       d_min[i] += d_lv * (1.0F - s2);
     }

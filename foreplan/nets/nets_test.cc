@@ -121,7 +121,7 @@ TEST_P(EveryKernel, GradientOfGaussianNllEqualsDifferences) {
   std::vector<float> d_max(dim);
   std::vector<float> d_min(dim);
   const double loss = GaussianNll(rows, dim, output, target.data(), {max.data(), min.data()},
-                                  penalty, d_output.data(), d_max.data(), d_min.data());
+                                  penalty, 0, d_output.data(), d_max.data(), d_min.data());
   std::vector<float> d_parameters(parameters.size());
   std::vector<float> d_x(x.size());
   network.Backward(parameters, d_output.data(), d_parameters, d_x.data());
@@ -147,6 +147,43 @@ TEST_P(EveryKernel, GradientOfGaussianNllEqualsDifferences) {
   for (size_t i = 0; i < max.size(); ++i) {
     EXPECT_NEAR(d_max[i], Difference(max_double, i, reference), 1e-4) << "max " << i;
     EXPECT_NEAR(d_min[i], Difference(min_double, i, reference), 1e-4) << "min " << i;
+  }
+}
+
+TEST(GaussianNll, BetaMultipliesTheOutputsGradientByThePredictedVarianceToThatPower) {
+  const int rows = 4;
+  const int dim = 3;
+  const std::vector<float> output = RandomFloats(static_cast<size_t>(rows * 2 * dim), 8);
+  const std::vector<float> target = RandomFloats(static_cast<size_t>(rows * dim), 9);
+  const std::vector<float> max = {0.5F, 0.3F, -0.2F};
+  const std::vector<float> min = {-1.0F, -3.0F, -10.0F};
+  struct Gradient {
+    double loss = 0;
+    std::vector<float> output = std::vector<float>(static_cast<size_t>(rows * 2 * dim));
+    std::vector<float> max = std::vector<float>(dim);
+    std::vector<float> min = std::vector<float>(dim);
+  };
+  const auto gradient = [&](double beta) {
+    Gradient result;
+    result.loss = GaussianNll(rows, dim, output.data(), target.data(), {max.data(), min.data()},
+                              0.01, beta, result.output.data(), result.max.data(),
+                              result.min.data());
+    return result;
+  };
+  const Gradient plain = gradient(0);
+  const Gradient weighted = gradient(0.5);
+
+  EXPECT_EQ(weighted.loss, plain.loss);
+  EXPECT_EQ(weighted.max, plain.max);
+  EXPECT_EQ(weighted.min, plain.min);
+  std::vector<float> deviation(static_cast<size_t>(rows * dim));  // variance^0.5
+  BoundedDeviation(rows, dim, output.data() + dim, 2 * dim, {max.data(), min.data()},
+                   deviation.data());
+  for (size_t i = 0; i < output.size(); ++i) {
+    const size_t row = i / (2 * dim);
+    const float expected = plain.output[i] * deviation[row * dim + i % dim];
+    // Exponentials of 1e-6 relative.
+    EXPECT_NEAR(weighted.output[i], expected, 1e-5 * std::abs(expected)) << i;
   }
 }
 
