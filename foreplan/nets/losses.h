@@ -20,8 +20,9 @@ struct LogVarianceBounds {
 /// writes d_output: [rows x 2 dim], d_max, d_min: [dim]; returns the loss without the penalty.
 ///
 /// beta > 0: d_output of each row and dimension is multiplied by its variance^beta, as if that were
-/// a constant (Seitzer et al. 2022); the bounds keep the gradient of the likelihood. The likelihood divides errors by the variance, so that what
-/// is predicted badly counts little and stays so; with beta = 1 the mean learns as by least squares.
+/// a constant (Seitzer et al. 2022); the bounds keep the gradient of the likelihood. The likelihood
+/// divides errors by the variance, so that what is predicted badly counts little and stays so; with
+/// beta = 1 the mean learns as by least squares.
 double GaussianNll(int rows, int dim, const float* output, const float* target,
                    LogVarianceBounds bounds, double penalty, double beta, float* d_output,
                    float* d_max, float* d_min);

@@ -165,9 +165,9 @@ TEST(GaussianNll, BetaMultipliesTheOutputsGradientByThePredictedVarianceToThatPo
   };
   const auto gradient = [&](double beta) {
     Gradient result;
-    result.loss = GaussianNll(rows, dim, output.data(), target.data(), {max.data(), min.data()},
-                              0.01, beta, result.output.data(), result.max.data(),
-                              result.min.data());
+    result.loss =
+        GaussianNll(rows, dim, output.data(), target.data(), {max.data(), min.data()}, 0.01, beta,
+                    result.output.data(), result.max.data(), result.min.data());
     return result;
   };
   const Gradient plain = gradient(0);
