@@ -10,20 +10,21 @@ import csv
 import json
 import math
 import sys
-import tomllib
 from array import array
 from pathlib import Path
+
+from plot_learning_curves import read_curve
 
 OBSERVATION, PITCH = 18, 2  # components, and the place of the torso's pitch among them
 
 
-def read_tensor(file: Path, name: str) -> array:
-    """One tensor of doubles or integers from a safetensors file."""
+def read_doubles(file: Path, name: str) -> array:
+    """One tensor of a safetensors file."""
     content = file.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     entry = json.loads(content[8:start])[name]
     first, last = entry["data_offsets"]
-    values = array({"F64": "d", "I64": "q", "I32": "i"}[entry["dtype"]])
+    values = array("d")
     values.frombytes(content[start + first:start + last])
     return values
 
@@ -34,17 +35,16 @@ def main() -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["seed", "total_steps", "episode_return", "upside_down", "turns"])
     for run in parser.parse_args().runs:
-        seed = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["run"]["seed"]
+        seed, curve = read_curve(run)
         data = run / "data" / "transitions.safetensors"
-        pitch = read_tensor(data, "data.next_observation")[PITCH::OBSERVATION]
-        with open(run / "episodes.csv", encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                end = int(row["total_steps"])
-                episode = pitch[end - int(row["steps"]):end]
-                down = sum(math.cos(angle) < 0 for angle in episode) / len(episode)
-                turns = (episode[-1] - episode[0]) / (2 * math.pi)
-                writer.writerow([seed, end, f"{float(row['return']):.1f}", f"{down:.3f}",
-                                 f"{turns:.2f}"])
+        pitch = read_doubles(data, "data.next_observation")[PITCH::OBSERVATION]
+        begin = 0
+        for end, episode_return in curve:
+            episode = pitch[begin:end]
+            down = sum(math.cos(angle) < 0 for angle in episode) / len(episode)
+            turns = (episode[-1] - episode[0]) / (2 * math.pi)
+            writer.writerow([seed, end, f"{episode_return:.1f}", f"{down:.3f}", f"{turns:.2f}"])
+            begin = end
 
 
 if __name__ == "__main__":

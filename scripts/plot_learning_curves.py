@@ -15,7 +15,6 @@ from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 56, 24, 40, 48
 
-
 Curve = list[tuple[int, float]]  # (environment steps, return) after each episode
 
 

@@ -42,6 +42,7 @@ double GaussianNll(int rows, int dim, const float* output, const float* target,
       const float weighted = error / variance;
       const float log_variance = std::log(variance);
       sum += static_cast<double>(error) * weighted + log_variance;
+      // variance^beta, a constant for the gradient
       const float weight = beta > 0 ? FastExp(static_cast<float>(beta) * log_variance) : 1.0F;
       d_mean[i] = 2.0F * weight * scale * weighted;
       const float d_lv = scale * (1.0F - error * weighted);
