@@ -86,8 +86,7 @@ class FitSession {
         config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
         recording_(ReadRecording(request.data, Columns())),
         spec_(experiment_ ? experiment_->task.spec() : SpecOf(recording_)),
-        encoding_(experiment_ ? experiment_->task.encoding()
-                              : ReadOptions<Encoding>(config_, "encoding")),
+        encoding_(experiment_ ? experiment_->task.encoding() : ReadEncoding(config_, spec_, {})),
         calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
         key_{static_cast<uint64_t>(seed()), kFitStream},
         model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), pool_)) {

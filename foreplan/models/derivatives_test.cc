@@ -64,7 +64,8 @@ TEST(Derivatives, OfTheObservationEqualDifferences) {
 
 SystemSpec Spec() {
   SystemSpec spec;
-  spec.state = {{"a", ""}, {"angle", "rad"}, {"c", ""}};
+  spec.dt = 0.4;
+  spec.state = {{"a", ""}, {"angle", "rad"}, {"a_rate", ""}};
   spec.observation = spec.state;
   spec.action = {{"u", ""}, {"v", ""}};
   spec.action_low = {-1, -1};
@@ -72,16 +73,23 @@ SystemSpec Spec() {
   return spec;
 }
 
-Ensemble MakeEnsemble(bool probabilistic) {
+Encoding PlainEncoding() { return {.sin_cos = {"angle"}, .omit = {"a"}, .absolute = {"a_rate"}}; }
+
+// With inputs that are products, and a component that its rate moves.
+Encoding GreyEncoding() {
+  Config config = Config::FromString(
+      "encoding.integrate = ['*']\n"
+      "encoding.inputs = ['[0.3, 1] * a * sin(angle)', 'max(0, a + 0.1 * a_rate) * u.v']",
+      "test");
+  return ReadEncoding(config, Spec(), {});
+}
+
+Ensemble MakeEnsemble(bool probabilistic, const Encoding& encoding = PlainEncoding()) {
   EnsembleOptions options;
   options.members = 3;
   options.hidden_layers = 2;
   options.width = 24;
   options.probabilistic = probabilistic;
-  Encoding encoding;
-  encoding.sin_cos = {"angle"};
-  encoding.omit = {"a"};
-  encoding.absolute = {"c"};
   Ensemble ensemble(Spec(), encoding, options, Key{1, 1});
   // Larger weights than the initial ones, and normalisers that matter.
   for (int member = 0; member < 3; ++member) {
@@ -100,18 +108,21 @@ Ensemble MakeEnsemble(bool probabilistic) {
 }
 
 TEST(Derivatives, OfAnEnsembleEqualDifferences) {
-  for (const bool probabilistic : {false, true}) {
-    const Ensemble ensemble = MakeEnsemble(probabilistic);
-    for (uint64_t i = 0; i < 5; ++i) {
-      // Networks in float: with a half width of 1e-2 rounding leaves 1e-5 and curvature 1e-3.
-      EXPECT_LT(CheckDerivatives(ensemble, Normals(3, 10 + i, 0.5), Normals(2, 20 + i, 0.3), 1e-2),
-                5e-3);
+  for (const Encoding& encoding : {PlainEncoding(), GreyEncoding()}) {
+    for (const bool probabilistic : {false, true}) {
+      const Ensemble ensemble = MakeEnsemble(probabilistic, encoding);
+      for (uint64_t i = 0; i < 5; ++i) {
+        // Networks in float: with a half width of 1e-2 rounding leaves 1e-5 and curvature 1e-3.
+        EXPECT_LT(
+            CheckDerivatives(ensemble, Normals(3, 10 + i, 0.5), Normals(2, 20 + i, 0.3), 1e-2),
+            5e-3);
+      }
     }
   }
 }
 
 TEST(Derivatives, OfManyKnotsEqualThoseOfEachAndAllocateNothing) {
-  const Ensemble ensemble = MakeEnsemble(true);
+  const Ensemble ensemble = MakeEnsemble(true, GreyEncoding());
   const int rows = 11;
   const auto state = Normals(3 * rows, 30, 0.5);
   const auto action = Normals(2 * rows, 31, 0.3);

@@ -191,10 +191,13 @@ void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
     features_.Inputs(part.rows, part.state, part.action, input_normaliser_, buffers.input.data());
     for (int member = 0; member < members(); ++member) AddJacobian(member, part, buffers);
   }
-  // x' = x + target, for components that are not predicted as such.
+  // x' = x + target, for components that are not predicted as such, + dt rate.
+  const std::span<const double> kept = features_.kept();
   for (int row = 0; row < batch.rows; ++row) {
-    for (int i = 0; i < no; ++i) {
-      if (!features_.is_absolute(i)) batch.A[(row * no + i) * no + i] += 1.0;
+    double* A = batch.A + row * no * no;
+    for (int i = 0; i < no; ++i) A[i * no + i] += kept[static_cast<size_t>(i)];
+    for (const auto [component, rate] : features_.integrated()) {
+      A[component * no + rate] += features_.dt();
     }
   }
 }
@@ -215,7 +218,7 @@ void Ensemble::AddJacobian(int member, const LinearizeBatch& batch,
         buffers.by_input[static_cast<size_t>(j)] =
             scale * jacobian[i * inputs + j] / input_normaliser_.scale[static_cast<size_t>(j)];
       }
-      features_.PullBack(batch.state + row * no, buffers.by_input.data(),
+      features_.PullBack(batch.state + row * no, batch.action + row * nu, buffers.by_input.data(),
                          buffers.by_observation.data(), buffers.by_action.data());
       double* A = batch.A + (row * no + i) * no;
       double* B = batch.B + (row * no + i) * nu;
@@ -299,7 +302,7 @@ void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) 
         .FillNormal(buffers.noise);
     for (size_t i = 0; i < dim; ++i) buffers.noise[i] *= scale[i];
   }
-  // x' = x + mean + scale (y + deviation noise), without x where targets are absolute
+  // x' = x + mean + scale (y + deviation noise), without x where targets are absolute; + dt rate
   const double* mean = target_normaliser_.mean.data();
   const double* kept = features_.kept().data();
   const double* noise = buffers.noise.data();
@@ -309,6 +312,9 @@ void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) 
   for (int row = 0; row < batch.rows; ++row) {
     for (size_t i = 0; i < dim; ++i) {
       next[i] = kept[i] * x[i] + (mean[i] + scale[i] * output[i] + deviation[i] * noise[i]);
+    }
+    for (const auto [component, rate] : features_.integrated()) {
+      next[component] += features_.dt() * x[rate];
     }
     x += dim;
     next += dim;

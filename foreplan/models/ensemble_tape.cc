@@ -36,6 +36,7 @@ EnsembleTape::EnsembleTape(const Ensemble& ensemble, int max_rows, int steps)
       by_observation_(Size(ensemble.observation_dim())) {
   for (Kept& kept : kept_) {
     kept.state.resize(target_.size());
+    kept.action.resize(Size(max_rows, ensemble.action_dim()));
     kept.by_raw.resize(target_.size());
   }
 }
@@ -46,6 +47,7 @@ void EnsembleTape::Step(const StepBatch& batch, const double* noise) {
   rows_ = batch.rows;
   Kept& kept = kept_[Size(batch.time)];
   std::copy_n(batch.state, Size(rows_, no), kept.state.begin());
+  std::copy_n(batch.action, Size(rows_, ensemble_.action_dim()), kept.action.begin());
   const bool samples = ensemble_.options().probabilistic && members_ == 1;
   kept.noisy = samples && noise != nullptr;
   kept.member = members_ == 1 ? ensemble_.MemberOf(batch) : 0;
@@ -116,13 +118,17 @@ void EnsembleTape::PullBack(int time, const double* d_next_state, const double* 
   for (int row = 0; row < rows_; ++row) {
     double* by_input = &by_input_[Size(row, inputs)];
     for (int j = 0; j < inputs; ++j) by_input[j] /= ensemble_.input_normaliser().scale[Size(j)];
-    features.PullBack(&kept.state[Size(row, no)], by_input, by_observation_.data(),
-                      d_action + Size(row, nu));
-    // o' = o + target, for components that are not predicted as such.
+    features.PullBack(&kept.state[Size(row, no)], &kept.action[Size(row, nu)], by_input,
+                      by_observation_.data(), d_action + Size(row, nu));
+    // o' = o + target, for components that are not predicted as such, + dt rate
+    for (const auto [component, rate] : features.integrated()) {
+      const size_t at = Size(row, no) + Size(component);
+      by_observation_[Size(rate)] += features.dt() * (d_next_state[at] + d_next_observation[at]);
+    }
     for (int i = 0; i < no; ++i) {
       const size_t at = Size(row, no) + Size(i);
       d_state[at] = by_observation_[Size(i)] +
-                    (features.is_absolute(i) ? 0.0 : d_next_state[at] + d_next_observation[at]);
+                    features.kept()[Size(i)] * (d_next_state[at] + d_next_observation[at]);
     }
   }
 }

@@ -27,7 +27,8 @@ class EnsembleTape final : public RolloutTape {
   struct Kept {
     int member = 0;  // of several the first
     bool noisy = false;
-    std::vector<double> state;  // [rows x no]
+    std::vector<double> state;   // [rows x no]
+    std::vector<double> action;  // [rows x nu]
     // d o'_i / d raw output of the log-variance, 0 without noise: [rows x no]
     std::vector<float> by_raw;
   };

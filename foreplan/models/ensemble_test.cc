@@ -125,6 +125,87 @@ TEST(FeatureMap, InputsOfSeveralRowsEqualThoseOfOne) {
   }
 }
 
+// x moves by its rate; two numbers of the first text and one of the second enter besides.
+Encoding GreyEncoding(const SystemSpec& spec) {
+  Config config = Config::FromString(
+      "encoding.sin_cos = ['angle']\n"
+      "encoding.integrate = ['*']\n"
+      "encoding.inputs = ['[reach, -reach]', 'x * force']\n"
+      "[constants]\nahead = 0.5\n[quantities]\nreach = 'max(0, x + ahead * x_rate)'",
+      "test");
+  return ReadEncoding(config, spec, ExpressionDefinitions::Read(config));
+}
+
+SystemSpec SpecWithRate() {
+  SystemSpec spec = ToySpec();
+  spec.observation[2].name = "x_rate";
+  return spec;
+}
+
+TEST(FeatureMap, PredictsDifferencesFromWhereTheRateTakesAComponent) {
+  const FeatureMap map(SpecWithRate(), GreyEncoding(SpecWithRate()));
+  const double observation[3] = {2, 0.5, 9};
+  const double next[3] = {3, 0.75, 8};
+  double target[3];
+  map.Target(observation, next, target);
+  // x: 3 - (2 + 0.1 9); the angle has no rate here
+  EXPECT_NEAR(target[0], 0.1, 1e-15);
+  EXPECT_EQ(target[1], 0.25);
+  EXPECT_EQ(target[2], -1);
+  map.Apply(observation, target, target);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(target[i], next[i], 1e-15);
+}
+
+TEST(FeatureMap, ExpressionsOfWhatIsKnownBeforeTheStepAreInputs) {
+  const FeatureMap map(SpecWithRate(), GreyEncoding(SpecWithRate()));
+  ASSERT_EQ(map.inputs(), 4 + 1 + 3);
+  Normaliser normaliser(map.inputs());
+  normaliser.mean = {0.5, -0.1, 0.2, 1, 0, 0.3, -2, 4};
+  normaliser.scale = {2, 0.5, 3, 0.1, 1, 5, 0.2, 3};
+  Random random(Key{4, 3});
+  const int rows = 300;  // more than are evaluated at a time
+  std::vector<double> observation(3 * rows);
+  std::vector<double> action(rows);
+  std::vector<float> inputs(8 * rows);
+  random.FillNormal(observation);
+  random.FillNormal(action);
+  map.Inputs(rows, observation.data(), action.data(), normaliser, inputs.data());
+  for (size_t row = 0; row < rows; ++row) {
+    const double* o = &observation[3 * row];
+    double input[8];
+    map.Input(o, &action[row], input);
+    const double reach = std::max(0.0, o[0] + 0.5 * o[2]);
+    EXPECT_DOUBLE_EQ(input[5], reach);
+    EXPECT_DOUBLE_EQ(input[6], -reach);
+    EXPECT_DOUBLE_EQ(input[7], o[0] * action[row]);
+    for (size_t i = 0; i < 8; ++i) {
+      const double expected = (input[i] - normaliser.mean[i]) / normaliser.scale[i];
+      EXPECT_NEAR(inputs[8 * row + i], expected, 1e-7 * (1 + std::abs(expected)));  // float
+    }
+  }
+}
+
+TEST(Ensemble, StepsIntegratedComponentsAsItsMeanDoes) {
+  EnsembleOptions options = SmallOptions();
+  options.probabilistic = false;
+  options.members = 1;
+  const Ensemble model(SpecWithRate(), GreyEncoding(SpecWithRate()), options, Key{1, 1});
+  const double state[3] = {0.3, 1.2, 0.7};
+  const double action[1] = {0.4};
+  double sampled[3];
+  double mean[3];
+  const auto workspace = model.MakeWorkspace(1);
+  StepBatch batch;
+  batch.rows = 1;
+  batch.state = state;
+  batch.action = action;
+  batch.next_state = sampled;
+  model.Step(batch, *workspace);
+  batch.next_state = mean;
+  model.StepMean(batch, *workspace);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(sampled[i], mean[i], 1e-6);  // float
+}
+
 TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
   try {
     const FeatureMap map(ToySpec(), {.sin_cos = {"angel"}, .omit = {}, .absolute = {}});

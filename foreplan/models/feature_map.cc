@@ -1,5 +1,7 @@
 #include "foreplan/models/feature_map.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -68,6 +70,8 @@ void NormaliseColumns(int rows, const double* from, int from_stride, const doubl
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
       kept_(spec.observation.size(), 1),
+      expressions_(encoding.expressions),
+      dt_(spec.dt),
       action_dim_(spec.action_dim()) {
   for (const std::string& name : encoding.sin_cos) {
     entry_[IndexOf(spec, "encoding.sin_cos", name)] = Entry::kSinCos;
@@ -78,10 +82,25 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
   for (const std::string& name : encoding.absolute) {
     kept_[IndexOf(spec, "encoding.absolute", name)] = 0;
   }
+  for (const std::string& name : encoding.integrate) {
+    const auto component = static_cast<int>(IndexOf(spec, "encoding.integrate", name));
+    const int rate = RateOf(spec, name);
+    if (rate < 0 || dt_ <= 0) {
+      throw InputError(
+          fmt::format("encoding.integrate: found '{}', expected an observed rate of it "
+                      "and a control period > 0, found {} s",
+                      name, dt_));
+    }
+    integrated_.push_back({component, rate});
+  }
+  if (!encoding.inputs.empty() && !expressions_) {
+    throw InputError("encoding.inputs: found expressions, expected them within a task");
+  }
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {
     inputs_ += entry == Entry::kValue ? 1 : entry == Entry::kSinCos ? 2 : 0;
   }
+  if (expressions_) inputs_ += expressions_->count();
 }
 
 FeatureMap::FeatureMap(int observation_dim)
@@ -105,6 +124,9 @@ void FeatureMap::Input(const double* observation, const double* action, double* 
     }
   }
   std::copy_n(action, action_dim_, input);
+  for (int k = 0; expressions_ && k < expressions_->count(); ++k) {
+    expressions_->Evaluate(k, 1, observation, action, input + action_dim_ + k);
+  }
 }
 
 std::vector<bool> FeatureMap::SinesAndCosines() const {
@@ -117,8 +139,8 @@ std::vector<bool> FeatureMap::SinesAndCosines() const {
   return result;
 }
 
-void FeatureMap::PullBack(const double* observation, const double* by_input, double* by_observation,
-                          double* by_action) const {
+void FeatureMap::PullBack(const double* observation, const double* action, const double* by_input,
+                          double* by_observation, double* by_action) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
     switch (entry_[i]) {
       case Entry::kValue:
@@ -135,6 +157,8 @@ void FeatureMap::PullBack(const double* observation, const double* by_input, dou
     }
   }
   std::copy_n(by_input, action_dim_, by_action);
+  if (!expressions_) return;
+  expressions_->PullBack(observation, action, by_input + action_dim_, by_observation, by_action);
 }
 
 void FeatureMap::Target(const double* observation, const double* next_observation,
@@ -142,6 +166,7 @@ void FeatureMap::Target(const double* observation, const double* next_observatio
   for (size_t i = 0; i < entry_.size(); ++i) {
     target[i] = kept_[i] != 0 ? next_observation[i] - observation[i] : next_observation[i];
   }
+  for (const auto [component, rate] : integrated_) target[component] -= dt_ * observation[rate];
 }
 
 void FeatureMap::Inputs(int rows, const double* observation, const double* action,
@@ -181,6 +206,23 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
     i += count;
   }
   put_values(action, action_dim_, action_dim_);
+  if (!expressions_) return;
+  constexpr int kRows = 128;
+  std::array<double, kRows> values;
+  for (int k = 0; k < expressions_->count(); ++k) {
+    for (int first = 0; first < rows; first += kRows) {
+      const int count = std::min(kRows, rows - first);
+      expressions_->Evaluate(k, count, observation + first * observation_dim(),
+                             action + first * action_dim_, values.data());
+      for (int row = 0; row < count; ++row) {
+        to[(first + row) * inputs_] =
+            static_cast<float>((values[static_cast<size_t>(row)] - *mean) / *scale);
+      }
+    }
+    ++to;
+    ++mean;
+    ++scale;
+  }
 }
 
 }  // namespace foreplan

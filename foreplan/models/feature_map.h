@@ -1,20 +1,24 @@
 // How observations and actions become network inputs, and network outputs next observations.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "foreplan/data/normaliser.h"
+#include "foreplan/systems/input_expressions.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
 
 /// The task's encoding, resolved to indices. Inputs: per observation component its value, or
-/// (sin, cos) for angles, or nothing; then the action. Targets: per component the change
-/// o' - o, or o' itself for absolute components.
+/// (sin, cos) for angles, or nothing; then the action; then the encoding's expressions. Targets:
+/// per component the change o' - o, for integrated components o' - (o + dt rate) with the component
+/// that is their rate, or o' itself for absolute ones.
 class FeatureMap {
  public:
-  /// Throws InputError for a name that is no observation component.
+  /// Throws InputError for a name that is no observation component, or that has no rate.
   FeatureMap(const SystemSpec& spec, const Encoding& encoding);
   /// Of observations alone, each component as it is.
   explicit FeatureMap(int observation_dim);
@@ -34,18 +38,26 @@ class FeatureMap {
   [[nodiscard]] std::vector<bool> SinesAndCosines() const;
   /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by
   /// observation, [no], and action, [nu].
-  void PullBack(const double* observation, const double* by_input, double* by_observation,
-                double* by_action) const;
-  /// Whether component i is predicted as such instead of as a difference.
-  [[nodiscard]] bool is_absolute(int i) const { return kept_[static_cast<size_t>(i)] == 0; }
+  void PullBack(const double* observation, const double* action, const double* by_input,
+                double* by_observation, double* by_action) const;
   /// 1 for components that are predicted as a difference, 0 for others: [no].
   [[nodiscard]] std::span<const double> kept() const { return kept_; }
+  /// Components that move on by dt times another, their rate, before the prediction is added.
+  struct Integrated {
+    int component = 0;
+    int rate = 0;
+  };
+  [[nodiscard]] std::span<const Integrated> integrated() const { return integrated_; }
+  [[nodiscard]] double dt() const { return dt_; }
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
-  /// next_observation from a predicted target; next_observation may be observation. All [no].
+  /// next_observation from a predicted target, which it may be. All [no].
   void Apply(const double* observation, const double* target, double* next_observation) const {
     for (size_t i = 0; i < entry_.size(); ++i) {
       next_observation[i] = target[i] + (kept_[i] != 0 ? observation[i] : 0.0);
+    }
+    for (const auto [component, rate] : integrated_) {
+      next_observation[component] += dt_ * observation[rate];
     }
   }
 
@@ -53,6 +65,9 @@ class FeatureMap {
   enum class Entry { kValue, kSinCos, kOmitted };
   std::vector<Entry> entry_;  // [no]
   std::vector<double> kept_;  // [no]
+  std::vector<Integrated> integrated_;
+  std::shared_ptr<const InputExpressions> expressions_;  // or null
+  double dt_ = 0;                                        // [s]
   int action_dim_;
   int inputs_ = 0;
 };

@@ -17,6 +17,7 @@ namespace {
 /// An error of the physics is a change, whatever the observation is.
 Encoding WithoutAbsolute(Encoding encoding) {
   encoding.absolute.clear();
+  encoding.integrate.clear();
   return encoding;
 }
 

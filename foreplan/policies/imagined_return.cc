@@ -354,7 +354,7 @@ void ImaginedReturn::PullBackPolicy(TileRange range, int time, Tile& tile,
     for (size_t i = 0; i < scale.size(); ++i) tile.by_input[i] = d_input[i] / scale[i];
     double* by_observation = &tile.by_observation[Size(row, no)];
     policy_.features().PullBack(&tile.observation[Size(time, range.rows, no) + Size(row, no)],
-                                tile.by_input.data(), by_observation, nullptr);
+                                nullptr, tile.by_input.data(), by_observation, nullptr);
     for (int i = 0; i < no; ++i) by_observation[i] += tile.by_transition[Size(row, nz) + Size(i)];
   }
 }

@@ -112,7 +112,8 @@ double RelativeError(const std::vector<float>& found, const NetworkPolicy& polic
 
 /// A task whose state is its observation, a small policy, and starts.
 struct Setting {
-  explicit Setting(const std::string& name, int rollouts) : task(Task::Load(name).first), pool(2) {
+  Setting(const std::string& name, int rollouts, const std::vector<std::string>& overrides = {})
+      : task(Task::Load(name, overrides).first), pool(2) {
     SystemSpec spec = task.spec();
     spec.action.clear();
     Encoding encoding;
@@ -212,8 +213,13 @@ std::vector<double> MemberInDouble(const Ensemble& ensemble, int member,
 }
 
 TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
-  for (const Propagation propagation : {Propagation::kTsInf, Propagation::kExpectation}) {
-    Setting s("pilco_cartpole", 2 * kStarts);
+  const std::vector<std::string> plain;
+  const std::vector<std::string> grey = {"encoding.integrate=['*']",
+                                         "encoding.inputs=['to_upright', 'hinge_velocity * u']"};
+  for (const auto& [propagation, encoding] :
+       {std::pair(Propagation::kTsInf, &plain), std::pair(Propagation::kExpectation, &plain),
+        std::pair(Propagation::kTsInf, &grey)}) {
+    Setting s("pilco_cartpole", 2 * kStarts, *encoding);
     const Ensemble ensemble = MakeEnsemble(s.task, false, propagation);
     const bool mean = propagation == Propagation::kExpectation;
     const int particles = mean ? 1 : 2;

@@ -169,8 +169,8 @@ void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd&
         for (size_t k = 0; k < by_input_.size(); ++k) {
           by_input_[k] = slope * gradient[k] / input_.scale[k];
         }
-        features_.PullBack(states.col(first + j).data(), by_input_.data(), by_state_.data(),
-                           nullptr);
+        features_.PullBack(states.col(first + j).data(), nullptr, by_input_.data(),
+                           by_state_.data(), nullptr);
         jacobians->row(static_cast<Index>(first + j) * nu + i) =
             Eigen::Map<const Eigen::RowVectorXd>(by_state_.data(), nx);
       }

@@ -417,6 +417,21 @@ int ExpressionCompiler::Condition(const ExpressionText& source) {
   return value.nodes[0];
 }
 
+std::vector<int> ExpressionCompiler::NumbersBeforeStep(const ExpressionText& source) {
+  Value value = CompileSource(source, Time::kPrevious);
+  if (value.is_condition) {
+    throw source.Error(0, "found a condition, expected numbers, as if(condition, 1, 0) is one");
+  }
+  for (const int node : graph_.InOrder(value.nodes)) {
+    if (graph_[node].op != Op::kNext) continue;
+    throw source.Error(
+        0, fmt::format("found the next observation ('{}'), expected what is known "
+                       "before the step",
+                       spec_.observation[static_cast<size_t>(graph_[node].index)].name));
+  }
+  return value.nodes;
+}
+
 std::vector<std::string> ExpressionCompiler::FunctionNames() {
   std::vector<std::string> names;
   for (const Function& function : ExpressionFunctions::Table()) names.emplace_back(function.name);

@@ -29,6 +29,10 @@ class ExpressionCompiler {
   /// The node of an expression that is one number, or one condition. Throws InputError.
   int Number(const ExpressionText& source);
   int Condition(const ExpressionText& source);
+  /// The nodes of an expression that is one number or several, of what is known before the step:
+  /// names that do not say it stand for the observation BEFORE it. Throws InputError, also where it
+  /// depends on the next observation.
+  std::vector<int> NumbersBeforeStep(const ExpressionText& source);
 
   [[nodiscard]] const ExpressionGraph& graph() const { return graph_; }
 

@@ -97,64 +97,6 @@ std::unique_ptr<SystemFactory> MakeFactory([[maybe_unused]] const Config& config
 #endif
 }
 
-std::vector<std::string> ObservationNames(const Config& config, const SystemSpec& spec) {
-  std::vector<std::string> names;
-  for (const Component& component : spec.observation) {
-    if (std::find(names.begin(), names.end(), component.name) != names.end()) {
-      throw InputError(
-          fmt::format("{}: system: found observation component '{}' twice, expected "
-                      "distinct names",
-                      config.name(), component.name));
-    }
-    names.push_back(component.name);
-  }
-  return names;
-}
-
-// '*' in the pattern stands for any characters.
-bool Matches(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern[0] != '*') {
-    return !name.empty() && pattern[0] == name[0] && Matches(pattern.substr(1), name.substr(1));
-  }
-  return Matches(pattern.substr(1), name) || (!name.empty() && Matches(pattern, name.substr(1)));
-}
-
-// Replaces patterns by the names they match; one that matches none stays, for CheckEncoding.
-void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names) {
-  std::vector<std::string> expanded;
-  for (const std::string& pattern : names) {
-    const size_t before = expanded.size();
-    for (const Component& component : spec.observation) {
-      if (Matches(pattern, component.name)) expanded.push_back(component.name);
-    }
-    if (expanded.size() == before) expanded.push_back(pattern);
-  }
-  names = std::move(expanded);
-}
-
-void CheckEncoding(const Config& config, const Encoding& encoding, const SystemSpec& spec) {
-  const std::vector<std::string> known = ObservationNames(config, spec);
-  const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-      if (std::find(known.begin(), known.end(), name) == known.end()) {
-        throw UnknownName(fmt::format("{}: encoding.{}", config.name(), key),
-                          "observation component", name, known);
-      }
-    }
-  };
-  check("sin_cos", encoding.sin_cos);
-  check("omit", encoding.omit);
-  check("absolute", encoding.absolute);
-  for (const std::string& name : encoding.omit) {
-    if (std::find(encoding.sin_cos.begin(), encoding.sin_cos.end(), name) !=
-        encoding.sin_cos.end()) {
-      throw InputError(fmt::format("{}: encoding: found '{}' in omit and in sin_cos, expected one",
-                                   config.name(), name));
-    }
-  }
-}
-
 bool IsShippedReward(const std::string& text) {
   const std::vector<std::string> names = RewardNames();
   return std::find(names.begin(), names.end(), text) != names.end();
@@ -264,12 +206,6 @@ std::filesystem::path TaskFile(const std::string& name_or_file) {
 
 }  // namespace
 
-void Encoding::Visit(OptionsVisitor& visitor) {
-  visitor.Field("sin_cos", sin_cos, "angles that enter the model as (sin, cos)");
-  visitor.Field("omit", omit, "components that do not enter the model");
-  visitor.Field("absolute", absolute, "components predicted as such, not as a difference");
-}
-
 void ConditionOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("set", set, "TOML for [system], one text per condition");
   visitor.Field("unseen", unseen, "the same, of variants that learners are only judged on");
@@ -348,8 +284,6 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   task.planning_reward_text_ = options.planning_reward;
   task.termination_text_ = options.termination;
   task.definitions_ = ExpressionDefinitions::Read(config);
-  task.definitions_.ThrowOnUnusedOverrides(
-      {task.reward_text_, task.planning_reward_text_, task.termination_text_});
   task.episode_length_ = options.episode_length;
   task.measurement_noise_ = options.measurement_noise;
 
@@ -368,12 +302,13 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   GoalOptions goal;
   config.Read("goal", goal);
   task.goal_ = Goal(config.name(), goal, task.spec());
-  config.Read("encoding", task.encoding_);
-  Encoding& encoding = task.encoding_;
-  for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
-    ExpandPatterns(task.spec(), *names);
-  }
-  CheckEncoding(config, task.encoding_, task.spec());
+  task.encoding_ = ReadEncoding(config, task.spec(), task.definitions_);
+  if (task.encoding_.expressions)
+    task.encoding_.expressions->CheckAtReset(*task.prototype_->Clone());
+  std::vector<std::string> texts = task.encoding_.inputs;
+  texts.insert(texts.end(),
+               {task.reward_text_, task.planning_reward_text_, task.termination_text_});
+  task.definitions_.ThrowOnUnusedOverrides(std::move(texts));
   const RewardMaker rewards(config, *task.prototype_, task.definitions_, task.termination_text_);
   task.reward_ = rewards.Make(task.reward_text_);
   task.planning_reward_ =

@@ -10,22 +10,13 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/systems/encoding.h"
 #include "foreplan/systems/expression_definitions.h"
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
 
 namespace foreplan {
-
-/// How observations enter and leave a learned model, by component name. In a task file a '*' stands
-/// for any characters; Task holds the names.
-struct Encoding {
-  std::vector<std::string> sin_cos;   // angles that enter as (sin, cos)
-  std::vector<std::string> omit;      // components that do not enter the model
-  std::vector<std::string> absolute;  // components predicted as such instead of as a difference
-
-  void Visit(OptionsVisitor& visitor);
-};
 
 /// Section [conditions]: variants of the system that one learner is to master.
 struct ConditionOptions {

@@ -1,0 +1,125 @@
+#include "foreplan/systems/encoding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+std::vector<std::string> ObservationNames(const Config& config, const SystemSpec& spec) {
+  std::vector<std::string> names;
+  for (const Component& component : spec.observation) {
+    if (std::find(names.begin(), names.end(), component.name) != names.end()) {
+      throw InputError(
+          fmt::format("{}: system: found observation component '{}' twice, expected "
+                      "distinct names",
+                      config.name(), component.name));
+    }
+    names.push_back(component.name);
+  }
+  return names;
+}
+
+// '*' in the pattern stands for any characters.
+bool Matches(std::string_view pattern, std::string_view name) {
+  if (pattern.empty()) return name.empty();
+  if (pattern[0] != '*') {
+    return !name.empty() && pattern[0] == name[0] && Matches(pattern.substr(1), name.substr(1));
+  }
+  return Matches(pattern.substr(1), name) || (!name.empty() && Matches(pattern, name.substr(1)));
+}
+
+// Replaces patterns by the names they match and that fit; one that leaves none stays, for
+// CheckEncoding.
+template <typename Fits>
+void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names, const Fits& fits) {
+  std::vector<std::string> expanded;
+  for (const std::string& pattern : names) {
+    const size_t before = expanded.size();
+    for (const Component& component : spec.observation) {
+      if (Matches(pattern, component.name) && fits(component)) expanded.push_back(component.name);
+    }
+    if (expanded.size() == before) expanded.push_back(pattern);
+  }
+  names = std::move(expanded);
+}
+
+void CheckEncoding(const Config& config, const Encoding& encoding, const SystemSpec& spec) {
+  const std::vector<std::string> known = ObservationNames(config, spec);
+  const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        throw UnknownName(fmt::format("{}: encoding.{}", config.name(), key),
+                          "observation component", name, known);
+      }
+    }
+  };
+  check("sin_cos", encoding.sin_cos);
+  check("omit", encoding.omit);
+  check("absolute", encoding.absolute);
+  check("integrate", encoding.integrate);
+  const auto exclude = [&](std::string_view key, const std::vector<std::string>& names,
+                           std::string_view other, const std::vector<std::string>& others) {
+    for (const std::string& name : names) {
+      if (std::find(others.begin(), others.end(), name) == others.end()) continue;
+      throw InputError(fmt::format("{}: encoding: found '{}' in {} and in {}, expected one",
+                                   config.name(), name, key, other));
+    }
+  };
+  exclude("omit", encoding.omit, "sin_cos", encoding.sin_cos);
+  exclude("integrate", encoding.integrate, "absolute", encoding.absolute);
+  for (const std::string& name : encoding.integrate) {
+    if (RateOf(spec, name) >= 0) continue;
+    throw InputError(
+        fmt::format("{0}: encoding.integrate: found '{1}', expected a component whose "
+                    "rate is observed, as '{1}_velocity' or '{1}_rate'",
+                    config.name(), name));
+  }
+}
+
+}  // namespace
+
+void Encoding::Visit(OptionsVisitor& visitor) {
+  visitor.Field("sin_cos", sin_cos, "angles that enter the model as (sin, cos)");
+  visitor.Field("omit", omit, "components that do not enter the model");
+  visitor.Field("absolute", absolute, "components predicted as such, not as a difference");
+  visitor.Field("integrate", integrate, "components predicted from where their rates take them");
+  visitor.Field("inputs", inputs, "expressions that enter the model besides");
+}
+
+int RateOf(const SystemSpec& spec, const std::string& name) {
+  for (const char* suffix : {"_velocity", "_rate"}) {
+    for (size_t i = 0; i < spec.observation.size(); ++i) {
+      if (spec.observation[i].name == name + suffix) return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+Encoding ReadEncoding(Config& config, const SystemSpec& spec,
+                      const ExpressionDefinitions& definitions) {
+  Encoding encoding;
+  config.Read("encoding", encoding);
+  const auto any = [](const Component&) { return true; };
+  for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
+    ExpandPatterns(spec, *names, any);
+  }
+  ExpandPatterns(spec, encoding.integrate,
+                 [&](const Component& component) { return RateOf(spec, component.name) >= 0; });
+  CheckEncoding(config, encoding, spec);
+  if (encoding.inputs.empty()) return encoding;
+  std::vector<ExpressionText> texts;
+  for (size_t i = 0; i < encoding.inputs.size(); ++i) {
+    texts.push_back(
+        {fmt::format("{}[{}]", config.Where("encoding", "inputs"), i), encoding.inputs[i]});
+  }
+  encoding.expressions = std::make_shared<const InputExpressions>(spec, definitions, texts);
+  return encoding;
+}
+
+}  // namespace foreplan

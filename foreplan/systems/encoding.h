@@ -1,0 +1,40 @@
+// How observations enter and leave a learned model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/systems/expression_definitions.h"
+#include "foreplan/systems/input_expressions.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// Section [encoding]: by component name; in a file a '*' stands for any characters.
+struct Encoding {
+  std::vector<std::string> sin_cos = {};  // angles that enter as (sin, cos)
+  std::vector<std::string> omit = {};     // components that do not enter the model
+  std::vector<std::string> absolute =
+      {};  // components predicted as such instead of as a difference
+  /// Components x whose rate is observed too, as x_velocity or x_rate: predicted as a difference
+  /// from x + dt rate.
+  std::vector<std::string> integrate = {};
+  std::vector<std::string> inputs = {};  // expressions that enter the model besides
+  std::shared_ptr<const InputExpressions> expressions =
+      {};  // of `inputs`; null when there are none
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Replaces patterns by the names they match, and compiles the inputs. Throws InputError for what
+/// is no component, has no rate, contradicts, or is no expression.
+Encoding ReadEncoding(Config& config, const SystemSpec& spec,
+                      const ExpressionDefinitions& definitions);
+
+/// The index of a component's rate, which has its name and "_velocity" or "_rate" behind it; -1
+/// when none is observed.
+int RateOf(const SystemSpec& spec, const std::string& name);
+
+}  // namespace foreplan

@@ -1,0 +1,41 @@
+// Inputs of a model that a task file gives as expressions; docs/your_task.md explains them.
+#pragma once
+
+#include <vector>
+
+#include "foreplan/systems/expression_definitions.h"
+#include "foreplan/systems/expression_graph.h"
+#include "foreplan/systems/expression_program.h"
+#include "foreplan/systems/expression_tape.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// Numbers computed from an observation and an action. Const and shared between threads; evaluating
+/// them allocates nothing.
+class InputExpressions {
+ public:
+  /// Every text gives one number or several. Throws InputError that points into a text.
+  InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+                   const std::vector<ExpressionText>& texts);
+
+  [[nodiscard]] int count() const { return static_cast<int>(programs_.size()); }
+  /// Number `index` of several rows. observation: [rows x no], action: [rows x nu], values: [rows].
+  void Evaluate(int index, int rows, const double* observation, const double* action,
+                double* values) const;
+  /// Adds sum_k by_value[k] d value_k / d (observation, action), exactly. by_value: [count],
+  /// observation, by_observation: [no], action, by_action: [nu].
+  void PullBack(const double* observation, const double* action, const double* by_value,
+                double* by_observation, double* by_action) const;
+  /// Throws InputError that names the text whose numbers are not finite where episodes start.
+  /// `system` is in another state afterwards.
+  void CheckAtReset(System& system) const;
+
+ private:
+  ExpressionSizes sizes_;
+  std::vector<ExpressionText> texts_;        // [count], of each number
+  std::vector<ExpressionProgram> programs_;  // [count]
+  std::vector<ExpressionTape> tapes_;        // [count]
+};
+
+}  // namespace foreplan
