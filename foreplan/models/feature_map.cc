@@ -124,9 +124,7 @@ void FeatureMap::Input(const double* observation, const double* action, double* 
     }
   }
   std::copy_n(action, action_dim_, input);
-  for (int k = 0; expressions_ && k < expressions_->count(); ++k) {
-    expressions_->Evaluate(k, 1, observation, action, input + action_dim_ + k);
-  }
+  if (expressions_) expressions_->Evaluate(1, observation, action, input + action_dim_);
 }
 
 std::vector<bool> FeatureMap::SinesAndCosines() const {
@@ -207,21 +205,19 @@ void FeatureMap::Inputs(int rows, const double* observation, const double* actio
   }
   put_values(action, action_dim_, action_dim_);
   if (!expressions_) return;
-  constexpr int kRows = 128;
-  std::array<double, kRows> values;
-  for (int k = 0; k < expressions_->count(); ++k) {
-    for (int first = 0; first < rows; first += kRows) {
-      const int count = std::min(kRows, rows - first);
-      expressions_->Evaluate(k, count, observation + first * observation_dim(),
-                             action + first * action_dim_, values.data());
-      for (int row = 0; row < count; ++row) {
-        to[(first + row) * inputs_] =
-            static_cast<float>((values[static_cast<size_t>(row)] - *mean) / *scale);
+  const int count = expressions_->count();
+  std::array<double, InputExpressions::kMaxCount> values;
+  const int most = InputExpressions::kMaxCount / count;
+  for (int first = 0; first < rows; first += most) {
+    const int part = std::min(most, rows - first);
+    expressions_->Evaluate(part, observation + first * observation_dim(),
+                           action + first * action_dim_, values.data());
+    for (int row = 0; row < part; ++row) {
+      for (int k = 0; k < count; ++k) {
+        to[(first + row) * inputs_ + k] =
+            static_cast<float>((values[static_cast<size_t>(row * count + k)] - mean[k]) / scale[k]);
       }
     }
-    ++to;
-    ++mean;
-    ++scale;
   }
 }
 

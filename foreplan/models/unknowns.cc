@@ -57,7 +57,7 @@ class Ties {
       scanner.ExpectEnd();
       ExpressionCompiler compiler(spec, none);
       const int number = compiler.Number({kTiesKey, text.substr(equal + 1)});
-      programs_.emplace_back(compiler.graph(), number, -1, sizes_);
+      programs_.emplace_back(compiler.graph(), std::vector{number}, -1, sizes_);
     }
   }
 

@@ -287,7 +287,8 @@ TransitionBatch RowsFrom(const TransitionBatch& batch, int first, int rows, Expr
 }
 
 /// NaN for the rows that hold one.
-void SpoilRowsWithNan(const TransitionBatch& rows, ExpressionSizes sizes, double* numbers) {
+void SpoilRowsWithNan(const TransitionBatch& rows, ExpressionSizes sizes, double* numbers,
+                      size_t numbers_per_row) {
   const auto count = static_cast<size_t>(rows.rows);
   const auto no = static_cast<size_t>(sizes.observation);
   const auto nu = static_cast<size_t>(sizes.action);
@@ -298,7 +299,9 @@ void SpoilRowsWithNan(const TransitionBatch& rows, ExpressionSizes sizes, double
   };
   if (!any(0, count)) return;
   for (size_t row = 0; row < count; ++row) {
-    if (any(row, 1)) numbers[row] = std::numeric_limits<double>::quiet_NaN();
+    if (!any(row, 1)) continue;
+    std::fill_n(numbers + row * numbers_per_row, numbers_per_row,
+                std::numeric_limits<double>::quiet_NaN());
   }
 }
 
@@ -446,21 +449,22 @@ class ExpressionProgram::Generator {
   int registers_ = 0;
 };
 
-ExpressionProgram::ExpressionProgram(const ExpressionGraph& graph, int number, int condition,
-                                     ExpressionSizes sizes)
+ExpressionProgram::ExpressionProgram(const ExpressionGraph& graph, std::vector<int> numbers,
+                                     int condition, ExpressionSizes sizes)
     : sizes_(sizes), is_fixed_(condition < 0 || graph.IsConstant(condition)) {
   fixed_condition_ = is_fixed_ && condition >= 0 && graph[condition].constant != 0;
-  std::vector<int> outputs{number};
+  std::vector<int> outputs = numbers;
   if (!is_fixed_) outputs.push_back(condition);
   Generator generator(graph, outputs);
   instructions_ = generator.Generate();
   const int registers = std::max(1, generator.Allocate(instructions_, constants_));
-  number_ = generator.Place(number, constants_);
+  for (const int number : numbers) numbers_.push_back(generator.Place(number, constants_));
   if (!is_fixed_) condition_ = generator.Place(condition, constants_);
   block_rows_ = std::min(kMaxBlockRows, kMemory / registers / kGroup * kGroup);
   if (block_rows_ == 0) {
-    throw graph.source(graph[number].source)
-        .Error(graph[number].position,
+    const ExpressionNode& last = graph[numbers.back()];
+    throw graph.source(last.source)
+        .Error(last.position,
                fmt::format("found {} numbers that are needed at the same time, expected at most {}",
                            registers, kMemory / kGroup));
   }
@@ -476,12 +480,15 @@ void ExpressionProgram::Run(const TransitionBatch& batch, double* numbers,
                       .registers = memory.data(),
                       .constants = constants_.data()};
     for (const Instruction& instruction : instructions_) Execute(instruction, block, sizes_);
-    const auto [from, step] = block.At(number_);
-    for (int row = 0; row < rows; ++row) {
-      const auto group = static_cast<size_t>(row / kGroup);
-      numbers[first + row] = from[group * step + static_cast<size_t>(row % kGroup)];
+    double* results = numbers + first * count();
+    for (int k = 0; k < count(); ++k) {
+      const auto [from, step] = block.At(numbers_[static_cast<size_t>(k)]);
+      for (int row = 0; row < rows; ++row) {
+        const auto group = static_cast<size_t>(row / kGroup);
+        results[row * count() + k] = from[group * step + static_cast<size_t>(row % kGroup)];
+      }
     }
-    SpoilRowsWithNan(block.rows, sizes_, numbers + first);
+    SpoilRowsWithNan(block.rows, sizes_, results, numbers_.size());
     if (conditions == nullptr) continue;
     if (is_fixed_) {
       std::fill_n(conditions + first, rows, static_cast<uint8_t>(fixed_condition_ ? 1 : 0));

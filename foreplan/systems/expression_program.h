@@ -24,9 +24,12 @@ class ExpressionProgram {
  public:
   /// `condition` may be -1, which never holds. Throws InputError when there are too many numbers
   /// to keep at a time.
-  ExpressionProgram(const ExpressionGraph& graph, int number, int condition, ExpressionSizes sizes);
+  ExpressionProgram(const ExpressionGraph& graph, std::vector<int> numbers, int condition,
+                    ExpressionSizes sizes);
 
-  /// numbers: [rows], NaN for a row that holds one; conditions: [rows], 0 or 1, or null.
+  /// How many numbers it computes.
+  [[nodiscard]] int count() const { return static_cast<int>(numbers_.size()); }
+  /// numbers: [rows x count], NaN for a row that holds one; conditions: [rows], 0 or 1, or null.
   void Run(const TransitionBatch& batch, double* numbers, uint8_t* conditions) const;
 
   [[nodiscard]] size_t instructions() const { return instructions_.size(); }
@@ -55,9 +58,9 @@ class ExpressionProgram {
   std::vector<Instruction> instructions_;
   AlignedVector<double> constants_;  // [constants x LanePair::kRows], each repeated
   int block_rows_ = 0;
-  int number_ = 0;         // operand that holds the result
-  int condition_ = 0;      // operand that holds the result, unless the condition is fixed
-  bool is_fixed_ = false;  // the condition does not depend on the row
+  std::vector<int> numbers_;  // operands that hold the results
+  int condition_ = 0;         // operand that holds the result, unless the condition is fixed
+  bool is_fixed_ = false;     // the condition does not depend on the row
   bool fixed_condition_ = false;
 };
 

@@ -48,7 +48,7 @@ ExpressionReward::Compiled ExpressionReward::Compile(
 ExpressionReward::ExpressionReward(Compiled compiled)
     : sizes_(compiled.sizes),
       graph_(std::move(compiled.graph)),
-      program_(graph_, compiled.number, compiled.condition, sizes_),
+      program_(graph_, {compiled.number}, compiled.condition, sizes_),
       tape_(graph_, compiled.number, sizes_) {}
 
 ExpressionReward::ExpressionReward(const SystemSpec& spec, const ExpressionDefinitions& definitions,

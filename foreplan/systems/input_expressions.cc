@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/expression_compiler.h"
@@ -15,29 +16,42 @@ constexpr int kMaxVariables = 4096;  // of (observation, action, next observatio
 
 }  // namespace
 
-InputExpressions::InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
-                                   const std::vector<ExpressionText>& texts)
-    : sizes_{spec.observation_dim(), spec.action_dim()} {
-  if (!texts.empty() && 2 * sizes_.observation + sizes_.action > kMaxVariables) {
-    throw InputError(fmt::format("{}: found {} observation components, expected at most {}",
-                                 texts.front().where, sizes_.observation,
-                                 (kMaxVariables - sizes_.action) / 2));
-  }
+InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
+                                                     const ExpressionDefinitions& definitions,
+                                                     const std::vector<ExpressionText>& texts) {
+  Compiled compiled;
+  compiled.sizes = {spec.observation_dim(), spec.action_dim()};
   ExpressionCompiler compiler(spec, definitions);
   for (const ExpressionText& text : texts) {
-    for (const int node : compiler.NumbersBeforeStep(text)) {
-      programs_.emplace_back(compiler.graph(), node, -1, sizes_);
-      tapes_.emplace_back(compiler.graph(), node, sizes_);
-      texts_.push_back(text);
-    }
+    const std::vector<int> nodes = compiler.NumbersBeforeStep(text);
+    compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
+    compiled.texts.insert(compiled.texts.end(), nodes.size(), text);
   }
+  compiled.graph = compiler.graph();
+  const int variables = 2 * compiled.sizes.observation + compiled.sizes.action;
+  if (variables > kMaxVariables || std::ssize(compiled.nodes) > kMaxCount) {
+    throw InputError(fmt::format("{}: found {} numbers of {} components, expected at most {} of {}",
+                                 texts.front().where, compiled.nodes.size(), variables, kMaxCount,
+                                 kMaxVariables));
+  }
+  return compiled;
 }
 
-void InputExpressions::Evaluate(int index, int rows, const double* observation,
-                                const double* action, double* values) const {
+InputExpressions::InputExpressions(Compiled compiled)
+    : sizes_(compiled.sizes),
+      texts_(std::move(compiled.texts)),
+      program_(compiled.graph, compiled.nodes, -1, sizes_) {
+  for (const int node : compiled.nodes) tapes_.emplace_back(compiled.graph, node, sizes_);
+}
+
+InputExpressions::InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+                                   const std::vector<ExpressionText>& texts)
+    : InputExpressions(Compile(spec, definitions, texts)) {}
+
+void InputExpressions::Evaluate(int rows, const double* observation, const double* action,
+                                double* values) const {
   // No expression depends on the next observation.
-  programs_[static_cast<size_t>(index)].Run({rows, observation, action, observation}, values,
-                                            nullptr);
+  program_.Run({rows, observation, action, observation}, values, nullptr);
 }
 
 void InputExpressions::PullBack(const double* observation, const double* action,
@@ -61,12 +75,13 @@ void InputExpressions::CheckAtReset(System& system) const {
   std::vector<double> observation(static_cast<size_t>(sizes_.observation));
   system.Reset(Key{0, 0});
   system.Observe(observation);
-  for (int k = 0; k < count(); ++k) {
-    double value = 0;
-    Evaluate(k, 1, observation.data(), action.data(), &value);
-    if (std::isfinite(value)) continue;
-    throw texts_[static_cast<size_t>(k)].Error(
-        0, fmt::format("found {} at the start of an episode, expected finite numbers", value));
+  std::vector<double> values(texts_.size());
+  Evaluate(1, observation.data(), action.data(), values.data());
+  for (size_t k = 0; k < values.size(); ++k) {
+    if (std::isfinite(values[k])) continue;
+    throw texts_[k].Error(0, fmt::format("found {} at the start of an episode, expected finite "
+                                         "numbers",
+                                         values[k]));
   }
 }
 

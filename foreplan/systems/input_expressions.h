@@ -15,14 +15,16 @@ namespace foreplan {
 /// them allocates nothing.
 class InputExpressions {
  public:
-  /// Every text gives one number or several. Throws InputError that points into a text.
+  /// Of at least one text; each gives one number or several. Throws InputError that points into a
+  /// text.
   InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
                    const std::vector<ExpressionText>& texts);
 
-  [[nodiscard]] int count() const { return static_cast<int>(programs_.size()); }
-  /// Number `index` of several rows. observation: [rows x no], action: [rows x nu], values: [rows].
-  void Evaluate(int index, int rows, const double* observation, const double* action,
-                double* values) const;
+  static constexpr int kMaxCount = 4096;
+
+  [[nodiscard]] int count() const { return program_.count(); }
+  /// observation: [rows x no], action: [rows x nu], values: [rows x count].
+  void Evaluate(int rows, const double* observation, const double* action, double* values) const;
   /// Adds sum_k by_value[k] d value_k / d (observation, action), exactly. by_value: [count],
   /// observation, by_observation: [no], action, by_action: [nu].
   void PullBack(const double* observation, const double* action, const double* by_value,
@@ -32,10 +34,21 @@ class InputExpressions {
   void CheckAtReset(System& system) const;
 
  private:
+  struct Compiled {
+    ExpressionSizes sizes;
+    ExpressionGraph graph;
+    std::vector<int> nodes;             // [count]
+    std::vector<ExpressionText> texts;  // [count], of each number
+  };
+
+  explicit InputExpressions(Compiled compiled);
+  static Compiled Compile(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+                          const std::vector<ExpressionText>& texts);
+
   ExpressionSizes sizes_;
-  std::vector<ExpressionText> texts_;        // [count], of each number
-  std::vector<ExpressionProgram> programs_;  // [count]
-  std::vector<ExpressionTape> tapes_;        // [count]
+  std::vector<ExpressionText> texts_;  // [count], of each number
+  ExpressionProgram program_;
+  std::vector<ExpressionTape> tapes_;  // [count]
 };
 
 }  // namespace foreplan

@@ -506,5 +506,46 @@ TEST(PetsPusher, TheTipMayBeReadAsACentreOfMass) {
   }
 }
 
+TEST(PetsPusher, TheGreyOnePaysTheSameAndForeseesItsContacts) {
+  if (IsOldMujoco()) GTEST_SKIP() << "our margins are those of new versions";
+  const GoldenTrajectory golden("pets_pusher_push_mujoco222");
+  const Task plain = Task::Load("pets_pusher").first;
+  const Task task = Task::Load("pets_pusher_grey", std::vector<std::string>{StartOf(golden)}).first;
+  const InputExpressions& inputs = *task.encoding().expressions;
+  const size_t object_rate = 20;  // in the observation: x, y
+  const size_t pushes = 14;       // in the inputs, behind the joints: x, y of three rods
+  const auto system = task.MakeSystem();
+  system->Reset(Key{0, 0});
+  Numbers observation(task.spec().observation.size());
+  Numbers next(observation.size());
+  Numbers values(static_cast<size_t>(inputs.count()));
+  system->Observe(observation);
+  int kicks = 0;
+  for (int step = 0; step < golden.steps(); ++step) {
+    const Numbers action = golden.Row("action", step);
+    ASSERT_EQ(system->Step(action), StepStatus::kOk);
+    system->Observe(next);
+    double reward = 0;
+    double expected = 0;
+    uint8_t terminated = 0;
+    task.reward().Evaluate({1, observation.data(), action.data(), next.data()}, &reward,
+                           &terminated);
+    plain.reward().Evaluate({1, observation.data(), action.data(), next.data()}, &expected,
+                            &terminated);
+    ASSERT_NEAR(reward, expected, 1e-12) << "step " << step;
+    // The object only slows down by itself: what speeds it up is a rod that was about to enter it.
+    inputs.Evaluate(1, observation.data(), action.data(), values.data());
+    const double* rate = &next[object_rate];
+    const double* before = &observation[object_rate];
+    const bool kicked = std::hypot(rate[0], rate[1]) > std::hypot(before[0], before[1]) + 0.02;
+    const bool foreseen = std::any_of(values.begin() + pushes, values.begin() + pushes + 6,
+                                      [](double push) { return push != 0; });
+    EXPECT_TRUE(foreseen || !kicked) << "step " << step;
+    kicks += kicked ? 1 : 0;
+    observation = next;
+  }
+  EXPECT_GT(kicks, 0);
+}
+
 }  // namespace
 }  // namespace foreplan
