@@ -6,7 +6,9 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -43,6 +45,12 @@ double Sum(const std::vector<double>& values) {
   return sum;
 }
 
+double MeanCost(const std::vector<LocalRollout>& rollouts) {
+  double sum = 0;
+  for (const LocalRollout& rollout : rollouts) sum -= rollout.episode_return;
+  return sum / static_cast<double>(rollouts.size());
+}
+
 const std::vector<std::string>& InitialNames() {
   static const std::vector<std::string> kNames = {"lqr", "pd"};
   return kNames;
@@ -70,6 +78,8 @@ void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("reuse", reuse, {1, 1000}, "iterations whose rollouts enter a fit");
   visitor.Field("kl_step", kl_step, {1e-9, 1e12}, "base of the KL bound, per time step");
   visitor.Field("adapt_step", adapt_step, "the bound, by predicted and actual improvement");
+  visitor.Field("setback", setback, {0, std::numeric_limits<double>::infinity()},
+                "rise of the sampled cost, by what was gained, at which a step is taken back");
   visitor.Choice("initial", initial, std::span(InitialNames()), "the first policies");
   visitor.Choice("prior", prior, std::span(PriorNames()), "of the local models");
   visitor.Choice("exploration", exploration, std::span(kExplorations), "noise of the rollouts");
@@ -95,11 +105,21 @@ struct LocalModelsLearner::Improvement {
   double predicted = 0;           // improvement of the last step, as its model had it
   double actual = 0;              // and as the new model has it
   bool judged = false;            // there was a last step
+  bool taken_back = false;        // it did harm: this iteration starts where that one did
   double previous_fit_error = 0;  // rms of the last fit on these rollouts
   KlConstrainedResult step;
   double kl_bound = 0;
   int least_rank = 0;
   double largest_condition = 0;
+};
+
+/// A policy whose step was not taken back, and what was seen of it.
+struct LocalModelsLearner::Accepted {
+  LinearGaussianPolicy policy;
+  std::vector<LocalRollout> rollouts;  // of this policy
+  std::vector<double> states;          // that its fit read, as Condition's
+  std::vector<double> actions;
+  double cost = 0;  // mean over its rollouts
 };
 
 struct LocalModelsLearner::Condition {
@@ -127,6 +147,8 @@ struct LocalModelsLearner::Condition {
   bool stepped = false;
   double cost_before = 0;
   double cost_predicted = 0;
+  std::optional<Accepted> accepted;  // the last one; kept when steps can be taken back
+  double first_cost = 0;             // of the first policy's rollouts
   Improvement found;
 };
 
@@ -371,9 +393,15 @@ void LocalModelsLearner::TrainGlobalPolicy() {
 // Fits the dynamics to the rollouts and finds what the policy before the step costs under them.
 void LocalModelsLearner::Judge(Condition& condition) {
   condition.found = {};
+  MeasureLastFit(condition);
+  condition.prior->Learn(Fresh(condition));
+  TakeBackIfWorse(condition);
   FitDynamics(condition);
   std::vector<const LocalRollout*> rollouts;
-  for (const LocalRollout& rollout : condition.rollouts) rollouts.push_back(&rollout);
+  for (const LocalRollout& rollout :
+       condition.found.taken_back ? condition.accepted->rollouts : condition.rollouts) {
+    rollouts.push_back(&rollout);
+  }
   LinearGaussianDynamics& dynamics = condition.fit.dynamics;
   condition.cost.Expand(rollouts, dynamics, condition.costs);
   // The last action is costed, but what it leads to is not.
@@ -397,14 +425,8 @@ RolloutView LocalModelsLearner::Fresh(const Condition& condition) const {
           .actions = actions.data() + actions.size() - count * T * static_cast<size_t>(nu_)};
 }
 
-void LocalModelsLearner::FitDynamics(Condition& condition) {
+void LocalModelsLearner::MeasureLastFit(Condition& condition) const {
   const RolloutView fresh = Fresh(condition);
-  RolloutView all = fresh;
-  all.states = condition.states.data();
-  all.actions = condition.actions.data();
-  all.rollouts = static_cast<int>(condition.actions.size()) / (horizon_ * nu_);
-
-  Improvement& found = condition.found;
   double squares = 0;
   for (size_t t = 0; t < condition.fit.dynamics.steps.size(); ++t) {
     const LinearGaussianTransition& f = condition.fit.dynamics.steps[t];
@@ -416,11 +438,37 @@ void LocalModelsLearner::FitDynamics(Condition& condition) {
       squares += (f.A * x + f.B * u + f.c - next).squaredNorm();
     }
   }
-  found.previous_fit_error = std::sqrt(
+  condition.found.previous_fit_error = std::sqrt(
       squares / std::max(1.0, static_cast<double>(fresh.rollouts * (horizon_ - 1) * nx_)));
+}
 
-  condition.prior->Learn(fresh);
+// A bound that was too large leads where the model was wrong, and rollouts from there spoil the
+// next fits: then better to try a smaller step from the policy before, with what was seen of that
+// one.
+void LocalModelsLearner::TakeBackIfWorse(Condition& condition) const {
+  if (std::isinf(options_.setback) || global_) return;
+  const double cost = MeanCost(condition.rollouts);
+  std::optional<Accepted>& accepted = condition.accepted;
+  if (!accepted) condition.first_cost = cost;
+  const double gained = accepted ? std::max(0.0, condition.first_cost - accepted->cost) : 0;
+  if (accepted && cost > accepted->cost + options_.setback * gained) {
+    condition.found.taken_back = true;
+    condition.policy = condition.previous = accepted->policy;
+    condition.states = accepted->states;
+    condition.actions = accepted->actions;
+    return;
+  }
+  accepted = {condition.policy, condition.rollouts, condition.states, condition.actions, cost};
+}
+
+void LocalModelsLearner::FitDynamics(Condition& condition) {
+  RolloutView all = Fresh(condition);
+  all.states = condition.states.data();
+  all.actions = condition.actions.data();
+  all.rollouts = static_cast<int>(condition.actions.size()) / (horizon_ * nu_);
   condition.fitter.Fit(all, *condition.prior, condition.fit);
+
+  Improvement& found = condition.found;
   found.least_rank = condition.fit.steps.front().rank;
   for (const LocalFitStep& step : condition.fit.steps) {
     found.least_rank = std::min(found.least_rank, step.rank);
@@ -428,8 +476,8 @@ void LocalModelsLearner::FitDynamics(Condition& condition) {
   }
 }
 
-// predicted = J(last policy; last model) - J(policy; last model), actual with J(policy; model). A
-// global policy has one bound for all conditions.
+// predicted = J(last policy; last model) - J(policy; last model), actual with J(policy; model), or
+// as sampled for a step that is taken back. A global policy has one bound for all conditions.
 void LocalModelsLearner::AdaptSteps() {
   double predicted = 0;
   double actual = 0;
@@ -438,7 +486,8 @@ void LocalModelsLearner::AdaptSteps() {
     found.judged = condition->stepped;
     if (!found.judged) continue;
     found.predicted = condition->cost_before - condition->cost_predicted;
-    found.actual = condition->cost_before - found.expected_cost;
+    found.actual = found.taken_back ? condition->accepted->cost - MeanCost(condition->rollouts)
+                                    : condition->cost_before - found.expected_cost;
     predicted += found.predicted / static_cast<double>(conditions_.size());
     actual += found.actual / static_cast<double>(conditions_.size());
   }
@@ -479,16 +528,14 @@ void LocalModelsLearner::Report(double seconds) {
   for (const auto& condition : conditions_) {
     const Improvement& found = condition->found;
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    double cost = 0;
     double distance = 0;
     for (const LocalRollout& rollout : condition->rollouts) {
-      cost -= rollout.episode_return / options_.rollouts;
       if (!context_.task.goal().exists()) continue;
       const double* last = rollout.observations.data() + static_cast<ptrdiff_t>(horizon_ - 1) * nx_;
       distance +=
           context_.task.goal().Distance({last, static_cast<size_t>(nx_)}) / options_.rollouts;
     }
-    Record(prefix + "cost", cost);
+    Record(prefix + "cost", MeanCost(condition->rollouts));
     if (context_.task.goal().exists()) {
       Record(prefix + context_.task.goal().options().distance, distance);
     }
@@ -499,6 +546,7 @@ void LocalModelsLearner::Report(double seconds) {
       Record(prefix + "previous_fit_rmse", found.previous_fit_error);
       error += found.previous_fit_error / static_cast<double>(conditions_.size());
     }
+    if (condition->accepted) Record(prefix + "taken_back", found.taken_back ? 1 : 0);
     Record(prefix + "step_multiplier", condition->step_multiplier);
     Record(prefix + "kl_bound", found.kl_bound);
     Record(prefix + "kl", found.step.kl);
@@ -657,6 +705,17 @@ void LocalModelsLearner::Save(TensorFile& state) const {
     state.tensors[prefix + "step"] =
         values({condition->lambda, condition->step_multiplier, condition->stepped ? 1.0 : 0.0,
                 condition->cost_before, condition->cost_predicted});
+    if (const std::optional<Accepted>& accepted = condition->accepted) {
+      accepted->policy.Save(prefix + "accepted.", state);
+      std::vector<double> jacobians;
+      for (const LocalRollout& rollout : accepted->rollouts) {
+        jacobians.insert(jacobians.end(), rollout.jacobians.begin(), rollout.jacobians.end());
+      }
+      state.tensors[prefix + "accepted.states"] = values(accepted->states);
+      state.tensors[prefix + "accepted.actions"] = values(accepted->actions);
+      state.tensors[prefix + "accepted.jacobians"] = values(jacobians);
+      state.tensors[prefix + "accepted.costs"] = values({accepted->cost, condition->first_cost});
+    }
     const auto& steps = condition->fit.dynamics.steps;
     if (steps.empty()) continue;
     const auto save = [&](const char* name, auto field) {
@@ -699,6 +758,9 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     condition->stepped = step[2] != 0;
     condition->cost_before = step[3];
     condition->cost_predicted = step[4];
+    condition->accepted.reset();
+    if (state.tensors.contains(prefix + "accepted.costs"))
+      RestoreAccepted(prefix, state, *condition);
     auto& steps = condition->fit.dynamics.steps;
     steps.clear();
     if (iterations_ == 0) continue;
@@ -711,6 +773,36 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     restore("fit_B", nu_, &LinearGaussianTransition::B);
     restore("fit_c", 1, &LinearGaussianTransition::c);
   }
+}
+
+void LocalModelsLearner::RestoreAccepted(const std::string& prefix, const TensorFile& state,
+                                         Condition& condition) const {
+  const std::array<int64_t, 1> any = {-1};
+  const std::array<int64_t, 1> two = {2};
+  const std::string name = prefix + "accepted.";
+  const std::vector<double>& costs = state.Doubles(name + "costs", two);
+  const std::vector<double>& jacobians = state.Doubles(name + "jacobians", any);
+  Accepted accepted{.policy = LinearGaussianPolicy::Restored(name, state, horizon_, nx_, nu_),
+                    .rollouts = {},
+                    .states = state.Doubles(name + "states", any),
+                    .actions = state.Doubles(name + "actions", any),
+                    .cost = costs[0]};
+  condition.first_cost = costs[1];
+  // Of its rollouts, the newest of what the fit read, the cost needs these.
+  const auto newest = [](const std::vector<double>& all, size_t size, size_t back) {
+    const auto end = all.end() - static_cast<ptrdiff_t>((back - 1) * size);
+    return std::vector<double>(end - static_cast<ptrdiff_t>(size), end);
+  };
+  const auto count = static_cast<size_t>(options_.rollouts);
+  const auto T = static_cast<size_t>(horizon_);
+  for (size_t back = count; back > 0; --back) {
+    LocalRollout& rollout = accepted.rollouts.emplace_back();
+    rollout.steps = horizon_;
+    rollout.observations = newest(accepted.states, (T + 1) * static_cast<size_t>(nx_), back);
+    rollout.actions = newest(accepted.actions, T * static_cast<size_t>(nu_), back);
+    rollout.jacobians = newest(jacobians, jacobians.size() / count, back);
+  }
+  condition.accepted = std::move(accepted);
 }
 
 TensorFile LocalModelsLearner::Model() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,6 +37,9 @@ struct LocalModelsOptions {
   int reuse = 1;           // iterations whose rollouts enter a fit
   double kl_step = 0.2;    // base of the KL bound, per time step
   bool adapt_step = true;  // by predicted and actual improvement
+  /// A step is taken back whose rollouts cost more, in the mean, than those before it by this share
+  /// of what has been gained since the first; infinity: never. Not with a global policy.
+  double setback = std::numeric_limits<double>::infinity();
   std::string initial = "lqr";
   std::string prior = "mixture";
   LocalExploration exploration = LocalExploration::kPolicy;
@@ -56,8 +60,9 @@ struct LocalModelsOptions {
 
 /// Guided policy search: one linear-Gaussian policy per condition of the task (Levine and Abbeel
 /// 2014), each improved by
-///   roll out -> update the prior -> fit x' ~ N(A x + B u + c, S) per time step -> expand the cost
-///   -> adapt the KL bound -> KL-constrained LQR,
+///   roll out -> update the prior -> take the last step back if it did harm -> fit
+///   x' ~ N(A x + B u + c, S) per time step -> expand the cost -> adapt the KL bound ->
+///   KL-constrained LQR,
 /// in turns: an iteration takes `rollouts` episodes of every condition. With a global policy
 /// (mirror descent guided policy search, Montgomery and Levine 2016) the step stays near its
 /// linearisation along the rollouts, which are its own once it has learned, and it then learns from
@@ -81,6 +86,7 @@ class LocalModelsLearner final : public Learner {
 
  private:
   struct Condition;
+  struct Accepted;
   struct Improvement;     // what one iteration found out about one condition
   struct Test;            // final rollouts of one condition
   struct GlobalTest {     // of the global policy
@@ -97,6 +103,10 @@ class LocalModelsLearner final : public Learner {
   void CheckRollout(const Condition& condition, const LocalRollout& rollout) const;
   void LearnNetwork();
   void Judge(Condition& condition);
+  void RestoreAccepted(const std::string& prefix, const TensorFile& state,
+                       Condition& condition) const;
+  void MeasureLastFit(Condition& condition) const;
+  void TakeBackIfWorse(Condition& condition) const;
   void FitDynamics(Condition& condition);
   [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
   void AdaptSteps();

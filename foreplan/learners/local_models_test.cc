@@ -89,8 +89,8 @@ TEST(LocalModelsLearner, GoesOnFromACheckpointBitForBit) {
   const std::vector<std::string> small = {"local_models.reuse=2", "model.width=8",
                                           "fit.min_steps=10",     "fit.max_steps=10",
                                           "policy.width=8",       "policy.fit.steps=50"};
-  for (const char* with :
-       {"prior=\"none\"", "prior=\"mixture\"", "prior=\"network\"", "global_policy=true"}) {
+  for (const char* with : {"prior=\"none\"", "prior=\"mixture\"", "prior=\"network\"",
+                           "global_policy=true", "setback=0"}) {
     const std::vector<std::string> settings =
         TestRun::Joined(small, {std::string("local_models.") + with});
     TestRun whole(Episodes(48, "local_models"), 1, settings, kPendulum);
@@ -117,6 +117,34 @@ TEST(LocalModelsLearner, GoesOnFromACheckpointBitForBit) {
       EXPECT_EQ(tensor.values, b.tensors.at(name).values) << with << " " << name;
     }
   }
+}
+
+TEST(LocalModelsLearner, TakesStepsBackThatDidHarm) {
+  // Bounds that do not bind lead far from the data, often to worse policies.
+  TestRun test(
+      Episodes(120, "local_models"), 1,
+      {"local_models.setback=0.1", "local_models.kl_step=1000", "local_models.adapt_step=false"},
+      kPendulum);
+  test.learner->Run();
+  int taken_back = 0;
+  for (const std::string condition : {"condition1.", "condition2."}) {
+    std::vector<double> costs;
+    std::vector<double> flags;
+    for (const MetricRow& row : test.log.metrics()) {
+      if (row.name == condition + "cost") costs.push_back(row.value);
+      if (row.name == condition + "taken_back") flags.push_back(row.value);
+    }
+    ASSERT_EQ(costs.size(), 10u);
+    ASSERT_EQ(flags.size(), costs.size());
+    double accepted = costs[0];
+    for (size_t i = 0; i < costs.size(); ++i) {
+      const bool harm = costs[i] > accepted + 0.1 * std::max(0.0, costs[0] - accepted);
+      EXPECT_EQ(flags[i], harm ? 1 : 0) << condition << i;
+      if (!harm) accepted = costs[i];
+      taken_back += harm ? 1 : 0;
+    }
+  }
+  EXPECT_GT(taken_back, 0);
 }
 
 TEST(LocalModelsLearner, OneGlobalPolicyLearnsWhatTheLocalOnesDo) {
