@@ -759,8 +759,9 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     condition->cost_before = step[3];
     condition->cost_predicted = step[4];
     condition->accepted.reset();
-    if (state.tensors.contains(prefix + "accepted.costs"))
+    if (state.tensors.contains(prefix + "accepted.costs")) {
       RestoreAccepted(prefix, state, *condition);
+    }
     auto& steps = condition->fit.dynamics.steps;
     steps.clear();
     if (iterations_ == 0) continue;
@@ -795,6 +796,11 @@ void LocalModelsLearner::RestoreAccepted(const std::string& prefix, const Tensor
   };
   const auto count = static_cast<size_t>(options_.rollouts);
   const auto T = static_cast<size_t>(horizon_);
+  if (accepted.states.size() < count * (T + 1) * static_cast<size_t>(nx_) ||
+      accepted.actions.size() < count * T * static_cast<size_t>(nu_)) {
+    throw InputError(fmt::format("{}states: found {} numbers, expected those of {} rollouts", name,
+                                 accepted.states.size(), count));
+  }
   for (size_t back = count; back > 0; --back) {
     LocalRollout& rollout = accepted.rollouts.emplace_back();
     rollout.steps = horizon_;

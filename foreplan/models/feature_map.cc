@@ -94,7 +94,7 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     integrated_.push_back({component, rate});
   }
   if (!encoding.inputs.empty() && !expressions_) {
-    throw InputError("encoding.inputs: found expressions, expected them within a task");
+    throw InputError("encoding.inputs: found expressions without a task, expected one (--task)");
   }
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {

@@ -37,7 +37,16 @@ JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
 }
 
 // What an array has one row of numbers for.
-enum class Owner { kPosition, kVelocity, kActivation, kBody, kNamedBody, kNamedSite, kNamedSensor };
+enum class Owner {
+  kPosition,
+  kVelocity,
+  kActivation,
+  kBody,
+  kNamedBody,
+  kNamedGeom,
+  kNamedSite,
+  kNamedSensor
+};
 
 struct Array {
   std::string name;
@@ -47,7 +56,7 @@ struct Array {
   std::string_view component = "";  // what is added to the owner's name
 };
 
-const std::array<Array, 12> kArrays{{
+const std::array<Array, 13> kArrays{{
     {"qpos", Owner::kPosition, 1, &mjData::qpos},
     {"qvel", Owner::kVelocity, 1, &mjData::qvel},
     {"act", Owner::kActivation, 1, &mjData::act},
@@ -55,6 +64,7 @@ const std::array<Array, 12> kArrays{{
     {"qfrc_constraint", Owner::kVelocity, 1, &mjData::qfrc_constraint, "_constraint_force"},
     {"xpos", Owner::kNamedBody, 3, &mjData::xpos},
     {"subtree_com", Owner::kNamedBody, 3, &mjData::subtree_com, "_com"},
+    {"geom_xpos", Owner::kNamedGeom, 3, &mjData::geom_xpos},
     {"site_xpos", Owner::kNamedSite, 3, &mjData::site_xpos},
     {"sensor", Owner::kNamedSensor, 1, &mjData::sensordata},
     {"cinert", Owner::kBody, 10, &mjData::cinert, "_cinert"},
@@ -66,8 +76,8 @@ const std::array<Array, 12> kArrays{{
 bool IsState(size_t array) { return array < 3; }
 
 bool HasName(const Array& array) {
-  return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedSite ||
-         array.owner == Owner::kNamedSensor;
+  return array.owner == Owner::kNamedBody || array.owner == Owner::kNamedGeom ||
+         array.owner == Owner::kNamedSite || array.owner == Owner::kNamedSensor;
 }
 
 using Function = ObservationPart::Function;
@@ -137,6 +147,7 @@ int RowsOf(const mjModel& model, Owner owner) {
     case Owner::kBody:
       return static_cast<int>(model.nbody);
     case Owner::kNamedBody:
+    case Owner::kNamedGeom:
     case Owner::kNamedSite:
     case Owner::kNamedSensor:
       break;
@@ -152,6 +163,7 @@ struct ObjectKind {
 };
 ObjectKind KindOf(const mjModel& model, Owner owner) {
   if (owner == Owner::kNamedBody) return {mjOBJ_BODY, "body", static_cast<int>(model.nbody)};
+  if (owner == Owner::kNamedGeom) return {mjOBJ_GEOM, "geom", static_cast<int>(model.ngeom)};
   if (owner == Owner::kNamedSite) return {mjOBJ_SITE, "site", static_cast<int>(model.nsite)};
   return {mjOBJ_SENSOR, "sensor", static_cast<int>(model.nsensor)};
 }
@@ -209,6 +221,7 @@ Component ComponentOf(const mjModel& model, const JointComponents& joints, const
     case Owner::kNamedSensor:
       return {NameOfSensorNumber(model, index), ""};
     case Owner::kNamedBody:
+    case Owner::kNamedGeom:
     case Owner::kNamedSite: {
       const ObjectKind kind = KindOf(model, array.owner);
       return {fmt::format("{}{}_{}", MujocoName(model, kind.type, index / 3, kind.name),
@@ -413,7 +426,8 @@ DependentComponents MujocoObservation::Dependent(const mjModel& model) const {
   }
   for (size_t i = 0; i < entries_.size(); ++i) {
     const auto numbers = kArrays[entries_[i].number.array].numbers;
-    const bool is_place = numbers == &mjData::xpos || numbers == &mjData::site_xpos;
+    const bool is_place =
+        numbers == &mjData::xpos || numbers == &mjData::geom_xpos || numbers == &mjData::site_xpos;
     if (is_plain(entries_[i]) && is_place) components.dependent.push_back(static_cast<int>(i));
   }
   return components;
@@ -427,10 +441,12 @@ void MujocoObservation::DependentJacobian(const mjModel& model, const mjData& da
   for (size_t row = 0; row < components.dependent.size(); ++row) {
     const Number& number = entries_[static_cast<size_t>(components.dependent[row])].number;
     const int object = number.index / 3;
-    const bool is_site = kArrays[number.array].owner == Owner::kNamedSite;
-    const mjtNum* point = (is_site ? data.site_xpos : data.xpos) + 3 * object;
-    mj_jac(&model, &data, of_point.data(), nullptr, point,
-           is_site ? model.site_bodyid[object] : object);
+    const Array& array = kArrays[number.array];
+    const mjtNum* point = data.*array.numbers + 3 * object;
+    const int body = array.owner == Owner::kNamedGeom   ? model.geom_bodyid[object]
+                     : array.owner == Owner::kNamedSite ? model.site_bodyid[object]
+                                                        : object;
+    mj_jac(&model, &data, of_point.data(), nullptr, point, body);
     std::copy_n(of_point.data() + static_cast<size_t>(number.index % 3) * nv, nv,
                 jacobian.data() + row * nv);
   }

@@ -68,7 +68,7 @@ class MujocoSystem final : public System {
   void Linearize(const SystemDerivatives& derivatives) override;
   void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
 
-  /// With observe_new_positions: what xpos and site_xpos are functions of, when all joints are
+  /// With observe_new_positions: what xpos, geom_xpos and site_xpos depend on, when all joints are
   /// hinges or slides and observed.
   [[nodiscard]] DependentComponents dependent_components() const override;
   void DependentJacobian(std::span<double> jacobian) const override;

@@ -368,7 +368,32 @@ TEST(MujocoSystem, WrongPartsOfTheObservationAreNamed) {
   expect("xpos", "found 'xpos', expected '(' at character 5");
   expect("xpos(pol)", "unknown body 'pol' (did you mean 'pole'?)");
   expect("site_xpos(tip)", "unknown site 'tip'");
+  expect("geom_xpos(tip)", "unknown geom 'tip'");
   expect("xpos(pole) - qpos", "found 'xpos(pole) - qpos' of 3 and 2 numbers, expected as many");
+}
+
+TEST(MujocoSystem, AGeomIsObservedWhereItIsAndMovesWithItsBody) {
+  // The peg is a cylinder between the two sites.
+  MujocoOptions options = ShippedModel("peg_insertion");
+  options.observation = {"qpos", "geom_xpos(peg)", "site_xpos(peg_bottom)", "site_xpos(peg_top)"};
+  options.observe_new_positions = true;
+  MujocoSystem system(options);
+  ASSERT_EQ(system.spec().observation[7].name, "peg_x");
+  system.Reset(Key{0, 0});
+  for (int t = 0; t < 5; ++t) ASSERT_EQ(system.Step(Numbers(7, 0.3)), StepStatus::kOk);
+  Numbers observed(16);
+  system.Observe(observed);
+  const DependentComponents components = system.dependent_components();
+  ASSERT_EQ(components.dependent.size(), 9U);
+  Numbers jacobian(9 * 7);
+  system.DependentJacobian(jacobian);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(observed[7 + i], 0.5 * (observed[10 + i] + observed[13 + i]), 1e-14);
+    for (size_t j = 0; j < 7; ++j) {
+      EXPECT_NEAR(jacobian[i * 7 + j],
+                  0.5 * (jacobian[(3 + i) * 7 + j] + jacobian[(6 + i) * 7 + j]), 1e-14);
+    }
+  }
 }
 
 TEST(MujocoSystem, WrongDrawsOfTheResetAreNamed) {
