@@ -185,6 +185,22 @@ TEST(FeatureMap, ExpressionsOfWhatIsKnownBeforeTheStepAreInputs) {
   }
 }
 
+TEST(EnsembleTrainer, NamesTheInputAndTheRowThatIsNotFinite) {
+  ThreadPool pool(1);
+  Config config = Config::FromString("encoding.inputs = ['log(x + 1)']", "test");
+  EnsembleModel model(ToySpec(), ReadEncoding(config, ToySpec(), {}), SmallOptions(), QuickFit(10),
+                      Key{1, 1}, pool);
+  try {
+    model.Fit(ToyData(50, 1), Key{1, 2});  // x is below -1 in some rows
+    FAIL();
+  } catch (const RunError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("inputs[0]: column 1: found"), std::string::npos) << message;
+    EXPECT_NE(message.find("of the data, of episode 1, at previous.x = -"), std::string::npos)
+        << message;
+  }
+}
+
 TEST(Ensemble, StepsIntegratedComponentsAsItsMeanDoes) {
   EnsembleOptions options = SmallOptions();
   options.probabilistic = false;

@@ -184,6 +184,7 @@ void EnsembleTrainer::PrepareRows() {
         features.Input(data_->observation(row).data(), data_->action(row).data(), input);
       },
       kConstant, 1.0);
+  CheckInputs();
   if (!ensemble_.options().normalise_targets) return;
   ensemble_.target_normaliser().Fit(
       data_->size(),
@@ -192,6 +193,21 @@ void EnsembleTrainer::PrepareRows() {
                         target);
       },
       kConstant, kConstant);
+}
+
+// Names the expression and the row where an input is not finite.
+void EnsembleTrainer::CheckInputs() const {
+  const std::vector<double>& mean = ensemble_.input_normaliser().mean;
+  if (std::ranges::all_of(mean, [](double value) { return std::isfinite(value); })) return;
+  for (int64_t row = 0; row < data_->size(); ++row) {
+    try {
+      ensemble_.features().CheckFinite(
+          data_->observation(row).data(), data_->action(row).data(),
+          fmt::format("in row {} of the data, of episode {}", row + 1, data_->episode(row)));
+    } catch (const InputError& error) {
+      throw RunError(error.what());
+    }
+  }
 }
 
 void EnsembleTrainer::FillInput(int64_t row, std::vector<double>& values, float* input) const {

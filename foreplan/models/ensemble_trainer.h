@@ -66,6 +66,7 @@ class EnsembleTrainer {
 
   void PrepareRows();
   /// A row of the data as the networks see it; `values`: for one row.
+  void CheckInputs() const;
   void FillInput(int64_t row, std::vector<double>& values, float* input) const;
   void FillTarget(int64_t row, std::vector<double>& values, float* target) const;
   MemberReport TrainMember(int member, int steps, Key key, Buffers& buffers);

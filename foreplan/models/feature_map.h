@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "foreplan/data/normaliser.h"
@@ -34,6 +35,11 @@ class FeatureMap {
   /// cut to float. observation: [rows x no], action: [rows x nu], input: [rows x inputs].
   void Inputs(int rows, const double* observation, const double* action,
               const Normaliser& normaliser, float* input) const;
+  /// Throws InputError that points into the expression whose input is not finite for that row of
+  /// data; `when` says which row.
+  void CheckFinite(const double* observation, const double* action, std::string_view when) const {
+    if (expressions_) expressions_->CheckFinite(observation, action, when);
+  }
   /// Which inputs are sines and cosines: [inputs].
   [[nodiscard]] std::vector<bool> SinesAndCosines() const;
   /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by

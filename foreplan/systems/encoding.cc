@@ -62,6 +62,13 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const SystemS
   check("sin_cos", encoding.sin_cos);
   check("omit", encoding.omit);
   check("absolute", encoding.absolute);
+  for (const std::string& name : encoding.integrate) {
+    if (name.find('*') == std::string::npos) continue;
+    throw InputError(
+        fmt::format("{}: encoding.integrate: found '{}', expected a pattern that matches a "
+                    "component whose rate is observed, as 'x' with 'x_velocity' or 'x_rate'",
+                    config.name(), name));
+  }
   check("integrate", encoding.integrate);
   const auto exclude = [&](std::string_view key, const std::vector<std::string>& names,
                            std::string_view other, const std::vector<std::string>& others) {

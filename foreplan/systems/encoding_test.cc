@@ -56,6 +56,7 @@ TEST(Encoding, WrongTextsAreErrorsThatPointToThem) {
   expect("encoding.integrate = ['force']", "unknown observation component 'force'");
   expect("encoding.integrate = ['x_velocity']",
          "encoding.integrate: found 'x_velocity', expected a component whose rate is observed");
+  expect("encoding.integrate = ['*_rate']", "found '*_rate', expected a pattern that matches");
   expect("[encoding]\nintegrate = ['x']\nabsolute = ['x']",
          "found 'x' in integrate and in absolute");
   expect("encoding.inputs = ['x', 'tipp']",
@@ -70,7 +71,10 @@ TEST(Encoding, NumbersThatAreNotFiniteWhereEpisodesStartAreAnError) {
                      std::vector<std::string>{"encoding.inputs=['1 / (hinge - hinge)']"});
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_NE(std::string(error.what()).find("at the start of an episode"), std::string::npos)
+    EXPECT_NE(std::string(error.what())
+                  .find("inputs[0]: column 3: found a division by zero at the start of an episode, "
+                        "at previous.hinge"),
+              std::string::npos)
         << error.what();
   }
 }

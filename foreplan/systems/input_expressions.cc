@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/expression_compiler.h"
+#include "foreplan/systems/expression_fault.h"
 
 namespace foreplan {
 namespace {
@@ -20,15 +21,14 @@ InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
                                                      const ExpressionDefinitions& definitions,
                                                      const std::vector<ExpressionText>& texts) {
   Compiled compiled;
-  compiled.sizes = {spec.observation_dim(), spec.action_dim()};
+  compiled.spec = spec;
   ExpressionCompiler compiler(spec, definitions);
   for (const ExpressionText& text : texts) {
     const std::vector<int> nodes = compiler.NumbersBeforeStep(text);
     compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
-    compiled.texts.insert(compiled.texts.end(), nodes.size(), text);
   }
   compiled.graph = compiler.graph();
-  const int variables = 2 * compiled.sizes.observation + compiled.sizes.action;
+  const int variables = 2 * spec.observation_dim() + spec.action_dim();
   if (variables > kMaxVariables || std::ssize(compiled.nodes) > kMaxCount) {
     throw InputError(fmt::format("{}: found {} numbers of {} components, expected at most {} of {}",
                                  texts.front().where, compiled.nodes.size(), variables, kMaxCount,
@@ -38,10 +38,11 @@ InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
 }
 
 InputExpressions::InputExpressions(Compiled compiled)
-    : sizes_(compiled.sizes),
-      texts_(std::move(compiled.texts)),
-      program_(compiled.graph, compiled.nodes, -1, sizes_) {
-  for (const int node : compiled.nodes) tapes_.emplace_back(compiled.graph, node, sizes_);
+    : spec_(std::move(compiled.spec)),
+      graph_(std::move(compiled.graph)),
+      sizes_{spec_.observation_dim(), spec_.action_dim()},
+      program_(graph_, compiled.nodes, -1, sizes_) {
+  for (const int node : compiled.nodes) tapes_.emplace_back(graph_, node, sizes_);
 }
 
 InputExpressions::InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
@@ -70,19 +71,23 @@ void InputExpressions::PullBack(const double* observation, const double* action,
   }
 }
 
+void InputExpressions::CheckFinite(const double* observation, const double* action,
+                                   std::string_view when) const {
+  for (const ExpressionTape& tape : tapes_) {
+    ThrowIfNotFinite(graph_, tape, spec_, {1, observation, action, observation}, when,
+                     "finite numbers");
+  }
+}
+
 void InputExpressions::CheckAtReset(System& system) const {
-  const std::vector<double> action(static_cast<size_t>(sizes_.action));
   std::vector<double> observation(static_cast<size_t>(sizes_.observation));
+  std::vector<double> action;
+  for (size_t i = 0; i < spec_.action.size(); ++i) {
+    action.push_back(std::clamp(0.0, spec_.action_low[i], spec_.action_high[i]));
+  }
   system.Reset(Key{0, 0});
   system.Observe(observation);
-  std::vector<double> values(texts_.size());
-  Evaluate(1, observation.data(), action.data(), values.data());
-  for (size_t k = 0; k < values.size(); ++k) {
-    if (std::isfinite(values[k])) continue;
-    throw texts_[k].Error(0, fmt::format("found {} at the start of an episode, expected finite "
-                                         "numbers",
-                                         values[k]));
-  }
+  CheckFinite(observation.data(), action.data(), "at the start of an episode");
 }
 
 }  // namespace foreplan

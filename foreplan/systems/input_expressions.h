@@ -1,6 +1,7 @@
 // Inputs of a model that a task file gives as expressions; docs/your_task.md explains them.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "foreplan/systems/expression_definitions.h"
@@ -29,24 +30,26 @@ class InputExpressions {
   /// observation, by_observation: [no], action, by_action: [nu].
   void PullBack(const double* observation, const double* action, const double* by_value,
                 double* by_observation, double* by_action) const;
-  /// Throws InputError that names the text whose numbers are not finite where episodes start.
-  /// `system` is in another state afterwards.
+  /// Throws InputError that points to the operation whose result is not finite; `when` says where
+  /// the observation is from.
+  void CheckFinite(const double* observation, const double* action, std::string_view when) const;
+  /// The same where episodes start. `system` is in another state afterwards.
   void CheckAtReset(System& system) const;
 
  private:
   struct Compiled {
-    ExpressionSizes sizes;
+    SystemSpec spec;
     ExpressionGraph graph;
-    std::vector<int> nodes;             // [count]
-    std::vector<ExpressionText> texts;  // [count], of each number
+    std::vector<int> nodes;  // [count]
   };
 
   explicit InputExpressions(Compiled compiled);
   static Compiled Compile(const SystemSpec& spec, const ExpressionDefinitions& definitions,
                           const std::vector<ExpressionText>& texts);
 
+  SystemSpec spec_;
+  ExpressionGraph graph_;
   ExpressionSizes sizes_;
-  std::vector<ExpressionText> texts_;  // [count], of each number
   ExpressionProgram program_;
   std::vector<ExpressionTape> tapes_;  // [count]
 };

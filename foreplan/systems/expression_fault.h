@@ -1,0 +1,20 @@
+// Where an expression stops being a finite number.
+#pragma once
+
+#include <string_view>
+
+#include "foreplan/systems/expression_graph.h"
+#include "foreplan/systems/expression_tape.h"
+#include "foreplan/systems/reward.h"
+#include "foreplan/systems/system.h"
+
+namespace foreplan {
+
+/// When the tape's number is not finite at a transition (one row): throws InputError that points to
+/// the operation it comes from and tells what that was applied to, "found a division by zero
+/// <when>, at hinge = 0, expected <expected>".
+void ThrowIfNotFinite(const ExpressionGraph& graph, const ExpressionTape& tape,
+                      const SystemSpec& spec, const TransitionBatch& transition,
+                      std::string_view when, std::string_view expected);
+
+}  // namespace foreplan
