@@ -115,11 +115,7 @@ void ExpectAtMostTwice(const std::string& task, bool on_networks) {
 TEST(ExpressionCostGate, WholeDecisionsTakeAtMostTwiceAsLong) {
   std::printf("| task | model | built-in [ms] | expression [ms] | ratio |\n");
   for (const char* task : {"cartpole_closed_form", "pendulum"}) ExpectAtMostTwice(task, false);
-  for (const std::string& task : Task::ShippedNames()) {
-    if (task == "lane_keeping" || task == "pilco_cartpole" || task == "planar_arm")
-      continue;  // no built-in rewards
-    ExpectAtMostTwice(task, true);
-  }
+  for (const std::string& task : TasksWithBuiltInRewards()) ExpectAtMostTwice(task, true);
 }
 
 }  // namespace

@@ -76,14 +76,6 @@ TEST_P(ExpressionOfTask, IsTheBuiltInPlanningReward) {
   ExpectEqual(*texts_.Compile(task_.spec(), texts_.planning_reward), task_.planning_reward());
 }
 
-std::vector<std::string> TasksWithBuiltInRewards() {
-  std::vector<std::string> names = Task::ShippedNames();
-  for (const char* name : {"lane_keeping", "pets_pusher_grey", "pilco_cartpole", "planar_arm"}) {
-    std::erase(names, name);  // whose rewards are expressions
-  }
-  return names;
-}
-
 // Of few variables, as the built-in Hessians of many take minutes; and not of peg_insertion, whose
 // built-in Hessian is made concave.
 class DerivativesOfTask : public ExpressionOfTask {};

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/testing/source_dir.h"
@@ -43,5 +44,14 @@ struct ShippedExpression {
                                                     ExpressionText{"reward", text}, end);
   }
 };
+
+/// Those whose reward is not an expression anyway.
+inline std::vector<std::string> TasksWithBuiltInRewards() {
+  std::vector<std::string> names = Task::ShippedNames();
+  for (const char* name : {"lane_keeping", "pets_pusher_grey", "pilco_cartpole", "planar_arm"}) {
+    std::erase(names, name);
+  }
+  return names;
+}
 
 }  // namespace foreplan
