@@ -17,15 +17,21 @@ LocalCost::LocalCost(const Reward& reward, int nx, int nu, DependentComponents c
   scratch_.resize(2 * static_cast<size_t>(nz * nz));
 }
 
-void LocalCost::Expand(const std::vector<const LocalRollout*>& rollouts,
+void LocalCost::Expand(const RolloutView& rollouts, std::span<const double> jacobians,
                        const LinearGaussianDynamics& dynamics, std::vector<QuadraticCost>& costs) {
   costs.resize(dynamics.steps.size());
-  const double weight = 1.0 / static_cast<double>(rollouts.size());
+  const double weight = 1.0 / rollouts.rollouts;
+  const size_t size = components_.dependent.size() * components_.on.size();
   for (size_t t = 0; t < costs.size(); ++t) {
     mean_gradient_.setZero();
     mean_hessian_.setZero();
     mean_constant_ = 0;
-    for (const LocalRollout* rollout : rollouts) AddRollout(*rollout, static_cast<int>(t), weight);
+    const auto at = static_cast<int>(t);
+    for (int n = 0; n < rollouts.rollouts; ++n) {
+      const size_t step = static_cast<size_t>(n) * costs.size() + t;
+      AddTransition(rollouts.state(n, at), rollouts.action(n, at), rollouts.state(n, at + 1),
+                    jacobians.data() + step * size, weight);
+    }
     ThroughDynamics(dynamics.steps[t]);
     costs[t] = {.Q = mean_hessian_.topLeftCorner(nx_, nx_),
                 .S = mean_hessian_.block(nx_, 0, nu_, nx_),
@@ -37,18 +43,16 @@ void LocalCost::Expand(const std::vector<const LocalRollout*>& rollouts,
 }
 
 // -r(z) = c + g'(z - z_n) + 1/2 (z - z_n)'H (z - z_n), as a polynomial in z.
-void LocalCost::AddRollout(const LocalRollout& rollout, int t, double weight) {
-  const double* x = rollout.observations.data() + static_cast<ptrdiff_t>(t) * nx_;
-  const double* u = rollout.actions.data() + static_cast<ptrdiff_t>(t) * nu_;
-  const double cost = -reward_.ExpandConcave(x, u, x + nx_, gradient_.data(), hessian_.data(),
+void LocalCost::AddTransition(const double* x, const double* u, const double* next,
+                              const double* jacobian, double weight) {
+  const double cost = -reward_.ExpandConcave(x, u, next, gradient_.data(), hessian_.data(),
                                              2 * nx_ + nu_, scratch_.data());
   gradient_ = -gradient_;
   hessian_ = -hessian_;
-  const size_t size = components_.dependent.size() * components_.on.size();
-  if (size > 0) ThroughJacobian(rollout.jacobians.data() + static_cast<size_t>(t) * size);
+  if (!components_.dependent.empty()) ThroughJacobian(jacobian);
   std::copy_n(x, nx_, z_.data());
   std::copy_n(u, nu_, z_.data() + nx_);
-  std::copy_n(x + nx_, nx_, z_.data() + nx_ + nu_);
+  std::copy_n(next, nx_, z_.data() + nx_ + nu_);
   mean_hessian_ += weight * hessian_;
   const VectorXd Hz = hessian_ * z_;
   mean_gradient_ += weight * (gradient_ - Hz);

@@ -1,10 +1,11 @@
 // The cost of local models: quadratic, from the reward along rollouts.
 #pragma once
 
+#include <span>
 #include <vector>
 
-#include "foreplan/control/local_rollout.h"
 #include "foreplan/models/linear_gaussian_dynamics.h"
+#include "foreplan/models/rollout_view.h"
 #include "foreplan/planners/trajectory_distribution.h"
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/system.h"
@@ -15,18 +16,21 @@ namespace foreplan {
 /// convex (Reward::ExpandConcave), shifted to the origin and averaged over the rollouts. What
 /// depends on dependent components goes through their Jacobian to the components they depend on,
 /// without second derivatives; what depends on the next observation goes through the dynamics.
-/// All rollouts have T steps, the dynamics T transitions; [T] costs.
+/// The dynamics' transitions are the rollouts'; [T] costs.
 class LocalCost {
  public:
   LocalCost(const Reward& reward, int nx, int nu, DependentComponents components);
 
-  void Expand(const std::vector<const LocalRollout*>& rollouts,
+  /// jacobians: of the dependent components, [N x T x dependent x on]; empty without any.
+  void Expand(const RolloutView& rollouts, std::span<const double> jacobians,
               const LinearGaussianDynamics& dynamics, std::vector<QuadraticCost>& costs);
 
  private:
   using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-  void AddRollout(const LocalRollout& rollout, int t, double weight);
+  /// x, u, x': of one rollout at one time; jacobian: [dependent x on].
+  void AddTransition(const double* x, const double* u, const double* next, const double* jacobian,
+                     double weight);
   void ThroughJacobian(const double* jacobian);
   void ThroughDynamics(const LinearGaussianTransition& transition);
 

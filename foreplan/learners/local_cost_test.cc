@@ -41,12 +41,16 @@ TEST(LocalCost, GoesThroughTheDynamicsToTheNextObservation) {
   const VectorXd u = VectorXd::Constant(1, 0.4);
   dynamics.steps[0].c = VectorXd::Unit(4, 1) * 0.02 + x - f.A * x - f.B * u;
   const VectorXd next = f.A * x + f.B * u + f.c;
-  LocalRollout rollout;
-  rollout.observations.assign(x.data(), x.data() + 4);
-  rollout.observations.insert(rollout.observations.end(), next.data(), next.data() + 4);
-  rollout.actions = {u[0]};
+  VectorXd states(8);
+  states << x, next;
+  const RolloutView rollout = {.rollouts = 1,
+                               .transitions = 1,
+                               .nx = 4,
+                               .nu = 1,
+                               .states = states.data(),
+                               .actions = u.data()};
   std::vector<QuadraticCost> costs;
-  LocalCost(*reward, 4, 1, {}).Expand({&rollout}, dynamics, costs);
+  LocalCost(*reward, 4, 1, {}).Expand(rollout, {}, dynamics, costs);
   ASSERT_EQ(costs.size(), 1u);
   const QuadraticCost& c = costs[0];
   const auto quadratic = [&](const VectorXd& dx, double du) {
@@ -75,16 +79,25 @@ TEST(LocalCost, AveragesRollouts) {
                             .B = MatrixXd::Zero(3, 1),
                             .c = VectorXd::Zero(3),
                             .covariance = MatrixXd::Zero(3, 3)});
-  LocalRollout a;
-  a.observations = {1, 0, 0.5, 1, 0, 0.5};
-  a.actions = {0.1};
-  LocalRollout b = a;
-  b.observations = {0.995, 0.0998, -0.5, 0.995, 0.0998, -0.5};
+  const std::vector<double> states = {1,     0,      0.5,  1,     0,      0.5,
+                                      0.995, 0.0998, -0.5, 0.995, 0.0998, -0.5};
+  const std::vector<double> actions = {0.1, 0.1};
+  const RolloutView both = {.rollouts = 2,
+                            .transitions = 1,
+                            .nx = 3,
+                            .nu = 1,
+                            .states = states.data(),
+                            .actions = actions.data()};
+  RolloutView a = both;
+  a.rollouts = 1;
+  RolloutView b = a;
+  b.states += 6;
+  b.actions += 1;
   LocalCost cost(*reward, 3, 1, {});
   std::vector<QuadraticCost> of_a, of_b, of_both;
-  cost.Expand({&a}, dynamics, of_a);
-  cost.Expand({&b}, dynamics, of_b);
-  cost.Expand({&a, &b}, dynamics, of_both);
+  cost.Expand(a, {}, dynamics, of_a);
+  cost.Expand(b, {}, dynamics, of_b);
+  cost.Expand(both, {}, dynamics, of_both);
   EXPECT_LT((of_both[0].Q - 0.5 * (of_a[0].Q + of_b[0].Q)).norm(), 1e-12);
   EXPECT_LT((of_both[0].q - 0.5 * (of_a[0].q + of_b[0].q)).norm(), 1e-12);
   EXPECT_NEAR(of_both[0].constant, 0.5 * (of_a[0].constant + of_b[0].constant), 1e-12);

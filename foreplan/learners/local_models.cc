@@ -12,8 +12,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/step_tensors.h"
-#include "foreplan/learners/local_cost.h"
+#include "foreplan/learners/local_models_condition.h"
 #include "foreplan/planners/trajectory_distribution.h"
 
 namespace foreplan {
@@ -98,59 +97,6 @@ double NextStepMultiplier(double multiplier, double predicted, double actual) {
   const double factor = predicted / (2 * std::max(1e-4, predicted - actual));
   return std::clamp(std::clamp(factor, 0.1, 5.0) * multiplier, 0.01, 10.0);
 }
-
-/// What one iteration found out about one condition.
-struct LocalModelsLearner::Improvement {
-  double expected_cost = 0;       // J(policy that acted; its model)
-  double predicted = 0;           // improvement of the last step, as its model had it
-  double actual = 0;              // and as the new model has it
-  bool judged = false;            // there was a last step
-  bool taken_back = false;        // it did harm: this iteration starts where that one did
-  double previous_fit_error = 0;  // rms of the last fit on these rollouts
-  KlConstrainedResult step;
-  double kl_bound = 0;
-  int least_rank = 0;
-  double largest_condition = 0;
-};
-
-/// A policy whose step was not taken back, and what was seen of it.
-struct LocalModelsLearner::Accepted {
-  LinearGaussianPolicy policy;
-  std::vector<LocalRollout> rollouts;  // of this policy
-  std::vector<double> states;          // that its fit read, as Condition's
-  std::vector<double> actions;
-  double cost = 0;  // mean over its rollouts
-};
-
-struct LocalModelsLearner::Condition {
-  Condition(int nx, int nu, int horizon, const Reward& reward, DependentComponents components,
-            const LocalFitOptions& fit_options)
-      : fitter(fit_options), cost(reward, nx, nu, std::move(components)), lqr(nx, nu, horizon) {}
-
-  int number = 0;  // from 0
-  LinearGaussianPolicy policy;
-  LinearGaussianPolicy previous;  // what the step stays near: policy, or the global one linearised
-  std::unique_ptr<LocalPrior> prior;
-  LocalModelFitter fitter;
-  LocalModelFit fit;  // T transitions; empty before the first
-  LocalCost cost;
-  std::vector<QuadraticCost> costs;    // [T]
-  TrajectoryDistribution of_previous;  // `previous` under the fit
-  KlConstrainedLqr lqr;
-  std::vector<LocalRollout> rollouts;  // of this iteration
-  // Rollouts that the fit reads, the newest last.
-  std::vector<double> states;   // [N x (T + 1) x nx]
-  std::vector<double> actions;  // [N x T x nu]
-  double lambda = 1;            // of the last step
-  double step_multiplier = 1;
-  // Of the last step: expected cost before, and after as predicted.
-  bool stepped = false;
-  double cost_before = 0;
-  double cost_predicted = 0;
-  std::optional<Accepted> accepted;  // the last one; kept when steps can be taken back
-  double first_cost = 0;             // of the first policy's rollouts
-  Improvement found;
-};
 
 struct LocalModelsLearner::Test {
   double clean_distance = 0;
@@ -319,16 +265,18 @@ void LocalModelsLearner::Keep() {
   const auto nx = static_cast<size_t>(nx_);
   const auto nu = static_cast<size_t>(nu_);
   for (const auto& condition : conditions_) {
-    const size_t kept = static_cast<size_t>(options_.rollouts) *
-                        std::min<size_t>(static_cast<size_t>(options_.reuse - 1),
-                                         condition->states.size() / ((T + 1) * nx));
+    auto& [states, actions, jacobians] = condition->seen;
+    const size_t kept =
+        static_cast<size_t>(options_.rollouts) *
+        std::min<size_t>(static_cast<size_t>(options_.reuse - 1), states.size() / ((T + 1) * nx));
     const auto shrink = [&](std::vector<double>& values, size_t size) {
       if (values.size() > kept * size) {
         values.erase(values.begin(), values.end() - static_cast<ptrdiff_t>(kept * size));
       }
     };
-    shrink(condition->states, (T + 1) * nx);
-    shrink(condition->actions, T * nu);
+    shrink(states, (T + 1) * nx);
+    shrink(actions, T * nu);
+    jacobians.clear();
     for (const LocalRollout& rollout : condition->rollouts) {
       ++episodes_;
       total_steps_ += rollout.steps;
@@ -344,10 +292,9 @@ void LocalModelsLearner::Keep() {
         const double* x = rollout.observations.data() + t * nx;
         data_.Add({x, nx}, {rollout.actions.data() + t * nu, nu}, {x + nx, nx}, episodes_);
       }
-      condition->states.insert(condition->states.end(), rollout.observations.begin(),
-                               rollout.observations.end());
-      condition->actions.insert(condition->actions.end(), rollout.actions.begin(),
-                                rollout.actions.end());
+      states.insert(states.end(), rollout.observations.begin(), rollout.observations.end());
+      actions.insert(actions.end(), rollout.actions.begin(), rollout.actions.end());
+      jacobians.insert(jacobians.end(), rollout.jacobians.begin(), rollout.jacobians.end());
     }
   }
 }
@@ -397,13 +344,8 @@ void LocalModelsLearner::Judge(Condition& condition) {
   condition.prior->Learn(Fresh(condition));
   TakeBackIfWorse(condition);
   FitDynamics(condition);
-  std::vector<const LocalRollout*> rollouts;
-  for (const LocalRollout& rollout :
-       condition.found.taken_back ? condition.accepted->rollouts : condition.rollouts) {
-    rollouts.push_back(&rollout);
-  }
   LinearGaussianDynamics& dynamics = condition.fit.dynamics;
-  condition.cost.Expand(rollouts, dynamics, condition.costs);
+  condition.cost.Expand(Fresh(condition), condition.seen.jacobians, dynamics, condition.costs);
   // The last action is costed, but what it leads to is not.
   dynamics.steps.pop_back();
   condition.of_previous = PropagateDistribution(dynamics, condition.previous);
@@ -411,12 +353,11 @@ void LocalModelsLearner::Judge(Condition& condition) {
       Sum(ExpectedCosts(condition.costs, condition.previous, condition.of_previous));
 }
 
-/// The rollouts of this iteration.
+/// The newest rollouts of what is read: of this iteration, or of the policy that it went back to.
 RolloutView LocalModelsLearner::Fresh(const Condition& condition) const {
   const auto count = static_cast<size_t>(options_.rollouts);
   const auto T = static_cast<size_t>(horizon_);
-  const std::vector<double>& states = condition.states;
-  const std::vector<double>& actions = condition.actions;
+  const auto& [states, actions, jacobians] = condition.seen;
   return {.rollouts = options_.rollouts,
           .transitions = horizon_,
           .nx = nx_,
@@ -454,18 +395,17 @@ void LocalModelsLearner::TakeBackIfWorse(Condition& condition) const {
   if (accepted && cost > accepted->cost + options_.setback * gained) {
     condition.found.taken_back = true;
     condition.policy = condition.previous = accepted->policy;
-    condition.states = accepted->states;
-    condition.actions = accepted->actions;
+    condition.seen = accepted->seen;
     return;
   }
-  accepted = {condition.policy, condition.rollouts, condition.states, condition.actions, cost};
+  accepted = {condition.policy, condition.seen, cost};
 }
 
 void LocalModelsLearner::FitDynamics(Condition& condition) {
   RolloutView all = Fresh(condition);
-  all.states = condition.states.data();
-  all.actions = condition.actions.data();
-  all.rollouts = static_cast<int>(condition.actions.size()) / (horizon_ * nu_);
+  all.states = condition.seen.states.data();
+  all.actions = condition.seen.actions.data();
+  all.rollouts = static_cast<int>(condition.seen.actions.size()) / (horizon_ * nu_);
   condition.fitter.Fit(all, *condition.prior, condition.fit);
 
   Improvement& found = condition.found;
@@ -680,135 +620,6 @@ nlohmann::ordered_json LocalModelsLearner::Results() const {
                                     {"conditions", std::move(conditions)}};
   if (!unseen_tests_.empty()) results["unseen"] = UnseenResults();
   return results;
-}
-
-void LocalModelsLearner::Save(TensorFile& state) const {
-  data_.Save(state);
-  if (network_) {
-    network_->Save(state);
-    trainer_->Save(state);
-  }
-  if (global_) global_->Save("global_policy.", state);
-  state.tensors["local_models.counters"] = {
-      {3}, std::vector<int32_t>{iterations_, episodes_, total_steps_}};
-  state.tensors["local_models.seconds"] = {
-      {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
-  for (const auto& condition : conditions_) {
-    const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    condition->policy.Save(prefix, state);
-    condition->prior->Save(prefix + "prior.", state);
-    const auto values = [](const std::vector<double>& all) {
-      return Tensor{{std::ssize(all)}, all};
-    };
-    state.tensors[prefix + "rollout_states"] = values(condition->states);
-    state.tensors[prefix + "rollout_actions"] = values(condition->actions);
-    state.tensors[prefix + "step"] =
-        values({condition->lambda, condition->step_multiplier, condition->stepped ? 1.0 : 0.0,
-                condition->cost_before, condition->cost_predicted});
-    if (const std::optional<Accepted>& accepted = condition->accepted) {
-      accepted->policy.Save(prefix + "accepted.", state);
-      std::vector<double> jacobians;
-      for (const LocalRollout& rollout : accepted->rollouts) {
-        jacobians.insert(jacobians.end(), rollout.jacobians.begin(), rollout.jacobians.end());
-      }
-      state.tensors[prefix + "accepted.states"] = values(accepted->states);
-      state.tensors[prefix + "accepted.actions"] = values(accepted->actions);
-      state.tensors[prefix + "accepted.jacobians"] = values(jacobians);
-      state.tensors[prefix + "accepted.costs"] = values({accepted->cost, condition->first_cost});
-    }
-    const auto& steps = condition->fit.dynamics.steps;
-    if (steps.empty()) continue;
-    const auto save = [&](const char* name, auto field) {
-      std::vector<MatrixXd> matrices;
-      for (const LinearGaussianTransition& step : steps) matrices.emplace_back(step.*field);
-      SaveSteps(prefix + name, matrices, state);
-    };
-    save("fit_A", &LinearGaussianTransition::A);
-    save("fit_B", &LinearGaussianTransition::B);
-    save("fit_c", &LinearGaussianTransition::c);
-  }
-}
-
-void LocalModelsLearner::Restore(const TensorFile& state) {
-  const std::array<int64_t, 1> two = {2};
-  const std::array<int64_t, 1> three = {3};
-  const std::array<int64_t, 1> five = {5};
-  const std::array<int64_t, 1> any = {-1};
-  const std::vector<int32_t>& counters = state.Ints("local_models.counters", three);
-  const std::vector<double>& seconds = state.Doubles("local_models.seconds", two);
-  data_.Restore(state);
-  if (network_) {
-    network_->Restore(state);
-    trainer_->Restore(state);
-  }
-  if (global_) global_->Restore("global_policy.", state);
-  iterations_ = counters[0];
-  episodes_ = counters[1];
-  total_steps_ = counters[2];
-  times_ = {seconds[0], seconds[1]};
-  for (const auto& condition : conditions_) {
-    const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    condition->policy = LinearGaussianPolicy::Restored(prefix, state, horizon_, nx_, nu_);
-    condition->prior->Restore(prefix + "prior.", state);
-    condition->states = state.Doubles(prefix + "rollout_states", any);
-    condition->actions = state.Doubles(prefix + "rollout_actions", any);
-    const std::vector<double>& step = state.Doubles(prefix + "step", five);
-    condition->lambda = step[0];
-    condition->step_multiplier = step[1];
-    condition->stepped = step[2] != 0;
-    condition->cost_before = step[3];
-    condition->cost_predicted = step[4];
-    condition->accepted.reset();
-    if (state.tensors.contains(prefix + "accepted.costs")) {
-      RestoreAccepted(prefix, state, *condition);
-    }
-    auto& steps = condition->fit.dynamics.steps;
-    steps.clear();
-    if (iterations_ == 0) continue;
-    steps.resize(static_cast<size_t>(horizon_ - 1));
-    const auto restore = [&](const char* name, int columns, auto field) {
-      const auto matrices = RestoredSteps(prefix + name, horizon_ - 1, nx_, columns, state);
-      for (size_t t = 0; t < steps.size(); ++t) steps[t].*field = matrices[t];
-    };
-    restore("fit_A", nx_, &LinearGaussianTransition::A);
-    restore("fit_B", nu_, &LinearGaussianTransition::B);
-    restore("fit_c", 1, &LinearGaussianTransition::c);
-  }
-}
-
-void LocalModelsLearner::RestoreAccepted(const std::string& prefix, const TensorFile& state,
-                                         Condition& condition) const {
-  const std::array<int64_t, 1> any = {-1};
-  const std::array<int64_t, 1> two = {2};
-  const std::string name = prefix + "accepted.";
-  const std::vector<double>& costs = state.Doubles(name + "costs", two);
-  const std::vector<double>& jacobians = state.Doubles(name + "jacobians", any);
-  Accepted accepted{.policy = LinearGaussianPolicy::Restored(name, state, horizon_, nx_, nu_),
-                    .rollouts = {},
-                    .states = state.Doubles(name + "states", any),
-                    .actions = state.Doubles(name + "actions", any),
-                    .cost = costs[0]};
-  condition.first_cost = costs[1];
-  // Of its rollouts, the newest of what the fit read, the cost needs these.
-  const auto newest = [](const std::vector<double>& all, size_t size, size_t back) {
-    const auto end = all.end() - static_cast<ptrdiff_t>((back - 1) * size);
-    return std::vector<double>(end - static_cast<ptrdiff_t>(size), end);
-  };
-  const auto count = static_cast<size_t>(options_.rollouts);
-  const auto T = static_cast<size_t>(horizon_);
-  if (accepted.states.size() < count * (T + 1) * static_cast<size_t>(nx_) ||
-      accepted.actions.size() < count * T * static_cast<size_t>(nu_)) {
-    throw InputError(fmt::format("{}states: found {} numbers, expected those of {} rollouts", name,
-                                 accepted.states.size(), count));
-  }
-  for (size_t back = count; back > 0; --back) {
-    LocalRollout& rollout = accepted.rollouts.emplace_back();
-    rollout.steps = horizon_;
-    rollout.observations = newest(accepted.states, (T + 1) * static_cast<size_t>(nx_), back);
-    rollout.actions = newest(accepted.actions, T * static_cast<size_t>(nu_), back);
-    rollout.jacobians = newest(jacobians, jacobians.size() / count, back);
-  }
-  condition.accepted = std::move(accepted);
 }
 
 TensorFile LocalModelsLearner::Model() const {

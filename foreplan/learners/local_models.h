@@ -86,6 +86,7 @@ class LocalModelsLearner final : public Learner {
 
  private:
   struct Condition;
+  struct Experience;
   struct Accepted;
   struct Improvement;     // what one iteration found out about one condition
   struct Test;            // final rollouts of one condition
@@ -103,8 +104,6 @@ class LocalModelsLearner final : public Learner {
   void CheckRollout(const Condition& condition, const LocalRollout& rollout) const;
   void LearnNetwork();
   void Judge(Condition& condition);
-  void RestoreAccepted(const std::string& prefix, const TensorFile& state,
-                       Condition& condition) const;
   void MeasureLastFit(Condition& condition) const;
   void TakeBackIfWorse(Condition& condition) const;
   void FitDynamics(Condition& condition);

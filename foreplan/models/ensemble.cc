@@ -155,13 +155,15 @@ struct Ensemble::DerivativeBuffers final : Buffers {
         network(ensemble.mlp_, ensemble.training_kernel_, rows),
         by_input(static_cast<size_t>(ensemble.features_.inputs())),
         by_observation(noise.size()),
-        by_action(static_cast<size_t>(ensemble.action_dim())) {}
+        by_action(static_cast<size_t>(ensemble.action_dim())),
+        expression_jacobian(ensemble.features_.expression_jacobian_size()) {}
 
   int max_rows;
   MlpJacobian network;
   std::vector<double> by_input;        // [inputs]
   std::vector<double> by_observation;  // [no]
   std::vector<double> by_action;       // [nu]
+  std::vector<double> expression_jacobian;
 };
 
 std::unique_ptr<Dynamics::Workspace> Ensemble::MakeDerivativeWorkspace(int max_rows) const {
@@ -212,14 +214,17 @@ void Ensemble::AddJacobian(int member, const LinearizeBatch& batch,
   buffers.network.Evaluate(parameters(member), batch.rows, buffers.input.data());
   for (int row = 0; row < batch.rows; ++row) {
     const float* jacobian = buffers.network.jacobian() + row * mlp_.outputs() * inputs;
+    features_.ExpressionJacobian(batch.state + row * no, batch.action + row * nu,
+                                 buffers.expression_jacobian.data());
     for (int i = 0; i < no; ++i) {
       const double scale = target_normaliser_.scale[static_cast<size_t>(i)] / members();
       for (int j = 0; j < inputs; ++j) {
         buffers.by_input[static_cast<size_t>(j)] =
             scale * jacobian[i * inputs + j] / input_normaliser_.scale[static_cast<size_t>(j)];
       }
-      features_.PullBack(batch.state + row * no, batch.action + row * nu, buffers.by_input.data(),
-                         buffers.by_observation.data(), buffers.by_action.data());
+      features_.PullBack(batch.state + row * no, buffers.expression_jacobian.data(),
+                         buffers.by_input.data(), buffers.by_observation.data(),
+                         buffers.by_action.data());
       double* A = batch.A + (row * no + i) * no;
       double* B = batch.B + (row * no + i) * nu;
       for (int j = 0; j < no; ++j) A[j] += buffers.by_observation[static_cast<size_t>(j)];

@@ -33,7 +33,8 @@ EnsembleTape::EnsembleTape(const Ensemble& ensemble, int max_rows, int steps)
       d_output_(Size(max_rows, ensemble.mlp().outputs())),
       d_input_(input_.size()),
       by_input_(input_.size()),
-      by_observation_(Size(ensemble.observation_dim())) {
+      by_observation_(Size(ensemble.observation_dim())),
+      expression_jacobian_(ensemble.features().expression_jacobian_size()) {
   for (Kept& kept : kept_) {
     kept.state.resize(target_.size());
     kept.action.resize(Size(max_rows, ensemble.action_dim()));
@@ -118,7 +119,9 @@ void EnsembleTape::PullBack(int time, const double* d_next_state, const double* 
   for (int row = 0; row < rows_; ++row) {
     double* by_input = &by_input_[Size(row, inputs)];
     for (int j = 0; j < inputs; ++j) by_input[j] /= ensemble_.input_normaliser().scale[Size(j)];
-    features.PullBack(&kept.state[Size(row, no)], &kept.action[Size(row, nu)], by_input,
+    features.ExpressionJacobian(&kept.state[Size(row, no)], &kept.action[Size(row, nu)],
+                                expression_jacobian_.data());
+    features.PullBack(&kept.state[Size(row, no)], expression_jacobian_.data(), by_input,
                       by_observation_.data(), d_action + Size(row, nu));
     // o' = o + target, for components that are not predicted as such, + dt rate
     for (const auto [component, rate] : features.integrated()) {

@@ -46,6 +46,7 @@ class EnsembleTape final : public RolloutTape {
   std::vector<float> d_input_;          // [max_rows x inputs]
   std::vector<double> by_input_;        // [max_rows x inputs], not normalised
   std::vector<double> by_observation_;  // [no]
+  std::vector<double> expression_jacobian_;
 };
 
 }  // namespace foreplan

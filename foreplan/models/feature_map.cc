@@ -94,7 +94,7 @@ FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     integrated_.push_back({component, rate});
   }
   if (!encoding.inputs.empty() && !expressions_) {
-    throw InputError("encoding.inputs: found expressions without a task, expected one (--task)");
+    throw InputError("encoding.inputs: found texts alone, expected them compiled by ReadEncoding");
   }
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {
@@ -137,8 +137,19 @@ std::vector<bool> FeatureMap::SinesAndCosines() const {
   return result;
 }
 
-void FeatureMap::PullBack(const double* observation, const double* action, const double* by_input,
-                          double* by_observation, double* by_action) const {
+void FeatureMap::ExpressionJacobian(const double* observation, const double* action,
+                                    double* jacobian) const {
+  if (expressions_) expressions_->Jacobian(observation, action, jacobian);
+}
+
+size_t FeatureMap::expression_jacobian_size() const {
+  return expressions_ ? static_cast<size_t>(expressions_->count()) *
+                            static_cast<size_t>(expressions_->variables())
+                      : 0;
+}
+
+void FeatureMap::PullBack(const double* observation, const double* expression_jacobian,
+                          const double* by_input, double* by_observation, double* by_action) const {
   for (size_t i = 0; i < entry_.size(); ++i) {
     switch (entry_[i]) {
       case Entry::kValue:
@@ -156,7 +167,14 @@ void FeatureMap::PullBack(const double* observation, const double* action, const
   }
   std::copy_n(by_input, action_dim_, by_action);
   if (!expressions_) return;
-  expressions_->PullBack(observation, action, by_input + action_dim_, by_observation, by_action);
+  by_input += action_dim_;
+  for (int k = 0; k < expressions_->count(); ++k) {
+    if (by_input[k] == 0) continue;
+    const double* by_observed = expression_jacobian + k * expressions_->variables();
+    const double* by_acted = by_observed + observation_dim();
+    for (int i = 0; i < observation_dim(); ++i) by_observation[i] += by_input[k] * by_observed[i];
+    for (int i = 0; i < action_dim_; ++i) by_action[i] += by_input[k] * by_acted[i];
+  }
 }
 
 void FeatureMap::Target(const double* observation, const double* next_observation,

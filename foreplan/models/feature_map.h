@@ -42,10 +42,14 @@ class FeatureMap {
   }
   /// Which inputs are sines and cosines: [inputs].
   [[nodiscard]] std::vector<bool> SinesAndCosines() const;
+  /// Derivatives of the encoding's expressions, for PullBack; nothing where there are none.
+  /// jacobian: [expression_jacobian_size].
+  void ExpressionJacobian(const double* observation, const double* action, double* jacobian) const;
+  [[nodiscard]] size_t expression_jacobian_size() const;
   /// Chain rule through Input: from a row of derivatives by the inputs, [inputs], those by
-  /// observation, [no], and action, [nu].
-  void PullBack(const double* observation, const double* action, const double* by_input,
-                double* by_observation, double* by_action) const;
+  /// observation, [no], and action, [nu]. expression_jacobian may be null without expressions.
+  void PullBack(const double* observation, const double* expression_jacobian,
+                const double* by_input, double* by_observation, double* by_action) const;
   /// 1 for components that are predicted as a difference, 0 for others: [no].
   [[nodiscard]] std::span<const double> kept() const { return kept_; }
   /// Components that move on by dt times another, their rate, before the prediction is added.

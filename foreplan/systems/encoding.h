@@ -14,16 +14,16 @@ namespace foreplan {
 
 /// Section [encoding]: by component name; in a file a '*' stands for any characters.
 struct Encoding {
-  std::vector<std::string> sin_cos = {};  // angles that enter as (sin, cos)
-  std::vector<std::string> omit = {};     // components that do not enter the model
-  std::vector<std::string> absolute =
-      {};  // components predicted as such instead of as a difference
+  std::vector<std::string> sin_cos = {};   // angles that enter as (sin, cos)
+  std::vector<std::string> omit = {};      // components that do not enter the model
+  std::vector<std::string> absolute = {};  // predicted as such instead of as a difference
   /// Components x whose rate is observed too, as x_velocity or x_rate: predicted as a difference
   /// from x + dt rate.
   std::vector<std::string> integrate = {};
-  std::vector<std::string> inputs = {};  // expressions that enter the model besides
-  std::shared_ptr<const InputExpressions> expressions =
-      {};  // of `inputs`; null when there are none
+  /// Expressions that enter the model besides.
+  std::vector<std::string> inputs = {};
+  /// Of `inputs`, by ReadEncoding; null when there are none.
+  std::shared_ptr<const InputExpressions> expressions = {};
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -449,7 +449,7 @@ class ExpressionProgram::Generator {
   int registers_ = 0;
 };
 
-ExpressionProgram::ExpressionProgram(const ExpressionGraph& graph, std::vector<int> numbers,
+ExpressionProgram::ExpressionProgram(const ExpressionGraph& graph, const std::vector<int>& numbers,
                                      int condition, ExpressionSizes sizes)
     : sizes_(sizes), is_fixed_(condition < 0 || graph.IsConstant(condition)) {
   fixed_condition_ = is_fixed_ && condition >= 0 && graph[condition].constant != 0;

@@ -24,7 +24,7 @@ class ExpressionProgram {
  public:
   /// `condition` may be -1, which never holds. Throws InputError when there are too many numbers
   /// to keep at a time.
-  ExpressionProgram(const ExpressionGraph& graph, std::vector<int> numbers, int condition,
+  ExpressionProgram(const ExpressionGraph& graph, const std::vector<int>& numbers, int condition,
                     ExpressionSizes sizes);
 
   /// How many numbers it computes.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -11,12 +10,6 @@
 #include "foreplan/systems/expression_fault.h"
 
 namespace foreplan {
-namespace {
-
-constexpr int kMaxVariables = 4096;  // of (observation, action, next observation)
-
-}  // namespace
-
 InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
                                                      const ExpressionDefinitions& definitions,
                                                      const std::vector<ExpressionText>& texts) {
@@ -28,11 +21,9 @@ InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
     compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
   }
   compiled.graph = compiler.graph();
-  const int variables = 2 * spec.observation_dim() + spec.action_dim();
-  if (variables > kMaxVariables || std::ssize(compiled.nodes) > kMaxCount) {
-    throw InputError(fmt::format("{}: found {} numbers of {} components, expected at most {} of {}",
-                                 texts.front().where, compiled.nodes.size(), variables, kMaxCount,
-                                 kMaxVariables));
+  if (std::ssize(compiled.nodes) > kMaxCount) {
+    throw InputError(fmt::format("{}: found {} numbers, expected at most {}", texts.front().where,
+                                 compiled.nodes.size(), kMaxCount));
   }
   return compiled;
 }
@@ -55,19 +46,11 @@ void InputExpressions::Evaluate(int rows, const double* observation, const doubl
   program_.Run({rows, observation, action, observation}, values, nullptr);
 }
 
-void InputExpressions::PullBack(const double* observation, const double* action,
-                                const double* by_value, double* by_observation,
-                                double* by_action) const {
-  std::array<double, kMaxVariables> gradient;
-  for (size_t k = 0; k < tapes_.size(); ++k) {
-    if (by_value[k] == 0) continue;
-    tapes_[k].Gradient(observation, action, observation, gradient.data());
-    for (int i = 0; i < sizes_.observation; ++i) {
-      by_observation[i] += by_value[k] * gradient[static_cast<size_t>(i)];
-    }
-    for (int i = 0; i < sizes_.action; ++i) {
-      by_action[i] += by_value[k] * gradient[static_cast<size_t>(sizes_.observation + i)];
-    }
+void InputExpressions::Jacobian(const double* observation, const double* action,
+                                double* jacobian) const {
+  for (const ExpressionTape& tape : tapes_) {
+    tape.Gradient(observation, action, observation, jacobian);
+    jacobian += variables();
   }
 }
 

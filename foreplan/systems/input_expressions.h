@@ -22,14 +22,13 @@ class InputExpressions {
                    const std::vector<ExpressionText>& texts);
 
   static constexpr int kMaxCount = 4096;
-
   [[nodiscard]] int count() const { return program_.count(); }
   /// observation: [rows x no], action: [rows x nu], values: [rows x count].
   void Evaluate(int rows, const double* observation, const double* action, double* values) const;
-  /// Adds sum_k by_value[k] d value_k / d (observation, action), exactly. by_value: [count],
-  /// observation, by_observation: [no], action, by_action: [nu].
-  void PullBack(const double* observation, const double* action, const double* by_value,
-                double* by_observation, double* by_action) const;
+  /// Exact derivatives of every value by (observation, action, next observation), the last 0:
+  /// [count x (2 no + nu)].
+  void Jacobian(const double* observation, const double* action, double* jacobian) const;
+  [[nodiscard]] int variables() const { return 2 * sizes_.observation + sizes_.action; }
   /// Throws InputError that points to the operation whose result is not finite; `when` says where
   /// the observation is from.
   void CheckFinite(const double* observation, const double* action, std::string_view when) const;

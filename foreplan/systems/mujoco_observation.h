@@ -8,8 +8,8 @@
 //   quantity   = ARRAY | ARRAY[i] | ARRAY[i:j] | ARRAY[i:] | ARRAY[:j]
 //   ARRAY      = qpos, qvel, act; qfrc_actuator, qfrc_constraint (per degree of freedom);
 //                xpos(BODY), subtree_com(BODY), geom_xpos(GEOM), site_xpos(SITE) (x, y, z);
-//                sensor(SENSOR);
-//                cinert, cvel, cfrc_ext (10, 6, 6 numbers per body; here i and j count bodies)
+//                sensor(SENSOR); cinert, cvel, cfrc_ext (10, 6, 6 numbers per body; here i and j
+//                count bodies)
 //
 // rate(t) is (t now - t one control period ago) / period, 0 after a reset.
 #pragma once

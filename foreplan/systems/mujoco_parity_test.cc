@@ -547,5 +547,23 @@ TEST(PetsPusher, TheGreyOnePaysTheSameAndForeseesItsContacts) {
   EXPECT_GT(kicks, 0);
 }
 
+TEST(PetsPusher, TheGreyOneKnowsWhereTheJointsStop) {
+  const Task task = Task::Load("pets_pusher_grey").first;
+  const auto system = task.MakeSystem();
+  const mjModel& model = ModelOf(*system);
+  const InputExpressions& inputs = *task.encoding().expressions;
+  Numbers values(static_cast<size_t>(inputs.count()));
+  for (const size_t end : {0, 1}) {
+    // At rest, 0.1 beyond every stop: so much too far, within half a step and one and a half.
+    const double beyond = end == 0 ? -0.1 : 0.1;
+    Numbers observation(task.spec().observation.size());
+    for (size_t joint = 0; joint < 7; ++joint) {
+      observation[joint] = model.jnt_range[2 * joint + end] + beyond;
+    }
+    inputs.Evaluate(1, observation.data(), Numbers(7).data(), values.data());
+    for (size_t i = 0; i < 14; ++i) EXPECT_NEAR(values[i], beyond, 1e-14) << i;
+  }
+}
+
 }  // namespace
 }  // namespace foreplan
