@@ -336,7 +336,8 @@ ConstrainedResult AugmentedLagrangianSolver::Solve(std::span<const double> x0,
     result.cost = lagrangian_->Cost(xs, us);
     const IlqrStatus inner = result.inner.status;
     if (inner == IlqrStatus::kInvalidStart || inner == IlqrStatus::kInvalidDerivatives ||
-        inner == IlqrStatus::kIndefinite || inner == IlqrStatus::kStopped) {
+        inner == IlqrStatus::kIndefinite || inner == IlqrStatus::kStopped ||
+        inner == IlqrStatus::kDeadline) {
       result.status = ConstrainedStatus::kFailed;
       break;
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -88,6 +89,8 @@ std::string_view Name(IlqrStatus status) {
       return "iteration limit";
     case IlqrStatus::kStopped:
       return "stopped";
+    case IlqrStatus::kDeadline:
+      return "deadline";
     case IlqrStatus::kNoDescent:
       return "no descent";
     case IlqrStatus::kIndefinite:
@@ -240,8 +243,12 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   status_ = started ? IlqrStatus::kIterationLimit : IlqrStatus::kInvalidStart;
   bool expand = started;
   while (status_ == IlqrStatus::kIterationLimit && result.iterations < max_iterations_) {
-    if (expand) Expand();
+    const bool expanded = !expand || Expand();
     result.expansion_seconds += watch.Lap();
+    if (!expanded) {
+      status_ = IlqrStatus::kDeadline;
+      break;
+    }
     const bool solved = BackwardRegularised();
     result.backward_seconds += watch.Lap();
     if (!solved) break;
@@ -253,7 +260,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
     expand = LineSearch(iteration);
     result.forward_seconds += watch.Lap();
     if (!expand) {
-      if (!IncreaseMu()) status_ = IlqrStatus::kNoDescent;
+      if (status_ == IlqrStatus::kIterationLimit && !IncreaseMu()) status_ = IlqrStatus::kNoDescent;
       continue;
     }
     if (SolvedByStep(iteration)) status_ = IlqrStatus::kConverged;
@@ -322,20 +329,27 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   return std::isfinite(cost) && std::isfinite(gap_sum_) && AllFinite(current_.xs);
 }
 
-void IlqrSolver::Expand() {
+bool IlqrSolver::IsLate() const { return deadline_ && Clock::now() >= *deadline_; }
+
+bool IlqrSolver::Expand() {
   const double* xs = current_.xs.data();
   const double* us = current_.us.data();
-  if (pool_ == nullptr || pool_->size() == 1) {
-    problem_.Expand(0, horizon_, xs, us, knots_.data(), *workspaces_[0]);
+  const int tasks = (horizon_ + kKnotsPerTask - 1) / kKnotsPerTask;
+  std::atomic<bool> late = false;
+  const auto expand = [&](int task, int worker) {
+    if (IsLate()) late = true;
+    if (late) return;
+    const int first = task * kKnotsPerTask;
+    problem_.Expand(first, std::min(first + kKnotsPerTask, horizon_), xs, us, knots_.data(),
+                    *workspaces_[static_cast<size_t>(worker)]);
+  };
+  if (pool_ == nullptr) {
+    for (int task = 0; task < tasks; ++task) expand(task, 0);
   } else {
-    const int tasks = (horizon_ + kKnotsPerTask - 1) / kKnotsPerTask;
-    pool_->ParallelFor(tasks, [&](int task, int worker) {
-      const int first = task * kKnotsPerTask;
-      problem_.Expand(first, std::min(first + kKnotsPerTask, horizon_), xs, us, knots_.data(),
-                      *workspaces_[static_cast<size_t>(worker)]);
-    });
+    pool_->ParallelFor(tasks, expand);
   }
   problem_.ExpandTerminal(xs + Count(horizon_, state_dim_), knots_.back(), *workspaces_[0]);
+  return !late;
 }
 
 BackwardStatus IlqrSolver::Backward() {
@@ -355,6 +369,10 @@ BackwardStatus IlqrSolver::Backward() {
 bool IlqrSolver::BackwardRegularised() {
   derivatives_ = options_.derivatives;
   while (true) {
+    if (IsLate()) {
+      status_ = IlqrStatus::kDeadline;
+      return false;
+    }
     const BackwardStatus status = Backward();
     if (status == BackwardStatus::kNotFinite) {
       status_ = IlqrStatus::kInvalidDerivatives;
@@ -443,6 +461,10 @@ bool IlqrSolver::SolvedByStep(const IlqrIteration& iteration) const {
 bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
   const int batch = static_cast<int>(trials_.size());
   for (double longest = 1; longest >= options_.min_step;) {
+    if (IsLate()) {
+      status_ = IlqrStatus::kDeadline;
+      return false;
+    }
     if (batch == 1) {
       (this->*rollout_)(longest, trials_[0], *workspaces_[0]);
     } else {

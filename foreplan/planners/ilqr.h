@@ -1,8 +1,10 @@
 // Trajectory optimisation by iLQR and DDP.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -21,6 +23,7 @@ enum class IlqrStatus {
   kStationaryStart,     // the guess itself is stationary (minimum, saddle or maximum): nothing done
   kIterationLimit,      // still improving
   kStopped,             // the callback said so
+  kDeadline,            // the deadline passed; the trajectory is the best so far
   kNoDescent,           // no step length brought a decrease even with the largest regularisation
   kIndefinite,          // Quu not positive definite even with the largest regularisation
   kInvalidStart,        // cost or state of the guess is not finite
@@ -58,7 +61,7 @@ struct IlqrIteration {
   double gap = 0;              // largest entry of a gap after it
   double gradient = 0;         // largest |Qu| before it, where no bound holds the action
   double mu = 0;               // regularisation of the accepted step
-  double step = 0;             // alpha; 0: none was accepted
+  double step = 0;             // alpha
   double expected_change = 0;  // of cost (and gaps) by the quadratic model
   double actual_change = 0;
 };
@@ -105,6 +108,12 @@ class IlqrSolver {
   void set_callback(std::function<bool(int iteration, const IlqrIteration&)> callback) {
     callback_ = std::move(callback);
   }
+  /// The moment at which Solve ends with the best trajectory so far, from now on; none: never. It
+  /// is looked at after the guess's rollout and before every part of an expansion, every backward
+  /// pass and every rollout of a line search, so Solve is late by one of these at most.
+  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
+    deadline_ = deadline;
+  }
   /// At most this many iterations from now on, 1 ... options.max_iterations.
   void set_max_iterations(int iterations);
   /// Replaces the bounds of a bounded problem, knot by knot, for a trust region: [N x nu] each.
@@ -132,8 +141,8 @@ class IlqrSolver {
 
   bool Start(std::span<const double> x0, std::span<const double> actions,
              std::span<const double> states);
-  void Expand();
-  void MeasureGaps();
+  [[nodiscard]] bool IsLate() const;
+  bool Expand();  // false: late
   BackwardStatus Backward();
   bool BackwardRegularised();  // false: status_ says why
   [[nodiscard]] bool Converged() const;
@@ -141,7 +150,7 @@ class IlqrSolver {
   double ExpectedChange(double alpha) const;
   void LinearRollout();
   void UpdateGapWeight();
-  bool LineSearch(IlqrIteration& iteration);
+  bool LineSearch(IlqrIteration& iteration);  // false: no step accepted, or status_ says why
   bool Accepts(double alpha, const Trial& trial, IlqrIteration& iteration) const;
   template <int FixedNx, int FixedNu>
   void RolloutSized(double alpha, Trial& trial, TrajectoryProblem::Workspace& workspace) const;
@@ -169,6 +178,7 @@ class IlqrSolver {
   void (IlqrSolver::*rollout_)(double, Trial&, TrajectoryProblem::Workspace&) const = nullptr;
   std::vector<IlqrIteration> log_;
   std::function<bool(int, const IlqrIteration&)> callback_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
 
   IlqrStatus status_ = IlqrStatus::kInvalidStart;
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numbers>
@@ -294,6 +296,80 @@ TEST(IlqrSolver, ShortensStepsIntoWhereTheModelFails) {
   EXPECT_TRUE(std::isfinite(result.cost));
   EXPECT_GE(result.iterations, 1);
   for (const double u : solver.actions()) EXPECT_LE(u, 0.5);
+}
+
+/// A problem that tells when it is rolled out and expanded.
+class Watched final : public TrajectoryProblem {
+ public:
+  explicit Watched(const TrajectoryProblem& problem) : problem_(problem) {}
+  std::function<void()> on_rollout = [] {};
+  std::function<void()> on_expansion = [] {};
+
+  [[nodiscard]] int horizon() const override { return problem_.horizon(); }
+  [[nodiscard]] int state_dim() const override { return problem_.state_dim(); }
+  [[nodiscard]] int action_dim() const override { return problem_.action_dim(); }
+  double Step(int t, const double* x, const double* u, double* next,
+              Workspace& workspace) const override {
+    if (t == 0) on_rollout();
+    return problem_.Step(t, x, u, next, workspace);
+  }
+  double TerminalCost(const double* x, Workspace& workspace) const override {
+    return problem_.TerminalCost(x, workspace);
+  }
+  void Expand(int first, int last, const double* xs, const double* us, const Knot* knots,
+              Workspace& workspace) const override {
+    on_expansion();
+    problem_.Expand(first, last, xs, us, knots, workspace);
+  }
+  void ExpandTerminal(const double* x, const Knot& knot, Workspace& workspace) const override {
+    problem_.ExpandTerminal(x, knot, workspace);
+  }
+
+ private:
+  const TrajectoryProblem& problem_;
+};
+
+// The deadline passes during the rollout or the expansion of a given number; nothing of either kind
+// may begin after it.
+TEST(IlqrSolver, TheDeadlineEndsLineSearchesExpansionsAndBackwardPasses) {
+  using Clock = std::chrono::steady_clock;
+  struct Case {
+    const char* what;
+    Faulty formula;
+    int late_rollout, late_expansion;  // 1, 2, ...; 0: none
+    int rollouts, expansions;          // begun in all: 40 knots are three parts of an expansion
+    int iterations;
+  };
+  // Beyond u = 0 the model fails: every trial of a line search is refused.
+  const Faulty refusing{.horizon = 40, .action_weight = 1e-3, .nan_beyond = 0};
+  for (const Case& c : {
+           Case{"guess", {.horizon = 40}, 1, 0, 1, 0, 0},
+           Case{"expansion", {.horizon = 40}, 0, 2, 1, 2, 0},
+           Case{"expansion before passes", {.horizon = 40, .action_weight = -1e12}, 0, 3, 1, 3, 0},
+           Case{"refused trial", refusing, 4, 0, 4, 3, 0},
+           Case{"taken trial", {.horizon = 40}, 2, 0, 2, 3, 1},
+       }) {
+    SCOPED_TRACE(c.what);
+    const FormulaProblem<Faulty> problem(c.formula);
+    Watched watched(problem);
+    IlqrSolver solver(watched, {.cost_tolerance = 0});
+    int rollouts = 0;
+    int expansions = 0;
+    const auto pass = [&] { solver.set_deadline(Clock::now()); };
+    watched.on_rollout = [&] {
+      if (++rollouts == c.late_rollout) pass();
+    };
+    watched.on_expansion = [&] {
+      if (++expansions == c.late_expansion) pass();
+    };
+    const IlqrResult result =
+        solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(40, -0.1));
+    EXPECT_EQ(result.status, IlqrStatus::kDeadline) << Name(result.status);
+    EXPECT_EQ(rollouts, c.rollouts);
+    EXPECT_EQ(expansions, c.expansions);
+    EXPECT_EQ(result.iterations, c.iterations);
+    EXPECT_TRUE(std::isfinite(result.cost));
+  }
 }
 
 // Swing-ups and a drive around obstacles, with control limits.
