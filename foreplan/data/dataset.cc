@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <string>
 #include <string_view>
-#include <utility>
 
 #include "foreplan/core/error.h"
 
@@ -22,6 +23,22 @@ std::span<const double> Row(const std::vector<double>& values, int64_t row, int 
   return std::span(values).subspan(static_cast<size_t>(row * columns),
                                    static_cast<size_t>(columns));
 }
+
+template <typename T>
+std::vector<T> RowsFrom(const std::vector<T>& values, int64_t row, int columns) {
+  return {values.begin() + row * columns, values.end()};
+}
+
+void CheckFinite(const std::string& source, const char* tensor, const std::vector<double>& values,
+                 int columns) {
+  const auto bad = std::ranges::find_if_not(values, [](double x) { return std::isfinite(x); });
+  if (bad == values.end()) return;
+  const auto place = bad - values.begin();
+  throw InputError(fmt::format("{}: {}: row {}, column {}: found {}, expected a finite number",
+                               source, tensor, place / columns, place % columns, *bad));
+}
+
+constexpr const char* kFirstRow = "data.first_row";
 
 }  // namespace
 
@@ -62,26 +79,51 @@ bool Dataset::continues(int64_t row) const {
          std::ranges::equal(observation(row), next_observation(row - 1));
 }
 
-void Dataset::Save(TensorFile& file) const {
-  file.tensors["data.observation"] = {{size(), observation_dim_}, observations_};
-  file.tensors["data.action"] = {{size(), action_dim_}, actions_};
-  file.tensors["data.next_observation"] = {{size(), observation_dim_}, next_observations_};
-  file.tensors["data.episode"] = {{size()}, episode_};
+void Dataset::Save(TensorFile& file, int64_t first_row) const {
+  const int64_t rows = size() - first_row;
+  file.tensors["data.observation"] = {{rows, observation_dim_},
+                                      RowsFrom(observations_, first_row, observation_dim_)};
+  file.tensors["data.action"] = {{rows, action_dim_}, RowsFrom(actions_, first_row, action_dim_)};
+  file.tensors["data.next_observation"] = {
+      {rows, observation_dim_}, RowsFrom(next_observations_, first_row, observation_dim_)};
+  file.tensors["data.episode"] = {{rows}, RowsFrom(episode_, first_row, 1)};
+  file.metadata[kFirstRow] = fmt::format("{}", first_row);
 }
 
-void Dataset::Restore(const TensorFile& file) {
+void Dataset::Restore(const TensorFile& file) { *this = Saved(file); }
+
+void Dataset::Append(const TensorFile& file) {
+  const auto found = file.metadata.find(kFirstRow);
+  const std::string first = found == file.metadata.end() ? "nothing" : found->second;
+  if (first != fmt::format("{}", size())) {
+    throw InputError(fmt::format("{}: metadata '{}': found {}, expected {}, the rows before it",
+                                 file.source, kFirstRow, first.substr(0, 20), size()));
+  }
+  const Dataset more = Saved(file);
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  append(observations_, more.observations_);
+  append(actions_, more.actions_);
+  append(next_observations_, more.next_observations_);
+  append(episode_, more.episode_);
+}
+
+/// What the file holds, as a data set of these dimensions.
+Dataset Dataset::Saved(const TensorFile& file) const {
   const std::array<int64_t, 1> any = {-1};
-  std::vector<int32_t> episode = file.Ints("data.episode", any);
-  const auto rows = static_cast<int64_t>(episode.size());
-  const std::array<int64_t, 2> observations = {rows, observation_dim_};
-  const std::array<int64_t, 2> actions = {rows, action_dim_};
-  std::vector<double> observation = file.Doubles("data.observation", observations);
-  std::vector<double> action = file.Doubles("data.action", actions);
-  std::vector<double> next_observation = file.Doubles("data.next_observation", observations);
-  observations_ = std::move(observation);
-  actions_ = std::move(action);
-  next_observations_ = std::move(next_observation);
-  episode_ = std::move(episode);
+  Dataset saved(observation_dim_, action_dim_);
+  saved.episode_ = file.Ints("data.episode", any);
+  const auto matrix = [&](const char* name, int columns) {
+    const std::array<int64_t, 2> shape = {saved.size(), columns};
+    std::vector<double> values = file.Doubles(name, shape);
+    CheckFinite(file.source, name, values, columns);
+    return values;
+  };
+  saved.observations_ = matrix("data.observation", observation_dim_);
+  saved.actions_ = matrix("data.action", action_dim_);
+  saved.next_observations_ = matrix("data.next_observation", observation_dim_);
+  return saved;
 }
 
 }  // namespace foreplan

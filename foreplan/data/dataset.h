@@ -31,12 +31,18 @@ class Dataset {
   /// The row begins where the one before it ended, in the same episode. Not for row 0.
   [[nodiscard]] bool continues(int64_t row) const;
 
-  /// All rows, under names that start with "data.".
-  void Save(TensorFile& file) const;
-  /// Replaces all rows. Throws InputError when names, types or shapes do not fit this data set.
+  /// The rows from `first_row` on, 0 <= first_row <= size(), under names that start with "data.".
+  void Save(TensorFile& file, int64_t first_row = 0) const;
+  /// Replaces all rows by those of the file. Throws InputError when names, types or shapes do not
+  /// fit this data set, or a number is not finite; then all rows stay as they were.
   void Restore(const TensorFile& file);
+  /// Adds the rows of a file that was saved from row size() on. Throws as Restore does, and when
+  /// the file begins with another row.
+  void Append(const TensorFile& file);
 
  private:
+  [[nodiscard]] Dataset Saved(const TensorFile& file) const;
+
   int observation_dim_;
   int action_dim_;
   std::vector<double> observations_;       // [size x no]

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -89,6 +92,67 @@ TEST(Dataset, RestoreRefusesWhatDoesNotFitAndStaysAsItWas) {
   data.Save(whole);
   EXPECT_THROW(other.Restore(whole), InputError);
   EXPECT_EQ(other.size(), 0);
+}
+
+TEST(Dataset, ARowContinuesTheOneBeforeOnlyWhereThatEndedInTheSameEpisode) {
+  Dataset data(2, 1);
+  const auto add = [&](double from, double to, int episode) {
+    data.Add(std::vector{7.0, from}, std::vector{0.0}, std::vector{7.0, to}, episode);
+  };
+  add(0, 1, 1);
+  add(1, 2, 1);
+  add(3, 4, 1);  // rows between are lost, in the second component alone
+  add(4, 5, 1);
+  add(5, 6, 2);  // another episode that begins where the last one ended
+  EXPECT_TRUE(data.continues(1));
+  EXPECT_FALSE(data.continues(2));
+  EXPECT_TRUE(data.continues(3));
+  EXPECT_FALSE(data.continues(4));
+}
+
+TEST(Dataset, SavesTheRowsFromTheFirstAskedForAndAppendsThemWhereTheyBelong) {
+  Dataset data = SmallDataset();
+  TensorFile whole;
+  data.Save(whole);
+  data.Add(std::vector{2.1, 2.2}, std::vector{2.3}, std::vector{2.4, 2.5}, 3);
+  TensorFile more;
+  data.Save(more, 2);
+  EXPECT_EQ(more.tensors.at("data.episode").shape, (std::vector<int64_t>{1}));
+  Dataset read(2, 1);
+  EXPECT_THROW(read.Append(more), InputError);  // its rows 0 and 1 are missing
+  EXPECT_EQ(read.size(), 0);
+  read.Append(whole);
+  read.Append(more);
+  ASSERT_EQ(read.size(), 3);
+  for (int64_t row = 0; row < 3; ++row) {
+    EXPECT_EQ(Copy(read.observation(row)), Copy(data.observation(row)));
+    EXPECT_EQ(Copy(read.action(row)), Copy(data.action(row)));
+    EXPECT_EQ(Copy(read.next_observation(row)), Copy(data.next_observation(row)));
+    EXPECT_EQ(read.episode(row), data.episode(row));
+  }
+  EXPECT_THROW(read.Append(more), InputError);  // twice
+  EXPECT_EQ(read.size(), 3);
+}
+
+TEST(Dataset, RefusesNumbersThatAreNotFiniteNamingFileArrayAndRow) {
+  for (const char* name : {"data.observation", "data.action", "data.next_observation"}) {
+    TensorFile file;
+    SmallDataset().Save(file);
+    file.source = "x.safetensors";
+    std::get<std::vector<double>>(file.tensors[name].values).back() =
+        std::numeric_limits<double>::quiet_NaN();
+    Dataset data = SmallDataset();
+    const std::string column = std::string_view(name) == "data.action" ? "0" : "1";
+    try {
+      data.Restore(file);
+      FAIL() << name;
+    } catch (const InputError& error) {
+      EXPECT_EQ(error.what(), std::string("x.safetensors: ") + name + ": row 1, column " + column +
+                                  ": found nan, expected a finite number");
+    }
+    EXPECT_EQ(data.size(), 2);
+    EXPECT_EQ(data.action(1)[0], 1.3);
+  }
 }
 
 }  // namespace

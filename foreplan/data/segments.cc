@@ -1,0 +1,83 @@
+#include "foreplan/data/segments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/safetensors.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "transitions-";
+constexpr std::string_view kSuffix = ".safetensors";
+
+/// Twelve digits, so that names sort as rows do.
+fs::path SegmentFile(const fs::path& folder, int64_t first_row) {
+  return folder / fmt::format("{}{:012}{}", kPrefix, first_row, kSuffix);
+}
+
+/// The first row of a segment by its name; nothing for other files.
+std::optional<int64_t> FirstRow(const fs::path& file) {
+  std::string name = file.filename().string();
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return std::nullopt;
+  name = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
+  int64_t row = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), row);
+  if (error != std::errc() || end != name.data() + name.size() || row < 0) return std::nullopt;
+  return row;
+}
+
+void RemoveSegmentsBehind(const fs::path& folder, int64_t row) {
+  std::vector<fs::path> behind;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (FirstRow(entry.path()).value_or(row) > row) behind.push_back(entry.path());
+  }
+  for (const fs::path& file : behind) fs::remove(file);
+}
+
+}  // namespace
+
+void WriteSegment(const fs::path& folder, const Dataset& data, int64_t first_row) {
+  if (first_row >= data.size()) return;
+  TensorFile file;
+  data.Save(file, first_row);
+  WriteTensors(SegmentFile(folder, first_row), file);
+  try {
+    RemoveSegmentsBehind(folder, first_row);
+  } catch (const fs::filesystem_error& error) {
+    throw RunError(
+        fmt::format("{}: old data cannot be removed: {}", folder.string(), error.code().message()));
+  }
+}
+
+bool HasSegments(const fs::path& folder) {
+  std::error_code error;
+  return fs::is_regular_file(SegmentFile(folder, 0), error);
+}
+
+void ReadSegments(const fs::path& folder, int64_t rows, Dataset& data) {
+  Dataset read(data.observation_dim(), data.action_dim());
+  while (read.size() != rows) {
+    const fs::path file = SegmentFile(folder, read.size());
+    std::error_code error;
+    if (rows < 0 && read.size() > 0 && !fs::exists(file, error)) break;
+    read.Append(ReadTensors(file));
+    if (rows >= 0 && read.size() > rows) {
+      throw InputError(fmt::format("{}: found rows up to {}, expected them to end at {}",
+                                   file.string(), read.size(), rows));
+    }
+  }
+  data = std::move(read);
+}
+
+}  // namespace foreplan

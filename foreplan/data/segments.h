@@ -1,0 +1,24 @@
+// A data set on disk that only grows: a folder of files, each with the rows since the file before.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "foreplan/data/dataset.h"
+
+namespace foreplan {
+
+/// Writes the rows of `data` from `first_row` on into folder/transitions-<first row>.safetensors,
+/// and removes the files behind it, which a process that was killed may have left. Nothing is
+/// written when there are no such rows. Throws RunError naming file and cause.
+void WriteSegment(const std::filesystem::path& folder, const Dataset& data, int64_t first_row);
+
+/// Whether the folder has a file that WriteSegment wrote.
+[[nodiscard]] bool HasSegments(const std::filesystem::path& folder);
+
+/// Replaces the rows of `data` by the first `rows` of the folder (what a later file holds is left
+/// alone), or by all of them when rows < 0. Throws InputError naming the file: one that is missing
+/// or damaged, does not fit `data`, or goes on beyond `rows`; then `data` stays as it was.
+void ReadSegments(const std::filesystem::path& folder, int64_t rows, Dataset& data);
+
+}  // namespace foreplan

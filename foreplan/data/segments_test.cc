@@ -1,0 +1,154 @@
+// A data set that grows on disk: what is appended reads back to the bit, whenever its writer died.
+#include "foreplan/data/segments.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Segments : public testing::Test {
+ protected:
+  Segments() : folder_(fs::path(testing::TempDir()) / ("segments_" + std::to_string(getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~Segments() override { fs::remove_all(folder_); }
+
+  [[nodiscard]] std::vector<std::string> Files() const {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      files.push_back(entry.path().filename().string());
+    }
+    std::ranges::sort(files);
+    return files;
+  }
+
+  const fs::path folder_;
+};
+
+/// Rows first, first + 1, ... of one observation and one action each, whose numbers tell the row.
+void AddRows(int first, int count, Dataset& data) {
+  for (int row = first; row < first + count; ++row) {
+    data.Add(std::vector{row + 0.1}, std::vector{row + 0.2}, std::vector{row + 0.3}, row / 2);
+  }
+}
+
+void ExpectRows(const Dataset& data, int64_t count) {
+  ASSERT_EQ(data.size(), count);
+  for (int row = 0; row < count; ++row) {
+    EXPECT_EQ(data.observation(row)[0], row + 0.1);
+    EXPECT_EQ(data.action(row)[0], row + 0.2);
+    EXPECT_EQ(data.next_observation(row)[0], row + 0.3);
+    EXPECT_EQ(data.episode(row), row / 2);
+  }
+}
+
+template <typename Function>
+std::string RefusalOf(Function function) {
+  try {
+    function();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(Segments, WhatIsAppendedReadsBack) {
+  Dataset data(1, 1);
+  EXPECT_FALSE(HasSegments(folder_));
+  for (const int count : {3, 1, 4}) {
+    const int64_t first = data.size();
+    AddRows(static_cast<int>(first), count, data);
+    WriteSegment(folder_, data, first);
+  }
+  EXPECT_TRUE(HasSegments(folder_));
+  Dataset all(1, 1);
+  AddRows(7, 2, all);  // rows that are replaced
+  ReadSegments(folder_, -1, all);
+  ExpectRows(all, 8);
+  Dataset part(1, 1);
+  ReadSegments(folder_, 4, part);
+  ExpectRows(part, 4);
+  ReadSegments(folder_, 0, part);
+  ExpectRows(part, 0);
+}
+
+TEST_F(Segments, AFileHoldsTheNewRowsAlone) {
+  Dataset data(1, 1);
+  AddRows(0, 1000, data);
+  WriteSegment(folder_, data, 0);
+  const std::string before = ReadFile(folder_ / "transitions-000000000000.safetensors");
+  AddRows(1000, 1, data);
+  WriteSegment(folder_, data, 1000);
+  WriteSegment(folder_, data, 1001);  // nothing new
+  EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors",
+                                   "transitions-000000001000.safetensors"));
+  EXPECT_EQ(ReadFile(folder_ / "transitions-000000000000.safetensors"), before);
+  EXPECT_LT(fs::file_size(folder_ / "transitions-000000001000.safetensors"), 1000U);
+}
+
+TEST_F(Segments, RowsThatNoCheckpointKnowsAreWrittenAnew) {
+  Dataset data(1, 1);
+  AddRows(0, 2, data);
+  WriteSegment(folder_, data, 0);
+  Dataset lost = data;  // killed between these rows and the checkpoint that counts them
+  AddRows(50, 3, lost);
+  WriteSegment(folder_, lost, 2);
+  AddRows(60, 3, lost);
+  WriteSegment(folder_, lost, 5);
+  ReadSegments(folder_, 2, data);
+  AddRows(2, 4, data);
+  WriteSegment(folder_, data, 2);
+  Dataset read(1, 1);
+  ReadSegments(folder_, -1, read);
+  ExpectRows(read, 6);
+  EXPECT_EQ(Files().size(), 2U);
+}
+
+TEST_F(Segments, OtherFilesStay) {
+  std::ofstream(folder_ / "transitions-x.safetensors") << "x";
+  std::ofstream(folder_ / "notes.txt") << "x";
+  Dataset data(1, 1);
+  AddRows(0, 1, data);
+  WriteSegment(folder_, data, 0);
+  EXPECT_EQ(Files().size(), 3U);
+}
+
+TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
+  Dataset data(1, 1);
+  AddRows(0, 3, data);
+  WriteSegment(folder_, data, 0);
+  Dataset kept(1, 1);
+  AddRows(0, 1, kept);
+  const auto refusal = [&](int64_t rows) {
+    return RefusalOf([&] { ReadSegments(folder_, rows, kept); });
+  };
+  EXPECT_THAT(refusal(2), HasSubstr("000000.safetensors: found rows up to 3, expected them to end "
+                                    "at 2"));
+  EXPECT_THAT(refusal(4), HasSubstr("transitions-000000000003.safetensors: cannot be read"));
+  fs::copy_file(folder_ / "transitions-000000000000.safetensors",
+                folder_ / "transitions-000000000003.safetensors");
+  EXPECT_THAT(refusal(-1), HasSubstr("'data.first_row': found 0, expected 3"));
+  ExpectRows(kept, 1);
+  Dataset wide(2, 1);
+  EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, 3, wide); }), HasSubstr("data.observation"));
+}
+
+}  // namespace
+}  // namespace foreplan
