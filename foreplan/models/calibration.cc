@@ -173,7 +173,7 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
       const double change = f.mean[k * no_ + i] - observation[i];
       mean += change / static_cast<double>(members_);
       variance += change * change / static_cast<double>(members_);
-      const double error = next[i] - f.mean[k * no_ + i];
+      const double error = model_.difference()(i, next[i], f.mean[k * no_ + i]);
       const double z = error / f.deviation[k * no_ + i];
       // -log N(y; mu, s) = z^2 / 2 + log s + log(2 pi) / 2
       log_density[k] =
@@ -182,7 +182,7 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
       out.member_nll[place * members_ + k] -= log_density[k];
     }
     variance = std::max(0.0, variance - mean * mean);
-    const double error = next[i] - observation[i] - mean;
+    const double error = model_.difference().Wrapped(i, next[i] - observation[i] - mean);
     out.squares[place] += error * error / (scale * scale);
     out.novelty[place] += variance / (scale * scale);
     const double largest = *std::ranges::max_element(log_density);
@@ -263,12 +263,12 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
     double cdf = 0;
     std::vector<double> member_mean(members_);
     for (size_t p = 0; p < particles; ++p) {
-      const double predicted = f.mean[p * no_ + i];
+      const double off = model_.difference()(i, f.mean[p * no_ + i], observed[i]);
       const double deviation = f.deviation[p * no_ + i];
-      mean += (predicted - observed[i]) / static_cast<double>(particles);
+      mean += off / static_cast<double>(particles);
       noise += deviation * deviation / static_cast<double>(particles);
-      cdf += NormalCdf(observed[i] - predicted, deviation) / static_cast<double>(particles);
-      member_mean[p % members_] += (predicted - observed[i]) / per_member;
+      cdf += NormalCdf(-off, deviation) / static_cast<double>(particles);
+      member_mean[p % members_] += off / per_member;
     }
     double between = 0;  // variance of the members' means
     for (const double value : member_mean) {
@@ -276,7 +276,8 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
     }
     double within = 0;  // mean over members of the variance of their particles
     for (size_t p = 0; p < particles; ++p) {
-      const double off = f.mean[p * no_ + i] - observed[i] - member_mean[p % members_];
+      const double off =
+          model_.difference()(i, f.mean[p * no_ + i], observed[i]) - member_mean[p % members_];
       within += off * off / static_cast<double>(particles);
     }
     // Var = E[s^2] + E[Var(mu | member)] + Var(E[mu | member]); the last is epistemic, less what
@@ -284,7 +285,7 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
     const double chance = per_member > 1 ? within / (per_member - 1) : 0;
     const double total = noise + within + between;
     error.squares[i] = mean * mean;
-    error.persistence[i] = std::pow(start[i] - observed[i], 2);
+    error.persistence[i] = std::pow(model_.difference()(i, start[i], observed[i]), 2);
     error.epistemic[i] = total > 0 ? std::max(0.0, between - chance) / total : 0;
     for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
       error.covered[i][level] = std::abs(cdf - 0.5) <= 0.5 * kCalibrationLevels[level];

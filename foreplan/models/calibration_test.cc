@@ -62,6 +62,7 @@ class KnownModel final : public LearnedModel {
   }
   bool noise_moves_state() const override { return noise_moves_state_; }
   std::span<const double> scale() const override { return scale_; }
+  const ObservationDifference& difference() const override { return difference_; }
   void Save(TensorFile&) const override {}
   void Restore(const TensorFile&) override {}
 
@@ -72,6 +73,7 @@ class KnownModel final : public LearnedModel {
   Offset offset_;
   bool noise_moves_state_;
   std::vector<double> scale_ = {0.2, 0};
+  ObservationDifference difference_;
 };
 
 double None(int, double) { return 0; }

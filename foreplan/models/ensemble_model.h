@@ -24,6 +24,9 @@ class EnsembleModel final : public LearnedModel {
   void Predict(int member, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] std::span<const double> scale() const override { return scale_; }
+  [[nodiscard]] const ObservationDifference& difference() const override {
+    return ensemble_.features().difference();
+  }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
   void SaveForUse(TensorFile& file) const override;

@@ -70,6 +70,7 @@ void NormaliseColumns(int rows, const double* from, int from_stride, const doubl
 FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
       kept_(spec.observation.size(), 1),
+      difference_(spec, encoding),
       expressions_(encoding.expressions),
       dt_(spec.dt),
       action_dim_(spec.action_dim()) {
@@ -183,6 +184,9 @@ void FeatureMap::Target(const double* observation, const double* next_observatio
     target[i] = kept_[i] != 0 ? next_observation[i] - observation[i] : next_observation[i];
   }
   for (const auto [component, rate] : integrated_) target[component] -= dt_ * observation[rate];
+  for (size_t i = 0; i < entry_.size(); ++i) {
+    if (kept_[i] != 0) target[i] = difference_.Wrapped(i, target[i]);
+  }
 }
 
 void FeatureMap::Inputs(int rows, const double* observation, const double* action,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "foreplan/data/normaliser.h"
+#include "foreplan/models/observation_difference.h"
 #include "foreplan/systems/input_expressions.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/task.h"
@@ -15,8 +16,8 @@ namespace foreplan {
 
 /// The task's encoding, resolved to indices. Inputs: per observation component its value, or
 /// (sin, cos) for angles, or nothing; then the action; then the encoding's expressions. Targets:
-/// per component the change o' - o, for integrated components o' - (o + dt rate) with the component
-/// that is their rate, or o' itself for absolute ones.
+/// per component the change o' - o, of angles within [-pi, pi], for integrated components o' - (o +
+/// dt rate) with the component that is their rate, or o' itself for absolute ones.
 class FeatureMap {
  public:
   /// Throws InputError for a name that is no observation component, or that has no rate.
@@ -52,6 +53,8 @@ class FeatureMap {
                 const double* by_input, double* by_observation, double* by_action) const;
   /// 1 for components that are predicted as a difference, 0 for others: [no].
   [[nodiscard]] std::span<const double> kept() const { return kept_; }
+  /// How far apart observations are.
+  [[nodiscard]] const ObservationDifference& difference() const { return difference_; }
   /// Components that move on by dt times another, their rate, before the prediction is added.
   struct Integrated {
     int component = 0;
@@ -75,6 +78,7 @@ class FeatureMap {
   enum class Entry { kValue, kSinCos, kOmitted };
   std::vector<Entry> entry_;  // [no]
   std::vector<double> kept_;  // [no]
+  ObservationDifference difference_;
   std::vector<Integrated> integrated_;
   std::shared_ptr<const InputExpressions> expressions_;  // or null
   double dt_ = 0;                                        // [s]

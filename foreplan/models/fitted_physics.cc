@@ -65,6 +65,7 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
     : options_(options),
       unknowns_(ParseUnknowns(options.unknowns)),
       observation_(Names(task.spec().observation)),
+      difference_(task.spec(), task.encoding()),
       family_(MakeTiedFamily(task, unknowns_, options.ties)),
       model_(*family_(Starts(unknowns_))),
       scale_(task.spec().observation.size()),
@@ -76,7 +77,8 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
   }
 }
 
-FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
+FitMetrics FittedPhysics::Fit(const Dataset& recorded, Key key) {
+  const Dataset data = difference_.Unwrapped(recorded);  // as the system moves
   std::vector<Unknown> unknowns = unknowns_;
   const size_t p = unknowns.size();
   for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];

@@ -32,6 +32,7 @@ class FittedPhysics final : public LearnedModel {
     return options_.fit.noise == NoiseModel::kProcess;
   }
   [[nodiscard]] std::span<const double> scale() const override { return scale_; }
+  [[nodiscard]] const ObservationDifference& difference() const override { return difference_; }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
   [[nodiscard]] nlohmann::ordered_json Describe() const override;
@@ -45,6 +46,7 @@ class FittedPhysics final : public LearnedModel {
   PhysicsOptions options_;
   std::vector<Unknown> unknowns_;
   std::vector<std::string> observation_;  // names
+  ObservationDifference difference_;
   SystemFamily family_;
   PhysicsModel model_;
   std::string description_ = "{}";                    // of the last fit, JSON

@@ -13,6 +13,7 @@
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/models/observation_difference.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -44,6 +45,9 @@ class LearnedModel {
   /// Standard deviation of the changes in one step in the data of the last fit; 0 for a component
   /// that was constant: [no].
   [[nodiscard]] virtual std::span<const double> scale() const = 0;
+
+  /// How far apart observations are: angles differ by half a turn at most.
+  [[nodiscard]] virtual const ObservationDifference& difference() const = 0;
 
   /// Everything that Fit changed.
   virtual void Save(TensorFile& file) const = 0;

@@ -58,7 +58,7 @@ ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
     for (size_t i = 0; i < mean_.size(); ++i) {
       if (model_.scale()[i] == 0) continue;
       const double variance = aleatoric_[i] + epistemic_[i];
-      const double error = data.next_observation(row)[i] - mean_[i];
+      const double error = model_.difference()(i, data.next_observation(row)[i], mean_[i]);
       result.component_rmse[i] += std::pow(error / model_.scale()[i], 2);
       covered += std::abs(error) <= kNormal95 * std::sqrt(variance) ? 1 : 0;
       epistemic += epistemic_[i] / std::max(variance, 1e-300);
@@ -95,7 +95,8 @@ double ModelJudge::OpenLoopError(const Dataset& data, int64_t row, int steps) {
   double squares = 0;
   for (size_t i = 0; i < observation_.size(); ++i) {
     if (model_.scale()[i] == 0) continue;
-    squares += std::pow((observation_[i] - observed[i]) / model_.scale()[i], 2);
+    squares +=
+        std::pow(model_.difference()(i, observation_[i], observed[i]) / model_.scale()[i], 2);
   }
   return squares;
 }

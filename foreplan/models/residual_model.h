@@ -54,6 +54,9 @@ class ResidualModel final : public LearnedModel {
   void Predict(int member, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] std::span<const double> scale() const override { return physics_.scale(); }
+  [[nodiscard]] const ObservationDifference& difference() const override {
+    return residual_.difference();
+  }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
   void SaveForUse(TensorFile& file) const override;
