@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct PlanRequest {
+struct PlanCommandRequest {
   std::string task;
   RunFlags flags;
   std::string out;
@@ -77,7 +77,7 @@ PlannedTrajectory Execute(const Task& task, System& system, const std::vector<do
   return trajectory;
 }
 
-void MakePlanOf(const PlanRequest& request) {
+void MakePlanOf(const PlanCommandRequest& request) {
   Experiment experiment = LoadExperiment(request.task, request.flags);
   const Task& task = experiment.task;
   const std::string& planner_name = experiment.run.planner;
@@ -95,7 +95,8 @@ void MakePlanOf(const PlanRequest& request) {
   system->Reset(key.Fold(0));
   std::vector<double> state(static_cast<size_t>(dynamics.state_dim()));
   learned ? system->Observe(state) : system->GetState(state);
-  const Plan& plan = planner->MakePlan(state, key.Fold(1));
+  const Plan& plan =
+      planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});
   if (plan.status == PlanStatus::kAllInvalid) {
     throw RunError("plan: the model can follow none of the planner's trajectories");
   }
@@ -119,7 +120,7 @@ void MakePlanOf(const PlanRequest& request) {
     const nlohmann::ordered_json document = {
         {"task", task.name()},           {"planner", planner_name},
         {"seed", experiment.run.seed},   {"status", StatusName(plan.status)},
-        {"iterations", plan.iterations}, {"predicted_return", plan.predicted_return},
+        {"iterations", plan.iterations}, {"expected_return", plan.expected_return},
         {"steps", trajectory.steps},     {"return", sum},
         {"seconds", plan.seconds},       {"directory", folder.string()},
         {"versions", VersionsJson()}};
@@ -129,14 +130,14 @@ void MakePlanOf(const PlanRequest& request) {
   fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}\n{}\n{}\n",
              planner_name, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds, sum,
              trajectory.steps,
-             learned ? fmt::format(", predicted {:.3f}", plan.predicted_return) : "",
+             learned ? fmt::format(", expected {:.3f}", plan.expected_return) : "",
              (folder / "trajectory.csv").string(), (folder / "trajectory.svg").string());
 }
 
 }  // namespace
 
 void AddPlanCommand(CLI::App& app) {
-  auto request = std::make_shared<PlanRequest>();
+  auto request = std::make_shared<PlanCommandRequest>();
   request->flags.planner = "ilqr";
   CLI::App& command =
       *app.add_subcommand("plan", "plan one trajectory, on the true system or a learned model");

@@ -26,7 +26,7 @@ TEST_F(PlanCommand, WritesTableAndFigureAndRepeatsThem) {
   EXPECT_EQ(answer["planner"], "ilqr");
   EXPECT_EQ(answer["steps"], 12);
   // The model is the system: what was predicted comes true.
-  EXPECT_NEAR(answer["predicted_return"].get<double>(), answer["return"].get<double>(), 1e-9);
+  EXPECT_NEAR(answer["expected_return"].get<double>(), answer["return"].get<double>(), 1e-9);
   const std::string csv = FileText(work() / "plan" / "trajectory.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 14);  // header, 12 steps, the end
   EXPECT_THAT(csv, testing::StartsWith("time,slider,hinge,slider_velocity,hinge_velocity,slide,"));

@@ -73,11 +73,12 @@ int main(int argc, char** argv) {
     auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
     const foreplan::Ensemble model = LearnModel(task, config, seed, pool);
     foreplan::IlqrPlanner planner(planning, {model, task.planning_reward(), task.spec(), pool});
-    const foreplan::Plan& plan =
-        planner.MakePlan(StartState(task), foreplan::Key{.seed = 1, .stream = 0}, {});
+    const std::vector<double> start = StartState(task);
+    const foreplan::Plan& plan = planner.MakePlan(
+        {.state = start, .step = 0, .key = {.seed = 1, .stream = 0}, .budget = {}});
     const foreplan::LinearGaussianPolicy tracking = planner.solver().TrackingPolicy();
     const double tracked = Execute(task, tracking, 1);
-    fmt::print("{:4}  {:8.2f}  {:9.2f}  {:15.2f}\n", seed, plan.predicted_return,
+    fmt::print("{:4}  {:8.2f}  {:9.2f}  {:15.2f}\n", seed, plan.expected_return,
                Execute(task, tracking, 0), tracked);
     good += tracked > 50 ? 1 : 0;
   }

@@ -111,7 +111,11 @@ struct Planning {
   }
 
   double Decide() {
-    const Plan& plan = planner.MakePlan(state, Key{2, decisions++}, {});
+    const Plan& plan = planner.MakePlan({.state = state,
+                                         .step = static_cast<int64_t>(decisions),
+                                         .key = Key{2, decisions},
+                                         .budget = {}});
+    ++decisions;
     return plan.seconds;
   }
 

@@ -109,7 +109,10 @@ struct Planning {
 
   double Decide() {
     const auto row = static_cast<int64_t>(decisions % 64);
-    const Plan& plan = planner->MakePlan(task.data.observation(row), Key{2, decisions}, {});
+    const Plan& plan = planner->MakePlan({.state = task.data.observation(row),
+                                          .step = static_cast<int64_t>(decisions),
+                                          .key = Key{2, decisions},
+                                          .budget = {}});
     ++decisions;
     rollouts = plan.rollouts;
     if (plan.status != PlanStatus::kOk) {

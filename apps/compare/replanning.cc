@@ -22,17 +22,18 @@ namespace {
 
 /// A planner, and what executes so many steps of each of its plans.
 struct PeriodicController {
-  PeriodicController(std::unique_ptr<Planner> made, const PlanningProblem& problem, int horizon,
-                     int period)
+  PeriodicController(std::unique_ptr<Planner> made, const PlanningProblem& problem, int period)
       : planner(std::move(made)) {
     if (period == 1) {
       controller = std::make_unique<MpcController>(*planner, problem.dynamics);
       return;
     }
-    if (period > horizon) imagined = std::make_unique<ImaginedMpc>(*planner, problem, period);
+    if (period > planner->horizon()) {
+      imagined = std::make_unique<ImaginedMpc>(*planner, problem, period);
+    }
     Planner& source = imagined ? *imagined : *planner;
-    controller = std::make_unique<WholePlanController>(source, problem, std::max(horizon, period),
-                                                       WholePlanControl{.period = period});
+    controller =
+        std::make_unique<WholePlanController>(source, problem, WholePlanControl{.period = period});
   }
 
   std::unique_ptr<Planner> planner;
@@ -70,7 +71,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
       const PlanningProblem problem{cell.model(), task.planning_reward(), task.spec(), pool};
       for (const int period : {1, 5, 25, task.episode_length()}) {
         PeriodicController periodic(MakePlanner("icem", experiment.config, problem), problem,
-                                    horizon, period);
+                                    period);
         const Finding finding =
             MeasureController({task, seed, pool, stop}, *periodic.controller, 1, nullptr);
         rows.push_back({{"replan_every", period},
@@ -130,9 +131,8 @@ Finding MeasureDriftingCar(int seed, int threads, const std::atomic<bool>& stop)
     const std::vector<std::string> belief = {fmt::format("system.drift={}", drift)};
     const PhysicsModel model(*Task::Load("lane_keeping", belief).first.MakeSystem());
     const PlanningProblem problem{model, task.planning_reward(), task.spec(), pool};
-    constexpr int kHorizon = 20;  // of the task's planner
     for (const int period : {length, 25, 5, 1}) {
-      PeriodicController periodic(MakePlanner("icem", config, problem), problem, kHorizon, period);
+      PeriodicController periodic(MakePlanner("icem", config, problem), problem, period);
       double largest = 0;
       const Evaluation evaluation =
           Evaluate(kTrueModel, task, *periodic.controller,

@@ -15,14 +15,17 @@ namespace {
 class FakePlanner final : public Planner {
  public:
   std::vector<double> state;
+  int64_t step = -1;
   Key key;
   int resets = 0;
 
   FakePlanner() { plan_.actions = {0.25, 0.5, 0.75}; }
+  [[nodiscard]] int horizon() const override { return 3; }
   void Reset() override { ++resets; }
-  const Plan& MakePlan(std::span<const double> at, Key with, const Budget& /*budget*/) override {
-    state.assign(at.begin(), at.end());
-    key = with;
+  const Plan& MakePlan(const PlanRequest& request) override {
+    state.assign(request.state.begin(), request.state.end());
+    step = request.step;
+    key = request.key;
     return plan_;
   }
 
@@ -40,9 +43,10 @@ TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
   controller.Reset(Key{});
   EXPECT_EQ(planner.resets, 1);
   double action = 0;
-  controller.Act({.observation = kObservation, .state = kState, .time = 0, .key = kKey},
+  controller.Act({.observation = kObservation, .state = kState, .time = 7, .key = kKey},
                  {&action, 1});
   EXPECT_EQ(action, 0.25);
+  EXPECT_EQ(planner.step, 7);
   EXPECT_EQ(planner.key, kKey);
   EXPECT_EQ(controller.new_plan()->actions.size(), 3U);
 }

@@ -8,7 +8,7 @@ void PlanLog::AddStep(const Plan* plan, int action_dim, double reward) {
   if (plan != nullptr) {
     plans_.push_back({.time = rewards_.size(),
                       .horizon = plan->actions.size() / static_cast<size_t>(action_dim),
-                      .predicted = plan->predicted_return});
+                      .expected = plan->expected_return});
     seconds_ += plan->seconds;
   }
   rewards_.push_back(reward);
@@ -20,7 +20,7 @@ PlanLog::Outcome PlanLog::MeanOutcome() const {
   for (const MadePlan& plan : plans_) {
     if (plan.time + plan.horizon > rewards_.size()) continue;
     const auto begin = rewards_.begin() + static_cast<std::ptrdiff_t>(plan.time);
-    sum.imagined += plan.predicted;
+    sum.imagined += plan.expected;
     sum.realised += std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(plan.horizon), 0.0);
     ++finished;
   }

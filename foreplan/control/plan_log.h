@@ -30,9 +30,9 @@ class PlanLog {
 
  private:
   struct MadePlan {
-    size_t time = 0;       // steps since the episode began
-    size_t horizon = 0;    // [steps]
-    double predicted = 0;  // its imagined return
+    size_t time = 0;      // steps since the episode began
+    size_t horizon = 0;   // [steps]
+    double expected = 0;  // return of its actions
   };
   std::vector<MadePlan> plans_;
   std::vector<double> rewards_;

@@ -5,10 +5,10 @@
 namespace foreplan {
 namespace {
 
-Plan PlanOf(int steps, double predicted) {
+Plan PlanOf(int steps, double expected) {
   Plan plan;
   plan.actions.resize(static_cast<size_t>(2 * steps));  // nu = 2
-  plan.predicted_return = predicted;
+  plan.expected_return = expected;
   plan.seconds = 0.5;
   return plan;
 }

@@ -19,13 +19,14 @@ struct WholePlanControl {
 };
 
 /// Plans from the first state, for as many steps as the planner's horizon, executes the plan, and
-/// plans anew when it is used up, or after `period` steps. Open loop, or tracked with time-varying
+/// plans anew when it is used up, or after `period` steps; then the planner's warm start is what is
+/// left of its last plan. Open loop, or tracked with time-varying
 /// feedback gains, u = u^_t + K_t (x - x^_t).
 class WholePlanController final : public PlanningPolicy {
  public:
-  /// Of a planner whose plans have `horizon` steps. References must outlive the controller. Throws
-  /// InputError to polish with a reward without derivatives.
-  WholePlanController(Planner& planner, const PlanningProblem& problem, int horizon,
+  /// References must outlive the controller. Throws InputError to polish with a reward without
+  /// derivatives.
+  WholePlanController(Planner& planner, const PlanningProblem& problem,
                       const WholePlanControl& control);
 
   void Reset(Key key) override;
@@ -34,13 +35,13 @@ class WholePlanController final : public PlanningPolicy {
 
  private:
   [[nodiscard]] bool IsPlanDue() const;
-  void MakePlan(std::span<const double> x, Key key);
+  void MakePlan(const Situation& situation);
   void Polish(std::span<const double> x);
 
   Planner& planner_;
   const Dynamics& dynamics_;
   const SystemSpec& spec_;
-  int horizon_;
+  int horizon_;  // steps of a plan
   WholePlanControl control_;
   std::unique_ptr<DynamicsProblem> problem_;  // of the solver
   std::unique_ptr<IlqrSolver> solver_;        // null: plans are not polished

@@ -28,14 +28,14 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
   options.first_iterations = 300;
   options.guesses = 1024;
   IlqrPlanner planner(options, problem);
-  WholePlanController controller(planner, problem, kSteps, {.track = tracked});
+  WholePlanController controller(planner, problem, {.track = tracked});
 
   struct Disturbed final : Policy {
     explicit Disturbed(PlanningPolicy& inner, double size) : inner(inner), size(size) {}
     void Reset(Key key) override { inner.Reset(key); }
     void Act(const Situation& situation, std::span<double> action) override {
       inner.Act(situation, action);
-      if (inner.new_plan() != nullptr) predicted = inner.new_plan()->predicted_return;
+      if (inner.new_plan() != nullptr) predicted = inner.new_plan()->expected_return;
       Random random(situation.key.Fold(99));
       for (double& entry : action) entry += size * random.Normal();
     }

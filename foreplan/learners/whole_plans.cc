@@ -75,7 +75,7 @@ WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context
     imagined_ = std::make_unique<ImaginedMpc>(planner(), problem(), horizon);
   }
   controller_ = std::make_unique<WholePlanController>(
-      imagined_ ? *imagined_ : planner(), problem(), horizon,
+      imagined_ ? *imagined_ : planner(), problem(),
       WholePlanControl{.track = options.execution == Execution::kTracked,
                        .polish = options.polish});
 }

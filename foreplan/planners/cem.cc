@@ -22,6 +22,7 @@ void CemOptions::Visit(OptionsVisitor& visitor) {
 Cem::Cem(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.cem", options)),
       population_(problem, options_, options_.population),
+      best_(population_.sequence_size()),
       variance_(population_.sequence_size()),
       deviation_(population_.sequence_size()),
       elite_mean_(population_.sequence_size()),
@@ -42,25 +43,29 @@ Cem::Cem(Options options, const PlanningProblem& problem)
   plan_.actions = mean_;
 }
 
-void Cem::Reset() { mean_.assign(population_.middle().begin(), population_.middle().end()); }
+void Cem::Reset() {
+  mean_.assign(population_.middle().begin(), population_.middle().end());
+  warm_step_.Reset();
+}
 
-const Plan& Cem::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
-  Decision decision(budget, plan_);
+const Plan& Cem::MakePlan(const PlanRequest& request) {
+  DecisionClock clock(request, plan_);
+  ShiftMean(warm_step_.MoveTo(request.step));
+  plan_.actions = best_ = mean_;
   ResetVariance();
-  while (decision.NextIteration(options_.iterations)) {
+  while (clock.NextIteration(options_.iterations)) {
     if (*std::ranges::max_element(variance_) <= options_.epsilon) {
       plan_.status = PlanStatus::kConverged;
       break;
     }
-    const Key iteration_key = key.Fold(static_cast<uint64_t>(plan_.iterations));
+    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
     DrawCandidates(iteration_key);
-    decision.Record(options_.population,
-                    population_.Evaluate(state, options_.population, iteration_key));
+    clock.Record(options_.population,
+                 population_.Evaluate(request.state, options_.population, iteration_key));
     UpdateDistribution();
   }
-  plan_.actions = mean_;
-  ShiftMean();
-  return decision.Finish();
+  population_.Conclude(request, best_, mean_, plan_);
+  return clock.Finish();
 }
 
 void Cem::ResetVariance() {
@@ -96,13 +101,16 @@ void Cem::UpdateDistribution() {
     variance_[j] = kept * variance_[j] + (1.0 - kept) * elite_variance_[j];
   }
   population_.Clamp(mean_);  // rounding
+  std::ranges::copy(population_.candidate(elites[0]), best_.begin());
 }
 
-void Cem::ShiftMean() {
-  ShiftSequence(mean_, population_.action_dim());
+void Cem::ShiftMean(int64_t steps) {
   // Not the repeated last action: near a bound the rule for sigma would leave it no room to move.
-  const auto nu = static_cast<std::ptrdiff_t>(population_.action_dim());
-  std::copy(population_.middle().end() - nu, population_.middle().end(), mean_.end() - nu);
+  const size_t shift =
+      static_cast<size_t>(std::min<int64_t>(steps, horizon())) * population_.action_dim();
+  std::copy(mean_.begin() + static_cast<std::ptrdiff_t>(shift), mean_.end(), mean_.begin());
+  std::copy_n(population_.middle().begin(), shift,
+              mean_.end() - static_cast<std::ptrdiff_t>(shift));
 }
 
 }  // namespace foreplan

@@ -19,7 +19,7 @@ struct CemOptions : SamplingOptions {
 /// The cross-entropy method as in PETS (Chua et al. 2018): normals truncated to two standard
 /// deviations, which are held small enough for the samples to stay within the bounds; the elites'
 /// moments become the next distribution; the mean is executed.
-/// The next decision starts from the shifted mean, its last action the middle of the bounds.
+/// The next decision starts from the shifted mean, its new actions the middle of the bounds.
 class Cem final : public Planner {
  public:
   using Options = CemOptions;
@@ -27,22 +27,25 @@ class Cem final : public Planner {
   /// Throws InputError naming the option that is out of range.
   Cem(Options options, const PlanningProblem& problem);
 
+  [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
   void ResetVariance();
   void DrawCandidates(Key key);
   void UpdateDistribution();
-  void ShiftMean();
+  void ShiftMean(int64_t steps);
 
   Options options_;
   Population population_;
   std::vector<double> mean_;            // [horizon x nu]
+  std::vector<double> best_;            // [horizon x nu], of the last iteration
   std::vector<double> variance_;        // [horizon x nu]
   std::vector<double> deviation_;       // [horizon x nu], of the bounded variance
   std::vector<double> elite_mean_;      // [horizon x nu]
   std::vector<double> elite_variance_;  // [horizon x nu]
+  WarmStep warm_step_;
   Plan plan_;
 };
 

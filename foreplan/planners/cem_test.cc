@@ -19,7 +19,8 @@ class CemTest : public ::testing::Test {
  protected:
   const Plan& MakePlan(const CemOptions& options) {
     planner_ = std::make_unique<Cem>(options, PlanningProblem{dynamics_, reward_, spec_, pool_});
-    return planner_->MakePlan(std::vector<double>{1, 0}, Key{.seed = 2, .stream = 0}, {});
+    return planner_->MakePlan(
+        {.state = start_, .step = 0, .key = {.seed = 2, .stream = 0}, .budget = {}});
   }
   std::string Message(const CemOptions& options) {
     try {
@@ -30,6 +31,7 @@ class CemTest : public ::testing::Test {
     return "";
   }
 
+  const std::vector<double> start_ = {1, 0};
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
   SystemSpec spec_ = DoubleIntegratorSpec(8.0);
@@ -64,7 +66,7 @@ TEST_F(CemTest, OneIterationWithoutMomentumGivesTheElitesMean) {
     v += 0.1 * u;
     sum -= p * p + 0.1 * v * v + 0.01 * u * u;
   }
-  EXPECT_NEAR(plan.predicted_return, sum, 1e-12);  // rounding
+  EXPECT_NEAR(plan.best_return, sum, 1e-12);  // rounding
 }
 
 TEST_F(CemTest, RejectsOptionsThatContradict) {

@@ -44,7 +44,12 @@ TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
   for (const int threads : {1, 2}) {
     ThreadPool pool(threads);
     const auto planner = Make(pool);
-    const auto plan = [&](uint64_t decision) { planner->MakePlan(start_, Key{2, decision}); };
+    const auto plan = [&](uint64_t decision) {
+      planner->MakePlan({.state = start_,
+                         .step = static_cast<int64_t>(decision),
+                         .key = Key{2, decision},
+                         .budget = {}});
+    };
     plan(0);  // the dense kernel's library sets itself up at its first call
     EXPECT_EQ(testing::CountAllocations([&] { plan(1); }), 0) << threads << " threads";
   }
@@ -55,8 +60,9 @@ TEST_P(EnsemblePlanning, IsEqualBitForBitOnAnyNumberOfThreads) {
   for (const int threads : {1, 2, 8}) {
     ThreadPool pool(threads);
     const auto planner = Make(pool);
-    planner->MakePlan(start_, Key{2, 0});
-    actions.push_back(planner->MakePlan(start_, Key{2, 1}).actions);
+    planner->MakePlan({.state = start_, .step = 0, .key = Key{2, 0}, .budget = {}});
+    actions.push_back(
+        planner->MakePlan({.state = start_, .step = 1, .key = Key{2, 1}, .budget = {}}).actions);
   }
   EXPECT_EQ(actions[0], actions[1]);
   EXPECT_EQ(actions[0], actions[2]);

@@ -41,7 +41,11 @@ class Planning {
   }
 
   const Plan& Decide(bool expression, uint64_t decision) {
-    return (expression ? with_expression_ : built_in_)->MakePlan(state_, Key{2, decision});
+    return (expression ? with_expression_ : built_in_)
+        ->MakePlan({.state = state_,
+                    .step = static_cast<int64_t>(decision),
+                    .key = Key{2, decision},
+                    .budget = {}});
   }
 
  private:
@@ -77,7 +81,7 @@ TEST(ExpressionPlanning, PlansTheSameAsWithTheBuiltInReward) {
   for (uint64_t decision = 0; decision < 3; ++decision) {
     const Plan plan = planning.Decide(false, decision);
     // Rewards equal but for rounding; rounding could only exchange elites of equal returns.
-    EXPECT_NEAR(planning.Decide(true, decision).predicted_return, plan.predicted_return, 1e-9);
+    EXPECT_NEAR(planning.Decide(true, decision).expected_return, plan.expected_return, 1e-9);
   }
 }
 

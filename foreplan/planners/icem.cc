@@ -46,28 +46,34 @@ Icem::Icem(Options options, const PlanningProblem& problem)
                                  options_.elites, options_.population));
   }
   Reset();
-  plan_.actions = mean_;
 }
 
 void Icem::Reset() {
+  ForgetPlan();
+  warm_step_.Reset();
+}
+
+void Icem::ForgetPlan() {
   mean_.assign(population_.middle().begin(), population_.middle().end());
+  plan_.actions = mean_;
   kept_count_ = 0;
 }
 
-const Plan& Icem::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
-  Decision decision(budget, plan_);
+const Plan& Icem::MakePlan(const PlanRequest& request) {
+  DecisionClock clock(request, plan_);
+  ShiftWarmStart(warm_step_.MoveTo(request.step));
   ResetDeviation();
-  best_ = mean_;
-  while (decision.NextIteration(options_.iterations)) {
+  best_ = plan_.actions;
+  while (clock.NextIteration(options_.iterations)) {
     const int count = kept_count_ + PopulationSize(plan_.iterations);
-    const Key iteration_key = key.Fold(static_cast<uint64_t>(plan_.iterations));
+    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
     ProposeCandidates(plan_.iterations, count, iteration_key);
-    decision.Record(count, population_.Evaluate(state, count, iteration_key));
+    clock.Record(count, population_.Evaluate(request.state, count, iteration_key));
     UpdateDistribution();
   }
-  plan_.actions = options_.execute == IcemExecute::kBest ? best_ : mean_;
-  ShiftWarmStart();
-  return decision.Finish();
+  population_.Conclude(request, best_, options_.execute == IcemExecute::kBest ? best_ : mean_,
+                       plan_);
+  return clock.Finish();
 }
 
 // N_i = max(2 K, N / gamma^i)
@@ -85,7 +91,7 @@ void Icem::ResetDeviation() {
 void Icem::ProposeCandidates(int iteration, int count, Key key) {
   int next = 0;
   for (; next < kept_count_; ++next)
-    std::ranges::copy(Kept(next), population_.candidate(next).begin());
+    std::ranges::copy(kept_elite(next), population_.candidate(next).begin());
   if (iteration == options_.iterations - 1) {
     std::ranges::copy(mean_, population_.candidate(next++).begin());
   }
@@ -116,16 +122,21 @@ void Icem::UpdateDistribution() {
 void Icem::KeepElites(std::span<const int> elites) {
   kept_count_ = std::min(keep_, static_cast<int>(elites.size()));
   for (int i = 0; i < kept_count_; ++i) {
-    std::ranges::copy(population_.candidate(elites[static_cast<size_t>(i)]), Kept(i).begin());
+    std::ranges::copy(population_.candidate(elites[static_cast<size_t>(i)]), kept_elite(i).begin());
   }
 }
 
-void Icem::ShiftWarmStart() {
-  ShiftSequence(mean_, population_.action_dim());
-  for (int i = 0; i < kept_count_; ++i) ShiftSequence(Kept(i), population_.action_dim());
+void Icem::ShiftWarmStart(int64_t steps) {
+  if (steps >= horizon()) return ForgetPlan();
+  const auto shift = [&](std::span<double> sequence) {
+    ShiftSequence(sequence, population_.action_dim(), static_cast<int>(steps));
+  };
+  shift(mean_);
+  shift(plan_.actions);
+  for (int i = 0; i < kept_count_; ++i) shift(kept_elite(i));
 }
 
-std::span<double> Icem::Kept(int index) {
+std::span<double> Icem::kept_elite(int index) {
   const size_t size = population_.sequence_size();
   return std::span(kept_).subspan(static_cast<size_t>(index) * size, size);
 }

@@ -40,8 +40,9 @@ class Icem final : public Planner {
   /// Throws InputError naming the option that is out of range.
   Icem(Options options, const PlanningProblem& problem);
 
+  [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
   [[nodiscard]] int PopulationSize(int iteration) const;
@@ -49,8 +50,9 @@ class Icem final : public Planner {
   void ProposeCandidates(int iteration, int count, Key key);
   void UpdateDistribution();
   void KeepElites(std::span<const int> elites);
-  void ShiftWarmStart();
-  std::span<double> Kept(int index);
+  void ForgetPlan();
+  void ShiftWarmStart(int64_t steps);
+  std::span<double> kept_elite(int index);
 
   Options options_;
   int keep_;  // most elites that are kept
@@ -64,6 +66,7 @@ class Icem final : public Planner {
   std::vector<double> elite_mean_;            // [horizon x nu]
   std::vector<double> elite_variance_;        // [horizon x nu]
   std::vector<std::vector<double>> scratch_;  // [workers][noise scratch]
+  WarmStep warm_step_;
   Plan plan_;
 };
 

@@ -26,6 +26,11 @@ class IcemTest : public ::testing::Test {
  protected:
   Icem Make(const IcemOptions& options) { return {options, {dynamics_, reward_, spec_, pool_}}; }
 
+  static PlanRequest At(int64_t step, const std::vector<double>& state = kStart) {
+    return {
+        .state = state, .step = step, .key = kKey.Fold(static_cast<uint64_t>(step)), .budget = {}};
+  }
+
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
   SystemSpec spec_ = DoubleIntegratorSpec(8.0);
@@ -36,21 +41,21 @@ TEST_F(IcemTest, ThePopulationShrinksAndKeptElitesComeOnTop) {
   IcemOptions options;
   options.population = 40;
   Icem planner = Make(options);
-  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 3) + (25 + 3));
+  EXPECT_EQ(planner.MakePlan(At(0)).rollouts, 40 + (32 + 3) + (25 + 3));
   // And at the next step the elites of the last one compete from the start.
-  EXPECT_EQ(planner.MakePlan(kStart, kKey, {}).rollouts, (40 + 3) + (32 + 3) + (25 + 3));
+  EXPECT_EQ(planner.MakePlan(At(1)).rollouts, (40 + 3) + (32 + 3) + (25 + 3));
   options.elites = 15;  // but never below twice the elites
   Icem wide = Make(options);
-  EXPECT_EQ(wide.MakePlan(kStart, kKey, {}).rollouts, 40 + (32 + 4) + (30 + 4));
+  EXPECT_EQ(wide.MakePlan(At(0)).rollouts, 40 + (32 + 4) + (30 + 4));
 }
 
 TEST_F(IcemTest, ExecutesTheBestCandidateWhenAsked) {
   IcemOptions options;
   options.execute = IcemExecute::kBest;
   Icem planner = Make(options);
-  for (uint64_t step = 0; step < 3; ++step) {
-    const Plan& plan = planner.MakePlan(kStart, kKey.Fold(step), {});
-    EXPECT_NEAR(ReturnOf(plan.actions, kStart), plan.predicted_return, 1e-9);  // rounding
+  for (int64_t step = 0; step < 3; ++step) {
+    const Plan& plan = planner.MakePlan(At(step));
+    EXPECT_NEAR(ReturnOf(plan.actions, kStart), plan.best_return, 1e-9);  // rounding
   }
 }
 
@@ -73,13 +78,16 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   options.decay = 1;
   options.momentum = 0;
   Icem planner(options, {dynamics_, reward, spec_, pool_});
-  const double last_mean = planner.MakePlan(kStart, kKey, {}).actions[0];
-  planner.MakePlan(kStart, kKey.Fold(1), {});
-  // Two decisions of three iterations; three kept elites join in all but the very first.
-  ASSERT_EQ(reward.actions.size(), 20U + 5U * 23U);
+  const double last_mean = planner.MakePlan(At(0)).actions[0];
+  PlanRequest again = At(1);
+  again.step = 0;  // nothing is shifted
+  planner.MakePlan(again);
+  // Two decisions of three iterations; three kept elites join in all but the very first. After
+  // each decision three finalists.
+  ASSERT_EQ(reward.actions.size(), 20U + 5U * 23U + 2U * 3U);
 
   const auto iteration = [&](size_t index) {
-    const size_t begin = index == 0 ? 0 : 20 + 23 * (index - 1);
+    const size_t begin = index == 0 ? 0 : 20 + 23 * (index - 1) + (index < 3 ? 0 : 3);
     const auto first = reward.actions.begin() + static_cast<std::ptrdiff_t>(begin);
     return std::vector<double>(first, first + (index == 0 ? 20 : 23));
   };
@@ -108,8 +116,8 @@ TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShifted) {
   for (const double keep_fraction : {0.0, 0.3}) {
     options.keep_fraction = keep_fraction;
     Icem planner = Make(options);
-    EXPECT_EQ(planner.MakePlan(goal, kKey, {}).predicted_return, 0.0);
-    const double second = planner.MakePlan(goal, kKey.Fold(1), {}).predicted_return;
+    EXPECT_EQ(planner.MakePlan(At(0, goal)).best_return, 0.0);
+    const double second = planner.MakePlan(At(1, goal)).best_return;
     EXPECT_EQ(second == 0.0, keep_fraction > 0);
   }
 }

@@ -46,23 +46,35 @@ IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
 }
 
 void IlqrPlanner::Reset() {
+  ForgetPlan();
+  warm_step_.Reset();
+}
+
+void IlqrPlanner::ForgetPlan() {
   first_ = true;
   actions_.assign(population_.middle().begin(), population_.middle().end());
 }
 
-const Plan& IlqrPlanner::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
-  Decision decision(budget, plan_);
-  budget_ = budget;
-  if (decision.NextIteration(1)) {
+void IlqrPlanner::ShiftWarmStart(int64_t steps) {
+  if (steps >= horizon()) return ForgetPlan();
+  ShiftSequence(actions_, population_.action_dim(), static_cast<int>(steps));
+}
+
+const Plan& IlqrPlanner::MakePlan(const PlanRequest& request) {
+  DecisionClock clock(request, plan_);
+  ShiftWarmStart(warm_step_.MoveTo(request.step));
+  budget_ = request.budget;
+  if (clock.NextIteration(1)) {
     if (first_) {
-      Guess(state, key);
+      Guess(request.state, request.key);
     } else if (options_.trust_region > 0) {
       SetTrustRegion();
     }
     solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
     first_ = false;
-    result_ = solver_.Solve(state, actions_);
-    decision.Record(1, result_.status == IlqrStatus::kInvalidStart ? -INFINITY : -result_.cost);
+    result_ = solver_.Solve(request.state, actions_);
+    clock.Record(1, result_.status == IlqrStatus::kInvalidStart ? -INFINITY : -result_.cost);
+    plan_.expected_return = plan_.best_return;
     plan_.iterations = std::max(1, result_.iterations);
     if (result_.status == IlqrStatus::kConverged ||
         result_.status == IlqrStatus::kStationaryStart) {
@@ -74,8 +86,7 @@ const Plan& IlqrPlanner::MakePlan(std::span<const double> state, Key key, const 
     }
   }
   std::ranges::copy(actions_, plan_.actions.begin());
-  ShiftSequence(actions_, population_.action_dim());
-  return decision.Finish();
+  return clock.Finish();
 }
 
 // The best of random sequences that hold their actions, if any is finite.

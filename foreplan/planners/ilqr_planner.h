@@ -37,14 +37,17 @@ class IlqrPlanner final : public Planner {
   /// Throws InputError naming the option that is out of range, and for rewards without derivatives.
   IlqrPlanner(Options options, const PlanningProblem& problem);
 
+  [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  const Plan& MakePlan(const PlanRequest& request) override;
 
   /// The solver after MakePlan: states, actions and gains of the plan, log of its iterations.
   [[nodiscard]] const IlqrSolver& solver() const { return solver_; }
   [[nodiscard]] const IlqrResult& result() const { return result_; }
 
  private:
+  void ForgetPlan();
+  void ShiftWarmStart(int64_t steps);
   void Guess(std::span<const double> state, Key key);
   void SetTrustRegion();
 
@@ -57,6 +60,7 @@ class IlqrPlanner final : public Planner {
   std::vector<double> low_, high_;  // [horizon x nu]
   bool first_ = true;
   Budget budget_;
+  WarmStep warm_step_;
   Plan plan_;
 };
 

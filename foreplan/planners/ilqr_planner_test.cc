@@ -18,6 +18,9 @@
 namespace foreplan {
 namespace {
 
+const std::vector<double> kRight = {1, 0};
+const std::vector<double> kLeft = {-1, 0};
+
 using testing::DoubleIntegrator;
 using testing::DoubleIntegratorSpec;
 using testing::OptimalReturn;
@@ -31,9 +34,9 @@ TEST(IlqrPlanner, ReachesTheOptimumOfALinearQuadraticTask) {
   IlqrPlannerOptions options;
   options.horizon = 20;
   IlqrPlanner planner(options, {dynamics, reward, spec, pool});
-  const Plan& plan = planner.MakePlan(std::vector<double>{1, 0}, Key{1, 0}, {});
+  const Plan& plan = planner.MakePlan({.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}});
   EXPECT_EQ(plan.status, PlanStatus::kConverged);
-  EXPECT_NEAR(plan.predicted_return, OptimalReturn({1, 0}, 20), 1e-6);
+  EXPECT_NEAR(plan.expected_return, OptimalReturn({1, 0}, 20), 1e-6);
   EXPECT_LE(planner.result().iterations, 6);
 }
 
@@ -47,9 +50,9 @@ TEST(IlqrPlanner, KeepsToBoundsAndTrustRegion) {
   options.trust_region = 0.1;
   IlqrPlanner planner(options, {dynamics, reward, spec, pool});
   const std::vector<double> before =
-      planner.MakePlan(std::vector<double>{1, 0}, Key{1, 0}, {}).actions;
+      planner.MakePlan({.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}}).actions;
   // From the other side the best actions are the opposite ones; one decision may not jump there.
-  const Plan& after = planner.MakePlan(std::vector<double>{-1, 0}, Key{1, 1}, {});
+  const Plan& after = planner.MakePlan({.state = kLeft, .step = 1, .key = Key{1, 1}, .budget = {}});
   for (size_t t = 0; t + 1 < before.size(); ++t) {
     EXPECT_LE(std::abs(before[t]), 1.0);
     EXPECT_LE(std::abs(after.actions[t] - before[t + 1]), 0.1 + 1e-12);
@@ -70,11 +73,15 @@ TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
   for (const int threads : {1, 2, 4}) {
     ThreadPool pool(threads);
     IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), pool});
-    (void)planner.MakePlan(state, Key{3, 0}, {});
-    const std::vector<double> actions = planner.MakePlan(state, Key{3, 1}, {}).actions;
+    (void)planner.MakePlan({.state = state, .step = 0, .key = Key{3, 0}, .budget = {}});
+    const std::vector<double> actions =
+        planner.MakePlan({.state = state, .step = 1, .key = Key{3, 1}, .budget = {}}).actions;
     if (expected.empty()) expected = actions;
     EXPECT_EQ(std::memcmp(actions.data(), expected.data(), actions.size() * sizeof(double)), 0);
-    EXPECT_EQ(testing::CountAllocations([&] { (void)planner.MakePlan(state, Key{3, 2}, {}); }), 0);
+    EXPECT_EQ(testing::CountAllocations([&] {
+                (void)planner.MakePlan({.state = state, .step = 2, .key = Key{3, 2}, .budget = {}});
+              }),
+              0);
   }
 }
 
@@ -84,8 +91,10 @@ TEST(IlqrPlanner, StopsAtTheDeadline) {
   const SystemSpec spec = DoubleIntegratorSpec(8.0);
   ThreadPool pool(1);
   IlqrPlanner planner({}, {dynamics, reward, spec, pool});
-  const Plan& plan = planner.MakePlan(std::vector<double>{1, 0}, Key{},
-                                      {.deadline = std::chrono::steady_clock::now()});
+  const Plan& plan = planner.MakePlan({.state = kRight,
+                                       .step = 0,
+                                       .key = Key{},
+                                       .budget = {.deadline = std::chrono::steady_clock::now()}});
   EXPECT_EQ(plan.status, PlanStatus::kDeadline);
 }
 
@@ -117,7 +126,8 @@ double EpisodeReturn(const Task& task, IlqrPlanner& planner, int steps, uint64_t
   for (int t = 0; t < steps; ++t) {
     system->GetState(state);
     system->Observe(observation);
-    const Plan& plan = planner.MakePlan(state, Key{seed, static_cast<uint64_t>(t) + 1}, {});
+    const Plan& plan = planner.MakePlan(
+        {.state = state, .step = t, .key = Key{seed, static_cast<uint64_t>(t) + 1}, .budget = {}});
     const std::span<const double> action(plan.actions.data(), spec.action.size());
     EXPECT_EQ(system->Step(action), StepStatus::kOk);
     system->Observe(next);
@@ -175,9 +185,9 @@ TEST(IlqrPlanner, PlansTheHalfCheetahThroughFiniteDifferencesAndContacts) {
   system->Reset(Key{0, 0});
   std::vector<double> state(static_cast<size_t>(task.spec().state_dim()));
   system->GetState(state);
-  const Plan& plan = planner.MakePlan(state, Key{0, 1}, {});
+  const Plan& plan = planner.MakePlan({.state = state, .step = 0, .key = Key{0, 1}, .budget = {}});
   // Standing earns 0 and the best of the random guesses about 1; a gallop of 40 steps earns tens.
-  EXPECT_GT(plan.predicted_return, 15);
+  EXPECT_GT(plan.expected_return, 15);
   // Each iteration improved the plan.
   for (const IlqrIteration& iteration : planner.result().log) EXPECT_LT(iteration.actual_change, 0);
 }

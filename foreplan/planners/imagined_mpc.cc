@@ -34,14 +34,15 @@ ImaginedMpc::ImaginedMpc(Planner& planner, const PlanningProblem& problem, int s
   plan_.actions.resize(static_cast<size_t>(steps_ * dynamics_.action_dim()));
 }
 
-const Plan& ImaginedMpc::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
+const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   const auto nu = static_cast<size_t>(dynamics_.action_dim());
   planner_.Reset();
-  plan_.predicted_return = 0;
+  plan_.first_step = request.step;
+  plan_.expected_return = 0;
   plan_.status = PlanStatus::kOk;
   plan_.iterations = plan_.rollouts = 0;
-  std::ranges::copy(state, state_.begin());
+  std::ranges::copy(request.state, state_.begin());
   dynamics_.Observe(state_, observation_, *workspace_);
   auto last = plan_.actions.begin();
   bool goes_on = true;
@@ -51,7 +52,10 @@ const Plan& ImaginedMpc::MakePlan(std::span<const double> state, Key key, const 
       std::copy_n(last, nu, action);
       continue;
     }
-    const Plan& ahead = planner_.MakePlan(state_, key.Fold(static_cast<uint64_t>(t)), budget);
+    const Plan& ahead = planner_.MakePlan({.state = state_,
+                                           .step = t,
+                                           .key = request.key.Fold(static_cast<uint64_t>(t)),
+                                           .budget = request.budget});
     plan_.iterations += ahead.iterations;
     plan_.rollouts += ahead.rollouts;
     if (plan_.status == PlanStatus::kOk && ahead.status != PlanStatus::kConverged) {
@@ -61,6 +65,7 @@ const Plan& ImaginedMpc::MakePlan(std::span<const double> state, Key key, const 
     last = action;
     goes_on = Step(&*action, t);
   }
+  plan_.best_return = plan_.expected_return;
   plan_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return plan_;
 }
@@ -84,10 +89,10 @@ bool ImaginedMpc::Step(const double* action, int time) {
                    &reward, &terminated);
   if (!std::isfinite(reward)) {
     plan_.status = PlanStatus::kAllInvalid;
-    plan_.predicted_return = -INFINITY;
+    plan_.expected_return = -INFINITY;
     return false;
   }
-  plan_.predicted_return += reward;
+  plan_.expected_return += reward;
   std::swap(state_, next_state_);
   std::swap(observation_, next_observation_);
   return terminated == 0;

@@ -22,10 +22,11 @@ class ImaginedMpc final : public Planner {
   /// References must outlive the planner. Throws InputError when `steps` is not positive.
   ImaginedMpc(Planner& planner, const PlanningProblem& problem, int steps);
 
+  [[nodiscard]] int horizon() const override { return steps_; }
   void Reset() override { planner_.Reset(); }
   /// Forgets the other planner's warm start, which belongs to the end of the last plan.
-  /// predicted_return is the sum of the rewards along x^.
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  /// The expected (and best) return is the sum of the rewards along x^.
+  const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
   /// Replaces state_ and observation_ by what is expected next; false when the plan ends here.

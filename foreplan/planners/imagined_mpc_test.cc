@@ -31,7 +31,8 @@ class ImaginedMpcTest : public ::testing::Test {
     IcemOptions options;
     options.horizon = 12;
     Icem icem(options, problem());
-    return ImaginedMpc(icem, problem(), kSteps).MakePlan(kStart, kKey, {});
+    return ImaginedMpc(icem, problem(), kSteps)
+        .MakePlan({.state = kStart, .step = 0, .key = kKey, .budget = {}});
   }
 
   DoubleIntegrator dynamics_;
@@ -43,10 +44,10 @@ class ImaginedMpcTest : public ::testing::Test {
 TEST_F(ImaginedMpcTest, PlansFarBeyondTheOtherPlannersHorizon) {
   const Plan plan = Make();
   ASSERT_EQ(plan.actions.size(), kSteps);
-  EXPECT_NEAR(plan.predicted_return, ReturnOf(plan.actions, kStart),
+  EXPECT_NEAR(plan.expected_return, ReturnOf(plan.actions, kStart),
               1e-9);  // sums in the same order
   const double best = OptimalReturn({kStart[0], kStart[1]}, kSteps);
-  EXPECT_GT(plan.predicted_return, 1.1 * best);  // both negative
+  EXPECT_GT(plan.expected_return, 1.1 * best);  // both negative
   EXPECT_EQ(plan.status, PlanStatus::kOk);
 }
 
@@ -55,7 +56,7 @@ TEST_F(ImaginedMpcTest, EqualKeysGiveEqualPlans) { EXPECT_EQ(Make().actions, Mak
 TEST_F(ImaginedMpcTest, EarnsNothingPastAPredictedTermination) {
   reward_.limit = 0.9;  // |p'| is 1 after the first step
   const Plan plan = Make();
-  EXPECT_EQ(plan.predicted_return, ReturnOf(std::span(plan.actions).first(1), kStart));
+  EXPECT_EQ(plan.expected_return, ReturnOf(std::span(plan.actions).first(1), kStart));
   for (const double action : plan.actions) EXPECT_EQ(action, plan.actions[0]);
 }
 
@@ -63,7 +64,7 @@ TEST_F(ImaginedMpcTest, APredictionThatIsNotFiniteIsNoPlan) {
   dynamics_.nan_above = -INFINITY;
   const Plan plan = Make();
   EXPECT_EQ(plan.status, PlanStatus::kAllInvalid);
-  EXPECT_EQ(plan.predicted_return, -INFINITY);
+  EXPECT_EQ(plan.expected_return, -INFINITY);
   for (const double action : plan.actions) EXPECT_TRUE(std::isfinite(action));
 }
 

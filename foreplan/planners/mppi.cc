@@ -47,6 +47,7 @@ Mppi::Mppi(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.mppi", options)),
       population_(problem, options_, options_.population),
       noise_(options_.horizon, options_.noise_beta),
+      best_(population_.sequence_size()),
       deviation_(population_.sequence_size()),
       precision_(population_.sequence_size()),
       slope_(population_.sequence_size()),
@@ -64,21 +65,36 @@ Mppi::Mppi(Options options, const PlanningProblem& problem)
   plan_.actions = nominal_;
 }
 
-void Mppi::Reset() { nominal_.assign(population_.middle().begin(), population_.middle().end()); }
+void Mppi::Reset() {
+  ForgetPlan();
+  warm_step_.Reset();
+}
 
-const Plan& Mppi::MakePlan(std::span<const double> state, Key key, const Budget& budget) {
-  Decision decision(budget, plan_);
-  while (decision.NextIteration(options_.iterations)) {
-    const Key iteration_key = key.Fold(static_cast<uint64_t>(plan_.iterations));
+void Mppi::ForgetPlan() {
+  nominal_.assign(population_.middle().begin(), population_.middle().end());
+}
+
+void Mppi::ShiftNominal(int64_t steps) {
+  if (steps >= horizon()) return ForgetPlan();
+  ShiftSequence(nominal_, population_.action_dim(), static_cast<int>(steps));
+}
+
+const Plan& Mppi::MakePlan(const PlanRequest& request) {
+  DecisionClock clock(request, plan_);
+  ShiftNominal(warm_step_.MoveTo(request.step));
+  plan_.actions = best_ = nominal_;
+  while (clock.NextIteration(options_.iterations)) {
+    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
     DrawCandidates(iteration_key);
-    decision.Record(options_.population,
-                    population_.Evaluate(state, options_.population, iteration_key));
+    clock.Record(options_.population,
+                 population_.Evaluate(request.state, options_.population, iteration_key));
+    const auto best = population_.Elites(1);
+    if (!best.empty()) std::ranges::copy(population_.candidate(best[0]), best_.begin());
     ComputeWeights();
     UpdateNominal();
   }
-  plan_.actions = nominal_;
-  ShiftSequence(nominal_, population_.action_dim());
-  return decision.Finish();
+  population_.Conclude(request, best_, nominal_, plan_);
+  return clock.Finish();
 }
 
 void Mppi::DrawCandidates(Key key) {

@@ -31,10 +31,13 @@ class Mppi final : public Planner {
   /// Throws InputError naming the option that is out of range.
   Mppi(Options options, const PlanningProblem& problem);
 
+  [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
+  void ForgetPlan();
+  void ShiftNominal(int64_t steps);
   void DrawCandidates(Key key);
   void ComputeWeights();
   void UpdateNominal();
@@ -43,6 +46,7 @@ class Mppi final : public Planner {
   Population population_;
   ColoredNoise noise_;
   std::vector<double> nominal_;               // [horizon x nu]
+  std::vector<double> best_;                  // [horizon x nu], of the last iteration
   std::vector<double> deviation_;             // [horizon x nu], of the noise
   std::vector<double> precision_;             // [horizon x nu], 1 / variance of the noise
   std::vector<double> slope_;                 // [horizon x nu], of the control cost
@@ -50,6 +54,7 @@ class Mppi final : public Planner {
   std::vector<double> weights_;               // of the costs, sum 1, or all 0 if none is valid
   std::vector<double> update_;                // [horizon x nu]
   std::vector<std::vector<double>> scratch_;  // [workers][noise scratch]
+  WarmStep warm_step_;
   Plan plan_;
 };
 

@@ -69,7 +69,10 @@ TEST_P(MppiTest, UpdatesAsThePlainFormula) {
   Mppi planner(options, {dynamics, reward, spec, pool});
   std::vector<double> nominal(kHorizon, 0.0);
   for (uint64_t step = 0; step < 4; ++step) {
-    const Plan& plan = planner.MakePlan(kStart, kKey.Fold(step), {});
+    const Plan& plan = planner.MakePlan({.state = kStart,
+                                         .step = static_cast<int64_t>(step),
+                                         .key = kKey.Fold(step),
+                                         .budget = {}});
     nominal = ReferenceUpdate(nominal, options, 2.0, kKey.Fold(step));
     for (size_t t = 0; t < kHorizon; ++t) {
       EXPECT_NEAR(plan.actions[t], nominal[t], 1e-10);  // rounding

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,18 +26,33 @@ enum class PlanStatus {
   kAllInvalid,  // no candidate had a finite return; the plan is the warm start
 };
 
+/// What to do from control step `first_step` on. A return that is not finite, or was not imagined,
+/// is -infinity.
 struct Plan {
+  int64_t first_step = 0;
   std::vector<double> actions;  // [horizon x nu], inside the bounds
-  double predicted_return = 0;  // of the best candidate; -infinity when none was valid or tried
+  /// What the model says `actions` earn, under noise that had no part in choosing them.
+  double expected_return = -std::numeric_limits<double>::infinity();
+  /// Of the best candidate of the last iteration: of several returns the largest, so too high by
+  /// the noise of the model, and no return of `actions` where these are an average.
+  double best_return = -std::numeric_limits<double>::infinity();
   PlanStatus status = PlanStatus::kOk;
   int iterations = 0;
-  int rollouts = 0;    // candidates evaluated
+  int rollouts = 0;    // candidates of the iterations
   double seconds = 0;  // wall time of the decision
 };
 
 /// How much a planner may spend on one decision.
 struct Budget {
   std::optional<std::chrono::steady_clock::time_point> deadline;  // none: all iterations
+};
+
+/// What a decision is asked for.
+struct PlanRequest {
+  std::span<const double> state;  // [state_dim] of the dynamics
+  int64_t step = 0;               // control steps since the episode began
+  Key key;                        // of all that the decision draws
+  Budget budget;
 };
 
 /// What a planner plans with. References must outlive the planner.
@@ -51,13 +68,17 @@ class Planner {
  public:
   virtual ~Planner() = default;
 
+  /// Steps of its plans.
+  [[nodiscard]] virtual int horizon() const = 0;
+
   /// Forgets the warm start: an episode begins.
   virtual void Reset() = 0;
 
-  /// Plans from `state` ([state_dim] of the dynamics) and shifts the warm start by one step.
-  /// The reference is valid until the next call.
-  virtual const Plan& MakePlan(std::span<const double> state, Key key,
-                               const Budget& budget = {}) = 0;
+  /// Plans from the request's state. The warm start is the last plan, shifted by the steps that
+  /// have passed since; of a plan that is used up nothing is left. The reference is valid until the
+  /// next call. Throws InputError for a step before that of the last plan: an episode that began
+  /// without Reset.
+  virtual const Plan& MakePlan(const PlanRequest& request) = 0;
 };
 
 /// Reads section [planner.<name>] of `config` and makes that planner. Throws InputError for an

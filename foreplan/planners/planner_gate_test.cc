@@ -35,7 +35,10 @@ double MeanReturn(const std::string& name, const std::vector<std::string>& setti
     for (uint64_t t = 0; t < kEpisodeLength; ++t) {
       system.GetState(state);
       system.Observe(observation);
-      const Plan& plan = planner->MakePlan(state, key.Fold(1).Fold(t));
+      const Plan& plan = planner->MakePlan({.state = state,
+                                            .step = static_cast<int64_t>(t),
+                                            .key = key.Fold(1).Fold(t),
+                                            .budget = {}});
       EXPECT_EQ(system.Step({plan.actions.data(), 1}), StepStatus::kOk);
       system.Observe(next_observation);
       double r = 0;

@@ -35,6 +35,12 @@ class PlannerTest : public ::testing::TestWithParam<std::string> {
     return MakePlanner(GetParam(), config, {dynamics_, reward_, spec_, pool});
   }
 
+  /// A decision at a step of the episode, with a key of its own.
+  static PlanRequest At(int64_t step, const std::vector<double>& state = kStart) {
+    return {
+        .state = state, .step = step, .key = kKey.Fold(static_cast<uint64_t>(step)), .budget = {}};
+  }
+
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
   SystemSpec spec_ = DoubleIntegratorSpec(8.0);
@@ -51,7 +57,7 @@ TEST_P(PlannerTest, ComesNearTheOptimum) {
       GetParam() == "mppi" ? Make(pool, {"lambda=0.1", "iterations=10"}) : Make(pool);
   const double idle = ReturnOf(std::vector<double>(kHorizon, 0.0), kStart);
   const double best = OptimalReturn({kStart[0], kStart[1]}, kHorizon);
-  const Plan& plan = planner->MakePlan(kStart, kKey);
+  const Plan& plan = planner->MakePlan(At(0));
   const double gap = (best - ReturnOf(plan.actions, kStart)) / (best - idle);
   EXPECT_GE(gap, 0.0);
   // Sampling leaves a remainder. Random shooting has no second iteration: the best of 1,000 points
@@ -59,8 +65,8 @@ TEST_P(PlannerTest, ComesNearTheOptimum) {
   EXPECT_LT(gap, GetParam() == "random_shooting" ? 0.5 : 0.1);
   EXPECT_EQ(plan.status, GetParam() == "ilqr" ? PlanStatus::kConverged : PlanStatus::kOk);
   EXPECT_EQ(plan.actions.size(), static_cast<size_t>(kHorizon));
-  EXPECT_LE(plan.predicted_return, best);
-  EXPECT_GT(plan.predicted_return, idle);
+  EXPECT_LE(plan.best_return, best);
+  EXPECT_GT(plan.best_return, idle);
   EXPECT_GT(plan.rollouts, 0);
   EXPECT_GT(plan.seconds, 0);
 }
@@ -71,8 +77,8 @@ TEST_P(PlannerTest, IsEqualBitForBitOnAnyNumberOfThreads) {
   for (const int threads : {1, 2, 8}) {
     ThreadPool pool(threads);
     const auto planner = Make(pool);
-    planner->MakePlan(kStart, kKey.Fold(0));
-    plans.push_back(planner->MakePlan(kStart, kKey.Fold(1)).actions);
+    planner->MakePlan(At(0));
+    plans.push_back(planner->MakePlan(At(1)).actions);
   }
   EXPECT_EQ(plans[0], plans[1]);
   EXPECT_EQ(plans[0], plans[2]);
@@ -81,33 +87,84 @@ TEST_P(PlannerTest, IsEqualBitForBitOnAnyNumberOfThreads) {
 TEST_P(PlannerTest, ResetForgets) {
   ThreadPool pool(1);
   const auto planner = Make(pool);
-  const std::vector<double> fresh = planner->MakePlan(kStart, kKey).actions;
-  planner->MakePlan(kStart, kKey.Fold(5));
+  const std::vector<double> fresh = planner->MakePlan(At(0)).actions;
+  planner->MakePlan(At(1));
   planner->Reset();
-  EXPECT_EQ(fresh, planner->MakePlan(kStart, kKey).actions);
+  EXPECT_EQ(fresh, planner->MakePlan(At(0)).actions);
 }
 
 TEST_P(PlannerTest, WithoutAValidCandidateThePlanIsTheShiftedWarmStart) {
   ThreadPool pool(1);
   const auto planner = Make(pool);
-  std::vector<double> expected = planner->MakePlan(kStart, kKey).actions;
+  std::vector<double> expected = planner->MakePlan(At(0)).actions;
   dynamics_.nan_above = -100;
-  const Plan& plan = planner->MakePlan(kStart, kKey.Fold(1));
+  const Plan& plan = planner->MakePlan(At(1));
   EXPECT_EQ(plan.status, PlanStatus::kAllInvalid);
-  EXPECT_EQ(plan.predicted_return, -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(plan.best_return, -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(plan.expected_return, -std::numeric_limits<double>::infinity());
   // The last action is the planner's own choice; the others move one step ahead.
   expected.erase(expected.begin());
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), plan.actions.begin()));
+}
+
+// With a model that predicts nothing any more a plan is the warm start and nothing else.
+TEST_P(PlannerTest, TheWarmStartShiftsByTheStepsThatPassed) {
+  for (const int passed : {0, 1, 3, kHorizon - 1}) {
+    ThreadPool pool(1);
+    dynamics_.nan_above = std::numeric_limits<double>::infinity();
+    const auto planner = Make(pool);
+    const std::vector<double> last = planner->MakePlan(At(5)).actions;
+    dynamics_.nan_above = -100;
+    const Plan& plan = planner->MakePlan(At(5 + passed));
+    EXPECT_EQ(plan.first_step, 5 + passed);
+    ASSERT_EQ(plan.status, PlanStatus::kAllInvalid);
+    EXPECT_TRUE(std::equal(last.begin() + passed, last.end(), plan.actions.begin())) << passed;
+  }
+}
+
+TEST_P(PlannerTest, OfAPlanThatIsUsedUpNothingIsLeft) {
+  ThreadPool pool(1);
+  const auto planner = Make(pool);
+  const std::vector<double> fresh = Make(pool)->MakePlan(At(5 + kHorizon)).actions;
+  planner->MakePlan(At(5));
+  EXPECT_EQ(planner->MakePlan(At(5 + kHorizon)).actions, fresh);
+}
+
+TEST_P(PlannerTest, AStepBackIsAnEpisodeThatBeganWithoutReset) {
+  ThreadPool pool(1);
+  const auto planner = Make(pool);
+  planner->MakePlan(At(5));
+  try {
+    planner->MakePlan(At(4));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "planner: step: found 4, expected at least 5, that of the last plan, as long as "
+                 "there is no Reset");
+  }
+  planner->Reset();
+  EXPECT_NO_THROW(planner->MakePlan(At(4)));
+}
+
+TEST_P(PlannerTest, ExpectsWhatTheExecutedActionsEarn) {
+  ThreadPool pool(1);
+  const auto planner = Make(pool);
+  for (int64_t step = 0; step < 3; ++step) {
+    const Plan& plan = planner->MakePlan(At(step));
+    // The same sums in another order.
+    EXPECT_NEAR(plan.expected_return, ReturnOf(plan.actions, kStart), 1e-9);
+  }
 }
 
 TEST_P(PlannerTest, AvoidsActionsThatTheModelCannotPredict) {
   ThreadPool pool(1);
   dynamics_.nan_above = 2.0;
   const auto planner = Make(pool, {"horizon=3"});
+  const std::vector<double> left = {-1.0, 0.0};
   // Braking towards 0 from the left asks for more than 2.
-  const Plan& plan = planner->MakePlan(std::vector<double>{-1.0, 0.0}, kKey);
+  const Plan& plan = planner->MakePlan(At(0, left));
   EXPECT_NE(plan.status, PlanStatus::kAllInvalid);
-  EXPECT_TRUE(std::isfinite(plan.predicted_return));
+  EXPECT_TRUE(std::isfinite(plan.expected_return));
   for (const double action : plan.actions) EXPECT_LE(action, 2.0);
 }
 
@@ -116,8 +173,8 @@ TEST_P(PlannerTest, StaysWithinBoundsThatBind) {
   spec_.action_high = {0.1};
   ThreadPool pool(1);
   const auto planner = Make(pool);
-  for (uint64_t step = 0; step < 5; ++step) {
-    for (const double action : planner->MakePlan(kStart, kKey.Fold(step)).actions) {
+  for (int64_t step = 0; step < 5; ++step) {
+    for (const double action : planner->MakePlan(At(step)).actions) {
       EXPECT_GE(action, -0.3);
       EXPECT_LE(action, 0.1);
     }
@@ -127,8 +184,9 @@ TEST_P(PlannerTest, StaysWithinBoundsThatBind) {
 TEST_P(PlannerTest, KeepsTheDeadline) {
   ThreadPool pool(1);
   const auto planner = Make(pool);
-  const Plan& plan =
-      planner->MakePlan(kStart, kKey, {.deadline = std::chrono::steady_clock::now()});
+  PlanRequest request = At(0);
+  request.budget.deadline = std::chrono::steady_clock::now();
+  const Plan& plan = planner->MakePlan(request);
   EXPECT_EQ(plan.status, PlanStatus::kDeadline);
   EXPECT_EQ(plan.iterations, 0);
   EXPECT_EQ(plan.rollouts, 0);
@@ -142,8 +200,8 @@ TEST_P(PlannerTest, AllocatesOnlyWhenItIsMade) {
     const auto planner = Make(pool);
     const auto plan_twice = [&] {
       planner->Reset();
-      planner->MakePlan(kStart, kKey.Fold(0));
-      planner->MakePlan(kStart, kKey.Fold(1));
+      planner->MakePlan(At(0));
+      planner->MakePlan(At(1));
     };
     EXPECT_EQ(testing::CountAllocations(plan_twice), 0) << threads << " threads";
   }

@@ -21,13 +21,17 @@ class RandomShooting final : public Planner {
   /// Throws InputError naming the option that is out of range.
   RandomShooting(Options options, const PlanningProblem& problem);
 
+  [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  const Plan& MakePlan(std::span<const double> state, Key key, const Budget& budget) override;
+  const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
+  void ForgetPlan();
+
   Options options_;
   Population population_;
-  std::vector<double> warm_start_;  // [horizon x nu]
+  std::vector<double> best_;  // [horizon x nu], or the warm start
+  WarmStep warm_step_;
   Plan plan_;
 };
 

@@ -22,8 +22,9 @@ TEST(RandomShooting, PlansTheBestCandidate) {
   options.horizon = 2;
   options.population = 200;
   RandomShooting planner(options, {dynamics, reward, spec, pool});
+  const std::vector<double> start = {1, 0};
   const Key key{.seed = 8, .stream = 0};
-  const Plan& plan = planner.MakePlan(std::vector<double>{1, 0}, key, {});
+  const Plan& plan = planner.MakePlan({.state = start, .step = 0, .key = key, .budget = {}});
 
   double best = -1e300;
   std::vector<double> best_actions;
@@ -41,7 +42,8 @@ TEST(RandomShooting, PlansTheBestCandidate) {
     }
   }
   EXPECT_EQ(plan.actions, best_actions);
-  EXPECT_NEAR(plan.predicted_return, best, 1e-12);  // rounding
+  EXPECT_NEAR(plan.best_return, best, 1e-12);         // rounding
+  EXPECT_EQ(plan.expected_return, plan.best_return);  // the model is deterministic
 }
 
 }  // namespace

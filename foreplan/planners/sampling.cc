@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/size.h"
 
 namespace foreplan {
 namespace {
@@ -44,7 +46,7 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
       pool_(problem.pool),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,
-                    .max_candidates = max_candidates,
+                    .max_candidates = std::max(max_candidates, kFinalists),
                     .particles = options.particles},
                    problem.pool) {
   CheckBounds(problem.spec, problem.dynamics.action_dim());
@@ -60,6 +62,7 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
   actions_.resize(candidates * sequence_size());
   returns_.resize(candidates);
   order_.resize(candidates);
+  finalists_.resize(kFinalists * sequence_size());
 }
 
 void Population::Clamp(std::span<double> sequence) const {
@@ -74,6 +77,22 @@ double Population::Evaluate(std::span<const double> state, int count, Key key) {
                         key.Fold(kModelStream), std::span(returns_).first(candidates));
   evaluated_ = count;
   return *std::max_element(returns_.begin(), returns_.begin() + count);
+}
+
+void Population::Conclude(const PlanRequest& request, std::span<const double> best,
+                          std::span<const double> answer, Plan& plan) {
+  const std::array<std::span<const double>, kFinalists> finalists = {plan.actions, best, answer};
+  std::array<double, kFinalists> returns{};
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    std::ranges::copy(finalists[i], &finalists_[i * sequence_size()]);
+  }
+  imagination_.Evaluate(request.state, finalists_, request.key.Fold(kFinalStream), returns);
+  const size_t choice =
+      std::isfinite(returns.back())
+          ? kFinalists - 1
+          : static_cast<size_t>(std::ranges::max_element(returns) - returns.begin());
+  std::copy_n(&finalists_[choice * sequence_size()], sequence_size(), plan.actions.begin());
+  plan.expected_return = returns[choice];
 }
 
 std::span<const int> Population::Elites(int wanted) {
@@ -105,36 +124,54 @@ void Population::Moments(std::span<const int> members, std::span<double> mean,
   }
 }
 
-void ShiftSequence(std::span<double> sequence, size_t nu) {
-  std::copy(sequence.begin() + static_cast<std::ptrdiff_t>(nu), sequence.end(), sequence.begin());
+void ShiftSequence(std::span<double> sequence, size_t nu, int steps) {
+  const size_t shift = Size(steps) * nu;
+  for (size_t j = 0; j < sequence.size(); ++j) {
+    const size_t last = sequence.size() - nu + j % nu;
+    sequence[j] = sequence[std::min(j + shift, last)];
+  }
 }
 
-Decision::Decision(const Budget& budget, Plan& plan)
-    : start_(std::chrono::steady_clock::now()), budget_(budget), plan_(plan) {
+int64_t WarmStep::MoveTo(int64_t step) {
+  const int64_t last = step_.value_or(step);
+  if (step < last) {
+    throw InputError(
+        fmt::format("planner: step: found {}, expected at least {}, that of the last "
+                    "plan, as long as there is no Reset",
+                    step, last));
+  }
+  step_ = step;
+  return step - last;
+}
+
+DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
+    : start_(std::chrono::steady_clock::now()), request_(request), plan_(plan) {
+  plan_.first_step = request.step;
   plan_.status = PlanStatus::kOk;
-  plan_.predicted_return = kWorst;
+  plan_.expected_return = plan_.best_return = kWorst;
   plan_.iterations = 0;
   plan_.rollouts = 0;
 }
 
-bool Decision::NextIteration(int iterations) {
+bool DecisionClock::NextIteration(int iterations) {
   if (plan_.iterations >= iterations) return false;
-  if (budget_.deadline && std::chrono::steady_clock::now() >= *budget_.deadline) {
+  const std::optional<std::chrono::steady_clock::time_point>& deadline = request_.budget.deadline;
+  if (deadline && std::chrono::steady_clock::now() >= *deadline) {
     plan_.status = PlanStatus::kDeadline;
     return false;
   }
   return true;
 }
 
-void Decision::Record(int rollouts, double best_return) {
+void DecisionClock::Record(int rollouts, double best_return) {
   ++plan_.iterations;
   plan_.rollouts += rollouts;
   if (!std::isfinite(best_return)) return;
-  plan_.predicted_return = best_return;
+  plan_.best_return = best_return;
   any_finite_ = true;
 }
 
-const Plan& Decision::Finish() {
+const Plan& DecisionClock::Finish() {
   if (plan_.iterations > 0 && !any_finite_) plan_.status = PlanStatus::kAllInvalid;
   plan_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   return plan_;

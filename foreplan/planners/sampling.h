@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -68,6 +70,12 @@ class Population {
   /// The best return.
   double Evaluate(std::span<const double> state, int count, Key key);
 
+  /// Decides what is executed: `answer` ([horizon x nu]), the planner's own choice; the best
+  /// candidate instead where the model cannot predict the answer. Fills actions and expected return
+  /// of the plan, whose actions have been the warm start so far. best: [horizon x nu].
+  void Conclude(const PlanRequest& request, std::span<const double> best,
+                std::span<const double> answer, Plan& plan);
+
   /// The best of the candidates evaluated last, best first, equal returns by index; at most
   /// `wanted`, and only those with a finite return. Valid until the next call.
   [[nodiscard]] std::span<const int> Elites(int wanted);
@@ -78,7 +86,9 @@ class Population {
  private:
   static constexpr uint64_t kActionStream = 0;
   static constexpr uint64_t kModelStream = 1;
-  static constexpr int kChunk = 16;  // candidates drawn by one task
+  static constexpr uint64_t kFinalStream = uint64_t{1} << 32;  // past all iterations
+  static constexpr int kChunk = 16;                            // candidates drawn by one task
+  static constexpr int kFinalists = 3;  // the warm start, the best candidate, the answer
 
   size_t action_dim_;
   ThreadPool& pool_;
@@ -90,10 +100,25 @@ class Population {
   std::vector<double> returns_;  // [max_candidates]
   std::vector<int> order_;       // [max_candidates]
   int evaluated_ = 0;
+  std::vector<double> finalists_;  // [kFinalists x horizon x nu]
 };
 
-/// Moves a sequence ([horizon x nu]) one step ahead in time; the last action is repeated.
-void ShiftSequence(std::span<double> sequence, size_t nu);
+/// Moves a sequence ([horizon x nu]) so many steps ahead in time, 0 ... horizon - 1; the last
+/// action is repeated.
+void ShiftSequence(std::span<double> sequence, size_t nu, int steps);
+
+/// The control step at which a planner's warm start stands.
+class WarmStep {
+ public:
+  /// An episode begins.
+  void Reset() { step_.reset(); }
+  /// Moves on to `step`; by how many steps, and 0 at the first of an episode. Throws InputError
+  /// when `step` lies before the last one.
+  int64_t MoveTo(int64_t step);
+
+ private:
+  std::optional<int64_t> step_;
+};
 
 /// The options if all are in range; throws InputError naming section, option, value and range.
 template <typename Options>
@@ -102,11 +127,12 @@ Options Validated(std::string_view section, Options options) {
   return options;
 }
 
-/// The clock and the counters of one decision: everything in a Plan but its actions.
-class Decision {
+/// The clock and the counters of one decision: everything in a Plan but its actions and what these
+/// are expected to earn.
+class DecisionClock {
  public:
   /// Starts the clock and clears the plan's counters. References must outlive the decision.
-  Decision(const Budget& budget, Plan& plan);
+  DecisionClock(const PlanRequest& request, Plan& plan);
 
   /// True when another of `iterations` may begin; false when all are done or the time is over.
   [[nodiscard]] bool NextIteration(int iterations);
@@ -119,7 +145,7 @@ class Decision {
 
  private:
   std::chrono::steady_clock::time_point start_;
-  const Budget& budget_;
+  const PlanRequest& request_;
   Plan& plan_;
   bool any_finite_ = false;
 };

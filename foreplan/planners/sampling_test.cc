@@ -100,12 +100,16 @@ TEST_F(PopulationTest, RejectsBoundsThatAreNoBox) {
   EXPECT_EQ(message(-1, 1), "");
 }
 
-TEST(ShiftSequence, DropsTheFirstActionAndRepeatsTheLast) {
-  std::vector<double> sequence = {1, 2, 3, 4, 5, 6};
-  ShiftSequence(sequence, 2);
-  EXPECT_EQ(sequence, (std::vector<double>{3, 4, 5, 6, 5, 6}));
-  ShiftSequence(sequence, 6);
-  EXPECT_EQ(sequence, (std::vector<double>{3, 4, 5, 6, 5, 6}));
+TEST(ShiftSequence, DropsTheFirstActionsAndRepeatsTheLast) {
+  const auto shifted = [](int steps) {
+    std::vector<double> sequence = {1, 2, 3, 4, 5, 6, 7, 8};
+    ShiftSequence(sequence, 2, steps);
+    return sequence;
+  };
+  EXPECT_EQ(shifted(0), (std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(shifted(1), (std::vector<double>{3, 4, 5, 6, 7, 8, 7, 8}));
+  EXPECT_EQ(shifted(2), (std::vector<double>{5, 6, 7, 8, 7, 8, 7, 8}));
+  EXPECT_EQ(shifted(4), (std::vector<double>{7, 8, 7, 8, 7, 8, 7, 8}));
 }
 
 }  // namespace
