@@ -32,24 +32,33 @@ std::string DescribeInput(const SystemSpec& spec, const TransitionBatch& transit
 
 }  // namespace
 
-void ThrowIfNotFinite(const ExpressionGraph& graph, const ExpressionTape& tape,
-                      const SystemSpec& spec, const TransitionBatch& transition,
-                      std::string_view when, std::string_view expected) {
+std::optional<ExpressionFault> FindFault(const ExpressionGraph& graph, const ExpressionTape& tape,
+                                         const SystemSpec& spec,
+                                         const TransitionBatch& transition) {
   const ExpressionTape::Culprit culprit =
       tape.FindCulprit(transition.observation, transition.action, transition.next_observation);
-  if (culprit.node < 0) return;
+  if (culprit.node < 0) return std::nullopt;
   constexpr size_t kShown = 4;
   std::vector<std::string> inputs;
   for (size_t i = 0; i < std::min(kShown, culprit.inputs.size()); ++i) {
     inputs.push_back(DescribeInput(spec, transition, culprit.inputs[i]));
   }
   if (culprit.inputs.size() > kShown) inputs.emplace_back("...");
-  const ExpressionNode& node = graph[culprit.node];
+  return ExpressionFault{culprit.node,
+                         ExpressionGraph::Fault(graph[culprit.node].op, culprit.a, culprit.b),
+                         fmt::format("{}", fmt::join(inputs, ", "))};
+}
+
+void ThrowIfNotFinite(const ExpressionGraph& graph, const ExpressionTape& tape,
+                      const SystemSpec& spec, const TransitionBatch& transition,
+                      std::string_view when, std::string_view expected) {
+  const std::optional<ExpressionFault> fault = FindFault(graph, tape, spec, transition);
+  if (!fault) return;
+  const ExpressionNode& node = graph[fault->node];
   throw graph.source(node.source)
       .Error(node.position,
-             fmt::format("found {} {}{}{}, expected {}",
-                         ExpressionGraph::Fault(node.op, culprit.a, culprit.b), when,
-                         inputs.empty() ? "" : ", at ", fmt::join(inputs, ", "), expected));
+             fmt::format("found {} {}{}{}, expected {}", fault->found, when,
+                         fault->inputs.empty() ? "" : ", at ", fault->inputs, expected));
 }
 
 }  // namespace foreplan

@@ -1,6 +1,8 @@
 // Where an expression stops being a finite number.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "foreplan/systems/expression_graph.h"
@@ -9,6 +11,17 @@
 #include "foreplan/systems/system.h"
 
 namespace foreplan {
+
+/// The operation that a number is not finite by, and what it was applied to.
+struct ExpressionFault {
+  int node = 0;        // of the graph
+  std::string found;   // "a division by zero"
+  std::string inputs;  // "hinge = 0"; "" for none
+};
+
+/// None when the tape's number is finite at a transition (one row).
+std::optional<ExpressionFault> FindFault(const ExpressionGraph& graph, const ExpressionTape& tape,
+                                         const SystemSpec& spec, const TransitionBatch& transition);
 
 /// When the tape's number is not finite at a transition (one row): throws InputError that points to
 /// the operation it comes from and tells what that was applied to, "found a division by zero

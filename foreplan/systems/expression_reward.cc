@@ -1,6 +1,9 @@
 #include "foreplan/systems/expression_reward.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "foreplan/systems/expression_compiler.h"
@@ -78,10 +81,30 @@ void ExpressionReward::CheckAtReset(System& system) const {
   CheckFinite(spec, {1, observation.data(), action.data(), next.data()});
 }
 
+std::string ExpressionReward::WhyNotFinite(const SystemSpec& spec,
+                                           const TransitionBatch& transition) const {
+  const std::optional<ExpressionFault> fault = FindFault(graph_, tape_, spec, transition);
+  if (!fault) return "";
+  return fault->inputs.empty() ? fault->found : fault->found + ", at " + fault->inputs;
+}
+
 void ExpressionReward::CheckFinite(const SystemSpec& spec,
                                    const TransitionBatch& transition) const {
   ThrowIfNotFinite(graph_, tape_, spec, transition, "at the start of an episode",
                    "a finite reward");
+}
+
+std::string DescribeNotFinite(const Reward& reward, const SystemSpec& spec,
+                              const TransitionBatch& transition) {
+  double value = 0;
+  uint8_t terminated = 0;
+  reward.Evaluate(transition, &value, &terminated);
+  if (std::isfinite(value)) return "";
+  // Without the sign that a NaN may have.
+  const std::string is = fmt::format("is {}", std::isnan(value) ? std::abs(value) : value);
+  const auto* expression = dynamic_cast<const ExpressionReward*>(&reward);
+  const std::string why = expression == nullptr ? "" : expression->WhyNotFinite(spec, transition);
+  return why.empty() ? is : is + ": " + why;
 }
 
 }  // namespace foreplan

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "foreplan/systems/expression_definitions.h"
@@ -34,6 +35,11 @@ class ExpressionReward final : public Reward {
   /// `system` is in another state afterwards.
   void CheckAtReset(System& system) const;
 
+  /// Why the reward of a transition (one row) is not finite, e.g. "a division by zero, at hinge =
+  /// 0"; "" where it is.
+  [[nodiscard]] std::string WhyNotFinite(const SystemSpec& spec,
+                                         const TransitionBatch& transition) const;
+
  private:
   struct Compiled {
     ExpressionSizes sizes;
@@ -54,5 +60,10 @@ class ExpressionReward final : public Reward {
   ExpressionTape tape_;
   std::shared_ptr<const Reward> terminations_;  // or null
 };
+
+/// "is nan", or of an expression "is nan: a division by zero, at hinge = 0"; "" where the reward of
+/// the transition (one row) is finite.
+std::string DescribeNotFinite(const Reward& reward, const SystemSpec& spec,
+                              const TransitionBatch& transition);
 
 }  // namespace foreplan

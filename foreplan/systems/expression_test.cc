@@ -131,6 +131,28 @@ TEST(Expression, OperatorsBindAsInMathematics) {
   EXPECT_FALSE(Holds("not (x > 0 or y > 0)"));
 }
 
+// What is known beforehand is computed once; equal parts exist once. The values stay.
+TEST(Expression, FoldingChangesNoValue) {
+  const double x = 0.7, y = -1.2;
+  EXPECT_EQ(ValueOf("1 * x + x * 1 + x / 1"), 3 * x);
+  EXPECT_EQ(ValueOf("-(-x) + y"), x + y);
+  EXPECT_EQ(ValueOf("x * (y - x)"), x * (y - x));
+  EXPECT_EQ(ValueOf("y / x - x / y"), y / x - x / y);
+  EXPECT_EQ(ValueOf("if(1 < 2, x, y)"), x);
+  EXPECT_EQ(ValueOf("if(2 < 1, x, y)"), y);
+  EXPECT_EQ(ValueOf("if(x > y, y, y)"), y);
+  EXPECT_NEAR(ValueOf("(x + 2) * (y + 2) - (x + 3) * (y + 2)"), -(y + 2), kRounding);
+  EXPECT_TRUE(Holds("1 < 2"));
+  EXPECT_FALSE(Holds("2 < 1"));
+  EXPECT_TRUE(Holds("not not x > 0"));
+  EXPECT_TRUE(Holds("x > 0 and 1 < 2"));
+  EXPECT_FALSE(Holds("x > 0 and 2 < 1"));
+  EXPECT_FALSE(Holds("x < 0 and 1 < 2"));
+  EXPECT_TRUE(Holds("x > 0 or 2 < 1"));
+  EXPECT_TRUE(Holds("x < 0 or 1 < 2"));
+  EXPECT_FALSE(Holds("x < 0 or 2 < 1"));
+}
+
 TEST(Expression, ComparisonsMayBeChained) {
   EXPECT_TRUE(Holds("0 < x < 1"));
   EXPECT_FALSE(Holds("0 < x < 0.7"));
@@ -319,6 +341,19 @@ TEST(Expression, DerivativesTakeTheSideOfABranch) {
   EXPECT_EQ(reward.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data()),
             0);
   EXPECT_EQ(gradient[6], 3);
+}
+
+TEST(Expression, SaysWhyItIsNotFinite) {
+  const ExpressionReward reward = Compile("log(x - 1) + 0 * sum(previous) / distance");
+  const TransitionBatch batch{1, kTransition.observation.data(), kTransition.action.data(),
+                              kTransition.next.data()};
+  const std::string why = reward.WhyNotFinite(Spec(), batch);
+  EXPECT_THAT(why, testing::StartsWith("the logarithm of -0.3"));
+  EXPECT_THAT(why, testing::EndsWith(", at x = 0.7"));
+  EXPECT_EQ(DescribeNotFinite(reward, Spec(), batch), "is nan: " + why);
+  EXPECT_EQ(DescribeNotFinite(Compile("1 / (x - 0.7)"), Spec(), batch),
+            "is inf: a division by zero, at x = 0.7");
+  EXPECT_EQ(DescribeNotFinite(Compile("x"), Spec(), batch), "");
 }
 
 // --- random expressions --------------------------------------------------------------------------
