@@ -7,32 +7,11 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/component_names.h"
+#include "foreplan/systems/name_pattern.h"
 
 namespace foreplan {
 namespace {
-
-std::vector<std::string> ObservationNames(const Config& config, const SystemSpec& spec) {
-  std::vector<std::string> names;
-  for (const Component& component : spec.observation) {
-    if (std::find(names.begin(), names.end(), component.name) != names.end()) {
-      throw InputError(
-          fmt::format("{}: system: found observation component '{}' twice, expected "
-                      "distinct names",
-                      config.name(), component.name));
-    }
-    names.push_back(component.name);
-  }
-  return names;
-}
-
-// '*' in the pattern stands for any characters.
-bool Matches(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern[0] != '*') {
-    return !name.empty() && pattern[0] == name[0] && Matches(pattern.substr(1), name.substr(1));
-  }
-  return Matches(pattern.substr(1), name) || (!name.empty() && Matches(pattern, name.substr(1)));
-}
 
 // Replaces patterns by the names they match and that fit; one that leaves none stays, for
 // CheckEncoding.
@@ -42,7 +21,8 @@ void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names, con
   for (const std::string& pattern : names) {
     const size_t before = expanded.size();
     for (const Component& component : spec.observation) {
-      if (Matches(pattern, component.name) && fits(component)) expanded.push_back(component.name);
+      if (MatchesPattern(pattern, component.name) && fits(component))
+        expanded.push_back(component.name);
     }
     if (expanded.size() == before) expanded.push_back(pattern);
   }
@@ -50,7 +30,7 @@ void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names, con
 }
 
 void CheckEncoding(const Config& config, const Encoding& encoding, const SystemSpec& spec) {
-  const std::vector<std::string> known = ObservationNames(config, spec);
+  const std::vector<std::string> known = Names(spec.observation);
   const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       if (std::find(known.begin(), known.end(), name) == known.end()) {

@@ -4,32 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <cmath>
+#include <cstddef>
 
 namespace foreplan {
 namespace {
 
-std::string OnOneLine(std::string_view text) {
-  std::string line;
-  for (const char c : text) {
-    if (std::isspace(static_cast<unsigned char>(c)) == 0) {
-      line += c;
-    } else if (!line.empty() && line.back() != ' ') {
-      line += ' ';
-    }
-  }
-  return line.substr(0, line.find_last_not_of(' ') + 1);
-}
-
-/// Throws RunError when header and library differ; sets MuJoCo's handlers.
-void PrepareLibrary() {
-  if (mj_version() != mjVERSION_HEADER) {
-    throw RunError(fmt::format("MuJoCo: found library version {}, expected {} as compiled for",
-                               mj_version(), mjVERSION_HEADER));
-  }
-  mju_user_error = [](const char* message) { throw MujocoError(OnOneLine(message)); };
-  mju_user_warning = [](const char*) {};
+/// Throws RunError when header and library differ.
+void CheckVersion() {
+  if (mj_version() == mjVERSION_HEADER) return;
+  throw RunError(fmt::format("MuJoCo: found library version {}, expected {} as compiled for",
+                             mj_version(), mjVERSION_HEADER));
 }
 
 /// What foreplan neither stores nor restores must not exist.
@@ -43,13 +27,23 @@ void RefuseFurtherState(const mjModel& model, const std::string& file) {
         "delays or plasticity are not supported",
         file, found, stored));
   }
+  if ((model.opt.enableflags & mjENBL_IPC) != 0) {
+    throw InputError(fmt::format(
+        "{}: found <flag ipc=\"enable\"/>, expected none: its contacts remember earlier steps, "
+        "which no state can hold",
+        file));
+  }
   if (model.nu != model.nactuator) {
     throw InputError(fmt::format("{}: found {} controls of {} actuators, expected one each", file,
                                  model.nu, model.nactuator));
   }
 #else
-  static_cast<void>(model);
-  static_cast<void>(file);
+  if ((model.opt.enableflags & mjENBL_SENSORNOISE) != 0) {
+    throw InputError(fmt::format(
+        "{}: found <flag sensornoise=\"enable\"/>, expected none: its noise is drawn once per "
+        "process, and no state can hold it",
+        file));
+  }
 #endif
 }
 
@@ -74,8 +68,8 @@ int FirstBad(const mjtNum* values, Size size) {
 }  // namespace
 
 MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
-  static const bool prepared = (PrepareLibrary(), true);
-  static_cast<void>(prepared);
+  CheckVersion();
+  const MujocoGuard guard;
   const std::string name = file.string();
   std::error_code error;
   if (!std::filesystem::is_regular_file(file, error)) {
@@ -89,20 +83,50 @@ MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
     throw InputError(fmt::format("{}: MuJoCo: {}", name, fatal.what()));
   }
   if (model == nullptr) {
-    throw InputError(fmt::format("{}: MuJoCo: {}", name, OnOneLine(message.data())));
+    throw InputError(fmt::format("{}: MuJoCo: {}", name, MujocoMessage(message.data())));
   }
   MujocoModel owner(model, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
   RefuseFurtherState(*owner, name);
   return owner;
 }
 
+bool AreEqual(const mjModel& one, const mjModel& other) {
+  const auto bytes_of = [](const mjModel& model) {
+    const auto size = mj_sizeModel(&model);
+    std::vector<std::byte> bytes(static_cast<size_t>(size));
+    mj_saveModel(&model, nullptr, bytes.data(), size);
+    return bytes;
+  };
+  const MujocoGuard guard;
+  return bytes_of(one) == bytes_of(other);
+}
+
+bool MaySleep([[maybe_unused]] const mjModel& model) {
+#if mjVERSION_HEADER >= 4000000
+  return (model.opt.enableflags & mjENBL_SLEEP) != 0;
+#else
+  return false;
+#endif
+}
+
+void KeepAwake([[maybe_unused]] mjModel& model) {
+#if mjVERSION_HEADER >= 4000000
+  model.opt.enableflags &= ~mjENBL_SLEEP;
+#endif
+}
+
 std::shared_ptr<mjModel> CopyMujocoModel(const mjModel& model) {
+  const MujocoGuard guard;
   return {mj_copyModel(nullptr, &model), mj_deleteModel};
 }
 
-MujocoData MakeMujocoData(const mjModel& model) { return MujocoData(mj_makeData(&model)); }
+MujocoData MakeMujocoData(const mjModel& model) {
+  const MujocoGuard guard;
+  return MujocoData(mj_makeData(&model));
+}
 
 MujocoData CopyMujocoData(const mjModel& model, const mjData& data) {
+  const MujocoGuard guard;
   return MujocoData(mj_copyData(nullptr, &model, &data));
 }
 
@@ -147,7 +171,10 @@ void ClearMujocoWarnings(mjData& data) {
 
 std::string MujocoName(const mjModel& model, mjtObj type, int index, const std::string& prefix) {
   const char* name = mj_id2name(&model, type, index);
-  return name != nullptr && *name != '\0' ? std::string(name) : fmt::format("{}{}", prefix, index);
+  if (name != nullptr && *name != '\0') return name;
+  std::string made_up = fmt::format("{}{}", prefix, index);
+  while (mj_name2id(&model, type, made_up.c_str()) >= 0) made_up.insert(0, "unnamed_");
+  return made_up;
 }
 
 std::string MujocoActivationName(const mjModel& model, int index) {

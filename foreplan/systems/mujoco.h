@@ -11,14 +11,9 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/mujoco_guard.h"
 
 namespace foreplan {
-
-/// What MuJoCo calls a fatal error; without our handler it would end the process.
-class MujocoError : public Error {
- public:
-  using Error::Error;
-};
 
 struct MujocoDataDeleter {
   void operator()(mjData* data) const { mj_deleteData(data); }
@@ -27,13 +22,18 @@ using MujocoData = std::unique_ptr<mjData, MujocoDataDeleter>;
 using MujocoModel = std::shared_ptr<const mjModel>;
 
 /// Compiles an MJCF file. Throws InputError with the file and MuJoCo's message on one line, also
-/// for a model with state beyond (time, qpos, qvel, act), such as plugins or delays, or with
-/// actuators of several controls.
-///
-/// From the first call on MuJoCo's fatal errors throw MujocoError in this process, and its
-/// warnings are neither printed nor logged (FindMujocoFault reports them). Throws RunError when
-/// the library is not of the version that this program was compiled for.
+/// for a model with state that cannot be set, such as plugins or delays, or with actuators of
+/// several controls. Throws RunError when the library is not of the version that this program was
+/// compiled for.
 MujocoModel LoadMujocoModel(const std::filesystem::path& file);
+
+/// True when they are the same, byte by byte.
+bool AreEqual(const mjModel& one, const mjModel& other);
+
+/// True for a model whose bodies may fall asleep. Who sleeps is no part of a state that can be set:
+/// such a model must be kept awake.
+bool MaySleep(const mjModel& model);
+void KeepAwake(mjModel& model);
 
 /// A copy to be changed.
 std::shared_ptr<mjModel> CopyMujocoModel(const mjModel& model);
@@ -58,7 +58,8 @@ std::string DescribeMujocoFault(const mjModel& model, const MujocoFault& fault);
 /// Forgets the warnings so far.
 void ClearMujocoWarnings(mjData& data);
 
-/// Name of the object, or `prefix` with its index when it has none.
+/// Name of the object; of one without, `prefix` with its index, or that behind "unnamed_" where
+/// another object of its type is called so.
 std::string MujocoName(const mjModel& model, mjtObj type, int index, const std::string& prefix);
 
 /// Of the activation state `index` [of na], e.g. "biceps_activation".

@@ -8,34 +8,12 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/mujoco_components.h"
 
 namespace foreplan {
 namespace {
 
 constexpr std::string_view kAxes[] = {"x", "y", "z"};
-constexpr std::string_view kQuaternion[] = {"qw", "qx", "qy", "qz"};
-
-JointComponents ComponentsOfJoint(const mjModel& model, int joint) {
-  const std::string name = MujocoName(model, mjOBJ_JOINT, joint, "joint");
-  const int type = model.jnt_type[joint];
-  if (type == mjJNT_SLIDE) return {{{name, "m"}}, {{name + "_velocity", "m/s"}}};
-  if (type == mjJNT_HINGE) return {{{name, "rad"}}, {{name + "_velocity", "rad/s"}}};
-  JointComponents components;
-  if (type == mjJNT_FREE) {
-    for (const auto axis : kAxes) {
-      components.positions.push_back({fmt::format("{}_{}", name, axis), "m"});
-      components.velocities.push_back({fmt::format("{}_{}_velocity", name, axis), "m/s"});
-    }
-  }
-  for (const auto entry : kQuaternion) {
-    components.positions.push_back({fmt::format("{}_{}", name, entry), ""});
-  }
-  for (const auto axis : kAxes) {
-    components.velocities.push_back({fmt::format("{}_{}_angular_velocity", name, axis), "rad/s"});
-  }
-  return components;
-}
-
 // What an array has one row of numbers for.
 enum class Owner {
   kPosition,
@@ -188,43 +166,64 @@ ObjectNumbers FindObject(const std::string& where, const mjModel& model, Owner o
 }
 
 // "touch", or "gyro_x" ... of three numbers, or "name_0" ... of others.
-std::string NameOfSensorNumber(const mjModel& model, int index) {
+std::string NameOfSensorNumber(const mjModel& model, int index, std::string_view kind) {
   int sensor = 0;
   while (index >= model.sensor_adr[sensor] + model.sensor_dim[sensor]) ++sensor;
-  std::string name = MujocoName(model, mjOBJ_SENSOR, sensor, "sensor");
+  const std::string name =
+      fmt::format("{}{}", MujocoName(model, mjOBJ_SENSOR, sensor, "sensor"), kind);
   const int place = index - model.sensor_adr[sensor];
   if (model.sensor_dim[sensor] == 1) return name;
   if (model.sensor_dim[sensor] == 3) return fmt::format("{}_{}", name, kAxes[place]);
   return fmt::format("{}_{}", name, place);
 }
 
-std::string WithoutVelocity(const std::string& name) {
-  return name.substr(0, name.size() - std::string_view("_velocity").size());
+// What is put behind the name of an object, so that it differs from that of another kind.
+std::string_view KindName(Owner owner) {
+  switch (owner) {
+    case Owner::kPosition:
+    case Owner::kVelocity:
+      return "_joint";
+    case Owner::kActivation:
+      return "_actuator";
+    case Owner::kBody:
+    case Owner::kNamedBody:
+      return "_body";
+    case Owner::kNamedGeom:
+      return "_geom";
+    case Owner::kNamedSite:
+      return "_site";
+    case Owner::kNamedSensor:
+      return "_sensor";
+  }
+  return "";
 }
 
-Component ComponentOf(const mjModel& model, const JointComponents& joints, const Array& array,
-                      int index) {
+Component ComponentOf(const mjModel& model, const StateComponents& state, const Array& array,
+                      int index, std::string_view kind) {
   const auto place = static_cast<size_t>(index);
+  const auto of_state = [&](const std::vector<Component>& components) {
+    return Component{fmt::format("{}{}", components[place].name, kind), components[place].unit};
+  };
   switch (array.owner) {
     case Owner::kPosition:
-      return joints.positions[place];
+      return of_state(state.positions);
     case Owner::kVelocity:
-      if (array.component.empty()) return joints.velocities[place];
-      return {fmt::format("{}{}", WithoutVelocity(joints.velocities[place].name), array.component),
-              joints.velocities[place].unit == "m/s" ? "N" : "N m"};
+      if (array.component.empty()) return of_state(state.velocities);
+      return {fmt::format("{}{}{}", state.dofs[place], kind, array.component),
+              state.velocities[place].unit == "m/s" ? "N" : "N m"};
     case Owner::kActivation:
-      return {MujocoActivationName(model, index), ""};
+      return of_state(state.activations);
     case Owner::kBody:
-      return {fmt::format("{}{}_{}", MujocoName(model, mjOBJ_BODY, index / array.width, "body"),
-                          array.component, index % array.width),
+      return {fmt::format("{}{}{}_{}", MujocoName(model, mjOBJ_BODY, index / array.width, "body"),
+                          kind, array.component, index % array.width),
               ""};
     case Owner::kNamedSensor:
-      return {NameOfSensorNumber(model, index), ""};
+      return {NameOfSensorNumber(model, index, kind), ""};
     case Owner::kNamedBody:
     case Owner::kNamedGeom:
     case Owner::kNamedSite: {
-      const ObjectKind kind = KindOf(model, array.owner);
-      return {fmt::format("{}{}_{}", MujocoName(model, kind.type, index / 3, kind.name),
+      const ObjectKind object = KindOf(model, array.owner);
+      return {fmt::format("{}{}{}_{}", MujocoName(model, object.type, index / 3, object.name), kind,
                           array.component, kAxes[index % 3]),
               "m"};
     }
@@ -250,16 +249,6 @@ Component Apply(Function function, Component component) {
 
 }  // namespace
 
-JointComponents ComponentsOfJoints(const mjModel& model) {
-  JointComponents all;
-  for (int joint = 0; joint < model.njnt; ++joint) {
-    const JointComponents one = ComponentsOfJoint(model, joint);
-    all.positions.insert(all.positions.end(), one.positions.begin(), one.positions.end());
-    all.velocities.insert(all.velocities.end(), one.velocities.begin(), one.velocities.end());
-  }
-  return all;
-}
-
 std::vector<ObservationPart> ParseObservation(const std::string& where,
                                               std::span<const std::string> texts) {
   std::vector<ObservationPart> parts;
@@ -271,21 +260,63 @@ std::vector<ObservationPart> ParseObservation(const std::string& where,
 MujocoObservation::MujocoObservation(const std::string& where, const mjModel& model,
                                      std::span<const ObservationPart> parts, double dt)
     : dt_(dt) {
-  const JointComponents joints = ComponentsOfJoints(model);
+  const StateComponents state = ComponentsOfState(model);
+  DistinctNames names;
   for (const ObservationPart& part : parts) {
-    const std::vector<Number> numbers = NumbersOf(where, model, part.quantity);
-    std::vector<Number> subtracted;
-    if (part.subtracted) {
-      subtracted = NumbersOf(where, model, *part.subtracted);
-      if (subtracted.size() != numbers.size()) {
-        throw InputError(fmt::format("{}: found '{}' of {} and {} numbers, expected as many", where,
-                                     part.text, numbers.size(), subtracted.size()));
-      }
+    std::vector<Entry> entries = EntriesOf(where, model, part);
+    // "hip", or with its kind "hip_sensor"; of a difference "hip_minus_knee".
+    const auto term = [&](const Entry& entry, bool with_kind) {
+      const auto component = [&](const Number& number) {
+        const Array& array = kArrays[number.array];
+        return ComponentOf(model, state, array, number.index,
+                           with_kind ? KindName(array.owner) : "");
+      };
+      Component of = component(entry.number);
+      if (entry.subtracted) of.name += "_minus_" + component(*entry.subtracted).name;
+      return of;
+    };
+    const auto is_taken = [&](const Entry& entry) {
+      return names.IsTaken(Apply(part.function, term(entry, false)).name);
+    };
+    // The coordinates of a place have names alike.
+    const bool any_taken =
+        HasName(kArrays[part.quantity.array]) && std::ranges::any_of(entries, is_taken);
+    for (Entry& entry : entries) {
+      const Component of = term(entry, any_taken || is_taken(entry));
+      Component component = Apply(part.function, of);
+      CheckNew(where, part, entry);
+      component.name = names.Take(component.name);
+      Add(entry, std::move(component), of.name);
     }
-    for (size_t i = 0; i < numbers.size(); ++i) {
-      Add(model, joints, part, numbers[i],
-          part.subtracted ? std::optional(subtracted[i]) : std::nullopt);
-    }
+  }
+}
+
+std::vector<MujocoObservation::Entry> MujocoObservation::EntriesOf(const std::string& where,
+                                                                   const mjModel& model,
+                                                                   const ObservationPart& part) {
+  const std::vector<Number> numbers = NumbersOf(where, model, part.quantity);
+  std::vector<Number> subtracted;
+  if (part.subtracted) subtracted = NumbersOf(where, model, *part.subtracted);
+  if (part.subtracted && subtracted.size() != numbers.size()) {
+    throw InputError(fmt::format("{}: found '{}' of {} and {} numbers, expected as many", where,
+                                 part.text, numbers.size(), subtracted.size()));
+  }
+  std::vector<Entry> entries;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    entries.push_back({part.function, part.low, part.high, numbers[i],
+                       part.subtracted ? std::optional(subtracted[i]) : std::nullopt});
+  }
+  return entries;
+}
+
+void MujocoObservation::CheckNew(const std::string& where, const ObservationPart& part,
+                                 const Entry& entry) const {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].ReadsTheSame(entry)) continue;
+    throw InputError(
+        fmt::format("{}: found observation component '{}' twice, the second time as '{}', expected "
+                    "each number once",
+                    where, components_[i].name, part.text));
   }
 }
 
@@ -309,27 +340,18 @@ std::vector<MujocoObservation::Number> MujocoObservation::NumbersOf(
   return numbers;
 }
 
-void MujocoObservation::Add(const mjModel& model, const JointComponents& joints,
-                            const ObservationPart& part, const Number& number,
-                            std::optional<Number> subtracted) {
-  Component component = ComponentOf(model, joints, kArrays[number.array], number.index);
-  if (subtracted) {
-    component.name +=
-        "_minus_" + ComponentOf(model, joints, kArrays[subtracted->array], subtracted->index).name;
-  }
-  const std::string term = component.name;
-  component = Apply(part.function, std::move(component));
-  Entry entry{part.function, part.low, part.high, number, subtracted};
-  const bool is_state = IsState(number.array) && (!subtracted || IsState(subtracted->array));
-  if (!is_state || part.function == Function::kRate) entry.memory = Remember(component);
-  if (!is_state && part.function == Function::kRate) {
-    entry.before = Remember({term + "_before", component.unit});
-  }
-  const auto is_force = [](const Number& of) {
-    return kArrays[of.array].numbers == &mjData::cfrc_ext;
+void MujocoObservation::Add(Entry entry, Component component, const std::string& term) {
+  const auto holds = [&](const auto& is) {
+    return is(entry.number) || (entry.subtracted && is(*entry.subtracted));
   };
-  observes_forces_ = observes_forces_ || is_force(number) || (subtracted && is_force(*subtracted));
-  entries_.push_back(entry);
+  const bool is_measured = holds([](const Number& of) { return !IsState(of.array); });
+  const bool is_rate = entry.function == Function::kRate;
+  if (is_measured || is_rate) entry.memory = Remember(component);
+  if (is_measured && is_rate) entry.before = Remember({term + "_before", component.unit});
+  observes_forces_ = observes_forces_ || holds([](const Number& of) {
+                       return kArrays[of.array].numbers == &mjData::cfrc_ext;
+                     });
+  entries_.push_back(std::move(entry));
   components_.push_back(std::move(component));
 }
 

@@ -12,6 +12,11 @@
 //                count bodies)
 //
 // rate(t) is (t now - t one control period ago) / period, 0 after a reset.
+//
+// A component is called like the object that it is of. What would be called like a component of an
+// earlier part says what kind of object it is of, e.g. "hip_sensor", "tip_site_x"; an object
+// without a name is called by its kind and number, e.g. "joint3". Blanks and other characters of a
+// name stand between ' and '.
 #pragma once
 
 #include <optional>
@@ -24,13 +29,6 @@
 #include "foreplan/systems/text_scanner.h"
 
 namespace foreplan {
-
-/// Names and units of positions [nq] and velocities [nv], e.g. "hinge" and "hinge_velocity".
-struct JointComponents {
-  std::vector<Component> positions;
-  std::vector<Component> velocities;
-};
-JointComponents ComponentsOfJoints(const mjModel& model);
 
 /// One text of the list, understood but not yet looked up in a model.
 struct ObservationPart {
@@ -63,10 +61,12 @@ class MujocoObservation {
  public:
   MujocoObservation() = default;
 
-  /// Throws InputError that starts with `where` for names and ranges that the model lacks.
+  /// Throws InputError that starts with `where` for names and ranges that the model lacks, and for
+  /// what is observed twice.
   MujocoObservation(const std::string& where, const mjModel& model,
                     std::span<const ObservationPart> parts, double dt);
 
+  /// All names differ.
   [[nodiscard]] const std::vector<Component>& components() const { return components_; }
   [[nodiscard]] const std::vector<Component>& memory() const { return memory_; }
 
@@ -93,6 +93,8 @@ class MujocoObservation {
   struct Number {  // of an array of mjData
     size_t array = 0;
     int index = 0;
+
+    bool operator==(const Number&) const = default;
   };
   struct Entry {
     ObservationPart::Function function = ObservationPart::Function::kValue;
@@ -102,12 +104,19 @@ class MujocoObservation {
     std::optional<Number> subtracted;
     int memory = -1;  // where the value is remembered; -1: read from qpos and qvel
     int before = -1;  // of a rate: where its last term is remembered; -1: read from qpos and qvel
+
+    [[nodiscard]] bool ReadsTheSame(const Entry& other) const {
+      return function == other.function && low == other.low && high == other.high &&
+             number == other.number && subtracted == other.subtracted;
+    }
   };
 
   [[nodiscard]] static std::vector<Number> NumbersOf(const std::string& where, const mjModel& model,
                                                      const ObservationPart::Quantity& quantity);
-  void Add(const mjModel& model, const JointComponents& joints, const ObservationPart& part,
-           const Number& number, std::optional<Number> subtracted);
+  [[nodiscard]] static std::vector<Entry> EntriesOf(const std::string& where, const mjModel& model,
+                                                    const ObservationPart& part);
+  void CheckNew(const std::string& where, const ObservationPart& part, const Entry& entry) const;
+  void Add(Entry entry, Component component, const std::string& term);
   int Remember(const Component& component);
   [[nodiscard]] static double Term(const mjData& data, const Entry& entry);
   [[nodiscard]] static double Value(const mjData& data, const Entry& entry);

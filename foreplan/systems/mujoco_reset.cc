@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/mujoco_observation.h"
+#include "foreplan/systems/mujoco_components.h"
 
 namespace foreplan {
 namespace {
@@ -54,7 +54,7 @@ void CheckNumbers(const TextScanner& scanner, const ResetDraw& draw) {
 ResetDraw ParseDraw(const std::string& where, const std::string& text) {
   TextScanner scanner(where, text);
   ResetDraw draw;
-  draw.places = scanner.Name("qpos, qvel or the name of a position or velocity");
+  draw.places = scanner.Name("qpos, qvel, act or the name of one of their numbers");
   draw.range = scanner.Range();
   scanner.Expect('=');
   if (scanner.AtNumber()) {
@@ -74,17 +74,41 @@ ResetDraw ParseDraw(const std::string& where, const std::string& text) {
   return draw;
 }
 
-// Place of `name` among the components, or -1.
-int PlaceOf(const std::vector<Component>& components, const std::string& name) {
-  const auto found = std::find_if(components.begin(), components.end(),
-                                  [&](const Component& c) { return c.name == name; });
-  return found == components.end() ? -1 : static_cast<int>(found - components.begin());
+/// What can be drawn.
+struct DrawnArray {
+  std::string name;
+  mjtNum* mjData::*numbers;
+  std::vector<Component> components;
+};
+
+std::vector<DrawnArray> DrawnArrays(const mjModel& model) {
+  StateComponents state = ComponentsOfState(model);
+  return {{"qpos", &mjData::qpos, std::move(state.positions)},
+          {"qvel", &mjData::qvel, std::move(state.velocities)},
+          {"act", &mjData::act, std::move(state.activations)}};
+}
+
+/// Index of the keyframe with that name, or else of that number.
+int FindKeyframe(const std::string& where, const mjModel& model, const std::string& keyframe) {
+  const int named = mj_name2id(&model, mjOBJ_KEY, keyframe.c_str());
+  if (named >= 0) return named;
+  std::vector<std::string> known;
+  for (int i = 0; i < model.nkey; ++i) {
+    if (keyframe == std::to_string(i)) return i;
+    known.push_back(MujocoName(model, mjOBJ_KEY, i, ""));
+  }
+  if (known.empty()) {
+    throw InputError(
+        fmt::format("{}: found '{}', expected none: the model has no keyframes", where, keyframe));
+  }
+  throw UnknownName(where, "keyframe", keyframe, known);
 }
 
 }  // namespace
 
 void MujocoResetOptions::Visit(OptionsVisitor& visitor) {
   ResetOptions::Visit(visitor);
+  visitor.Field("keyframe", keyframe, "of the model, by name or number; empty: its rest position");
   visitor.Field("draw", draw, "what is drawn otherwise, e.g. \"hinge = normal(0, 0.1)\"");
 }
 
@@ -99,43 +123,59 @@ std::vector<ResetDraw> ParseResetDraws(const std::string& where,
 MujocoReset::MujocoReset(const std::string& where, const mjModel& model,
                          const MujocoResetOptions& options)
     : noise_(options) {
-  const JointComponents joints = ComponentsOfJoints(model);
-  for (const ResetDraw& draw : ParseResetDraws(where, options.draw)) {
-    Rule rule{.draw = draw, .first = draw.range.first, .last = draw.range.last};
-    const int position = PlaceOf(joints.positions, draw.places);
-    const int velocity = PlaceOf(joints.velocities, draw.places);
-    rule.velocity = draw.places == "qvel" || velocity >= 0;
-    const auto size = static_cast<int>(rule.velocity ? model.nv : model.nq);
-    if (position >= 0 || velocity >= 0) {
-      rule.first = std::max(position, velocity);
-      rule.last = rule.first + 1;
-    } else if (draw.places != "qpos" && draw.places != "qvel") {
-      std::vector<std::string> known{"qpos", "qvel"};
-      for (const auto* components : {&joints.positions, &joints.velocities}) {
-        for (const Component& component : *components) known.push_back(component.name);
-      }
-      throw UnknownName(where, "position or velocity", draw.places, known);
-    }
-    if (rule.last < 0) rule.last = size;
-    if (rule.first >= rule.last || rule.last > size) {
+  if (!options.keyframe.empty()) {
+    keyframe_ = FindKeyframe(where + ".keyframe", model, options.keyframe);
+  }
+  for (const ResetDraw& draw : ParseResetDraws(where + ".draw", options.draw)) {
+    rules_.push_back(RuleOf(where + ".draw", model, draw));
+  }
+}
+
+MujocoReset::Rule MujocoReset::RuleOf(const std::string& where, const mjModel& model,
+                                      const ResetDraw& draw) {
+  const std::vector<DrawnArray> arrays = DrawnArrays(model);
+  for (const DrawnArray& array : arrays) {
+    const auto& all = array.components;
+    const bool is_array = draw.places == array.name;
+    const auto named = std::ranges::find(all, draw.places, &Component::name);
+    if (!is_array && named == all.end()) continue;
+    // A range counts within the array, or within the one number that has the name.
+    const int size = is_array ? static_cast<int>(all.size()) : 1;
+    const int offset = is_array ? 0 : static_cast<int>(named - all.begin());
+    const int first = draw.range.first;
+    const int last = draw.range.last < 0 ? size : draw.range.last;
+    if (first >= last || last > size) {
       throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
-                                   draw.places, rule.first, rule.last, size));
+                                   draw.places, first, last, size));
     }
-    if (draw.kind == Kind::kRing && rule.last - rule.first != 2) {
+    if (draw.kind == Kind::kRing && last - first != 2) {
       throw InputError(fmt::format("{}: found a ring for {} numbers of {}, expected 2", where,
-                                   rule.last - rule.first, draw.places));
+                                   last - first, draw.places));
     }
-    rules_.push_back(std::move(rule));
+    return {draw, array.numbers, offset + first, offset + last};
+  }
+  std::vector<std::string> known;
+  for (const DrawnArray& array : arrays) known.push_back(array.name);
+  for (const DrawnArray& array : arrays) {
+    for (const Component& component : array.components) known.push_back(component.name);
+  }
+  throw UnknownName(where, "position, velocity or activation", draw.places, known);
+}
+
+void MujocoReset::Rest(const mjModel& model, mjData& data) const {
+  if (keyframe_ < 0) {
+    mj_resetData(&model, &data);
+  } else {
+    mj_resetDataKeyframe(&model, &data, keyframe_);
   }
 }
 
 void MujocoReset::Draw(const mjModel& model, Random& random, mjData& data) const {
-  for (int i = 0; i < model.nq; ++i) {
-    data.qpos[i] = model.qpos0[i] + noise_.Draw(noise_.position, random);
-  }
-  for (int i = 0; i < model.nv; ++i) data.qvel[i] = noise_.Draw(noise_.velocity, random);
+  Rest(model, data);
+  for (int i = 0; i < model.nq; ++i) data.qpos[i] += noise_.Draw(noise_.position, random);
+  for (int i = 0; i < model.nv; ++i) data.qvel[i] += noise_.Draw(noise_.velocity, random);
   for (const Rule& rule : rules_) {
-    mjtNum* values = rule.velocity ? data.qvel : data.qpos;
+    mjtNum* values = data.*rule.array;
     const auto& n = rule.draw.numbers;
     if (rule.draw.kind == Kind::kRing) {
       double r = -1;

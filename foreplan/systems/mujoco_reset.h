@@ -1,12 +1,13 @@
-// Where episodes of a MuJoCo system start: noise around the model's rest position (reset.h), and
-// what is drawn otherwise, as a list of texts in a task file:
+// Where episodes of a MuJoCo system start: noise (reset.h) around the model's rest position or one
+// of its keyframes, and what is drawn otherwise, as a list of texts in a task file:
 //
 //   draw = ["target_y = normal(0.25, 0.1)", "qvel[7:11] = 0",
 //           "qpos[2:4] = ring(-0.2, 0.2, -0.2, 0.2, 0, 0.2)"]
 //
 //   text   = places '=' NUMBER | normal(MEAN, SIGMA) | uniform(LOW, HIGH)
 //            | ring(X_LOW, X_HIGH, Y_LOW, Y_HIGH, R_LOW, R_HIGH)
-//   places = qpos | qvel (with a range as in observations) | the name of a position or velocity
+//   places = qpos | qvel | act (with a range as in observations)
+//            | the name of a position, velocity or activation
 //
 // Each number is drawn for itself and replaces what was there. A ring is a point (x, y), uniform
 // in the rectangle where R_LOW < |(x, y)| < R_HIGH.
@@ -26,6 +27,7 @@
 namespace foreplan {
 
 struct MujocoResetOptions : ResetOptions {
+  std::string keyframe;  // its name, or its number; empty: the rest position
   std::vector<std::string> draw = {};
 
   void Visit(OptionsVisitor& visitor);
@@ -45,26 +47,33 @@ struct ResetDraw {
 std::vector<ResetDraw> ParseResetDraws(const std::string& where,
                                        std::span<const std::string> texts);
 
-/// Draws start states of one model.
+/// Draws start states of one model. The noise is of positions and velocities; a keyframe also gives
+/// the time, activations, controls and the places of mocap bodies.
 class MujocoReset {
  public:
   MujocoReset() = default;
 
-  /// Throws InputError that starts with `where` for places that the model lacks.
+  /// Throws InputError that starts with `where`.keyframe or `where`.draw for what the model lacks.
   MujocoReset(const std::string& where, const mjModel& model, const MujocoResetOptions& options);
 
-  /// Writes qpos (quaternions normalised) and qvel.
+  /// The state that the noise is around.
+  void Rest(const mjModel& model, mjData& data) const;
+  /// The same with noise and what is drawn (quaternions normalised).
   void Draw(const mjModel& model, Random& random, mjData& data) const;
 
  private:
   struct Rule {
     ResetDraw draw;
-    bool velocity = false;  // of qvel, else of qpos
+    mjtNum* mjData::*array = nullptr;
     int first = 0;
     int last = 0;
   };
 
+  [[nodiscard]] static Rule RuleOf(const std::string& where, const mjModel& model,
+                                   const ResetDraw& draw);
+
   ResetOptions noise_;
+  int keyframe_ = -1;  // none
   std::vector<Rule> rules_;
 };
 

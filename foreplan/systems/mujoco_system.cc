@@ -10,8 +10,10 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/systems/mujoco_components.h"
 #include "foreplan/systems/mujoco_observation.h"
 #include "foreplan/systems/mujoco_parameters.h"
+#include "foreplan/systems/name_pattern.h"
 #include "foreplan/systems/text_scanner.h"
 
 namespace foreplan {
@@ -21,12 +23,18 @@ double ControlPeriod(const mjModel& model, const MujocoOptions& options) {
   return model.opt.timestep * options.frame_skip;
 }
 
+std::string ActuatorName(const mjModel& model, int actuator) {
+  return MujocoName(model, mjOBJ_ACTUATOR, actuator, "actuator");
+}
+
 void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec) {
   for (int i = 0; i < model.nu; ++i) {
-    const std::string name = MujocoName(model, mjOBJ_ACTUATOR, i, "actuator");
+    const std::string name = ActuatorName(model, i);
     if (!model.actuator_ctrllimited[i]) {
-      throw InputError(
-          fmt::format("{}: actuator '{}': found no ctrlrange, expected bounds", file, name));
+      throw InputError(fmt::format(
+          "{}: actuator '{}': found no ctrlrange, expected bounds: there, or in the task "
+          "as system.control_range = [\"{} = (LOW, HIGH)\"]",
+          file, name, TextScanner::Quoted(name)));
     }
     spec.action.push_back({name, ""});
     spec.action_low.push_back(model.actuator_ctrlrange[2 * i]);
@@ -40,23 +48,28 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   spec.dt = ControlPeriod(model, options);
   AddActions(model, options.model, spec);
   spec.observation = observation.components();
-  const JointComponents joints = ComponentsOfJoints(model);
-  spec.state = joints.positions;
-  spec.state.insert(spec.state.end(), joints.velocities.begin(), joints.velocities.end());
-  for (int i = 0; i < model.na; ++i) {
-    spec.state.push_back({MujocoActivationName(model, i), ""});
+  const StateComponents state = ComponentsOfState(model);
+  for (const auto* components : {&state.positions, &state.velocities, &state.activations}) {
+    spec.state.insert(spec.state.end(), components->begin(), components->end());
   }
   spec.state.push_back({"time", "s"});
-  for (const Component& velocity : joints.velocities) {
+  for (const Component& velocity : state.velocities) {
     spec.state.push_back({velocity.name + "_warmstart", velocity.unit + "^2"});
   }
   spec.state.insert(spec.state.end(), observation.memory().begin(), observation.memory().end());
   return spec;
 }
 
+/// What the compiler derives from other fields.
+void SetConstants(mjModel& model) {
+  const MujocoGuard guard;
+  mj_setConst(&model, MakeMujocoData(model).get());
+}
+
 std::string ObservationKey(const std::string& file) { return file + ": system.observation"; }
 std::string OffsetKey(const std::string& file) { return file + ": system.body_offset"; }
-std::string DrawKey(const std::string& file) { return file + ": system.reset.draw"; }
+std::string RangeKey(const std::string& file) { return file + ": system.control_range"; }
+std::string ResetKey(const std::string& file) { return file + ": system.reset"; }
 
 }  // namespace
 
@@ -68,50 +81,78 @@ void MujocoOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("observe_new_positions", observe_new_positions,
                 "bodies and sites at the new state, not as MuJoCo leaves them");
   visitor.Field("body_offset", body_offset, "\"BODY = (dx, dy, dz)\", added to its place [m]");
+  visitor.Field("control_range", control_range,
+                "\"ACTUATOR = (LOW, HIGH)\", in the place of the model's ctrlrange");
+  visitor.Field("keep_awake", keep_awake, "simulate awake what the model lets fall asleep");
 }
 
 namespace {
 
-struct BodyOffset {
-  std::string body;
-  std::array<double, 3> offset{};  // [m]
+/// "NAME = (number, ...)"
+template <size_t kCount>
+struct NamedNumbers {
+  std::string name;
+  std::array<double, kCount> numbers{};
 };
 
-BodyOffset ParseBodyOffset(const std::string& where, const std::string& text) {
-  TextScanner scanner(where, text);
-  BodyOffset parsed{scanner.Name("a body"), {}};
+template <size_t kCount>
+NamedNumbers<kCount> ParseNumbers(TextScanner& scanner, std::string name) {
+  NamedNumbers<kCount> parsed{std::move(name), {}};
   scanner.Expect('=');
-  for (size_t i = 0; i < 3; ++i) {
+  for (size_t i = 0; i < kCount; ++i) {
     scanner.Expect(i == 0 ? '(' : ',');
-    parsed.offset[i] = scanner.Number<double>("a number");
+    parsed.numbers[i] = scanner.Number<double>("a number");
   }
   scanner.Expect(')');
   scanner.ExpectEnd();
   return parsed;
 }
 
-/// The model with those bodies moved.
-MujocoModel MoveBodies(MujocoModel model, const MujocoOptions& options) {
-  if (options.body_offset.empty()) return model;
+NamedNumbers<3> ParseBodyOffset(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  return ParseNumbers<3>(scanner, scanner.Name("a body"));
+}
+
+NamedNumbers<2> ParseControlRange(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  const auto parsed = ParseNumbers<2>(scanner, scanner.Pattern("an actuator"));
+  if (!(parsed.numbers[0] < parsed.numbers[1])) throw scanner.Error("LOW < HIGH");
+  return parsed;
+}
+
+void MoveBodies(const MujocoOptions& options, mjModel& model) {
   const std::string where = OffsetKey(options.model);
-  const std::shared_ptr<mjModel> owner = CopyMujocoModel(*model);
-  mjModel* moved = owner.get();
   for (const std::string& text : options.body_offset) {
-    const BodyOffset parsed = ParseBodyOffset(where, text);
-    const int body = mj_name2id(moved, mjOBJ_BODY, parsed.body.c_str());
+    const auto [name, offset] = ParseBodyOffset(where, text);
+    const int body = mj_name2id(&model, mjOBJ_BODY, name.c_str());
     if (body < 1) {
       std::vector<std::string> known;
-      for (int i = 1; i < moved->nbody; ++i) {
-        known.push_back(MujocoName(*moved, mjOBJ_BODY, i, "body"));
+      for (int i = 1; i < model.nbody; ++i) {
+        known.push_back(MujocoName(model, mjOBJ_BODY, i, "body"));
       }
-      throw UnknownName(where, "body", parsed.body, known);
+      throw UnknownName(where, "body", name, known);
     }
-    for (int i = 0; i < 3; ++i) {
-      moved->body_pos[3 * body + i] += parsed.offset[static_cast<size_t>(i)];
-    }
+    for (size_t i = 0; i < 3; ++i) model.body_pos[3 * static_cast<size_t>(body) + i] += offset[i];
   }
-  mj_setConst(moved, MakeMujocoData(*moved).get());
-  return owner;
+  if (!options.body_offset.empty()) SetConstants(model);
+}
+
+void BoundControls(const MujocoOptions& options, mjModel& model) {
+  const std::string where = RangeKey(options.model);
+  std::vector<std::string> actuators;
+  for (int i = 0; i < model.nu; ++i) actuators.push_back(ActuatorName(model, i));
+  for (const std::string& text : options.control_range) {
+    const auto [pattern, range] = ParseControlRange(where, text);
+    bool any = false;
+    for (size_t i = 0; i < actuators.size(); ++i) {
+      if (!MatchesPattern(pattern, actuators[i])) continue;
+      any = true;
+      model.actuator_ctrllimited[i] = 1;
+      model.actuator_ctrlrange[2 * i] = range[0];
+      model.actuator_ctrlrange[2 * i + 1] = range[1];
+    }
+    if (!any) throw UnknownName(where, "actuator", pattern, actuators);
+  }
 }
 
 }  // namespace
@@ -125,7 +166,18 @@ struct MujocoSystem::Shared {
 };
 
 MujocoModel CompiledModel(const MujocoOptions& options) {
-  return MoveBodies(LoadMujocoModel(options.model), options);
+  const MujocoModel compiled = LoadMujocoModel(options.model);
+  if (MaySleep(*compiled) && !options.keep_awake) {
+    throw InputError(fmt::format(
+        "{}: found <flag sleep=\"enable\"/>, expected none, as no state can hold who sleeps; "
+        "system.keep_awake = true in the task simulates all bodies awake",
+        options.model));
+  }
+  const std::shared_ptr<mjModel> model = CopyMujocoModel(*compiled);
+  KeepAwake(*model);
+  MoveBodies(options, *model);
+  BoundControls(options, *model);
+  return model;
 }
 
 MujocoSystem::MujocoSystem(const Options& options)
@@ -139,9 +191,10 @@ MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
   shared->options = options;
   shared->observation =
       MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
-  shared->reset = MujocoReset(DrawKey(options.model), *shared->model, options.reset);
+  shared->reset = MujocoReset(ResetKey(options.model), *shared->model, options.reset);
   shared->spec = MakeSpec(*shared->model, options, shared->observation);
   data_ = MakeMujocoData(*shared->model);
+  shared->reset.Rest(*shared->model, *data_);
   memory_.resize(shared->observation.memory().size());
   shared_ = std::move(shared);
 }
@@ -166,8 +219,8 @@ std::unique_ptr<System> MujocoSystem::Clone() const {
 
 void MujocoSystem::Reset(Key key) {
   const mjModel& m = model();
+  const MujocoGuard guard;
   Random random(key);
-  mj_resetData(&m, data_.get());
   shared_->reset.Draw(m, random, *data_);
   mj_forward(&m, data_.get());
   shared_->observation.Start(*data_, memory_);
@@ -186,6 +239,7 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
     }
     data_->ctrl[i] = std::clamp(action[i], spec().action_low[i], spec().action_high[i]);
   }
+  const MujocoGuard guard;
   shared_->observation.BeginStep(*data_, memory_);
   try {
     for (int substep = 0; substep < shared_->options.frame_skip; ++substep) {
@@ -200,11 +254,16 @@ StepStatus MujocoSystem::Step(std::span<const double> action) {
     }
     shared_->observation.EndStep(m, *data_, memory_);
   } catch (const MujocoError& error) {
-    mj_resetData(&m, data_.get());  // releases what the interrupted step held
+    shared_->reset.Rest(m, *data_);  // releases what the interrupted step held
     fatal_error_ = error.what();
     return StepStatus::kDiverged;
   }
   return StepStatus::kOk;
+}
+
+void MujocoSystem::StepRows(const SystemRows& rows) {
+  const MujocoGuard guard;  // once for all rows
+  System::StepRows(rows);
 }
 
 void MujocoSystem::Observe(std::span<double> observation) const {
@@ -294,6 +353,7 @@ bool MujocoSystem::StepFrom(std::span<const double> state, std::span<const doubl
 }
 
 void MujocoSystem::Linearize(const SystemDerivatives& d) {
+  const MujocoGuard guard;  // once for all steps
   constexpr double kStep = 1e-6;
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const auto ns = static_cast<size_t>(spec().state_dim());
@@ -373,10 +433,22 @@ void MujocoSystem::DependentJacobian(std::span<double> jacobian) const {
 
 namespace {
 
-/// True when the MJCF text names other files, so that a copy of it alone would not load.
-bool NamesOtherFiles(const std::string& mjcf) {
-  return mjcf.find("<include") != std::string::npos || mjcf.find("file=") != std::string::npos ||
-         mjcf.find("file =") != std::string::npos;
+/// True when a copy of the file alone, in a new folder below `directory`, compiles to the same
+/// model. One that names other files (includes, meshes, textures, ...) does not.
+bool StandsAlone(const std::filesystem::path& model, const std::string& mjcf,
+                 const std::filesystem::path& directory) {
+  const std::filesystem::path folder = directory / "model_alone";
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  WriteFileAtomically(folder / model.filename(), mjcf);
+  bool alone = false;
+  try {
+    const MujocoModel copy = LoadMujocoModel(folder / model.filename());
+    alone = AreEqual(*copy, *LoadMujocoModel(model));
+  } catch (const InputError&) {  // something is missing
+  }
+  std::filesystem::remove_all(folder, error);
+  return alone;
 }
 
 class MujocoFactory final : public SystemFactory {
@@ -386,18 +458,24 @@ class MujocoFactory final : public SystemFactory {
   }
 
   void Read(Config& config, const std::filesystem::path& directory) override {
+    const std::string before = options_.model;  // found already, where conditions change options
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
     ParseObservation(ObservationKey(config.name()), options_.observation);
-    ParseResetDraws(DrawKey(config.name()), options_.reset.draw);
+    ParseResetDraws(ResetKey(config.name()) + ".draw", options_.reset.draw);
     for (const std::string& text : options_.body_offset) {
       ParseBodyOffset(OffsetKey(config.name()), text);
+    }
+    for (const std::string& text : options_.control_range) {
+      ParseControlRange(RangeKey(config.name()), text);
     }
     if (options_.model.empty()) {
       throw InputError(
           fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));
     }
-    options_.model = (directory / options_.model).lexically_normal().string();
+    if (options_.model != before) {
+      options_.model = (directory / options_.model).lexically_normal().string();
+    }
   }
 
   void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
@@ -419,8 +497,7 @@ class MujocoFactory final : public SystemFactory {
     return [options = options_, model, parameters](std::span<const double> values) {
       const std::shared_ptr<mjModel> changed = CopyMujocoModel(*model);
       for (size_t i = 0; i < parameters.size(); ++i) parameters[i].Set(values[i], *changed);
-      // What the compiler derives from these fields.
-      mj_setConst(changed.get(), MakeMujocoData(*changed).get());
+      SetConstants(*changed);
       return std::make_unique<MujocoSystem>(options, changed);
     };
   }
@@ -431,7 +508,7 @@ class MujocoFactory final : public SystemFactory {
   [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
     const std::filesystem::path model = options_.model;
     const std::string mjcf = ReadFile(model);
-    if (NamesOtherFiles(mjcf)) return std::filesystem::absolute(model).string();
+    if (!StandsAlone(model, mjcf, directory)) return std::filesystem::absolute(model).string();
     WriteFileAtomically(directory / model.filename(), mjcf);
     return model.filename().string();
   }

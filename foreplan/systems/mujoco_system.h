@@ -22,7 +22,11 @@ struct MujocoOptions {
   std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
   bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
   std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
-  MujocoResetOptions reset;              // around qpos0 and velocity 0
+  // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,
+  // the last text that fits counts.
+  std::vector<std::string> control_range;
+  bool keep_awake = false;   // simulate awake what the model lets fall asleep
+  MujocoResetOptions reset;  // around the rest position and velocity 0, or a keyframe
 
   void Visit(OptionsVisitor& visitor);
 };
@@ -31,15 +35,20 @@ struct MujocoOptions {
 /// computed from these; see MujocoObservation). Components are named after joints: "hinge" and
 /// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
 /// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
-/// are MuJoCo's controls, bounded by ctrlrange.
+/// are MuJoCo's controls, bounded by ctrlrange. All names of actions differ, and all of
+/// observations.
+///
+/// What else MuJoCo could carry from step to step is refused (mujoco.h), or never changes: places
+/// of mocap bodies, which equalities are active, applied forces, user data.
 ///
 /// The compiled model is shared between clones and never written.
 class MujocoSystem final : public System {
  public:
   using Options = MujocoOptions;
 
-  /// Throws InputError when the model cannot be compiled, an actuator has no ctrlrange (planners
-  /// need bounds), or an observation part or a place to draw is unknown.
+  /// Throws InputError when the model cannot be compiled, an actuator has no range (planners need
+  /// bounds), bodies may fall asleep, or a part of the observation, a keyframe or a place to draw
+  /// is unknown.
   explicit MujocoSystem(const Options& options);
   /// The same with a model that has been compiled already.
   MujocoSystem(const Options& options, MujocoModel model);
@@ -48,11 +57,13 @@ class MujocoSystem final : public System {
   [[nodiscard]] const SystemSpec& spec() const override;
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
 
-  /// mj_resetData, then qpos0 and zero velocity plus noise (quaternions normalised), mj_forward.
+  /// Rest position or keyframe, noise and draws (MujocoReset), mj_forward.
   void Reset(Key key) override;
 
   /// frame_skip times mj_step. A warning of the simulator or a number beyond 1e10 is a divergence.
   [[nodiscard]] StepStatus Step(std::span<const double> action) override;
+
+  void StepRows(const SystemRows& rows) override;
 
   void Observe(std::span<double> observation) const override;
   void GetState(std::span<double> state) const override;
@@ -98,7 +109,8 @@ class MujocoSystem final : public System {
   std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]
 };
 
-/// The model of the options' file, its bodies moved as they say. Throws InputError.
+/// The model of the options' file, its bodies moved and its actuators bounded as they say. Throws
+/// InputError.
 [[nodiscard]] MujocoModel CompiledModel(const MujocoOptions& options);
 
 std::unique_ptr<SystemFactory> MakeMujocoFactory();

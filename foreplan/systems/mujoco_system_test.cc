@@ -16,39 +16,10 @@
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/task_files.h"
 #include "foreplan/systems/testing/golden_test_data.h"
+#include "foreplan/systems/testing/mujoco_test_models.h"
 
 namespace foreplan {
 namespace {
-
-MujocoOptions ShippedModel(const std::string& name) {
-  MujocoOptions options;
-  options.model = (TasksDirectory() / (name + ".xml")).string();
-  options.frame_skip = 2;
-  return options;
-}
-
-/// Writes a model into the tests' temporary directory.
-MujocoOptions TemporaryModel(const std::string& name, const std::string& mjcf) {
-  MujocoOptions options;
-  options.model = testing::TempDir() + "/" + name;
-  std::ofstream(options.model) << mjcf;
-  return options;
-}
-
-std::string InputErrorOf(const MujocoOptions& options) {
-  try {
-    MujocoSystem system(options);
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-std::vector<double> StateOf(const System& system) {
-  std::vector<double> state(system.spec().state.size());
-  system.GetState(state);
-  return state;
-}
 
 using Numbers = std::vector<double>;
 
@@ -305,11 +276,6 @@ TEST_F(Divergence, NotFiniteActionsAreNotTakenForZero) {
   EXPECT_EQ(system_.Divergence(), "control of actuator 'slide' at 0 s");
 }
 
-TEST(Mujoco, FatalErrorsThrowInsteadOfEndingTheProcess) {
-  LoadMujocoModel(ShippedModel("pets_cartpole").model);
-  EXPECT_THROW(mju_error("out of luck"), MujocoError);
-}
-
 // --- wrong input
 // ----------------------------------------------------------------------------------
 
@@ -332,7 +298,8 @@ TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
       <worldbody><body><joint name="j"/><geom size="0.1"/></body></worldbody>
       <actuator><motor name="motor" joint="j"/></actuator>
     </mujoco>)"),
-         "actuator 'motor': found no ctrlrange, expected bounds");
+         "actuator 'motor': found no ctrlrange, expected bounds: there, or in the task as "
+         "system.control_range = [\"motor = (LOW, HIGH)\"]");
   expect(TemporaryModel("mesh.xml", R"(
     <mujoco>
       <asset><mesh name="shell" file="no_such_shell.stl"/></asset>
@@ -408,7 +375,12 @@ TEST(MujocoSystem, WrongDrawsOfTheResetAreNamed) {
   expect("hinge = normal(0)", "found 'hinge = normal(0)', expected ','");
   expect("hinge = normal(0, -1)", "found 'hinge = normal(0, -1)', expected a sigma of at least 0");
   expect("hinge = uniform(1, 0)", "found 'hinge = uniform(1, 0)', expected LOW <= HIGH");
-  expect("hing = 0", "unknown position or velocity 'hing' (did you mean 'hinge'?)");
+  expect("hing = 0", "unknown position, velocity or activation 'hing' (did you mean 'hinge'?)");
+  expect("hinge[1] = 0", "found 'hinge[1:2]', expected a range within 0 ... 1");
+  expect("act = 0", "found 'act[0:0]', expected a range within 0 ... 0");
+  expect("hinge = -inf", "found 'hinge = -inf', expected a number at character 9");
+  expect("hinge = normal(0, nan)",
+         "found 'hinge = normal(0, nan)', expected a number at character 19");
   expect("qvel[1:3] = 0", "found 'qvel[1:3]', expected a range within 0 ... 2");
   expect("hinge = ring(-1, 1, -1, 1, 0, 1)", "found a ring for 1 numbers of hinge, expected 2");
   expect("qpos = ring(-1, 1, -1, 1, 2, 3)",

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -102,15 +104,50 @@ bool IsShippedReward(const std::string& text) {
   return std::find(names.begin(), names.end(), text) != names.end();
 }
 
-std::vector<std::shared_ptr<const System>> MakeVariants(
-    const Config& config, const SystemFactory& factory, const std::string& field,
-    const std::vector<std::string>& changed_by) {
+/// The text with the model's file by its full path: where a run keeps the text, there is no copy.
+std::string WithFullModelPath(const std::string& where, const std::filesystem::path& directory,
+                              const std::string& text) {
+  struct Model {
+    std::string model;
+    void Visit(OptionsVisitor& visitor) { visitor.Field("model", model, "MJCF file"); }
+  } of_system;
+  Config changes = Config::FromString(text, where);
+  changes.Read("system", of_system);
+  if (of_system.model.empty()) return text;
+  const std::string key = "system.model=";
+  std::ostringstream full;
+  full << key << std::quoted(std::filesystem::absolute(directory / of_system.model).string());
+  for (const std::string& assignment : changes.Assignments("system")) {
+    if (!assignment.starts_with(key)) full << '\n' << assignment;
+  }
+  return full.str();
+}
+
+void CheckSameSpec(const std::string& where, const SystemSpec& expected, const SystemSpec& found) {
+  if (Names(found.observation) == Names(expected.observation) &&
+      Names(found.action) == Names(expected.action) && found.dt == expected.dt) {
+    return;
+  }
+  throw InputError(fmt::format(
+      "{}: found a system of {} observed components, {} actions, {} s per step, expected those of "
+      "the first condition: {}, {}, {} s",
+      where, found.observation_dim(), found.action_dim(), found.dt, expected.observation_dim(),
+      expected.action_dim(), expected.dt));
+}
+
+/// The systems of the texts; the texts name models by their full paths afterwards.
+std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
+                                                        const std::filesystem::path& directory,
+                                                        const SystemFactory& factory,
+                                                        const std::string& field,
+                                                        std::vector<std::string>& changed_by) {
   std::vector<std::shared_ptr<const System>> variants;
   for (size_t i = 0; i < changed_by.size(); ++i) {
-    Config changes = Config::FromString(
-        changed_by[i], fmt::format("{}: conditions.{}[{}]", config.name(), field, i));
+    const std::string where = fmt::format("{}: conditions.{}[{}]", config.name(), field, i);
+    changed_by[i] = WithFullModelPath(where, directory, changed_by[i]);
+    Config changes = Config::FromString(changed_by[i], where);
     const std::unique_ptr<SystemFactory> changed = factory.Clone();
-    changed->Read(changes, {});
+    changed->Read(changes, directory);
     changes.ThrowOnUnknownKeys();
     variants.push_back(changed->Make());
   }
@@ -290,9 +327,14 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   auto factory = MakeFactory(config, ReadSystemType(config));
   factory->Read(config, directory);
   config.Read("conditions", task.conditions_);
-  task.variants_ = MakeVariants(config, *factory, "set", task.conditions_.set);
-  task.unseen_ = MakeVariants(config, *factory, "unseen", task.conditions_.unseen);
+  task.variants_ = MakeVariants(config, directory, *factory, "set", task.conditions_.set);
+  task.unseen_ = MakeVariants(config, directory, *factory, "unseen", task.conditions_.unseen);
   task.prototype_ = task.variants_.empty() ? factory->Make() : task.variants_.front();
+  for (const auto* systems : {&task.variants_, &task.unseen_}) {
+    for (const auto& system : *systems) {
+      CheckSameSpec(config.name() + ": conditions", task.spec(), system->spec());
+    }
+  }
   if (task.spec().action.empty()) {
     throw InputError(fmt::format("{}: system: found no actuators, expected something to control",
                                  config.name()));

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -42,27 +44,24 @@ class TextScanner {
   void ExpectEnd() {
     if (!AtEnd()) throw Error("its end");
   }
-  /// Letters, digits and '_'.
-  std::string Name(std::string_view expected) {
-    SkipBlanks();
-    const size_t first = at_;
-    while (at_ < text_.size() && IsOfName(text_[at_])) ++at_;
-    if (at_ == first) throw Error(expected);
-    return std::string(text_.substr(first, at_ - first));
-  }
+  /// Letters, digits and '_', or any characters between ' and '.
+  std::string Name(std::string_view expected) { return Word(expected, false); }
+  /// The same with '*' among the characters.
+  std::string Pattern(std::string_view expected) { return Word(expected, true); }
   [[nodiscard]] bool AtNumber() {
     SkipBlanks();
     if (at_ == text_.size()) return false;
     const char c = text_[at_];
     return std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.';
   }
+  /// A finite one.
   template <typename T>
   T Number(std::string_view expected) {
     SkipBlanks();
     T value{};
     const auto [end, error] =
         std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
-    if (error != std::errc{}) throw Error(expected);
+    if (error != std::errc{} || !std::isfinite(static_cast<double>(value))) throw Error(expected);
     at_ = static_cast<size_t>(end - text_.data());
     return value;
   }
@@ -81,6 +80,11 @@ class TextScanner {
     return range;
   }
 
+  /// As Name reads it.
+  [[nodiscard]] static std::string Quoted(const std::string& name) {
+    return std::ranges::all_of(name, IsOfName) ? name : fmt::format("'{}'", name);
+  }
+
   [[nodiscard]] InputError Error(std::string_view expected) const {
     return InputError(fmt::format("{}: found '{}', expected {} at character {}", where_, text_,
                                   expected, at_ + 1));
@@ -90,6 +94,18 @@ class TextScanner {
  private:
   static bool IsOfName(char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  }
+  std::string Word(std::string_view expected, bool pattern) {
+    const bool quoted = Take('\'');
+    const size_t first = at_;
+    const auto goes_on = [&](char c) {
+      return quoted ? c != '\'' : IsOfName(c) || (pattern && c == '*');
+    };
+    while (at_ < text_.size() && goes_on(text_[at_])) ++at_;
+    if (at_ == first) throw Error(expected);
+    const std::string_view word = text_.substr(first, at_ - first);
+    if (quoted) Expect('\'');
+    return std::string(word);
   }
   int Index() {
     const int index = Number<int>("an index");
