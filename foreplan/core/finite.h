@@ -1,7 +1,9 @@
-// Whether matrices are numbers throughout.
+// Whether matrices are numbers throughout, and what keeps a NaN visible.
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
+#include <span>
 
 namespace foreplan {
 
@@ -11,5 +13,12 @@ template <typename Derived>
 [[nodiscard]] bool AllFinite(const Eigen::DenseBase<Derived>& values) {
   return (values.derived().array() * 0.0).sum() == 0.0;
 }
+[[nodiscard]] inline bool AllFinite(std::span<const double> values) {
+  return AllFinite(Eigen::Map<const Eigen::ArrayXd>(values.data(), std::ssize(values)));
+}
+
+/// The larger, and NaN when one of them is: std::max(0.0, NaN) is 0, which hides that a number has
+/// become meaningless.
+[[nodiscard]] inline double MaxOrNan(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 }  // namespace foreplan

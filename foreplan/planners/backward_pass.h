@@ -58,10 +58,10 @@ class BackwardPass {
   [[nodiscard]] const double* feedforward(int t) const {  // k_t: [ldu]
     return feedforward_.data() + static_cast<size_t>(t) * static_cast<size_t>(layout_.ldu());
   }
-  [[nodiscard]] double linear_change() const { return linear_; }        // sum k'Qu
-  [[nodiscard]] double quadratic_change() const { return quadratic_; }  // sum k'Quu k
+  [[nodiscard]] double linear_change() const { return change_.linear; }        // sum k'Qu
+  [[nodiscard]] double quadratic_change() const { return change_.quadratic; }  // sum k'Quu k
   /// Largest |Qu| where no bound holds the action: 0 at a stationary trajectory.
-  [[nodiscard]] double largest_gradient() const { return gradient_; }
+  [[nodiscard]] double largest_gradient() const { return change_.gradient; }
   [[nodiscard]] int failed_knot() const { return failed_knot_; }
   // With keep_values:
   [[nodiscard]] const double* value_hessian(int t) const {  // V_t: [nx x ldx]
@@ -75,8 +75,12 @@ class BackwardPass {
   }
 
  private:
+  struct Change {
+    double linear = 0, quadratic = 0, gradient = 0;
+  };
   template <int FixedNx, int FixedNu>
   BackwardStatus RunSized(const BackwardInput& input);
+  [[nodiscard]] Knot WithCurvature(const BackwardInput& input, int t, const double* multiplier);
   bool SolveBounded(const BackwardInput& input, int t, double* k, double* feedback);
 
   KnotLayout layout_;
@@ -94,7 +98,7 @@ class BackwardPass {
   AlignedVector<double> hessian_u_, hessian_x_;  // cost Hessians plus the dynamics' curvature
   std::unique_ptr<BoxQp> box_qp_;
   std::vector<double> box_low_, box_high_;  // [nu]
-  double linear_ = 0, quadratic_ = 0, gradient_ = 0;
+  Change change_;
   int failed_knot_ = -1;
 };
 

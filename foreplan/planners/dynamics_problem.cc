@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/size.h"
+
 namespace foreplan {
 namespace {
 
 constexpr int kKnotsPerCall = 16;  // of Dynamics::Linearize
-
-size_t Count(int rows, int columns) {
-  return static_cast<size_t>(rows) * static_cast<size_t>(columns);
-}
 
 }  // namespace
 
@@ -19,15 +17,15 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
       : model(dynamics.MakeDerivativeWorkspace(kKnotsPerCall)),
         observation(static_cast<size_t>(no)),
         next_observation(observation.size()),
-        A(Count(kKnotsPerCall, nx * nx)),
-        B(Count(kKnotsPerCall, nx * nu)),
-        C(Count(no, nx)),
-        next_C(Count(no, nx)),
-        gradient(Count(1, 2 * no + nu)),
-        hessian(Count(2 * no + nu, 2 * no + nu)),
+        A(Size(kKnotsPerCall, nx * nx)),
+        B(Size(kKnotsPerCall, nx * nu)),
+        C(Size(no, nx)),
+        next_C(Size(no, nx)),
+        gradient(Size(1, 2 * no + nu)),
+        hessian(Size(2 * no + nu, 2 * no + nu)),
         scratch(2 * hessian.size()),
-        chain(Count(2 * no + nu, nx + nu)),
-        product(Count(2 * no + nu, nx + nu)) {}
+        chain(Size(2 * no + nu, nx + nu)),
+        product(Size(2 * no + nu, nx + nu)) {}
 
   std::unique_ptr<Dynamics::Workspace> model;
   std::vector<double> observation, next_observation;  // [no]
@@ -52,7 +50,7 @@ DynamicsProblem::DynamicsProblem(const Dynamics& dynamics, const Reward& reward,
   const int nz = 2 * no + dynamics.action_dim();
   const std::vector<double> zero(static_cast<size_t>(nz));
   std::vector<double> gradient(zero.size());
-  std::vector<double> hessian(Count(nz, nz));
+  std::vector<double> hessian(Size(nz, nz));
   (void)reward_.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
 }
 
@@ -106,8 +104,8 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
       const int t = begin + row;
       double* jacobian = knots[t].jacobian;
       for (int i = 0; i < nx; ++i) {
-        std::copy_n(&b.B[Count(row, nx * nu) + Count(i, nu)], nu, jacobian + i * layout.ldz());
-        std::copy_n(&b.A[Count(row, nx * nx) + Count(i, nx)], nx,
+        std::copy_n(&b.B[Size(row, nx * nu) + Size(i, nu)], nu, jacobian + i * layout.ldz());
+        std::copy_n(&b.A[Size(row, nx * nx) + Size(i, nx)], nx,
                     jacobian + i * layout.ldz() + layout.ldu());
       }
       ExpandReward(xs + t * ns, us + t * nu, xs + (t + 1) * ns, knots[t], b);
@@ -142,12 +140,12 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
 
   double* M = b.chain.data();
   std::fill(b.chain.begin(), b.chain.end(), 0.0);
-  for (int i = 0; i < no; ++i) std::copy_n(&b.C[Count(i, nx)], nx, M + i * width + nu);
+  for (int i = 0; i < no; ++i) std::copy_n(&b.C[Size(i, nx)], nx, M + i * width + nu);
   for (int i = 0; i < nu; ++i) M[(no + i) * width + i] = 1;
   for (int i = 0; i < no; ++i) {
     double* row = M + (no + nu + i) * width;
     for (int p = 0; p < nx; ++p) {
-      const double factor = b.next_C[Count(i, nx) + static_cast<size_t>(p)];
+      const double factor = b.next_C[Size(i, nx) + static_cast<size_t>(p)];
       if (factor == 0) continue;
       const double* F = knot.jacobian + p * layout.ldz();
       for (int j = 0; j < nu; ++j) row[j] += factor * F[j];
@@ -157,10 +155,10 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
   std::fill(b.product.begin(), b.product.end(), 0.0);
   for (int i = 0; i < nz; ++i) {
     for (int p = 0; p < nz; ++p) {
-      const double factor = b.hessian[Count(i, nz) + static_cast<size_t>(p)];
+      const double factor = b.hessian[Size(i, nz) + static_cast<size_t>(p)];
       if (factor == 0) continue;
       for (int j = 0; j < width; ++j)
-        b.product[Count(i, width) + static_cast<size_t>(j)] += factor * M[p * width + j];
+        b.product[Size(i, width) + static_cast<size_t>(j)] += factor * M[p * width + j];
     }
   }
   const KnotView<> view(knot, layout);
@@ -171,7 +169,7 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
     for (int c = a; c < width; ++c) {
       double sum = 0;
       for (int i = 0; i < nz; ++i) {
-        sum += M[i * width + a] * b.product[Count(i, width) + static_cast<size_t>(c)];
+        sum += M[i * width + a] * b.product[Size(i, width) + static_cast<size_t>(c)];
       }
       if (c < nu) {
         view.luu(a, c) = view.luu(c, a) = sum;

@@ -86,9 +86,13 @@ LinearGaussianPolicy MakeInitialLqrPolicy(const InitialLqrOptions& options, cons
   problem.terminal_Q = MatrixXd::Zero(nx, nx);
   LqrSolution solution = SolveLqr(problem, 1.0);
   if (solution.status != LqrStatus::kOk) {
-    throw InputError(fmt::format(
-        "initial policy: found a cost without a minimum at step {}, expected final_weight > 0",
-        solution.failed_step));
+    throw InputError(
+        fmt::format("initial policy: found {} at step {}, expected {}",
+                    solution.status == LqrStatus::kNotFinite ? "numbers that overflow"
+                                                             : "a cost without a minimum",
+                    solution.failed_step,
+                    solution.status == LqrStatus::kNotFinite ? "smaller gains and weights"
+                                                             : "final_weight > 0"));
   }
   return std::move(solution.policy);
 }

@@ -140,6 +140,32 @@ TEST_P(LqrSizes, OneIterationOfIlqrSolvesIt) {
   }
 }
 
+TEST(LinearQuadraticProblem, CostsStepsAndDerivativesAreThoseOfTheMatrices) {
+  const LqrProblem problem = RandomProblem(5, 3, 4, 6);
+  const LinearQuadraticProblem trajectory(problem);
+  const auto workspace = trajectory.MakeWorkspace();
+  Random random(Key{6, 2});
+  for (int t = 0; t < 4; ++t) {
+    const LqrStage& s = problem.stage(t);
+    const VectorXd x = RandomMatrix(random, 5, 1);
+    const VectorXd u = RandomMatrix(random, 3, 1);
+    VectorXd next(5);
+    const double cost = trajectory.Step(t, x.data(), u.data(), next.data(), *workspace);
+    EXPECT_NEAR(
+        cost,
+        0.5 * x.dot(s.Q * x) + u.dot(s.S * x) + 0.5 * u.dot(s.R * u) + s.q.dot(x) + s.r.dot(u),
+        1e-12);
+    EXPECT_LT((next - (s.A * x + s.B * u + s.c)).norm(), 1e-12);
+    EXPECT_NEAR(trajectory.TerminalCost(x.data(), *workspace),
+                0.5 * x.dot(problem.terminal_Q * x) + problem.terminal_q.dot(x), 1e-12);
+    const DerivativeErrors errors = CheckDerivatives(trajectory, t, {x.data(), 5}, {u.data(), 3});
+    // Central differences with 1e-6: rounding of 1e-10 times numbers of about 10.
+    EXPECT_LT(errors.jacobian, 1e-8);
+    EXPECT_LT(errors.gradient, 1e-8);
+    EXPECT_LT(errors.terminal_gradient, 1e-8);
+  }
+}
+
 TEST(Lqr, LongHorizonReachesTheStationarySolution) {
   LqrProblem problem = RandomProblem(5, 2, 400, 3);
   LqrStage stage = problem.stages[0];
@@ -279,6 +305,27 @@ TEST(MaximumEntropyLqr, MinimisesExpectedCostMinusEntropy) {
     }
     EXPECT_GT(FreeEnergy(problem, LinearGaussianPolicy(steps), alpha), best);
   }
+}
+
+TEST(Lqr, NumbersThatOverflowAreAStatus) {
+  // The first mode is out of the action's reach; its cost to go grows 10^4-fold with every step.
+  LqrStage stage;
+  stage.A = MatrixXd::Identity(2, 2);
+  stage.A(0, 0) = 100;
+  stage.B = MatrixXd::Zero(2, 1);
+  stage.B(1, 0) = 1;
+  stage.Q = MatrixXd::Identity(2, 2);
+  stage.R = MatrixXd::Identity(1, 1);
+  LqrProblem problem{.horizon = 77, .stages = {stage}, .terminal_Q = stage.Q, .terminal_q = {}};
+  const LqrSolution finite = SolveLqr(problem);
+  ASSERT_EQ(finite.status, LqrStatus::kOk);
+  for (const MatrixXd& V : finite.V) EXPECT_TRUE(V.allFinite());
+  problem.horizon = 78;  // only V_0 overflows
+  EXPECT_EQ(SolveLqr(problem).status, LqrStatus::kNotFinite);
+  EXPECT_EQ(SolveLqr(problem).failed_step, 0);
+  problem.horizon = 200;
+  EXPECT_EQ(SolveLqr(problem).status, LqrStatus::kNotFinite);
+  EXPECT_GE(SolveLqr(problem).failed_step, 100);
 }
 
 TEST(Lqr, NamesWhatIsWrong) {
