@@ -68,6 +68,15 @@ Eigen::MatrixXd ActionWeights(const SystemSpec& spec, double action_weight) {
   return weights.asDiagonal();
 }
 
+void CheckSolved(const LqrSolution& solution) {
+  if (solution.status == LqrStatus::kOk) return;
+  throw RunError(fmt::format(
+      "tracked plans: the gains at step {} {}: the model is too unstable along the plan to be "
+      "tracked",
+      solution.failed_step,
+      solution.status == LqrStatus::kNotFinite ? "are not finite" : "have no minimum"));
+}
+
 }  // namespace
 
 LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const SystemSpec& spec,
@@ -105,7 +114,9 @@ LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const SystemSpec&
     stage.R = R;
     problem.stages.push_back(std::move(stage));
   }
-  std::vector<LinearGaussianStep> steps = SolveLqr(problem).policy.steps();
+  const LqrSolution solution = SolveLqr(problem);
+  CheckSolved(solution);
+  std::vector<LinearGaussianStep> steps = solution.policy.steps();
   for (int t = 0; t < horizon; ++t) {
     auto& step = steps[static_cast<size_t>(t)];
     step.action = us.row(t);

@@ -16,7 +16,8 @@ namespace foreplan {
 /// s_i: deviation of component i along x^ (1 where it does not move), h_j: half range of action j.
 /// A cost of distances and not the task's reward, as a reward may be flat where the plan passes by.
 /// Actions are clamped to the bounds of `spec`. Throws InputError for a model whose tangent space
-/// is not its state, and RunError where the prediction or its derivatives are not finite.
+/// is not its state, and RunError where the prediction, its derivatives or the gains are not
+/// finite.
 [[nodiscard]] LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const SystemSpec& spec,
                                                    std::span<const double> start,
                                                    std::span<const double> actions,
