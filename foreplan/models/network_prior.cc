@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 
 namespace foreplan {
 namespace {
@@ -85,7 +86,10 @@ void NetworkPrior::Predict() {
     member_sum_ += share * member_mean_;
     noise_ += share * (member_mean_.cwiseAbs2() + member_deviation_.cwiseAbs2());
   }
-  noise_ = (noise_ - member_sum_.cwiseAbs2()).cwiseMax(0);
+  // Rounding may leave less than 0; a variance that is no number must not become the certainty 0.
+  noise_ = (noise_ - member_sum_.cwiseAbs2()).unaryExpr([](double variance) {
+    return MaxOrNan(0.0, variance);
+  });
 }
 
 void NetworkPrior::At(int t, NormalInverseWishart& prior) {

@@ -8,15 +8,11 @@
 
 #include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
+#include "foreplan/core/size.h"
 
 namespace foreplan {
-namespace {
-
-size_t Count(int rows, int columns) {
-  return static_cast<size_t>(rows) * static_cast<size_t>(columns);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string_view Name(ConstrainedStatus status) {
   switch (status) {
@@ -92,7 +88,7 @@ class AugmentedLagrangianSolver::Lagrangian final : public TrajectoryProblem {
   /// m: what multiplies the constraint's gradient.
   [[nodiscard]] double Multiplier(int t, int i, double g) const {
     const double m = multipliers_[offset(t) + static_cast<size_t>(i)] + penalty_ * g;
-    return i < constraints_.equalities(t) ? m : std::max(0.0, m);
+    return i < constraints_.equalities(t) ? m : MaxOrNan(0.0, m);
   }
   [[nodiscard]] double Penalty(int t, const double* x, const double* u, Buffers& b) const;
   void AddConstraints(int t, const double* x, const double* u, const Knot& knot, Buffers& b) const;
@@ -158,9 +154,9 @@ std::unique_ptr<TrajectoryProblem::Workspace> AugmentedLagrangianSolver::Lagrang
   buffers->problem = problem_.MakeWorkspace();
   int most = 0;
   for (int t = 0; t <= horizon(); ++t) most = std::max(most, constraints_.count(t));
-  buffers->g.resize(Count(most, 1));
-  buffers->jacobian.resize(Count(most, layout_.nu + layout_.nx));
-  buffers->next.resize(Count(state_dim(), 1));
+  buffers->g.resize(Size(most, 1));
+  buffers->jacobian.resize(Size(most, layout_.nu + layout_.nx));
+  buffers->next.resize(Size(state_dim(), 1));
   return buffers;
 }
 
@@ -210,7 +206,7 @@ void AugmentedLagrangianSolver::Lagrangian::AddConstraints(int t, const double* 
   for (int i = 0; i < constraints_.count(t); ++i) {
     const double m = Multiplier(t, i, b.g[static_cast<size_t>(i)]);
     if (i >= constraints_.equalities(t) && m == 0) continue;
-    const double* row = b.jacobian.data() + Count(i, width);
+    const double* row = b.jacobian.data() + Size(i, width);
     for (int p = 0; p < width; ++p) {
       if (row[p] == 0) continue;
       (p < nu ? view.lu(p) : view.lx(p - nu)) += m * row[p];
@@ -275,10 +271,10 @@ AugmentedLagrangianSolver::Lagrangian::Residual AugmentedLagrangianSolver::Lagra
   ForEach(xs, us, [&](int t, int i, double g) {
     const bool equality = i < constraints_.equalities(t);
     const double lambda = multipliers_[offset(t) + static_cast<size_t>(i)];
-    const double violation = equality ? std::abs(g) : std::max(0.0, g);
-    const double slack = equality ? violation : std::abs(std::max(g, -lambda / penalty_));
-    residual.violation = std::max(residual.violation, violation);
-    residual.complementarity = std::max(residual.complementarity, slack);
+    const double violation = equality ? std::abs(g) : MaxOrNan(0.0, g);
+    const double slack = equality ? violation : std::abs(MaxOrNan(g, -lambda / penalty_));
+    residual.violation = MaxOrNan(residual.violation, violation);
+    residual.complementarity = MaxOrNan(residual.complementarity, slack);
   });
   return residual;
 }
@@ -337,7 +333,7 @@ ConstrainedResult AugmentedLagrangianSolver::Solve(std::span<const double> x0,
     const IlqrStatus inner = result.inner.status;
     if (inner == IlqrStatus::kInvalidStart || inner == IlqrStatus::kInvalidDerivatives ||
         inner == IlqrStatus::kIndefinite || inner == IlqrStatus::kStopped ||
-        inner == IlqrStatus::kDeadline) {
+        inner == IlqrStatus::kDeadline || !std::isfinite(residual.violation)) {
       result.status = ConstrainedStatus::kFailed;
       break;
     }

@@ -16,7 +16,7 @@ enum class ConstrainedStatus {
   kConverged,       // constraints hold to the tolerance and no step promises a decrease
   kViolated,        // the largest penalty did not make the constraints hold: there may be no way
   kIterationLimit,  // rounds used up while the violation still shrank
-  kFailed,          // iLQR could not go on; see ConstrainedResult::inner
+  kFailed,          // iLQR could not go on, see ConstrainedResult::inner, or a constraint is NaN
 };
 std::string_view Name(ConstrainedStatus status);
 
@@ -36,7 +36,7 @@ struct ConstrainedResult {
   int rounds = 0;
   int iterations = 0;    // of iLQR, in all rounds
   double cost = 0;       // J, without multipliers and penalties
-  double violation = 0;  // largest |g| of an equality, g of an inequality
+  double violation = 0;  // largest |g| of an equality, g of an inequality; NaN where one is
   double penalty = 0;    // rho at the end
   IlqrResult inner;      // of the last round; its cost holds multipliers and penalties
 };
@@ -62,7 +62,7 @@ class AugmentedLagrangianSolver {
                           std::span<const double> states = {});
 
   /// Trajectory, gains and tracking policy of the last Solve.
-  [[nodiscard]] const IlqrSolver& solver() const { return *solver_; }
+  [[nodiscard]] IlqrSolver& solver() { return *solver_; }
   /// lambda of the constraints at knot t: [count].
   [[nodiscard]] std::span<const double> multipliers(int t) const;
 

@@ -254,6 +254,47 @@ TEST(AugmentedLagrangian, SwingsTheCartPoleUpOnAShortRail) {
   for (size_t i = 200; i < 204; ++i) EXPECT_NEAR(xs[i], 0, 1e-6);
 }
 
+// No number above 0.2 m/s, and satisfied wherever it is one.
+struct UndefinedWhenFast {
+  static constexpr int kStateDim = 2;
+  static constexpr int kActionDim = 1;
+  static constexpr int kStageEqualities = 0;
+  static constexpr int kStageConstraints = 1;
+  static constexpr int kEndEqualities = 1;
+  static constexpr int kEndConstraints = 1;
+  static constexpr double kFastest = 0.2;
+  int horizon = 20;
+
+  template <typename T>
+  void Stage(int /*t*/, const T* x, const T* /*u*/, T* g) const {
+    using std::sqrt;
+    g[0] = sqrt(kFastest - x[1]) - 10.0;
+  }
+  template <typename T>
+  void End(const T* x, T* g) const {
+    g[0] = x[0] - 1.0;
+  }
+};
+
+TEST(AugmentedLagrangian, AConstraintThatIsNoNumberDoesNotCountAsSatisfied) {
+  const FormulaProblem<Point> problem({});
+  const FormulaConstraints<UndefinedWhenFast> constraints({});
+  AugmentedLagrangianSolver solver(problem, constraints, {});
+  // A guess along which the constraint is undefined: 0.3 m/s after three steps.
+  const ConstrainedResult fast =
+      solver.Solve(std::vector<double>{0, 0}, std::vector<double>(20, 1.0));
+  EXPECT_EQ(fast.status, ConstrainedStatus::kFailed) << Name(fast.status);
+  EXPECT_TRUE(std::isnan(fast.violation)) << fast.violation;
+  // One along which it is defined: it stays so, though the goal, 1 m in 2 s, is out of reach.
+  const ConstrainedResult slow =
+      solver.Solve(std::vector<double>{0, 0}, std::vector<double>(20, 0.01));
+  EXPECT_NE(slow.status, ConstrainedStatus::kConverged);
+  EXPECT_GT(slow.violation, 0.5);  // at most 0.4 m
+  for (size_t t = 0; t < 20; ++t) {
+    EXPECT_LE(solver.solver().states()[2 * t + 1], UndefinedWhenFast::kFastest) << t;
+  }
+}
+
 TEST(AugmentedLagrangian, RefusesWrongInput) {
   struct Wrong final : TrajectoryConstraints {
     [[nodiscard]] int count(int /*t*/) const override { return 1; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/finite.h"
 #include "foreplan/core/row_kernels.h"
 #include "foreplan/planners/trajectory_problem.h"
 
@@ -46,7 +47,11 @@ BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift,
   }
   Gradient(n, hessian, stride, shift, q, x);
   double scale = 1;
-  for (int i = 0; i < n; ++i) scale = std::max(scale, std::abs(q[i]));
+  for (int i = 0; i < n; ++i) scale = MaxOrNan(scale, std::abs(q[i]));
+  if (!std::isfinite(scale)) {
+    result.status = BoxQpStatus::kIndefinite;
+    return result;
+  }
   if (n > 2 && Residual(n, low, high, x) > kTolerance * scale) {
     GradientSteps(n, hessian, stride, shift, q, low, high, x);
   }

@@ -107,6 +107,9 @@ TEST(BoxQp, NamesWhatIsWrong) {
   EXPECT_EQ(status(-identity, {0.1, 0.1}, low, high), BoxQpStatus::kIndefinite);
   EXPECT_EQ(status(nan * identity, q, low, high), BoxQpStatus::kIndefinite);
   EXPECT_EQ(status(identity, {nan, 0}, low, high), BoxQpStatus::kIndefinite);
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(status(identity, {0, infinity}, low, high), BoxQpStatus::kIndefinite);
+  EXPECT_EQ(status(identity, {-infinity, 0}, low, high), BoxQpStatus::kIndefinite);
   EXPECT_EQ(status(identity, q, low, high), BoxQpStatus::kSolved);
 }
 

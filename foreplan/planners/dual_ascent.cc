@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 
 namespace foreplan {
 namespace {
@@ -51,7 +52,7 @@ class Ascent {
   bool Minimise(DualAscentResult& at) {
     ++count_;
     const bool bounded = minimise_(at.multipliers, at.constraints, at.dual);
-    return bounded && std::isfinite(at.dual);
+    return bounded && std::isfinite(at.dual) && AllFinite(at.constraints);
   }
 
   [[nodiscard]] bool Converged() const {

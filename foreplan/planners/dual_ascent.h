@@ -37,7 +37,7 @@ struct DualConstraint {
 };
 
 /// Minimises L(x, lambda) = f(x) + lambda'C(x) over x, writes C at the minimum, and the dual
-/// g(lambda) = L. False when there is no minimum.
+/// g(lambda) = L. False when there is no minimum; numbers that are not finite say the same.
 using LagrangianMinimiser = std::function<bool(std::span<const double> multipliers,
                                                std::span<double> constraints, double& dual)>;
 

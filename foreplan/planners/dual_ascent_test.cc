@@ -148,6 +148,17 @@ TEST(DualAscentFailures, AreReported) {
   const auto unbounded = [](auto, auto, double&) { return false; };
   EXPECT_EQ(AscendDual(unbounded, {&constraint, 1}, {&start, 1}, {}).status,
             DualAscentStatus::kUnbounded);
+  // A constraint that is no number is none that holds: its multiplier does not go to its floor.
+  for (const DualStepRule rule :
+       {DualStepRule::kFixed, DualStepRule::kBacktracking, DualStepRule::kSecant}) {
+    const auto undefined = [](auto, std::span<double> constraints, double& dual) {
+      constraints[0] = std::numeric_limits<double>::quiet_NaN();
+      dual = 0;
+      return true;
+    };
+    EXPECT_EQ(AscendDual(undefined, {&constraint, 1}, {&start, 1}, {.rule = rule}).status,
+              DualAscentStatus::kUnbounded);
+  }
   // A minimum at the start and nowhere else.
   const auto lonely = [&](std::span<const double> multipliers, std::span<double> constraints,
                           double& dual) {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <vector>
 
+#include "foreplan/core/finite.h"
+
 namespace foreplan {
 namespace {
 
@@ -24,9 +26,7 @@ double Error(double found, double expected) {
 }
 
 /// Takes the largest, and a NaN when there is one.
-void Raise(double& largest, double error) {
-  if (std::isnan(error) || error > largest) largest = error;  // no error is above a NaN
-}
+void Raise(double& largest, double error) { largest = MaxOrNan(largest, error); }
 
 }  // namespace
 
