@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/core/row_kernels.h"
+#include "foreplan/core/size.h"
 
 namespace foreplan {
 namespace {
@@ -19,14 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kKnotsPerTask = 16;
 constexpr double kResolution = 1e-14;  // of a cost in double: smaller changes are rounding
-
-size_t Count(int rows, int columns) {
-  return static_cast<size_t>(rows) * static_cast<size_t>(columns);
-}
-
-bool AllFinite(std::span<const double> values) {
-  return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
-}
 
 IlqrOptions Validated(IlqrOptions options) {
   ValidateOptions("ilqr", options);
@@ -142,8 +136,8 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
       bounded_(!problem.action_low().empty()),
       backward_(layout_, horizon_, bounded_, false),
       knots_(static_cast<size_t>(horizon_) + 1),
-      gaps_(Count(horizon_, layout_.ldx())),
-      linear_state_(Count(2, layout_.ldz())) {
+      gaps_(Size(horizon_, layout_.ldx())),
+      linear_state_(Size(2, layout_.ldz())) {
   CheckBounds(problem.action_low(), problem.action_high(), layout_.nu);
   for (int t = 0; t < horizon_; ++t) {
     low_.insert(low_.end(), problem.action_low().begin(), problem.action_low().end());
@@ -163,8 +157,8 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
   }
   const int workers = pool_ != nullptr ? pool_->size() : 1;
   const auto make_trajectory = [&] {
-    return Trajectory{std::vector<double>(Count(horizon_ + 1, state_dim_)),
-                      std::vector<double>(Count(horizon_, layout_.nu)), 0};
+    return Trajectory{std::vector<double>(Size(horizon_ + 1, state_dim_)),
+                      std::vector<double>(Size(horizon_, layout_.nu)), 0};
   };
   current_ = make_trajectory();
   for (int worker = 0; worker < workers; ++worker) {
@@ -184,7 +178,37 @@ IlqrSolver::~IlqrSolver() = default;
 std::span<const double> IlqrSolver::states() const { return current_.xs; }
 std::span<const double> IlqrSolver::actions() const { return current_.us; }
 
-LinearGaussianPolicy IlqrSolver::TrackingPolicy() const {
+const double* IlqrSolver::feedback(int t) {
+  UpdateGains();
+  return backward_.feedback(t);
+}
+
+void IlqrSolver::UpdateGains() {
+  if (gains_are_current_) return;
+  if (status_ == IlqrStatus::kInvalidStart) {
+    throw RunError("ilqr: gains: found no valid trajectory, expected one from Solve");
+  }
+  // No deadline of Solve's is one for this pass, and its status is not Solve's.
+  const auto deadline = std::exchange(deadline_, std::nullopt);
+  const IlqrStatus status = status_;
+  mu_ = 0;
+  mu_step_ = 1;
+  Expand();
+  gains_are_current_ = BackwardRegularised();
+  deadline_ = deadline;
+  const IlqrStatus reason = std::exchange(status_, status);
+  if (!gains_are_current_) {
+    throw RunError(
+        fmt::format("ilqr: gains: knot {}: found {}, expected finite derivatives and a "
+                    "minimum",
+                    backward_.failed_knot(),
+                    reason == IlqrStatus::kInvalidDerivatives ? "derivatives that are not finite"
+                                                              : "no minimum"));
+  }
+}
+
+LinearGaussianPolicy IlqrSolver::TrackingPolicy() {
+  UpdateGains();
   if (layout_.nx != state_dim_) {
     throw InputError(fmt::format(
         "ilqr: tracking policy: found {} tangent dimensions and {} state numbers, expected as many "
@@ -195,13 +219,14 @@ LinearGaussianPolicy IlqrSolver::TrackingPolicy() const {
   for (int t = 0; t < horizon_; ++t) {
     LinearGaussianStep& step = steps[static_cast<size_t>(t)];
     step.action =
-        Eigen::Map<const Eigen::VectorXd>(current_.us.data() + Count(t, layout_.nu), layout_.nu);
+        Eigen::Map<const Eigen::VectorXd>(current_.us.data() + Size(t, layout_.nu), layout_.nu);
     step.state =
-        Eigen::Map<const Eigen::VectorXd>(current_.xs.data() + Count(t, state_dim_), state_dim_);
+        Eigen::Map<const Eigen::VectorXd>(current_.xs.data() + Size(t, state_dim_), state_dim_);
     step.feedforward = Eigen::VectorXd::Zero(layout_.nu);
     step.feedback.resize(layout_.nu, layout_.nx);
     for (int i = 0; i < layout_.nu; ++i) {
-      for (int j = 0; j < layout_.nx; ++j) step.feedback(i, j) = feedback(t)[i * layout_.ldx() + j];
+      const double* row = backward_.feedback(t) + i * layout_.ldx();
+      for (int j = 0; j < layout_.nx; ++j) step.feedback(i, j) = row[j];
     }
     step.covariance = Eigen::MatrixXd::Zero(layout_.nu, layout_.nu);
   }
@@ -253,6 +278,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
     result.backward_seconds += watch.Lap();
     if (!solved) break;
     if (Converged()) {
+      gains_are_current_ = mu_ == 0;
       status_ = result.iterations == 0 ? IlqrStatus::kStationaryStart : IlqrStatus::kConverged;
       break;
     }
@@ -263,13 +289,17 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
       if (status_ == IlqrStatus::kIterationLimit && !IncreaseMu()) status_ = IlqrStatus::kNoDescent;
       continue;
     }
-    if (SolvedByStep(iteration)) status_ = IlqrStatus::kConverged;
+    if (SolvedByStep(iteration)) {
+      gains_are_current_ = true;  // they are the same around every trajectory
+      status_ = IlqrStatus::kConverged;
+    }
     DecreaseMu();
     ++result.iterations;
     iteration.cost = current_.cost;
     iteration.gap = gap_largest_;
     log_.push_back(iteration);
     if (callback_ && !callback_(result.iterations, iteration)) status_ = IlqrStatus::kStopped;
+    watch.Lap();  // the callback's time is no phase's
   }
   result.status = status_;
   result.cost = current_.cost;
@@ -297,6 +327,7 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
     std::ranges::copy(states, current_.xs.begin());
   }
   log_.clear();
+  gains_are_current_ = false;
   mu_ = options_.initial_mu;
   mu_step_ = 1;
   gap_weight_ = gap_sum_ = gap_largest_ = 0;
@@ -311,25 +342,31 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   double* next = trials_[0].trajectory.xs.data();
   double cost = 0;
   for (int t = 0; t < horizon_; ++t) {
-    double* x_next = current_.xs.data() + Count(t + 1, state_dim_);
+    double* x_next = current_.xs.data() + Size(t + 1, state_dim_);
     const bool rolled = states.empty();
     cost +=
-        problem_.Step(t, current_.xs.data() + Count(t, state_dim_),
-                      current_.us.data() + Count(t, layout_.nu), rolled ? x_next : next, workspace);
+        problem_.Step(t, current_.xs.data() + Size(t, state_dim_),
+                      current_.us.data() + Size(t, layout_.nu), rolled ? x_next : next, workspace);
     if (rolled) continue;
-    double* gap = gaps_.data() + Count(t, layout_.ldx());
+    double* gap = gaps_.data() + Size(t, layout_.ldx());
     for (int i = 0; i < state_dim_; ++i) {
       gap[i] = next[i] - x_next[i];
       gap_sum_ += std::abs(gap[i]);
       gap_largest_ = std::max(gap_largest_, std::abs(gap[i]));
     }
   }
-  cost += problem_.TerminalCost(current_.xs.data() + Count(horizon_, state_dim_), workspace);
+  cost += problem_.TerminalCost(current_.xs.data() + Size(horizon_, state_dim_), workspace);
   current_.cost = cost;
   return std::isfinite(cost) && std::isfinite(gap_sum_) && AllFinite(current_.xs);
 }
 
 bool IlqrSolver::IsLate() const { return deadline_ && Clock::now() >= *deadline_; }
+
+bool IlqrSolver::EndsLate() {
+  if (!IsLate()) return false;
+  status_ = IlqrStatus::kDeadline;
+  return true;
+}
 
 bool IlqrSolver::Expand() {
   const double* xs = current_.xs.data();
@@ -348,7 +385,7 @@ bool IlqrSolver::Expand() {
   } else {
     pool_->ParallelFor(tasks, expand);
   }
-  problem_.ExpandTerminal(xs + Count(horizon_, state_dim_), knots_.back(), *workspaces_[0]);
+  problem_.ExpandTerminal(xs + Size(horizon_, state_dim_), knots_.back(), *workspaces_[0]);
   return !late;
 }
 
@@ -369,10 +406,7 @@ BackwardStatus IlqrSolver::Backward() {
 bool IlqrSolver::BackwardRegularised() {
   derivatives_ = options_.derivatives;
   while (true) {
-    if (IsLate()) {
-      status_ = IlqrStatus::kDeadline;
-      return false;
-    }
+    if (EndsLate()) return false;
     const BackwardStatus status = Backward();
     if (status == BackwardStatus::kNotFinite) {
       status_ = IlqrStatus::kInvalidDerivatives;
@@ -424,7 +458,7 @@ void IlqrSolver::LinearRollout() {
       }
       for (int i = 0; i < layout_.nx; ++i) {
         next[ldu + i] = row_kernels::Dot(ldz, knot.jacobian + i * ldz, dz) +
-                        gaps_.data()[Count(t, ldx) + static_cast<size_t>(i)];
+                        gaps_.data()[Size(t, ldx) + static_cast<size_t>(i)];
       }
     }
     for (int i = 0; i < layout_.nx; ++i) {
@@ -460,11 +494,7 @@ bool IlqrSolver::SolvedByStep(const IlqrIteration& iteration) const {
 // threads as many lengths are tried at once, and the longest acceptable one is taken all the same.
 bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
   const int batch = static_cast<int>(trials_.size());
-  for (double longest = 1; longest >= options_.min_step;) {
-    if (IsLate()) {
-      status_ = IlqrStatus::kDeadline;
-      return false;
-    }
+  for (double longest = 1; longest >= options_.min_step && !EndsLate();) {
     if (batch == 1) {
       (this->*rollout_)(longest, trials_[0], *workspaces_[0]);
     } else {
@@ -481,7 +511,7 @@ bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
         const double left = 1 - longest;
         gap_sum_ *= left;
         gap_largest_ *= left;
-        for (size_t j = 0; j < Count(horizon_, layout_.ldx()); ++j) gaps_.data()[j] *= left;
+        for (size_t j = 0; j < Size(horizon_, layout_.ldx()); ++j) gaps_.data()[j] *= left;
       }
       return true;
     }

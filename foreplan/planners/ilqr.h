@@ -123,13 +123,15 @@ class IlqrSolver {
   // Of the last Solve:
   [[nodiscard]] std::span<const double> states() const;   // [N+1 x state_dim]
   [[nodiscard]] std::span<const double> actions() const;  // [N x nu]
-  /// Gains of the last backward pass, around states() and actions(): K: [nu x ldx].
-  [[nodiscard]] const double* feedback(int t) const { return backward_.feedback(t); }
+  /// Gains around states() and actions(), K: [nu x ldx]. Where Solve did not end with such a pass,
+  /// the first call after it makes one: without regularisation, or with as much as Quu needs.
+  /// Throws RunError after a Solve without a valid trajectory, and where there are no gains.
+  [[nodiscard]] const double* feedback(int t);
   /// u = u^_t + K_t (x - x^_t) around the solution, without noise: what tracks it on a system that
-  /// differs from the model. Throws InputError for a problem whose tangent space is not its state.
-  [[nodiscard]] LinearGaussianPolicy TrackingPolicy() const;
+  /// differs from the model. Throws as feedback does, and InputError for a problem whose tangent
+  /// space is not its state.
+  [[nodiscard]] LinearGaussianPolicy TrackingPolicy();
   [[nodiscard]] KnotLayout layout() const { return layout_; }
-  [[nodiscard]] const BackwardPass& backward() const { return backward_; }
 
  private:
   struct Trajectory {
@@ -142,7 +144,9 @@ class IlqrSolver {
   bool Start(std::span<const double> x0, std::span<const double> actions,
              std::span<const double> states);
   [[nodiscard]] bool IsLate() const;
-  bool Expand();  // false: late
+  [[nodiscard]] bool EndsLate();  // true: late, and the status says so
+  bool Expand();                  // false: late
+  void UpdateGains();
   BackwardStatus Backward();
   bool BackwardRegularised();  // false: status_ says why
   [[nodiscard]] bool Converged() const;
@@ -182,6 +186,7 @@ class IlqrSolver {
 
   IlqrStatus status_ = IlqrStatus::kInvalidStart;
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use
+  bool gains_are_current_ = false;  // backward_ is an unregularised pass around current_
   double mu_ = 0;
   double mu_step_ = 1;  // delta of Tassa's schedule
   double gap_sum_ = 0;  // sum of |gap| over knots and entries

@@ -42,7 +42,7 @@ class IlqrPlanner final : public Planner {
   const Plan& MakePlan(const PlanRequest& request) override;
 
   /// The solver after MakePlan: states, actions and gains of the plan, log of its iterations.
-  [[nodiscard]] const IlqrSolver& solver() const { return solver_; }
+  [[nodiscard]] IlqrSolver& solver() { return solver_; }
   [[nodiscard]] const IlqrResult& result() const { return result_; }
 
  private:

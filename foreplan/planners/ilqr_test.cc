@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -11,9 +13,11 @@
 #include <memory>
 #include <numbers>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
@@ -45,9 +49,9 @@ constexpr Golden kGolden[] = {
     {"cartpole", "ddp", 1.868024184e+01, 51, 315},
     {"cartpole", "bounded", 1.868024196e+01, 273, 320},
     {"cartpole", "infeasible", 6.301625e+01, 65, 0},  // another minimum; the reference solver fails
-    {"acrobot", "free", 2.795931300e+00, 104, 0},
-    {"acrobot", "damped", 2.601642015e+00, 145, 0},
-    {"acrobot", "bounded", 2.855009407e+00, 42, 0},
+    {"acrobot", "free", 2.795931300e+00, 115, 0},
+    {"acrobot", "damped", 2.601642020e+00, 130, 0},
+    {"acrobot", "bounded", 2.855009410e+00, 46, 0},
     {"quadrotor", "free", 2.150214642e+00, 7, 8},
     {"quadrotor", "bounded", 2.181991481e+00, 10, 26},
     {"quadrotor", "infeasible", 2.150214642e+00, 8, 9},
@@ -61,14 +65,10 @@ TEST(ReferenceProblems, ConvergeToTheGoldenCosts) {
     const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
     EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
     EXPECT_EQ(result.gap, 0);
-    if (std::string(golden.problem) == "acrobot") {
-      // So many local minima that rounding decides which is found: another compiler may be luckier
-      // or less lucky, but every minimum it may find is at least as good as this.
-      EXPECT_LT(result.cost, 1.3 * golden.cost);
-    } else {
-      EXPECT_NEAR(result.cost, golden.cost, 1e-7 * golden.cost);
-      EXPECT_NEAR(result.iterations, golden.iterations, 0.1 * golden.iterations + 1);
-    }
+    // Guesses that are 1e-6 off reach the same minima, the acrobot's too; code without vector and
+    // fused instructions takes as many iterations.
+    EXPECT_NEAR(result.cost, golden.cost, 1e-7 * golden.cost);
+    EXPECT_NEAR(result.iterations, golden.iterations, 0.1 * golden.iterations + 1);
     const bool same_minimum = result.cost < golden.cost * (1 + 1e-6);
     if (golden.peer_iterations > 0 && same_minimum) {
       EXPECT_LE(result.iterations, 1.2 * golden.peer_iterations);
@@ -171,17 +171,6 @@ TEST(IlqrSolver, AllocatesNothingPerSolve) {
           << problem << " " << variant << " " << threads;
     }
   }
-}
-
-TEST(IlqrSolver, TimesSumToTheTotal) {
-  const ReferenceCase c = MakeReferenceCase("acrobot", "free");
-  IlqrSolver solver(*c.trajectory, c.options);
-  const IlqrResult result = solver.Solve(c.start, c.actions);
-  EXPECT_GT(result.expansion_seconds, 0);
-  EXPECT_GT(result.backward_seconds, 0);
-  EXPECT_GT(result.forward_seconds, 0);
-  EXPECT_GE(result.other_seconds, 0);
-  EXPECT_LT(result.other_seconds, 0.2 * result.seconds());
 }
 
 TEST(IlqrSolver, NamesAStationaryStart) {
@@ -298,20 +287,26 @@ TEST(IlqrSolver, ShortensStepsIntoWhereTheModelFails) {
   for (const double u : solver.actions()) EXPECT_LE(u, 0.5);
 }
 
-/// A problem that tells when it is rolled out and expanded.
+/// A problem that tells when it is rolled out and expanded, and can refuse a rollout.
 class Watched final : public TrajectoryProblem {
  public:
   explicit Watched(const TrajectoryProblem& problem) : problem_(problem) {}
   std::function<void()> on_rollout = [] {};
   std::function<void()> on_expansion = [] {};
+  bool refuses = false;  // costs are NaN
 
   [[nodiscard]] int horizon() const override { return problem_.horizon(); }
   [[nodiscard]] int state_dim() const override { return problem_.state_dim(); }
   [[nodiscard]] int action_dim() const override { return problem_.action_dim(); }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override {
+    return problem_.MakeWorkspace();
+  }
+  void Bind(int t, Knot& knot) const override { problem_.Bind(t, knot); }
   double Step(int t, const double* x, const double* u, double* next,
               Workspace& workspace) const override {
     if (t == 0) on_rollout();
-    return problem_.Step(t, x, u, next, workspace);
+    const double cost = problem_.Step(t, x, u, next, workspace);
+    return refuses ? std::nan("") : cost;
   }
   double TerminalCost(const double* x, Workspace& workspace) const override {
     return problem_.TerminalCost(x, workspace);
@@ -328,6 +323,206 @@ class Watched final : public TrajectoryProblem {
  private:
   const TrajectoryProblem& problem_;
 };
+
+/// Refuses the rollouts first ... last, number 1 is the guess's.
+void Refuse(Watched& watched, int first, int last) {
+  watched.on_rollout = [&watched, first, last, rollouts = 0]() mutable {
+    ++rollouts;
+    watched.refuses = rollouts >= first && rollouts <= last;
+  };
+}
+
+/// Largest |f(x_t, u_t) - x_{t+1}|.
+double LargestGap(const TrajectoryProblem& problem, std::span<const double> xs,
+                  std::span<const double> us) {
+  const auto workspace = problem.MakeWorkspace();
+  const auto nx = static_cast<size_t>(problem.state_dim());
+  std::vector<double> next(nx);
+  double largest = 0;
+  for (int t = 0; t < problem.horizon(); ++t) {
+    const double* x = xs.data() + static_cast<size_t>(t) * nx;
+    (void)problem.Step(t, x, us.data() + t * problem.action_dim(), next.data(), *workspace);
+    for (size_t i = 0; i < nx; ++i) largest = std::max(largest, std::abs(next[i] - x[nx + i]));
+  }
+  return largest;
+}
+
+TEST(IlqrSolver, OnAQuadraticProblemTheExpectedChangeComesTrueAndGapsCloseWithTheStep) {
+  const ReferenceCase c = MakeReferenceCase("lqr_56x22", "8");
+  std::vector<double> states(c.start.size() * 9);
+  Random random(Key{3, 0});
+  for (double& entry : states) entry = random.Normal();
+  for (const bool infeasible : {false, true}) {
+    for (const int refused : {0, 1, 2}) {
+      SCOPED_TRACE(refused);
+      Watched watched(*c.trajectory);
+      Refuse(watched, 2, 1 + refused);
+      // Without gaps, shorter steps change what is expected only if they are not regularised.
+      const double mu = infeasible || refused == 0 ? 0.1 : 0;
+      IlqrSolver solver(watched, {.initial_mu = mu});
+      double gap = 0;
+      solver.set_callback([&](int, const IlqrIteration&) {
+        gap = LargestGap(*c.trajectory, solver.states(), solver.actions());
+        return false;
+      });
+      const auto guess = infeasible ? std::span<const double>(states) : std::span<const double>();
+      const IlqrResult result = solver.Solve(c.start, c.actions, guess);
+      ASSERT_EQ(result.iterations, 1);
+      const IlqrIteration& first = result.log[0];
+      EXPECT_EQ(first.step, std::ldexp(1.0, -refused));  // the longest that is not refused
+      EXPECT_EQ(first.mu, mu);
+      // Rounding of costs of 1e4 and more.
+      EXPECT_NEAR(first.actual_change, first.expected_change,
+                  1e-9 * std::abs(first.expected_change));
+      std::ranges::copy(c.start, states.begin());
+      const double before = infeasible ? LargestGap(*c.trajectory, states, c.actions) : 0;
+      EXPECT_NEAR(gap, (1 - first.step) * before, 1e-9 * (1 + before));
+      EXPECT_NEAR(first.gap, gap, 1e-9 * (1 + before));
+    }
+  }
+}
+
+TEST(IlqrSolver, AcceptedStepsKeepTheirPromise) {
+  for (const auto& [problem, variant] :
+       {std::pair{"cartpole", "free"}, {"acrobot", "bounded"}, {"quadrotor", "bounded"}}) {
+    ReferenceCase c = MakeReferenceCase(problem, variant);
+    c.options.min_ratio = 0.3;
+    c.options.max_ratio = 1.5;
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions);
+    ASSERT_GE(result.log.size(), 5U);
+    for (size_t i = 0; i < result.log.size(); ++i) {
+      const IlqrIteration& iteration = result.log[i];
+      EXPECT_LT(iteration.expected_change, 0);
+      const double ratio = iteration.actual_change / iteration.expected_change;
+      EXPECT_GE(ratio, 0.3) << problem << " " << i;
+      EXPECT_LE(ratio, 1.5) << problem << " " << i;
+      if (i == 0) continue;
+      EXPECT_NEAR(iteration.cost, result.log[i - 1].cost + iteration.actual_change,
+                  1e-12 * result.log[i - 1].cost);
+    }
+  }
+}
+
+TEST(IlqrSolver, RegularisationFollowsItsSchedule) {
+  const FormulaProblem<Faulty> problem({});
+  const std::vector<double> start = {-1, 0};
+  const std::vector<double> guess(5, 0.3);
+  const double f = 1.6;
+  {  // Every step is taken: mu shrinks by f, f^2, f^3, ...
+    IlqrSolver solver(problem, {.cost_tolerance = 0, .initial_mu = 1, .mu_factor = f});
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_GE(result.log.size(), 4U);
+    const double expected[] = {1, 1 / f, 1 / std::pow(f, 3), 1 / std::pow(f, 6)};
+    for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(result.log[i].mu, expected[i], 1e-12) << i;
+  }
+  {  // Below min_mu it is 0.
+    IlqrSolver solver(problem, {.initial_mu = 1, .min_mu = 0.7, .mu_factor = f});
+    const IlqrResult result = solver.Solve(start, guess);
+    EXPECT_EQ(result.log[1].mu, 0);
+  }
+  // Line searches of ten lengths, 1 ... 1/512, that are refused: it grows by f, f^2, f^3.
+  for (const auto& [searches, mu] : {std::pair{1, f}, {2, std::pow(f, 3)}, {3, std::pow(f, 6)}}) {
+    Watched watched(problem);
+    Refuse(watched, 2, 1 + 10 * searches);
+    IlqrSolver solver(watched, {.initial_mu = 1, .mu_factor = f});
+    solver.set_max_iterations(1);
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_EQ(result.iterations, 1);
+    EXPECT_NEAR(result.log[0].mu, mu, 1e-12 * mu);
+    EXPECT_EQ(result.log[0].step, 1);
+  }
+}
+
+TEST(IlqrSolver, ATrajectoryWithGapsIsNoSolution) {
+  const FormulaProblem<Faulty> problem({});
+  const std::vector<double> start = {1, 0};
+  const std::vector<double> guess(5, 0.3);
+  const std::vector<double> states(12, 1.0);
+  // Any decrease is small enough for this tolerance.
+  IlqrSolver solver(problem, {.cost_tolerance = 1});
+  EXPECT_EQ(solver.Solve(start, guess).status, IlqrStatus::kStationaryStart);
+  const IlqrResult result = solver.Solve(start, guess, states);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged);
+  EXPECT_GE(result.iterations, 1);
+  EXPECT_LE(result.gap, 1e-9);
+}
+
+TEST(IlqrSolver, TheGuessIsClampedToTheBounds) {
+  // Beyond them the model fails.
+  const FormulaProblem<Faulty> problem({.low = {-1}, .high = {1}, .nan_beyond = 1});
+  IlqrSolver solver(problem, {});
+  const IlqrResult result = solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5, 7.0));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+}
+
+// x' = x + 0.1 u, far to go: every action belongs at a bound, the last one too.
+struct Rush {
+  static constexpr int kStateDim = 1;
+  static constexpr int kActionDim = 1;
+  double goal = 0;
+  int horizon = 6;
+  std::vector<double> low = {-2}, high = {1};
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    next[0] = x[0] + 0.1 * u[0];
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* /*x*/, const T* u) const {
+    return 1e-3 * (u[0] * u[0]);
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 100.0 * ((x[0] - goal) * (x[0] - goal));
+  }
+};
+
+TEST(IlqrSolver, TheBoxHoldsAtEveryKnotOfTheSolution) {
+  for (const auto& [goal, bound] : {std::pair{10.0, 1.0}, {-10.0, -2.0}}) {
+    const FormulaProblem<Rush> problem({.goal = goal});
+    IlqrSolver solver(problem, {});
+    const IlqrResult result = solver.Solve(std::vector<double>{0}, std::vector<double>(6, 0.1));
+    EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+    for (size_t t = 0; t < 6; ++t) {
+      EXPECT_EQ(solver.actions()[t], bound) << t;
+      EXPECT_EQ(solver.feedback(static_cast<int>(t))[0], 0) << t;  // a held action does not respond
+    }
+    EXPECT_EQ(result.gradient, 0);
+  }
+}
+
+TEST(IlqrSolver, TimesAreThoseOfTheirPhases) {
+  using std::chrono::milliseconds;
+  const FormulaProblem<Faulty> problem({.horizon = 16});  // one part of an expansion
+  Watched watched(problem);
+  IlqrSolver solver(watched, {.cost_tolerance = 0});
+  int rollouts = 0;
+  int expansions = 0;
+  watched.on_rollout = [&] {
+    ++rollouts;
+    std::this_thread::sleep_for(milliseconds(2));
+  };
+  watched.on_expansion = [&] {
+    ++expansions;
+    std::this_thread::sleep_for(milliseconds(5));
+  };
+  solver.set_callback([](int iteration, const IlqrIteration&) {
+    std::this_thread::sleep_for(milliseconds(3));
+    return iteration < 3;
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  const IlqrResult result = solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(16, 0.3));
+  const double wall =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  ASSERT_GE(result.iterations, 1);
+  // A sleep lasts at least as long as it is told to, on a busy machine longer.
+  EXPECT_GE(result.forward_seconds, 2e-3 * rollouts);
+  EXPECT_GE(result.expansion_seconds, 5e-3 * expansions);
+  EXPECT_GE(result.other_seconds, 3e-3 * result.iterations);
+  EXPECT_GT(result.backward_seconds, 0);
+  EXPECT_LE(result.seconds(), wall);
+}
 
 // The deadline passes during the rollout or the expansion of a given number; nothing of either kind
 // may begin after it.
@@ -403,6 +598,109 @@ struct PendulumSwingUp {
     r[1] = 3.0 * x[1];
   }
 };
+
+/// K_t along a trajectory by the Riccati recursion with dense matrices, without regularisation.
+std::vector<Eigen::MatrixXd> RiccatiGains(const TrajectoryProblem& problem,
+                                          std::span<const double> xs, std::span<const double> us) {
+  const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
+  const int N = problem.horizon();
+  AlignedVector<double> memory(layout.knot_size() * (static_cast<size_t>(N) + 1));
+  double* at = memory.data();
+  std::vector<Knot> knots;
+  for (int t = 0; t <= N; ++t) {
+    knots.push_back(Knot::Take(layout, at));
+    problem.Bind(t, knots.back());
+  }
+  const auto workspace = problem.MakeWorkspace();
+  problem.Expand(0, N, xs.data(), us.data(), knots.data(), *workspace);
+  problem.ExpandTerminal(xs.data() + N * layout.nx, knots.back(), *workspace);
+  const auto dense = [](int rows, int columns, const auto& entry) {
+    return Eigen::MatrixXd(Eigen::MatrixXd::NullaryExpr(rows, columns, entry));
+  };
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  const KnotView<> end(knots.back(), layout);
+  Eigen::MatrixXd V = dense(nx, nx, [&](auto i, auto j) { return end.lxx(int(i), int(j)); });
+  std::vector<Eigen::MatrixXd> gains(static_cast<size_t>(N));
+  for (int t = N - 1; t >= 0; --t) {
+    const KnotView<> knot(knots[static_cast<size_t>(t)], layout);
+    const auto A = dense(nx, nx, [&](auto i, auto j) { return knot.A(int(i), int(j)); });
+    const auto B = dense(nx, nu, [&](auto i, auto j) { return knot.B(int(i), int(j)); });
+    const auto lxx = dense(nx, nx, [&](auto i, auto j) { return knot.lxx(int(i), int(j)); });
+    const auto lux = dense(nu, nx, [&](auto i, auto j) { return knot.lux(int(i), int(j)); });
+    const auto luu = dense(nu, nu, [&](auto i, auto j) { return knot.luu(int(i), int(j)); });
+    const Eigen::MatrixXd Quu = luu + B.transpose() * V * B;
+    const Eigen::MatrixXd Qux = lux + B.transpose() * V * A;
+    const Eigen::MatrixXd K = -Quu.llt().solve(Qux);
+    V = lxx + A.transpose() * V * A + Qux.transpose() * K;
+    gains[static_cast<size_t>(t)] = K;
+  }
+  return gains;
+}
+
+TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
+  PendulumSwingUp formula;
+  formula.low.clear();  // bounds would take rows out of the gains
+  formula.high.clear();
+  const FormulaProblem<PendulumSwingUp> problem(formula);
+  const std::vector<double> start = {std::numbers::pi, 0};
+  const std::vector<double> guess(100, 0.1);
+  const auto after_three = [](int iteration) { return iteration == 3; };
+  for (const IlqrStatus end : {IlqrStatus::kIterationLimit, IlqrStatus::kStopped,
+                               IlqrStatus::kDeadline, IlqrStatus::kStationaryStart}) {
+    SCOPED_TRACE(Name(end));
+    IlqrOptions options{.initial_mu = 1};
+    // So little is asked that the guess will do, as its pass, a regularised one, says.
+    if (end == IlqrStatus::kStationaryStart) options.cost_tolerance = 1e-2;
+    IlqrSolver solver(problem, options);
+    if (end == IlqrStatus::kIterationLimit) solver.set_max_iterations(3);
+    solver.set_callback([&](int iteration, const IlqrIteration&) {
+      if (end == IlqrStatus::kStopped) return !after_three(iteration);
+      if (end == IlqrStatus::kDeadline && after_three(iteration)) {
+        solver.set_deadline(std::chrono::steady_clock::now());
+      }
+      return true;
+    });
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_EQ(result.status, end) << Name(result.status);
+    EXPECT_EQ(result.iterations, end == IlqrStatus::kStationaryStart ? 0 : 3);
+    const std::vector<double> xs(solver.states().begin(), solver.states().end());
+    const std::vector<double> us(solver.actions().begin(), solver.actions().end());
+    const std::vector<Eigen::MatrixXd> expected = RiccatiGains(problem, xs, us);
+    const LinearGaussianPolicy policy = solver.TrackingPolicy();
+    for (int t = 0; t < 100; ++t) {
+      const Eigen::MatrixXd& K = expected[static_cast<size_t>(t)];
+      const LinearGaussianStep& step = policy.step(t);
+      // Rounding, 1e-16, times the condition of the recursion along a swing-up.
+      EXPECT_LT((step.feedback - K).norm(), 1e-9 * (1 + K.norm())) << t;
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(solver.feedback(t)[i], step.feedback(0, i));
+        EXPECT_EQ(step.state(i), xs[static_cast<size_t>(2 * t + i)]);
+      }
+      EXPECT_EQ(step.action(0), us[static_cast<size_t>(t)]);
+      EXPECT_EQ(step.feedforward(0), 0);
+    }
+    // They say nothing about the solution, and asking for them changes nothing.
+    EXPECT_TRUE(SameBits(solver.states(), xs));
+    EXPECT_TRUE(SameBits(solver.actions(), us));
+  }
+}
+
+TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
+  const FormulaProblem<Faulty> problem({});
+  IlqrSolver solver(problem, {});
+  EXPECT_THROW((void)solver.feedback(0), RunError);  // nothing was solved
+  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
+  EXPECT_NO_THROW((void)solver.feedback(0));
+  (void)solver.Solve(std::vector<double>{std::nan(""), 0}, std::vector<double>(5));
+  EXPECT_THROW((void)solver.feedback(0), RunError);
+  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
+  const FormulaProblem<Faulty> concave({.action_weight = -1e12});
+  IlqrSolver none(concave, {});
+  ASSERT_EQ(none.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kIndefinite);
+  EXPECT_THROW((void)none.feedback(0), RunError);
+}
 
 TEST(SwingUp, PendulumWithATorqueTooSmallToLiftIt) {
   const FormulaProblem<PendulumSwingUp> problem({});
