@@ -65,7 +65,7 @@ void CheckFinite(const Points& points) {
   for (Index n = 0; n < points.cols(); ++n) {
     for (Index i = 0; i < points.rows(); ++i) {
       if (std::isfinite(points(i, n))) continue;
-      throw InputError(
+      throw RunError(
           fmt::format("mixture: point {}, dimension {}: found {}, expected a finite number", n, i,
                       points(i, n)));
     }
@@ -96,6 +96,7 @@ void GaussianMixture::Resize(Index dim, int components) {
   components_.resize(count);
   factors_.resize(count);
   was_reseeded_.assign(count, 0);
+  reseeds_.reserve(count);
   for (size_t k = 0; k < count; ++k) {
     components_[k].mean.resize(dim);
     components_[k].covariance.resize(dim, dim);
@@ -175,7 +176,7 @@ void GaussianMixture::Decompose(int k) {
   // Positive definite but for rounding, whose size is that of the largest variance.
   const double largest = component.covariance.diagonal().maxCoeff();
   if (!AllFinite(component.covariance)) {
-    throw InputError(fmt::format(
+    throw RunError(fmt::format(
         "mixture: component {}: found a covariance that overflows, expected points that are nearer",
         k));
   }
@@ -341,13 +342,21 @@ void GaussianMixture::Reseed(int k, const Points& points, Index at) {
   components_[static_cast<size_t>(k)].mean = points.col(at);
 }
 
+Index GaussianMixture::NextReseed(const Points& points, const SoftAssignment& a) const {
+  Index worst = -1;
+  for (Index n = 0; n < points.cols(); ++n) {
+    if (worst >= 0 && a.log_density[n] >= a.log_density[worst]) continue;
+    const auto is_there = [&](Index at) { return points.col(at) == points.col(n); };
+    if (std::ranges::none_of(reseeds_, is_there)) worst = n;
+  }
+  return worst >= 0 ? worst : reseeds_.front();
+}
+
 int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
   const Index N = points.cols();
   const int K = components();
   members_.reserve(static_cast<size_t>(N));
-  int reseeded = 0;
-  Index worst = 0;
-  if (N > 0) a.log_density.minCoeff(&worst);
+  reseeds_.clear();
   double sum = 0;
   for (int k = 0; k < K; ++k) {
     const auto at = static_cast<size_t>(k);
@@ -362,9 +371,9 @@ int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
       Estimate(k, points);
     } else if (was_reseeded_[at] == 0) {
       was_reseeded_[at] = 1;
-      ++reseeded;
+      reseeds_.push_back(NextReseed(points, a));
       components_[at].weight = 1.0 / K;
-      Reseed(k, points, worst);
+      Reseed(k, points, reseeds_.back());
     } else {
       components_[at].weight = 0;
     }
@@ -374,7 +383,7 @@ int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
     components_[static_cast<size_t>(k)].weight /= sum;
     Decompose(k);
   }
-  return reseeded;
+  return static_cast<int>(reseeds_.size());
 }
 
 MixtureReport GaussianMixture::Fit(const Points& points, SoftAssignment& assignment) {

@@ -68,8 +68,8 @@ class GaussianMixture {
 
   /// Equal weights; means and covariances of the points assigned to each component, twice the floor
   /// added. A component without points is started as a dying one is (Maximise).
-  /// Throws InputError for points that are not finite (naming point and dimension) and assignments
-  /// that are no component.
+  /// Throws RunError for points that are not finite (naming point and dimension) or so far apart
+  /// that a covariance overflows, and InputError for assignments that are no component.
   void Start(const Eigen::Ref<const Eigen::MatrixXd>& points, std::span<const int> assignment,
              int components);
   /// Throws InputError for sizes that do not fit, and weights that are negative or all zero.
@@ -80,7 +80,7 @@ class GaussianMixture {
   void Expect(const Eigen::Ref<const Eigen::MatrixXd>& points, SoftAssignment& assignment) const;
   /// Weights, means and covariances from the shares. A component with less than 1e-4 of its fair
   /// share of the points has died: once per fit it is started anew at the point explained worst,
-  /// with the covariance of all points. Returns how many were.
+  /// with the covariance of all points; of several, each at another point. Returns how many were.
   int Maximise(const Eigen::Ref<const Eigen::MatrixXd>& points, const SoftAssignment& assignment);
   /// E and M steps from the components as they are, until convergence or the limit of rounds.
   MixtureReport Fit(const Eigen::Ref<const Eigen::MatrixXd>& points, SoftAssignment& assignment);
@@ -101,6 +101,10 @@ class GaussianMixture {
   };
 
   [[nodiscard]] double Mass() const;
+  /// The point explained worst that is no other place of reseeds_; the worst of all if none is
+  /// left.
+  [[nodiscard]] Eigen::Index NextReseed(const Eigen::Ref<const Eigen::MatrixXd>& points,
+                                        const SoftAssignment& assignment) const;
   void Resize(Eigen::Index dim, int components);
   void Estimate(int k, const Eigen::Ref<const Eigen::MatrixXd>& points);
   void Reseed(int k, const Eigen::Ref<const Eigen::MatrixXd>& points, Eigen::Index at);
@@ -117,6 +121,7 @@ class GaussianMixture {
   std::vector<MixtureComponent> components_;  // [K]
   std::vector<Factor> factors_;               // [K]
   std::vector<char> was_reseeded_;            // [K], in this fit
+  std::vector<Eigen::Index> reseeds_;         // points at which this M step starts components anew
   std::vector<Member> members_;               // of one component
   // Row-major, rows padded to whole vectors:
   AlignedVector<double> scaled_;            // points of a tile: [tile x stride]
@@ -126,7 +131,7 @@ class GaussianMixture {
 };
 
 /// k-means++ seeding, then at most `rounds` of Lloyd's iterations, on coordinates scaled by their
-/// deviation: [N] components. Throws InputError for points that are not finite.
+/// deviation: [N] components. Throws RunError for points that are not finite.
 [[nodiscard]] std::vector<int> AssignByKMeans(const Eigen::Ref<const Eigen::MatrixXd>& points,
                                               int components, Key key, int rounds = 10);
 

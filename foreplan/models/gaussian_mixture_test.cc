@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Cholesky>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -243,6 +244,46 @@ TEST(GaussianMixture, ADeadComponentIsStartedAnewAndLives) {
   for (int k = 0; k < 3; ++k) EXPECT_NEAR(mixture.component(k).weight, 1.0 / 3, 1e-6) << k;
 }
 
+TEST(GaussianMixture, ComponentsThatDieTogetherAreStartedAnewAtDifferentPoints) {
+  MatrixXd z = Clouds(4, 300, 3, 6, 6);
+  z.col(1) = z.col(0);  // the two points explained worst are equal ...
+  z.col(0).array() += 40;
+  z.col(1).array() += 40;
+  z.col(2).array() -= 39;  // ... and no better than one that is elsewhere
+  GaussianMixture mixture;
+  mixture.Start(z, InTurn(300, 2), 4);
+  std::vector<MixtureComponent> components;
+  for (int k = 0; k < 4; ++k) components.push_back(mixture.component(k));
+  for (const size_t k : {2, 3}) components[k].mean.array() += 1e5;  // far from every point
+  mixture.Set(components);
+  SoftAssignment assignment;
+  mixture.Expect(z, assignment);
+  EXPECT_EQ(mixture.Maximise(z, assignment), 2);
+  // Started at the two worst places, the covariance is that of all points.
+  std::vector<VectorXd> places = {mixture.component(2).mean, mixture.component(3).mean};
+  std::ranges::sort(places, {}, [](const VectorXd& mean) { return mean[0]; });
+  EXPECT_EQ(places[0], z.col(2));
+  EXPECT_EQ(places[1], z.col(0));
+  EXPECT_EQ(mixture.component(2).covariance, mixture.component(3).covariance);
+  // They do not become one component again.
+  (void)mixture.Fit(z, assignment);
+  EXPECT_GT((mixture.component(2).mean - mixture.component(3).mean).norm(), 1);
+}
+
+TEST(GaussianMixture, WithFewerPlacesThanDeadComponentsNothingBreaks) {
+  const MatrixXd same = MatrixXd::Constant(3, 10, 0.5);
+  GaussianMixture mixture;
+  mixture.Start(same, InTurn(10, 3), 3);
+  std::vector<MixtureComponent> components;
+  for (int k = 0; k < 3; ++k) components.push_back(mixture.component(k));
+  for (const size_t k : {1, 2}) components[k].mean.array() += 1e5;
+  mixture.Set(components);
+  SoftAssignment assignment;
+  mixture.Expect(same, assignment);
+  EXPECT_EQ(mixture.Maximise(same, assignment), 2);
+  EXPECT_TRUE(std::isfinite(mixture.Fit(same, assignment).log_likelihood));
+}
+
 TEST(GaussianMixture, AComponentWithoutPointsIsNoNaN) {
   const MatrixXd z = Clouds(3, 60, 1, 1, 7);
   GaussianMixture mixture;
@@ -324,6 +365,8 @@ TEST(GaussianMixture, NamesWhatIsWrong) {
       function();
     } catch (const InputError& error) {
       return error.what();
+    } catch (const RunError& error) {
+      return std::string("run: ") + error.what();
     }
     return "";
   };
@@ -335,11 +378,14 @@ TEST(GaussianMixture, NamesWhatIsWrong) {
             std::string::npos);
   z(1, 4) = std::nan("");
   EXPECT_EQ(message([&] { mixture.Start(z, std::vector<int>(10, 0), 1); }),
-            "mixture: point 4, dimension 1: found nan, expected a finite number");
-  EXPECT_NE(message([&] { (void)AssignByKMeans(z, 2, Key{}); }).find("point 4"), std::string::npos);
+            "run: mixture: point 4, dimension 1: found nan, expected a finite number");
+  EXPECT_NE(message([&] { (void)AssignByKMeans(z, 2, Key{}); }).find("run: mixture: point 4"),
+            std::string::npos);
   EXPECT_NE(message([&] { mixture.Set({}); }).find("weights"), std::string::npos);
   const MatrixXd far = 1e200 * Clouds(3, 10, 1, 1, 13);
-  EXPECT_NE(message([&] { mixture.Start(far, std::vector<int>(10, 0), 1); }).find("overflows"),
+  EXPECT_NE(message([&] {
+              mixture.Start(far, std::vector<int>(10, 0), 1);
+            }).find("run: mixture: component 0: found a covariance that overflows"),
             std::string::npos);
   MixtureOptions options;
   options.max_rounds = 0;

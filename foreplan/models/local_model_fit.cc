@@ -104,12 +104,12 @@ void LocalModelFitter::Fit(const RolloutView& rollouts, LocalPrior& prior, Local
 
 void LocalModelFitter::CheckPrior(int t, int rollouts, const NormalInverseWishart& prior) const {
   if (prior.scatter == 0 && rollouts < 2) {
-    throw InputError(
+    throw RunError(
         "local model fit: found 1 rollout and no prior, expected at least 2 rollouts or a prior");
   }
   if (!(rollouts + prior.n0 > 0) || !(prior.m >= 0) || !(prior.scatter >= 0) ||
       !AllFinite(prior.mean) || !AllFinite(prior.covariance)) {
-    throw InputError(fmt::format(
+    throw RunError(fmt::format(
         "local model fit: time {}: prior: found m = {}, n0 = {}, scatter = {}{}, "
         "expected m >= 0, scatter >= 0 and more than {} = -rollouts for n0",
         t, prior.m, prior.n0, prior.scatter,
@@ -144,7 +144,7 @@ void LocalModelFitter::Regress(int t, LinearGaussianTransition& transition, Loca
   step.condition = reciprocal > 0 ? 1 / reciprocal : std::numeric_limits<double>::infinity();
   // A pivot that is rounding error leaves the direction undetermined.
   if (reciprocal <= 1e-16) {
-    throw InputError(
+    throw RunError(
         fmt::format("local model fit: time {}: found a singular regression (rank {} of {}, "
                     "condition {:.1e}), expected a larger ridge than {}, a prior, or more rollouts",
                     t, step.rank, nxu, step.condition, options_.ridge));

@@ -60,8 +60,9 @@ class LocalModelFitter {
   /// Throws InputError (options out of range).
   explicit LocalModelFitter(const LocalFitOptions& options = {});
 
-  /// Throws InputError for what CheckRollouts refuses, a single rollout without a prior, a prior
-  /// with N + n0 <= 0, and a regression that is singular (naming the time).
+  /// Throws what CheckRollouts throws, and RunError where rollouts and prior do not determine a
+  /// model: a single rollout without a prior, a prior with N + n0 <= 0 or numbers that are not
+  /// finite, a regression that is singular (naming the time).
   void Fit(const RolloutView& rollouts, LocalPrior& prior, LocalModelFit& fit);
 
  private:

@@ -183,6 +183,19 @@ TEST(LocalModelFit, EnoughExactSamplesGiveTheSystem) {
   for (const LocalFitStep& step : fit.steps) EXPECT_EQ(step.rank, 6);
 }
 
+TEST(LocalModelFit, TheNoiseFloorIsAddedToTheVariancesOfTheNoise) {
+  const LinearRollouts data(12, 2, 4, 2, 0, 1);  // without noise
+  LocalFitOptions options;
+  options.ridge = 0;
+  options.noise_floor = 1e-3;
+  NoPrior prior;
+  LocalModelFit fit;
+  LocalModelFitter(options).Fit(data.view, prior, fit);
+  for (const LinearGaussianTransition& step : fit.dynamics.steps) {
+    EXPECT_LT((step.covariance - 1e-3 * MatrixXd::Identity(4, 4)).norm(), 1e-10);
+  }
+}
+
 TEST(LocalModelFit, NoiseIsFoundAndErrorsShrinkWithTheRootOfTheSamples) {
   NoPrior prior;
   std::vector<double> errors;
@@ -339,32 +352,39 @@ TEST(LocalModelFit, NamesWhatIsWrong) {
       LocalModelFitter(options).Fit(view, prior, fit);
     } catch (const InputError& error) {
       return error.what();
+    } catch (const RunError& error) {
+      return std::string("run: ") + error.what();
     }
     return "";
   };
   NoPrior none;
   LinearRollouts one(1, 3, 4, 2, 0.1, 9);
-  EXPECT_NE(message(one.view, none).find("found 1 rollout and no prior"), std::string::npos);
+  EXPECT_NE(message(one.view, none).find("run: local model fit: found 1 rollout and no prior"),
+            std::string::npos);
   LinearRollouts data(5, 3, 4, 2, 0.1, 9);
   EXPECT_EQ(message(data.view, none), "");
   LocalFitOptions no_ridge;
   no_ridge.ridge = 0;
-  EXPECT_NE(
-      message(data.view, none, no_ridge).find("time 0: found a singular regression (rank 4 of 6"),
-      std::string::npos);
+  EXPECT_NE(message(data.view, none, no_ridge)
+                .find("run: local model fit: time 0: found a singular regression (rank 4 of 6"),
+            std::string::npos);
   NormalInverseWishart belief = data.TruePrior(1, 0.1);
   belief.n0 = -5;
   FixedPrior negative(belief);
   EXPECT_NE(message(data.view, negative).find("n0 = -5"), std::string::npos);
+  EXPECT_EQ(message(data.view, negative).find("run: "), 0U);
   data.actions[(3 * 3 + 1) * 2 + 1] = std::nan("");
-  EXPECT_EQ(message(data.view, none),
-            "local model fit: rollout 3, time 1, action 1: found nan, expected a finite number");
+  EXPECT_EQ(
+      message(data.view, none),
+      "run: local model fit: rollout 3, time 1, action 1: found nan, expected a finite number");
   data.states[(2 * 4 + 3) * 4 + 2] = INFINITY;
-  EXPECT_EQ(message(data.view, none),
-            "local model fit: rollout 2, time 3, state 2: found inf, expected a finite number");
+  EXPECT_EQ(
+      message(data.view, none),
+      "run: local model fit: rollout 2, time 3, state 2: found inf, expected a finite number");
   RolloutView empty = data.view;
   empty.rollouts = 0;
-  EXPECT_NE(message(empty, none).find("found 0 rollouts"), std::string::npos);
+  EXPECT_NE(message(empty, none).find("local model fit: found 0 rollouts"), std::string::npos);
+  EXPECT_EQ(message(empty, none).find("run: "), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -243,6 +244,49 @@ TEST(MixturePrior, GrowsWithTheDataThenGoesOnFromTheLastFit) {
   }
 }
 
+TEST(MixturePrior, TheNewestRolloutsAreKept) {
+  MixturePriorOptions options;
+  options.max_rollouts = 3;
+  MixturePrior prior(2, 1, options, Key{1, 0});
+  const ToyRollouts first(2, 5, 1);
+  const ToyRollouts second(2, 5, 2);
+  const auto kept = [&] {
+    TensorFile file;
+    prior.Save("p.", file);
+    const std::array<int64_t, 2> shape = {-1, 5};
+    const std::vector<double>& values = file.Doubles("p.points", shape);
+    return MatrixXd(
+        Eigen::Map<const MatrixXd>(values.data(), 5, static_cast<int>(values.size()) / 5));
+  };
+  prior.Learn(first.view);
+  EXPECT_EQ(kept(), PointsOf(first.view, 2));
+  prior.Learn(second.view);
+  MatrixXd expected(5, 15);  // the oldest of three is the second of the first two
+  expected << PointsOf(first.view, 2).rightCols(5), PointsOf(second.view, 2);
+  EXPECT_EQ(kept(), expected);
+  const ToyRollouts many(5, 5, 3);
+  prior.Learn(many.view);
+  EXPECT_EQ(kept(), PointsOf(many.view, 5).rightCols(15));
+}
+
+TEST(MixturePrior, TheInitialStateIsThatOfAllRolloutsKept) {
+  MixturePriorOptions options;
+  options.strength = 1.5;
+  MixturePrior prior(2, 1, options, Key{1, 0});
+  NormalInverseWishart belief;
+  EXPECT_FALSE(prior.Initial(belief));  // nothing is known
+  const ToyRollouts data(6, 5, 4);
+  prior.Learn(data.view);
+  ASSERT_TRUE(prior.Initial(belief));
+  MatrixXd x0(2, 6);
+  for (int n = 0; n < 6; ++n) x0.col(n) = Eigen::Map<const VectorXd>(data.view.state(n, 0), 2);
+  const VectorXd mean = x0.rowwise().mean();
+  const VectorXd variance = (x0.colwise() - mean).rowwise().squaredNorm() / 6;
+  EXPECT_LT((belief.mean - mean).norm(), 1e-14);
+  EXPECT_LT((belief.covariance - MatrixXd(variance.asDiagonal())).norm(), 1e-14);
+  for (const double count : {belief.m, belief.n0, belief.scatter}) EXPECT_EQ(count, 1.5 * 2);
+}
+
 TEST(MixturePrior, SavedAndRestoredItGoesOnToTheBit) {
   MixturePrior prior(2, 1, {}, Key{1, 0});
   prior.Learn(ToyRollouts(5, 25, 1).view);
@@ -298,6 +342,8 @@ TEST(MixturePrior, NamesWhatIsWrong) {
       function();
     } catch (const InputError& error) {
       return error.what();
+    } catch (const RunError& error) {
+      return std::string("run: ") + error.what();
     }
     return "";
   };
@@ -310,7 +356,7 @@ TEST(MixturePrior, NamesWhatIsWrong) {
   EXPECT_NE(message([&] { prior.Prepare(other.view); }).find("11 transitions"), std::string::npos);
   data.states[3] = std::nan("");
   EXPECT_EQ(message([&] { prior.Learn(data.view); }),
-            "mixture prior: rollout 0, time 1, state 1: found nan, expected a finite number");
+            "run: mixture prior: rollout 0, time 1, state 1: found nan, expected a finite number");
 }
 
 Ensemble ToyEnsemble() {
@@ -364,6 +410,67 @@ TEST(NetworkPrior, TrustedFullyTheFitIsTheNetworksLinearisation) {
       EXPECT_LT((found.A * mean.head(2) + found.B * mean.segment(2, 1) + found.c - next).norm(),
                 1e-4);
     }
+  }
+}
+
+TEST(NetworkPrior, TheBeliefIsThatOfTheFormula) {
+  const Ensemble ensemble = ToyEnsemble();
+  const auto workspace = ensemble.MakeDerivativeWorkspace(1);
+  const int N = 4;
+  const int T = 10;
+  const ToyRollouts data(N, T, 9, 0.05);
+  NetworkPrior prior(ensemble, {.strength = 2.5});
+  prior.Prepare(data.view);
+  // D: variances over rollouts in the mean over time, not below 1e-3 of those over everything.
+  MatrixXd z(5, N);
+  VectorXd D = VectorXd::Zero(3);
+  VectorXd sum = VectorXd::Zero(3);
+  VectorXd squares = VectorXd::Zero(3);
+  for (int t = 0; t < T; ++t) {
+    data.view.Joint(t, z);
+    const VectorXd centre = z.topRows(3).rowwise().mean();
+    D += (z.topRows(3).colwise() - centre).rowwise().squaredNorm() / (N * T);
+    sum += z.topRows(3).rowwise().sum() / (N * T);
+    squares += z.topRows(3).rowwise().squaredNorm() / (N * T);
+  }
+  D = D.cwiseMax(1e-3 * (squares - sum.cwiseAbs2()));
+  NormalInverseWishart belief;
+  for (int t = 0; t < T; ++t) {
+    prior.At(t, belief);
+    data.view.Joint(t, z);
+    const VectorXd centre = z.topRows(3).rowwise().mean();
+    const MatrixXd off = z.topRows(3).colwise() - centre;
+    const MatrixXd S = (off * off.transpose() + MatrixXd(D.asDiagonal())) / (N + 1);
+    RowMajor A(2, 2);
+    RowMajor B(2, 1);
+    ensemble.Linearize({.rows = 1,
+                        .state = centre.data(),
+                        .action = centre.data() + 2,
+                        .A = A.data(),
+                        .B = B.data()},
+                       *workspace);
+    const MatrixXd F = (MatrixXd(2, 3) << A, B).finished();
+    // V: the members' variances in the mean, and the variance of their means.
+    MatrixXd means(2, ensemble.members());
+    VectorXd V = VectorXd::Zero(2);
+    for (int member = 0; member < ensemble.members(); ++member) {
+      VectorXd mean(2);
+      VectorXd deviation(2);
+      ensemble.PredictTarget(member, 1, centre.data(), centre.data() + 2, mean.data(),
+                             deviation.data(), *workspace);
+      means.col(member) = mean;
+      V += deviation.cwiseAbs2() / ensemble.members();
+    }
+    const VectorXd disagreement =
+        (means.colwise() - means.rowwise().mean()).rowwise().squaredNorm() / ensemble.members();
+    MatrixXd expected(5, 5);
+    expected << S, S * F.transpose(), F * S,
+        F * S * F.transpose() + MatrixXd((V + disagreement).asDiagonal());
+    // Networks round a little otherwise with another number of rows.
+    EXPECT_LT((belief.covariance - expected).norm(), 1e-8) << t;
+    EXPECT_GT(disagreement.maxCoeff(), 1e-6);  // so it matters in this test
+    EXPECT_LT((belief.mean.head(3) - centre).norm(), 1e-14);
+    for (const double count : {belief.m, belief.n0, belief.scatter}) EXPECT_EQ(count, 2.5);
   }
 }
 

@@ -13,7 +13,7 @@ namespace {
 void CheckFinite(const std::string& where, const char* name, const double* values, int count) {
   for (int i = 0; i < count; ++i) {
     if (std::isfinite(values[i])) continue;
-    throw InputError(
+    throw RunError(
         fmt::format("{}, {} {}: found {}, expected a finite number", where, name, i, values[i]));
   }
 }

@@ -38,12 +38,13 @@ std::ptrdiff_t Offset(int t, size_t size) { return t * static_cast<std::ptrdiff_
 
 void Check(const char* what, int t, const MatrixXd& found, Eigen::Index rows,
            Eigen::Index columns) {
-  if (found.rows() == rows && found.cols() == columns && AllFinite(found)) return;
-  throw InputError(
-      fmt::format("KL-constrained LQR: step {}: {}: found {} x {}{}, expected {} x {} finite "
-                  "numbers",
-                  t, what, found.rows(), found.cols(),
-                  AllFinite(found) ? "" : " with NaN or infinity", rows, columns));
+  if (found.rows() != rows || found.cols() != columns) {
+    throw InputError(fmt::format("KL-constrained LQR: step {}: {}: found {} x {}, expected {} x {}",
+                                 t, what, found.rows(), found.cols(), rows, columns));
+  }
+  if (AllFinite(found)) return;
+  throw RunError(fmt::format(
+      "KL-constrained LQR: step {}: {}: found NaN or infinity, expected finite numbers", t, what));
 }
 
 void CheckCount(const char* what, int found, int expected) {
@@ -194,7 +195,7 @@ void KlConstrainedLqr::SetPrevious(int t, const LinearGaussianStep& step,
   const auto at = static_cast<size_t>(t);
   const Eigen::LLT<MatrixXd> root(step.covariance);
   if (root.info() != Eigen::Success) {
-    throw InputError(
+    throw RunError(
         fmt::format("KL-constrained LQR: step {}: previous covariance: found a singular one, "
                     "expected positive definite",
                     t));
@@ -208,6 +209,9 @@ void KlConstrainedLqr::SetPrevious(int t, const LinearGaussianStep& step,
   root_[at] = root.matrixL();
 }
 
+// In units of the previous policy's noise -log p' = delta'delta / 2 + constant, so c / lambda - log
+// p' is the cost below with lambda I added to luu, all of it over lambda.
+//
 // The cost at u = u_mean + K'dx + L'delta:
 //   lxx = Q + K'S + S'K + K'R K, lux = L'(S + R K), luu = L'R L, lx = gx + K'gu, lu = L'gu
 // with K, L of the previous policy and the gradients gx, gu at its mean.
@@ -561,7 +565,7 @@ class KlConstrainedLqr::StepwiseSearch {
       lambda *= kRaiseWhenIndefinite;
       if (lambda > options_.lambda_max) return Finish(KlConstrainedStatus::kIndefinite);
     }
-    while (Worst(point_) > 0) {
+    while (!(Worst(point_) <= 0)) {
       if (!Ascend()) return Finish(KlConstrainedStatus::kPasses);
       std::swap(point_, next_);
     }
@@ -603,9 +607,9 @@ class KlConstrainedLqr::StepwiseSearch {
     double worst = -kInfinity;
     for (size_t t = 0; t < point.lambda.size(); ++t) {
       const double y = point.excess[t];
-      worst = std::max(worst, y - std::log1p(options_.tolerance));
+      worst = MaxOrNan(worst, y - std::log1p(options_.tolerance));
       if (point.lambda[t] > options_.lambda_min) {
-        worst = std::max(worst, std::log1p(-options_.tolerance) - y);
+        worst = MaxOrNan(worst, std::log1p(-options_.tolerance) - y);
       }
     }
     return worst;

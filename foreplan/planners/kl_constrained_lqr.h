@@ -77,8 +77,8 @@ class KlConstrainedLqr {
   /// A policy of `horizon` steps, horizon - 1 transitions.
   KlConstrainedLqr(int nx, int nu, int horizon);
 
-  /// Copies the problem. Throws InputError for sizes that do not fit, numbers that are not finite,
-  /// and a previous policy with a singular covariance (name and step).
+  /// Copies the problem. Throws InputError for sizes that do not fit, and RunError for numbers that
+  /// are not finite and a previous policy with a singular covariance (name and step).
   void SetProblem(const LinearGaussianDynamics& dynamics, const std::vector<QuadraticCost>& costs,
                   const LinearGaussianPolicy& previous);
   /// The same where the distribution of the previous policy under these dynamics is there already.

@@ -499,15 +499,10 @@ TEST(KlConstrainedPerStep, PlainDualAscentIsRefused) {
 
 // --- dual gradient descent ----------------------------------------------------------------------
 
-struct AscentCount {
-  int converged = 0;
-  int failed = 0;
-};
-
-/// Dual gradient descent on random problems; where it converges it must agree with the bracketed
+/// How many ascents fail on random problems; where one converges it must agree with the bracketed
 /// search.
-AscentCount CountAscents(const DualAscentOptions& ascent, uint64_t problems) {
-  AscentCount count;
+int FailedAscents(const DualAscentOptions& ascent, uint64_t problems) {
+  int failed = 0;
   for (uint64_t trial = 0; trial < problems; ++trial) {
     const Key key = Key{11, 0}.Fold(trial);
     Random random(key.Fold(1));
@@ -522,43 +517,66 @@ AscentCount CountAscents(const DualAscentOptions& ascent, uint64_t problems) {
                                                          .search = KlMultiplierSearch::kDualAscent,
                                                          .ascent = ascent});
     if (!result.ok()) {
-      ++count.failed;
+      ++failed;
       continue;
     }
-    ++count.converged;
+    // The bound is met, or the multiplier is at its floor and the bound does not matter.
+    const double kl = TrajectoryKl(problem, lqr.Policy());
+    EXPECT_LE(kl, bound * (1 + 1e-3) * (1 + 1e-8)) << trial;
+    if (result.status == KlConstrainedStatus::kInactive) {
+      EXPECT_EQ(result.lambda, 1e-8) << trial;
+      continue;
+    }
+    EXPECT_GE(kl, bound * (1 - 1e-3) * (1 - 1e-8)) << trial;
     // KL falls as lambda^-2 where it is small, but only as -log(lambda) where it is large: there
     // 1e-3 of KL is some percent of lambda.
     EXPECT_NEAR(result.lambda, expected.lambda, 0.05 * expected.lambda) << trial;
   }
-  return count;
+  return failed;
 }
 
-/// Failed ascents in percent, for every rule and first step; recorded as properties.
+/// Failed ascents in percent.
+struct AscentShare {
+  const char* name;
+  DualStepRule rule;
+  double step;
+  double of_60, of_1000;  // of the first so many problems
+};
+constexpr AscentShare kAscentShares[] = {
+    {"fixed_0.1", DualStepRule::kFixed, 0.1, 71.7, 71},
+    {"fixed_1", DualStepRule::kFixed, 1, 60, 68},
+    {"fixed_10", DualStepRule::kFixed, 10, 75, 69},
+    {"backtracking_0.1", DualStepRule::kBacktracking, 0.1, 0, 0},
+    {"backtracking_1", DualStepRule::kBacktracking, 1, 0, 0},
+    {"backtracking_10", DualStepRule::kBacktracking, 10, 0, 0},
+    {"secant_0.1", DualStepRule::kSecant, 0.1, 23.3, 18},
+    {"secant_1", DualStepRule::kSecant, 1, 31.7, 25},
+    {"secant_10", DualStepRule::kSecant, 10, 46.7, 48},
+};
+
 void CompareAscents(uint64_t problems) {
-  const std::pair<const char*, DualStepRule> rules[] = {
-      {"fixed", DualStepRule::kFixed},
-      {"backtracking", DualStepRule::kBacktracking},
-      {"secant", DualStepRule::kSecant}};
-  for (const auto& [name, rule] : rules) {
-    for (const char* step : {"0.1", "1", "10"}) {
-      const AscentCount count = CountAscents(
-          {.rule = rule, .step = std::stod(step), .max_minimisations = 1000}, problems);
-      const double percent = 100.0 * count.failed / (count.failed + count.converged);
-      ::testing::Test::RecordProperty(std::string(name) + "_" + step, std::to_string(percent));
-      EXPECT_GT(count.converged, 0);
-      if (rule != DualStepRule::kBacktracking) continue;
-      EXPECT_LT(percent, 25);
+  for (const AscentShare& share : kAscentShares) {
+    SCOPED_TRACE(share.name);
+    const int failed = FailedAscents(
+        {.rule = share.rule, .step = share.step, .max_minimisations = 1000}, problems);
+    const double percent = 100.0 * failed / static_cast<double>(problems);
+    ::testing::Test::RecordProperty(share.name, std::to_string(percent));
+    const double expected = problems == 1000 ? share.of_1000 : share.of_60;
+    if (share.rule == DualStepRule::kBacktracking) {
+      EXPECT_EQ(failed, 0);
+    } else {
+      // Rounding may decide one ascent in fifty that is on the edge; the table is rounded.
+      EXPECT_NEAR(percent, expected, 2.5);
     }
   }
 }
 
-TEST(KlDualAscent, AgreesWithTheBracketedSearchWhereItConverges) { CompareAscents(60); }
+TEST(KlDualAscent, BacktrackingAlwaysFindsTheMultiplierOthersOftenDoNot) { CompareAscents(60); }
 
 // The table of docs/local_models.md: --gtest_output=xml.
 TEST(KlDualAscentGate, FailureSharesOfStepRules) { CompareAscents(1000); }
 
-// --- failures, memory
-// -----------------------------------------------------------------------------
+// --- failures, memory ---------------------------------------------------------------------------
 
 TEST(KlConstrainedLqr, ReportsWhyItFailed) {
   const KlTestProblem good = RandomKlProblem(3, 2, 5, Key{15, 0});
@@ -585,6 +603,8 @@ TEST(KlConstrainedLqr, NamesWhatIsWrong) {
       lqr.SetProblem(problem.dynamics, problem.costs, problem.previous);
     } catch (const InputError& error) {
       return error.what();
+    } catch (const RunError& error) {
+      return std::string("run: ") + error.what();
     }
     return "";
   };
@@ -594,13 +614,16 @@ TEST(KlConstrainedLqr, NamesWhatIsWrong) {
   problem = good;
   problem.dynamics.steps[1].A(0, 0) = NAN;
   EXPECT_EQ(message(problem),
-            "KL-constrained LQR: step 1: A: found 3 x 3 with NaN or infinity, expected 3 x 3 "
-            "finite numbers");
+            "run: KL-constrained LQR: step 1: A: found NaN or infinity, expected finite numbers");
+  problem = good;
+  problem.dynamics.steps[1].A.resize(3, 2);
+  EXPECT_EQ(message(problem), "KL-constrained LQR: step 1: A: found 3 x 2, expected 3 x 3");
   problem = good;
   std::vector<LinearGaussianStep> steps = good.previous.steps();
   steps[4].covariance.setZero();
   problem.previous = LinearGaussianPolicy(steps);
-  EXPECT_NE(message(problem).find("step 4: previous covariance: found a singular one"),
+  EXPECT_NE(message(problem).find(
+                "run: KL-constrained LQR: step 4: previous covariance: found a singular one"),
             std::string::npos);
   EXPECT_THROW((void)lqr.Solve(0, {}), InputError);
   EXPECT_THROW((void)lqr.Solve(NAN, {}), InputError);

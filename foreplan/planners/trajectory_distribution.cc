@@ -120,7 +120,7 @@ std::vector<double> KlDivergences(const LinearGaussianPolicy& p,
     const MatrixXd& X = of_p.state_covariance[static_cast<size_t>(t)];
     const Eigen::LLT<MatrixXd> root(b.covariance);
     if (root.info() != Eigen::Success) {
-      throw InputError(fmt::format(
+      throw RunError(fmt::format(
           "trajectory: previous policy: step {}: found a singular covariance, expected one that "
           "is positive definite",
           t));

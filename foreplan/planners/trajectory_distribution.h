@@ -43,8 +43,8 @@ struct TrajectoryDistribution {
 ///   1/2 [log|S'| - log|S| - nu + tr(S'^-1 S) + |d|^2 + tr(dK' S'^-1 dK X)],
 /// S, S' the covariances of p and previous, d the difference of the mean actions at the mean state
 /// in the norm of S'^-1, X the state covariance. Every term is a sum of what cannot be negative, of
-/// differences of the policies: nothing cancels. Infinite where S is singular. Throws InputError
-/// for a singular S' and for sizes that do not fit.
+/// differences of the policies: nothing cancels. Infinite where S is singular. Throws RunError for
+/// a singular S' and InputError for sizes that do not fit.
 [[nodiscard]] std::vector<double> KlDivergences(const LinearGaussianPolicy& p,
                                                 const LinearGaussianPolicy& previous,
                                                 const TrajectoryDistribution& of_p);

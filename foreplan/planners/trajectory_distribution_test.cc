@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Cholesky>
+#include <Eigen/LU>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/planners/testing/kl_test_problems.h"
@@ -78,7 +82,45 @@ TEST(KlDivergences, AreZeroForEqualPoliciesAndQuadraticForNearOnes) {
   // 1e-16 / 1e-7.
   EXPECT_NEAR(disturbed_kl(1e-7) / disturbed_kl(1e-5), 1e-4, 1e-8);
   for (const double kl : KlDivergences(problem.previous, problem.previous, before)) {
-    EXPECT_GE(kl, 0);
+    EXPECT_EQ(kl, 0);
+  }
+}
+
+// 1/2 [log|S'| - log|S| - nu + tr(S'^-1 S) + E|u_mean - u'_mean|^2 in the norm of S'^-1], x ~
+// N(mean, X) of p: as textbooks have it, cancelling digits and all.
+double TextbookKl(const LinearGaussianPolicy& p, const LinearGaussianPolicy& previous,
+                  const TrajectoryDistribution& of_p, int t) {
+  const auto at = static_cast<size_t>(t);
+  const MatrixXd& S = p.step(t).covariance;
+  const MatrixXd& S_old = previous.step(t).covariance;
+  const MatrixXd precision = S_old.inverse();
+  const VectorXd d = p.Mean(t, of_p.state_mean[at]) - previous.Mean(t, of_p.state_mean[at]);
+  const MatrixXd dK = p.step(t).feedback - previous.step(t).feedback;
+  return 0.5 * (std::log(S_old.determinant() / S.determinant()) - static_cast<double>(S.rows()) +
+                (precision * S).trace() + d.dot(precision * d) +
+                (precision * dK * of_p.state_covariance[at] * dK.transpose()).trace());
+}
+
+TEST(KlDivergences, EqualTheTextbooksFormulaAtEveryStep) {
+  for (uint64_t stream = 0; stream < 10; ++stream) {
+    const KlTestProblem problem = RandomKlProblem(4, 3, 5, Key{3, stream});
+    Random random(Key{4, stream});
+    // Everything differs: means, gains, and the covariance's shape.
+    std::vector<LinearGaussianStep> steps = Disturbed(problem.previous, 0.3, random).steps();
+    for (LinearGaussianStep& step : steps) {
+      const MatrixXd root = RandomTestMatrix(random, 3, 3);
+      step.covariance += 0.1 * root * root.transpose();
+      step.action += 0.3 * RandomTestMatrix(random, 3, 1);
+      step.state += 0.3 * RandomTestMatrix(random, 4, 1);
+    }
+    const LinearGaussianPolicy p(steps);
+    const TrajectoryDistribution of_p = PropagateDistribution(problem.dynamics, p);
+    const std::vector<double> kl = KlDivergences(p, problem.previous, of_p);
+    for (int t = 0; t < 5; ++t) {
+      const double expected = TextbookKl(p, problem.previous, of_p, t);
+      EXPECT_GT(expected, 0.01);
+      EXPECT_NEAR(kl[static_cast<size_t>(t)], expected, 1e-10 * (1 + expected)) << t;
+    }
   }
 }
 
@@ -94,7 +136,7 @@ TEST(KlDivergences, SingularCovariances) {
   try {
     (void)KlDivergences(problem.previous, deterministic, d);
     FAIL();
-  } catch (const InputError& error) {
+  } catch (const RunError& error) {
     EXPECT_NE(std::string(error.what()).find("step 2: found a singular covariance"),
               std::string::npos);
   }
