@@ -89,13 +89,15 @@ bool Minimise(PhysicsProblem& problem, const PhysicsFitOptions& options, End& en
     MatrixXd starts;
     double cost = INFINITY;
     VectorXd tried;
-    for (; mu <= kMostDamping && end.iterations < options.max_iterations; mu *= 10) {
+    bool accepted = false;
+    while (!accepted && mu <= kMostDamping && end.iterations < options.max_iterations) {
       ++end.iterations;
       tried = end.values + problem.Step(*at, end.values, mu, starts);
       cost = problem.Cost(tried, starts);
-      if (cost < at->cost) break;
+      accepted = cost < at->cost;
+      if (!accepted) mu *= 10;
     }
-    if (!(cost < at->cost)) {
+    if (!accepted) {
       end.status =
           mu > kMostDamping ? PhysicsFitStatus::kNoDescent : PhysicsFitStatus::kIterationLimit;
       return moved;
@@ -197,7 +199,8 @@ std::string FailureText(const End& end, const PhysicsProblem& problem, const Sys
       for (Eigen::Index i = 0; i < end.noise.size(); ++i) {
         if (end.noise[i] <= problem.most_noise()[i]) continue;
         return fmt::format(
-            "the noise of {}, {:.2g}, is above the data's spread, {:.2g}: with these values the "
+            "the noise of {}, {:.2g}, is above twice the data's spread, {:.2g}: with these values "
+            "the "
             "equations explain nothing",
             spec.observation[static_cast<size_t>(i)].name, end.noise[i], problem.spread()[i]);
       }

@@ -50,7 +50,7 @@ enum class PhysicsFitStatus {
   kConverged,       // a minimum: the full Gauss-Newton step is shorter than the tolerance
   kIterationLimit,  // none yet
   kNoDescent,       // no step lowers the cost, though a long one should
-  kUnexplained,     // the noise is larger than the data: the equations explain nothing
+  kUnexplained,     // the noise is above twice the data's spread: the equations explain nothing
 };
 std::string_view Name(PhysicsFitStatus status);
 

@@ -154,14 +154,13 @@ TEST(PhysicsFitGate, NoneOfAHundredFarGuessesIsCalledConvergedAndWrong) {
 
 TEST(PhysicsFit, FarGuessesThatLedAstrayFindTheTruth) {
   const Dataset data = Record(PointMassPole(), 300, 1e-3, NoiseModel::kProcess, Key{0, 7});
-  // Of the hundred of the gate: from 21, 33 and 44 the system all but explodes; 50 leads to a cart
-  // with next to no pole, a minimum that leaves noise of a quarter of the data's spread.
-  for (const uint64_t guess : {21, 33, 44, 50}) {
+  // Of the hundred of the gate: from 21 the system all but explodes; 50 leads to a cart with next
+  // to no pole, a minimum that leaves noise of a quarter of the data's spread.
+  for (const uint64_t guess : {21, 50}) {
     const FarFit far = FitFromFar(data, guess, NoiseModel::kProcess);
     EXPECT_EQ(far.fit.status, PhysicsFitStatus::kConverged) << guess;
     EXPECT_LE(far.worst, 6) << guess;
     for (const double noise : far.fit.noise) EXPECT_NEAR(noise, 1e-3, 2e-4);  // 300 rows: 4 % each
-    EXPECT_EQ(far.fit.guesses > 1, guess == 50) << guess;
   }
 }
 
@@ -231,6 +230,21 @@ TEST(PhysicsFit, StopsAtBoundsAndSaysSo) {
   EXPECT_EQ(fit.values[0], 8);
   EXPECT_TRUE(fit.at_bound[0]);
   EXPECT_FALSE(fit.at_bound[1]);
+}
+
+TEST(PhysicsFit, AnExplosionIsNotExcusedByNoise) {
+  const Dataset data = Record(PointMassPole(), 60, 1e-3, NoiseModel::kProcess, Key{1, 7});
+  const std::vector<Unknown> unknowns = Guesses();
+  const SystemFamily family = Tied;
+  PhysicsProblem problem(family, unknowns, data, {});
+  Eigen::VectorXd values(5);
+  values << 5, 2, 0.05, 0.2, 0.2;
+  const double most = problem.Cost(values, problem.starts());
+  EXPECT_GT(most, 1);
+  problem.set_noise(Eigen::VectorXd::Constant(4, 1e9));
+  EXPECT_EQ(problem.Cost(values, problem.starts()), most);
+  problem.set_noise(problem.spread());
+  EXPECT_NEAR(problem.Cost(values, problem.starts()), 4 * most, 1e-9 * most);  // at most twice it
 }
 
 /// A system whose next observation is a formula: next = f(x, u).
@@ -405,6 +419,38 @@ TEST(PhysicsFit, NoiseOfMeasurementIsRegressionWithAStartPerStretch) {
   EXPECT_NEAR(fit.values[0], expected.values[0], 2e-3 * expected.errors[0]);
   EXPECT_NEAR(fit.standard_errors[0], expected.errors[0], kExact * expected.errors[0]);
   EXPECT_NEAR(fit.noise[0], expected.noise, kExact * expected.noise);
+  EXPECT_LE(fit.iterations, 6);  // the starts go along with the parameters
+}
+
+TEST(PhysicsFit, ComponentsWeighByTheirNoise) {
+  // Both components are b u, one seen ten times as well as the other.
+  const SystemFamily family = [](std::span<const double> v) -> std::unique_ptr<System> {
+    return std::make_unique<Formula>(
+        2, [b = v[0]](const double*, double u, double* next) { next[0] = next[1] = b * u; });
+  };
+  Dataset data(2, 1);
+  Random random(Key{3, 3});
+  std::vector<double> before = {0, 0};
+  Eigen::Vector2d uy = Eigen::Vector2d::Zero();
+  double uu = 0;
+  for (int t = 0; t < 40; ++t) {
+    const double u = random.Uniform(-2, 2);
+    const std::vector<double> next = {0.5 * u + 0.2 * random.Normal(),
+                                      0.5 * u + 0.02 * random.Normal()};
+    data.Add(before, std::vector<double>{u}, next, 1);
+    uy += u * Eigen::Vector2d(next[0], next[1]);
+    uu += u * u;
+    before = next;
+  }
+  const PhysicsFit fit = FitPhysics(family, std::vector<Unknown>{{.name = "b", .start = 3}}, data);
+  ASSERT_EQ(fit.status, PhysicsFitStatus::kConverged);
+  EXPECT_GT(fit.noise[0], 5 * fit.noise[1]);
+  // b = sum_i (u'y_i / s_i^2) / sum_i (u'u / s_i^2)
+  const Eigen::Vector2d precision(std::pow(fit.noise[0], -2), std::pow(fit.noise[1], -2));
+  EXPECT_NEAR(fit.values[0], precision.dot(uy) / (uu * precision.sum()),
+              5e-3 * fit.standard_errors[0]);
+  EXPECT_NEAR(fit.standard_errors[0], 1 / std::sqrt(uu * precision.sum()),
+              kExact * fit.standard_errors[0]);
 }
 
 TEST(PhysicsFit, AValueAtItsBoundHoldsOnlyItself) {
@@ -504,7 +550,8 @@ TEST(PhysicsFit, ConvergedMeansThatNoFullStepIsLong) {
   const PhysicsFit fit = FitPhysics(Tied, Guesses(), data);
   ASSERT_EQ(fit.status, PhysicsFitStatus::kConverged);
   const std::vector<Unknown> unknowns = Guesses();
-  PhysicsProblem problem(Tied, unknowns, data, {});
+  const SystemFamily family = Tied;
+  PhysicsProblem problem(family, unknowns, data, {});
   problem.set_noise(Eigen::Map<const Eigen::VectorXd>(fit.noise.data(), 4));
   const Eigen::VectorXd values = Eigen::Map<const Eigen::VectorXd>(fit.values.data(), 5);
   const auto at = problem.Expand(values);
@@ -531,7 +578,7 @@ TEST(PhysicsFit, NoiseAboveTheSpreadIsAFailureInWords) {
       data);
   EXPECT_EQ(fit.status, PhysicsFitStatus::kUnexplained);
   EXPECT_EQ(fit.guesses, 9);
-  EXPECT_NE(fit.failure.find("is above the data's spread"), std::string::npos) << fit.failure;
+  EXPECT_NE(fit.failure.find("is above twice the data's spread"), std::string::npos) << fit.failure;
   EXPECT_NE(fit.failure.find("the noise of "), std::string::npos) << fit.failure;
   EXPECT_TRUE(std::isinf(fit.standard_errors[0]));
   EXPECT_GT(fit.noise[2], fit.spread[2]);

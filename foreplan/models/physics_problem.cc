@@ -46,7 +46,7 @@ void PhysicsProblem::Reset() {
 
 void PhysicsProblem::MeasureSpread() {
   // The noise of both ends of a step, sqrt(2), and chance leave a system at rest unexplained, too.
-  constexpr double kWorstNoise = 1.5;  // in spreads
+  constexpr double kWorstNoise = 2;    // in spreads
   constexpr double kRounding = 1e-12;  // relative to the largest number of a component
   const auto row = [this](std::span<const double> numbers) {
     return Eigen::Map<const VectorXd>(numbers.data(), no_);
@@ -128,6 +128,8 @@ double PhysicsProblem::Cost(const VectorXd& values, const MatrixXd& starts) cons
   }
   return 0.5 * sum;
 }
+
+void PhysicsProblem::set_noise(const VectorXd& noise) { noise_ = noise.cwiseMin(most_noise_); }
 
 bool PhysicsProblem::LinearizeStarts(const VectorXd& values) {
   constexpr double kStep = 1e-6;  // of central differences, relative to 1 + |start|

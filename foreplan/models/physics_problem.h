@@ -52,8 +52,8 @@ class PhysicsProblem {
 
   /// Of the residuals, per component: [no]; none where the system diverges.
   [[nodiscard]] std::optional<VectorXd> EstimateNoise(const VectorXd& values) const;
-  /// Weighs residuals by this noise, but no component by more than most_noise().
-  void set_noise(const VectorXd& noise) { noise_ = noise.cwiseMin(most_noise_); }
+  /// Weighs residuals by this noise, but no component by more of it than most_noise().
+  void set_noise(const VectorXd& noise);
   /// Standard deviation of each component in the data: [no].
   [[nodiscard]] const VectorXd& spread() const { return spread_; }
   /// What no equations at all would leave: that spread under measurement noise, that of the changes
