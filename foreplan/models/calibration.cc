@@ -374,36 +374,42 @@ void CalibrationOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("refit", refit, "afterwards fit to all rows, also those that were judged on");
 }
 
+namespace {
+
+/// How many of `count` are held out; a share that is no double (0.29 of 100) is not cut short.
+int64_t Held(double share, int64_t count) {
+  constexpr double kRounding = 1e-9;
+  return static_cast<int64_t>(std::floor(share * static_cast<double>(count) + kRounding));
+}
+
+}  // namespace
+
 DataSplit SplitForCalibration(const Dataset& data, double holdout) {
   constexpr int kFewEpisodes = 5;
   DataSplit split{Dataset(data.observation_dim(), data.action_dim()),
                   Dataset(data.observation_dim(), data.action_dim()), ""};
-  std::vector<int> episodes;  // distinct, in order
+  const auto begins = [&data](int64_t row) {
+    return row == 0 || data.episode(row) != data.episode(row - 1);
+  };
+  int64_t count = 0;  // episodes
+  for (int64_t row = 0; row < data.size(); ++row) count += begins(row) ? 1 : 0;
+  // Of many, that share, evenly spread, but at least the last.
+  const double share = std::max(holdout, 1.0 / static_cast<double>(std::max<int64_t>(count, 1)));
+  const int64_t held_rows = std::max<int64_t>(1, Held(holdout, data.size()));
+  int64_t place = -1;  // of the episode
   for (int64_t row = 0; row < data.size(); ++row) {
-    if (row == 0 || data.episode(row) != data.episode(row - 1)) {
-      episodes.push_back(data.episode(row));
-    }
-  }
-  const auto count = static_cast<int>(episodes.size());
-  const auto every = std::max(2, static_cast<int>(std::lround(1 / holdout)));
-  const auto first_held_row =
-      static_cast<int64_t>(std::floor((1 - holdout) * static_cast<double>(data.size())));
-  int place = -1;  // of the episode
-  for (int64_t row = 0; row < data.size(); ++row) {
-    if (row == 0 || data.episode(row) != data.episode(row - 1)) ++place;
-    const bool held = count == 1             ? row >= first_held_row
+    if (begins(row)) ++place;
+    const bool held = count == 1             ? row >= data.size() - held_rows
                       : count < kFewEpisodes ? place == count - 1
-                                             : place % every == every - 1;
+                                             : Held(share, place + 1) > Held(share, place);
     (held ? split.holdout : split.training)
         .Add(data.observation(row), data.action(row), data.next_observation(row),
              data.episode(row));
   }
-  if (count >= kFewEpisodes && split.holdout.size() == 0) {
-    return SplitForCalibration(data, 1.0 / count);
-  }
   split.how = count == 1 ? fmt::format("the last {} rows of the only episode", split.holdout.size())
-              : count < kFewEpisodes ? fmt::format("the last of {} episodes", count)
-                                     : fmt::format("one in {} of {} episodes", every, count);
+              : count < kFewEpisodes
+                  ? fmt::format("the last of {} episodes", count)
+                  : fmt::format("{} of {} episodes, evenly spread", Held(share, count), count);
   if (split.training.size() == 0 || split.holdout.size() == 0) {
     throw InputError(fmt::format(
         "data: found {} transitions in {} episodes, expected some to fit and some to hold out",

@@ -70,7 +70,8 @@ struct DataSplit {
   std::string how;  // for the user to read
 };
 
-/// Every k-th episode is held out; of fewer than five episodes the last, of a single one its end.
+/// That share of the episodes is held out, evenly spread and rounded down, but at least one; of
+/// fewer than five episodes the last, of a single one its end.
 /// Throws InputError when nothing would be left to fit or to judge.
 [[nodiscard]] DataSplit SplitForCalibration(const Dataset& data, double holdout);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/models/model_error.h"
 #include "foreplan/models/testing/double_integrator.h"
 
 namespace foreplan {
@@ -159,6 +160,79 @@ TEST(Calibration, ThreadsChangeNoBit) {
   EXPECT_EQ(one.nll, three.nll);
 }
 
+/// Errors of these many deviations, one row each; the model says 0 +- kNoise.
+DataSplit ErrorsOf(const std::vector<double>& deviations) {
+  DataSplit split{Dataset(2, 1), Dataset(2, 1), "made"};
+  for (size_t i = 0; i < deviations.size(); ++i) {
+    for (Dataset* half : {&split.training, &split.holdout}) {
+      half->Add(std::vector<double>{0, 3}, std::vector<double>{0},
+                std::vector<double>{deviations[i] * kNoise, 3}, static_cast<int>(i));
+    }
+  }
+  return split;
+}
+
+// Normal: 50 % within 0.674 deviations, 90 % within 1.645, 95 % within 1.960.
+const std::vector<double> kAroundTheQuantiles = {0.66, -0.69, 1.63, -1.66, -1.95, 1.97};
+
+TEST(Calibration, IntervalsEndAtTheirQuantiles) {
+  ThreadPool pool(1);
+  const Calibration result = Calibrate(KnownModel(1, kNoise, None), ErrorsOf(kAroundTheQuantiles),
+                                       Options(), Key{3, 1}, pool);
+  ASSERT_EQ(result.horizons.size(), 1U);
+  EXPECT_DOUBLE_EQ(result.horizons[0].coverage[0][0], 1.0 / 6);
+  EXPECT_DOUBLE_EQ(result.horizons[0].coverage[0][1], 3.0 / 6);
+  EXPECT_DOUBLE_EQ(result.horizons[0].coverage[0][2], 5.0 / 6);
+}
+
+TEST(ModelJudge, TheNinetyPercentIntervalEndsAtItsQuantile) {
+  const KnownModel model(1, kNoise, None);
+  const DataSplit split = ErrorsOf(kAroundTheQuantiles);
+  EXPECT_DOUBLE_EQ(ModelJudge(model).Judge(split.holdout, 0, 6).coverage_90, 3.0 / 6);
+}
+
+TEST(Calibration, NumbersOfTwoMembersByHand) {
+  // One row: 0 -> 0.3; members say 0.1 and 0.4, each +- 0.1; scale 0.2.
+  ThreadPool pool(1);
+  const KnownModel model(2, kNoise, [](int member, double) { return member == 0 ? 0.1 : 0.4; });
+  const Calibration result = Calibrate(model, ErrorsOf({3}), Options(), Key{3, 1}, pool);
+  const double normal = 1 / (kNoise * std::sqrt(2 * M_PI));
+  const double near = normal * std::exp(-0.5);
+  const double far = normal * std::exp(-2.0);
+  EXPECT_NEAR(result.members[0].nll, -std::log(far), 1e-12);
+  EXPECT_NEAR(result.members[1].rmse, 0.1 / 0.2, 1e-12);
+  EXPECT_NEAR(result.nll, -std::log((near + far) / 2), 1e-12);
+  EXPECT_NEAR(result.novelty.training_95, 0.15 / 0.2, 1e-12);  // of 0.1 and 0.4: variance 0.15^2
+  EXPECT_EQ(result.novelty.holdout_share, 0);
+  ASSERT_EQ(result.horizons.size(), 1U);
+  EXPECT_NEAR(result.horizons[0].rmse[0], 0.05, 1e-12);
+  EXPECT_NEAR(result.horizons[0].persistence[0], 0.3, 1e-12);
+  // 0.15^2 between the members, 0.1^2 within
+  EXPECT_NEAR(result.horizons[0].epistemic_share[0], 0.0225 / 0.0325, 1e-12);
+}
+
+TEST(SplitForCalibration, HoldsOutTheShareThatWasAskedFor) {
+  const Dataset hundred = Recorded(100, Key{1, 1});
+  // 0.29 * 100 and (1 - 0.34) * 50 are a rounding error below whole numbers.
+  for (const int percent : {1, 7, 20, 29, 34, 45, 50, 60, 90}) {
+    const DataSplit split = SplitForCalibration(hundred, percent / 100.0);
+    EXPECT_EQ(split.holdout.size(), 20 * percent) << percent;
+    EXPECT_EQ(split.training.size(), 20 * (100 - percent)) << percent;
+  }
+  const Dataset one = Recorded(1, Key{1, 1});  // 20 rows
+  EXPECT_EQ(SplitForCalibration(one, 0.45).holdout.size(), 9);
+  EXPECT_EQ(SplitForCalibration(one, 0.9).holdout.size(), 18);
+}
+
+TEST(SplitForCalibration, NoEpisodeIsOnBothSides) {
+  const DataSplit split = SplitForCalibration(Recorded(10, Key{1, 1}), 0.3);
+  for (int64_t i = 0; i < split.holdout.size(); ++i) {
+    for (int64_t j = 0; j < split.training.size(); ++j) {
+      ASSERT_NE(split.holdout.episode(i), split.training.episode(j));
+    }
+  }
+}
+
 TEST(SplitForCalibration, HoldsOutWholeEpisodesOrAnEnd) {
   const DataSplit many = SplitForCalibration(Recorded(10, Key{1, 1}), 0.2);
   EXPECT_EQ(many.holdout.size(), 40);  // episodes 4 and 9 of 0 ... 9
@@ -171,6 +245,7 @@ TEST(SplitForCalibration, HoldsOutWholeEpisodesOrAnEnd) {
   EXPECT_EQ(one.holdout.size(), 4);
   const DataSplit rare = SplitForCalibration(Recorded(6, Key{1, 1}), 0.05);  // every 20th of 6
   EXPECT_EQ(rare.holdout.size(), 20);
+  EXPECT_EQ(rare.holdout.episode(0), 5);
 
   Dataset single(1, 1);
   const std::vector<double> number = {1};

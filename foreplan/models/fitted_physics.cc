@@ -82,7 +82,8 @@ FitMetrics FittedPhysics::Fit(const Dataset& recorded, Key key) {
   std::vector<Unknown> unknowns = unknowns_;
   const size_t p = unknowns.size();
   for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];
-  const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit);
+  constexpr uint64_t kGuesses = 1;
+  const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit, key.Fold(kGuesses));
   noise_ = fit.noise;
   scale_ = ScaleOfChanges(data);
   Random random(key);
@@ -102,7 +103,8 @@ FitMetrics FittedPhysics::Fit(const Dataset& recorded, Key key) {
   description_ = Description(fit).dump();
   FitMetrics metrics = {{"iterations", fit.iterations},
                         {"converged", fit.status == PhysicsFitStatus::kConverged ? 1 : 0},
-                        {"unidentified", static_cast<double>(fit.unidentifiable.size())}};
+                        {"unidentified", static_cast<double>(fit.unidentifiable.size())},
+                        {"guesses", fit.guesses}};
   for (size_t i = 0; i < p; ++i) metrics.emplace_back(unknowns_[i].name, fit.values[i]);
   return metrics;
 }
@@ -171,12 +173,15 @@ nlohmann::ordered_json FittedPhysics::Description(const PhysicsFit& fit) const {
                     {"at_bound", static_cast<bool>(fit.at_bound[i])}});
   }
   nlohmann::ordered_json noise = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < fit.noise.size(); ++i) noise[observation_[i]] = fit.noise[i];
-  return {{"status", Name(fit.status)},
-          {"iterations", fit.iterations},
-          {"parameters", std::move(rows)},
-          {"not_identifiable", fit.unidentifiable},
-          {"noise", std::move(noise)}};
+  nlohmann::ordered_json spread = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < fit.noise.size(); ++i) {
+    noise[observation_[i]] = fit.noise[i];
+    spread[observation_[i]] = fit.spread[i];
+  }
+  return {{"status", Name(fit.status)},    {"failure", fit.failure},
+          {"iterations", fit.iterations},  {"guesses", fit.guesses},
+          {"parameters", std::move(rows)}, {"not_identifiable", fit.unidentifiable},
+          {"noise", std::move(noise)},     {"spread", std::move(spread)}};
 }
 
 }  // namespace foreplan

@@ -96,6 +96,49 @@ TEST(FittedPhysics, FindsTheParametersAndKeepsWorkspacesUsable) {
   EXPECT_LT(error.epistemic_share, 0.1);
 }
 
+TEST(FittedPhysics, AFitBeginsWhereTheOneBeforeEnded) {
+  FittedPhysics model(ClosedForm(), {.unknowns = kUnknowns, .ties = {}, .fit = {}});
+  const Dataset data = Recorded(ClosedForm(), 100, 1e-3, Key{1, 2});
+  EXPECT_GE(model.Fit(data, Key{1, 3})[0].second, 4);
+  const double mass = Value(model, "cart_mass");
+  EXPECT_LE(model.Fit(data, Key{1, 4})[0].second, 2);  // iterations, of two rounds
+  EXPECT_NEAR(Value(model, "cart_mass"), mass, 1e-3 * mass);
+}
+
+TEST(FittedPhysics, MembersDifferByWhatTheFitLeavesOpen) {
+  FittedPhysics model(ClosedForm(), {.unknowns = kUnknowns, .ties = {}, .fit = {}});
+  const Dataset data = Recorded(ClosedForm(), 40, 0.05, Key{1, 2});
+  model.Fit(data, Key{1, 3});
+  const double error = model.Describe()["parameters"][0]["standard_error"];
+  const double mass = Value(model, "cart_mass");
+  TensorFile file;
+  model.Save(file);
+  const std::vector<double> values =
+      std::get<std::vector<double>>(file.tensors["physics.values"].values);  // [8 x 4]
+  EXPECT_EQ(values[0], mass);
+  double squares = 0;
+  for (size_t member = 1; member < 8; ++member) {
+    squares += std::pow((values[4 * member] - mass) / error, 2) / 7;
+    for (size_t i = 2; i < 4; ++i) EXPECT_GE(values[4 * member + i], 0);  // friction's bound
+  }
+  EXPECT_GT(squares, 0.15);  // chi^2 of 7 draws: 0.24 ... 2.3 in 95 % of all
+  EXPECT_LT(squares, 3.5);
+}
+
+TEST(FittedPhysics, AFailureIsToldInWords) {
+  // The model is told that gravity is four hundred times what it is.
+  FittedPhysics model(
+      ClosedForm(),
+      {.unknowns = {"hinge_damping = 0.1 in [0, 1]"}, .ties = {"gravity = 4000"}, .fit = {}});
+  const FitMetrics metrics = model.Fit(Recorded(ClosedForm(), 40, 1e-3, Key{1, 2}), Key{1, 3});
+  EXPECT_EQ(metrics[1], (std::pair<std::string, double>("converged", 0)));
+  const auto details = model.Describe();
+  EXPECT_EQ(details["status"], "unexplained");
+  EXPECT_THAT(details["failure"].get<std::string>(), HasSubstr("above twice the data's spread"));
+  EXPECT_TRUE(details["parameters"][0]["standard_error"].is_null());
+  EXPECT_GT(details["noise"]["hinge_velocity"], details["spread"]["hinge_velocity"]);
+}
+
 TEST(FittedPhysics, SavesWhatItPredictsWith) {
   const PhysicsOptions options{.unknowns = kUnknowns, .ties = {}, .fit = {}};
   FittedPhysics fitted(ClosedForm(), options);

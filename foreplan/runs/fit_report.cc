@@ -34,11 +34,19 @@ double StandardError(const Json& row) {
   return row["standard_error"].is_number() ? row["standard_error"].get<double>() : INFINITY;
 }
 
+std::string HowItEnded(const Json& details) {
+  const int guesses = details["guesses"];
+  return fmt::format("{} after {} iterations{}", details["status"].get<std::string>(),
+                     details["iterations"].get<int>(),
+                     guesses > 1 ? fmt::format(" from {} guesses", guesses) : "");
+}
+
 std::string ParameterText(const Json& details) {
   if (!details.contains("parameters")) return "";
-  std::string text =
-      fmt::format("\nparameters ({} after {} iterations)\n", details["status"].get<std::string>(),
-                  details["iterations"].get<int>());
+  std::string text = fmt::format("\nparameters ({})\n", HowItEnded(details));
+  if (const std::string failure = details["failure"]; !failure.empty()) {
+    text += fmt::format("  NOT TO BE RELIED ON: {}\n", failure);
+  }
   for (const Json& row : details["parameters"]) {
     const std::string bound = row["at_bound"].get<bool>() ? "  at its bound" : "";
     text += fmt::format("  {:<28}{:>12.6g} ± {:.2g}{}\n", row["name"].get<std::string>(),
@@ -47,7 +55,25 @@ std::string ParameterText(const Json& details) {
   for (const Json& direction : details["not_identifiable"]) {
     text += fmt::format("  not identifiable: {}\n", direction.get<std::string>());
   }
+  for (const auto& [name, noise] : details["noise"].items()) {
+    text += fmt::format("  {:<28}{:>12.3g} of a spread of {:.3g}\n", "noise of " + name,
+                        noise.get<double>(), details["spread"][name].get<double>());
+  }
   return text;
+}
+
+std::string NoiseTable(const Json& details) {
+  TableRows rows;
+  for (const auto& [name, noise] : details["noise"].items()) {
+    rows.Begin(name)
+        .Cell(NumberText(noise.get<double>()))
+        .Cell(NumberText(details["spread"][name].get<double>()))
+        .End();
+  }
+  return "    <table class=\"numbers\">\n      <thead><tr><th scope=\"col\">Observation</th>"
+         "<th scope=\"col\">Noise</th><th scope=\"col\">Spread of the data</th></tr></thead>\n"
+         "      <tbody>\n" +
+         rows.html() + "      </tbody>\n    </table>\n";
 }
 
 std::string ParameterSection(const Json& details) {
@@ -60,8 +86,14 @@ std::string ParameterSection(const Json& details) {
         .Cell(row["at_bound"].get<bool>() ? "at its bound" : "")
         .End();
   }
-  std::string html =
-      "  <section>\n    <h2>Parameters</h2>\n    <table class=\"numbers\">\n      <thead><tr>"
+  std::string html = fmt::format("  <section>\n    <h2>Parameters</h2>\n    <p>{}</p>\n",
+                                 EscapedForHtml(HowItEnded(details)));
+  if (const std::string failure = details["failure"]; !failure.empty()) {
+    html += fmt::format("    <p><strong>Not to be relied on: {}</strong></p>\n",
+                        EscapedForHtml(failure));
+  }
+  html +=
+      "    <table class=\"numbers\">\n      <thead><tr>"
       "<th scope=\"col\">Name</th><th scope=\"col\">Value</th><th scope=\"col\">Standard error</th>"
       "<th scope=\"col\"></th></tr></thead>\n      <tbody>\n" +
       rows.html() + "      </tbody>\n    </table>\n";
@@ -69,7 +101,7 @@ std::string ParameterSection(const Json& details) {
     html += fmt::format("    <p>Not identifiable: {}</p>\n",
                         EscapedForHtml(direction.get<std::string>()));
   }
-  return html + "  </section>\n";
+  return html + NoiseTable(details) + "  </section>\n";
 }
 
 Json Chart(const std::string& title, const std::string& unit, bool wide) {

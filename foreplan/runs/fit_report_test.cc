@@ -11,6 +11,7 @@
 namespace foreplan {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -27,7 +28,9 @@ DataFitReport SomeReport() {
   report.observation = {{"hinge", "rad"}, {"still", ""}};
   report.metrics = {{"training_loss", -1.5}};
   report.folder = "runs/fit";
-  report.details = R"json({"status": "converged", "iterations": 7, "parameters": [
+  report.details = R"json({"status": "unexplained", "iterations": 7, "guesses": 9,
+      "failure": "the noise of <hinge> is above the data's spread",
+      "noise": {"hinge": 0.7, "still": 0}, "spread": {"hinge": 0.4, "still": 0}, "parameters": [
       {"name": "mass", "value": 2.5, "standard_error": 0.01, "at_bound": false},
       {"name": "length", "value": 1.0, "standard_error": null, "at_bound": true}],
       "not_identifiable": ["length +1.00 (relative changes)"]})json";
@@ -65,6 +68,9 @@ TEST(FitReport, TextSaysWhatWasFoundAndWhatWasNot) {
   EXPECT_THAT(text, HasSubstr("2.5 ± 0.01\n"));
   EXPECT_THAT(text, HasSubstr("1 ± inf  at its bound"));
   EXPECT_THAT(text, HasSubstr("not identifiable: length"));
+  EXPECT_THAT(text, HasSubstr("parameters (unexplained after 7 iterations from 9 guesses)\n"
+                              "  NOT TO BE RELIED ON: the noise of <hinge> is above"));
+  EXPECT_THAT(text, ContainsRegex("noise of hinge +0.7 of a spread of 0.4\n"));
 }
 
 TEST(FitReport, JsonHasNullForWhatIsNotFinite) {
@@ -88,6 +94,8 @@ TEST(FitReport, PageIsWholeAndSafe) {
   EXPECT_THAT(page, Not(HasSubstr("{{")));
   EXPECT_THAT(page, HasSubstr("log &lt;1&gt;.csv"));
   EXPECT_THAT(page, HasSubstr("Not identifiable: length"));
+  EXPECT_THAT(page, HasSubstr("Not to be relied on: the noise of &lt;hinge&gt; is above"));
+  EXPECT_THAT(page, HasSubstr("<th scope=\"col\">Noise</th>"));
   const std::string open = "<script type=\"application/json\" id=\"data\">";
   const size_t begin = page.find(open) + open.size();
   const auto data =
