@@ -96,7 +96,9 @@ class FitSession {
   void Run() {
     const DataSplit split = SplitForCalibration(recording_.data, calibration_.holdout);
     // Whatever is wrong with the folder's name shows before the work.
-    const RunDirectory folder = RunDirectory::Create(Path());
+    const fs::path path = Path();
+    report_.folder = path.string();
+    RunDirectory folder = RunDirectory::Create(path);
     try {
       const auto start = std::chrono::steady_clock::now();
       report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
@@ -106,8 +108,9 @@ class FitSession {
       }
       report_.seconds =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      FillReport(split, folder);
+      FillReport(split);
       Write(folder);
+      folder.Complete();
     } catch (...) {
       std::error_code ignored;  // the first error is the one to tell
       fs::remove_all(folder.path(), ignored);
@@ -153,7 +156,7 @@ class FitSession {
     return RunDirectory::FreshPath("runs", name, "fit", seed());
   }
 
-  void FillReport(const DataSplit& split, const RunDirectory& folder) {
+  void FillReport(const DataSplit& split) {
     report_.data = request_.data;
     report_.task = experiment_ ? experiment_->task.name() : "";
     report_.seed = seed();
@@ -164,7 +167,6 @@ class FitSession {
     report_.notes = recording_.notes;
     report_.observation = spec_.observation;
     report_.details = model_->Describe().dump();
-    report_.folder = folder.path().string();
   }
 
   /// Of a task the whole configuration, so that runs can go on from here.

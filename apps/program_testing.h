@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -50,8 +51,10 @@ class ProgramTest : public testing::Test {
   /// Where the program runs.
   [[nodiscard]] std::filesystem::path work() const { return folder_ / "work"; }
 
-  /// Starts the program; its process id. Call Wait next.
-  pid_t Start(const std::vector<std::string>& arguments) const {
+  /// Starts the program; its process id. Call Wait next. `before` is called in its process, when its
+  /// streams are set.
+  pid_t Start(const std::vector<std::string>& arguments,
+              const std::function<void()>& before = [] {}) const {
     const pid_t child = fork();
     if (child != 0) return child;
     std::vector<std::string> words = Concatenated({FOREPLAN_PROGRAM}, arguments);
@@ -61,6 +64,7 @@ class ProgramTest : public testing::Test {
     const bool ready = chdir(work().c_str()) == 0 &&
                        std::freopen((folder_ / "out").c_str(), "w", stdout) != nullptr &&
                        std::freopen((folder_ / "err").c_str(), "w", stderr) != nullptr;
+    before();
     if (ready) execv(argv[0], argv.data());
     _exit(127);
   }
@@ -72,8 +76,10 @@ class ProgramTest : public testing::Test {
             FileText(folder_ / "err")};
   }
 
-  [[nodiscard]] ProgramResult RunProgram(const std::vector<std::string>& arguments) const {
-    return Wait(Start(arguments));
+  [[nodiscard]] ProgramResult RunProgram(
+      const std::vector<std::string>& arguments,
+      const std::function<void()>& before = [] {}) const {
+    return Wait(Start(arguments, before));
   }
 
   void WriteText(const std::string& name, std::string_view text) const {

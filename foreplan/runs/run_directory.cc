@@ -1,13 +1,18 @@
 #include "foreplan/runs/run_directory.h"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <system_error>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
 
 namespace foreplan {
 namespace {
@@ -23,6 +28,29 @@ void MakeFolder(const fs::path& path) {
   }
 }
 
+/// A lock of the folder that ends with the object, or with the process. Null where the file system knows
+/// no locks. Throws InputError when another process has it.
+std::shared_ptr<const void> LockFolder(const fs::path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return nullptr;
+  std::shared_ptr<const int> lock(new int(descriptor), [](const int* held) {
+    close(*held);
+    delete held;
+  });
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return nullptr;
+  throw InputError(
+      fmt::format("{}: another process is working in this folder", folder.string()));
+}
+
+fs::path WithoutLastSlash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+fs::path IncompletePath(const fs::path& path) {
+  return WithoutLastSlash(path) += ".incomplete";
+}
+
 }  // namespace
 
 RunDirectory RunDirectory::Create(const fs::path& path) {
@@ -33,18 +61,40 @@ RunDirectory RunDirectory::Create(const fs::path& path) {
         "'foreplan run --resume'",
         path.string()));
   }
-  RunDirectory directory(path);
-  MakeFolder(path);
+  RunDirectory directory(IncompletePath(path));
+  directory.complete_path_ = WithoutLastSlash(path);
+  if (fs::exists(directory.path())) {
+    directory.Lock();
+    fs::remove_all(directory.path(), error);
+  }
+  MakeFolder(directory.path());
+  directory.Lock();
   MakeFolder(directory.data_file().parent_path());
   MakeFolder(directory.model_file().parent_path());
   MakeFolder(directory.checkpoint_file().parent_path());
   return directory;
 }
 
+void RunDirectory::Complete() {
+  RenameDurably(path_, complete_path_);
+  path_ = complete_path_;
+}
+
+void RunDirectory::Lock() {
+  lock_.reset();
+  lock_ = LockFolder(path_);
+}
+
 RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,
                                     std::initializer_list<fs::path> needed) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
+    if (fs::is_directory(IncompletePath(path), error)) {
+      throw InputError(
+          fmt::format("{}: found only '{}', which a program left that was stopped before the folder "
+                      "was complete; start it again",
+                      path.string(), IncompletePath(path).string()));
+    }
     throw InputError(
         fmt::format("{}: found no such folder, expected the folder of {}", path.string(), kind));
   }
@@ -75,7 +125,7 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
   const std::string name =
       fmt::format("{}-{}-{}-{:%Y%m%d-%H%M%S}", task, algorithm, seed, fmt::localtime(now));
   fs::path path = parent / name;
-  for (int suffix = 2; fs::exists(path); ++suffix) {
+  for (int suffix = 2; fs::exists(path) || fs::exists(IncompletePath(path)); ++suffix) {
     path = parent / fmt::format("{}-{}", name, suffix);
   }
   return path;
