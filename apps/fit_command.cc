@@ -18,6 +18,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
+#include "foreplan/data/segments.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/fit_report.h"
@@ -191,10 +192,8 @@ class FitSession {
     const std::string machine = MachineJson(pool_.size());
     TensorFile model;
     model_->SaveForUse(model);
-    TensorFile data;
-    recording_.data.Save(data);
     WriteTensors(folder.model_file(), model);
-    WriteTensors(folder.data_file(), data);
+    WriteSegment(folder.data_folder(), recording_.data, 0);
     WriteFileAtomically(folder.config_file(), config);
     WriteFileAtomically(folder.machine_file(), machine);
     WriteFileAtomically(folder.calibration_table(), CalibrationCsv(report_));
@@ -235,7 +234,7 @@ void AddFitCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("fit", "learn a model from logged data, and judge it");
   command
       .add_option("data", request->data,
-                  "logged transitions: .csv, .npz, .hdf5 (Minari), or data of a run")
+                  "logged transitions: .csv, .npz, .hdf5 (Minari), or the folder of a run")
       ->required()
       ->type_name("FILE");
   command.add_option("--task", request->task,

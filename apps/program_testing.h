@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace foreplan::apps {
@@ -51,10 +53,11 @@ class ProgramTest : public testing::Test {
   /// Where the program runs.
   [[nodiscard]] std::filesystem::path work() const { return folder_ / "work"; }
 
-  /// Starts the program; its process id. Call Wait next. `before` is called in its process, when its
-  /// streams are set.
-  pid_t Start(const std::vector<std::string>& arguments,
-              const std::function<void()>& before = [] {}) const {
+  /// Starts the program; its process id. Call Wait next. `before` is called in its process, when
+  /// its streams are set.
+  pid_t Start(
+      const std::vector<std::string>& arguments,
+      const std::function<void()>& before = [] {}) const {
     const pid_t child = fork();
     if (child != 0) return child;
     std::vector<std::string> words = Concatenated({FOREPLAN_PROGRAM}, arguments);
@@ -67,6 +70,20 @@ class ProgramTest : public testing::Test {
     before();
     if (ready) execv(argv[0], argv.data());
     _exit(127);
+  }
+
+  /// Whether it ends so soon; else it is killed. Call Wait next.
+  static bool EndsWithin(pid_t child, std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      siginfo_t ended{};
+      const bool known =
+          waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
+      if (known && ended.si_pid == child) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    kill(child, SIGKILL);
+    return false;
   }
 
   [[nodiscard]] ProgramResult Wait(pid_t child) const {

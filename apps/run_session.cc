@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -11,6 +10,8 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/report.h"
 
@@ -19,23 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Metadata of checkpoint/state.safetensors beside the learner's tensors and the marks of the tables: one
-// file, so that one rename makes the whole state of a run valid.
+// Metadata of checkpoint/state.safetensors beside the learner's tensors and the marks of the
+// tables: one file, so that one rename makes the whole state of a run valid.
 constexpr const char* kWallSecondsKey = "wall_seconds";
 // Also of model/model.safetensors: the number of the checkpoint that was written with it.
 constexpr const char* kNumberKey = "checkpoint";
-
-template <typename Number>
-Number CheckpointNumber(const TensorFile& file, const char* key) {
-  const std::string& text = CheckpointText(file, key);
-  Number value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size()) {
-    throw InputError(
-        fmt::format("{}: metadata '{}': found '{}', expected a number", file.source, key, text));
-  }
-  return value;
-}
 
 /// What goes wrong in `write`, as the end of a sentence; "" when nothing does.
 template <typename Function>
@@ -87,14 +76,16 @@ void RunSession::Create(const fs::path& path) {
 void RunSession::Resume(const fs::path& path) {
   directory_ = RunDirectory::Open(path);
   directory_->Lock();
-  const TensorFile state = ReadTensors(directory_->checkpoint_file());
+  const SystemSpec& spec = experiment_.task.spec();
+  const TensorFile state = ReadCheckpoint(*directory_, spec.observation_dim(), spec.action_dim());
   learner_->Restore(state);
-  seconds_before_ = CheckpointNumber<double>(state, kWallSecondsKey);
-  checkpoints_ = CheckpointNumber<int>(state, kNumberKey);
+  seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
+  checkpoints_ = CheckpointInteger(state, kNumberKey);
+  saved_rows_ = learner_->data().size();
   tables_.Resume(*directory_, state, log_);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
-  // A program that was killed after the checkpoint may have left what came before it.
-  WriteLearned();
+  // What a program left that was killed between a checkpoint and its model is older.
+  WriteModel();
 }
 
 void RunSession::Run() {
@@ -162,24 +153,29 @@ void RunSession::WriteSetup() {
 // after it: killed at any moment, the run has a checkpoint and all that this one needs.
 void RunSession::SaveCheckpoint() {
   tables_.Append(*directory_, log_);
+  WriteData();
   TensorFile state;
-  learner_->Save(state);
+  learner_->SaveWithoutData(state);
   tables_.Save(state);
+  state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
   state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
   WriteTensors(directory_->checkpoint_file(), state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
-  WriteLearned();
+  WriteModel();
 }
 
-void RunSession::WriteLearned() {
+void RunSession::WriteModel() {
   TensorFile model = learner_->Model();
   model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
   WriteTensors(directory_->model_file(), model);
-  WriteData();
 }
 
-void RunSession::WriteData() { WriteTensors(directory_->data_file(), learner_->Data()); }
+void RunSession::WriteData() {
+  const Dataset& data = learner_->data();
+  WriteSegment(directory_->data_folder(), data, saved_rows_);
+  saved_rows_ = data.size();
+}
 
 void RunSession::WriteReport() {
   const ReportContent content{

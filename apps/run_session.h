@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -55,7 +56,7 @@ class RunSession {
  private:
   void WriteSetup();
   void SaveCheckpoint();
-  void WriteLearned();
+  void WriteModel();
   void WriteData();
   void WriteReport();
 
@@ -68,7 +69,8 @@ class RunSession {
   std::optional<RunDirectory> directory_;
   std::chrono::steady_clock::time_point start_;
   double seconds_before_ = 0;  // wall time of the run until it was resumed
-  int checkpoints_ = 0;        // saved so far
+  int64_t checkpoints_ = 0;    // saved so far
+  int64_t saved_rows_ = 0;     // of the data, in their folder
   int saved_episodes_ = 0;     // in the checkpoint
   std::string status_ = "running";
 };

@@ -28,15 +28,16 @@ std::vector<double> Projected(int n, std::vector<double> matrix) {
   return matrix;
 }
 
-// Q diag(values) Q' with rotations of known angles: the projection is the same with the negative values
-// left out. Several rotations are needed, so that eigenvectors must follow all of them.
+// Q diag(values) Q' with rotations of known angles: the projection is the same with the negative
+// values left out. Several rotations are needed, so that eigenvectors must follow all of them.
 TEST(ProjectToPositiveSemidefinite, TakesAwayNegativeEigenvaluesOnly) {
   constexpr int kSize = 4;
   Eigen::Matrix4d rotation = Eigen::Matrix4d::Identity();
   double angle = 0.3;
   for (int p = 0; p < kSize; ++p) {
     for (int q = p + 1; q < kSize; ++q, angle += 0.37) {
-      rotation.applyOnTheRight(p, q, Eigen::JacobiRotation<double>(std::cos(angle), std::sin(angle)));
+      rotation.applyOnTheRight(p, q,
+                               Eigen::JacobiRotation<double>(std::cos(angle), std::sin(angle)));
     }
   }
   const Eigen::Vector4d values(5, -2, 0.5, -0.01);

@@ -106,9 +106,9 @@ TEST_P(ThreadPoolSizes, AllocateNothingInParallelFor) {
 TEST_P(ThreadPoolSizes, RefuseALoopWithinALoopAndStayUsable) {
   ThreadPool pool(GetParam());
   std::atomic<int> inner{0};
-  EXPECT_THROW(pool.ParallelFor(2,
-                                [&](int, int) { pool.ParallelFor(2, [&](int, int) { ++inner; }); }),
-               std::logic_error);
+  EXPECT_THROW(
+      pool.ParallelFor(2, [&](int, int) { pool.ParallelFor(2, [&](int, int) { ++inner; }); }),
+      std::logic_error);
   EXPECT_EQ(inner, 0);
   std::atomic<int> runs{0};
   pool.ParallelFor(10, [&](int, int) { ++runs; });

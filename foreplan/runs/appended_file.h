@@ -9,8 +9,8 @@
 namespace foreplan {
 
 /// Appends durably and knows how far it came: length and checksum of all bytes so far. A checkpoint
-/// that keeps this mark says what of the file it counts; what a killed process wrote after it is cut
-/// off when the run goes on.
+/// that keeps this mark says what of the file it counts; what a killed process wrote after it is
+/// cut off when the run goes on.
 class AppendedFile {
  public:
   struct Mark {
@@ -21,8 +21,8 @@ class AppendedFile {
 
   /// Begins the file with these bytes; atomically. Throws RunError when the disk refuses.
   void Begin(const std::filesystem::path& file, std::string_view bytes);
-  /// The cost does not depend on the length of the file. Throws RunError when the disk refuses; the file
-  /// then ends where it ended before (unless the disk refuses that too: Resume puts it right).
+  /// The cost does not depend on the length of the file. Throws RunError when the disk refuses; the
+  /// file then ends where it ended before (unless the disk refuses that too: Resume puts it right).
   void Append(const std::filesystem::path& file, std::string_view bytes);
   /// Cuts off what stands behind the mark and returns what stands before it. Throws InputError when
   /// the file is shorter, or not the one that was marked.

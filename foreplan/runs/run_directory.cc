@@ -13,6 +13,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/segments.h"
 
 namespace foreplan {
 namespace {
@@ -28,8 +29,8 @@ void MakeFolder(const fs::path& path) {
   }
 }
 
-/// A lock of the folder that ends with the object, or with the process. Null where the file system knows
-/// no locks. Throws InputError when another process has it.
+/// A lock of the folder that ends with the object, or with the process. Null where the file system
+/// knows no locks. Throws InputError when another process has it.
 std::shared_ptr<const void> LockFolder(const fs::path& folder) {
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return nullptr;
@@ -39,17 +40,14 @@ std::shared_ptr<const void> LockFolder(const fs::path& folder) {
   });
   if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) return nullptr;
-  throw InputError(
-      fmt::format("{}: another process is working in this folder", folder.string()));
+  throw InputError(fmt::format("{}: another process is working in this folder", folder.string()));
 }
 
 fs::path WithoutLastSlash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
-fs::path IncompletePath(const fs::path& path) {
-  return WithoutLastSlash(path) += ".incomplete";
-}
+fs::path IncompletePath(const fs::path& path) { return WithoutLastSlash(path) += ".incomplete"; }
 
 }  // namespace
 
@@ -69,7 +67,7 @@ RunDirectory RunDirectory::Create(const fs::path& path) {
   }
   MakeFolder(directory.path());
   directory.Lock();
-  MakeFolder(directory.data_file().parent_path());
+  MakeFolder(directory.data_folder());
   MakeFolder(directory.model_file().parent_path());
   MakeFolder(directory.checkpoint_file().parent_path());
   return directory;
@@ -90,10 +88,10 @@ RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     if (fs::is_directory(IncompletePath(path), error)) {
-      throw InputError(
-          fmt::format("{}: found only '{}', which a program left that was stopped before the folder "
-                      "was complete; start it again",
-                      path.string(), IncompletePath(path).string()));
+      throw InputError(fmt::format(
+          "{}: found only '{}', which a program left that was stopped before the folder "
+          "was complete; start it again",
+          path.string(), IncompletePath(path).string()));
     }
     throw InputError(
         fmt::format("{}: found no such folder, expected the folder of {}", path.string(), kind));
@@ -115,8 +113,13 @@ RunDirectory RunDirectory::Open(const fs::path& path) {
 
 RunDirectory RunDirectory::OpenModel(const fs::path& path) {
   const RunDirectory directory(path);
-  return OpenWith(path, "a fit or run",
-                  {directory.config_file(), directory.model_file(), directory.data_file()});
+  const RunDirectory found =
+      OpenWith(path, "a fit or run", {directory.config_file(), directory.model_file()});
+  if (HasSegments(found.data_folder())) return found;
+  throw InputError(
+      fmt::format("{}: found no transitions in its folder 'data', expected the folder "
+                  "of a fit, or of a run that has begun",
+                  path.string()));
 }
 
 fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
@@ -131,7 +134,6 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
   return path;
 }
 
-fs::path RunDirectory::data_file() const { return path_ / "data" / "transitions.safetensors"; }
 fs::path RunDirectory::model_file() const { return path_ / "model" / "model.safetensors"; }
 fs::path RunDirectory::checkpoint_file() const {
   return path_ / "checkpoint" / "state.safetensors";

@@ -16,15 +16,15 @@ namespace foreplan {
 class RunDirectory {
  public:
   /// Begins the folder as `<path>.incomplete`, which Complete gives its name: at `path` there is a
-  /// whole run or nothing, whenever the program is killed. What another one left incomplete there is
-  /// removed. Throws InputError when `path` exists (naming it and what to do).
+  /// whole run or nothing, whenever the program is killed. What another one left incomplete there
+  /// is removed. Throws InputError when `path` exists (naming it and what to do).
   static RunDirectory Create(const std::filesystem::path& path);
   /// Renames the folder that Create began. Throws RunError when the disk refuses.
   void Complete();
   /// Throws InputError when `path` is no run (naming the missing file).
   static RunDirectory Open(const std::filesystem::path& path);
-  /// Enough to use its model: config.toml, model/ and data/, of a run or of a fit. Throws
-  /// InputError naming the missing file.
+  /// Enough to use its model: config.toml, model/ and data, of a run or of a fit. Throws InputError
+  /// naming what is missing.
   static RunDirectory OpenModel(const std::filesystem::path& path);
   /// Keeps other programs from going on with this run until this object and its copies are gone.
   /// Throws InputError when one does already.
@@ -43,7 +43,8 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path events_file() const {
     return path_ / "events.out.tfevents.foreplan";
   }
-  [[nodiscard]] std::filesystem::path data_file() const;        // data/transitions.safetensors
+  /// Of the files that WriteSegment writes.
+  [[nodiscard]] std::filesystem::path data_folder() const { return path_ / "data"; }
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }

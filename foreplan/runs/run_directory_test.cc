@@ -31,7 +31,7 @@ TEST_F(RunDirectoryTest, CreatesTheFoldersOfARun) {
   RunDirectory directory = RunDirectory::Create(root_ / "deep" / "run");
   directory.Complete();
   EXPECT_EQ(directory.path(), root_ / "deep" / "run");
-  EXPECT_TRUE(fs::is_directory(directory.data_file().parent_path()));
+  EXPECT_TRUE(fs::is_directory(directory.data_folder()));
   EXPECT_TRUE(fs::is_directory(directory.model_file().parent_path()));
   EXPECT_TRUE(fs::is_directory(directory.checkpoint_file().parent_path()));
 }

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "foreplan/core/error.h"
+#include <string>
+
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/tensorboard.h"
 
 namespace foreplan {
@@ -18,13 +20,6 @@ AppendedFile::Mark ReadMark(const TensorFile& checkpoint, const char* key) {
 }
 
 }  // namespace
-
-const std::string& CheckpointText(const TensorFile& checkpoint, const std::string& key) {
-  const auto found = checkpoint.metadata.find(key);
-  if (found != checkpoint.metadata.end()) return found->second;
-  throw InputError(fmt::format("{}: metadata '{}' is missing, expected the checkpoint of a run",
-                               checkpoint.source, key));
-}
 
 void RunTables::Begin(const RunDirectory& directory, const RunLog& log) {
   episodes_.Begin(directory.episodes_file(), log.EpisodesCsv());

@@ -1,8 +1,6 @@
 // The tables of a run on disk: they grow by what is new in its log.
 #pragma once
 
-#include <string>
-
 #include "foreplan/data/safetensors.h"
 #include "foreplan/runs/appended_file.h"
 #include "foreplan/runs/run_directory.h"
@@ -10,12 +8,13 @@
 
 namespace foreplan {
 
-/// episodes.csv, metrics.csv and the event file. What an episode costs does not depend on how many there
-/// were. A checkpoint keeps how far the two CSV files had come; the event file, which says nothing
-/// that they do not, is made again from them when a run goes on.
+/// episodes.csv, metrics.csv and the event file. What an episode costs does not depend on how many
+/// there were. A checkpoint keeps how far the two CSV files had come; the event file, which says
+/// nothing that they do not, is made again from them when a run goes on.
 class RunTables {
  public:
-  /// Begins the files with the rows there are. Like Append it throws RunError when the disk refuses.
+  /// Begins the files with the rows there are. Like Append it throws RunError when the disk
+  /// refuses.
   void Begin(const RunDirectory& directory, const RunLog& log);
   /// Appends the rows that were added since.
   void Append(const RunDirectory& directory, const RunLog& log);
@@ -32,9 +31,5 @@ class RunTables {
   RunLog::Position written_;         // rows in the CSV files
   RunLog::Position events_written_;  // rows in the event file
 };
-
-/// Metadata of a checkpoint. Throws InputError when it is missing.
-[[nodiscard]] const std::string& CheckpointText(const TensorFile& checkpoint,
-                                                const std::string& key);
 
 }  // namespace foreplan
