@@ -10,6 +10,7 @@
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/message.h"
 #include "foreplan/runs/table.h"
 
 namespace foreplan::apps {
@@ -45,7 +46,7 @@ void Bench(const BenchRequest& request) {
     fmt::print("{}\n", nlohmann::ordered_json(rows).dump(2));
     return;
   }
-  fmt::print(stderr, "{}", MachineJson(request.threads));
+  WriteToStderr(MachineJson(request.threads));
   fmt::print("{}", PlainTable(rows));
 }
 

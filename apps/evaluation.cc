@@ -8,6 +8,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/run_directory.h"
 
 namespace foreplan::apps {
@@ -83,7 +84,8 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                                       .stop = stop,
                                       .checkpoint = {}});
     if (!run_folder.empty()) {
-      learner->Restore(ReadTensors(RunDirectory::Open(run_folder).checkpoint_file()));
+      learner->Restore(ReadCheckpoint(RunDirectory::Open(run_folder), task.spec().observation_dim(),
+                                      task.spec().action_dim()));
     }
     return Evaluate(controller, task, learner->controller(), request, stop);
   }

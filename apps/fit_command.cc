@@ -18,6 +18,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
+#include "foreplan/data/segments.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/fit_report.h"
@@ -96,7 +97,9 @@ class FitSession {
   void Run() {
     const DataSplit split = SplitForCalibration(recording_.data, calibration_.holdout);
     // Whatever is wrong with the folder's name shows before the work.
-    const RunDirectory folder = RunDirectory::Create(Path());
+    const fs::path path = Path();
+    report_.folder = path.string();
+    RunDirectory folder = RunDirectory::Create(path);
     try {
       const auto start = std::chrono::steady_clock::now();
       report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
@@ -106,8 +109,9 @@ class FitSession {
       }
       report_.seconds =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      FillReport(split, folder);
+      FillReport(split);
       Write(folder);
+      folder.Complete();
     } catch (...) {
       std::error_code ignored;  // the first error is the one to tell
       fs::remove_all(folder.path(), ignored);
@@ -153,7 +157,7 @@ class FitSession {
     return RunDirectory::FreshPath("runs", name, "fit", seed());
   }
 
-  void FillReport(const DataSplit& split, const RunDirectory& folder) {
+  void FillReport(const DataSplit& split) {
     report_.data = request_.data;
     report_.task = experiment_ ? experiment_->task.name() : "";
     report_.seed = seed();
@@ -164,7 +168,6 @@ class FitSession {
     report_.notes = recording_.notes;
     report_.observation = spec_.observation;
     report_.details = model_->Describe().dump();
-    report_.folder = folder.path().string();
   }
 
   /// Of a task the whole configuration, so that runs can go on from here.
@@ -189,10 +192,8 @@ class FitSession {
     const std::string machine = MachineJson(pool_.size());
     TensorFile model;
     model_->SaveForUse(model);
-    TensorFile data;
-    recording_.data.Save(data);
     WriteTensors(folder.model_file(), model);
-    WriteTensors(folder.data_file(), data);
+    WriteSegment(folder.data_folder(), recording_.data, 0);
     WriteFileAtomically(folder.config_file(), config);
     WriteFileAtomically(folder.machine_file(), machine);
     WriteFileAtomically(folder.calibration_table(), CalibrationCsv(report_));
@@ -233,7 +234,7 @@ void AddFitCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("fit", "learn a model from logged data, and judge it");
   command
       .add_option("data", request->data,
-                  "logged transitions: .csv, .npz, .hdf5 (Minari), or data of a run")
+                  "logged transitions: .csv, .npz, .hdf5 (Minari), or the folder of a run")
       ->required()
       ->type_name("FILE");
   command.add_option("--task", request->task,

@@ -64,9 +64,9 @@ TEST_F(FitCommand, JudgesAnEnsembleAndWritesAFolderThatOthersUse) {
   EXPECT_EQ(answer["horizons"].size(), 6U);
   EXPECT_TRUE(answer["horizons"][0]["components"].contains("hinge_velocity"));
   EXPECT_EQ(answer["members"].size(), 2U);
-  for (const char* file :
-       {"fit/config.toml", "fit/machine.json", "fit/calibration.csv", "fit/calibration.json",
-        "fit/report.html", "fit/model/model.safetensors", "fit/data/transitions.safetensors"}) {
+  for (const char* file : {"fit/config.toml", "fit/machine.json", "fit/calibration.csv",
+                           "fit/calibration.json", "fit/report.html", "fit/model/model.safetensors",
+                           "fit/data/transitions-000000000000.safetensors"}) {
     EXPECT_TRUE(fs::exists(work() / file)) << file;
   }
   const std::string page = FileText(work() / "fit/report.html");

@@ -1,26 +1,47 @@
 #include "apps/interrupt.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 
 #include "apps/exit_codes.h"
 
 namespace foreplan::apps {
 namespace {
 
+std::atomic<bool> caught = false;  // loops look at the flag
 std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may not wait
 
-extern "C" void OnSignal(int /*signal*/) {
-  if (interrupted.exchange(true)) _exit(kInterrupted);
+bool IsIgnored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void WaitForSignals(const sigset_t& signals) {
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (!caught || interrupted.exchange(true)) _exit(kInterrupted);
+  }
 }
 
 }  // namespace
 
+void TakeSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  if (!IsIgnored(SIGHUP)) sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals] { WaitForSignals(signals); }).detach();
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 const std::atomic<bool>& CatchInterrupts() {
-  std::signal(SIGINT, OnSignal);
-  std::signal(SIGTERM, OnSignal);
+  caught = true;
   return interrupted;
 }
 

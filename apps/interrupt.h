@@ -1,12 +1,20 @@
-// Ctrl-C as a flag that loops look at.
+// Signals: taken by a thread of their own, and seen by loops as a flag.
 #pragma once
 
 #include <atomic>
 
 namespace foreplan::apps {
 
-/// From now on SIGINT and SIGTERM set the returned flag; a second one ends the program at once
-/// (files are written atomically, so none is left half-written).
+/// Call once, at the start of main, before any other thread is made. From then on SIGINT, SIGTERM
+/// and SIGHUP (unless the program was told to ignore that, as by nohup) are blocked in every thread
+/// and taken by one that waits for them: no handler ever runs on the stack of a thread that works,
+/// which matrix kernels may have moved into the heap. Until CatchInterrupts is called, the first of
+/// them ends the program at once, with exit code 130.
+/// A pipe or terminal that is gone becomes an error of the write, not the end of the program.
+void TakeSignals();
+
+/// From now on such a signal sets the returned flag; a second one ends the program at once (what is
+/// on disk can be resumed at any time).
 const std::atomic<bool>& CatchInterrupts();
 
 }  // namespace foreplan::apps

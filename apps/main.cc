@@ -1,19 +1,25 @@
 // The program: commands, messages, exit codes.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/exit_codes.h"
+#include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/message.h"
 
 namespace foreplan::apps {
 namespace {
@@ -24,8 +30,25 @@ int Fail(int code, std::string_view message) {
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i] == '\n' && lines.substr(i + 1, 2) != "  ") lines[i] = ' ';
   }
-  fmt::print(stderr, "foreplan: {}\n", lines);
+  WriteToStderr(fmt::format("foreplan: {}\n", lines));
   return code;
+}
+
+/// Opens /dev/null in place of standard streams that are closed: else the next file that is opened
+/// would take their numbers, and messages would be written into it.
+void KeepStandardStreamsOpen() {
+  int opened = 0;
+  do {
+    opened = open("/dev/null", O_RDWR);
+  } while (0 <= opened && opened <= STDERR_FILENO);
+  if (opened > STDERR_FILENO) close(opened);
+}
+
+/// What is still in the buffer is part of the result.
+void FinishOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw RunError(fmt::format("standard output: cannot be written: {}",
+                             std::generic_category().message(errno)));
 }
 
 /// The parser would only say that an argument was not expected.
@@ -72,6 +95,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     throw InputError(error.what());
   }
+  FinishOutput();
   return kDone;
 }
 
@@ -80,6 +104,8 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace foreplan;  // NOLINT(google-build-using-namespace): the program's own names
+  apps::KeepStandardStreamsOpen();
+  apps::TakeSignals();
   try {
     return apps::Main(argc, argv);
   } catch (const InputError& error) {

@@ -6,13 +6,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace foreplan::apps {
@@ -50,8 +53,11 @@ class ProgramTest : public testing::Test {
   /// Where the program runs.
   [[nodiscard]] std::filesystem::path work() const { return folder_ / "work"; }
 
-  /// Starts the program; its process id. Call Wait next.
-  pid_t Start(const std::vector<std::string>& arguments) const {
+  /// Starts the program; its process id. Call Wait next. `before` is called in its process, when
+  /// its streams are set.
+  pid_t Start(
+      const std::vector<std::string>& arguments,
+      const std::function<void()>& before = [] {}) const {
     const pid_t child = fork();
     if (child != 0) return child;
     std::vector<std::string> words = Concatenated({FOREPLAN_PROGRAM}, arguments);
@@ -61,8 +67,23 @@ class ProgramTest : public testing::Test {
     const bool ready = chdir(work().c_str()) == 0 &&
                        std::freopen((folder_ / "out").c_str(), "w", stdout) != nullptr &&
                        std::freopen((folder_ / "err").c_str(), "w", stderr) != nullptr;
+    before();
     if (ready) execv(argv[0], argv.data());
     _exit(127);
+  }
+
+  /// Whether it ends so soon; else it is killed. Call Wait next.
+  static bool EndsWithin(pid_t child, std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      siginfo_t ended{};
+      const bool known =
+          waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
+      if (known && ended.si_pid == child) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    kill(child, SIGKILL);
+    return false;
   }
 
   [[nodiscard]] ProgramResult Wait(pid_t child) const {
@@ -72,8 +93,10 @@ class ProgramTest : public testing::Test {
             FileText(folder_ / "err")};
   }
 
-  [[nodiscard]] ProgramResult RunProgram(const std::vector<std::string>& arguments) const {
-    return Wait(Start(arguments));
+  [[nodiscard]] ProgramResult RunProgram(
+      const std::vector<std::string>& arguments,
+      const std::function<void()>& before = [] {}) const {
+    return Wait(Start(arguments, before));
   }
 
   void WriteText(const std::string& name, std::string_view text) const {

@@ -2,10 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -68,16 +69,18 @@ void PrintSummary(const RunSession& session) {
 
 void Run(const RunRequest& request) {
   const std::unique_ptr<RunSession> session = Prepare(request, CatchInterrupts());
-  const auto print_json = [&] {
-    if (request.json) fmt::print("{}\n", session->Result().dump(2));
-  };
+  std::exception_ptr ended;
   try {
     session->Run();
   } catch (const Error&) {
-    print_json();
-    throw;
+    ended = std::current_exception();
   }
-  print_json();
+  try {
+    if (request.json) fmt::print("{}\n", session->Result().dump(2));
+  } catch (const std::system_error&) {
+    if (!ended) throw;  // how the run ended matters more than where its document went
+  }
+  if (ended) std::rethrow_exception(ended);
   if (!request.json) PrintSummary(*session);
 }
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -10,44 +10,42 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/report.h"
-#include "foreplan/runs/tensorboard.h"
 
 namespace foreplan::apps {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Metadata of checkpoint/state.safetensors beside the learner's tensors: one file, so that one
-// rename makes the whole state of a run valid.
-constexpr const char* kEpisodesKey = "episodes.csv";
-constexpr const char* kMetricsKey = "metrics.csv";
+// Metadata of checkpoint/state.safetensors beside the learner's tensors and the marks of the
+// tables: one file, so that one rename makes the whole state of a run valid.
 constexpr const char* kWallSecondsKey = "wall_seconds";
+// Also of model/model.safetensors: the number of the checkpoint that was written with it.
+constexpr const char* kNumberKey = "checkpoint";
 
-const std::string& Metadata(const TensorFile& file, const char* key) {
-  const auto found = file.metadata.find(key);
-  if (found == file.metadata.end()) {
-    throw InputError(fmt::format("{}: metadata '{}' is missing, expected the checkpoint of a run",
-                                 file.source, key));
+/// What goes wrong in `write`, as the end of a sentence; "" when nothing does.
+template <typename Function>
+std::string Trouble(Function write) {
+  try {
+    write();
+    return "";
+  } catch (const std::exception& error) {
+    return fmt::format("; {}", error.what());
   }
-  return found->second;
-}
-
-double MetadataNumber(const TensorFile& file, const char* key) {
-  const std::string& text = Metadata(file, key);
-  double value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size()) {
-    throw InputError(
-        fmt::format("{}: metadata '{}': found '{}', expected a number", file.source, key, text));
-  }
-  return value;
 }
 
 }  // namespace
 
-RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop)
+std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
+                                                const LearnerContext& context) {
+  return MakeLearner(experiment.run.algorithm, experiment.config, context);
+}
+
+RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
+                       const LearnerFactory& make_learner)
     : experiment_(std::move(experiment)),
       pool_(threads),
       log_(&progress_),
@@ -58,52 +56,61 @@ RunSession::RunSession(Experiment experiment, int threads, const std::atomic<boo
                                .log = log_,
                                .stop = stop,
                                .checkpoint = [this] { SaveCheckpoint(); }};
-  learner_ = MakeLearner(experiment_.run.algorithm, experiment_.config, context);
+  learner_ = make_learner(experiment_, context);
 }
 
 void RunSession::Create(const fs::path& path) {
   directory_ = RunDirectory::Create(path);
   try {
     WriteSetup();
+    tables_.Begin(*directory_, log_);
     SaveCheckpoint();
+    directory_->Complete();
   } catch (...) {
     std::error_code ignored;  // the first error is the one to tell
-    fs::remove_all(path, ignored);
+    fs::remove_all(directory_->path(), ignored);
     throw;
   }
 }
 
 void RunSession::Resume(const fs::path& path) {
   directory_ = RunDirectory::Open(path);
-  const TensorFile state = ReadTensors(directory_->checkpoint_file());
+  directory_->Lock();
+  const SystemSpec& spec = experiment_.task.spec();
+  const TensorFile state = ReadCheckpoint(*directory_, spec.observation_dim(), spec.action_dim());
   learner_->Restore(state);
-  log_.RestoreCsv(Metadata(state, kEpisodesKey), Metadata(state, kMetricsKey), state.source);
-  seconds_before_ = MetadataNumber(state, kWallSecondsKey);
+  seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
+  checkpoints_ = CheckpointInteger(state, kNumberKey);
+  saved_rows_ = learner_->data().size();
+  tables_.Resume(*directory_, state, log_);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
+  // What a program left that was killed between a checkpoint and its model is older.
+  WriteModel();
 }
 
 void RunSession::Run() {
   try {
     learner_->Run();
+    tables_.Append(*directory_, log_);  // what was found after the last checkpoint
     status_ = "done";
-    // A run that was killed between its checkpoint and its tables gets them now.
-    WriteTables();
+    progress_.Close();
+    WriteReport();
   } catch (const Interrupted&) {
     status_ = fmt::format("interrupted after episode {}", saved_episodes_);
     progress_.Close();
-    WriteReport();
-    throw Interrupted(fmt::format("{}; resume with: foreplan run --resume {}", status_,
-                                  directory_->path().string()));
-  } catch (const RunError& error) {
+    const std::string trouble = Trouble([this] { WriteReport(); });
+    throw Interrupted(fmt::format("{}; resume with: foreplan run --resume {}{}", status_,
+                                  directory_->path().string(), trouble));
+  } catch (const std::exception& error) {
+    // Whatever it is: input was checked before the run, so what ends it now is no wrong input.
     status_ = fmt::format("failed: {}", error.what());
     progress_.Close();
-    WriteTables();
-    WriteReport();
-    throw RunError(fmt::format("{}; the run's data are kept in {}", error.what(),
-                               directory_->path().string()));
+    std::string trouble = Trouble([this] { tables_.Append(*directory_, log_); });
+    trouble += Trouble([this] { WriteData(); });
+    trouble += Trouble([this] { WriteReport(); });
+    throw RunError(fmt::format("{}; the run's data are kept in {}{}", error.what(),
+                               directory_->path().string(), trouble));
   }
-  progress_.Close();
-  WriteReport();
 }
 
 nlohmann::ordered_json RunSession::Result() const {
@@ -142,24 +149,32 @@ void RunSession::WriteSetup() {
   WriteFileAtomically(directory_->machine_file(), MachineJson(pool_.size()));
 }
 
+// What only grows comes before the checkpoint that counts it, and what is made from the same state
+// after it: killed at any moment, the run has a checkpoint and all that this one needs.
 void RunSession::SaveCheckpoint() {
+  tables_.Append(*directory_, log_);
+  WriteData();
   TensorFile state;
-  learner_->Save(state);
-  state.metadata[kEpisodesKey] = log_.EpisodesCsv();
-  state.metadata[kMetricsKey] = log_.MetricsCsv();
+  learner_->SaveWithoutData(state);
+  tables_.Save(state);
+  state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
+  state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
   WriteTensors(directory_->checkpoint_file(), state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
-
-  WriteTables();
-  WriteTensors(directory_->model_file(), learner_->Model());
+  WriteModel();
 }
 
-void RunSession::WriteTables() {
-  WriteFileAtomically(directory_->episodes_file(), log_.EpisodesCsv());
-  WriteFileAtomically(directory_->metrics_file(), log_.MetricsCsv());
-  WriteFileAtomically(directory_->events_file(), TensorBoardEvents(log_));
-  WriteTensors(directory_->data_file(), learner_->Data());
+void RunSession::WriteModel() {
+  TensorFile model = learner_->Model();
+  model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
+  WriteTensors(directory_->model_file(), model);
+}
+
+void RunSession::WriteData() {
+  const Dataset& data = learner_->data();
+  WriteSegment(directory_->data_folder(), data, saved_rows_);
+  saved_rows_ = data.size();
 }
 
 void RunSession::WriteReport() {

@@ -1,11 +1,16 @@
 // What programs may rely on: documents, files, exit codes, and the same bytes again and again.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "apps/program_testing.h"
@@ -61,7 +66,8 @@ TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
 
   for (const char* file :
        {"config.toml", "machine.json", "episodes.csv", "metrics.csv",
-        "events.out.tfevents.foreplan", "data/transitions.safetensors", "model/model.safetensors",
+        "events.out.tfevents.foreplan", "data/transitions-000000000000.safetensors",
+        "data/transitions-000000000060.safetensors", "model/model.safetensors",
         "checkpoint/state.safetensors", "report.html"}) {
     EXPECT_TRUE(fs::is_regular_file(work() / "run" / file)) << file;
   }
@@ -111,6 +117,14 @@ TEST_F(RunCommand, RepeatsARunFromItsConfig) {
 
 class InterruptedRun : public ProgramTest, public testing::WithParamInterface<int> {
  protected:
+  [[nodiscard]] std::vector<std::string> FilesBelow(const std::string& folder) const {
+    std::vector<std::string> files;
+    for (const std::string& file : Files()) {
+      if (file.starts_with(folder)) files.push_back(file.substr(folder.size()));
+    }
+    return files;
+  }
+
   /// Waits until the run's table holds so many episodes.
   [[nodiscard]] bool WaitForEpisodes(const std::string& run, int episodes) const {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
@@ -138,25 +152,133 @@ TEST_P(InterruptedRun, GoesOnAsIfItHadNeverStopped) {
                                                "resume with: foreplan run --resume run\n"));
   EXPECT_EQ(nlohmann::json::parse(interrupted.out)["run_directory"], "run");
   EXPECT_TRUE(fs::is_regular_file(work() / "run/report.html"));
-  std::vector<std::string> whole_files;
-  std::vector<std::string> run_files;
-  for (const std::string& file : Files()) {
-    if (file.starts_with("whole/")) whole_files.push_back(file.substr(6));
-    if (file.starts_with("run/")) run_files.push_back(file.substr(4));
-  }
-  EXPECT_EQ(run_files, whole_files) << "a temporary file stayed behind, or a file is missing";
+  const std::vector<std::string> run_files = FilesBelow("run/");
+  EXPECT_THAT(run_files, testing::Each(testing::Not(testing::EndsWith(".tmp"))));
 
   const ProgramResult resumed = RunProgram({"run", "--resume", "run", "--json"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_EQ(nlohmann::json::parse(resumed.out)["episode_returns"].size(), 25U);
+  const std::vector<std::string> whole_files = FilesBelow("whole/");
+  EXPECT_EQ(FilesBelow("run/"), whole_files) << "a file is left over, or missing";
   EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
   EXPECT_EQ(FileText(work() / "run/model/model.safetensors"),
             FileText(work() / "whole/model/model.safetensors"));
-  EXPECT_EQ(FileText(work() / "run/data/transitions.safetensors"),
-            FileText(work() / "whole/data/transitions.safetensors"));
+  for (const std::string& file : whole_files) {
+    if (!file.starts_with("data/")) continue;
+    EXPECT_EQ(FileText(work() / "run" / file), FileText(work() / "whole" / file)) << file;
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, InterruptedRun, testing::Values(SIGINT, SIGTERM));
+INSTANTIATE_TEST_SUITE_P(Signals, InterruptedRun, testing::Values(SIGINT, SIGTERM, SIGHUP));
+
+// A handler runs on the stack of the thread that takes the signal, and matrix kernels point that
+// register into the heap. So none is installed: every thread blocks the signals, one waits for
+// them.
+TEST_F(RunCommand, NoThreadThatWorksCanBeInterruptedByASignal) {
+  const pid_t child = Start(TinyRun({"--episodes", "100000", "--threads", "3", "--out", "run"}));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!fs::exists(work() / "run") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  const auto mask = [](const std::string& status, const std::string& name) {
+    const size_t at = status.find("\n" + name + ":");
+    return at == std::string::npos ? 0
+                                   : std::stoull(status.substr(at + name.size() + 2), nullptr, 16);
+  };
+  int threads = 0;
+  for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(child) + "/task")) {
+    const std::string status = FileText(task.path() / "status");
+    ++threads;
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      const uint64_t bit = uint64_t{1} << (signal - 1);
+      EXPECT_NE(mask(status, "SigBlk") & bit, 0U) << "signal " << signal << " is not blocked";
+      EXPECT_EQ(mask(status, "SigCgt") & bit, 0U) << "signal " << signal << " has a handler";
+    }
+  }
+  EXPECT_GE(threads, 4) << "three that work, one that waits";
+  kill(child, SIGINT);
+  EXPECT_EQ(Wait(child).exit_code, 130);
+}
+
+TEST_F(RunCommand, ASecondSignalEndsItAtOnceAndItCanBeResumed) {
+  // A fit of hours, during which nobody looks at the flag.
+  const pid_t child =
+      Start(TinyRun({"--episodes", "3", "--out", "run", "--set", "fit.min_steps=1000000000",
+                     "--set", "fit.max_steps=1000000000"}));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!fs::exists(work() / "run") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  kill(child, SIGTERM);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  kill(child, SIGTERM);
+  EXPECT_TRUE(EndsWithin(child, std::chrono::seconds(10))) << "it waited for its fit";
+  EXPECT_EQ(Wait(child).exit_code, 130);
+  EXPECT_TRUE(fs::is_regular_file(work() / "run/checkpoint/state.safetensors"));
+}
+
+TEST_F(RunCommand, GoesOnWithoutItsTerminalWhenToldToIgnoreThat) {
+  const pid_t child = Start(TinyRun({"--episodes", "8", "--out", "run"}),
+                            [] { std::signal(SIGHUP, SIG_IGN); });  // as nohup does
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!fs::exists(work() / "run") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill(child, SIGHUP);
+  const ProgramResult result = Wait(child);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+// --- streams that cannot be written
+// ----------------------------------------------------------------
+
+void Redirect(int stream, const char* file) {
+  const int opened = open(file, O_WRONLY);
+  if (opened < 0 || dup2(opened, stream) < 0) _exit(126);
+  close(opened);
+}
+
+TEST_F(RunCommand, ProgressThatCannotBeWrittenEndsNoRun) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "3", "--out", "seen"})).exit_code, 0);
+  const std::vector<std::pair<std::string, std::function<void()>>> streams = {
+      {"full", [] { Redirect(STDERR_FILENO, "/dev/full"); }},
+      {"closed", [] { close(STDERR_FILENO); }},
+      {"all_closed",
+       [] {
+         for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
+       }},
+      {"reader_gone", [] {
+         std::array<int, 2> ends{};
+         if (pipe(ends.data()) != 0 || dup2(ends[1], STDERR_FILENO) < 0) _exit(126);
+         close(ends[0]);
+         close(ends[1]);
+       }}};
+  for (const auto& [name, set] : streams) {
+    EXPECT_EQ(RunProgram(TinyRun({"--episodes", "3", "--out", name}), set).exit_code, 0) << name;
+    for (const char* file : {"episodes.csv", "config.toml", "model/model.safetensors"}) {
+      EXPECT_EQ(FileText(work() / name / file), FileText(work() / "seen" / file))
+          << name << ": messages may not end in " << file;
+    }
+    EXPECT_TRUE(fs::is_regular_file(work() / name / "report.html")) << name;
+  }
+}
+
+TEST_F(RunCommand, AResultThatCannotBeWrittenIsAnError) {
+  const auto full = [] { Redirect(STDOUT_FILENO, "/dev/full"); };
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"list", "--json"},
+        {"list"},
+        {"--help"},
+        {"--version"},
+        TinyRun({"--steps", "20", "--json", "--out", "run"}),
+        {"eval", "run", "--controller", "zero", "--episodes", "1", "--json"}}) {
+    const ProgramResult result = RunProgram(arguments, full);
+    EXPECT_EQ(result.exit_code, 3) << arguments[0];
+    EXPECT_THAT(result.err, HasSubstr("No space left on device")) << arguments[0];
+  }
+  EXPECT_TRUE(fs::is_regular_file(work() / "run/report.html")) << "the run itself was done";
+}
 
 TEST_F(RunCommand, ResumesAfterAKill) {
   ASSERT_EQ(RunProgram(TinyRun({"--episodes", "12", "--out", "whole"})).exit_code, 0);
@@ -171,6 +293,17 @@ TEST_F(RunCommand, ResumesAfterAKill) {
   const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_EQ(FileText(work() / "run/episodes.csv"), FileText(work() / "whole/episodes.csv"));
+}
+
+TEST_F(RunCommand, AFolderLeftHalfMadeIsNamedAndTakenAgain) {
+  fs::create_directories(work() / "run.incomplete/checkpoint");  // killed in its first milliseconds
+  WriteText("run.incomplete/config.toml", "name = ");
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 2);
+  EXPECT_THAT(resumed.err, HasSubstr("'run.incomplete', which a program left that was stopped"));
+  EXPECT_EQ(RunProgram(TinyRun({"--episodes", "1", "--out", "run"})).exit_code, 0);
+  EXPECT_FALSE(fs::exists(work() / "run.incomplete"));
+  EXPECT_EQ(RunProgram({"run", "--resume", "run"}).exit_code, 0);
 }
 
 TEST_F(RunCommand, ResumingAFinishedRunChangesNothing) {
@@ -189,6 +322,14 @@ TEST_F(RunCommand, RefusesADamagedCheckpoint) {
   EXPECT_EQ(resumed.exit_code, 2);
   EXPECT_THAT(resumed.err, HasSubstr("state.safetensors"));
   EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
+}
+
+TEST_F(RunCommand, RefusesToGoOnWithoutItsData) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
+  fs::remove(work() / "run/data/transitions-000000000030.safetensors");
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 2);
+  EXPECT_THAT(resumed.err, HasSubstr("run/data/transitions-000000000030.safetensors"));
 }
 
 TEST_F(RunCommand, KeepsTheDataOfAFailedFit) {
@@ -222,7 +363,8 @@ TEST_F(RunCommand, KeepsTheDataOfAFailedFit) {
                                                "gradient step [0-9]+ of 200; .* kept in run\n"));
   EXPECT_THAT(nlohmann::json::parse(result.out)["status"], testing::StartsWith("failed: fit: "));
   EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr("\n1,uniform,10,10,"));
-  EXPECT_GT(fs::file_size(work() / "run/data/transitions.safetensors"), 10U * 10U * sizeof(double));
+  EXPECT_GT(fs::file_size(work() / "run/data/transitions-000000000000.safetensors"),
+            10U * 10U * sizeof(double));
   EXPECT_THAT(FileText(work() / "run/report.html"), HasSubstr("failed: fit: the loss"));
 }
 
@@ -236,10 +378,10 @@ TEST_F(RunCommand, RecordsAnEpisodeThatDivergesAndGoesOn) {
 
 TEST_F(RunCommand, FailsWhenTheDiskRefuses) {
   ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
-  fs::remove_all(work() / "run/data");
+  fs::remove_all(work() / "run/model");
   const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
   EXPECT_EQ(resumed.exit_code, 3);
-  EXPECT_THAT(resumed.err, HasSubstr("run/data/transitions.safetensors"));
+  EXPECT_THAT(resumed.err, HasSubstr("run/model/model.safetensors: cannot be written"));
   EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
 }
 
@@ -272,6 +414,21 @@ TEST_F(EvalCommand, ComparesControllersOnTheSameStarts) {
         << names[i];
   }
   EXPECT_THAT(RunProgram({"eval", "run", "--episodes", "2"}).out, HasSubstr("learned model, icem"));
+}
+
+TEST_F(EvalCommand, EveryEpisodeHasAStartOfItsOwn) {
+  const auto returns = [this](const char* seed) {
+    const ProgramResult result =
+        RunProgram({"eval", "cartpole_closed_form", "--controller", "zero", "--episodes", "3",
+                    "--seed", seed, "--set", "episode_length=10", "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return nlohmann::json::parse(result.out)["rows"][0]["episode_returns"];
+  };
+  const nlohmann::json first = returns("1");
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_NE(first[1], first[2]);
+  EXPECT_EQ(returns("1"), first);
+  EXPECT_NE(returns("2")[0], first[0]);
 }
 
 TEST_F(EvalCommand, MeasuresATaskWithoutARun) {

@@ -22,6 +22,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/planners/tuning.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/message.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan::apps {
@@ -117,8 +118,9 @@ class Tuner {
   void ShowRound(std::span<const int> playing, int episodes) const {
     const auto worse = [this](int a, int b) { return Mean(a) < Mean(b); };
     const int best = *std::max_element(playing.begin(), playing.end(), worse);
-    fmt::print(stderr, "{} candidates, {} episode{} each: best {:.2f}, own settings {:.2f}\n",
-               playing.size(), episodes, episodes == 1 ? "" : "s", Mean(best), Mean(0));
+    WriteToStderr(
+        fmt::format("{} candidates, {} episode{} each: best {:.2f}, own settings {:.2f}\n",
+                    playing.size(), episodes, episodes == 1 ? "" : "s", Mean(best), Mean(0)));
   }
 
   void Write() {

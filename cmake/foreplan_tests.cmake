@@ -46,7 +46,9 @@ function(foreplan_add_tests)
 
   foreplan_glob(app_tests apps/*_test.cc)
   if(app_tests)
-    foreplan_add_room_test(apps ${app_tests})
+    # Most of them start the program; sessions are tested from within too.
+    foreplan_add_room_test(apps ${app_tests} apps/run_session.cc apps/experiment.cc)
+    target_link_libraries(apps_test PRIVATE CLI11::CLI11)
     add_dependencies(apps_test foreplan_cli)
     target_compile_definitions(apps_test PRIVATE
       FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>")

@@ -36,8 +36,9 @@ def main() -> None:
     writer.writerow(["seed", "total_steps", "episode_return", "upside_down", "turns"])
     for run in parser.parse_args().runs:
         seed, curve = read_curve(run)
-        data = run / "data" / "transitions.safetensors"
-        pitch = read_doubles(data, "data.next_observation")[PITCH::OBSERVATION]
+        pitch = []
+        for data in sorted((run / "data").glob("transitions-*.safetensors")):
+            pitch += read_doubles(data, "data.next_observation")[PITCH::OBSERVATION]
         begin = 0
         for end, episode_return in curve:
             episode = pitch[begin:end]

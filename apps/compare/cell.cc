@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <memory>
 
 #include "apps/run_session.h"
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
+#include "foreplan/runs/message.h"
 
 namespace foreplan::apps {
 namespace {
@@ -113,7 +113,7 @@ Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
                 const std::atomic<bool>& stop) {
   const fs::path folder = CellFolder(comparison, cell, seed);
   return KeptFinding(folder.string() + ".json", [&] {
-    fmt::print(stderr, "{}, seed {}\n", cell.label, seed);
+    WriteToStderr(fmt::format("{}, seed {}\n", cell.label, seed));
     return cell.algorithm.empty() ? MeasureTrueModel(comparison, cell, seed, stop)
                                   : MeasureRun(comparison, cell, seed, stop);
   });

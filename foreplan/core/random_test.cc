@@ -141,6 +141,19 @@ TEST(Random, NormalHasItsMomentsAndTails) {
               kStandardErrors * std::sqrt(beyond / kCount));
 }
 
+// Draws of Normal itself, which fills only use where they begin within a block.
+TEST(Random, NormalsDrawnOneByOneHaveTheirMoments) {
+  constexpr int kCount = 100000;
+  Random random(Key{7, 1});
+  std::vector<double> values(kCount);
+  for (double& value : values) value = random.Normal();
+  EXPECT_NEAR(Moment(values, 1), 0, kStandardErrors * std::sqrt(1.0 / kCount));
+  EXPECT_NEAR(Moment(values, 2), 1, kStandardErrors * std::sqrt(2.0 / kCount));
+  double neighbours = 0;
+  for (size_t i = 1; i < values.size(); ++i) neighbours += values[i] * values[i - 1];
+  EXPECT_NEAR(neighbours / kCount, 0, kStandardErrors / std::sqrt(kCount));
+}
+
 TEST(Random, NeighbouringNormalsAreUncorrelated) {
   constexpr int kCount = 100000;
   std::vector<double> values(kCount);

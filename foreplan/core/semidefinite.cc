@@ -40,8 +40,12 @@ void ProjectToPositiveSemidefinite(int n, double* matrix, double* vectors, doubl
   constexpr int kSweeps = 30;
   const auto size = static_cast<size_t>(n) * static_cast<size_t>(n);
   double largest = 0;
-  for (size_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(matrix[i]));
-  if (largest == 0 || !std::isfinite(largest)) return;
+  bool finite = true;  // the maximum does not see a NaN
+  for (size_t i = 0; i < size; ++i) {
+    largest = std::max(largest, std::abs(matrix[i]));
+    finite = finite && std::isfinite(matrix[i]);
+  }
+  if (largest == 0 || !finite) return;
   std::copy_n(matrix, size, scratch);
   std::fill_n(vectors, size, 0.0);
   for (int i = 0; i < n; ++i) vectors[i * n + i] = 1;

@@ -9,9 +9,9 @@ namespace foreplan {
 /// Runs `function(task, worker)` for task = 0 ... count - 1 and returns when all are done.
 /// A task writes only to its own place, so results never depend on which worker took it.
 /// `worker` in [0, size()) names a workspace that no other thread uses meanwhile.
-/// The calling thread works too; ParallelFor allocates nothing and must not be nested.
-/// An exception thrown by a task is rethrown after the others have finished; of several, that of
-/// the lowest task.
+/// The calling thread works too; ParallelFor allocates nothing. Of exceptions that tasks throw,
+/// that of the lowest task is rethrown after the others have finished. One loop at a time: another
+/// one meanwhile, within a task or from a second thread, throws std::logic_error and runs no task.
 class ThreadPool {
  public:
   /// threads >= 1; throws InputError otherwise, or when the system refuses so many.

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <latch>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -51,6 +55,22 @@ TEST_P(ThreadPoolSizes, GiveAWorkerToOneThreadAtATime) {
   EXPECT_EQ(clashes, 0);
 }
 
+TEST_P(ThreadPoolSizes, WaitForTheSlowestTask) {
+  ThreadPool pool(GetParam());
+  std::atomic<bool> others_work{pool.size() == 1};
+  std::atomic<int> done{0};
+  pool.ParallelFor(2, [&](int, int worker) {
+    if (worker == 0) {
+      while (!others_work) std::this_thread::yield();
+    } else {
+      others_work = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    ++done;
+  });
+  EXPECT_EQ(done, 2);
+}
+
 TEST_P(ThreadPoolSizes, RethrowTheErrorOfTheLowestTaskAndStayUsable) {
   ThreadPool pool(GetParam());
   for (int round = 0; round < 20; ++round) {
@@ -81,6 +101,47 @@ TEST_P(ThreadPoolSizes, AllocateNothingInParallelFor) {
               for (int round = 0; round < 100; ++round) pool.ParallelFor(100, work);
             }),
             0);
+}
+
+TEST_P(ThreadPoolSizes, RefuseALoopWithinALoopAndStayUsable) {
+  ThreadPool pool(GetParam());
+  std::atomic<int> inner{0};
+  EXPECT_THROW(
+      pool.ParallelFor(2, [&](int, int) { pool.ParallelFor(2, [&](int, int) { ++inner; }); }),
+      std::logic_error);
+  EXPECT_EQ(inner, 0);
+  std::atomic<int> runs{0};
+  pool.ParallelFor(10, [&](int, int) { ++runs; });
+  EXPECT_EQ(runs, 10);
+}
+
+TEST_P(ThreadPoolSizes, RefuseASecondThreadWhileALoopRuns) {
+  ThreadPool pool(GetParam());
+  std::latch inside(1);
+  std::latch refused(1);
+  std::atomic<int> runs{0};
+  std::thread first([&] {
+    pool.ParallelFor(1, [&](int, int) {
+      inside.count_down();
+      refused.wait();
+      ++runs;
+    });
+  });
+  inside.wait();
+  EXPECT_THROW(pool.ParallelFor(3, [&](int, int) { runs += 100; }), std::logic_error);
+  refused.count_down();
+  first.join();
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_P(ThreadPoolSizes, RunALoopOfAnotherPoolWithinALoop) {
+  ThreadPool outer(GetParam());
+  std::vector<std::atomic<int>> runs(4);
+  outer.ParallelFor(4, [&](int task, int) {
+    ThreadPool inner(2);
+    inner.ParallelFor(5, [&](int, int) { ++runs[static_cast<size_t>(task)]; });
+  });
+  for (const auto& run : runs) EXPECT_EQ(run, 5);
 }
 
 TEST(ThreadPool, KeepsNoErrorAliveAfterRethrowingIt) {

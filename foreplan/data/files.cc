@@ -77,6 +77,12 @@ void WriteFileAtomically(const std::filesystem::path& file, std::string_view byt
   }
 }
 
+void RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (rename(from.c_str(), to.c_str()) == 0 && SyncDirectory(to.parent_path())) return;
+  throw RunError(
+      fmt::format("{}: cannot be made of {}: {}", to.string(), from.string(), Cause(errno)));
+}
+
 std::string ReadFile(const std::filesystem::path& file) {
   const auto fail = [&](int error) {
     return InputError(fmt::format("{}: cannot be read: {}", file.string(), Cause(error)));

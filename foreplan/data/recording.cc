@@ -15,6 +15,7 @@
 #include "foreplan/data/csv_table.h"
 #include "foreplan/data/named_array.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
 
 namespace foreplan {
 namespace {
@@ -448,8 +449,18 @@ class ArrayReader {
   const RecordingColumns& columns_;
 };
 
-Recording ReadRun(const fs::path& file, const RecordingColumns& columns) {
-  const TensorFile tensors = ReadTensors(file);
+/// The folder with the segments of a run: itself, or its data/; "" when there are none.
+fs::path SegmentFolder(const fs::path& path) {
+  for (fs::path folder : {path, path / "data"}) {
+    if (HasSegments(folder)) return folder;
+  }
+  return "";
+}
+
+/// A file that holds all, or the folder of segments.
+Recording ReadRun(const fs::path& path, const RecordingColumns& columns) {
+  const bool in_segments = fs::is_directory(path);
+  const TensorFile tensors = ReadTensors(in_segments ? SegmentFile(path, 0) : path);
   const auto width = [&](const std::string& name) {
     const auto found = tensors.tensors.find(name);
     if (found != tensors.tensors.end() && found->second.shape.size() == 2 &&
@@ -464,8 +475,12 @@ Recording ReadRun(const fs::path& file, const RecordingColumns& columns) {
   if (observation.empty()) observation = Numbered("observation", width("data.observation"));
   if (action.empty()) action = Numbered("action", width("data.action"));
   Recording recording = EmptyRecording(std::move(observation), std::move(action));
-  recording.data.Restore(tensors);
-  return Finished(tensors.source, std::move(recording));
+  if (in_segments) {
+    ReadSegments(path, -1, recording.data);
+  } else {
+    recording.data.Restore(tensors);
+  }
+  return Finished(path.string(), std::move(recording));
 }
 
 /// The file itself, or the one inside a folder of Minari.
@@ -476,14 +491,17 @@ fs::path DataFile(const fs::path& file) {
     if (fs::is_regular_file(file / inside, error)) return file / inside;
   }
   throw InputError(
-      fmt::format("{}: found a folder, expected a file of data, or a folder of Minari with "
-                  "data/main_data.hdf5",
+      fmt::format("{}: found a folder, expected a file of data, the folder of a run, or one of "
+                  "Minari with data/main_data.hdf5",
                   file.string()));
 }
 
 }  // namespace
 
 Recording ReadRecording(const fs::path& path, const RecordingColumns& columns) {
+  if (const fs::path folder = SegmentFolder(path); !folder.empty()) {
+    return ReadRun(folder, columns);
+  }
   const fs::path file = DataFile(path);
   std::error_code error;
   if (!fs::is_regular_file(file, error)) {

@@ -39,7 +39,8 @@ struct Recording {
 ///   .hdf5 .h5        Minari: groups episode_0 ..., each with observations [T+1 x no] and actions
 ///                    [T x nu]; or the arrays of .npz at the top. A folder of Minari counts as the
 ///                    data/main_data.hdf5 in it.
-///   .safetensors     data/transitions.safetensors of a run.
+///   .safetensors     the names and shapes of a file in data/ of a run.
+/// The folder of a run or fit, or its data/, counts as all transitions in it.
 /// Throws InputError naming file, row and column, what was found and what was expected; an error
 /// that says so where this build lacks the library for a format.
 Recording ReadRecording(const std::filesystem::path& file, const RecordingColumns& columns);

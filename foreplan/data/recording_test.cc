@@ -17,6 +17,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/source_dir.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/segments.h"
 
 namespace foreplan {
 namespace {
@@ -38,6 +39,10 @@ class RecordingTest : public testing::Test {
 
   [[nodiscard]] fs::path Written(const std::string& name, std::string_view text) const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
+    return folder_ / name;
+  }
+  [[nodiscard]] fs::path MakeFolder(const std::string& name) const {
+    fs::create_directories(folder_ / name);
     return folder_ / name;
   }
   [[nodiscard]] Recording ReadText(std::string_view text,
@@ -137,6 +142,24 @@ TEST_F(RecordingTest, RefusesBrokenTablesNamingRowAndColumn) {
   }
   EXPECT_THAT(Refusal(Written("log.csv", "a,b\n1,2\n3,4\n")), HasSubstr("some with actions"));
   EXPECT_THAT(Refusal(Written("log.csv", "u,action\n1,2\n3,4\n")), HasSubstr("observations"));
+}
+
+TEST_F(RecordingTest, ReadsAllTransitionsOfARunFromItsFolder) {
+  Dataset data(2, 1);
+  for (int row = 0; row < 5; ++row) {
+    const std::vector<double> observation = {1.0 * row, 0.5};
+    const std::vector<double> next = {row + 1.0, 0.5};
+    const std::vector<double> action = {0.1 * row};
+    data.Add(observation, action, next, 1);
+    if (row == 2) WriteSegment(MakeFolder("data"), data, 0);
+  }
+  WriteSegment(folder_ / "data", data, 3);
+  for (const fs::path& path : {folder_, folder_ / "data"}) {
+    const Recording recording = ReadRecording(path, {});
+    EXPECT_EQ(Rows(recording.data), Rows(data)) << path;
+    EXPECT_EQ(recording.episodes, 1) << path;
+  }
+  EXPECT_EQ(ReadRecording(SegmentFile(folder_ / "data", 3), {}).data.size(), 2);
 }
 
 TEST_F(RecordingTest, RefusesWhatIsNoFileOfData) {

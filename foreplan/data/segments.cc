@@ -21,11 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPrefix = "transitions-";
 constexpr std::string_view kSuffix = ".safetensors";
 
-/// Twelve digits, so that names sort as rows do.
-fs::path SegmentFile(const fs::path& folder, int64_t first_row) {
-  return folder / fmt::format("{}{:012}{}", kPrefix, first_row, kSuffix);
-}
-
 /// The first row of a segment by its name; nothing for other files.
 std::optional<int64_t> FirstRow(const fs::path& file) {
   std::string name = file.filename().string();
@@ -46,6 +41,11 @@ void RemoveSegmentsBehind(const fs::path& folder, int64_t row) {
 }
 
 }  // namespace
+
+// Twelve digits, so that names sort as rows do.
+fs::path SegmentFile(const fs::path& folder, int64_t first_row) {
+  return folder / fmt::format("{}{:012}{}", kPrefix, first_row, kSuffix);
+}
 
 void WriteSegment(const fs::path& folder, const Dataset& data, int64_t first_row) {
   if (first_row >= data.size()) return;

@@ -13,6 +13,10 @@ namespace foreplan {
 /// written when there are no such rows. Throws RunError naming file and cause.
 void WriteSegment(const std::filesystem::path& folder, const Dataset& data, int64_t first_row);
 
+/// Where the rows from `first_row` on begin.
+[[nodiscard]] std::filesystem::path SegmentFile(const std::filesystem::path& folder,
+                                                int64_t first_row);
+
 /// Whether the folder has a file that WriteSegment wrote.
 [[nodiscard]] bool HasSegments(const std::filesystem::path& folder);
 

@@ -10,6 +10,7 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/data/dataset.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/run_log.h"
@@ -55,13 +56,18 @@ class Learner {
   virtual void Run() = 0;
 
   /// Everything needed to go on, bit for bit, between two episodes.
-  virtual void Save(TensorFile& state) const = 0;
-  /// Throws InputError when the state does not fit the options.
+  void Save(TensorFile& state) const;
+  /// The same without the data, which only grow: what it costs does not depend on how many there
+  /// are.
+  virtual void SaveWithoutData(TensorFile& state) const = 0;
+  /// Of what Save saved. Throws InputError when the state does not fit the options.
   virtual void Restore(const TensorFile& state) = 0;
 
-  /// What is learned, as others may read it: model and data.
+  /// What is learned, as others may read it.
   [[nodiscard]] virtual TensorFile Model() const = 0;
-  [[nodiscard]] virtual TensorFile Data() const = 0;
+  /// Every transition; rows only join them.
+  [[nodiscard]] virtual const Dataset& data() const = 0;
+  [[nodiscard]] TensorFile Data() const;
 
   /// The controller that acts with what was learned so far; owned by the learner.
   virtual Policy& controller() = 0;

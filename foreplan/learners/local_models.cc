@@ -631,10 +631,4 @@ TensorFile LocalModelsLearner::Model() const {
   return file;
 }
 
-TensorFile LocalModelsLearner::Data() const {
-  TensorFile file;
-  data_.Save(file);
-  return file;
-}
-
 }  // namespace foreplan

@@ -75,10 +75,10 @@ class LocalModelsLearner final : public Learner {
   ~LocalModelsLearner() override;
 
   void Run() override;
-  void Save(TensorFile& state) const override;
+  void SaveWithoutData(TensorFile& state) const override;
   void Restore(const TensorFile& state) override;
   [[nodiscard]] TensorFile Model() const override;
-  [[nodiscard]] TensorFile Data() const override;
+  [[nodiscard]] const Dataset& data() const override { return data_; }
   /// The global policy, or the local one of the first condition.
   Policy& controller() override;
   [[nodiscard]] RunTimes times() const override { return times_; }

@@ -17,8 +17,7 @@ Tensor Values(const std::vector<double>& all) { return {{std::ssize(all)}, all};
 
 }  // namespace
 
-void LocalModelsLearner::Save(TensorFile& state) const {
-  data_.Save(state);
+void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
   if (network_) {
     network_->Save(state);
     trainer_->Save(state);

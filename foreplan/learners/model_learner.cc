@@ -12,6 +12,7 @@
 #include "foreplan/control/plan_log.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/recording.h"
+#include "foreplan/data/segments.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 
@@ -56,7 +57,7 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
 void ModelLearner::BeginWithModel() {
   const RunDirectory folder = RunDirectory::OpenModel(context_.run.model);
   model_->RestoreForUse(ReadTensors(folder.model_file()));
-  data_.Restore(ReadTensors(folder.data_file()));
+  ReadSegments(folder.data_folder(), -1, data_);
   fits_ = 1;
   fitted_rows_ = judged_rows_ = data_.size();
 }
@@ -209,9 +210,8 @@ void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
   context_.log.ShowStep(state);
 }
 
-void ModelLearner::Save(TensorFile& state) const {
+void ModelLearner::SaveWithoutData(TensorFile& state) const {
   model_->Save(state);
-  data_.Save(state);
   state.tensors["learner.counters"] = {
       {5},
       std::vector<int32_t>{episodes_, total_steps_, fits_, static_cast<int32_t>(fitted_rows_),
@@ -246,12 +246,6 @@ nlohmann::ordered_json ModelLearner::Results() const {
   nlohmann::ordered_json model = model_->Describe();
   if (!model.empty()) results["model"] = std::move(model);
   return results;
-}
-
-TensorFile ModelLearner::Data() const {
-  TensorFile file;
-  data_.Save(file);
-  return file;
 }
 
 }  // namespace foreplan

@@ -19,10 +19,10 @@ namespace foreplan {
 /// them. A loop derives from it and says in Run() what happens in which order.
 class ModelLearner : public Learner {
  public:
-  void Save(TensorFile& state) const override;
+  void SaveWithoutData(TensorFile& state) const override;
   void Restore(const TensorFile& state) override;
   [[nodiscard]] TensorFile Model() const override;
-  [[nodiscard]] TensorFile Data() const override;
+  [[nodiscard]] const Dataset& data() const override { return data_; }
   [[nodiscard]] RunTimes times() const override { return times_; }
   /// Member `model`: what can be told of the last fit, of models that tell something.
   [[nodiscard]] nlohmann::ordered_json Results() const override;
@@ -45,7 +45,6 @@ class ModelLearner : public Learner {
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   [[nodiscard]] PlanningProblem problem() const;
   [[nodiscard]] const Dynamics& model() const { return model_->dynamics(); }
-  [[nodiscard]] const Dataset& data() const { return data_; }
   [[nodiscard]] Planner& planner() { return *planner_; }  // of a loop that plans
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }

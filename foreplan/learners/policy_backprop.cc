@@ -199,8 +199,8 @@ void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double se
   Record("policy.seconds", seconds);
 }
 
-void PolicyBackpropLearner::Save(TensorFile& state) const {
-  ModelLearner::Save(state);
+void PolicyBackpropLearner::SaveWithoutData(TensorFile& state) const {
+  ModelLearner::SaveWithoutData(state);
   policy_.Save(kPrefix, state);
   trainer_.Save(state);
   state.tensors["policy_backprop.trained_rows"] = {

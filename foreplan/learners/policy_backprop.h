@@ -49,7 +49,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   /// The policy's mean action.
   Policy& controller() override;
 
-  void Save(TensorFile& state) const override;
+  void SaveWithoutData(TensorFile& state) const override;
   void Restore(const TensorFile& state) override;
   [[nodiscard]] TensorFile Model() const override;
 

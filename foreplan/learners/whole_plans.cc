@@ -53,8 +53,7 @@ void WholePlanOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("polish", polish, {0, 100000}, "iterations of iLQR that improve such a plan");
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_episodes", base_episodes, {0, 1e6}, "episodes of the base policy");
-  visitor.Field("data", data,
-                "file of transitions to begin with, e.g. RUN/data/transitions.safetensors");
+  visitor.Field("data", data, "transitions to begin with: a log of others, or the folder of a run");
 }
 
 WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,

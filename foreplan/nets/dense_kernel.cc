@@ -37,8 +37,21 @@ class EigenKernel final : public DenseKernel {
 };
 
 #ifdef FOREPLAN_HAVE_ONEDNN
+/// While it lives, the calling thread's OpenMP loops have one thread; after that as many as before,
+/// so that a program around the library keeps its own.
+class OneOpenMpThread {
+ public:
+  OneOpenMpThread() { omp_set_num_threads(1); }
+  ~OneOpenMpThread() { omp_set_num_threads(before_); }
+  OneOpenMpThread(const OneOpenMpThread&) = delete;
+  OneOpenMpThread& operator=(const OneOpenMpThread&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
+
 // dnnl_sgemm allocates nothing, unlike the primitives' execute. Debian's oneDNN is the OpenMP
-// build: every calling thread asks for one OpenMP thread, as our own pool provides the parallelism.
+// build: calls have one OpenMP thread each, as our own pool provides the parallelism.
 class OneDnnKernel final : public DenseKernel {
  public:
   [[nodiscard]] std::string name() const override { return "onednn"; }
@@ -60,11 +73,7 @@ class OneDnnKernel final : public DenseKernel {
   // c: [m x n] = op(a): [m x k] times op(b): [k x n], all row-major with the given row strides.
   static void Multiply(char transpose_a, char transpose_b, int m, int n, int k, const float* a,
                        int stride_a, const float* b, int stride_b, float* c) {
-    thread_local const bool one_thread = [] {
-      omp_set_num_threads(1);
-      return true;
-    }();
-    static_cast<void>(one_thread);
+    const OneOpenMpThread one_thread;
     const dnnl_status_t status =
         dnnl_sgemm(transpose_a, transpose_b, m, n, k, 1.0F, a, stride_a, b, stride_b, 0.0F, c, n);
     if (status != dnnl_success) throw RunError("oneDNN: sgemm failed");

@@ -289,6 +289,25 @@ TEST(Mlp, InitialisesWithinTwoDeviationsAndByKey) {
   }
 }
 
+// The OpenMP runtime of this process, where there is one; our own code uses none.
+extern "C" {
+int omp_get_max_threads() __attribute__((weak));
+void omp_set_num_threads(int) __attribute__((weak));
+}
+
+TEST_P(EveryKernel, LeavesTheCallersOpenMpThreadsAsTheyWere) {
+  if (omp_get_max_threads == nullptr) GTEST_SKIP() << "no OpenMP in this build";
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(3);
+  const std::vector<float> ones(4, 1.0F);
+  std::vector<float> result(4);
+  const DenseKernel& kernel = GetDenseKernel(GetParam());
+  kernel.Forward(2, 2, 2, ones.data(), ones.data(), result.data());
+  EXPECT_EQ(omp_get_max_threads(), 3);
+  EXPECT_EQ(result, std::vector<float>(4, 2.0F));
+  omp_set_num_threads(before);
+}
+
 TEST(DenseKernel, UnknownNameIsTheUsersError) {
   EXPECT_THROW(GetDenseKernel("oneddn"), InputError);
 }

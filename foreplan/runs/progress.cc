@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
+
+#include "foreplan/runs/message.h"
 
 namespace foreplan {
 namespace {
@@ -121,12 +122,12 @@ void Progress::FinishEpisode(const ProgressState& state) {
     ProgressState next = state;
     ++next.episode;
     next.step = 0;
-    fmt::print(stderr, "{}\n", EpisodeLine(state, SecondsLeft(next)));
+    WriteToStderr(EpisodeLine(state, SecondsLeft(next)) + "\n");
   }
 }
 
 void Progress::Close() {
-  if (line_open_) fmt::print(stderr, "\n");
+  if (line_open_) WriteToStderr("\n");
   line_open_ = false;
 }
 
@@ -134,8 +135,7 @@ void Progress::Rewrite(const ProgressState& state) {
   constexpr std::string_view kEraseToEndOfLine = "\x1b[K";
   // A full last column would wrap on some terminals.
   const std::string line = ProgressLine(state, SecondsLeft(state), TerminalWidth() - 1);
-  fmt::print(stderr, "\r{}{}", line, kEraseToEndOfLine);
-  std::fflush(stderr);
+  WriteToStderr(fmt::format("\r{}{}", line, kEraseToEndOfLine));
   line_open_ = true;
   last_shown_ = Clock::now();
 }

@@ -1,9 +1,16 @@
 #include "foreplan/runs/progress.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+
+#include "foreplan/runs/message.h"
 
 namespace foreplan {
 namespace {
@@ -88,6 +95,53 @@ TEST(Progress, RewritesOneLineOnATerminalAndEndsIt) {
   // 100 calls within moments: the first is shown, the others come too soon (0.1 s apart at least;
   // a slow machine may show a few more).
   EXPECT_LT(std::count(text.begin(), text.end(), '\r'), 50);
+}
+
+/// stderr is another file while it lives.
+class StderrAs {
+ public:
+  explicit StderrAs(int descriptor) : before_(dup(STDERR_FILENO)) {
+    if (descriptor < 0) {
+      close(STDERR_FILENO);
+    } else {
+      dup2(descriptor, STDERR_FILENO);
+    }
+  }
+  ~StderrAs() {
+    dup2(before_, STDERR_FILENO);
+    close(before_);
+    std::clearerr(stderr);
+  }
+  StderrAs(const StderrAs&) = delete;
+  StderrAs& operator=(const StderrAs&) = delete;
+
+ private:
+  int before_;
+};
+
+// A full disk, a pipe whose reader has gone, a stderr that is closed.
+TEST(Progress, ThatCannotBeWrittenIsLostAndNothingElse) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  std::array<int, 2> pipe_ends{};
+  ASSERT_EQ(pipe(pipe_ends.data()), 0);
+  close(pipe_ends[0]);
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
+  for (const int descriptor : {full, pipe_ends[1], -1}) {
+    const StderrAs other(descriptor);
+    for (const Progress::Mode mode : {Progress::Mode::kTerminal, Progress::Mode::kPlain}) {
+      Progress progress(mode);
+      EXPECT_NO_THROW({
+        progress.Show(SomeState());
+        progress.FinishEpisode(SomeState());
+        progress.Close();
+      });
+    }
+    EXPECT_NO_THROW(WriteToStderr("lost\n"));
+  }
+  std::signal(SIGPIPE, before);
+  close(full);
+  close(pipe_ends[1]);
 }
 
 TEST(Progress, EstimatesTheTimeLeftOnlyAfterAnEpisodeThatPlans) {

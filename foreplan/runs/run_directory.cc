@@ -1,13 +1,19 @@
 #include "foreplan/runs/run_directory.h"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <system_error>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/data/segments.h"
 
 namespace foreplan {
 namespace {
@@ -23,6 +29,26 @@ void MakeFolder(const fs::path& path) {
   }
 }
 
+/// A lock of the folder that ends with the object, or with the process. Null where the file system
+/// knows no locks. Throws InputError when another process has it.
+std::shared_ptr<const void> LockFolder(const fs::path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return nullptr;
+  std::shared_ptr<const int> lock(new int(descriptor), [](const int* held) {
+    close(*held);
+    delete held;
+  });
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return nullptr;
+  throw InputError(fmt::format("{}: another process is working in this folder", folder.string()));
+}
+
+fs::path WithoutLastSlash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+fs::path IncompletePath(const fs::path& path) { return WithoutLastSlash(path) += ".incomplete"; }
+
 }  // namespace
 
 RunDirectory RunDirectory::Create(const fs::path& path) {
@@ -33,18 +59,40 @@ RunDirectory RunDirectory::Create(const fs::path& path) {
         "'foreplan run --resume'",
         path.string()));
   }
-  RunDirectory directory(path);
-  MakeFolder(path);
-  MakeFolder(directory.data_file().parent_path());
+  RunDirectory directory(IncompletePath(path));
+  directory.complete_path_ = WithoutLastSlash(path);
+  if (fs::exists(directory.path())) {
+    directory.Lock();
+    fs::remove_all(directory.path(), error);
+  }
+  MakeFolder(directory.path());
+  directory.Lock();
+  MakeFolder(directory.data_folder());
   MakeFolder(directory.model_file().parent_path());
   MakeFolder(directory.checkpoint_file().parent_path());
   return directory;
+}
+
+void RunDirectory::Complete() {
+  RenameDurably(path_, complete_path_);
+  path_ = complete_path_;
+}
+
+void RunDirectory::Lock() {
+  lock_.reset();
+  lock_ = LockFolder(path_);
 }
 
 RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,
                                     std::initializer_list<fs::path> needed) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
+    if (fs::is_directory(IncompletePath(path), error)) {
+      throw InputError(fmt::format(
+          "{}: found only '{}', which a program left that was stopped before the folder "
+          "was complete; start it again",
+          path.string(), IncompletePath(path).string()));
+    }
     throw InputError(
         fmt::format("{}: found no such folder, expected the folder of {}", path.string(), kind));
   }
@@ -65,8 +113,13 @@ RunDirectory RunDirectory::Open(const fs::path& path) {
 
 RunDirectory RunDirectory::OpenModel(const fs::path& path) {
   const RunDirectory directory(path);
-  return OpenWith(path, "a fit or run",
-                  {directory.config_file(), directory.model_file(), directory.data_file()});
+  const RunDirectory found =
+      OpenWith(path, "a fit or run", {directory.config_file(), directory.model_file()});
+  if (HasSegments(found.data_folder())) return found;
+  throw InputError(
+      fmt::format("{}: found no transitions in its folder 'data', expected the folder "
+                  "of a fit, or of a run that has begun",
+                  path.string()));
 }
 
 fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
@@ -75,13 +128,12 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
   const std::string name =
       fmt::format("{}-{}-{}-{:%Y%m%d-%H%M%S}", task, algorithm, seed, fmt::localtime(now));
   fs::path path = parent / name;
-  for (int suffix = 2; fs::exists(path); ++suffix) {
+  for (int suffix = 2; fs::exists(path) || fs::exists(IncompletePath(path)); ++suffix) {
     path = parent / fmt::format("{}-{}", name, suffix);
   }
   return path;
 }
 
-fs::path RunDirectory::data_file() const { return path_ / "data" / "transitions.safetensors"; }
 fs::path RunDirectory::model_file() const { return path_ / "model" / "model.safetensors"; }
 fs::path RunDirectory::checkpoint_file() const {
   return path_ / "checkpoint" / "state.safetensors";

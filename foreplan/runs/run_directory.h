@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,20 +12,28 @@
 namespace foreplan {
 
 /// The folder of one run: config.toml, machine.json, episodes.csv, metrics.csv, data/, model/,
-/// checkpoint/, report.html. Every file is written atomically.
+/// checkpoint/, report.html.
 class RunDirectory {
  public:
-  /// Makes the folder. Throws InputError when `path` exists (naming it and what to do).
+  /// Begins the folder as `<path>.incomplete`, which Complete gives its name: at `path` there is a
+  /// whole run or nothing, whenever the program is killed. What another one left incomplete there
+  /// is removed. Throws InputError when `path` exists (naming it and what to do).
   static RunDirectory Create(const std::filesystem::path& path);
+  /// Renames the folder that Create began. Throws RunError when the disk refuses.
+  void Complete();
   /// Throws InputError when `path` is no run (naming the missing file).
   static RunDirectory Open(const std::filesystem::path& path);
-  /// Enough to use its model: config.toml, model/ and data/, of a run or of a fit. Throws
-  /// InputError naming the missing file.
+  /// Enough to use its model: config.toml, model/ and data, of a run or of a fit. Throws InputError
+  /// naming what is missing.
   static RunDirectory OpenModel(const std::filesystem::path& path);
+  /// Keeps other programs from going on with this run until this object and its copies are gone.
+  /// Throws InputError when one does already.
+  void Lock();
   /// "<parent>/<task>-<algorithm>-<seed>-<yyyymmdd-hhmmss>", with a suffix -2, -3 ... if taken.
   static std::filesystem::path FreshPath(const std::filesystem::path& parent, std::string_view task,
                                          std::string_view algorithm, int seed);
 
+  /// Where it is: until Complete, under its temporary name.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path config_file() const { return path_ / "config.toml"; }
   [[nodiscard]] std::filesystem::path machine_file() const { return path_ / "machine.json"; }
@@ -34,7 +43,8 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path events_file() const {
     return path_ / "events.out.tfevents.foreplan";
   }
-  [[nodiscard]] std::filesystem::path data_file() const;        // data/transitions.safetensors
+  /// Of the files that WriteSegment writes.
+  [[nodiscard]] std::filesystem::path data_folder() const { return path_ / "data"; }
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
@@ -51,6 +61,8 @@ class RunDirectory {
                                std::initializer_list<std::filesystem::path> needed);
   explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
   std::filesystem::path path_;
+  std::filesystem::path complete_path_;  // what Complete makes of it
+  std::shared_ptr<const void> lock_;     // null: not locked
 };
 
 }  // namespace foreplan

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 
 #include "foreplan/core/error.h"
 
@@ -27,8 +28,10 @@ class RunDirectoryTest : public testing::Test {
 };
 
 TEST_F(RunDirectoryTest, CreatesTheFoldersOfARun) {
-  const RunDirectory directory = RunDirectory::Create(root_ / "deep" / "run");
-  EXPECT_TRUE(fs::is_directory(directory.data_file().parent_path()));
+  RunDirectory directory = RunDirectory::Create(root_ / "deep" / "run");
+  directory.Complete();
+  EXPECT_EQ(directory.path(), root_ / "deep" / "run");
+  EXPECT_TRUE(fs::is_directory(directory.data_folder()));
   EXPECT_TRUE(fs::is_directory(directory.model_file().parent_path()));
   EXPECT_TRUE(fs::is_directory(directory.checkpoint_file().parent_path()));
 }
@@ -46,9 +49,52 @@ TEST_F(RunDirectoryTest, RefusesWhatExists) {
   }
 }
 
+TEST_F(RunDirectoryTest, HasItsNameOnlyWhenItIsComplete) {
+  {
+    const RunDirectory killed = RunDirectory::Create(root_ / "run");
+    std::ofstream(killed.config_file()) << "half";
+    EXPECT_FALSE(fs::exists(root_ / "run"));
+    EXPECT_EQ(killed.path(), root_ / "run.incomplete");
+  }
+  try {
+    RunDirectory::Open(root_ / "run");
+    ADD_FAILURE() << "opened what is not there";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("run.incomplete', which a program left"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("start it again"));
+  }
+  RunDirectory again = RunDirectory::Create(root_ / "run" / "");  // with a slash at the end
+  EXPECT_FALSE(fs::exists(again.config_file())) << "what was left is removed";
+  std::ofstream(again.config_file()) << "whole";
+  again.Complete();
+  EXPECT_EQ(again.path(), root_ / "run");
+  EXPECT_TRUE(fs::is_regular_file(root_ / "run" / "config.toml"));
+  EXPECT_FALSE(fs::exists(root_ / "run.incomplete"));
+}
+
+TEST_F(RunDirectoryTest, IsHeldByOneProcessAtATime) {
+  const fs::path path = root_ / "run";
+  auto held = std::make_unique<RunDirectory>(RunDirectory::Create(path));
+  EXPECT_THROW(RunDirectory::Create(path), InputError) << "removed what another one is making";
+  held->Complete();
+  std::ofstream(held->config_file()) << "x";
+  std::ofstream(held->checkpoint_file()) << "x";
+  RunDirectory other = RunDirectory::Open(path);
+  try {
+    other.Lock();
+    ADD_FAILURE() << "two processes would write into one run";
+  } catch (const InputError& error) {
+    EXPECT_EQ(error.what(), path.string() + ": another process is working in this folder");
+  }
+  held.reset();
+  other.Lock();
+  other.Lock();  // again, by who has it
+}
+
 TEST_F(RunDirectoryTest, OpensOnlyWhatCanBeResumed) {
   EXPECT_THROW(RunDirectory::Open(root_ / "absent"), InputError);
-  const RunDirectory made = RunDirectory::Create(root_ / "run");
+  RunDirectory made = RunDirectory::Create(root_ / "run");
+  made.Complete();
   std::ofstream(made.config_file()) << "x";
   try {
     RunDirectory::Open(made.path());

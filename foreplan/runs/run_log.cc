@@ -155,17 +155,25 @@ void RunLog::ShowStep(ProgressState state) {
 }
 
 std::string RunLog::EpisodesCsv() const {
-  std::string csv = fmt::format("{}\n", fmt::join(kEpisodeColumns, ","));
-  for (const EpisodeRow& row : episodes_) {
+  return fmt::format("{}\n{}", fmt::join(kEpisodeColumns, ","), EpisodesCsvFrom({}));
+}
+
+std::string RunLog::MetricsCsv() const {
+  return fmt::format("{}\n{}", fmt::join(kMetricColumns, ","), MetricsCsvFrom({}));
+}
+
+std::string RunLog::EpisodesCsvFrom(Position from) const {
+  std::string csv;
+  for (const EpisodeRow& row : EpisodesFrom(from)) {
     csv += fmt::format("{},{},{},{},{},{:d},{}\n", row.episode, Quoted(row.controller), row.steps,
                        row.total_steps, row.episode_return, row.terminated, Quoted(row.note));
   }
   return csv;
 }
 
-std::string RunLog::MetricsCsv() const {
-  std::string csv = fmt::format("{}\n", fmt::join(kMetricColumns, ","));
-  for (const MetricRow& row : metrics_) {
+std::string RunLog::MetricsCsvFrom(Position from) const {
+  std::string csv;
+  for (const MetricRow& row : MetricsFrom(from)) {
     csv += fmt::format("{},{},{},{}\n", row.episode, row.total_steps, Quoted(row.name), row.value);
   }
   return csv;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,7 @@ struct MetricRow {
 /// The metric that the progress display shows as the model's error.
 inline constexpr std::string_view kModelErrorMetric = "model.one_step_rmse";
 
-/// Keeps all rows of a run; `Write` puts them on disk atomically.
+/// Keeps all rows of a run.
 class RunLog {
  public:
   /// `progress` may be null (no display) and must outlive the log.
@@ -47,9 +48,26 @@ class RunLog {
   [[nodiscard]] const std::vector<EpisodeRow>& episodes() const { return episodes_; }
   [[nodiscard]] const std::vector<MetricRow>& metrics() const { return metrics_; }
 
+  /// A place between rows: what stands before it is written already, say.
+  struct Position {
+    size_t episodes = 0;
+    size_t metrics = 0;
+    bool operator==(const Position&) const = default;
+  };
+  [[nodiscard]] Position end() const { return {episodes_.size(), metrics_.size()}; }
+  [[nodiscard]] std::span<const EpisodeRow> EpisodesFrom(Position from) const {
+    return std::span(episodes_).subspan(from.episodes);
+  }
+  [[nodiscard]] std::span<const MetricRow> MetricsFrom(Position from) const {
+    return std::span(metrics_).subspan(from.metrics);
+  }
+
   /// CSV text, numbers in the shortest form that reads back to the same bits.
   [[nodiscard]] std::string EpisodesCsv() const;
   [[nodiscard]] std::string MetricsCsv() const;
+  /// What rows from a position on append to such a text.
+  [[nodiscard]] std::string EpisodesCsvFrom(Position from) const;
+  [[nodiscard]] std::string MetricsCsvFrom(Position from) const;
   /// The inverse; throws InputError (name, line, found, expected). Replaces all rows.
   void RestoreCsv(std::string_view episodes_csv, std::string_view metrics_csv,
                   std::string_view source);

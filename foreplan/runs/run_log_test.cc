@@ -31,6 +31,23 @@ TEST(RunLog, WritesTheDocumentedColumns) {
   EXPECT_EQ(log.MetricsCsv(), std::string(kMetrics) + "1,200,fit.holdout_rmse,0.5\n");
 }
 
+TEST(RunLog, TextFromAPositionIsWhatIsNew) {
+  RunLog log;
+  log.AddEpisode({.episode = 1, .controller = "a", .note = ""});
+  log.AddMetric(1, 5, "x", 1);
+  const std::string episodes = log.EpisodesCsv();
+  const std::string metrics = log.MetricsCsv();
+  const RunLog::Position position = log.end();
+  EXPECT_EQ(log.EpisodesCsvFrom(position), "");
+  log.AddMetric(2, 7, "y", 2);
+  log.AddMetric(2, 7, "z", 3);
+  log.AddEpisode({.episode = 2, .controller = "b", .note = ""});
+  EXPECT_EQ(log.EpisodesCsvFrom(position), "2,b,0,0,0,0,\n");
+  EXPECT_EQ(log.MetricsCsvFrom(position), "2,7,y,2\n2,7,z,3\n");
+  EXPECT_EQ(episodes + log.EpisodesCsvFrom(position), log.EpisodesCsv());
+  EXPECT_EQ(metrics + log.MetricsCsvFrom(position), log.MetricsCsv());
+}
+
 TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
   RunLog log;
   const std::vector<double> values = {0.1,

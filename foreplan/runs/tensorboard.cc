@@ -1,25 +1,16 @@
 #include "foreplan/runs/tensorboard.h"
 
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <string_view>
+
+#include "foreplan/core/crc32c.h"
 
 namespace foreplan {
 namespace {
 
 // Wire types of protocol buffers.
 enum Wire : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-constexpr std::array<uint32_t, 256> CrcTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78U : 0U);
-    table[byte] = crc;
-  }
-  return table;
-}
 
 void AppendLittleEndian(uint64_t value, int bytes, std::string& to) {
   for (int i = 0; i < bytes; ++i) to += static_cast<char>(value >> (8 * i) & 0xFFU);
@@ -74,22 +65,20 @@ void AppendRecord(std::string_view event, std::string& file) {
 
 }  // namespace
 
-uint32_t Crc32c(std::string_view bytes) {
-  static constexpr std::array<uint32_t, 256> kTable = CrcTable();
-  uint32_t crc = 0xFFFFFFFFU;
-  for (const char c : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<uint8_t>(c)) & 0xFFU];
-  return ~crc;
-}
-
 std::string TensorBoardEvents(const RunLog& log) {
   std::string file;
   std::string version = EventHead(0);
   AppendText(3, "brain.Event:2", version);
   AppendRecord(version, file);
-  for (const EpisodeRow& row : log.episodes()) {
+  return file + TensorBoardEventsFrom(log, {});
+}
+
+std::string TensorBoardEventsFrom(const RunLog& log, RunLog::Position from) {
+  std::string file;
+  for (const EpisodeRow& row : log.EpisodesFrom(from)) {
     AppendRecord(ScalarEvent(row.total_steps, "episode.return", row.episode_return), file);
   }
-  for (const MetricRow& row : log.metrics()) {
+  for (const MetricRow& row : log.MetricsFrom(from)) {
     AppendRecord(ScalarEvent(row.total_steps, row.name, row.value), file);
   }
   return file;

@@ -1,9 +1,7 @@
 // Metrics in the form that TensorBoard reads.
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "foreplan/runs/run_log.h"
 
@@ -16,8 +14,7 @@ namespace foreplan {
 /// of which only the fields in use are written: wall_time 1, step 2, file_version 3, summary 5 with
 /// values 1 of tag 1 and simple_value 2.
 [[nodiscard]] std::string TensorBoardEvents(const RunLog& log);
-
-/// CRC-32C (Castagnoli) of bytes.
-[[nodiscard]] uint32_t Crc32c(std::string_view bytes);
+/// What rows from a position on append to such a file.
+[[nodiscard]] std::string TensorBoardEventsFrom(const RunLog& log, RunLog::Position from);
 
 }  // namespace foreplan

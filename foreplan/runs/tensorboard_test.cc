@@ -2,18 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "foreplan/core/crc32c.h"
 
 namespace foreplan {
 namespace {
 
 using std::string_literals::operator""s;
-
-TEST(TensorBoard, ChecksumIsCrc32c) {
-  // The check value of the algorithm, and RFC 3720, appendix B.4: 32 bytes of zeros.
-  EXPECT_EQ(Crc32c("123456789"), 0xE3069283U);
-  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8A9136AAU);
-}
 
 // Bytes laid out by hand from the definitions of TFRecord and Event.
 TEST(TensorBoard, WritesRecordsOfEvents) {
@@ -41,6 +39,51 @@ TEST(TensorBoard, EqualLogsGiveEqualBytes) {
   log.AddEpisode(row);
   log.AddMetric(1, 10, "fit.loss", 0.25);
   EXPECT_EQ(TensorBoardEvents(log), TensorBoardEvents(log));
+}
+
+TEST(TensorBoard, WhatIsAppendedIsWhatIsNewAndHasNoHeader) {
+  RunLog log;
+  log.AddMetric(1, 10, "fit.loss", 0.25);
+  const RunLog::Position position = log.end();
+  EpisodeRow row;
+  row.total_steps = 10;
+  row.episode_return = -3;
+  log.AddEpisode(row);
+  log.AddMetric(2, 20, "fit.loss", 0.125);
+  RunLog fresh;
+  fresh.AddEpisode(row);
+  fresh.AddMetric(2, 20, "fit.loss", 0.125);
+  const size_t header = TensorBoardEvents(RunLog()).size();
+  EXPECT_GT(header, 0U);
+  EXPECT_EQ(TensorBoardEventsFrom(log, position), TensorBoardEvents(fresh).substr(header));
+  EXPECT_EQ(TensorBoardEventsFrom(log, log.end()), "");
+}
+
+// Readers check both checksums of a record: length, its masked CRC-32C, data, theirs.
+TEST(TensorBoard, RecordsCarryMaskedChecksums) {
+  RunLog log;
+  log.AddMetric(1, 300, "a", 1.5);
+  const std::string file = TensorBoardEvents(log);
+  const auto number = [&](size_t at, int bytes) {
+    uint64_t value = 0;
+    for (int i = bytes - 1; i >= 0; --i) {
+      value = value << 8 | static_cast<uint8_t>(file.at(at + static_cast<size_t>(i)));
+    }
+    return value;
+  };
+  // masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8, from the definition of TFRecord.
+  const auto masked = [](std::string_view bytes) {
+    const uint32_t crc = Crc32c(bytes);
+    return ((crc >> 15) | (crc << 17)) + 0xA282EAD8U;
+  };
+  int records = 0;
+  for (size_t at = 0; at < file.size(); ++records) {
+    const size_t size = number(at, 8);
+    EXPECT_EQ(number(at + 8, 4), masked(std::string_view(file).substr(at, 8)));
+    EXPECT_EQ(number(at + 12 + size, 4), masked(std::string_view(file).substr(at + 12, size)));
+    at += 12 + size + 4;
+  }
+  EXPECT_EQ(records, 2);
 }
 
 }  // namespace
