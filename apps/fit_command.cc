@@ -19,6 +19,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/data/turn_jumps.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/fit_report.h"
@@ -92,6 +93,7 @@ class FitSession {
         key_{static_cast<uint64_t>(seed()), kFitStream},
         model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), pool_)) {
     config_.ThrowOnUnknownKeys();
+    JudgeTurns();
   }
 
   void Run() {
@@ -148,6 +150,29 @@ class FitSession {
 
   [[nodiscard]] ModelSubject Subject() const {
     return experiment_ ? ModelSubject(experiment_->task) : ModelSubject(spec_, encoding_);
+  }
+
+  /// Angles that jump where they begin a new turn: the model knows of those that are declared.
+  void JudgeTurns() {
+    for (const TurnJumps& jumps : FindTurnJumps(recording_.data)) {
+      const std::string& name = recording_.observation[jumps.component];
+      const bool is_declared =
+          std::ranges::find(encoding_.sin_cos, name) != encoding_.sin_cos.end();
+      const bool in_degrees = jumps.turn == 360;
+      const std::string where = recording_.PlaceOf(jumps.first);
+      if (is_declared && in_degrees) {
+        throw InputError(fmt::format(
+            "{}: '{}': found jumps by 360 (the first behind {}), expected radians of what "
+            "encoding.sin_cos names",
+            request_.data, name, where));
+      }
+      if (is_declared) continue;
+      recording_.notes.push_back(fmt::format(
+          "{} jumps by nearly {} {} {} (first behind {}), and is learned so; if it is an angle, {}"
+          "name it in encoding.sin_cos",
+          name, in_degrees ? "360" : "2 pi", jumps.count, jumps.count == 1 ? "time" : "times",
+          where, in_degrees ? "convert it to radians and " : ""));
+    }
   }
 
   [[nodiscard]] fs::path Path() const {
@@ -234,7 +259,7 @@ void AddFitCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("fit", "learn a model from logged data, and judge it");
   command
       .add_option("data", request->data,
-                  "logged transitions: .csv, .npz, .hdf5 (Minari), or the folder of a run")
+                  "logged transitions: .csv, .npz, .hdf5 (Minari), or data or folder of a run")
       ->required()
       ->type_name("FILE");
   command.add_option("--task", request->task,

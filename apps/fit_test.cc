@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -187,6 +188,59 @@ TEST_F(FitCommand, ResidualModelsAreJudgedAndUsed) {
   const ProgramResult plan =
       RunProgram({"plan", kTask, "--model", "fit", "--set", "planner.ilqr.horizon=8", "--json"});
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
+}
+
+/// A rotor that turns one way through many turns, each angle within (-pi, pi] or not.
+std::string RotorLog(bool wrapped, double unit = 1) {
+  Random random(Key{8, 1});
+  std::string csv = "episode,rotor,rotor_velocity,action\n";
+  for (int episode = 0; episode < 6; ++episode) {
+    double angle = 3 * random.Normal();
+    double velocity = 3;
+    for (int t = 0; t < 60; ++t) {
+      const double action = random.Uniform(-1, 1);
+      csv +=
+          fmt::format("{},{:.9f},{:.9f},{:.9f}\n", episode,
+                      unit * (wrapped ? std::remainder(angle, 2 * M_PI) : angle), velocity, action);
+      angle += 0.1 * velocity;
+      velocity += 0.1 * (action + std::sin(angle));
+    }
+  }
+  return csv;
+}
+
+TEST_F(FitCommand, AnglesWithinATurnAreLearnedAsThoseThatGoOn) {
+  const std::vector<std::string> declared =
+      Concatenated({"--set", "encoding.sin_cos=['rotor']", "--set", "fit.max_steps=1500"}, kSmall);
+  WriteText("log.csv", RotorLog(true));
+  const auto wrapped = Fit(declared);
+  fs::remove_all(work() / "fit");
+  WriteText("log.csv", RotorLog(false));
+  const auto unwrapped = Fit(declared);
+  for (size_t h = 0; h < 6; ++h) {
+    for (const char* name : {"rotor", "rotor_velocity"}) {
+      const double expected = unwrapped["horizons"][h]["components"][name]["rmse"];
+      // Inputs and targets are equal but for the ninth digit that is written.
+      EXPECT_NEAR(wrapped["horizons"][h]["components"][name]["rmse"], expected, 0.02 * expected);
+    }
+  }
+  // Small beside a change of 0.3 in a step, and nothing beside a jump of 6.
+  EXPECT_LT(wrapped["horizons"][0]["components"]["rotor"]["rmse"], 0.1);
+  EXPECT_TRUE(wrapped["notes"].empty());
+}
+
+TEST_F(FitCommand, AnglesThatAreNotDeclaredAreNamedWithTheirRow) {
+  WriteText("log.csv", RotorLog(true));
+  const auto undeclared = Fit(kSmall);
+  ASSERT_EQ(undeclared["notes"].size(), 1U);
+  EXPECT_THAT(undeclared["notes"][0].get<std::string>(), HasSubstr("rotor jumps by nearly 2 pi"));
+  EXPECT_THAT(undeclared["notes"][0].get<std::string>(), HasSubstr("first behind line "));
+  WriteText("degrees.csv", RotorLog(true, 180 / M_PI));
+  const ProgramResult degrees =
+      RunProgram({"fit", "degrees.csv", "--set", "encoding.sin_cos=['rotor']"});
+  EXPECT_EQ(degrees.exit_code, 2);
+  EXPECT_THAT(degrees.err, HasSubstr("degrees.csv: 'rotor': found jumps by 360"));
+  EXPECT_THAT(degrees.err, HasSubstr("expected radians"));
 }
 
 TEST_F(FitCommand, RefusesWrongInputInOneLineAndWritesNothing) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/read_file.h"
 
 // Malformed text can violate the parser's own assertions (toml++ 3.3.0: "[.a]") and reach its
 // unreachable code (a letter outside ASCII where a value should begin). Neither may end the program
@@ -512,13 +512,8 @@ Config Config::FromFile(const std::filesystem::path& file) {
   if (type == std::filesystem::file_type::directory) {
     throw InputError(fmt::format("{}: found a directory, expected a TOML file", file.string()));
   }
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(stream), {});
-  if (!stream.is_open() || stream.bad()) {
-    throw InputError(
-        fmt::format("{}: cannot be read, expected a readable TOML file", file.string()));
-  }
-  return FromString(text, file.string());
+  constexpr uint64_t kMost = uint64_t{64} << 20;  // [bytes]
+  return FromString(ReadFile(file, kMost), file.string());
 }
 
 Config Config::FromString(std::string_view text, std::string_view name) {

@@ -83,23 +83,4 @@ void RenameDurably(const std::filesystem::path& from, const std::filesystem::pat
       fmt::format("{}: cannot be made of {}: {}", to.string(), from.string(), Cause(errno)));
 }
 
-std::string ReadFile(const std::filesystem::path& file) {
-  const auto fail = [&](int error) {
-    return InputError(fmt::format("{}: cannot be read: {}", file.string(), Cause(error)));
-  };
-  const Descriptor descriptor(file, O_RDONLY);
-  struct stat status {};
-  if (!descriptor.is_open() || fstat(descriptor.get(), &status) != 0) throw fail(errno);
-  std::string bytes;
-  if (S_ISREG(status.st_mode)) bytes.reserve(static_cast<size_t>(status.st_size));
-  char block[65536];
-  for (;;) {
-    const ssize_t count = read(descriptor.get(), block, sizeof(block));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw fail(errno);
-    if (count == 0) return bytes;
-    bytes.append(block, static_cast<size_t>(count));
-  }
-}
-
 }  // namespace foreplan

@@ -1,9 +1,10 @@
-// Whole files, written so that a reader never sees half of one.
+// Whole files, written so that a reader never sees half of one; read by core/read_file.h.
 #pragma once
 
 #include <filesystem>
-#include <string>
 #include <string_view>
+
+#include "foreplan/core/read_file.h"  // IWYU pragma: export
 
 namespace foreplan {
 
@@ -13,8 +14,5 @@ void WriteFileAtomically(const std::filesystem::path& file, std::string_view byt
 /// Renames within a file system, so that a power cut does not undo it. Throws RunError naming the
 /// new name and the cause.
 void RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to);
-
-/// Throws InputError naming the file and the cause.
-std::string ReadFile(const std::filesystem::path& file);
 
 }  // namespace foreplan

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,16 +14,16 @@ struct NamedArray {
   std::vector<double> values;  // row-major, in double whatever the file holds
 };
 
-/// Which arrays of a file are wanted, by their names; others are not read.
-using ArrayFilter = std::function<bool(const std::string& name)>;
+/// The arrays of a file that hold transitions (array_names.h); others are not read. Throws
+/// InputError: no NPZ file, cut off, damaged, an array that holds no numbers; in a build without
+/// libzip always.
+std::vector<NamedArray> ReadNpz(const std::filesystem::path& file);
 
-/// Throws InputError: no NPZ file, cut off, damaged, an array that holds no numbers; in a build
-/// without libzip always.
-std::vector<NamedArray> ReadNpz(const std::filesystem::path& file, const ArrayFilter& wanted);
-
-/// Data sets at any depth, in the order of the file's names with numbers in them by their value
-/// (episode_2 before episode_10). Throws InputError: no HDF5 file, cut off, damaged, a wanted name
-/// that is a group or holds no numbers; in a build without HDF5 always.
-std::vector<NamedArray> ReadHdf5(const std::filesystem::path& file, const ArrayFilter& wanted);
+/// The same of an HDF5 file, in the order of names with numbers in them by their value (episode_2
+/// before episode_10). The file is read by a program of its own (hdf5_program/), which a damaged
+/// file may end or hold up; this process only sees the arrays, or that there are none. Throws
+/// InputError: no HDF5 file, cut off, damaged, a name of transitions that is a group or holds no
+/// numbers; in a build without HDF5 always.
+std::vector<NamedArray> ReadHdf5(const std::filesystem::path& file);
 
 }  // namespace foreplan

@@ -12,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/data/array_names.h"
 #include "foreplan/data/named_array.h"
 
 #ifdef FOREPLAN_HAVE_LIBZIP
@@ -205,7 +206,7 @@ std::string ReadEntry(const std::string& where, zip_t* archive, zip_uint64_t ind
 
 }  // namespace
 
-std::vector<NamedArray> ReadNpz(const std::filesystem::path& file, const ArrayFilter& wanted) {
+std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
   int code = 0;
   const std::unique_ptr<zip_t, ZipCloser> archive(
       zip_open(file.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
@@ -224,7 +225,7 @@ std::vector<NamedArray> ReadNpz(const std::filesystem::path& file, const ArrayFi
     std::string name = raw != nullptr ? raw : "";
     if (!name.ends_with(".npy")) continue;
     name.resize(name.size() - 4);
-    if (!wanted(name)) continue;
+    if (!HoldsTransitions(name)) continue;
     const std::string where = fmt::format("{}: {}", file.string(), name);
     const std::string bytes = ReadEntry(where, archive.get(), static_cast<zip_uint64_t>(i));
     arrays.push_back(NpyParser(where, bytes).Array(name));
@@ -238,7 +239,7 @@ std::vector<NamedArray> ReadNpz(const std::filesystem::path& file, const ArrayFi
 
 namespace foreplan {
 
-std::vector<NamedArray> ReadNpz(const std::filesystem::path& file, const ArrayFilter& /*wanted*/) {
+std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
   throw InputError(fmt::format(
       "{}: found an NPZ file, but this build of foreplan has no libzip to read it; expected CSV",
       file.string()));

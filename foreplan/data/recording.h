@@ -1,7 +1,9 @@
 // Logged transitions of a system, from files of others.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,29 +22,35 @@ struct RecordingColumns {
 };
 
 struct Recording {
+  /// Without transitions yet.
+  Recording(std::vector<std::string> observation_names, std::vector<std::string> action_names);
+
+  /// `at`: where the transition begins in the file.
+  void Add(std::span<const double> from, std::span<const double> by, std::span<const double> to,
+           int episode, int64_t at);
+  /// Where that transition begins in the file, e.g. "line 57".
+  [[nodiscard]] std::string PlaceOf(int64_t row) const;
+
   Dataset data;  // episodes count from 1
   std::vector<std::string> observation;
   std::vector<std::string> action;
   double dt = 0;                   // [s]; 0: the file does not say
   int episodes = 0;                // with at least one transition
   std::vector<std::string> notes;  // what was left out or assumed, for the user to read
+  std::vector<int64_t> places;     // [size], where transitions begin; counted in `place_unit`
+  std::string place_unit = "row";  // of an array, from 0; or "line" of a table, from 1
 };
 
 /// Reads a file by its suffix:
-///   .csv .tsv .txt   a header and a row per step; observation and action columns by name, further
-///                    columns `next_<observation>`, `episode`, `time`. Without names given, actions
-///                    are the columns `action`, `action_*`, `u`, `u<number>`.
-///   .npz             arrays observations [N x no] and actions [N x nu], with next_observations
-///                    [N x no], or episode [N], terminations [N], truncations [N]; or observations
-///                    [E x T+1 x no] and actions [E x T x nu]; or one trajectory, [T+1 x no] and
-///                    [T x nu].
+///   .csv .tsv .txt   a header and a row per step (table_recording.h)
+///   .npz             arrays (array_recording.h)
 ///   .hdf5 .h5        Minari: groups episode_0 ..., each with observations [T+1 x no] and actions
 ///                    [T x nu]; or the arrays of .npz at the top. A folder of Minari counts as the
 ///                    data/main_data.hdf5 in it.
-///   .safetensors     the names and shapes of a file in data/ of a run.
-/// The folder of a run or fit, or its data/, counts as all transitions in it.
-/// Throws InputError naming file, row and column, what was found and what was expected; an error
-/// that says so where this build lacks the library for a format.
+///   .safetensors     transitions that a run or a fit wrote; or the folder of their segments
+/// A quaternion whose sign changes from one row to the next (q and -q are one rotation) is carried
+/// on with one sign; a note says so. Throws InputError naming file, row and column, what was found
+/// and what was expected; an error that says so where this build lacks the library for a format.
 Recording ReadRecording(const std::filesystem::path& file, const RecordingColumns& columns);
 
 }  // namespace foreplan

@@ -290,6 +290,10 @@ void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors) 
     throw Malformed(file.string(), "names or metadata that are no UTF-8", "UTF-8");
   }
   header.resize((header.size() + 7) / 8 * 8, ' ');  // the data start aligned
+  if (header.size() > kMaxHeader) {
+    throw RunError(fmt::format("{}: found names and metadata of {} bytes, expected at most {}",
+                               file.string(), header.size(), kMaxHeader));
+  }
   const uint64_t length = header.size();
   std::string bytes(kLengthBytes, '\0');
   std::memcpy(bytes.data(), &length, kLengthBytes);

@@ -35,7 +35,8 @@ struct TensorFile {
 };
 
 /// Atomically (temporary file, fsync, rename); equal tensors give equal bytes. Throws RunError when
-/// the disk refuses, InputError when a shape contradicts its values or a name is no UTF-8.
+/// the disk refuses, or when names and metadata are more than a reader takes (100 MB); InputError
+/// when a shape contradicts its values or a name is no UTF-8. What is written can be read.
 void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors);
 
 /// Throws InputError (file, what was found, what was expected) on anything malformed; no input

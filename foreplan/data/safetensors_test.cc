@@ -242,5 +242,24 @@ TEST_F(Safetensors, WriterRefusesWhatItCouldNotReadBack) {
   EXPECT_FALSE(std::filesystem::exists(file_));
 }
 
+TEST_F(Safetensors, WhatTheWriterTakesTheReaderTakesUpToTheLimitOfTheHeader) {
+  TensorFile file;
+  const size_t frame = std::string_view(R"({"__metadata__":{"k":""}})").size();
+  file.metadata["k"] = std::string(100'000'000 - frame, 'x');
+  WriteTensors(file_, file);
+  EXPECT_EQ(ReadTensors(file_).metadata.at("k").size(), file.metadata["k"].size());
+  std::filesystem::remove(file_);
+  file.metadata["k"] += "x";
+  try {
+    WriteTensors(file_, file);
+    FAIL();
+  } catch (const RunError& error) {
+    EXPECT_EQ(error.what(), file_.string() +
+                                ": found names and metadata of 100000008 bytes, "
+                                "expected at most 100000000");
+  }
+  EXPECT_FALSE(std::filesystem::exists(file_));
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -60,9 +60,11 @@ void WriteSegment(const fs::path& folder, const Dataset& data, int64_t first_row
   }
 }
 
+fs::path FirstSegment(const fs::path& folder) { return SegmentFile(folder, 0); }
+
 bool HasSegments(const fs::path& folder) {
   std::error_code error;
-  return fs::is_regular_file(SegmentFile(folder, 0), error);
+  return fs::is_regular_file(FirstSegment(folder), error);
 }
 
 void ReadSegments(const fs::path& folder, int64_t rows, Dataset& data) {

@@ -19,6 +19,8 @@ void WriteSegment(const std::filesystem::path& folder, const Dataset& data, int6
 
 /// Whether the folder has a file that WriteSegment wrote.
 [[nodiscard]] bool HasSegments(const std::filesystem::path& folder);
+/// The file that holds row 0.
+[[nodiscard]] std::filesystem::path FirstSegment(const std::filesystem::path& folder);
 
 /// Replaces the rows of `data` by the first `rows` of the folder (what a later file holds is left
 /// alone), or by all of them when rows < 0. Throws InputError naming the file: one that is missing

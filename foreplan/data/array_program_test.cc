@@ -1,0 +1,142 @@
+// Whatever a program that reads files for us does, this process gets arrays or one line.
+#include "foreplan/data/array_program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/array_stream.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::HasSubstr;
+
+using Numbers = std::vector<uint64_t>;
+
+std::string Bytes(const Numbers& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(uint64_t)};
+}
+
+std::string Record(ArrayRecord kind, const std::string& bytes) {
+  return Bytes({static_cast<uint64_t>(kind), bytes.size()}) + bytes;
+}
+
+std::string Values(const std::vector<double>& values) {
+  return Record(ArrayRecord::kValues,
+                {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)});
+}
+
+const std::string kBegin = Record(ArrayRecord::kBegin, "");
+const std::string kArray = Record(ArrayRecord::kArray, Bytes({2, 2, 2}) + "x");  // [2 x 2]
+const std::string kWhole =
+    kBegin + kArray + Values({1, 2, 3}) + Values({4}) + Record(ArrayRecord::kEnd, Bytes({1}));
+
+class ArrayProgram : public testing::Test {
+ protected:
+  ArrayProgram() : file_(fs::path(testing::TempDir()) / ("stream_" + std::to_string(getpid()))) {}
+  ~ArrayProgram() override { fs::remove(file_); }
+
+  /// Of a program that writes these bytes, and then does what the shell is told.
+  std::vector<NamedArray> Read(const std::string& stream, const std::string& then = "",
+                               std::chrono::milliseconds patience = std::chrono::minutes(1)) {
+    std::ofstream(file_, std::ios::binary) << stream;
+    return ReadArraysFromProgram({"/bin/sh", "-c", "cat '" + file_.string() + "'; " + then}, "a.h5",
+                                 patience);
+  }
+  std::string Refusal(const std::string& stream, const std::string& then = "",
+                      std::chrono::milliseconds patience = std::chrono::minutes(1)) {
+    try {
+      Read(stream, then, patience);
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.what(), testing::StartsWith("a.h5: "));
+      EXPECT_THAT(error.what(), testing::Not(HasSubstr("\n")));
+      return error.what();
+    }
+    return "";
+  }
+
+  const fs::path file_;
+};
+
+TEST_F(ArrayProgram, GivesWhatItWrote) {
+  const std::vector<NamedArray> arrays = Read(kWhole);
+  ASSERT_EQ(arrays.size(), 1U);
+  EXPECT_EQ(arrays[0].name, "x");
+  EXPECT_EQ(arrays[0].shape, (std::vector<int64_t>{2, 2}));
+  EXPECT_EQ(arrays[0].values, (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_TRUE(Read(kBegin + Record(ArrayRecord::kEnd, Bytes({0}))).empty());
+}
+
+TEST_F(ArrayProgram, ItsOwnLineIsTheError) {
+  EXPECT_EQ(Refusal(kBegin + Record(ArrayRecord::kError, "x: found a\nb, expected c")),
+            "a.h5: x: found a?b, expected c");
+}
+
+TEST_F(ArrayProgram, ACrashIsOneLine) {
+  EXPECT_EQ(Refusal(kBegin + kArray, "kill -SEGV $$"),
+            "a.h5: its reader crashed (Segmentation fault), expected an undamaged file");
+  EXPECT_THAT(Refusal("", "exit 1"), HasSubstr("its reader stopped"));
+  EXPECT_THAT(Refusal(kWhole.substr(0, kWhole.size() - 1)), HasSubstr("its reader stopped"));
+}
+
+TEST_F(ArrayProgram, OneThatDoesNothingIsEnded) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Refusal(kBegin, "sleep 100", std::chrono::milliseconds(50)),
+              HasSubstr("did nothing for 0.05 s"));
+  // Far below the 100 s that it would take, far above what a busy machine needs.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(50));
+}
+
+TEST_F(ArrayProgram, RubbishIsOneLine) {
+  const std::string end = Record(ArrayRecord::kEnd, Bytes({1}));
+  for (const std::string& stream : {
+           std::string("Segmentation fault, and some text behind it"),
+           Values({1}),
+           kBegin + Values({1}),
+           kBegin + Record(ArrayRecord::kEnd, Bytes({1})),                   // arrays are missing
+           kBegin + kArray + end,                                            // numbers are missing
+           kBegin + kArray + Values({1, 2, 3, 4, 5}) + end,                  // too many
+           kBegin + kArray + Record(ArrayRecord::kValues, "1234567") + end,  // half a number
+           kBegin + Record(ArrayRecord::kArray, "") + end,
+           kBegin + Record(ArrayRecord::kArray, Bytes({0})) + end,
+           kBegin + Record(ArrayRecord::kArray, Bytes({9, 1})) + end,
+           kBegin + Record(ArrayRecord::kArray, Bytes({1, ~uint64_t{0}})) + end,
+           Bytes({static_cast<uint64_t>(ArrayRecord::kBegin), ~uint64_t{0}}),
+       }) {
+    EXPECT_THAT(Refusal(stream), HasSubstr("its reader gave no arrays"));
+  }
+  EXPECT_THAT(Refusal(kBegin + Record(ArrayRecord::kArray, Bytes({2, 1 << 30, 1 << 30}) + "x")),
+              HasSubstr("x: found a need of"));
+}
+
+TEST_F(ArrayProgram, WorksWhereSignalsOfChildrenAreIgnoredOrBlocked) {
+  const auto old_handler = std::signal(SIGCHLD, SIG_IGN);
+  EXPECT_EQ(Read(kWhole).size(), 1U);
+  EXPECT_THAT(Refusal("", "exit 1"), HasSubstr("its reader stopped"));
+  std::signal(SIGCHLD, old_handler);
+}
+
+TEST_F(ArrayProgram, OneThatIsMissingIsNamed) {
+  try {
+    ReadArraysFromProgram({"/absent/reader"}, "a.h5", std::chrono::seconds(1));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "a.h5: its reader /absent/reader cannot be started: No such file or directory");
+  }
+}
+
+}  // namespace
+}  // namespace foreplan
