@@ -87,6 +87,7 @@ std::string TensorBoardEvents(const RunLog& log) {
   AppendText(3, "brain.Event:2", version);
   AppendRecord(version, file);
   for (const EpisodeRow& row : log.episodes()) {
+    if (!IsWhole(row.end)) continue;
     AppendRecord(ScalarEvent(row.total_steps, "episode.return", row.episode_return), file);
   }
   for (const MetricRow& row : log.metrics()) {
