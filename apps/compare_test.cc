@@ -1,6 +1,8 @@
 // foreplan compare.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -61,6 +63,37 @@ TEST_F(Compare, GivesTheDocumentedJsonAndItsFiles) {
   const ProgramResult other = RunProgram(TinyComparison({"--set", "model.members=3"}));
   EXPECT_EQ(other.exit_code, kWrongInput);
   EXPECT_NE(other.err.find("use another --out"), std::string::npos) << other.err;
+}
+
+/// What a measured cell left behind: four episodes of 30 steps, then two of 200 earned.
+Json KeptCell(const std::vector<double>& returns, const std::vector<std::string>& ends) {
+  return {{"episode_returns", returns},  {"episode_steps", std::vector<int>(returns.size(), 30)},
+          {"episode_ends", ends},        {"wall_seconds", 1},
+          {"model_error_base", 0.1},     {"model_error_visited", 0.1},
+          {"final_returns", {200, 200}}, {"ms_per_decision", 1},
+          {"imagined_return", nullptr},  {"realised_return", nullptr}};
+}
+
+TEST_F(Compare, TakesTheMedianOfStepsOverSeedsAndOnlyOfWholeEpisodes) {
+  const std::vector<std::string> whole(4, "length");
+  const auto keep = [&](const std::string& cell, int seed, const Json& finding) {
+    std::filesystem::create_directories(work() / "all" / cell);
+    WriteText("all/" + cell + "/seed-" + std::to_string(seed) + ".json", finding.dump());
+  };
+  for (const int seed : {0, 1}) {
+    keep("true_model", seed, KeptCell({}, {}));
+  }
+  // 90 % of 200 are reached after 60 and after 120 steps; what the diverged episode had earned by
+  // then does not count.
+  keep("v1.5", 0, KeptCell({10, 190, 190, 190}, whole));
+  keep("v1.5", 1, KeptCell({500, 10, 10, 190}, {"diverged", "length", "length", "terminated"}));
+  std::vector<std::string> two_seeds = TinyComparison({"--json", "--only", "v1.5"});
+  *(std::ranges::find(two_seeds, "--seeds") + 1) = "2";
+  const ProgramResult result = RunProgram(two_seeds);
+  ASSERT_EQ(result.exit_code, kDone) << result.err;
+  const Json answer = Json::parse(result.out);
+  ASSERT_EQ(answer["rows"][0]["algorithm"], "v1.5");
+  EXPECT_EQ(answer["rows"][0]["steps_to_90_percent"], 90);
 }
 
 TEST_F(Compare, KnowsItsComparisons) {

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "apps/commands.h"
 #include "apps/experiment.h"
@@ -16,12 +15,14 @@
 #include "apps/interrupt.h"
 #include "apps/run_session.h"
 #include "foreplan/core/error.h"
-#include "foreplan/runs/summary.h"
+#include "foreplan/runs/returns.h"
 
 namespace foreplan::apps {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kLastEpisodes = 5;
 
 struct RunRequest {
   std::string task;
@@ -54,13 +55,16 @@ std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::atomic
 }
 
 void PrintSummary(const RunSession& session) {
-  std::vector<double> returns;
-  for (const EpisodeRow& row : session.log().episodes()) returns.push_back(row.episode_return);
-  const auto best = std::max_element(returns.begin(), returns.end());
-  const auto last = returns.end() - std::min<std::ptrdiff_t>(5, std::ssize(returns));
-  fmt::print("best return {:.2f} in episode {}; mean of the last {} episodes {:.2f}\n", *best,
-             best - returns.begin() + 1, returns.end() - last,
-             Summarize({last, returns.end()}).mean);
+  const WholeReturns whole = WholeReturnsOf(session.log().episodes());
+  if (whole.returns.empty()) {
+    fmt::print("no whole episode");
+  } else {
+    fmt::print("best return {:.2f} in episode {}; mean of the last {} episodes {:.2f}",
+               whole.returns[whole.best()], whole.episodes[whole.best()],
+               std::min(kLastEpisodes, whole.returns.size()), whole.MeanOfLast(kLastEpisodes));
+  }
+  fmt::print("{}\n",
+             whole.LeftOut().empty() ? "" : fmt::format(" (left out: {})", whole.LeftOut()));
   fmt::print("{} steps in {:.1f} s (planning {:.1f} s, fitting {:.1f} s)\n",
              session.log().episodes().back().total_steps, session.wall_seconds(),
              session.times().planning_seconds, session.times().fitting_seconds);
@@ -101,7 +105,7 @@ void AddRunCommand(CLI::App& app) {
   AddModelFlag(command, request->flags);
   CLI::Option* episodes = command
                               .add_option("--episodes", request->flags.episodes,
-                                          "stop after so many; the first, random one counts")
+                                          "stop after so many; those of the base policy count")
                               ->check(IntegerFrom(1, 1'000'000'000));
   CLI::Option* steps =
       command.add_option("--steps", request->flags.steps, "stop after so many environment steps")

@@ -116,9 +116,11 @@ void RunSession::Run() {
 nlohmann::ordered_json RunSession::Result() const {
   nlohmann::ordered_json returns = nlohmann::ordered_json::array();
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  nlohmann::ordered_json ends = nlohmann::ordered_json::array();
   for (const EpisodeRow& row : log_.episodes()) {
     returns.push_back(row.episode_return);
     steps.push_back(row.steps);
+    ends.push_back(NameOf(row.end));
   }
   const int total_steps = log_.episodes().empty() ? 0 : log_.episodes().back().total_steps;
   nlohmann::ordered_json result = {{"task", experiment_.task.name()},
@@ -128,6 +130,7 @@ nlohmann::ordered_json RunSession::Result() const {
                                    {"status", status_},
                                    {"episode_returns", std::move(returns)},
                                    {"episode_steps", std::move(steps)},
+                                   {"episode_ends", std::move(ends)},
                                    {"total_steps", total_steps},
                                    {"wall_seconds", wall_seconds()},
                                    {"planning_seconds", times().planning_seconds},

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -56,6 +57,7 @@ TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
   EXPECT_EQ(document["status"], "done");
   EXPECT_EQ(document["episode_returns"].size(), 3U);
   EXPECT_EQ(document["episode_steps"], nlohmann::json({30, 30, 30}));
+  EXPECT_EQ(document["episode_ends"], nlohmann::json({"length", "length", "length"}));
   EXPECT_EQ(document["total_steps"], 90);
   EXPECT_EQ(document["run_directory"], "run");
   EXPECT_GT(document["planning_seconds"], 0);
@@ -72,7 +74,7 @@ TEST_F(RunCommand, WritesOneDocumentAndTheWholeFolder) {
     EXPECT_TRUE(fs::is_regular_file(work() / "run" / file)) << file;
   }
   EXPECT_THAT(FileText(work() / "run/episodes.csv"),
-              testing::StartsWith("episode,controller,steps,total_steps,return,terminated,note\n"
+              testing::StartsWith("episode,controller,steps,total_steps,return,end,note\n"
                                   "1,uniform,30,30,"));
   // No terminal: one plain line per episode.
   EXPECT_THAT(result.err, HasSubstr("episode 3/3: return "));
@@ -90,7 +92,20 @@ TEST_F(RunCommand, NamesItsFolderAfterTheRun) {
 TEST_F(RunCommand, StopsWithinTheEpisodeThatReachesTheSteps) {
   const ProgramResult result = RunProgram(TinyRun({"--steps", "40", "--json", "--out", "run"}));
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(nlohmann::json::parse(result.out)["total_steps"], 40);
+  const auto document = nlohmann::json::parse(result.out);
+  EXPECT_EQ(document["total_steps"], 40);
+  EXPECT_EQ(document["episode_ends"], nlohmann::json({"length", "cut_off"}));
+}
+
+TEST_F(RunCommand, LeavesAnEpisodeThatWasCutOffOutOfBestAndMeanAndSaysSo) {
+  const ProgramResult result = RunProgram(TinyRun({"--steps", "40", "--out", "run"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::string csv = FileText(work() / "run/episodes.csv");
+  ASSERT_THAT(csv, HasSubstr("\n2,mpc,10,40,"));
+  EXPECT_THAT(csv, HasSubstr(",cut_off,\n"));
+  EXPECT_THAT(result.out, testing::ContainsRegex("^best return [-0-9.]+ in episode 1; mean of the "
+                                                 "last 1 episodes [-0-9.]+ \\(left out: 1 cut "
+                                                 "off\\)\n"));
 }
 
 TEST_F(RunCommand, GivesTheSameBytesOnAnyNumberOfThreads) {
@@ -373,7 +388,9 @@ TEST_F(RunCommand, RecordsAnEpisodeThatDivergesAndGoesOn) {
       RunProgram(TinyRun({"--episodes", "2", "--out", "run", "--set", "system.timestep=1"}));
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("diverged: step "));
+  EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr(",diverged,\"step "));
   EXPECT_THAT(FileText(work() / "run/episodes.csv"), HasSubstr(": state 'slider"));
+  EXPECT_THAT(result.out, testing::StartsWith("no whole episode (left out: 2 diverged)\n"));
 }
 
 TEST_F(RunCommand, FailsWhenTheDiskRefuses) {
@@ -397,10 +414,17 @@ TEST_F(EvalCommand, ComparesControllersOnTheSameStarts) {
   for (size_t i = 0; i < names.size(); ++i) {
     const nlohmann::json& row = document["rows"][i];
     EXPECT_EQ(row["controller"], names[i]);
-    EXPECT_EQ(row["episode_returns"].size(), 3U);
+    ASSERT_EQ(row["episode_returns"].size(), 3U);
     EXPECT_LE(row["min"], row["mean"]);
     EXPECT_LE(row["mean"], row["max"]);
-    EXPECT_GE(row["ci95"], 0);
+    // Student's 97.5 % quantile for two degrees of freedom is 4.3027, of three returns.
+    const auto returns = row["episode_returns"].get<std::vector<double>>();
+    const double mean = (returns[0] + returns[1] + returns[2]) / 3;
+    double squares = 0;
+    for (const double value : returns) squares += std::pow(value - mean, 2);
+    EXPECT_NEAR(row["mean"].get<double>(), mean, 1e-9 * std::abs(mean));
+    EXPECT_NEAR(row["ci95"].get<double>(), 4.3027 * std::sqrt(squares / 2 / 3),
+                1e-4 * row["ci95"].get<double>());
   }
   EXPECT_EQ(Files(), files) << "an evaluation writes nothing";
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 56, 24, 40, 48
 
-Curve = list[tuple[int, float]]  # (environment steps, return) after each episode
+Curve = list[tuple[int, float]]  # (environment steps, return) after each whole episode
+WHOLE = ("length", "terminated")  # neither cut off nor diverged: their returns can be compared
 
 
 def read_curve(run: Path) -> tuple[int, Curve]:
@@ -24,10 +25,11 @@ def read_curve(run: Path) -> tuple[int, Curve]:
         seed = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["run"]["seed"]
         with open(run / "episodes.csv", encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-        return seed, [(int(row["total_steps"]), float(row["return"])) for row in rows]
+        return seed, [(int(row["total_steps"]), float(row["return"])) for row in rows if row["end"] in WHOLE]
     document = json.loads(run.read_text(encoding="utf-8"))
     steps = itertools.accumulate(document["episode_steps"])
-    return document["seed"], list(zip(steps, document["episode_returns"]))
+    points = zip(steps, document["episode_returns"], document["episode_ends"])
+    return document["seed"], [(step, value) for step, value, end in points if end in WHOLE]
 
 
 def write_csv(path: str, curves: dict[int, Curve]) -> None:

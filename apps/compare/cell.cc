@@ -56,6 +56,7 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
   MpcController controller(*planner, dynamics);
   Finding finding = {{"episode_returns", Finding::array()},
                      {"episode_steps", Finding::array()},
+                     {"episode_ends", Finding::array()},
                      {"wall_seconds", 0.0},
                      {"model_error_base", 0.0},
                      {"model_error_visited", 0.0}};
@@ -70,7 +71,7 @@ Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
   session->Run();
   const Finding result = session->Result();
   Finding finding;
-  for (const char* key : {"episode_returns", "episode_steps", "wall_seconds"}) {
+  for (const char* key : {"episode_returns", "episode_steps", "episode_ends", "wall_seconds"}) {
     finding[key] = result[key];
   }
   finding["model_error_base"] = nullptr;

@@ -34,9 +34,10 @@ struct Comparison {
                                                int seed);
 
 /// Runs the cell, or goes on with its run, and measures it; what is there already is not done
-/// again. The finding: {episode_returns, episode_steps, wall_seconds, model_error_base,
-/// model_error_visited} and that of MeasureController. Errors are MedianOneStepError on the base
-/// data, in its scale, and on what the final episodes visited; null without a global model.
+/// again. The finding: {episode_returns, episode_steps, episode_ends, wall_seconds,
+/// model_error_base, model_error_visited} and that of MeasureController. Errors are
+/// MedianOneStepError on the base data, in its scale, and on what the final episodes visited; null
+/// without a global model.
 Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
                 const std::atomic<bool>& stop);
 

@@ -17,6 +17,7 @@
 #include "foreplan/runs/comparison.h"
 #include "foreplan/runs/curve_figure.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/run_log.h"
 #include "foreplan/runs/summary.h"
 #include "foreplan/systems/task.h"
 
@@ -128,23 +129,29 @@ std::vector<double> FinalReturns(const SeedFindings& findings) {
   return returns;
 }
 
-/// Environment steps after the first episode that earned `wanted`; those of all experience when
-/// only what was learned in the end does; infinity when nothing does.
+/// The episode was played to its end: its return can be compared.
+bool IsWholeEpisode(const Finding& finding, size_t episode) {
+  const auto end = finding.at("episode_ends").at(episode).get<std::string>();
+  return end == NameOf(EpisodeEnd::kLength) || end == NameOf(EpisodeEnd::kTerminated);
+}
+
+/// Environment steps after the first whole episode that earned `wanted`; those of all experience
+/// when only what was learned in the end does; infinity when nothing does.
 double StepsTo(const Finding& finding, double wanted) {
   double steps = 0;
   for (size_t i = 0; i < finding["episode_returns"].size(); ++i) {
     steps += finding["episode_steps"][i].get<double>();
+    if (!IsWholeEpisode(finding, i)) continue;
     if (finding["episode_returns"][i].get<double>() >= wanted) return steps;
   }
   return FinalReturn(finding) >= wanted ? steps : INFINITY;
 }
 
-/// The median over seeds; null when most never do.
+/// The median over seeds; null when half of them never do.
 Json MedianStepsTo(const SeedFindings& findings, double wanted) {
   std::vector<double> steps;
   for (const Finding& finding : findings) steps.push_back(StepsTo(finding, wanted));
-  std::ranges::sort(steps);
-  return OrNull(steps[(steps.size() - 1) / 2]);
+  return OrNull(Median(std::move(steps)));
 }
 
 Json Row(const Cell& cell, const SeedFindings& findings, double wanted) {
@@ -184,7 +191,8 @@ std::vector<Json> AverageRows(const std::vector<Finding>& seeds,
   return averages;
 }
 
-/// The mean return of each episode over the seeds; what was learned in the end as the last point.
+/// The mean return of each episode over the seeds in which it is whole; what was learned in the end
+/// as the last point.
 Curve LearningCurve(const Cell& cell, const SeedFindings& findings, double all_steps) {
   Curve curve{.label = cell.label, .points = {}};
   const size_t episodes = findings.front()["episode_returns"].size();
@@ -192,12 +200,13 @@ Curve LearningCurve(const Cell& cell, const SeedFindings& findings, double all_s
     std::vector<double> returns;
     std::vector<double> steps;
     for (const Finding& finding : findings) {
-      if (i >= finding["episode_returns"].size()) continue;
+      if (i >= finding["episode_returns"].size() || !IsWholeEpisode(finding, i)) continue;
       returns.push_back(finding["episode_returns"][i].get<double>());
       double so_far = 0;
       for (size_t j = 0; j <= i; ++j) so_far += finding["episode_steps"][j].get<double>();
       steps.push_back(so_far);
     }
+    if (returns.empty()) continue;
     const Summary summary = Summarize(returns);
     curve.points.push_back({Summarize(steps).mean, summary.mean, summary.ci95});
   }

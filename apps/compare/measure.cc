@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "apps/evaluation.h"
 #include "foreplan/control/episode.h"
@@ -10,6 +11,7 @@
 #include "foreplan/control/plan_log.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/runs/summary.h"
 
 namespace foreplan::apps {
 namespace {
@@ -121,9 +123,7 @@ double MedianOneStepError(const Dynamics& model, const Dataset& data,
     }
     errors.push_back(std::sqrt(squares / components));
   }
-  const auto middle = errors.begin() + std::ssize(errors) / 2;
-  std::ranges::nth_element(errors, middle);
-  return *middle;
+  return Median(std::move(errors));
 }
 
 }  // namespace foreplan::apps

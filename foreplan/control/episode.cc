@@ -43,16 +43,29 @@ void Measure(const Task& task, Key key, const std::vector<double>& observation,
   for (double& value : measured) value += task.measurement_noise() * random.Normal();
 }
 
+// A NaN may have a sign, which means nothing.
+double WithoutSignOfNan(double value) { return std::isnan(value) ? std::abs(value) : value; }
+
 void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
   for (size_t i = 0; i < action.size(); ++i) {
     if (!std::isfinite(action[i])) {
       throw RunError(
           fmt::format("step {}: action '{}' of the policy: found {}, expected a finite "
                       "number",
-                      time, spec.action[i].name, action[i]));
+                      time, spec.action[i].name, WithoutSignOfNan(action[i])));
     }
     action[i] = std::clamp(action[i], spec.action_low[i], spec.action_high[i]);
   }
+}
+
+/// "observation 'hinge' is nan", "" when all components are finite.
+std::string NotFinite(const SystemSpec& spec, std::span<const double> observation) {
+  for (size_t i = 0; i < observation.size(); ++i) {
+    if (std::isfinite(observation[i])) continue;
+    return fmt::format("observation '{}' is {}", spec.observation[i].name,
+                       WithoutSignOfNan(observation[i]));
+  }
+  return "";
 }
 
 // The step's reward and termination; false, with the reason, when there is none to be had.
@@ -63,6 +76,10 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
     return false;
   }
   system.Observe(buffers.next_observation);
+  if (std::string what = NotFinite(system.spec(), buffers.next_observation); !what.empty()) {
+    divergence = fmt::format("step {}: {}", step.time, what);
+    return false;
+  }
   uint8_t terminated = 0;
   task.reward().Evaluate({.rows = 1,
                           .observation = buffers.observation.data(),
@@ -70,9 +87,7 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
                           .next_observation = buffers.next_observation.data()},
                          &step.reward, &terminated);
   if (!std::isfinite(step.reward)) {
-    // Without the sign that a NaN may have.
-    divergence = fmt::format("step {}: reward is {}", step.time,
-                             std::isnan(step.reward) ? std::abs(step.reward) : step.reward);
+    divergence = fmt::format("step {}: reward is {}", step.time, WithoutSignOfNan(step.reward));
     return false;
   }
   step.terminated = terminated != 0;
@@ -92,17 +107,30 @@ double PlanningReward(const Task& task, const EpisodeStep& step) {
   return reward;
 }
 
+EpisodeKeys::EpisodeKeys(Key key)
+    : system(key.Fold(kSystemStream)),
+      policy(key.Fold(kPolicyStream)),
+      decisions(key.Fold(kDecisionStream)),
+      measurements(key.Fold(kMeasurementStream)) {}
+
 EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe) {
-  system.Reset(key.Fold(kSystemStream));
-  policy.Reset(key.Fold(kPolicyStream));
-  const Key decisions = key.Fold(kDecisionStream);
-  const Key measurements = key.Fold(kMeasurementStream);
+  return RunEpisode(task, system, policy, EpisodeKeys(key), max_steps, observe);
+}
+
+EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const EpisodeKeys& keys,
+                         int max_steps, const std::function<void(const EpisodeStep&)>& observe) {
+  system.Reset(keys.system);
+  policy.Reset(keys.policy);
   const SystemSpec& spec = system.spec();
   Buffers buffers(spec);
   EpisodeResult result;
   system.Observe(buffers.observation);
-  Measure(task, measurements.Fold(0), buffers.observation, buffers.measured);
+  if (const std::string what = NotFinite(spec, buffers.observation); !what.empty()) {
+    result.divergence = "start: " + what;
+    return result;
+  }
+  Measure(task, keys.measurements.Fold(0), buffers.observation, buffers.measured);
   const int length = std::min(task.episode_length(), max_steps);
   while (result.steps < length && !result.terminated) {
     const int time = result.steps;
@@ -110,7 +138,7 @@ EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key k
     policy.Act({.observation = buffers.measured,
                 .state = buffers.state,
                 .time = time,
-                .key = decisions.Fold(static_cast<uint64_t>(time))},
+                .key = keys.decisions.Fold(static_cast<uint64_t>(time))},
                buffers.action);
     CheckAndClampAction(spec, time, buffers.action);
     EpisodeStep step{.time = time,
@@ -118,7 +146,7 @@ EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key k
                      .action = buffers.action,
                      .next_observation = buffers.next_measured};
     if (!TryStep(task, system, buffers, step, result.divergence)) break;
-    Measure(task, measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
+    Measure(task, keys.measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
             buffers.next_measured);
     result.episode_return += step.reward;
     result.terminated = step.terminated;

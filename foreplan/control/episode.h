@@ -27,14 +27,31 @@ struct EpisodeStep {
 [[nodiscard]] double PlanningReward(const Task& task, const EpisodeStep& step);
 
 struct EpisodeResult {
-  double episode_return = 0;  // sum of raw rewards
+  double episode_return = 0;  // sum of raw rewards; those that a divergence cost are missing
   int steps = 0;
   bool terminated = false;
   std::string divergence;  // what diverged, "" when nothing did
 };
 
-/// Resets system and policy with keys derived from `key` and runs to the end. `observe` is called
-/// after each step; it may throw to leave early. Ends after `max_steps` steps at the latest.
+/// Whatever is random in an episode.
+struct EpisodeKeys {
+  EpisodeKeys() = default;
+  /// Streams of one key.
+  explicit EpisodeKeys(Key key);
+
+  Key system;        // of its reset
+  Key policy;        // of its reset
+  Key decisions;     // folded with the time
+  Key measurements;  // folded with the time
+};
+
+/// Resets system and policy and runs to the end. `observe` is called after each step; it may throw
+/// to leave early. Ends after `max_steps` steps at the latest. A simulator, an observation or a
+/// reward that comes to no number ends the episode, and that step is no transition; throws RunError
+/// for an action that is not finite.
+EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const EpisodeKeys& keys,
+                         int max_steps, const std::function<void(const EpisodeStep&)>& observe);
+/// With keys derived from `key`.
 EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe);
 

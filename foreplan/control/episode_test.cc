@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -28,6 +32,15 @@ distribution = "normal"
 position = 0.1
 velocity = 0.1
 )",
+                                     "test");
+  return Task::FromConfig(config, ".");
+}
+
+/// The cart-pole with a reward and an end of its own; it starts at rest.
+Task ExpressionTask(const std::string& reward, const std::string& more = "") {
+  Config config = Config::FromString("name = \"cartpole\"\nreward = \"" + reward + "\"\n" + more +
+                                         "\nepisode_length = 30\n[system]\ntype = \"cartpole\"\n" +
+                                         "[system.reset]\nposition = 0\nvelocity = 0\n",
                                      "test");
   return Task::FromConfig(config, ".");
 }
@@ -109,6 +122,114 @@ TEST(RunEpisode, EndsAfterTheMostStepsAllowed) {
   EXPECT_EQ(RunEpisode(task, *system, policy, kKey, 12, nullptr).steps, 12);
 }
 
+TEST(RunEpisode, EndsWithTheStepThatTerminates) {
+  // The cart is pushed to the right from rest: its velocity grows from step to step.
+  const Task task = ExpressionTask("1", "termination = \"slider_velocity > 0.3\"");
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 0.5; });
+  std::vector<double> velocities;
+  std::vector<bool> terminated;
+  const EpisodeResult result =
+      RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
+        velocities.push_back(step.next_observation[2]);
+        terminated.push_back(step.terminated);
+      });
+  EXPECT_TRUE(result.terminated);
+  ASSERT_GE(result.steps, 2);
+  ASSERT_LT(result.steps, 30);
+  EXPECT_EQ(result.episode_return, result.steps);
+  ASSERT_EQ(velocities.size(), static_cast<size_t>(result.steps));
+  for (size_t t = 0; t < velocities.size(); ++t) {
+    EXPECT_EQ(velocities[t] > 0.3, t + 1 == velocities.size()) << t;
+    EXPECT_EQ(terminated[t], t + 1 == velocities.size()) << t;
+  }
+}
+
+TEST(RunEpisode, ATimeLimitIsNoTermination) {
+  const Task task = ExpressionTask("1", "termination = \"slider_velocity > 1e9\"");
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 3.0; });
+  const EpisodeResult result = RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+  EXPECT_EQ(result.steps, 30);
+  EXPECT_FALSE(result.terminated);
+}
+
+TEST(RunEpisode, RewardsTheTrueObservationsBeforeAndAfterTheStep) {
+  // A reward of the observation before, one of the action, one of that after; the noise is huge.
+  FunctionPolicy policy([](const Situation& situation) { return 0.1 * situation.time; });
+  for (const char* reward : {"previous.slider_velocity", "u[0]", "next.slider_velocity"}) {
+    std::vector<double> returns;
+    for (const char* noise : {"", "measurement_noise = 100"}) {
+      const Task task = ExpressionTask(reward, noise);
+      const auto system = task.MakeSystem();
+      returns.push_back(RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr).episode_return);
+    }
+    EXPECT_NE(returns[0], 0) << reward;
+    EXPECT_EQ(returns[0], returns[1]) << reward;
+  }
+}
+
+TEST(RunEpisode, RewardsEveryStepByItsOwnObservations) {
+  const auto velocities = [](const char* reward) {
+    const Task task = ExpressionTask(reward);
+    const auto system = task.MakeSystem();
+    FunctionPolicy policy([](const Situation&) { return 3.0; });
+    std::vector<double> rewards;
+    RunEpisode(task, *system, policy, kKey, kNoLimit,
+               [&](const EpisodeStep& step) { rewards.push_back(step.reward); });
+    return rewards;
+  };
+  const std::vector<double> before = velocities("previous.slider_velocity");
+  const std::vector<double> after = velocities("next.slider_velocity");
+  ASSERT_EQ(after.size(), 30U);
+  EXPECT_EQ(before[0], 0);  // at rest
+  for (size_t t = 1; t < after.size(); ++t) EXPECT_EQ(before[t], after[t - 1]) << t;
+}
+
+TEST(RunEpisode, PlanningRewardsAreOfWhatIsMeasured) {
+  const Task task = ExpressionTask(
+      "next.slider", "planning_reward = \"-next.slider + 0.5 * u[0]\"\nmeasurement_noise = 0.5");
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 2.0; });
+  int steps = 0;
+  RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
+    EXPECT_NEAR(PlanningReward(task, step), -step.next_observation[0] + 1, 1e-12);
+    ++steps;
+  });
+  EXPECT_EQ(steps, 30);
+}
+
+TEST(RunEpisode, ADecisionAtAnotherTimeHasAnotherKey) {
+  const Task task = CartPoleTask();
+  const auto system = task.MakeSystem();
+  std::vector<double> drawn;
+  FunctionPolicy policy([&](const Situation& situation) {
+    drawn.push_back(Random(situation.key).Normal());
+    return 0.0;
+  });
+  RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+  std::ranges::sort(drawn);
+  EXPECT_EQ(std::ranges::adjacent_find(drawn), drawn.end());
+}
+
+TEST(RunEpisode, MeasurementNoiseIsAnotherAtEveryTime) {
+  const Task noisy = ExpressionTask("1", "measurement_noise = 0.5");
+  const Task clean = ExpressionTask("1");
+  FunctionPolicy policy([](const Situation&) { return 1.0; });
+  const auto seen = [&](const Task& task) {
+    std::vector<double> all;
+    const auto system = task.MakeSystem();
+    RunEpisode(task, *system, policy, kKey, kNoLimit,
+               [&](const EpisodeStep& step) { all.push_back(step.observation[0]); });
+    return all;
+  };
+  std::vector<double> off = seen(noisy);
+  const std::vector<double> truth = seen(clean);
+  for (size_t t = 0; t < off.size(); ++t) off[t] -= truth[t];
+  std::ranges::sort(off);
+  for (size_t t = 1; t < off.size(); ++t) EXPECT_GT(off[t] - off[t - 1], 1e-9) << t;
+}
+
 TEST(RunEpisode, TheSameKeyGivesTheSameEpisode) {
   const Task task = CartPoleTask();
   const auto system = task.MakeSystem();
@@ -151,6 +272,25 @@ TEST(RunEpisode, DivergenceEndsTheEpisodeAndIsNamed) {
   EXPECT_EQ(result.steps, 7);
   EXPECT_EQ(steps, 7);  // the step that diverged is no transition
   EXPECT_EQ(result.divergence, "step 7: qacc of joint 'hinge'");
+}
+
+TEST(RunEpisode, ARewardThatIsNoNumberEndsTheEpisodeWithoutItsStep) {
+  // The velocity grows from 0: soon the root is of a number below 0.
+  const Task task = ExpressionTask("sqrt(0.3 - slider_velocity)");
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 0.5; });
+  double sum = 0;
+  int steps = 0;
+  const EpisodeResult result =
+      RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
+        EXPECT_TRUE(std::isfinite(step.reward));
+        sum += step.reward;
+        ++steps;
+      });
+  ASSERT_GE(steps, 1);
+  EXPECT_EQ(result.steps, steps);
+  EXPECT_EQ(result.episode_return, sum);
+  EXPECT_EQ(result.divergence, "step " + std::to_string(steps) + ": reward is nan");
 }
 
 TEST(RunEpisode, AnActionThatIsNoNumberNamesStepAndComponent) {

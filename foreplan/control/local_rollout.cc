@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
+#include <cstddef>
+#include <span>
 
 #include "foreplan/core/error.h"
 
@@ -31,6 +32,38 @@ Eigen::VectorXd Smoothed(const Eigen::VectorXd& series, double width) {
   }
   return result;
 }
+
+/// Acts with the given noise, and keeps the Jacobians of dependent components where it acts.
+class RolloutPolicy final : public Policy {
+ public:
+  /// References must outlive the policy. noise: [nu x steps].
+  RolloutPolicy(const NoisyAction& action, const Eigen::MatrixXd& noise, const System& system,
+                size_t steps, std::vector<double>& jacobians)
+      : action_(action), noise_(noise), system_(system), jacobians_(jacobians) {
+    const DependentComponents components = system.dependent_components();
+    entries_ = components.dependent.size() * components.on.size();
+    jacobians_.assign(steps * entries_, 0.0);
+  }
+
+  void Reset(Key /*key*/) override {}
+
+  void Act(const Situation& situation, std::span<double> action) override {
+    const auto t = static_cast<size_t>(situation.time);
+    if (entries_ > 0)
+      system_.DependentJacobian(std::span(jacobians_).subspan(t * entries_, entries_));
+    const Eigen::Map<const Eigen::VectorXd> observation(
+        situation.observation.data(), static_cast<Eigen::Index>(situation.observation.size()));
+    const Eigen::VectorXd u = action_(situation.time, observation, noise_.col(situation.time));
+    std::copy_n(u.data(), action.size(), action.data());
+  }
+
+ private:
+  const NoisyAction& action_;
+  const Eigen::MatrixXd& noise_;
+  const System& system_;
+  std::vector<double>& jacobians_;
+  size_t entries_ = 0;  // of one Jacobian
+};
 
 }  // namespace
 
@@ -62,50 +95,26 @@ LocalRollout RollOut(const Task& task, System& system, const LinearGaussianPolic
 
 LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
                      const Eigen::MatrixXd& noise, Key key, const std::atomic<bool>& stop) {
-  const SystemSpec& spec = system.spec();
-  const auto no = static_cast<size_t>(spec.observation_dim());
-  const auto nu = static_cast<size_t>(spec.action_dim());
+  const auto no = static_cast<size_t>(system.spec().observation_dim());
+  const auto nu = static_cast<size_t>(system.spec().action_dim());
   const auto steps = static_cast<size_t>(task.episode_length());
-  const DependentComponents components = system.dependent_components();
-  const size_t jacobian = components.dependent.size() * components.on.size();
   LocalRollout rollout;
   rollout.observations.resize((steps + 1) * no);
   rollout.actions.resize(steps * nu);
-  rollout.jacobians.resize(steps * jacobian);
-  system.Reset(key);
-  system.Observe({rollout.observations.data(), no});
-  for (size_t t = 0; t < steps; ++t) {
-    if (stop) throw Interrupted("interrupted");
-    const auto time = static_cast<int>(t);
-    double* observation = rollout.observations.data() + t * no;
-    double* action = rollout.actions.data() + t * nu;
-    if (jacobian > 0) {
-      system.DependentJacobian({rollout.jacobians.data() + t * jacobian, jacobian});
-    }
-    const Eigen::VectorXd u =
-        policy(time, Eigen::Map<const Eigen::VectorXd>(observation, static_cast<Eigen::Index>(no)),
-               noise.col(time));
-    for (size_t i = 0; i < nu; ++i) {
-      action[i] =
-          std::clamp(u[static_cast<Eigen::Index>(i)], spec.action_low[i], spec.action_high[i]);
-    }
-    if (system.Step({action, nu}) == StepStatus::kDiverged) {
-      rollout.divergence = system.Divergence();
-      return rollout;
-    }
-    system.Observe({observation + no, no});
-    double reward = 0;
-    uint8_t terminated = 0;
-    task.reward().Evaluate({.rows = 1,
-                            .observation = observation,
-                            .action = action,
-                            .next_observation = observation + no},
-                           &reward, &terminated);
-    rollout.episode_return += reward;
-    ++rollout.steps;
-    rollout.terminated = terminated != 0;
-    if (rollout.terminated) return rollout;
-  }
+  RolloutPolicy actor(policy, noise, system, steps, rollout.jacobians);
+  EpisodeKeys keys;
+  keys.system = key;
+  rollout.episode =
+      RunEpisode(task, system, actor, keys, task.episode_length(), [&](const EpisodeStep& step) {
+        if (stop) throw Interrupted("interrupted");
+        const auto t = static_cast<size_t>(step.time);
+        const auto at = [](std::vector<double>& values, size_t offset) {
+          return values.begin() + static_cast<std::ptrdiff_t>(offset);
+        };
+        if (t == 0) std::ranges::copy(step.observation, at(rollout.observations, 0));
+        std::ranges::copy(step.next_observation, at(rollout.observations, (t + 1) * no));
+        std::ranges::copy(step.action, at(rollout.actions, t * nu));
+      });
   return rollout;
 }
 

@@ -4,9 +4,9 @@
 #include <Eigen/Core>
 #include <atomic>
 #include <functional>
-#include <string>
 #include <vector>
 
+#include "foreplan/control/episode.h"
 #include "foreplan/core/random.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/systems/task.h"
@@ -15,15 +15,13 @@ namespace foreplan {
 
 /// One episode of full length T.
 struct LocalRollout {
+  EpisodeResult episode;  // of fewer than T steps when it ended early
+  // Beyond the steps that were taken, zeros.
   std::vector<double> observations;  // [(T + 1) x no]
   std::vector<double> actions;       // inside the bounds: [T x nu]
   /// Of the dependent observation components (System::dependent_components), at the first T
   /// observations: [T x dependent x on].
   std::vector<double> jacobians;
-  double episode_return = 0;
-  int steps = 0;  // T, or fewer when the episode ended early
-  bool terminated = false;
-  std::string divergence;  // what diverged, "" when nothing did
 };
 
 /// Standard normal numbers for every action at every time, white; with smoothing > 0 [steps] run
@@ -36,8 +34,8 @@ struct LocalRollout {
 using NoisyAction = std::function<Eigen::VectorXd(int time, const Eigen::VectorXd& observation,
                                                   const Eigen::VectorXd& noise)>;
 
-/// Runs a policy for the task's length from the reset of `key`, with noise [nu x T] in units of the
-/// policy's deviations. Stops early when the episode does. Throws Interrupted when `stop` is set.
+/// RunEpisode of a policy for the task's length, the system reset with `key`, with noise [nu x T]
+/// in units of the policy's deviations. Throws Interrupted when `stop` is set.
 [[nodiscard]] LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
                                    const Eigen::MatrixXd& noise, Key key,
                                    const std::atomic<bool>& stop);

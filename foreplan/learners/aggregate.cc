@@ -7,15 +7,16 @@ AggregateLearner::AggregateLearner(Config& config, const LearnerContext& context
 
 void AggregateLearner::Run() {
   const int base = BaseEpisodes(options().base_episodes);
-  if (fits() == 0 && base == 0) Fit();  // to the file's data
-  while (!Done()) {
+  for (;;) {
+    // The episode is saved by now: a run that stops in its fit goes on here. Fit judges the old
+    // model on the new data first.
+    if (episodes() >= base && has_new_data()) Fit();
+    if (Done()) return;
     if (episodes() < base) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(planning_policy(), "plan");
     }
-    if (episodes() >= base) Fit();  // judges the old model on the new data first
-    Checkpoint();
   }
 }
 

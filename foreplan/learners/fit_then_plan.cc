@@ -7,16 +7,16 @@ FitThenPlanLearner::FitThenPlanLearner(Config& config, const LearnerContext& con
 
 void FitThenPlanLearner::Run() {
   const int base = BaseEpisodes(options().base_episodes);
-  if (fits() == 0 && base == 0) Fit();  // to the file's data
-  while (!Done()) {
+  for (;;) {
+    // The episode is saved by now: a run that stops in its fit goes on here.
+    if (fits() == 0 && episodes() >= base) Fit();
+    if (JudgeNewData()) Checkpoint();  // on the states that the plan visited
+    if (Done()) return;
     if (episodes() < base) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(planning_policy(), "plan");
-      JudgeNewData();  // on the states that the plan visited
     }
-    if (fits() == 0 && episodes() >= base) Fit();
-    Checkpoint();
   }
 }
 

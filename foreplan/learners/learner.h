@@ -23,7 +23,7 @@ struct RunOptions {
   std::string algorithm = "mpc";
   std::string planner = "icem";
   int seed = 0;
-  int episodes = 0;        // stop after so many, the first, random one counts; 0: not bounded so
+  int episodes = 0;        // stop after so many, the base policy's count; 0: not bounded so
   int steps = 0;           // stop within the episode that reaches so many; 0: not bounded so
   std::string model = {};  // folder of a fit or a run whose model and data it begins with; "": none
 
@@ -43,7 +43,8 @@ struct LearnerContext {
   ThreadPool& pool;
   RunLog& log;
   const std::atomic<bool>& stop;  // set by Ctrl-C: the learner throws Interrupted at the next step
-  /// Called after every episode, when the state is complete: saves it. May be empty.
+  /// Saves the learner's state. Called whenever that is complete: after every episode, before
+  /// anything is made of it, and once more after what was. May be empty.
   std::function<void()> checkpoint;
 };
 

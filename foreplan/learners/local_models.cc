@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/learners/episode_row.h"
 #include "foreplan/learners/local_models_condition.h"
 #include "foreplan/planners/trajectory_distribution.h"
 
@@ -46,7 +47,7 @@ double Sum(const std::vector<double>& values) {
 
 double MeanCost(const std::vector<LocalRollout>& rollouts) {
   double sum = 0;
-  for (const LocalRollout& rollout : rollouts) sum -= rollout.episode_return;
+  for (const LocalRollout& rollout : rollouts) sum -= rollout.episode.episode_return;
   return sum / static_cast<double>(rollouts.size());
 }
 
@@ -100,11 +101,12 @@ double NextStepMultiplier(double multiplier, double predicted, double actual) {
 
 struct LocalModelsLearner::Test {
   double clean_distance = 0;
-  double clean_return = 0;
+  double clean_return = 0;  // NaN when it diverged
   bool clean_success = false;
   int noisy_successes = 0;
   double noisy_distance = 0;  // mean
-  double noisy_return = 0;    // mean
+  double noisy_return = 0;    // mean of those that did not diverge
+  int diverged = 0;           // of those with noise
   GlobalTest global;
 };
 
@@ -185,9 +187,20 @@ void LocalModelsLearner::MakeConditions(Config& config) {
 }
 
 void LocalModelsLearner::Run() {
-  while (!Done()) {
-    Iterate();
+  const auto save = [this] {
     if (context_.checkpoint) context_.checkpoint();
+  };
+  while (sampled_ || !Done()) {
+    // A run that stops in its fits goes on with the rollouts that it has.
+    if (!sampled_) {
+      Sample();
+      LogRollouts();
+      CheckRollouts();
+      Keep();
+      save();
+    }
+    Improve();
+    save();
   }
   TestPolicies();
 }
@@ -198,10 +211,8 @@ bool LocalModelsLearner::Done() const {
          (run.steps > 0 && total_steps_ >= run.steps);
 }
 
-void LocalModelsLearner::Iterate() {
-  Sample();
+void LocalModelsLearner::Improve() {
   const Clock::time_point start = Clock::now();
-  Keep();
   LearnNetwork();
   LinearizeGlobalPolicy();
   const auto count = static_cast<int>(conditions_.size());
@@ -212,6 +223,7 @@ void LocalModelsLearner::Iterate() {
       count, [&](int task, int /*worker*/) { TakeStep(*conditions_[static_cast<size_t>(task)]); });
   TrainGlobalPolicy();
   ++iterations_;
+  sampled_ = false;
   times_.fitting_seconds += SecondsSince(start);
   Report(SecondsSince(start));
 }
@@ -224,7 +236,7 @@ void LocalModelsLearner::Sample() {
     condition->rollouts.resize(static_cast<size_t>(rollouts));
   }
   const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
-  const bool on_policy = options_.on_policy && FollowsGlobalPolicy();
+  const bool on_policy = GlobalPolicyActs();
   std::vector<NetworkPolicy> actors;  // one per worker
   while (on_policy && std::ssize(actors) < context_.pool.size()) actors.push_back(*global_);
   context_.pool.ParallelFor(count, [&](int task, int worker) {
@@ -259,7 +271,39 @@ MatrixXd LocalModelsLearner::Noise(const Condition& condition, Key key) const {
   return ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
 }
 
-// Into the log, the data set and the rollouts that the fits read.
+// All of them, whatever they are good for, with the transitions that they had.
+void LocalModelsLearner::LogRollouts() {
+  const auto nx = static_cast<size_t>(nx_);
+  const auto nu = static_cast<size_t>(nu_);
+  for (const auto& condition : conditions_) {
+    const std::string actor =
+        fmt::format("{} {}", GlobalPolicyActs() ? "global" : "local", condition->number + 1);
+    for (const LocalRollout& rollout : condition->rollouts) {
+      ++episodes_;
+      total_steps_ += rollout.episode.steps;
+      context_.log.AddEpisode(RowOf(rollout.episode, horizon_, episodes_, total_steps_, actor));
+      for (size_t t = 0; t < static_cast<size_t>(rollout.episode.steps); ++t) {
+        const double* x = rollout.observations.data() + t * nx;
+        data_.Add({x, nx}, {rollout.actions.data() + t * nu, nu}, {x + nx, nx}, episodes_);
+      }
+    }
+  }
+}
+
+void LocalModelsLearner::CheckRollouts() const {
+  for (const auto& condition : conditions_) {
+    for (const LocalRollout& rollout : condition->rollouts) {
+      const EpisodeResult& episode = rollout.episode;
+      if (episode.steps == horizon_) continue;
+      throw RunError(fmt::format(
+          "condition {}: an episode ended after {} of {} steps{}{}: local models need whole ones",
+          condition->number + 1, episode.steps, horizon_, episode.divergence.empty() ? "" : ": ",
+          episode.divergence));
+    }
+  }
+}
+
+// What the fits read of the rollouts. Of earlier iterations there remain what may be used again.
 void LocalModelsLearner::Keep() {
   const auto T = static_cast<size_t>(horizon_);
   const auto nx = static_cast<size_t>(nx_);
@@ -277,35 +321,17 @@ void LocalModelsLearner::Keep() {
     shrink(states, (T + 1) * nx);
     shrink(actions, T * nu);
     jacobians.clear();
+    condition->sampled_cost = MeanCost(condition->rollouts);
+    condition->sampled_distance = 0;
     for (const LocalRollout& rollout : condition->rollouts) {
-      ++episodes_;
-      total_steps_ += rollout.steps;
-      context_.log.AddEpisode({.episode = episodes_,
-                               .controller = fmt::format("local {}", condition->number + 1),
-                               .steps = rollout.steps,
-                               .total_steps = total_steps_,
-                               .episode_return = rollout.episode_return,
-                               .terminated = rollout.terminated,
-                               .note = rollout.divergence});
-      CheckRollout(*condition, rollout);
-      for (size_t t = 0; t < T; ++t) {
-        const double* x = rollout.observations.data() + t * nx;
-        data_.Add({x, nx}, {rollout.actions.data() + t * nu, nu}, {x + nx, nx}, episodes_);
-      }
+      condition->sampled_distance += JudgeRollout(rollout).first / options_.rollouts;
       states.insert(states.end(), rollout.observations.begin(), rollout.observations.end());
       actions.insert(actions.end(), rollout.actions.begin(), rollout.actions.end());
       jacobians.insert(jacobians.end(), rollout.jacobians.begin(), rollout.jacobians.end());
     }
+    condition->rollouts.clear();
   }
-}
-
-void LocalModelsLearner::CheckRollout(const Condition& condition,
-                                      const LocalRollout& rollout) const {
-  if (rollout.steps == horizon_) return;
-  throw RunError(fmt::format(
-      "condition {}: an episode ended after {} of {} steps{}{}: local models need whole ones",
-      condition.number + 1, rollout.steps, horizon_, rollout.divergence.empty() ? "" : ": ",
-      rollout.divergence));
+  sampled_ = true;
 }
 
 void LocalModelsLearner::LearnNetwork() {
@@ -319,6 +345,10 @@ void LocalModelsLearner::LinearizeGlobalPolicy() {
     condition->previous =
         FollowsGlobalPolicy() ? LinearizeAlong(*global_, Fresh(*condition)) : condition->policy;
   }
+}
+
+bool LocalModelsLearner::GlobalPolicyActs() const {
+  return options_.on_policy && FollowsGlobalPolicy();
 }
 
 bool LocalModelsLearner::FollowsGlobalPolicy() const {
@@ -388,7 +418,7 @@ void LocalModelsLearner::MeasureLastFit(Condition& condition) const {
 // one.
 void LocalModelsLearner::TakeBackIfWorse(Condition& condition) const {
   if (std::isinf(options_.setback) || global_) return;
-  const double cost = MeanCost(condition.rollouts);
+  const double cost = condition.sampled_cost;
   std::optional<Accepted>& accepted = condition.accepted;
   if (!accepted) condition.first_cost = cost;
   const double gained = accepted ? std::max(0.0, condition.first_cost - accepted->cost) : 0;
@@ -426,7 +456,7 @@ void LocalModelsLearner::AdaptSteps() {
     found.judged = condition->stepped;
     if (!found.judged) continue;
     found.predicted = condition->cost_before - condition->cost_predicted;
-    found.actual = found.taken_back ? condition->accepted->cost - MeanCost(condition->rollouts)
+    found.actual = found.taken_back ? condition->accepted->cost - condition->sampled_cost
                                     : condition->cost_before - found.expected_cost;
     predicted += found.predicted / static_cast<double>(conditions_.size());
     actual += found.actual / static_cast<double>(conditions_.size());
@@ -468,16 +498,9 @@ void LocalModelsLearner::Report(double seconds) {
   for (const auto& condition : conditions_) {
     const Improvement& found = condition->found;
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
-    double distance = 0;
-    for (const LocalRollout& rollout : condition->rollouts) {
-      if (!context_.task.goal().exists()) continue;
-      const double* last = rollout.observations.data() + static_cast<ptrdiff_t>(horizon_ - 1) * nx_;
-      distance +=
-          context_.task.goal().Distance({last, static_cast<size_t>(nx_)}) / options_.rollouts;
-    }
-    Record(prefix + "cost", MeanCost(condition->rollouts));
+    Record(prefix + "cost", condition->sampled_cost);
     if (context_.task.goal().exists()) {
-      Record(prefix + context_.task.goal().options().distance, distance);
+      Record(prefix + context_.task.goal().options().distance, condition->sampled_distance);
     }
     Record(prefix + "expected_cost", found.expected_cost);
     if (found.judged) {
@@ -512,15 +535,22 @@ void LocalModelsLearner::TestPolicies() {
     Test& test = tests_[i / static_cast<size_t>(each)];
     const LocalRollout& rollout = rollouts[i];
     const auto [distance, success] = JudgeRollout(rollout);
+    const bool diverged = !rollout.episode.divergence.empty();
     if (i % static_cast<size_t>(each) == 0) {  // the one without noise
-      test.clean_return = rollout.episode_return;
+      test.clean_return =
+          diverged ? std::numeric_limits<double>::quiet_NaN() : rollout.episode.episode_return;
       test.clean_distance = distance;
       test.clean_success = success;
     } else {
-      test.noisy_return += rollout.episode_return / options_.test_rollouts;
+      test.diverged += diverged ? 1 : 0;
+      test.noisy_return += diverged ? 0 : rollout.episode.episode_return;
       test.noisy_distance += distance / options_.test_rollouts;
       test.noisy_successes += success ? 1 : 0;
     }
+  }
+  for (Test& test : tests_) {
+    // NaN when all of them diverged; 0 without any.
+    if (options_.test_rollouts > 0) test.noisy_return /= options_.test_rollouts - test.diverged;
   }
   if (!global_) return;
   const Key key = key_.Fold(kGlobalTest);
@@ -540,9 +570,9 @@ std::pair<double, bool> LocalModelsLearner::JudgeRollout(const LocalRollout& rol
   if (!goal.exists()) return {0, false};
   const std::span<const double> last(
       rollout.observations.data() +
-          static_cast<ptrdiff_t>(std::min(rollout.steps, horizon_ - 1)) * nx_,
+          static_cast<ptrdiff_t>(std::min(rollout.episode.steps, horizon_ - 1)) * nx_,
       static_cast<size_t>(nx_));
-  return {goal.Distance(last), rollout.steps == horizon_ && goal.Reached(last)};
+  return {goal.Distance(last), rollout.episode.steps == horizon_ && goal.Reached(last)};
 }
 
 // As many rollouts as the local policies' tests.
@@ -600,6 +630,7 @@ nlohmann::ordered_json LocalModelsLearner::Results() const {
     nlohmann::ordered_json result = {{"condition", i + 1},
                                      {"clean_return", test.clean_return},
                                      {"noisy_return", test.noisy_return}};
+    if (test.diverged > 0) result["noisy_diverged"] = test.diverged;
     if (context_.task.goal().exists()) {
       const GoalOptions& goal = context_.task.goal().options();
       result["clean_" + goal.distance] = test.clean_distance;

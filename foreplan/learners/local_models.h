@@ -63,7 +63,8 @@ struct LocalModelsOptions {
 ///   roll out -> update the prior -> take the last step back if it did harm -> fit
 ///   x' ~ N(A x + B u + c, S) per time step -> expand the cost -> adapt the KL bound ->
 ///   KL-constrained LQR,
-/// in turns: an iteration takes `rollouts` episodes of every condition. With a global policy
+/// in turns: an iteration takes `rollouts` episodes of every condition, which are saved before
+/// anything is fitted to them. With a global policy
 /// (mirror descent guided policy search, Montgomery and Levine 2016) the step stays near its
 /// linearisation along the rollouts, which are its own once it has learned, and it then learns from
 /// all local policies; the KL bound adapts to the costs under it, in the mean over conditions.
@@ -98,10 +99,11 @@ class LocalModelsLearner final : public Learner {
 
   void MakeConditions(Config& config);
   [[nodiscard]] bool Done() const;
-  void Iterate();
   void Sample();
+  void LogRollouts();
+  void CheckRollouts() const;
   void Keep();
-  void CheckRollout(const Condition& condition, const LocalRollout& rollout) const;
+  void Improve();
   void LearnNetwork();
   void Judge(Condition& condition);
   void MeasureLastFit(Condition& condition) const;
@@ -111,6 +113,7 @@ class LocalModelsLearner final : public Learner {
   void AdaptSteps();
   void TakeStep(Condition& condition);
   [[nodiscard]] bool FollowsGlobalPolicy() const;
+  [[nodiscard]] bool GlobalPolicyActs() const;
   void LinearizeGlobalPolicy();
   void TrainGlobalPolicy();
   [[nodiscard]] GlobalTest TestGlobalPolicy(System& system, Key key);
@@ -143,6 +146,7 @@ class LocalModelsLearner final : public Learner {
   std::vector<GlobalTest> unseen_tests_;
   RunTimes times_;
   int iterations_ = 0;
+  bool sampled_ = false;  // the rollouts of the next iteration are kept
   int episodes_ = 0;
   int total_steps_ = 0;
 };

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/data/step_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/local_models.h"
 #include "foreplan/learners/local_models_condition.h"
 
@@ -15,7 +17,34 @@ namespace {
 
 Tensor Values(const std::vector<double>& all) { return {{std::ssize(all)}, all}; }
 
+const std::vector<double>& FiniteValues(const TensorFile& state, const std::string& name,
+                                        int64_t size = -1) {
+  const std::array<int64_t, 1> shape = {size};
+  const std::vector<double>& values = state.Doubles(name, shape);
+  CheckFinite(state, name);
+  return values;
+}
+
 }  // namespace
+
+void LocalModelsLearner::Experience::Save(const std::string& prefix, TensorFile& state) const {
+  state.tensors[prefix + "states"] = Values(states);
+  state.tensors[prefix + "actions"] = Values(actions);
+  state.tensors[prefix + "jacobians"] = Values(jacobians);
+}
+
+void LocalModelsLearner::Experience::Restore(const std::string& prefix, const TensorFile& state,
+                                             size_t states_each, size_t actions_each) {
+  states = FiniteValues(state, prefix + "states");
+  actions = FiniteValues(state, prefix + "actions");
+  jacobians = FiniteValues(state, prefix + "jacobians");
+  const size_t rollouts = actions.size() / actions_each;
+  if (actions.size() == rollouts * actions_each && states.size() == rollouts * states_each) return;
+  throw InputError(fmt::format(
+      "{}: tensors '{}states' and '{}actions': found {} and {} numbers, expected {} "
+      "and {} for each rollout",
+      state.source, prefix, prefix, states.size(), actions.size(), states_each, actions_each));
+}
 
 void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
   if (network_) {
@@ -24,23 +53,22 @@ void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
   }
   if (global_) global_->Save("global_policy.", state);
   state.tensors["local_models.counters"] = {
-      {3}, std::vector<int32_t>{iterations_, episodes_, total_steps_}};
+      {4}, std::vector<int32_t>{iterations_, sampled_ ? 1 : 0, episodes_, total_steps_}};
   state.tensors["local_models.seconds"] = {
       {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
   for (const auto& condition : conditions_) {
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
     condition->policy.Save(prefix, state);
     condition->prior->Save(prefix + "prior.", state);
-    state.tensors[prefix + "rollout_states"] = Values(condition->seen.states);
-    state.tensors[prefix + "rollout_actions"] = Values(condition->seen.actions);
+    condition->seen.Save(prefix + "rollout_", state);
+    state.tensors[prefix + "sampled"] =
+        Values({condition->sampled_cost, condition->sampled_distance});
     state.tensors[prefix + "step"] =
         Values({condition->lambda, condition->step_multiplier, condition->stepped ? 1.0 : 0.0,
                 condition->cost_before, condition->cost_predicted});
     if (const std::optional<Accepted>& accepted = condition->accepted) {
       accepted->policy.Save(prefix + "accepted.", state);
-      state.tensors[prefix + "accepted.states"] = Values(accepted->seen.states);
-      state.tensors[prefix + "accepted.actions"] = Values(accepted->seen.actions);
-      state.tensors[prefix + "accepted.jacobians"] = Values(accepted->seen.jacobians);
+      accepted->seen.Save(prefix + "accepted.", state);
       state.tensors[prefix + "accepted.costs"] = Values({accepted->cost, condition->first_cost});
     }
     const auto& steps = condition->fit.dynamics.steps;
@@ -57,12 +85,12 @@ void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
 }
 
 void LocalModelsLearner::Restore(const TensorFile& state) {
-  const std::array<int64_t, 1> two = {2};
-  const std::array<int64_t, 1> three = {3};
-  const std::array<int64_t, 1> five = {5};
-  const std::array<int64_t, 1> any = {-1};
-  const std::vector<int32_t>& counters = state.Ints("local_models.counters", three);
-  const std::vector<double>& seconds = state.Doubles("local_models.seconds", two);
+  const std::array<int64_t, 1> four = {4};
+  const std::vector<int32_t>& counters = state.Ints("local_models.counters", four);
+  CheckAtLeast(state, "local_models.counters", 0);
+  const std::vector<double>& seconds = FiniteValues(state, "local_models.seconds", 2);
+  const size_t states_each = static_cast<size_t>(horizon_ + 1) * static_cast<size_t>(nx_);
+  const size_t actions_each = static_cast<size_t>(horizon_) * static_cast<size_t>(nu_);
   data_.Restore(state);
   if (network_) {
     network_->Restore(state);
@@ -70,16 +98,19 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
   }
   if (global_) global_->Restore("global_policy.", state);
   iterations_ = counters[0];
-  episodes_ = counters[1];
-  total_steps_ = counters[2];
+  sampled_ = counters[1] != 0;
+  episodes_ = counters[2];
+  total_steps_ = counters[3];
   times_ = {seconds[0], seconds[1]};
   for (const auto& condition : conditions_) {
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
     condition->policy = LinearGaussianPolicy::Restored(prefix, state, horizon_, nx_, nu_);
     condition->prior->Restore(prefix + "prior.", state);
-    condition->seen.states = state.Doubles(prefix + "rollout_states", any);
-    condition->seen.actions = state.Doubles(prefix + "rollout_actions", any);
-    const std::vector<double>& step = state.Doubles(prefix + "step", five);
+    condition->seen.Restore(prefix + "rollout_", state, states_each, actions_each);
+    const std::vector<double>& sampled = FiniteValues(state, prefix + "sampled", 2);
+    condition->sampled_cost = sampled[0];
+    condition->sampled_distance = sampled[1];
+    const std::vector<double>& step = FiniteValues(state, prefix + "step", 5);
     condition->lambda = step[0];
     condition->step_multiplier = step[1];
     condition->stepped = step[2] != 0;
@@ -88,12 +119,10 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     condition->accepted.reset();
     const std::string accepted = prefix + "accepted.";
     if (state.tensors.contains(accepted + "costs")) {
-      const std::vector<double>& costs = state.Doubles(accepted + "costs", two);
+      const std::vector<double>& costs = FiniteValues(state, accepted + "costs", 2);
       condition->accepted = {
-          LinearGaussianPolicy::Restored(accepted, state, horizon_, nx_, nu_),
-          {state.Doubles(accepted + "states", any), state.Doubles(accepted + "actions", any),
-           state.Doubles(accepted + "jacobians", any)},
-          costs[0]};
+          LinearGaussianPolicy::Restored(accepted, state, horizon_, nx_, nu_), {}, costs[0]};
+      condition->accepted->seen.Restore(accepted, state, states_each, actions_each);
       condition->first_cost = costs[1];
     }
     auto& steps = condition->fit.dynamics.steps;
@@ -102,6 +131,7 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     steps.resize(static_cast<size_t>(horizon_ - 1));
     const auto restore = [&](const char* name, int columns, auto field) {
       const auto matrices = RestoredSteps(prefix + name, horizon_ - 1, nx_, columns, state);
+      CheckFinite(state, prefix + name);
       for (size_t t = 0; t < steps.size(); ++t) steps[t].*field = matrices[t];
     };
     restore("fit_A", nx_, &LinearGaussianTransition::A);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,11 @@ struct LocalModelsLearner::Experience {
   std::vector<double> actions;  // [N x T x nu]
   // Of the newest iteration: Jacobians of dependent components, [rollouts x T x dependent x on].
   std::vector<double> jacobians;
+
+  void Save(const std::string& prefix, TensorFile& state) const;
+  /// `states_each`, `actions_each`: numbers of one rollout. Throws InputError.
+  void Restore(const std::string& prefix, const TensorFile& state, size_t states_each,
+               size_t actions_each);
 };
 
 /// A policy whose step was not taken back, and what was seen of it.
@@ -62,9 +68,11 @@ struct LocalModelsLearner::Condition {
   std::vector<QuadraticCost> costs;    // [T]
   TrajectoryDistribution of_previous;  // `previous` under the fit
   KlConstrainedLqr lqr;
-  std::vector<LocalRollout> rollouts;  // of this iteration
+  std::vector<LocalRollout> rollouts;  // of this iteration, until they are kept
   Experience seen;
-  double lambda = 1;  // of the last step
+  double sampled_cost = 0;      // of this iteration: mean over its rollouts
+  double sampled_distance = 0;  // from the goal where the last action is costed: the same
+  double lambda = 1;            // of the last step
   double step_multiplier = 1;
   // Of the last step: expected cost before, and after as predicted.
   bool stepped = false;

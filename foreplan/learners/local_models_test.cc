@@ -2,11 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/learners/testing/saved_states.h"
 #include "foreplan/learners/testing/test_run.h"
 #include "foreplan/systems/testing/golden_test_data.h"
 
@@ -85,38 +93,114 @@ TEST(LocalModelsLearner, ThreadsChangeNoBit) {
   for (size_t i = 2; i < csv.size(); ++i) EXPECT_EQ(csv[i], csv[i % 2]) << i;
 }
 
-TEST(LocalModelsLearner, GoesOnFromACheckpointBitForBit) {
+TEST(LocalModelsLearner, SavesRolloutsBeforeTheirFitsAndGoesOnFromThereBitForBit) {
   const std::vector<std::string> small = {"local_models.reuse=2", "model.width=8",
                                           "fit.min_steps=10",     "fit.max_steps=10",
                                           "policy.width=8",       "policy.fit.steps=50"};
   for (const char* with : {"prior=\"none\"", "prior=\"mixture\"", "prior=\"network\"",
                            "global_policy=true", "setback=0"}) {
-    const std::vector<std::string> settings =
-        TestRun::Joined(small, {std::string("local_models.") + with});
-    TestRun whole(Episodes(48, "local_models"), 1, settings, kPendulum);
-    whole.learner->Run();
-    TensorFile state;
-    TestRun first(Episodes(24, "local_models"), 1, settings, kPendulum);
-    first.learner->Run();
-    first.learner->Save(state);
-    TestRun second(Episodes(48, "local_models"), 1, settings, kPendulum);
-    second.learner->Restore(state);
-    second.learner->Run();
-    std::vector<double> returns;
-    for (const auto* log : {&first.log, &second.log}) {
-      for (const EpisodeRow& row : log->episodes()) returns.push_back(row.episode_return);
+    SCOPED_TRACE(with);
+    CheckEverySavedState(Episodes(36, "local_models"),
+                         TestRun::Joined(small, {std::string("local_models.") + with}), kPendulum);
+  }
+}
+
+TEST(LocalModelsLearner, RolloutsAreSafeWhenTheirFitFails) {
+  // One rollout per condition and no prior: the regressions are singular.
+  TestRun test(Episodes(8, "local_models"), 1,
+               {"local_models.rollouts=1", "local_models.prior=none"}, kPendulum);
+  SavedStates saved(test);
+  EXPECT_THROW(test.learner->Run(), Error);
+  EXPECT_EQ(test.log.episodes().size(), 2U);  // one of each condition
+  ASSERT_EQ(saved.states.size(), 1U);
+  EXPECT_EQ(saved.states[0].episodes, 2U);
+  EXPECT_EQ(saved.states[0].tensors.tensors.at("data.episode").shape.front(), 2 * 30);
+}
+
+TEST(LocalModelsLearner, FitsReadTheRolloutsOfSoManyIterations) {
+  for (const int reuse : {1, 2, 3}) {
+    TestRun test(Episodes(48, "local_models"), 1, {"local_models.reuse=" + std::to_string(reuse)},
+                 kPendulum);
+    SavedStates saved(test);
+    test.learner->Run();
+    ASSERT_EQ(saved.states.size(), 8U);  // of four iterations
+    for (size_t i = 0; i < saved.states.size(); ++i) {
+      const auto kept = std::min(static_cast<int>(i / 2) + 1, reuse);
+      const std::map<std::string, Tensor>& tensors = saved.states[i].tensors.tensors;
+      // Six rollouts of 30 actions and 31 states of three numbers; 0 Jacobians.
+      EXPECT_EQ(tensors.at("condition2.rollout_actions").shape[0], kept * 6 * 30) << i;
+      EXPECT_EQ(tensors.at("condition2.rollout_states").shape[0], kept * 6 * 31 * 3) << i;
     }
-    ASSERT_EQ(returns.size(), 48u);
-    for (size_t i = 0; i < 48; ++i) {
-      EXPECT_EQ(returns[i], whole.log.episodes()[i].episode_return) << with << " " << i;
-    }
-    const TensorFile a = whole.learner->Model();
-    const TensorFile b = second.learner->Model();
-    ASSERT_EQ(a.tensors.size(), b.tensors.size());
-    for (const auto& [name, tensor] : a.tensors) {
-      EXPECT_EQ(tensor.values, b.tensors.at(name).values) << with << " " << name;
+    // The newest come last, the oldest are forgotten.
+    const auto& states = std::get<std::vector<double>>(
+        saved.states.back().tensors.tensors.at("condition1.rollout_states").values);
+    Dataset data(3, 1);
+    data.Restore(test.learner->Data());
+    const auto begin = static_cast<size_t>(data.size()) - 2 * 6 * 30;  // of the last iteration
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(states[states.size() - 6 * 31 * 3 + i],
+                data.observation(static_cast<int64_t>(begin))[i]);
     }
   }
+}
+
+TEST(LocalModelsLearner, EveryRolloutOfEveryIterationHasNoiseOfItsOwn) {
+  // A bound this small leaves the policies where they are: returns differ by their noise alone.
+  TestRun test(Episodes(24, "local_models"), 1, {"local_models.kl_step=1e-9"}, kPendulum);
+  test.learner->Run();
+  std::vector<double> returns;
+  for (const EpisodeRow& row : test.log.episodes()) returns.push_back(row.episode_return);
+  ASSERT_EQ(returns.size(), 24U);
+  // Two iterations of two conditions of six rollouts.
+  double between_rollouts = 0;
+  double between_iterations = 0;
+  for (size_t i = 0; i < 12; ++i) {
+    between_iterations += std::abs(returns[i] - returns[12 + i]) / 12;
+    const size_t next = i % 6 == 5 ? i - 5 : i + 1;
+    between_rollouts += std::abs(returns[i] - returns[next]) / 12;
+  }
+  EXPECT_GT(between_rollouts, 0);
+  EXPECT_GT(between_iterations, 0.2 * between_rollouts);
+}
+
+TEST(LocalModelsLearner, BoundsEveryTimeStep) {
+  TestRun test(Episodes(24, "local_models"), 1,
+               {"local_models.kl_step=0.3", "local_models.adapt_step=false"}, kPendulum);
+  test.learner->Run();
+  for (const char* metric : {"condition1.kl_bound", "condition2.kl_bound"}) {
+    const std::vector<double> bounds = test.Values(metric);
+    ASSERT_EQ(bounds.size(), 2U);
+    for (const double bound : bounds) EXPECT_NEAR(bound, 0.3 * 30, 1e-12);
+  }
+}
+
+TEST(LocalModelsLearner, RefusesAStateThatCannotBe) {
+  TestRun test(Episodes(12, "local_models"), 1, {}, kPendulum);
+  test.learner->Run();
+  TensorFile state;
+  state.source = "state.safetensors";
+  test.learner->Save(state);
+  const auto message = [&](const std::string& name, Tensor tensor) -> std::string {
+    TensorFile wrong = state;
+    wrong.tensors.at(name) = std::move(tensor);
+    TestRun other(Episodes(12, "local_models"), 1, {}, kPendulum);
+    try {
+      other.learner->Restore(wrong);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(
+      message("condition1.rollout_actions", {{1}, std::vector<double>{0}})
+          .find("tensors 'condition1.rollout_states' and 'condition1.rollout_actions': found"),
+      std::string::npos);
+  EXPECT_NE(message("condition2.sampled", {{2}, std::vector<double>{std::nan(""), 0}})
+                .find("tensor 'condition2.sampled', element 0: found nan"),
+            std::string::npos);
+  EXPECT_NE(message("local_models.counters", {{4}, std::vector<int32_t>{1, 0, -12, 360}})
+                .find("tensor 'local_models.counters', element 2: found -12"),
+            std::string::npos);
 }
 
 TEST(LocalModelsLearner, TakesStepsBackThatDidHarm) {
@@ -172,6 +256,9 @@ TEST(LocalModelsLearner, RollsOutTheGlobalPolicyOnceItHasLearned) {
     test.learner->Run();
     // It learns at the end of iterations 2, 3 and 4 of 4.
     EXPECT_EQ(test.Values("global_policy.loss").size(), 3u);
+    EXPECT_EQ(test.log.episodes()[0].controller, "local 1");
+    EXPECT_EQ(test.log.episodes()[42].controller,
+              on_policy == std::string("true") ? "global 2" : "local 2");
     std::vector<double>& all = returns.emplace_back();
     for (const EpisodeRow& row : test.log.episodes()) all.push_back(row.episode_return);
     ASSERT_EQ(all.size(), 48u);
@@ -193,6 +280,12 @@ TEST(LocalModelsLearner, NeedsWholeEpisodes) {
   } catch (const RunError& error) {
     EXPECT_NE(std::string(error.what()).find("local models need whole ones"), std::string::npos);
   }
+  // All are in the log, with what they had, whichever was the short one.
+  ASSERT_EQ(test.log.episodes().size(), 5U);
+  Dataset data(test.loaded.first.spec().observation_dim(), 1);
+  data.Restore(test.learner->Data());
+  EXPECT_EQ(data.size(), test.log.episodes().back().total_steps);
+  EXPECT_EQ(test.log.episodes().front().end, EpisodeEnd::kTerminated);
 }
 #endif
 

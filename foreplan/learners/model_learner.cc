@@ -13,6 +13,8 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/data/tensor_checks.h"
+#include "foreplan/learners/episode_row.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 
@@ -31,7 +33,8 @@ double SecondsSince(Clock::time_point start) {
 
 struct ModelLearner::EpisodeLog {
   Clock::time_point start = Clock::now();
-  int number = 0;                           // of the episode in the data
+  int id = 0;                               // of the episode in the data
+  int length = 0;                           // most steps
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
   double episode_return = 0;  // so far
@@ -99,9 +102,10 @@ void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
 }
 
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
-  log.number = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
+  log.id = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
+  log.length = StepsLeft();
   const EpisodeResult result =
-      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
+      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), log.length,
                  [&](const EpisodeStep& step) { Observe(step, log); });
   ++episodes_;
   Report(result, name, log);
@@ -110,12 +114,13 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
     throw RunError(
         fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
   }
+  Checkpoint();
 }
 
 // One observed transition: keep it, and refit when it is time.
 void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   if (context_.stop) throw Interrupted("interrupted");
-  data_.Add(step.observation, step.action, step.next_observation, log.number);
+  data_.Add(step.observation, step.action, step.next_observation, log.id);
   ++total_steps_;
   log.episode_return += step.reward;
   const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
@@ -123,7 +128,8 @@ void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   if (plan != nullptr) times_.planning_seconds += plan->seconds;
   const bool due = log.refit_every > 0 && data_.size() - fitted_rows_ >= log.refit_every;
   Show(step, log, due ? "fitting" : "acting");
-  if (due && !step.terminated && step.time + 1 < context_.task.episode_length()) Refit();
+  // What is due after the last step waits until the episode is saved.
+  if (due && !step.terminated && step.time + 1 < log.length) Refit();
 }
 
 void ModelLearner::Refit() {
@@ -137,11 +143,11 @@ void ModelLearner::Refit() {
   Record("fit.seconds", SecondsSince(start));
 }
 
-void ModelLearner::JudgeNewData() {
-  if (fits_ > 0 && judged_rows_ < data_.size()) {
-    RecordModelError("model", judge_.Judge(data_, judged_rows_, data_.size()));
-  }
-  judged_rows_ = data_.size();
+bool ModelLearner::JudgeNewData() {
+  const int64_t first = std::exchange(judged_rows_, data_.size());
+  if (fits_ == 0 || first == data_.size()) return false;
+  RecordModelError("model", judge_.Judge(data_, first, data_.size()));
+  return true;
 }
 
 void ModelLearner::JudgeBasePolicy() {
@@ -185,13 +191,8 @@ void ModelLearner::Report(const EpisodeResult& result, const std::string& policy
     Record("planning.realised_return", outcome.realised);
   }
   Record("episode.seconds", SecondsSince(log.start));
-  context_.log.AddEpisode({.episode = episodes_,
-                           .controller = policy_name,
-                           .steps = result.steps,
-                           .total_steps = total_steps_,
-                           .episode_return = result.episode_return,
-                           .terminated = result.terminated,
-                           .note = result.divergence});
+  context_.log.AddEpisode(
+      RowOf(result, context_.task.episode_length(), episodes_, total_steps_, policy_name));
 }
 
 void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
@@ -218,13 +219,19 @@ void ModelLearner::SaveWithoutData(TensorFile& state) const {
                            static_cast<int32_t>(judged_rows_)}};
   state.tensors["learner.seconds"] = {
       {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
+  state.tensors["learner.last_rewards"] = {{std::ssize(last_rewards_)}, last_rewards_};
 }
 
 void ModelLearner::Restore(const TensorFile& state) {
   const std::array<int64_t, 1> five = {5};
   const std::array<int64_t, 1> two = {2};
+  const std::array<int64_t, 1> any = {-1};
   const std::vector<int32_t>& counters = state.Ints("learner.counters", five);
   const std::vector<double>& seconds = state.Doubles("learner.seconds", two);
+  CheckAtLeast(state, "learner.counters", 0);
+  CheckFinite(state, "learner.seconds");
+  CheckFinite(state, "learner.last_rewards");
+  last_rewards_ = state.Doubles("learner.last_rewards", any);
   data_.Restore(state);
   model_->Restore(state);
   episodes_ = counters[0];
@@ -232,6 +239,12 @@ void ModelLearner::Restore(const TensorFile& state) {
   fits_ = counters[2];
   fitted_rows_ = counters[3];
   judged_rows_ = counters[4];
+  if (std::max(fitted_rows_, judged_rows_) > data_.size()) {
+    throw InputError(
+        fmt::format("{}: tensor 'learner.counters': found {} and {} rows fitted and "
+                    "judged, expected at most the {} of the data",
+                    state.source, fitted_rows_, judged_rows_, data_.size()));
+  }
   times_ = {seconds[0], seconds[1]};
 }
 

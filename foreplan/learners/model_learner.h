@@ -49,22 +49,24 @@ class ModelLearner : public Learner {
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 
-  /// One episode; its transitions join the data. With `refit_every` > 0 the model is refitted
-  /// within it whenever so many of them are new.
+  /// One episode; its transitions join the data, and the state is saved before anything is made of
+  /// them. With `refit_every` > 0 the model is refitted within the episode whenever so many of them
+  /// are new.
   void PlayBaseEpisode();
   void PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every = 0);
   void PlayEpisode(Policy& policy, const std::string& name);
   /// Fits the model to all data.
   void Refit();
   /// The model's error on transitions that it has not been fitted to, those since the last fit or
-  /// the last call: what it was wrong about where it acted.
-  void JudgeNewData();
+  /// the last call: what it was wrong about where it acted. False when there were none, or no fit.
+  bool JudgeNewData();
   /// Its error on an episode of the base policy that is only measured, never learned from: where
   /// the first data came from. Such episodes are no experience and are not counted.
   void JudgeBasePolicy();
   /// Begins with the transitions of a file, see ReadRecording; columns are found by the names of
-  /// the task's components.
+  /// the task's components. Not for a run that begins with a model, which brings its own data.
   void LoadData(const std::string& file);
+  /// Saves the run, between two episodes.
   void Checkpoint() const;
   void Record(std::string_view name, double value) const;
   /// Time spent on what an episode acts by, besides fits.

@@ -17,14 +17,18 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcO
 
 void MpcLearner::Run() {
   const int base = BaseEpisodes(options_.base_episodes);
-  while (!Done()) {
+  for (;;) {
+    // The episode is saved by now: a run that stops in its fit goes on here.
+    if (episodes() >= base && has_new_data()) {
+      Refit();
+      Checkpoint();
+    }
+    if (Done()) return;
     if (episodes() < base) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(controller_, "mpc", options_.refit_every);
     }
-    if (episodes() >= base && has_new_data()) Refit();
-    Checkpoint();
   }
 }
 

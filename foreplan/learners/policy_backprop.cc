@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -96,6 +97,7 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
       policy_(MakePolicy(context.task,
                          ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
                          key_.Fold(kPolicy))),
+      controller_(policy_),
       trainer_(policy_, true_ ? static_cast<const Dynamics&>(*true_) : model(),
                context.task.planning_reward(), training_, context.task.episode_length(),
                context.pool) {
@@ -103,30 +105,27 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
 }
 
 void PolicyBackpropLearner::Run() {
-  policy_.set_noisy(true);
-  if (begins_with_model() && trainer_.trainings() == 0) TrainPolicy();
-  while (!Done()) {
+  for (;;) {
+    // The episode is saved by now: a run that stops in its fit or its training goes on here.
+    if (IsTrainingDue()) {
+      if (!true_ && has_new_data()) Refit();
+      TrainPolicy();
+      Checkpoint();
+    }
+    if (Done()) return;
     if (episodes() < BaseEpisodes(options_.base_episodes)) {
       PlayBaseEpisode();
     } else {
       PlayEpisode(policy_, "policy");
     }
-    if (IsTrainingDue()) {
-      if (!true_ && has_new_data()) Refit();
-      TrainPolicy();
-    }
-    Checkpoint();
   }
 }
 
 bool PolicyBackpropLearner::IsTrainingDue() const {
-  if (episodes() < BaseEpisodes(options_.base_episodes)) return false;
-  return Done() || data().size() - trained_rows_ >= options_.train_every;
-}
-
-Policy& PolicyBackpropLearner::controller() {
-  policy_.set_noisy(false);
-  return policy_;
+  const int64_t fresh = data().size() - trained_rows_;
+  if (fresh == 0 || episodes() < BaseEpisodes(options_.base_episodes)) return false;
+  const bool first_with_a_model = begins_with_model() && trainer_.trainings() == 0;
+  return first_with_a_model || Done() || fresh >= options_.train_every;
 }
 
 void PolicyBackpropLearner::TrainPolicy() {
@@ -191,10 +190,10 @@ void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double se
   Record("policy.imagined_return", report.value);
   Record("policy.gradient_norm", report.gradient_norm);
   Record("policy.clipped_share", report.clipped_share);
-  Record("policy.invalid_gradients", report.invalid_gradients);
+  Record("policy.invalid_gradients", static_cast<double>(report.invalid_gradients));
   Record("policy.invalid_rollouts", report.invalid_rollouts);
   Record("policy.ended_rollouts", report.ended_rollouts);
-  Record("policy.gradient_steps", report.steps);
+  Record("policy.gradient_steps", static_cast<double>(report.steps));
   Record("policy.restarted", report.restarted ? 1 : 0);
   Record("policy.seconds", seconds);
 }
@@ -213,6 +212,7 @@ void PolicyBackpropLearner::Restore(const TensorFile& state) {
   trainer_.Restore(state);
   const std::array<int64_t, 1> one = {1};
   trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
+  CheckAtLeast(state, "policy_backprop.trained_rows", 0);
 }
 
 TensorFile PolicyBackpropLearner::Model() const {

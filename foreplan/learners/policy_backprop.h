@@ -47,7 +47,7 @@ class PolicyBackpropLearner final : public ModelLearner {
 
   void Run() override;
   /// The policy's mean action.
-  Policy& controller() override;
+  Policy& controller() override { return controller_; }
 
   void SaveWithoutData(TensorFile& state) const override;
   void Restore(const TensorFile& state) override;
@@ -70,6 +70,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   std::unique_ptr<System> system_;      // gives start states
   std::unique_ptr<TrueDynamics> true_;  // or null
   NetworkPolicy policy_;
+  MeanPolicy controller_;
   PolicyGradientTrainer trainer_;
   int64_t trained_rows_ = 0;  // of the data, at the last training
 };

@@ -12,12 +12,19 @@
 namespace foreplan {
 namespace {
 
-WholePlanOptions ReadWholePlanOptions(const std::string& section, Config& config) {
+WholePlanOptions ReadWholePlanOptions(const std::string& section, const RunOptions& run,
+                                      Config& config) {
   auto options = ReadOptions<WholePlanOptions>(config, section);
   if (options.base_episodes == 0 && options.data.empty()) {
     throw InputError(fmt::format(
         "{}: {}.base_episodes: found 0 and no {}.data, expected something to fit the model to",
         config.name(), section, section));
+  }
+  if (!run.model.empty() && !options.data.empty()) {
+    throw InputError(
+        fmt::format("{}: {}.data: found '{}' beside run.model = '{}', which begins "
+                    "with data of its own; expected one of them",
+                    config.name(), section, options.data, run.model));
   }
   return options;
 }
@@ -58,7 +65,7 @@ void WholePlanOptions::Visit(OptionsVisitor& visitor) {
 
 WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,
                                    const LearnerContext& context)
-    : WholePlanLearner(config, context, ReadWholePlanOptions(section, config)) {}
+    : WholePlanLearner(config, context, ReadWholePlanOptions(section, context.run, config)) {}
 
 WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context,
                                    const WholePlanOptions& options)
@@ -82,6 +89,7 @@ WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context
 void WholePlanLearner::Fit() {
   Refit();
   JudgeBasePolicy();
+  Checkpoint();
 }
 
 }  // namespace foreplan

@@ -47,7 +47,7 @@ class WholePlanLearner : public ModelLearner {
 
   [[nodiscard]] const WholePlanOptions& options() const { return options_; }
   [[nodiscard]] PlanningPolicy& planning_policy() { return *controller_; }
-  /// Refits to all data and measures the new model where the base policy goes.
+  /// Refits to all data, measures the new model where the base policy goes, and saves the run.
   void Fit();
 
  private:

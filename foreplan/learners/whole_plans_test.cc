@@ -133,6 +133,8 @@ TEST(WholePlans, ThreadsChangeNoBitAndRestoredStateContinues) {
     TestRun second(Episodes(4, algorithm), 1, settings);
     second.learner->Restore(state);
     second.learner->Run();
+    ASSERT_EQ(whole.log.episodes().size(), 4U);
+    ASSERT_EQ(second.log.episodes().size(), 2U);
     for (size_t i = 0; i < 2; ++i) {
       EXPECT_EQ(second.log.episodes()[i].episode_return,
                 whole.log.episodes()[i + 2].episode_return);
@@ -141,9 +143,12 @@ TEST(WholePlans, ThreadsChangeNoBitAndRestoredStateContinues) {
 }
 
 TEST(WholePlans, WrongInputIsTheUsersError) {
-  const auto message = [](const std::vector<std::string>& settings) -> std::string {
+  const auto message = [](const std::vector<std::string>& settings,
+                          const std::string& model = "") -> std::string {
+    RunOptions run = Episodes(2, "aggregate");
+    run.model = model;
     try {
-      const TestRun test(Episodes(2, "aggregate"), 1, settings);
+      const TestRun test(run, 1, settings);
     } catch (const InputError& error) {
       return error.what();
     }
@@ -151,6 +156,9 @@ TEST(WholePlans, WrongInputIsTheUsersError) {
   };
   EXPECT_NE(message({"aggregate.base_episodes=0"}).find("aggregate.data"), std::string::npos);
   EXPECT_NE(message({"aggregate.data=no_such.safetensors"}).find("no_such.safetensors"),
+            std::string::npos);
+  EXPECT_NE(message({"aggregate.data=some.csv"}, "folder")
+                .find("aggregate.data: found 'some.csv' beside run.model = 'folder'"),
             std::string::npos);
   EXPECT_NE(message({"aggregate.execution=closed"}).find("open_loop"), std::string::npos);
 }

@@ -48,6 +48,7 @@ MixturePrior::MixturePrior(int nx, int nu, const MixturePriorOptions& options, K
     throw InputError(fmt::format(
         "mixture prior: found {} states and {} actions, expected at least 1 of each", nx, nu));
   }
+  points_.resize(2 * nx + nu, 0);
 }
 
 int MixturePrior::kept_rollouts() const {

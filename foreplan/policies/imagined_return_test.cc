@@ -376,6 +376,93 @@ TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
   EXPECT_NEAR(going_on.Evaluate(starts, Key{1, 1}).value, (0.6 + 1.2 + 1.8 + 2.4) / 2, 1e-12);
 }
 
+/// Earns nothing and keeps the actions that it sees; one tile at a time.
+class ActionRecorder final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    actions.emplace_back(batch.action, batch.action + batch.rows);
+    std::fill_n(reward, batch.rows, 0.0);
+    std::fill_n(terminated, batch.rows, uint8_t{0});
+  }
+  mutable std::vector<std::vector<double>> actions;  // [times][rows]
+};
+
+double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ab += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+TEST(ImaginedReturn, ActionNoiseIsAnotherAtEveryTimeInEveryRolloutOfEveryTile) {
+  ThreadPool pool(1);
+  NetworkPolicy policy(1, std::vector<double>{-10}, std::vector<double>{10},
+                       {.output = PolicyOutput::kTanh}, Key{1, 0});
+  std::ranges::fill(policy.parameters(), 0.0F);  // its mean is 0 everywhere
+  policy.set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.25));
+  const Line line;
+  const ActionRecorder recorder;
+  const std::vector<double> starts(2 * ImaginedReturn::kTileRows, 0.0);
+  ImaginedReturn imagined(policy, line, recorder,
+                          {.horizon = 4, .starts = static_cast<int>(starts.size())}, pool);
+  const auto actions_of = [&](Key key) {
+    recorder.actions.clear();
+    imagined.Evaluate(starts, key);
+    return recorder.actions;
+  };
+  const auto actions = actions_of(Key{7, 0});
+  ASSERT_EQ(actions.size(), 8U);  // two tiles, four times each
+  for (size_t i = 0; i < actions.size(); ++i) {
+    EXPECT_NE(actions[i][0], actions[i][1]);
+    // 64 independent pairs: a correlation has the deviation 1/8; four of them.
+    for (size_t j = 0; j < i; ++j) EXPECT_LT(std::abs(Correlation(actions[i], actions[j])), 0.5);
+  }
+  double squares = 0;
+  for (const auto& row : actions) {
+    for (const double action : row) squares += action * action / (8 * 64.0);
+  }
+  EXPECT_NEAR(squares, 0.25, 4 * 0.25 * std::sqrt(2 / 512.0));  // four deviations of a variance
+  EXPECT_EQ(actions, actions_of(Key{7, 0}));
+  EXPECT_NE(actions, actions_of(Key{7, 1}));
+}
+
+TEST(ImaginedReturn, DiscountsFromTheFirstRewardOn) {
+  ThreadPool pool(1);
+  const NetworkPolicy policy(1, std::vector<double>{-1}, std::vector<double>{1},
+                             {.output = PolicyOutput::kTanh}, Key{1, 0});
+  const Line line;
+  const LineReward reward;
+  ImaginedReturn imagined(
+      policy, line, reward,
+      {.horizon = 3, .starts = 1, .discount = 0.5, .stop_at_termination = false}, pool);
+  EXPECT_NEAR(imagined.Evaluate(std::vector<double>{0}, Key{1, 1}).value,
+              0.6 + 0.5 * 1.2 + 0.25 * 1.8, 1e-12);
+}
+
+TEST(ImaginedReturn, AClipThatDoesNotBindChangesNoBit) {
+  ThreadPool pool(1);
+  const NetworkPolicy policy(1, std::vector<double>{-1}, std::vector<double>{1},
+                             {.output = PolicyOutput::kTanh}, Key{1, 0});
+  const Line line;
+  const LineReward reward;
+  std::vector<float> gradient(policy.parameters().size());
+  std::vector<double> d_deviation(1);
+  std::vector<float> unclipped(gradient);
+  for (const double clip : {0.0, 100.0}) {
+    ImaginedReturn imagined(
+        policy, line, reward,
+        {.horizon = 3, .starts = 1, .stop_at_termination = false, .adjoint_clip = clip}, pool);
+    imagined.Gradient(std::vector<double>{0.5}, Key{1, 1}, gradient, d_deviation);
+    if (clip == 0) unclipped = gradient;
+  }
+  EXPECT_EQ(gradient, unclipped);
+}
+
 TEST(ImaginedReturn, ThreadsChangeNoBitAndNothingIsAllocated) {
   Setting s("pilco_cartpole", 300);  // several tiles per particle
   const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTs1);

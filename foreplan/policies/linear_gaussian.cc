@@ -11,6 +11,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/step_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 namespace {
@@ -137,6 +138,7 @@ LinearGaussianPolicy LinearGaussianPolicy::Restored(const std::string& prefix,
   std::vector<LinearGaussianStep> restored(static_cast<size_t>(steps));
   const auto restore = [&](const char* name, int rows, int columns, auto field) {
     const auto matrices = RestoredSteps(prefix + name, steps, rows, columns, file);
+    CheckFinite(file, prefix + name);
     for (size_t t = 0; t < restored.size(); ++t) restored[t].*field = matrices[t];
   };
   restore("action", nu, 1, &LinearGaussianStep::action);
@@ -144,7 +146,12 @@ LinearGaussianPolicy LinearGaussianPolicy::Restored(const std::string& prefix,
   restore("feedforward", nu, 1, &LinearGaussianStep::feedforward);
   restore("feedback", nu, nx, &LinearGaussianStep::feedback);
   restore("covariance", nu, nu, &LinearGaussianStep::covariance);
-  return LinearGaussianPolicy(std::move(restored));
+  try {
+    return LinearGaussianPolicy(std::move(restored));
+  } catch (const InputError& error) {
+    throw InputError(
+        fmt::format("{}: tensor '{}covariance': {}", file.source, prefix, error.what()));
+  }
 }
 
 void LinearGaussianPolicy::set_bounds(std::span<const double> low, std::span<const double> high) {

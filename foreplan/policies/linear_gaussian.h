@@ -55,7 +55,8 @@ class LinearGaussianPolicy final : public Policy {
 
   /// Every field of every step, as tensors whose names start with `prefix`; not the bounds.
   void Save(const std::string& prefix, TensorFile& file) const;
-  /// The inverse, of so many steps. Throws InputError when tensors are missing or of another size.
+  /// The inverse, of so many steps. Throws InputError when tensors are
+  /// missing, of another size, or hold what is no policy.
   [[nodiscard]] static LinearGaussianPolicy Restored(const std::string& prefix,
                                                      const TensorFile& file, int steps, int nx,
                                                      int nu);

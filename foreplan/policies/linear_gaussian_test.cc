@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -86,6 +88,32 @@ TEST(LinearGaussianPolicy, RefusesWrongSteps) {
   step = ExampleStep();
   step.action[0] = std::nan("");
   EXPECT_THROW(LinearGaussianPolicy({step}), InputError);
+}
+
+TEST(LinearGaussianPolicy, RefusesAFileWhoseNumbersCannotBe) {
+  const LinearGaussianPolicy policy({ExampleStep(), ExampleStep()});
+  TensorFile file;
+  file.source = "model.safetensors";
+  policy.Save("local.", file);
+  const auto message = [&](const std::string& name, size_t element, double value) -> std::string {
+    TensorFile wrong = file;
+    std::get<std::vector<double>>(wrong.tensors.at(name).values)[element] = value;
+    try {
+      (void)LinearGaussianPolicy::Restored("local.", wrong, 2, 3, 2);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const char* name : {"action", "state", "feedforward", "feedback", "covariance"}) {
+    const std::string tensor = std::string("local.") + name;
+    EXPECT_EQ(message(tensor, 1, std::nan("")),
+              "model.safetensors: tensor '" + tensor +
+                  "', element 1: found nan, expected a finite number");
+  }
+  EXPECT_NE(message("local.covariance", 4, -1).find("model.safetensors: tensor 'local.covariance'"),
+            std::string::npos);
+  EXPECT_EQ(message("local.covariance", 4, 0.6), "");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 namespace {
@@ -86,10 +87,14 @@ NetworkPolicy::NetworkPolicy(const FeatureMap& features, std::span<const double>
 }
 
 void NetworkPolicy::set_covariance(const MatrixXd& covariance) {
+  SetCovariance(covariance, "policy: covariance");
+}
+
+void NetworkPolicy::SetCovariance(const MatrixXd& covariance, const std::string& name) {
   const Index nu = action_dim();
   if (covariance.rows() != nu || covariance.cols() != nu || !covariance.allFinite()) {
-    throw InputError(fmt::format("policy: covariance: found {} x {}{}, expected {} x {}",
-                                 covariance.rows(), covariance.cols(),
+    throw InputError(fmt::format("{}: found {} x {}{}, expected {} x {}", name, covariance.rows(),
+                                 covariance.cols(),
                                  covariance.allFinite() ? "" : " with NaN or infinity", nu, nu));
   }
   const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(covariance);
@@ -97,9 +102,9 @@ void NetworkPolicy::set_covariance(const MatrixXd& covariance) {
   const double asymmetry = (covariance - covariance.transpose()).cwiseAbs().maxCoeff();
   if (eigen.eigenvalues().minCoeff() < -1e-9 * largest || asymmetry > 1e-9 * largest) {
     throw InputError(
-        fmt::format("policy: covariance: found least eigenvalue {}, asymmetry {}, expected "
-                    "symmetric and positive semidefinite",
-                    eigen.eigenvalues().minCoeff(), asymmetry));
+        fmt::format("{}: found least eigenvalue {}, asymmetry {}, expected symmetric and positive "
+                    "semidefinite",
+                    name, eigen.eigenvalues().minCoeff(), asymmetry));
   }
   covariance_ = covariance;
   root_ = eigen.eigenvectors() *
@@ -196,10 +201,18 @@ VectorXd NetworkPolicy::MeanPlusNoise(const Eigen::Ref<const VectorXd>& state,
 void NetworkPolicy::Act(const Situation& situation, std::span<double> action) {
   std::copy_n(situation.observation.begin(), state_dim(), state_.data());
   Mean(state_, action_);
-  if (noisy_) {
-    Random random(situation.key);
-    for (Index j = 0; j < root_.cols(); ++j) action_.col(0) += random.Normal() * root_.col(j);
-  }
+  Random random(situation.key);
+  for (Index j = 0; j < root_.cols(); ++j) action_.col(0) += random.Normal() * root_.col(j);
+  Clamp(action);
+}
+
+void NetworkPolicy::ActByMean(std::span<const double> observation, std::span<double> action) {
+  std::copy_n(observation.begin(), state_dim(), state_.data());
+  Mean(state_, action_);
+  Clamp(action);
+}
+
+void NetworkPolicy::Clamp(std::span<double> action) const {
   for (size_t i = 0; i < action.size(); ++i) {
     action[i] = std::clamp(action_(static_cast<Index>(i), 0), low_[i], high_[i]);
   }
@@ -229,7 +242,12 @@ void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   input.scale = file.Doubles(prefix + "input_scale", inputs);
   output.mean = file.Doubles(prefix + "output_mean", nu);
   output.scale = file.Doubles(prefix + "output_scale", nu);
-  set_covariance(Eigen::Map<const MatrixXd>(covariance.data(), action_dim(), action_dim()));
+  for (const char* name : {"parameters", "input_mean", "output_mean", "covariance"}) {
+    CheckFinite(file, prefix + name);
+  }
+  for (const char* name : {"input_scale", "output_scale"}) CheckPositive(file, prefix + name);
+  SetCovariance(Eigen::Map<const MatrixXd>(covariance.data(), action_dim(), action_dim()),
+                fmt::format("{}: tensor '{}covariance'", file.source, prefix));
   parameters_ = parameters;
   input_ = std::move(input);
   output_ = std::move(output);

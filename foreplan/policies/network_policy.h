@@ -53,8 +53,6 @@ class NetworkPolicy final : public Policy {
   [[nodiscard]] const Eigen::MatrixXd& covariance() const { return covariance_; }
   /// [nu x nu]. Throws InputError unless symmetric and positive semidefinite.
   void set_covariance(const Eigen::MatrixXd& covariance);
-  /// Whether Act draws noise; true at first.
-  void set_noisy(bool noisy) { noisy_ = noisy; }
 
   /// pi at states, one per column: [nx x rows] -> [nu x rows].
   void Mean(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions);
@@ -68,9 +66,13 @@ class NetworkPolicy final : public Policy {
   // Policy
   void Reset(Key /*key*/) override {}
   void Act(const Situation& situation, std::span<double> action) override;
+  /// Without noise, clamped to the bounds as well.
+  void ActByMean(std::span<const double> observation, std::span<double> action);
 
   /// Weights, normalisers, covariance, under names that start with `prefix`.
   void Save(const std::string& prefix, TensorFile& file) const;
+  /// Throws InputError naming what is missing, of another size, or no number that it can be; the
+  /// policy is then as it was.
   void Restore(const std::string& prefix, const TensorFile& file);
 
   // What a trainer needs.
@@ -102,6 +104,9 @@ class NetworkPolicy final : public Policy {
  private:
   void Evaluate(const Eigen::Ref<const Eigen::MatrixXd>& states, Eigen::MatrixXd& actions,
                 Eigen::MatrixXd* jacobians);
+  void Clamp(std::span<double> action) const;
+  /// As set_covariance; `name` is that in messages.
+  void SetCovariance(const Eigen::MatrixXd& covariance, const std::string& name);
 
   NetworkPolicyOptions options_;
   FeatureMap features_;
@@ -113,12 +118,26 @@ class NetworkPolicy final : public Policy {
   Normaliser output_;  // of kNone
   Eigen::MatrixXd covariance_;
   Eigen::MatrixXd root_;  // L of covariance = L L'
-  bool noisy_ = true;
   MlpJacobian network_;
   std::vector<float> inputs_;       // [rows at a time x inputs]
   std::vector<double> by_input_;    // [inputs]
   std::vector<double> by_state_;    // [nx]
   Eigen::MatrixXd state_, action_;  // of Act
+};
+
+/// A network policy without its noise.
+class MeanPolicy final : public Policy {
+ public:
+  /// The policy must outlive this one.
+  explicit MeanPolicy(NetworkPolicy& policy) : policy_(policy) {}
+
+  void Reset(Key /*key*/) override {}
+  void Act(const Situation& situation, std::span<double> action) override {
+    policy_.ActByMean(situation.observation, action);
+  }
+
+ private:
+  NetworkPolicy& policy_;
 };
 
 /// The policy's linearisation along rollouts, for steps that need a linear-Gaussian policy: at

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -118,8 +120,8 @@ TEST(NetworkPolicy, ActsWithItsCovarianceAndIsRepeatable) {
   EXPECT_LT((off * off.transpose() / samples - covariance).norm(), 0.04 * covariance.norm());
   policy.Act({.observation = x, .state = {}, .key = Key{3, 7}}, u);
   EXPECT_EQ(u[0], actions(0, 7));
-  policy.set_noisy(false);
-  policy.Act({.observation = x, .state = {}, .key = Key{3, 7}}, u);
+  MeanPolicy(policy).Act({.observation = x, .state = {}, .key = Key{3, 7}}, u);
+  EXPECT_EQ(u[0], mean(0, 0));
   EXPECT_EQ(u[1], mean(1, 0));
 }
 
@@ -150,6 +152,55 @@ TEST(NetworkPolicy, SavedAndRestoredItIsTheSame) {
   copy.Mean(states, b);
   EXPECT_EQ(a, b);
   EXPECT_EQ(policy.covariance(), copy.covariance());
+}
+
+TEST(NetworkPolicy, RefusesAFileWhoseNumbersCannotBeAndStaysAsItWas) {
+  NetworkPolicy policy = MakePolicy();
+  TensorFile file;
+  file.source = "model.safetensors";
+  policy.Save("policy.", file);
+  const double nan = std::nan("");
+  struct Case {
+    const char* name;
+    size_t element;
+    double value;
+    const char* expected;
+  };
+  for (const Case& wrong :
+       {Case{"parameters", 5, nan, "element 5: found nan, expected a finite number"},
+        Case{"input_mean", 1, INFINITY, "element 1: found inf, expected a finite number"},
+        Case{"input_scale", 2, 0, "element 2: found 0, expected a finite number above 0"},
+        Case{"output_mean", 0, nan, "element 0: found nan, expected a finite number"},
+        Case{"output_scale", 1, -1, "element 1: found -1, expected a finite number above 0"},
+        Case{"covariance", 3, nan, "element 3: found nan, expected a finite number"},
+        Case{"covariance", 3, -1, "found least eigenvalue -1"}}) {
+    TensorFile changed = file;
+    const std::string name = std::string("policy.") + wrong.name;
+    std::visit(
+        [&](auto& values) {
+          values[wrong.element] =
+              static_cast<std::remove_reference_t<decltype(values[0])>>(wrong.value);
+        },
+        changed.tensors.at(name).values);
+    NetworkPolicy other(3, kLow, kHigh, {}, Key{9, 9});
+    other.set_covariance(MatrixXd::Identity(2, 2));
+    TensorFile before;
+    other.Save("policy.", before);
+    try {
+      other.Restore("policy.", changed);
+      ADD_FAILURE() << name;
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("model.safetensors: tensor '" + name),
+                std::string::npos)
+          << error.what();
+      EXPECT_NE(std::string(error.what()).find(wrong.expected), std::string::npos) << error.what();
+    }
+    TensorFile after;
+    other.Save("policy.", after);
+    for (const auto& [key, tensor] : before.tensors) {
+      EXPECT_EQ(tensor.values, after.tensors.at(key).values) << name << " " << key;
+    }
+  }
 }
 
 TEST(PolicyTrainer, LearnsALinearTeacherWithItsGainsAndItsNoise) {
@@ -237,6 +288,49 @@ TEST(PolicyTrainer, ANetworkTellsTeachersApartByTheState) {
   }
 }
 
+TEST(PolicyTrainer, TheUnitOfThePrecisionsChangesNothing) {
+  // P = precision / mean(trace P / nu): the loss and the weights are those of a teacher who minds
+  // 1e4 times as much.
+  Random random(Key{4, 6});
+  const MatrixXd K = 0.5 * RandomMatrix(random, 2, 3);
+  const RandomRollouts rollouts(random, 10, 10);
+  std::vector<double> losses;
+  for (const double variance : {1.0, 1e-4}) {
+    Supervision data;
+    data.Add(Teacher(K, VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 10), rollouts.view,
+             0, Key{});
+    NetworkPolicy policy = MakePolicy();
+    losses.push_back(PolicyTrainer(policy, {.steps = 20}).Fit(data, Key{5, 4}).loss);
+    EXPECT_LT((policy.covariance() - variance * MatrixXd::Identity(2, 2)).norm(), 1e-9 * variance);
+  }
+  EXPECT_GT(losses[0], 1e-3);
+  EXPECT_NEAR(losses[1], losses[0], 1e-3 * losses[0]);  // rounding in float, 20 steps
+}
+
+TEST(PolicyTrainer, AFitThatFailsLeavesThePolicyAsItWas) {
+  Random random(Key{4, 7});
+  const RandomRollouts rollouts(random, 5, 5);
+  Supervision data;
+  data.Add(Teacher(RandomMatrix(random, 2, 3), VectorXd::Zero(2), MatrixXd::Identity(2, 2), 5),
+           rollouts.view, 0, Key{});
+  NetworkPolicy policy = MakePolicy();
+  PolicyTrainer(policy, {.steps = 5}).Fit(data, Key{5, 5});
+  TensorFile before;
+  policy.Save("", before);
+  Supervision indefinite = data;
+  for (double& precision : indefinite.precisions) precision *= -1;
+  Supervision huge = data;  // its loss is no number in float
+  for (double& action : huge.actions) action *= 1e200;
+  for (const Supervision* wrong : {&indefinite, &huge}) {
+    EXPECT_THROW(PolicyTrainer(policy, {.steps = 5}).Fit(*wrong, Key{5, 6}), RunError);
+    TensorFile after;
+    policy.Save("", after);
+    for (const auto& [name, tensor] : before.tensors) {
+      EXPECT_EQ(tensor.values, after.tensors.at(name).values) << name;
+    }
+  }
+}
+
 TEST(PolicyTrainer, SameKeySameWeights) {
   Random random(Key{4, 3});
   const RandomRollouts rollouts(random, 10, 10);
@@ -284,14 +378,7 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
   const auto teacher = [](double variance) {
     return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
   };
-  EXPECT_NE(message([&] {
-              data.Add(teacher(0), rollouts.view, 0, Key{});
-            }).find("step 0: found a singular covariance"),
-            std::string::npos);
   data.Add(teacher(1), rollouts.view, 0, Key{});
-  data.states[1] = std::nan("");
-  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }),
-            "policy fit: state of row 0: found nan, expected a finite number");
   EXPECT_NE(message([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
             std::string::npos);
   rollouts.view.nx = 1;
@@ -299,6 +386,36 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
             std::string::npos);
   EXPECT_NE(message([&] { data.Add(teacher(1), rollouts.view, 0, Key{}); }).find("1 states"),
             std::string::npos);
+}
+
+// What a run comes to is no mistake of the user's.
+TEST(PolicyTrainer, SupervisionThatCannotBeLearnedFromIsARunThatCannotGoOn) {
+  const auto message = [](auto&& function) -> std::string {
+    try {
+      function();
+    } catch (const RunError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  Random random(Key{4, 8});
+  const RandomRollouts rollouts(random, 1, 1);
+  const auto teacher = [](double variance) {
+    return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
+  };
+  Supervision data;
+  EXPECT_EQ(message([&] { data.Add(teacher(0), rollouts.view, 0, Key{}); }),
+            "supervision: step 0: found a singular covariance, expected positive definite");
+  data.Add(teacher(1), rollouts.view, 0, Key{});
+  NetworkPolicy policy = MakePolicy();
+  Supervision wrong = data;
+  wrong.states[1] = std::nan("");
+  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
+            "policy fit: state of row 0: found nan, expected a finite number");
+  wrong = data;
+  wrong.precisions = {-1, 0, 0, -1};
+  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
+            "policy fit: precisions: found an indefinite mean, expected positive definite");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/nets/adam.h"
 
 namespace foreplan {
@@ -99,6 +100,9 @@ void PolicyGradientTrainer::Set(const Weights& weights) {
     const double half = 0.5 * (policy_.high(i) - policy_.low(i));
     log_deviation = std::max(log_deviation, std::log(kSmallestDeviation * half));
     covariance(i, i) = std::exp(2 * log_deviation);
+    if (!std::isfinite(covariance(i, i))) {
+      throw RunError(fmt::format("policy: the variance of action {} is {}", i, covariance(i, i)));
+    }
   }
   policy_.set_covariance(covariance);
 }
@@ -136,7 +140,7 @@ PolicyGradientReport PolicyGradientTrainer::Train(const DrawStarts& draw_starts,
   }
   ++trainings_;
   report.value = Ascend(options_.steps, draw_starts, key.Fold(kAscent), may_go_on, report);
-  const int finite = report.steps - report.invalid_gradients;
+  const auto finite = static_cast<double>(report.steps - report.invalid_gradients);
   if (finite == 0) {
     throw RunError(fmt::format("policy: none of {} gradients was finite", report.steps));
   }
@@ -146,6 +150,11 @@ PolicyGradientReport PolicyGradientTrainer::Train(const DrawStarts& draw_starts,
   report.invalid_rollouts /= rollouts;
   report.ended_rollouts /= rollouts;
   return report;
+}
+
+bool PolicyGradientTrainer::IsCheckDue(int step, int steps, int checks) {
+  const int64_t before = static_cast<int64_t>(step - 1) * checks / steps;
+  return static_cast<int64_t>(step) * checks / steps != before;
 }
 
 double PolicyGradientTrainer::Ascend(int steps, const DrawStarts& draw_starts, Key key,
@@ -160,9 +169,7 @@ double PolicyGradientTrainer::Ascend(int steps, const DrawStarts& draw_starts, K
     const Key step_key = key.Fold(static_cast<uint64_t>(step));
     draw_starts(step_key.Fold(kStarts), starts_);
     TakeStep(step, steps, step_key.Fold(kNoise), report);
-    const bool due = options_.checks > 0 &&
-                     (step * options_.checks) / steps != ((step - 1) * options_.checks) / steps;
-    if (!due) continue;
+    if (!IsCheckDue(step, steps, options_.checks)) continue;
     const double value = Check();
     if (!(value > best_value)) continue;
     best_value = value;
@@ -182,8 +189,9 @@ void PolicyGradientTrainer::TakeStep(int step, int steps, Key key, PolicyGradien
   report.ended_rollouts += imagined.ended;
   for (size_t i = 0; i < log_deviation_.size(); ++i) {
     // d R / d log s = s dR/ds, and every step's entropy grows by 1 with log s.
-    gradient_[parameters + i] = static_cast<float>(std::exp(log_deviation_[i]) * d_deviation_[i] +
-                                                   options_.entropy * imagined_.horizon());
+    const double by_return = std::exp(log_deviation_[i]) * d_deviation_[i];
+    const double by_entropy = options_.entropy * imagined_.horizon();
+    gradient_[parameters + i] = static_cast<float>(by_return + by_entropy);
   }
   double squares = 0;
   for (const float entry : gradient_) squares += static_cast<double>(entry) * entry;
@@ -222,7 +230,12 @@ void PolicyGradientTrainer::Restore(const TensorFile& file) {
   const std::array<int64_t, 1> one = {1};
   const std::array<int64_t, 1> actions = {policy_.action_dim()};
   const int trainings = file.Ints("policy_trainer.trainings", one)[0];
-  if (options_.gaussian) log_deviation_ = file.Doubles("policy_trainer.log_deviation", actions);
+  CheckAtLeast(file, "policy_trainer.trainings", 0);
+  if (options_.gaussian) {
+    const std::vector<double>& deviation = file.Doubles("policy_trainer.log_deviation", actions);
+    CheckFinite(file, "policy_trainer.log_deviation");
+    log_deviation_ = deviation;
+  }
   trainings_ = trainings;
 }
 

@@ -45,17 +45,21 @@ struct PolicyGradientReport {
   double value = 0;          // and after
   double gradient_norm = 0;  // mean over the steps, before clipping
   double clipped_share = 0;  // of the steps
-  int steps = 0;
-  int invalid_gradients = 0;    // steps left out because their gradient was not finite
-  double invalid_rollouts = 0;  // share that came to numbers that are not finite
-  double ended_rollouts = 0;    // share that a termination cut short
-  bool restarted = false;       // a fresh policy was better than the present one
+  int64_t steps = 0;
+  int64_t invalid_gradients = 0;  // steps left out because their gradient was not finite
+  double invalid_rollouts = 0;    // share that came to numbers that are not finite
+  double ended_rollouts = 0;      // share that a termination cut short
+  bool restarted = false;         // a fresh policy was better than the present one
 };
 
 /// Ascends the imagined return by Adam, with the gradient clipped by its global norm. Weights go on
 /// from training to training; Adam's moments begin anew with each, as the model is another.
 class PolicyGradientTrainer {
  public:
+  /// Whether the weights are compared after this step of `steps`: `checks` times, spread evenly,
+  /// the last time after the last step; after every step when there are more checks than steps.
+  [[nodiscard]] static bool IsCheckDue(int step, int steps, int checks);
+
   /// Fills rollouts' start states, [rollouts x state_dim].
   using DrawStarts = std::function<void(Key, std::span<double>)>;
 
@@ -64,7 +68,7 @@ class PolicyGradientTrainer {
                         const PolicyGradientOptions& options, int episode_length, ThreadPool& pool);
 
   /// `may_go_on` is asked before every gradient step; it may throw. Throws RunError when no step
-  /// had a finite gradient.
+  /// had a finite gradient and when a deviation grows beyond all numbers.
   PolicyGradientReport Train(const DrawStarts& draw_starts, Key key,
                              const std::function<void()>& may_go_on);
 

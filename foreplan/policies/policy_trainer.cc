@@ -20,8 +20,8 @@ using Eigen::VectorXd;
 void CheckFinite(const char* name, const std::vector<double>& values, int per_row) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
-    throw InputError(fmt::format("policy fit: {} of row {}: found {}, expected a finite number",
-                                 name, i / static_cast<size_t>(per_row), values[i]));
+    throw RunError(fmt::format("policy fit: {} of row {}: found {}, expected a finite number", name,
+                               i / static_cast<size_t>(per_row), values[i]));
   }
 }
 
@@ -61,7 +61,7 @@ void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& ro
   for (int t = 0; t < rollouts.transitions; ++t) {
     const Eigen::LLT<MatrixXd> llt(teacher.step(t).covariance);
     if (llt.info() != Eigen::Success) {
-      throw InputError(fmt::format(
+      throw RunError(fmt::format(
           "supervision: step {}: found a singular covariance, expected positive definite", t));
     }
     const MatrixXd P = llt.solve(MatrixXd::Identity(nu, nu));
@@ -123,16 +123,29 @@ void PolicyTrainer::PrepareRows(const Supervision& data) {
   mean = 0.5 * (mean + mean.transpose()).eval();
   const Eigen::LLT<MatrixXd> llt(mean);
   if (llt.info() != Eigen::Success) {
-    throw InputError(
-        "policy fit: precisions: found an indefinite mean, expected positive definite");
+    throw RunError("policy fit: precisions: found an indefinite mean, expected positive definite");
   }
   const MatrixXd covariance = llt.solve(MatrixXd::Identity(nu, nu));
+  if (!covariance.allFinite()) {
+    throw RunError("policy fit: precisions: found a mean without an inverse, expected one");
+  }
   policy_.set_covariance(0.5 * (covariance + covariance.transpose()));
   precisions_ *= static_cast<double>(nu) / mean.trace();
 }
 
 PolicyFitReport PolicyTrainer::Fit(const Supervision& data, Key key) {
-  PrepareRows(data);
+  TensorFile before;
+  policy_.Save("", before);
+  try {
+    PrepareRows(data);
+    return Descend(key);
+  } catch (...) {
+    policy_.Restore("", before);
+    throw;
+  }
+}
+
+PolicyFitReport PolicyTrainer::Descend(Key key) {
   const auto rows = static_cast<int>(actions_.cols());
   first_moment_.assign(d_parameters_.size(), 0.0F);
   second_moment_.assign(d_parameters_.size(), 0.0F);

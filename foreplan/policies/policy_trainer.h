@@ -37,7 +37,7 @@ struct Supervision {
   /// the inverses of its covariances. As a teacher can be asked anywhere, every state comes with
   /// `nearby` more around it, as far away as the rollouts spread at that time: without them a
   /// network's gains would be arbitrary in directions in which a few rollouts do not differ. Throws
-  /// InputError for sizes that do not fit and a singular covariance (naming the step).
+  /// InputError for sizes that do not fit, RunError for a singular covariance (naming the step).
   void Add(const LinearGaussianPolicy& teacher, const RolloutView& rollouts, int nearby, Key key);
 };
 
@@ -56,13 +56,15 @@ class PolicyTrainer {
   /// The policy must outlive the trainer. Throws InputError (options out of range).
   PolicyTrainer(NetworkPolicy& policy, const PolicyFitOptions& options);
 
-  /// Throws InputError for no rows and numbers that are not finite, RunError when the loss is not.
+  /// Throws InputError for sizes that do not fit, RunError for numbers that are not finite, for
+  /// precisions that are indefinite, and when the loss is not finite; the policy is then as it was.
   PolicyFitReport Fit(const Supervision& data, Key key);
 
   [[nodiscard]] const PolicyFitOptions& options() const { return options_; }
 
  private:
   void PrepareRows(const Supervision& data);
+  PolicyFitReport Descend(Key key);
   double TakeGradientStep(int64_t step, double learning_rate, std::span<const int> batch);
   double Loss(std::span<const int> rows);
 

@@ -16,7 +16,7 @@ struct ProgressState {
   int total_steps = 0;
   int max_total_steps = 0;            // 0: none
   double episode_return = 0;          // so far
-  std::optional<double> last_return;  // of the last finished episode
+  std::optional<double> last_return;  // of the last whole episode
   std::optional<double> model_error;  // one-step error on new data [target standard deviations]
   double decisions_per_second = 0;    // of this episode; 0: not yet known
   std::string activity;               // "acting", "fitting"

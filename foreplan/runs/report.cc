@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "foreplan/runs/page.h"
+#include "foreplan/runs/returns.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan {
@@ -36,33 +35,22 @@ std::string Seconds(double seconds) {
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
-std::vector<double> Returns(const RunLog& log) {
-  std::vector<double> returns;
-  for (const EpisodeRow& row : log.episodes()) returns.push_back(row.episode_return);
-  return returns;
-}
-
-double MeanOfLast(std::span<const double> returns) {
-  return Summarize(returns.last(std::min(kLastEpisodes, returns.size()))).mean;
-}
-
 std::string Cards(const ReportContent& content, const RunLog& log) {
-  const std::vector<double> returns = Returns(log);
+  const WholeReturns whole = WholeReturnsOf(log.episodes());
   const int total_steps = log.episodes().empty() ? 0 : log.episodes().back().total_steps;
   std::string html;
   const auto add = [&html](std::string_view label, const std::string& value) {
     html += CardHtml(label, value);
   };
-  add("Best return", Return(Summarize(returns).max));
-  add("Mean of the last 5", Return(MeanOfLast(returns)));
+  add("Best return", Return(Summarize(whole.returns).max));
+  add("Mean of the last 5", Return(whole.MeanOfLast(kLastEpisodes)));
   add("Steps of experience", fmt::format("{}", total_steps));
   add("Wall time", Seconds(content.wall_seconds));
   return html;
 }
 
 std::string SummaryRows(const ReportContent& content, const RunLog& log) {
-  const std::vector<double> returns = Returns(log);
-  const auto best = std::max_element(returns.begin(), returns.end());
+  const WholeReturns whole = WholeReturnsOf(log.episodes());
   TableRows rows;
   const auto add = [&rows](std::string_view name, std::string_view value) {
     rows.Begin(name).Cell(value).End();
@@ -72,16 +60,24 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
   if (!content.planner.empty()) add("Planner", content.planner);
   add("Seed", fmt::format("{}", content.seed));
   add("Status", content.status);
-  add("Episodes", fmt::format("{}", returns.size()));
+  add("Episodes", fmt::format("{}", log.episodes().size()));
+  if (!whole.LeftOut().empty()) add("of them left out of best and mean", whole.LeftOut());
   add("Steps", fmt::format("{}", log.episodes().empty() ? 0 : log.episodes().back().total_steps));
-  add("Best return",
-      returns.empty() ? "–"
-                      : fmt::format("{} (episode {})", Return(*best), best - returns.begin() + 1));
-  add("Mean return of the last 5 episodes", Return(MeanOfLast(returns)));
+  add("Best return", whole.returns.empty()
+                         ? "–"
+                         : fmt::format("{} (episode {})", Return(whole.returns[whole.best()]),
+                                       whole.episodes[whole.best()]));
+  add("Mean return of the last 5 episodes", Return(whole.MeanOfLast(kLastEpisodes)));
   add("Wall time", Seconds(content.wall_seconds));
   add("of it planning", Seconds(content.planning_seconds));
   add("of it fitting", Seconds(content.fitting_seconds));
   return rows.html();
+}
+
+std::string EndOf(const EpisodeRow& row) {
+  if (row.end == EpisodeEnd::kLength) return "";
+  if (row.end == EpisodeEnd::kCutOff) return "cut off";
+  return std::string(NameOf(row.end)) + (row.note.empty() ? "" : ": " + row.note);
 }
 
 std::string EpisodeRows(const RunLog& log) {
@@ -92,7 +88,7 @@ std::string EpisodeRows(const RunLog& log) {
         .Cell(fmt::format("{}", row.steps))
         .Cell(fmt::format("{}", row.total_steps))
         .Cell(row.controller)
-        .Cell(row.note.empty() && row.terminated ? "terminated" : row.note)
+        .Cell(EndOf(row))
         .End();
   }
   return rows.html();
@@ -124,7 +120,8 @@ std::string MetricRows(const MetricsByName& metrics) {
   return rows.html();
 }
 
-/// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}.
+/// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}. The return of
+/// an episode that is not whole is null.
 nlohmann::ordered_json ChartData(const RunLog& log, const MetricsByName& metrics) {
   nlohmann::ordered_json data;
   nlohmann::ordered_json& episodes = data["episodes"];
@@ -134,7 +131,8 @@ nlohmann::ordered_json ChartData(const RunLog& log, const MetricsByName& metrics
   for (const EpisodeRow& row : log.episodes()) {
     episodes["episode"].push_back(row.episode);
     episodes["total_steps"].push_back(row.total_steps);
-    episodes["return"].push_back(row.episode_return);
+    episodes["return"].push_back(IsWhole(row.end) ? nlohmann::ordered_json(row.episode_return)
+                                                  : nlohmann::ordered_json());
     episodes["controller"].push_back(row.controller);
   }
   data["metrics"] = nlohmann::ordered_json::object();

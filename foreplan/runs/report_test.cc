@@ -37,7 +37,7 @@ RunLog SomeLog() {
                     .steps = 200,
                     .total_steps = 200 * episode,
                     .episode_return = returns[i],
-                    .terminated = false,
+                    .end = EpisodeEnd::kLength,
                     .note = ""});
     log.AddMetric(episode, 200 * episode, "</script>evil", 0.25 * episode);
   }
@@ -74,6 +74,32 @@ TEST(Report, SaysTheMainNumbersWithoutScripts) {
   EXPECT_THAT(page, testing::ContainsRegex("Mean of the last 5</dt><dd>164.[89]</dd>"));
   EXPECT_THAT(page, HasSubstr("<dt>Wall time</dt><dd>31.2 s</dd>"));
   EXPECT_THAT(page, HasSubstr("<td>−4.25</td>"));
+}
+
+TEST(Report, LeavesDivergedAndCutOffEpisodesOutOfBestMeanAndCurveAndSaysSo) {
+  RunLog log = SomeLog();
+  log.AddEpisode({.episode = 8,
+                  .controller = "mpc",
+                  .steps = 3,
+                  .total_steps = 1403,
+                  .episode_return = 999,
+                  .end = EpisodeEnd::kDiverged,
+                  .note = "step 3: reward is inf"});
+  log.AddEpisode({.episode = 9,
+                  .controller = "mpc",
+                  .steps = 7,
+                  .total_steps = 1410,
+                  .episode_return = 998,
+                  .end = EpisodeEnd::kCutOff,
+                  .note = ""});
+  const std::string page = ReportPage(SomeContent(), log);
+  EXPECT_THAT(page, HasSubstr("<dt>Best return</dt><dd>180.5</dd>"));
+  EXPECT_THAT(page, testing::ContainsRegex("Mean of the last 5</dt><dd>164.[89]</dd>"));
+  EXPECT_THAT(page, HasSubstr("1 diverged, 1 cut off"));
+  EXPECT_THAT(page, HasSubstr("diverged: step 3: reward is inf"));
+  EXPECT_TRUE(DataOf(page)["episodes"]["return"][7].is_null());
+  EXPECT_TRUE(DataOf(page)["episodes"]["return"][8].is_null());
+  EXPECT_THAT(ReportPage(SomeContent(), SomeLog()), Not(HasSubstr("left out")));
 }
 
 TEST(Report, NeedsNothingFromElsewhere) {

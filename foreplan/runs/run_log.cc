@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <span>
@@ -14,7 +15,9 @@ namespace foreplan {
 namespace {
 
 constexpr std::array<std::string_view, 7> kEpisodeColumns = {
-    "episode", "controller", "steps", "total_steps", "return", "terminated", "note"};
+    "episode", "controller", "steps", "total_steps", "return", "end", "note"};
+// In the order of EpisodeEnd.
+constexpr std::array<std::string_view, 4> kEnds = {"length", "terminated", "cut_off", "diverged"};
 constexpr std::array<std::string_view, 4> kMetricColumns = {"episode", "total_steps", "name",
                                                             "value"};
 
@@ -69,11 +72,12 @@ class CsvReader {
     return number;
   }
 
-  bool ParseBool(const Record& record, size_t column) const {
+  EpisodeEnd ParseEnd(const Record& record, size_t column) const {
     const std::string& field = record.fields[column];
-    if (field == "0") return false;
-    if (field == "1") return true;
-    throw Wrong(record.line, fmt::format("{} '{}'", columns_[column], field), "0 or 1");
+    const auto* found = std::ranges::find(kEnds, field);
+    if (found != kEnds.end()) return static_cast<EpisodeEnd>(found - kEnds.begin());
+    throw Wrong(record.line, fmt::format("{} '{}'", columns_[column], field),
+                fmt::format("one of {}", fmt::join(kEnds, ", ")));
   }
 
  private:
@@ -128,7 +132,10 @@ class CsvReader {
 
 }  // namespace
 
+std::string_view NameOf(EpisodeEnd end) { return kEnds[static_cast<size_t>(end)]; }
+
 void RunLog::AddEpisode(EpisodeRow row) {
+  if (IsWhole(row.end)) last_return_ = row.episode_return;
   if (progress_ != nullptr) {
     shown_.episode = row.episode;
     shown_.step = row.steps;
@@ -148,7 +155,7 @@ void RunLog::AddMetric(int episode, int total_steps, std::string_view name, doub
 
 void RunLog::ShowStep(ProgressState state) {
   if (progress_ == nullptr) return;
-  if (!episodes_.empty()) state.last_return = episodes_.back().episode_return;
+  state.last_return = last_return_;
   state.model_error = model_error_;
   shown_ = std::move(state);
   progress_->Show(shown_);
@@ -165,8 +172,8 @@ std::string RunLog::MetricsCsv() const {
 std::string RunLog::EpisodesCsvFrom(Position from) const {
   std::string csv;
   for (const EpisodeRow& row : EpisodesFrom(from)) {
-    csv += fmt::format("{},{},{},{},{},{:d},{}\n", row.episode, Quoted(row.controller), row.steps,
-                       row.total_steps, row.episode_return, row.terminated, Quoted(row.note));
+    csv += fmt::format("{},{},{},{},{},{},{}\n", row.episode, Quoted(row.controller), row.steps,
+                       row.total_steps, row.episode_return, NameOf(row.end), Quoted(row.note));
   }
   return csv;
 }
@@ -190,7 +197,7 @@ void RunLog::RestoreCsv(std::string_view episodes_csv, std::string_view metrics_
                         .steps = episode_reader.Parse<int>(record, 2),
                         .total_steps = episode_reader.Parse<int>(record, 3),
                         .episode_return = episode_reader.Parse<double>(record, 4),
-                        .terminated = episode_reader.ParseBool(record, 5),
+                        .end = episode_reader.ParseEnd(record, 5),
                         .note = record.fields[6]});
   }
   std::vector<MetricRow> metrics;
@@ -201,6 +208,10 @@ void RunLog::RestoreCsv(std::string_view episodes_csv, std::string_view metrics_
                        .total_steps = metric_reader.Parse<int>(record, 1),
                        .name = record.fields[2],
                        .value = metric_reader.Parse<double>(record, 3)});
+  }
+  last_return_.reset();
+  for (const EpisodeRow& row : episodes) {
+    if (IsWhole(row.end)) last_return_ = row.episode_return;
   }
   episodes_ = std::move(episodes);
   metrics_ = std::move(metrics);

@@ -1,6 +1,7 @@
 // What a learner says while it runs: episodes, metrics, progress.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,14 +12,27 @@
 
 namespace foreplan {
 
+/// How an episode ended; by these names in episodes.csv and in a run's JSON.
+enum class EpisodeEnd : uint8_t {
+  kLength,      // "length": its time was over
+  kTerminated,  // "terminated": the task's end
+  kCutOff,      // "cut_off": the run's bound of steps was reached
+  kDiverged,    // "diverged": the simulator or the reward came to no number
+};
+[[nodiscard]] std::string_view NameOf(EpisodeEnd end);
+/// Its return can be compared with those of other episodes.
+[[nodiscard]] constexpr bool IsWhole(EpisodeEnd end) {
+  return end == EpisodeEnd::kLength || end == EpisodeEnd::kTerminated;
+}
+
 /// One row of episodes.csv. Holds no times, dates or paths: equal runs give equal bytes.
 struct EpisodeRow {
-  int episode = 0;         // from 1; the first, random episode counts
+  int episode = 0;         // from 1; those of the base policy count
   std::string controller;  // "uniform", "mpc", ...
   int steps = 0;
-  int total_steps = 0;  // of the run so far, this episode included
-  double episode_return = 0;
-  bool terminated = false;
+  int total_steps = 0;        // of the run so far, this episode included
+  double episode_return = 0;  // so far, of an episode that is not whole
+  EpisodeEnd end = EpisodeEnd::kLength;
   std::string note;  // "" or what diverged
 };
 
@@ -41,8 +55,8 @@ class RunLog {
 
   void AddEpisode(EpisodeRow row);
   void AddMetric(int episode, int total_steps, std::string_view name, double value);
-  /// Between steps, for the display only. The last return and the model's error are filled in from
-  /// the rows.
+  /// Between steps, for the display only. The return of the last whole episode and the model's
+  /// error are filled in from the rows.
   void ShowStep(ProgressState state);
 
   [[nodiscard]] const std::vector<EpisodeRow>& episodes() const { return episodes_; }
@@ -75,6 +89,7 @@ class RunLog {
  private:
   Progress* progress_;
   ProgressState shown_;                // what ShowStep said last
+  std::optional<double> last_return_;  // of the last whole episode
   std::optional<double> model_error_;  // the newest
   std::vector<EpisodeRow> episodes_;
   std::vector<MetricRow> metrics_;

@@ -13,8 +13,7 @@
 namespace foreplan {
 namespace {
 
-constexpr std::string_view kEpisodes =
-    "episode,controller,steps,total_steps,return,terminated,note\n";
+constexpr std::string_view kEpisodes = "episode,controller,steps,total_steps,return,end,note\n";
 constexpr std::string_view kMetrics = "episode,total_steps,name,value\n";
 
 TEST(RunLog, WritesTheDocumentedColumns) {
@@ -24,10 +23,10 @@ TEST(RunLog, WritesTheDocumentedColumns) {
                   .steps = 200,
                   .total_steps = 200,
                   .episode_return = -4.25,
-                  .terminated = false,
+                  .end = EpisodeEnd::kLength,
                   .note = ""});
   log.AddMetric(1, 200, "fit.holdout_rmse", 0.5);
-  EXPECT_EQ(log.EpisodesCsv(), std::string(kEpisodes) + "1,uniform,200,200,-4.25,0,\n");
+  EXPECT_EQ(log.EpisodesCsv(), std::string(kEpisodes) + "1,uniform,200,200,-4.25,length,\n");
   EXPECT_EQ(log.MetricsCsv(), std::string(kMetrics) + "1,200,fit.holdout_rmse,0.5\n");
 }
 
@@ -65,7 +64,7 @@ TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
                     .steps = 7,
                     .total_steps = 7 * episode,
                     .episode_return = values[i],
-                    .terminated = i % 2 == 1,
+                    .end = static_cast<EpisodeEnd>(i % 4),
                     .note = "said \"no\", then\nstopped\r"});
     log.AddMetric(episode, 7 * episode, "a,b", values[i]);
   }
@@ -75,6 +74,9 @@ TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
   EXPECT_EQ(restored.EpisodesCsv(), log.EpisodesCsv());
   EXPECT_EQ(restored.MetricsCsv(), log.MetricsCsv());
   ASSERT_EQ(restored.episodes().size(), values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(restored.episodes()[i].end, log.episodes()[i].end);
+  }
   EXPECT_EQ(restored.episodes().front().note, "said \"no\", then\nstopped\r");
   EXPECT_EQ(restored.metrics().front().name, "a,b");
   for (size_t i = 0; i + 1 < values.size(); ++i) {
@@ -84,23 +86,42 @@ TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
   EXPECT_TRUE(std::isnan(restored.metrics().back().value));
 }
 
+TEST(RunLog, ShowsTheReturnOfTheLastWholeEpisode) {
+  RunLog log;
+  EpisodeRow row;
+  row.episode_return = -80;
+  log.AddEpisode(row);
+  row.episode_return = -3;
+  row.end = EpisodeEnd::kDiverged;
+  log.AddEpisode(row);
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kTerminal);
+  RunLog restored(&progress);
+  restored.RestoreCsv(log.EpisodesCsv(), log.MetricsCsv(), "checkpoint");
+  ProgressState state;
+  state.episode = 3;
+  restored.ShowStep(state);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("last -80.0"));
+}
+
 TEST(RunLog, RefusesMalformedTextAndNamesTheLine) {
   struct Case {
     std::string rows;
     std::string expected;
   };
   const std::vector<Case> cases = {
-      {"1,mpc,7,7,x,0,\n", "line 2: found return 'x', expected a number"},
-      {"1,mpc,7,7,1.5 ,0,\n", "line 2: found return '1.5 ', expected a number"},
-      {"1,mpc,7.5,7,1,0,\n", "line 2: found steps '7.5', expected an integer"},
-      {"1,mpc,99999999999,7,1,0,\n", "expected an integer"},
-      {"1,mpc,7,7,1,yes,\n", "found terminated 'yes', expected 0 or 1"},
-      {"1,mpc,7,7,1,0\n", "line 2: found 6 fields, expected 7"},
-      {"1,mpc,7,7,1,0,,\n", "line 2: found 8 fields, expected 7"},
-      {"1,mpc,7,7,1,0,", "expected a line end"},
-      {"1,mpc,7,7,1,0,\"open\n", "expected a closing '\"'"},
-      {"1,mpc,7,7,1,0,\"a\"b\n", "found 'b', expected ',' or a line end"},
-      {"1,mpc,7,7,1,0,\"two\nlines\"\n2,mpc,7,14,?,0,\n", "line 4: found return '?'"},
+      {"1,mpc,7,7,x,length,\n", "line 2: found return 'x', expected a number"},
+      {"1,mpc,7,7,1.5 ,length,\n", "line 2: found return '1.5 ', expected a number"},
+      {"1,mpc,7.5,7,1,length,\n", "line 2: found steps '7.5', expected an integer"},
+      {"1,mpc,99999999999,7,1,length,\n", "expected an integer"},
+      {"1,mpc,7,7,1,yes,\n",
+       "found end 'yes', expected one of length, terminated, cut_off, diverged"},
+      {"1,mpc,7,7,1,length\n", "line 2: found 6 fields, expected 7"},
+      {"1,mpc,7,7,1,length,,\n", "line 2: found 8 fields, expected 7"},
+      {"1,mpc,7,7,1,length,", "expected a line end"},
+      {"1,mpc,7,7,1,length,\"open\n", "expected a closing '\"'"},
+      {"1,mpc,7,7,1,length,\"a\"b\n", "found 'b', expected ',' or a line end"},
+      {"1,mpc,7,7,1,length,\"two\nlines\"\n2,mpc,7,14,?,length,\n", "line 4: found return '?'"},
   };
   for (const Case& test : cases) {
     RunLog log;

@@ -40,6 +40,14 @@ Summary Summarize(std::span<const double> values) {
   return summary;
 }
 
+double Median(std::vector<double> values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::ranges::nth_element(values, middle);
+  if (values.size() % 2 == 1) return *middle;
+  return 0.5 * (*std::max_element(values.begin(), middle) + *middle);
+}
+
 double StudentQuantile(int degrees, double probability) {
   // With t = sqrt(degrees) tan(x) the density is proportional to cos(x)^(degrees - 1), so
   // P(|T| <= t) = integral from 0 to x / integral from 0 to pi/2; bisection on x.

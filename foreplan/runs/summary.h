@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 namespace foreplan {
 
@@ -15,6 +16,10 @@ struct Summary {
 
 /// All fields but `count` are NaN when there is no value.
 Summary Summarize(std::span<const double> values);
+
+/// The middle value, of an even number of values the mean of the two in the middle; NaN without
+/// any.
+double Median(std::vector<double> values);
 
 /// t with P(|T| <= t) = probability, for Student's t distribution.
 /// degrees >= 1, probability in (0, 1).

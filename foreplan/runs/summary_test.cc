@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace foreplan {
@@ -37,6 +38,16 @@ TEST(Summarize, OneValueHasNoIntervalAndNoneHasNothing) {
   EXPECT_TRUE(std::isnan(Summarize(one).ci95));
   EXPECT_EQ(Summarize({}).count, 0);
   EXPECT_TRUE(std::isnan(Summarize({}).mean));
+}
+
+TEST(Median, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(Median({3}), 3);
+  EXPECT_EQ(Median({4, 1, 2}), 2);
+  EXPECT_EQ(Median({10, 1, 4, 2}), 3);
+  EXPECT_EQ(Median({1, 2, 3, kInfinity, kInfinity}), 3);
+  EXPECT_EQ(Median({1, kInfinity}), kInfinity);  // half of them are beyond every bound
+  EXPECT_TRUE(std::isnan(Median({})));
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ std::string TensorBoardEvents(const RunLog& log) {
 std::string TensorBoardEventsFrom(const RunLog& log, RunLog::Position from) {
   std::string file;
   for (const EpisodeRow& row : log.EpisodesFrom(from)) {
+    if (!IsWhole(row.end)) continue;
     AppendRecord(ScalarEvent(row.total_steps, "episode.return", row.episode_return), file);
   }
   for (const MetricRow& row : log.MetricsFrom(from)) {

@@ -32,6 +32,19 @@ TEST(TensorBoard, WritesRecordsOfEvents) {
   EXPECT_EQ(file.substr(framed(version) + 12, scalar.size()), scalar);
 }
 
+TEST(TensorBoard, ShowsReturnsOfWholeEpisodesOnly) {
+  for (const EpisodeEnd end :
+       {EpisodeEnd::kLength, EpisodeEnd::kTerminated, EpisodeEnd::kCutOff, EpisodeEnd::kDiverged}) {
+    RunLog log;
+    EpisodeRow row;
+    row.episode_return = -3;
+    row.end = end;
+    log.AddEpisode(row);
+    EXPECT_EQ(TensorBoardEvents(log).find("episode.return") != std::string::npos, IsWhole(end))
+        << NameOf(end);
+  }
+}
+
 TEST(TensorBoard, EqualLogsGiveEqualBytes) {
   RunLog log;
   EpisodeRow row;

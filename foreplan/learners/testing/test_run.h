@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -35,7 +36,9 @@ struct TestRun {
         run(std::move(options)),
         pool(threads),
         learner(
-            MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, {}})) {}
+            MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, [this] {
+                                                         if (checkpoint) checkpoint();
+                                                       }})) {}
 
   static std::vector<std::string> Joined(std::vector<std::string> all,
                                          const std::vector<std::string>& settings) {
@@ -59,6 +62,7 @@ struct TestRun {
   ThreadPool pool;
   RunLog log;
   std::atomic<bool> stop = false;
+  std::function<void()> checkpoint;  // whenever the learner's state is complete
   std::unique_ptr<Learner> learner;
 };
 

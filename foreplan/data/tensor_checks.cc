@@ -1,0 +1,49 @@
+#include "foreplan/data/tensor_checks.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string_view>
+#include <variant>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+template <typename Right>
+void CheckEach(const TensorFile& file, const std::string& name, std::string_view expected,
+               Right right) {
+  const auto tensor = file.tensors.find(name);
+  if (tensor == file.tensors.end()) {
+    throw InputError(fmt::format("{}: tensor '{}' is missing", file.source, name));
+  }
+  const auto check = [&](const auto& values) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto value = static_cast<double>(values[i]);
+      if (std::isfinite(value) && right(value)) continue;
+      // Without the sign that a NaN may have.
+      throw InputError(fmt::format("{}: tensor '{}', element {}: found {}, expected {}",
+                                   file.source, name, i,
+                                   std::isnan(value) ? std::abs(value) : value, expected));
+    }
+  };
+  std::visit(check, tensor->second.values);
+}
+
+}  // namespace
+
+void CheckFinite(const TensorFile& file, const std::string& name) {
+  CheckEach(file, name, "a finite number", [](double) { return true; });
+}
+
+void CheckPositive(const TensorFile& file, const std::string& name) {
+  CheckEach(file, name, "a finite number above 0", [](double value) { return value > 0; });
+}
+
+void CheckAtLeast(const TensorFile& file, const std::string& name, double least) {
+  CheckEach(file, name, fmt::format("at least {}", least),
+            [least](double value) { return value >= least; });
+}
+
+}  // namespace foreplan

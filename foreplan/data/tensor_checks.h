@@ -1,0 +1,20 @@
+// What numbers of a file must be before something is restored from them.
+#pragma once
+
+#include <string>
+
+#include "foreplan/data/safetensors.h"
+
+namespace foreplan {
+
+// Each throws InputError naming file, tensor, the first element that is wrong, found and expected,
+// and for a tensor that is missing.
+
+/// No NaN, no infinity.
+void CheckFinite(const TensorFile& file, const std::string& name);
+/// Finite and above 0: scales, deviations.
+void CheckPositive(const TensorFile& file, const std::string& name);
+/// Finite and at least `least`: counters.
+void CheckAtLeast(const TensorFile& file, const std::string& name, double least);
+
+}  // namespace foreplan

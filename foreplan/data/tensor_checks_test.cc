@@ -1,0 +1,43 @@
+#include "foreplan/data/tensor_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+std::string MessageOf(const std::function<void()>& check) {
+  try {
+    check();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(TensorChecks, NameFileTensorElementFoundAndExpected) {
+  TensorFile file;
+  file.source = "state.safetensors";
+  file.tensors["w"] = {{3}, std::vector<float>{1, -std::numeric_limits<float>::quiet_NaN(), 2}};
+  file.tensors["d"] = {{2}, std::vector<double>{1, std::numeric_limits<double>::infinity()}};
+  file.tensors["s"] = {{3}, std::vector<double>{0.5, 1e-300, 0}};
+  file.tensors["n"] = {{2}, std::vector<int32_t>{0, -7}};
+  EXPECT_EQ(MessageOf([&] { CheckFinite(file, "w"); }),
+            "state.safetensors: tensor 'w', element 1: found nan, expected a finite number");
+  EXPECT_EQ(MessageOf([&] { CheckFinite(file, "d"); }),
+            "state.safetensors: tensor 'd', element 1: found inf, expected a finite number");
+  EXPECT_EQ(MessageOf([&] { CheckPositive(file, "s"); }),
+            "state.safetensors: tensor 's', element 2: found 0, expected a finite number above 0");
+  EXPECT_EQ(MessageOf([&] { CheckAtLeast(file, "n", 0); }),
+            "state.safetensors: tensor 'n', element 1: found -7, expected at least 0");
+  EXPECT_EQ(MessageOf([&] { CheckFinite(file, "x"); }), "state.safetensors: tensor 'x' is missing");
+  EXPECT_EQ(MessageOf([&] { CheckFinite(file, "s"); }), "");
+  EXPECT_EQ(MessageOf([&] { CheckAtLeast(file, "n", -7); }), "");
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,31 @@
+// The returns of a run that can be compared with each other.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/runs/run_log.h"
+
+namespace foreplan {
+
+/// Of an episode that was cut off or diverged the rewards that did not come are missing, which is
+/// to its credit where rewards are costs: means and the best are of whole episodes alone.
+struct WholeReturns {
+  std::vector<double> returns;
+  std::vector<int> episodes;  // their numbers, as in EpisodeRow
+  int diverged = 0;           // episodes left out
+  int cut_off = 0;            // episodes left out
+
+  /// NaN without any.
+  [[nodiscard]] double MeanOfLast(size_t count) const;
+  /// Position of the highest return; there must be one.
+  [[nodiscard]] size_t best() const;
+  /// "2 diverged, 1 cut off", "" when nothing is left out.
+  [[nodiscard]] std::string LeftOut() const;
+};
+
+[[nodiscard]] WholeReturns WholeReturnsOf(std::span<const EpisodeRow> rows);
+
+}  // namespace foreplan
