@@ -120,6 +120,47 @@ TEST_F(FitCommand, SaysWhatIsConstantAndTakesFewRows) {
   }
 }
 
+TEST_F(FitCommand, UnitsDoNotMatterAndWhatKeepsItsPaceIsNotCalledConstant) {
+  // A cart under random forces, all lengths in m and in micrometres; a belt that moves on by
+  // itself.
+  std::vector<double> errors;
+  for (const double unit : {1.0, 1e-6}) {
+    std::string csv = "x,v,belt,still,u\n";
+    Random random(Key{4, 8});
+    double x = 0;
+    double v = 0;
+    for (int row = 0; row < 200; ++row) {
+      const double u = random.Normal();
+      csv += fmt::format("{:.17g},{:.17g},{:.6f},7,{:.17g}\n", unit * x, unit * v, 0.02 * row,
+                         unit * u);
+      x += 0.1 * v;
+      v = 0.9 * v + 0.1 * u;
+    }
+    WriteText("log.csv", csv);
+    fs::remove_all(work() / "fit");
+    const auto answer =
+        Fit(Concatenated(kSmall, {"--set", "fit.min_steps=300", "--set", "fit.max_steps=300"}));
+    EXPECT_EQ(answer["constant"], nlohmann::json({"still"}));
+    ASSERT_EQ(answer["constant_change"].size(), 1U);
+    EXPECT_NEAR(answer["constant_change"]["belt"].get<double>(), 0.02, 1e-12);
+    const auto& components = answer["horizons"][0]["components"];
+    EXPECT_NEAR(components["belt"]["rmse"].get<double>(), 0, 1e-12);
+    for (const char* name : {"x", "v"}) {
+      errors.push_back(components[name]["rmse"].get<double>() /
+                       components[name]["rmse_unchanged"].get<double>());
+    }
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_LT(errors[i], 0.7);  // far from trained, but from "unchanged" as well
+    EXPECT_NEAR(errors[i + 2], errors[i], 0.1 * errors[i]);  // numbers rounded otherwise
+  }
+  fs::remove_all(work() / "fit");
+  const ProgramResult text = RunProgram(Concatenated({"fit", "log.csv", "--out", "fit"}, kSmall));
+  EXPECT_THAT(text.out, HasSubstr("constant in the data, predicted to stay: still\n"));
+  EXPECT_THAT(text.out, HasSubstr("the same change in every step of the data, and so predicted: "
+                                  "belt (0.02)\n"));
+}
+
 TEST_F(FitCommand, ThreadsChangeNoBit) {
   WriteText("log.csv", Log(2, 40));
   for (const char* threads : {"1", "2"}) {

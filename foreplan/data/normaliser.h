@@ -1,9 +1,11 @@
 // Per-column mean and scale of training data.
 #pragma once
 
-#include <cstdint>
-#include <functional>
+#include <string>
 #include <vector>
+
+#include "foreplan/data/column_statistics.h"
+#include "foreplan/data/safetensors.h"
 
 namespace foreplan {
 
@@ -11,19 +13,22 @@ namespace foreplan {
 class Normaliser {
  public:
   explicit Normaliser(int columns);
-
-  /// Writes the values of a row, [columns].
-  using Row = std::function<void(int64_t row, double* values)>;
-
-  /// Mean and standard deviation of `rows` rows, each of which is asked for twice, in order. A
-  /// column whose deviation is below `smallest_scale` counts as constant and gets `constant_scale`
-  /// as its scale.
-  void Fit(int64_t rows, const Row& row, double smallest_scale, double constant_scale);
+  /// Of inputs: scales are deviations; a constant column has scale 1, and so is 0 as long as it is
+  /// what it was.
+  [[nodiscard]] static Normaliser OfInputs(ColumnStatistics columns);
+  /// Of what is predicted: scales are deviations; a constant column has the scale of its rounding,
+  /// so that whatever a network says of it is the constant.
+  [[nodiscard]] static Normaliser OfTargets(ColumnStatistics columns);
 
   /// (value - mean) / scale of a row: [columns].
   void Apply(const double* values, float* normalised) const;
 
   [[nodiscard]] int columns() const { return static_cast<int>(mean.size()); }
+
+  /// Tensors <prefix>_mean and <prefix>_scale.
+  void Save(const std::string& prefix, TensorFile& file) const;
+  /// Throws InputError unless there are as many columns, means are finite and scales positive.
+  void Restore(const std::string& prefix, const TensorFile& file);
 
   std::vector<double> mean;   // [columns]
   std::vector<double> scale;  // [columns], > 0

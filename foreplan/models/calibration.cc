@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/models/change_statistics.h"
 
 namespace foreplan {
 namespace {
@@ -73,6 +74,17 @@ double RankCorrelation(const std::vector<double>& a, const std::vector<double>& 
   return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
 }
 
+/// The change of components that have no scale, which is the same in every step; exactly 0 where it
+/// is but rounding.
+std::vector<double> SteadyChange(const Dataset& data, const LearnedModel& model) {
+  ColumnStatistics changes = MeasureChanges(data, model.difference());
+  const std::span<const double> scale = model.scale();
+  for (size_t i = 0; i < scale.size(); ++i) {
+    if (scale[i] != 0 || std::abs(changes.mean[i]) <= changes.rounding[i]) changes.mean[i] = 0;
+  }
+  return changes.mean;
+}
+
 /// What one worker predicts with.
 struct Forecaster {
   explicit Forecaster(const LearnedModel& model, int particles)
@@ -124,6 +136,7 @@ class Calibrator {
     result.training_rows = split_.training.size();
     result.holdout_rows = split_.holdout.size();
     result.scale.assign(model_.scale().begin(), model_.scale().end());
+    result.steady_change = SteadyChange(split_.training, model_);
     const RowErrors training = JudgeRows(split_.training);
     const RowErrors holdout = JudgeRows(split_.holdout);
     FillSteps(training, holdout, result);

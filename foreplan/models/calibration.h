@@ -57,7 +57,8 @@ struct NoveltyReport {
 struct Calibration {
   int64_t training_rows = 0;
   int64_t holdout_rows = 0;
-  std::vector<double> scale;           // [no]; 0: constant in the training data
+  std::vector<double> scale;           // [no]; 0: changes by the same amount in every step
+  std::vector<double> steady_change;   // [no]; that amount, 0 for all others and what stays
   std::vector<HorizonError> horizons;  // 1 ... horizon, as far as held-out episodes reach
   std::vector<MemberError> members;
   double nll = 0;  // of the mixture, one step, per component

@@ -12,6 +12,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/testing/known_members.h"
 
 namespace foreplan {
 namespace {
@@ -231,6 +232,23 @@ TEST(SplitForCalibration, NoEpisodeIsOnBothSides) {
       ASSERT_NE(split.holdout.episode(i), split.training.episode(j));
     }
   }
+}
+
+TEST(Calibration, SaysByHowMuchEachStepChangesWhatHasNoScale) {
+  // A belt that moves on by 0.02 a step, and a component that stays; both only rounded.
+  Dataset data(2, 1);
+  for (int row = 0; row < 60; ++row) {
+    data.Add(std::vector<double>{0.02 * row, 3}, std::vector<double>{0},
+             std::vector<double>{0.02 * (row + 1), 3}, row / 20);
+  }
+  const testing::KnownMembers model({{{0.02, 0}, {1e-9, 1e-9}}}, {0, 0});
+  ThreadPool pool(1);
+  const Calibration result = Calibrate(model, {data, data, "made"}, Options(), Key{3, 1}, pool);
+  ASSERT_EQ(result.steady_change.size(), 2U);
+  EXPECT_NEAR(result.steady_change[0], 0.02, 1e-14);
+  EXPECT_EQ(result.steady_change[1], 0);
+  // What varies has no such change.
+  EXPECT_EQ(Judge(KnownModel(1, kNoise, None)).steady_change, (std::vector<double>{0, 0}));
 }
 
 TEST(SplitForCalibration, HoldsOutWholeEpisodesOrAnEnd) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/models/rollout_tape.h"
 
 namespace foreplan {
@@ -65,6 +66,12 @@ void Dynamics::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
 }
 
 std::unique_ptr<RolloutTape> Dynamics::MakeTape(int max_rows, int steps) const {
+  if (is_stochastic()) {
+    throw InputError(
+        "imagined rollouts: found a stochastic model that has derivatives of its mean alone, "
+        "expected "
+        "one that takes gradients back through its own noise");
+  }
   return std::make_unique<LinearizedTape>(*this, max_rows, steps);
 }
 

@@ -86,8 +86,8 @@ class Dynamics {
   /// Observation by state: [no x nx]; the identity for models whose state is the observation.
   virtual void ObservationJacobian(const double* state, double* jacobian,
                                    Workspace& workspace) const;
-  /// Gradients back through rollouts of up to `max_rows` rows over up to `steps` steps; the default
-  /// goes by Linearize.
+  /// Gradients back through rollouts of up to `max_rows` rows over up to `steps` steps. The default
+  /// goes by Linearize, which knows no noise: it throws InputError for a stochastic model.
   [[nodiscard]] virtual std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const;
 };
 

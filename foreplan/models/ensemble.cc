@@ -8,6 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/data/checked_tensors.h"
 #include "foreplan/models/ensemble_tape.h"
 #include "foreplan/nets/mlp_jacobian.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 constexpr float kInitialMaxLogVariance = 0.5F;
 constexpr float kInitialMinLogVariance = -10.0F;
-constexpr int kMaxParticles = 1024;
+constexpr int kMaxPlaces = 1024;  // that TS1 shuffles; more particles share them
 
 enum Stream : uint64_t { kWeights, kNoise, kMembers };
 
@@ -33,9 +34,9 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
 }
 
 // The members' network, if the machine can hold what they need: parameters, their packed copy and,
-// in training, two moments, a gradient and a backup.
+// in training, two moments, a gradient, and the parameters and moments that are in the making.
 Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
-  constexpr double kCopies = 6;
+  constexpr double kCopies = 8;
   Mlp mlp(Widths(options, features));
   CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
   return mlp;
@@ -133,9 +134,19 @@ std::span<const float> Ensemble::parameters(int member) const {
   return std::span(parameters_).subspan(static_cast<size_t>(member) * size, size);
 }
 
-LogVarianceBounds Ensemble::bounds(int member) const {
-  const float* bounds = parameters(member).data() + mlp_.parameters();
+LogVarianceBounds Ensemble::bounds(int member) const { return BoundsIn(parameters(member)); }
+
+LogVarianceBounds Ensemble::BoundsIn(std::span<const float> parameters) const {
+  const float* bounds = parameters.data() + mlp_.parameters();
   return {.max = bounds, .min = bounds + observation_dim()};
+}
+
+void Ensemble::Replace(std::vector<float> parameters, Normaliser input,
+                       Normaliser target) noexcept {
+  parameters_ = std::move(parameters);
+  input_normaliser_ = std::move(input);
+  target_normaliser_ = std::move(target);
+  for (int member = 0; member < members(); ++member) Pack(member);
 }
 
 bool Ensemble::is_stochastic() const {
@@ -269,16 +280,22 @@ Prediction Ensemble::PredictNormalised(int member, int rows, const double* obser
   return prediction;
 }
 
+// The places are whole decks of the members, enough for all particles; place k is member k mod B.
 int Ensemble::MemberOf(const StepBatch& batch) const {
-  int place = batch.particle;
+  const int decks = (batch.particles + members() - 1) / members();
+  const int places = std::min(decks, kMaxPlaces / members()) * members();
+  int place = batch.particle % places;
   if (options_.propagation == Propagation::kTs1) {
-    // TS1: the particles of every candidate are dealt out anew, in the same way for all candidates.
-    std::array<int, kMaxParticles> order;
-    const std::span<int> particles(order.data(),
-                                   static_cast<size_t>(std::min(batch.particles, kMaxParticles)));
-    std::iota(particles.begin(), particles.end(), 0);
-    Random(batch.key.Fold(kMembers).Fold(static_cast<uint64_t>(batch.time))).Shuffle(particles);
-    place = particles[static_cast<size_t>(batch.particle) % particles.size()];
+    // TS1: the places are dealt out anew at each step, in the same way for all candidates.
+    std::array<int, kMaxPlaces> order;
+    const std::span<int> dealt(order.data(), static_cast<size_t>(places));
+    std::iota(dealt.begin(), dealt.end(), 0);
+    Random(batch.key.Fold(kMembers).Fold(static_cast<uint64_t>(batch.time))).Shuffle(dealt);
+    place = dealt[static_cast<size_t>(place)];
+  } else if (batch.particles % members() != 0) {
+    // TS-infinity: the first particle's place is drawn for the whole evaluation, the others follow.
+    place +=
+        static_cast<int>(Random(batch.key.Fold(kMembers)).Below(static_cast<uint64_t>(members())));
   }
   return place % members();
 }
@@ -345,30 +362,18 @@ void Ensemble::StepExpectation(const StepBatch& batch, Buffers& buffers) const {
 
 void Ensemble::Save(TensorFile& file) const {
   file.tensors["model.parameters"] = {{members(), member_parameters()}, parameters_};
-  for (const auto& [name, normaliser] : {std::pair("model.input", &input_normaliser_),
-                                         std::pair("model.target", &target_normaliser_)}) {
-    const std::vector<int64_t> shape = {normaliser->columns()};
-    file.tensors[std::string(name) + "_mean"] = {shape, normaliser->mean};
-    file.tensors[std::string(name) + "_scale"] = {shape, normaliser->scale};
-  }
+  input_normaliser_.Save("model.input", file);
+  target_normaliser_.Save("model.target", file);
 }
 
 void Ensemble::Restore(const TensorFile& file) {
   const std::array<int64_t, 2> shape = {members(), member_parameters()};
-  std::vector<float> parameters = file.Floats("model.parameters", shape);
-  const auto restored = [&](const std::string& name, int columns) {
-    Normaliser normaliser(columns);
-    const std::array<int64_t, 1> row = {columns};
-    normaliser.mean = file.Doubles(name + "_mean", row);
-    normaliser.scale = file.Doubles(name + "_scale", row);
-    return normaliser;
-  };
-  Normaliser input = restored("model.input", features_.inputs());
-  Normaliser target = restored("model.target", features_.targets());
-  parameters_ = std::move(parameters);
-  for (int member = 0; member < members(); ++member) Pack(member);
-  input_normaliser_ = std::move(input);
-  target_normaliser_ = std::move(target);
+  std::vector<float> parameters = FiniteFloats(file, "model.parameters", shape);
+  Normaliser input = input_normaliser_;
+  Normaliser target = target_normaliser_;
+  input.Restore("model.input", file);
+  target.Restore("model.target", file);
+  Replace(std::move(parameters), std::move(input), std::move(target));
 }
 
 }  // namespace foreplan

@@ -70,7 +70,9 @@ class Ensemble final : public Dynamics {
   /// Exact, noise and predicted deviations included.
   [[nodiscard]] std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const override;
 
-  /// The member that predicts the batch's particle at its time.
+  /// The member that predicts the batch's particle at its time. Every member is as likely as every
+  /// other, however few particles there are; where there are as many or a multiple, the particles
+  /// are shared out evenly.
   [[nodiscard]] int MemberOf(const StepBatch& batch) const;
   /// One member's prediction of the target (the change of the observation, or the next one for
   /// absolute components) and its standard deviation (0 for deterministic members).
@@ -89,8 +91,13 @@ class Ensemble final : public Dynamics {
   [[nodiscard]] std::span<float> parameters(int member);
   [[nodiscard]] std::span<const float> parameters(int member) const;
   [[nodiscard]] LogVarianceBounds bounds(int member) const;
+  /// Bounds within a member's parameters, its own or ones in the making: [member_parameters].
+  [[nodiscard]] LogVarianceBounds BoundsIn(std::span<const float> parameters) const;
   /// Lays the member's parameters out for prediction. Members may be packed at the same time.
   void Pack(int member);
+  /// Predicts with what a fit has found from now on: [members x member_parameters], and normalisers
+  /// of as many columns as there were. All at once, and without a throw.
+  void Replace(std::vector<float> parameters, Normaliser input, Normaliser target) noexcept;
   [[nodiscard]] Normaliser& input_normaliser() { return input_normaliser_; }
   [[nodiscard]] const Normaliser& input_normaliser() const { return input_normaliser_; }
   [[nodiscard]] Normaliser& target_normaliser() { return target_normaliser_; }
@@ -98,7 +105,8 @@ class Ensemble final : public Dynamics {
 
   /// Parameters and normalisers, under names that start with "model.".
   void Save(TensorFile& file) const;
-  /// Throws InputError when names or shapes do not fit this ensemble.
+  /// Throws InputError when names or shapes do not fit this ensemble, or numbers no model: weights
+  /// and means that are not finite, scales that are not positive. It then stays as it was.
   void Restore(const TensorFile& file);
 
  private:

@@ -1,25 +1,23 @@
 #include "foreplan/models/ensemble_model.h"
 
+#include <array>
 #include <cstddef>
+#include <utility>
+
+#include "foreplan/data/checked_tensors.h"
 
 namespace foreplan {
 
 EnsembleModel::EnsembleModel(const SystemSpec& spec, const Encoding& encoding,
                              const EnsembleOptions& options, const FitOptions& fit, Key key,
                              ThreadPool& pool)
-    : ensemble_(spec, encoding, options, key), trainer_(ensemble_, fit, pool) {
-  TakeScale();
-}
-
-void EnsembleModel::TakeScale() {
-  constexpr double kSmallestScale = 1e-6;  // of a target that is not constant
-  scale_ = ensemble_.target_normaliser().scale;
-  for (double& scale : scale_) scale = scale > kSmallestScale ? scale : 0;
-}
+    : ensemble_(spec, encoding, options, key),
+      trainer_(ensemble_, fit, pool),
+      scale_(ensemble_.target_normaliser().scale) {}
 
 FitMetrics EnsembleModel::Fit(const Dataset& data, Key key) {
-  const FitReport report = trainer_.Fit(data, key);
-  TakeScale();
+  FitReport report = trainer_.Fit(data, key);
+  scale_ = std::move(report.scale);
   FitMetrics metrics = {{"training_loss", report.training_loss},
                         {"steps", static_cast<double>(report.steps)}};
   if (report.holdout_rows > 0) metrics.emplace_back("holdout_rmse", report.holdout_rmse);
@@ -37,21 +35,25 @@ void EnsembleModel::Predict(int member, const double* observation, const double*
 }
 
 void EnsembleModel::Save(TensorFile& file) const {
-  ensemble_.Save(file);
+  SaveForUse(file);
   trainer_.Save(file);
 }
 
 void EnsembleModel::Restore(const TensorFile& file) {
-  ensemble_.Restore(file);
   trainer_.Restore(file);
-  TakeScale();
+  RestoreForUse(file);
 }
 
-void EnsembleModel::SaveForUse(TensorFile& file) const { ensemble_.Save(file); }
+void EnsembleModel::SaveForUse(TensorFile& file) const {
+  ensemble_.Save(file);
+  file.tensors["model.scale"] = {{std::ssize(scale_)}, scale_};
+}
 
 void EnsembleModel::RestoreForUse(const TensorFile& file) {
+  const std::array<int64_t, 1> components = {std::ssize(scale_)};
+  std::vector<double> scale = NonNegativeDoubles(file, "model.scale", components);
   ensemble_.Restore(file);
-  TakeScale();
+  scale_ = std::move(scale);
 }
 
 }  // namespace foreplan

@@ -33,8 +33,6 @@ class EnsembleModel final : public LearnedModel {
   void RestoreForUse(const TensorFile& file) override;
 
  private:
-  void TakeScale();
-
   Ensemble ensemble_;
   EnsembleTrainer trainer_;
   std::vector<double> scale_;  // [no]

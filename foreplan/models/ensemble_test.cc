@@ -6,64 +6,23 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
-#include "foreplan/data/dataset.h"
-#include "foreplan/models/ensemble_model.h"
-#include "foreplan/models/ensemble_trainer.h"
-#include "foreplan/models/model_error.h"
+#include "foreplan/models/imagination.h"
+#include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/testing/toy_ensemble.h"
 
 namespace foreplan {
 namespace {
 
-// x: position, angle, a counter and a component that never changes; u: one force.
-SystemSpec ToySpec() {
-  SystemSpec spec;
-  spec.dt = 0.1;
-  spec.observation = {{"x", "m"}, {"angle", "rad"}, {"still", ""}};
-  spec.state = spec.observation;
-  spec.action = {{"force", "N"}};
-  spec.action_low = {-1};
-  spec.action_high = {1};
-  return spec;
-}
+using testing::SmallOptions;
+using testing::ToySpec;
 
-const Encoding kEncoding = {.sin_cos = {"angle"}, .omit = {}, .absolute = {}};
-
-void ToyStep(const double* x, double u, double* next) {
-  next[0] = x[0] + 0.1 * std::sin(x[1]) + 0.05 * u;
-  next[1] = x[1] + 0.2 * u - 0.02 * x[0];
-  next[2] = x[2];
-}
-
-Dataset ToyData(int rows, uint64_t stream) {
-  Dataset data(3, 1);
-  Random random(Key{5, stream});
-  for (int row = 0; row < rows; ++row) {
-    const double x[3] = {random.Normal(), random.Uniform(-3, 3), 0.7};
-    const double u = random.Uniform(-1, 1);
-    double next[3];
-    ToyStep(x, u, next);
-    data.Add(x, std::span(&u, 1), next, 1);
-  }
-  return data;
-}
-
-EnsembleOptions SmallOptions() {
-  EnsembleOptions options;
-  options.hidden_layers = 2;
-  options.width = 32;
-  return options;
-}
-
-FitOptions QuickFit(int steps) {
-  FitOptions options;
-  options.min_steps = steps;
-  options.max_steps = steps;
-  return options;
-}
+const Encoding& kEncoding = testing::kToyEncoding;
 
 // Predicted next states of `rows` equal start rows.
 std::vector<double> StepRows(const Ensemble& model, StepBatch batch, int rows) {
@@ -185,22 +144,6 @@ TEST(FeatureMap, ExpressionsOfWhatIsKnownBeforeTheStepAreInputs) {
   }
 }
 
-TEST(EnsembleTrainer, NamesTheInputAndTheRowThatIsNotFinite) {
-  ThreadPool pool(1);
-  Config config = Config::FromString("encoding.inputs = ['log(x + 1)']", "test");
-  EnsembleModel model(ToySpec(), ReadEncoding(config, ToySpec(), {}), SmallOptions(), QuickFit(10),
-                      Key{1, 1}, pool);
-  try {
-    model.Fit(ToyData(50, 1), Key{1, 2});  // x is below -1 in some rows
-    FAIL();
-  } catch (const RunError& error) {
-    const std::string message = error.what();
-    EXPECT_NE(message.find("inputs[0]: column 1: found"), std::string::npos) << message;
-    EXPECT_NE(message.find("of the data, of episode 1, at previous.x = -"), std::string::npos)
-        << message;
-  }
-}
-
 TEST(Ensemble, StepsIntegratedComponentsAsItsMeanDoes) {
   EnsembleOptions options = SmallOptions();
   options.probabilistic = false;
@@ -231,202 +174,171 @@ TEST(FeatureMap, UnknownComponentIsTheUsersErrorWithTheNearestName) {
   }
 }
 
-TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
-  ThreadPool pool(2);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1}, pool);
-  const FitMetrics metrics = model.Fit(ToyData(400, 1), Key{1, 2});
-  EXPECT_EQ(metrics[1], (std::pair<std::string, double>("steps", 2000)));
-  const ModelError error = ModelJudge(model).Judge(ToyData(200, 2), 0, 200);
-  // The system has no noise: what remains is the network's error, a few percent.
-  EXPECT_LT(error.one_step_rmse, 0.06);
-  EXPECT_GT(error.coverage_90, 0.8);
-}
-
-TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepErrorAndStretchesStayInAnEpisode) {
-  ThreadPool pool(1);
-  const EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), {}, Key{1, 1}, pool);
-  const Dataset data = ToyData(60, 2);
-  ModelJudge judge(model);
-  const ModelError one = judge.Judge(data, 0, 60, 1);
-  EXPECT_EQ(one.open_loop_runs, 60);
-  EXPECT_NEAR(one.open_loop_rmse, one.one_step_rmse, 1e-12);  // rounding
-  double squares = 0;
-  for (const double rmse : one.component_rmse) squares += rmse * rmse / 3;
-  EXPECT_NEAR(std::sqrt(squares), one.one_step_rmse, 1e-12);
-
-  Dataset episodes(3, 1);  // of 7 steps
-  for (int64_t row = 0; row < 21; ++row) {
-    episodes.Add(data.observation(row), data.action(row), data.next_observation(row),
-                 static_cast<int>(row / 7));
-  }
-  // Of 0-4, 5-9, 10-14 and 15-19 the first and the last do not cross an episode's end.
-  EXPECT_EQ(judge.Judge(episodes, 0, 21, 5).open_loop_runs, 2);
-}
-
-TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {
-  Dataset data(3, 1);
-  Random random(Key{6, 1});
-  for (int row = 0; row < 2000; ++row) {
-    const double x[3] = {random.Normal(), 0.0, 0.7};
-    const double u = random.Uniform(-1, 1);
-    double next[3];
-    ToyStep(x, u, next);
-    next[0] += 0.2 * random.Normal();
-    data.Add(x, std::span(&u, 1), next, 1);
-  }
-  ThreadPool pool(2);
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3000), pool);
-  trainer.Fit(data, Key{1, 2});
-  const auto workspace = model.MakeWorkspace(1);
-  const double x[3] = {0.1, 0.0, 0.7};
-  const double u = 0;
-  double mean[3];
-  double deviation[3];
-  model.PredictTarget(0, 1, x, &u, mean, deviation, *workspace);
-  EXPECT_NEAR(deviation[0], 0.2, 0.04);  // 2000 noisy rows and one network: within 20 %
-}
-
-TEST(EnsembleTrainer, ConstantComponentsNeverGiveNanAndStayConstant) {
-  ThreadPool pool(1);
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(200), pool);
-  trainer.Fit(ToyData(100, 1), Key{1, 2});
-  StepBatch batch;
-  batch.key = Key{1, 3};
-  const std::vector<double> next = StepRows(model, batch, 1);
-  EXPECT_TRUE(std::isfinite(next[0]));
-  // The scale of a constant target is 1e-6, the largest sampled deviation a few of those.
-  EXPECT_NEAR(next[2], 0.7, 1e-4);
-}
-
-TEST(EnsembleTrainer, ThreadsChangeNoBit) {
-  std::vector<std::vector<float>> parameters;
-  for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
-    Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-    EnsembleTrainer trainer(model, QuickFit(100), pool);
-    trainer.Fit(ToyData(150, 1), Key{1, 2});
-    trainer.Fit(ToyData(200, 1), Key{1, 3});
-    const std::span<const float> last = std::as_const(model).parameters(4);
-    parameters.emplace_back(last.begin(), last.end());
-  }
-  EXPECT_EQ(parameters[0], parameters[1]);
-  EXPECT_EQ(parameters[0], parameters[2]);
-}
-
-TEST(EnsembleTrainer, SavedStateContinuesBitForBit) {
-  ThreadPool pool(2);
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(100), pool);
-  trainer.Fit(ToyData(150, 1), Key{1, 2});
-  TensorFile saved;
-  model.Save(saved);
-  trainer.Save(saved);
-  Ensemble other(ToySpec(), kEncoding, SmallOptions(), Key{9, 9});
-  EnsembleTrainer other_trainer(other, QuickFit(100), pool);
-  other.Restore(saved);
-  other_trainer.Restore(saved);
-  trainer.Fit(ToyData(200, 1), Key{1, 3});
-  other_trainer.Fit(ToyData(200, 1), Key{1, 3});
-  for (int member = 0; member < model.members(); ++member) {
-    EXPECT_TRUE(std::ranges::equal(model.parameters(member), other.parameters(member)));
-  }
-}
-
-TEST(EnsembleTrainer, EarlyStoppingKeepsTheBestWeightsOfEachMember) {
-  ThreadPool pool(2);
-  FitOptions options = QuickFit(4000);
-  options.holdout_share = 0.3;
-  Ensemble all_steps(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  Ensemble stopped(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  // Pure noise as targets: every step beyond the first few only learns the training rows by heart.
-  Dataset data(3, 1);
-  Random random(Key{5, 3});
-  for (int row = 0; row < 40; ++row) {
-    const double x[3] = {random.Normal(), random.Normal(), 0.7};
-    const double next[3] = {x[0] + random.Normal(), x[1] + random.Normal(), 0.7};
-    const double u = random.Normal();
-    data.Add(x, std::span(&u, 1), next, 1);
-  }
-  const FitReport without = EnsembleTrainer(all_steps, options, pool).Fit(data, Key{1, 2});
-  options.patience = 3;
-  const FitReport with = EnsembleTrainer(stopped, options, pool).Fit(data, Key{1, 2});
-  EXPECT_GT(with.holdout_rows, 0);
-  EXPECT_EQ(with.holdout_rows + with.training_rows, 40);
-  EXPECT_LT(with.steps, 4000);
-  EXPECT_LE(with.holdout_rmse, without.holdout_rmse);
-}
-
-TEST(EnsembleTrainer, NotFiniteLossNamesMemberAndStepAndKeepsTheModel) {
-  ThreadPool pool(2);
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(50), pool);
-  Dataset data = ToyData(50, 1);
-  trainer.Fit(data, Key{1, 2});
-  TensorFile before;
-  model.Save(before);
-  const double x[3] = {std::numeric_limits<double>::quiet_NaN(), 0, 0};
-  const double u = 0;
-  data.Add(x, std::span(&u, 1), x, 1);
-  try {
-    trainer.Fit(data, Key{1, 3});
-    FAIL();
-  } catch (const RunError& error) {
-    EXPECT_NE(std::string(error.what()).find("gradient step 1 of 50"), std::string::npos);
-  }
-  TensorFile after;
-  model.Save(after);
-  EXPECT_EQ(std::get<std::vector<float>>(before.tensors["model.parameters"].values),
-            std::get<std::vector<float>>(after.tensors["model.parameters"].values));
-}
-
-TEST(EnsembleTrainer, DeterministicMembersFitTheMean) {
-  ThreadPool pool(2);
+// Without noise a value reveals its member.
+EnsembleOptions Deterministic(Propagation propagation) {
   EnsembleOptions options = SmallOptions();
-  options.members = 1;
   options.probabilistic = false;
-  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1}, pool);
-  EXPECT_FALSE(model.dynamics().is_stochastic());
-  model.Fit(ToyData(400, 1), Key{1, 2});
-  EXPECT_LT(ModelJudge(model).Judge(ToyData(200, 2), 0, 200).one_step_rmse, 0.06);
+  options.propagation = propagation;
+  return options;
 }
 
-TEST(EnsembleTrainer, OutlierJumpsDoNotBreakTraining) {
-  ThreadPool pool(2);
-  FitOptions options = QuickFit(1000);
-  options.gradient_clip = 10;
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, options, pool);
-  Dataset data = ToyData(200, 1);
-  trainer.Fit(data, Key{1, 2});
-  const double x[3] = {0, 0, 0.7};
-  const double next[3] = {500, -300, 0.9};  // thousands of deviations
-  const double u = 0.5;
-  data.Add(x, std::span(&u, 1), next, 1);
-  EXPECT_NO_THROW(trainer.Fit(data, Key{1, 3}));
-}
-
-TEST(Propagation, TsInfKeepsAMemberAndCandidatesShareTheNoise) {
-  Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+TEST(Propagation, CandidatesShareTheMemberAndTheNoiseAndParticlesDiffer) {
+  const Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
   StepBatch batch;
   batch.key = Key{1, 3};
   batch.particles = 10;
   std::set<double> first_components;
   for (batch.particle = 0; batch.particle < 10; ++batch.particle) {
     const std::vector<double> next = StepRows(model, batch, 3);
-    EXPECT_EQ(next[0], next[3]);  // equal rows: same member and noise
+    EXPECT_EQ(next[0], next[3]);
     EXPECT_EQ(next[0], next[6]);
     first_components.insert(next[0]);
   }
-  EXPECT_EQ(first_components.size(), 10u);  // particles differ by member or noise
+  EXPECT_EQ(first_components.size(), 10u);  // by member or, of one member, by noise
+}
+
+TEST(Propagation, TsInfKeepsTheMemberOfAParticleOverTheRollout) {
+  const Ensemble model(ToySpec(), kEncoding, Deterministic(Propagation::kTsInf), Key{1, 1});
+  for (const int particles : {1, 3, 5, 7, 10}) {
+    for (uint64_t evaluation = 0; evaluation < 5; ++evaluation) {
+      StepBatch batch;
+      batch.key = Key{2, evaluation};
+      batch.particles = particles;
+      for (batch.particle = 0; batch.particle < particles; ++batch.particle) {
+        batch.time = 0;
+        const std::vector<double> first = StepRows(model, batch, 1);
+        for (batch.time = 1; batch.time < 8; ++batch.time) {
+          EXPECT_EQ(StepRows(model, batch, 1), first) << particles << " " << batch.time;
+        }
+      }
+    }
+  }
+}
+
+// How often each member predicted a particle, over evaluations and times; and that at no time one
+// did so often more than another.
+std::vector<int> TimesDrawn(const Ensemble& model, int particles, int evaluations, int times,
+                            int most_apart = 1) {
+  std::vector<int> count(static_cast<size_t>(model.members()));
+  for (int evaluation = 0; evaluation < evaluations; ++evaluation) {
+    StepBatch batch;
+    batch.key = Key{3, static_cast<uint64_t>(evaluation)};
+    batch.particles = particles;
+    for (batch.time = 0; batch.time < times; ++batch.time) {
+      std::vector<int> now(count.size());
+      for (batch.particle = 0; batch.particle < particles; ++batch.particle) {
+        ++now[static_cast<size_t>(model.MemberOf(batch))];
+      }
+      for (size_t k = 0; k < count.size(); ++k) count[k] += now[k];
+      EXPECT_LE(std::ranges::max(now) - std::ranges::min(now), most_apart);
+    }
+  }
+  return count;
+}
+
+TEST(Propagation, EveryMemberIsDrawnAlikeHoweverFewParticles) {
+  for (const Propagation propagation : {Propagation::kTsInf, Propagation::kTs1}) {
+    const Ensemble model(ToySpec(), kEncoding, Deterministic(propagation), Key{1, 1});
+    for (const int particles : {1, 2, 3, 4, 7}) {
+      const std::vector<int> count = TimesDrawn(model, particles, 1000, 1);
+      for (const int times : count) {
+        // 1000 draws, whose members deviate by less than sqrt(1000 p (1 - p)) <= 16 each; five.
+        EXPECT_NEAR(times, 1000.0 * particles / 5, 80) << particles;
+      }
+    }
+    for (const int particles : {5, 10, 20}) {  // evenly, in every evaluation
+      EXPECT_EQ(TimesDrawn(model, particles, 1, 1), std::vector<int>(5, particles / 5));
+    }
+  }
+}
+
+TEST(Propagation, Ts1DrawsAnewAtEachStepAlsoWithOneParticle) {
+  const Ensemble model(ToySpec(), kEncoding, Deterministic(Propagation::kTs1), Key{1, 1});
+  for (const int times : TimesDrawn(model, 1, 1, 1000)) EXPECT_NEAR(times, 200, 80);
+}
+
+TEST(Propagation, MoreParticlesThanPlacesStillHaveAllMembers) {
+  EnsembleOptions options = Deterministic(Propagation::kTs1);
+  options.members = 7;
+  options.width = 2;
+  const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
+  for (const int times : TimesDrawn(model, 3000, 1, 1, 60)) EXPECT_NEAR(times, 3000.0 / 7, 60);
+}
+
+TEST(Propagation, FewParticlesAreEqualBitForBitOnAnyNumberOfThreads) {
+  SystemSpec spec = testing::DoubleIntegratorSpec(1);
+  spec.observation = spec.state;
+  const testing::QuadraticReward reward;
+  const std::vector<double> start = {0.4, -0.2};
+  std::vector<double> actions(40 * 6);
+  Random(Key{9, 1}).FillNormal(actions);
+  for (const Propagation propagation : {Propagation::kTsInf, Propagation::kTs1}) {
+    EnsembleOptions options = SmallOptions();
+    options.propagation = propagation;
+    const Ensemble model(spec, {}, options, Key{1, 1});
+    std::vector<std::vector<double>> returns;
+    for (const int threads : {1, 2, 5}) {
+      ThreadPool pool(threads);
+      Imagination imagination(model, reward, {.horizon = 6, .max_candidates = 40, .particles = 3},
+                              pool);
+      returns.emplace_back(40);
+      imagination.Evaluate(start, actions, Key{4, 1}, returns.back());
+    }
+    EXPECT_EQ(returns[0], returns[1]);
+    EXPECT_EQ(returns[0], returns[2]);
+  }
+}
+
+TEST(Propagation, NoiseIsAnotherAtEveryStepAndForEveryParticle) {
+  EnsembleOptions options = SmallOptions();
+  options.members = 1;
+  const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
+  StepBatch batch;
+  batch.key = Key{1, 3};
+  batch.particles = 4;
+  std::set<double> of_component[3];
+  for (batch.particle = 0; batch.particle < 4; ++batch.particle) {
+    for (batch.time = 0; batch.time < 6; ++batch.time) {
+      const std::vector<double> next = StepRows(model, batch, 1);
+      for (size_t i = 0; i < 3; ++i) of_component[i].insert(next[i]);
+    }
+  }
+  for (const auto& values : of_component) EXPECT_EQ(values.size(), 24u);
+}
+
+TEST(Propagation, NoiseIsStandardNormalInPredictedDeviationsWhateverTheTargetsScale) {
+  EnsembleOptions options = SmallOptions();
+  options.members = 1;
+  Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
+  model.target_normaliser().mean = {0.3, -1, 0};
+  model.target_normaliser().scale = {1e-3, 1, 50};
+  const double x[3] = {0.3, 1.2, 0.7};
+  const double u = 0.4;
+  double mean[3];
+  double deviation[3];
+  const auto workspace = model.MakeWorkspace(1);
+  model.PredictTarget(0, 1, x, &u, mean, deviation, *workspace);
+  StepBatch batch;
+  const int draws = 2000;
+  double sum[3] = {};
+  double squares[3] = {};
+  for (int draw = 0; draw < draws; ++draw) {
+    batch.key = Key{7, static_cast<uint64_t>(draw)};
+    const std::vector<double> next = StepRows(model, batch, 1);
+    for (size_t i = 0; i < 3; ++i) {
+      const double z = (next[i] - x[i] - mean[i]) / deviation[i];
+      sum[i] += z / draws;
+      squares[i] += z * z / draws;
+    }
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(sum[i], 0, 0.12) << i;      // sqrt(1 / 2000) = 0.022
+    EXPECT_NEAR(squares[i], 1, 0.17) << i;  // sqrt(2 / 2000) = 0.032
+  }
 }
 
 TEST(Propagation, Ts1DealsMembersOutEvenlyAndAnewAtEachStep) {
-  EnsembleOptions options = SmallOptions();
-  options.probabilistic = false;  // without noise a value reveals its member
-  options.propagation = Propagation::kTs1;
-  const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
+  const Ensemble model(ToySpec(), kEncoding, Deterministic(Propagation::kTs1), Key{1, 1});
   StepBatch batch;
   batch.key = Key{1, 3};
   batch.particles = 10;
@@ -468,6 +380,42 @@ TEST(Ensemble, RestoreRefusesAnotherShape) {
   options.width = 31;
   Ensemble other(ToySpec(), kEncoding, options, Key{1, 1});
   EXPECT_THROW(other.Restore(saved), InputError);
+}
+
+TEST(Ensemble, RestoreRefusesNumbersThatAreNoModelAndStaysAsItWas) {
+  const Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+  const auto refusal = [&](const std::string& tensor, double value) {
+    TensorFile file;
+    file.source = "model.safetensors";
+    model.Save(file);
+    std::visit([&](auto& values) { values[1] = static_cast<float>(value); },
+               file.tensors.at(tensor).values);
+    Ensemble other(ToySpec(), kEncoding, SmallOptions(), Key{9, 9});
+    TensorFile before;
+    other.Save(before);
+    try {
+      other.Restore(file);
+    } catch (const InputError& error) {
+      TensorFile after;
+      other.Save(after);
+      EXPECT_TRUE(testing::SameTensors(before, after)) << tensor;
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(refusal("model.input_scale", 0),
+            "model.safetensors: tensor 'model.input_scale': found 0 at place 2 of 5, expected a "
+            "finite number > 0");
+  for (const double value : {kNan, kInfinity}) {
+    for (const char* tensor : {"model.parameters", "model.input_mean", "model.input_scale",
+                               "model.target_mean", "model.target_scale"}) {
+      EXPECT_NE(refusal(tensor, value).find(tensor), std::string::npos) << tensor << value;
+    }
+  }
+  EXPECT_NE(refusal("model.target_scale", -1), "");
+  EXPECT_EQ(refusal("model.parameters", -1), "");
 }
 
 TEST(Ensemble, OptionsOutOfRangeAreTheUsersError) {

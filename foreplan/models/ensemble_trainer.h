@@ -39,9 +39,10 @@ struct FitOptions {
 struct FitReport {
   int64_t training_rows = 0;
   int64_t holdout_rows = 0;
-  int steps = 0;             // of the member that trained longest
-  double training_loss = 0;  // mean over members and the last tenth of the steps
-  double holdout_rmse = 0;   // mean over members [target standard deviations]; 0 without hold-out
+  int steps = 0;              // taken by the member that trained longest
+  double training_loss = 0;   // mean over members and the last tenth of the steps that each took
+  double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
+  std::vector<double> scale;  // standard deviations of the changes trained on; 0: none: [no]
 };
 
 /// Trains the members of one ensemble, each on its own rows with its own key; keeps weights and
@@ -52,39 +53,46 @@ class EnsembleTrainer {
   EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, ThreadPool& pool);
   ~EnsembleTrainer();
 
-  /// Refits normalisers and members on all rows. Throws RunError naming member, step and quantity
-  /// when a loss is not finite; the members are then as they were before the fit.
+  /// Refits normalisers and members to the data: normalisers to the rows that are trained on, a
+  /// member that stops early to what it was at its best check, weights, moments and step count.
+  /// Throws RunError naming member, step and quantity when a loss is not finite, or expression and
+  /// row of an input that is not. Whatever is thrown, ensemble and trainer are then as they were.
   FitReport Fit(const Dataset& data, Key key);
 
-  /// Adam moments and step count, under names that start with "trainer.".
+  /// Adam moments and step counts, under names that start with "trainer.".
   void Save(TensorFile& file) const;
+  /// Throws InputError when names or shapes do not fit, for moments that are no numbers, negative
+  /// mean squares and negative step counts; the trainer then stays as it was.
   void Restore(const TensorFile& file);
 
  private:
   struct Buffers;
+  struct Draft;
+  struct Member;
   struct MemberReport;
 
-  void PrepareRows();
+  [[nodiscard]] Draft Begin(const Dataset& data) const;
+  void SplitRows(Draft& draft) const;
+  void MeasureRows(Draft& draft) const;
+  void CheckInputs(const Draft& draft) const;
   /// A row of the data as the networks see it; `values`: for one row.
-  void CheckInputs() const;
-  void FillInput(int64_t row, std::vector<double>& values, float* input) const;
-  void FillTarget(int64_t row, std::vector<double>& values, float* target) const;
-  MemberReport TrainMember(int member, int steps, Key key, Buffers& buffers);
-  double TakeGradientStep(int member, int64_t adam_step, std::span<const int64_t> batch,
-                          Buffers& buffers);
+  void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
+  void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
+                  float* target) const;
+  MemberReport TrainMember(int member, int steps, Key key, Draft& draft, Buffers& buffers) const;
+  double TakeGradientStep(const Draft& draft, const Member& member, std::span<const int64_t> batch,
+                          Buffers& buffers) const;
   void AddWeightDecay(std::span<const float> parameters, std::span<float> gradient) const;
-  double HoldoutError(int member, Buffers& buffers) const;
+  double HoldoutError(const Draft& draft, std::span<const float> parameters,
+                      Buffers& buffers) const;
 
   Ensemble& ensemble_;
   FitOptions options_;
   ThreadPool& pool_;
-  int64_t adam_steps_ = 0;           // taken by every member since the ensemble was made
+  std::vector<int64_t> adam_steps_;  // of every member since the ensemble was made: [members]
   std::vector<float> first_moment_;  // [members x member_parameters]
   std::vector<float> second_moment_;
   std::vector<std::unique_ptr<Buffers>> buffers_;  // [workers]
-  const Dataset* data_ = nullptr;                  // of the fit under way
-  std::vector<int64_t> training_;                  // its rows
-  std::vector<int64_t> holdout_;
 };
 
 }  // namespace foreplan

@@ -6,8 +6,11 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/checked_tensors.h"
+#include "foreplan/models/change_statistics.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -32,29 +35,6 @@ std::vector<double> Starts(const std::vector<Unknown>& unknowns) {
   return starts;
 }
 
-/// Standard deviation of every component's change in one step.
-std::vector<double> ScaleOfChanges(const Dataset& data) {
-  const auto no = static_cast<size_t>(data.observation_dim());
-  std::vector<double> mean(no);
-  std::vector<double> squares(no);
-  const auto rows = static_cast<double>(data.size());
-  for (const bool second : {false, true}) {
-    for (int64_t row = 0; row < data.size(); ++row) {
-      for (size_t i = 0; i < no; ++i) {
-        const double change = data.next_observation(row)[i] - data.observation(row)[i];
-        if (second) {
-          squares[i] += (change - mean[i]) * (change - mean[i]) / rows;
-        } else {
-          mean[i] += change / rows;
-        }
-      }
-    }
-  }
-  constexpr double kSmallestScale = 1e-12;  // of a component that is not constant
-  for (double& scale : squares) scale = std::sqrt(scale) > kSmallestScale ? std::sqrt(scale) : 0;
-  return squares;
-}
-
 struct MembersWorkspace final : Dynamics::Workspace {
   std::vector<std::unique_ptr<Dynamics::Workspace>> of_member;
 };
@@ -77,15 +57,25 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
   }
 }
 
-FitMetrics FittedPhysics::Fit(const Dataset& recorded, Key key) {
+FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
+  auto [found, metrics] = Find(data, key);
+  Take(std::move(found));
+  return metrics;
+}
+
+std::pair<FittedPhysics::Found, FitMetrics> FittedPhysics::Find(const Dataset& recorded,
+                                                                Key key) const {
   const Dataset data = difference_.Unwrapped(recorded);  // as the system moves
   std::vector<Unknown> unknowns = unknowns_;
   const size_t p = unknowns.size();
   for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];
   constexpr uint64_t kGuesses = 1;
   const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit, key.Fold(kGuesses));
-  noise_ = fit.noise;
-  scale_ = ScaleOfChanges(data);
+  Found found{.values = std::vector<double>(values_.size()),
+              .scale = MeasureChanges(data, difference_).deviation,
+              .noise = fit.noise,
+              .description = Description(fit).dump(),
+              .systems = {}};
   Random random(key);
   for (size_t member = 0; member < kMembers; ++member) {
     // theta ~ N(fit, covariance), within the bounds
@@ -95,27 +85,36 @@ FitMetrics FittedPhysics::Fit(const Dataset& recorded, Key key) {
       draw += fit.draw.col(k) * random.Normal();
     }
     for (size_t i = 0; i < p; ++i) {
-      values_[member * p + i] =
+      found.values[member * p + i] =
           std::clamp(draw[static_cast<Eigen::Index>(i)], unknowns[i].low, unknowns[i].high);
     }
   }
-  Replace();
-  description_ = Description(fit).dump();
+  found.systems = SystemsOf(found.values);
   FitMetrics metrics = {{"iterations", fit.iterations},
                         {"converged", fit.status == PhysicsFitStatus::kConverged ? 1 : 0},
                         {"unidentified", static_cast<double>(fit.unidentifiable.size())},
                         {"guesses", fit.guesses}};
   for (size_t i = 0; i < p; ++i) metrics.emplace_back(unknowns_[i].name, fit.values[i]);
-  return metrics;
+  return {std::move(found), std::move(metrics)};
 }
 
-void FittedPhysics::Replace() {
-  const std::span<const double> values(values_);
+std::vector<std::unique_ptr<const System>> FittedPhysics::SystemsOf(
+    std::span<const double> values) const {
   const size_t p = unknowns_.size();
-  model_.Replace(*family_(values.first(p)));
-  for (size_t i = 0; i < drawn_.size(); ++i) {
-    drawn_[i]->Replace(*family_(values.subspan((i + 1) * p, p)));
+  std::vector<std::unique_ptr<const System>> systems;
+  for (size_t first = 0; first < values.size(); first += p) {
+    systems.push_back(family_(values.subspan(first, p)));
   }
+  return systems;
+}
+
+void FittedPhysics::Take(Found found) noexcept {
+  values_ = std::move(found.values);
+  scale_ = std::move(found.scale);
+  noise_ = std::move(found.noise);
+  description_ = std::move(found.description);
+  model_.Replace(std::move(found.systems[0]));
+  for (size_t i = 0; i < drawn_.size(); ++i) drawn_[i]->Replace(std::move(found.systems[i + 1]));
 }
 
 std::unique_ptr<Dynamics::Workspace> FittedPhysics::MakePredictionWorkspace() const {
@@ -150,14 +149,15 @@ void FittedPhysics::Restore(const TensorFile& file) {
   const auto p = static_cast<int64_t>(unknowns_.size());
   const std::array<int64_t, 2> members = {kMembers, p};
   const std::array<int64_t, 1> components = {static_cast<int64_t>(scale_.size())};
-  std::vector<double> values = file.Doubles("physics.values", members);
-  std::vector<double> scale = file.Doubles("physics.scale", components);
-  noise_ = file.Doubles("physics.noise", components);
-  values_ = std::move(values);
-  scale_ = std::move(scale);
+  Found found{.values = FiniteDoubles(file, "physics.values", members),
+              .scale = NonNegativeDoubles(file, "physics.scale", components),
+              .noise = NonNegativeDoubles(file, "physics.noise", components),
+              .description = description_,
+              .systems = {}};
   const auto description = file.metadata.find("physics.fit");
-  if (description != file.metadata.end()) description_ = description->second;
-  Replace();
+  if (description != file.metadata.end()) found.description = description->second;
+  found.systems = SystemsOf(found.values);
+  Take(std::move(found));
 }
 
 nlohmann::ordered_json FittedPhysics::Describe() const {

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/models/learned_model.h"
@@ -22,8 +25,22 @@ class FittedPhysics final : public LearnedModel {
   FittedPhysics(const Task& task, const PhysicsOptions& options);
 
   [[nodiscard]] const Dynamics& dynamics() const override { return model_; }
-  /// Begins at the values of the fit before.
+  /// Begins at the values of the fit before. Whatever is thrown, the model is then as it was.
   FitMetrics Fit(const Dataset& data, Key key) override;
+
+  /// What the model is made of.
+  struct Found {
+    std::vector<double> values;                          // [members x p], the first are the fit's
+    std::vector<double> scale;                           // [no]
+    std::vector<double> noise;                           // [no]
+    std::string description;                             // of the fit, JSON
+    std::vector<std::unique_ptr<const System>> systems;  // of the values: [members]
+  };
+  /// The two halves of Fit, for what is fitted between them: what it finds, while the model stays
+  /// as it is, and the metrics; then that becomes the model, without a throw.
+  [[nodiscard]] std::pair<Found, FitMetrics> Find(const Dataset& data, Key key) const;
+  void Take(Found found) noexcept;
+
   [[nodiscard]] int members() const override { return kMembers; }
   [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
   void Predict(int member, const double* observation, const double* action, double* mean,
@@ -40,7 +57,8 @@ class FittedPhysics final : public LearnedModel {
  private:
   static constexpr int kMembers = 8;
 
-  void Replace();  // the systems, by values_
+  [[nodiscard]] std::vector<std::unique_ptr<const System>> SystemsOf(
+      std::span<const double> values) const;
   [[nodiscard]] nlohmann::ordered_json Description(const PhysicsFit& fit) const;
 
   PhysicsOptions options_;

@@ -43,7 +43,7 @@ class LearnedModel {
   /// motion is not.
   [[nodiscard]] virtual bool noise_moves_state() const { return true; }
   /// Standard deviation of the changes in one step in the data of the last fit; 0 for a component
-  /// that was constant: [no].
+  /// that changed by the same amount in every step, or not at all: [no].
   [[nodiscard]] virtual std::span<const double> scale() const = 0;
 
   /// How far apart observations are: angles differ by half a turn at most.

@@ -12,6 +12,14 @@ double RootOfMean(double sum, int64_t count) {
   return count > 0 ? std::sqrt(sum / static_cast<double>(count)) : 0;
 }
 
+/// Each row of the stretch begins where the one before ended: no end of an episode, no hole.
+bool IsUnbroken(const Dataset& data, int64_t first, int steps) {
+  for (int64_t row = first + 1; row < first + steps; ++row) {
+    if (!data.continues(row)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 ModelJudge::ModelJudge(const LearnedModel& model)
@@ -77,7 +85,7 @@ ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
 
   double open_loop = 0;
   for (int64_t row = first; row + open_loop_steps <= last; row += open_loop_steps) {
-    if (data.episode(row) != data.episode(row + open_loop_steps - 1)) continue;
+    if (!IsUnbroken(data, row, open_loop_steps)) continue;
     open_loop += OpenLoopError(data, row, open_loop_steps);
     ++result.open_loop_runs;
   }

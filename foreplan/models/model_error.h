@@ -28,7 +28,7 @@ class ModelJudge {
   explicit ModelJudge(const LearnedModel& model);
 
   /// Rows first ... last - 1 of `data`; all zero when there are none. Open loop: stretches of
-  /// `open_loop_steps` consecutive rows of one episode, without overlap.
+  /// `open_loop_steps` rows, each of which begins where the one before ended, without overlap.
   ModelError Judge(const Dataset& data, int64_t first, int64_t last, int open_loop_steps = 10);
 
  private:

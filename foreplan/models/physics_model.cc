@@ -38,8 +38,8 @@ std::unique_ptr<Dynamics::Workspace> PhysicsModel::MakeWorkspace(int /*max_rows*
   return std::make_unique<PhysicsWorkspace>(system_->Clone(), version_);
 }
 
-void PhysicsModel::Replace(const System& system) {
-  system_ = system.Clone();
+void PhysicsModel::Replace(std::unique_ptr<const System> system) noexcept {
+  system_ = std::move(system);
   ++version_;
 }
 

@@ -19,7 +19,7 @@ class PhysicsModel final : public Dynamics {
 
   /// Goes on as this system, of the same sizes. Workspaces made before stay usable; not while
   /// others step.
-  void Replace(const System& system);
+  void Replace(std::unique_ptr<const System> system) noexcept;
 
   [[nodiscard]] int state_dim() const override { return observation_dim(); }
   [[nodiscard]] int observation_dim() const override { return system_->spec().observation_dim(); }

@@ -10,6 +10,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
+#include "foreplan/models/rollout_tape.h"
 
 namespace foreplan {
 namespace {
@@ -20,6 +21,54 @@ Encoding WithoutAbsolute(Encoding encoding) {
   encoding.integrate.clear();
   return encoding;
 }
+
+/// x' = f(x, u) + (g(x, u) - x): the sum of two tapes, and of what they take back.
+class ResidualTape final : public RolloutTape {
+ public:
+  ResidualTape(const Dynamics& physics, const Ensemble& residual, int max_rows, int steps)
+      : nx_(physics.state_dim()),
+        nu_(physics.action_dim()),
+        physics_(physics.MakeTape(max_rows, steps)),
+        residual_(residual.MakeTape(max_rows, steps)),
+        next_(Size(max_rows, nx_)),
+        d_state_(next_.size()),
+        d_action_(Size(max_rows, nu_)) {}
+
+  void Step(const StepBatch& batch, const double* noise) override {
+    rows_ = batch.rows;
+    StepBatch of_networks = batch;
+    of_networks.next_state = next_.data();
+    of_networks.next_observation = nullptr;
+    residual_->Step(of_networks, noise);
+    physics_->Step(batch, nullptr);
+    const size_t numbers = Size(rows_, nx_);
+    for (size_t i = 0; i < numbers; ++i) batch.next_state[i] += next_[i] - batch.state[i];
+    if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
+      std::copy_n(batch.next_state, numbers, batch.next_observation);
+    }
+  }
+
+  void PullBack(int time, const double* d_next_state, const double* d_next_observation,
+                double* d_state, double* d_action) override {
+    residual_->PullBack(time, d_next_state, d_next_observation, d_state_.data(), d_action_.data());
+    physics_->PullBack(time, d_next_state, d_next_observation, d_state, d_action);
+    // dR/dx = (A_f + A_g - I)' dR/dx', dR/du = (B_f + B_g)' dR/dx'
+    for (size_t i = 0; i < Size(rows_, nx_); ++i) {
+      d_state[i] += d_state_[i] - (d_next_state[i] + d_next_observation[i]);
+    }
+    for (size_t i = 0; i < Size(rows_, nu_); ++i) d_action[i] += d_action_[i];
+  }
+
+ private:
+  int nx_;
+  int nu_;
+  int rows_ = 0;
+  std::unique_ptr<RolloutTape> physics_;
+  std::unique_ptr<RolloutTape> residual_;
+  std::vector<double> next_;      // of the networks: [rows x nx]
+  std::vector<double> d_state_;   // [rows x nx]
+  std::vector<double> d_action_;  // [rows x nu]
+};
 
 struct PredictionWorkspace final : Dynamics::Workspace {
   std::unique_ptr<Dynamics::Workspace> physics;
@@ -100,6 +149,10 @@ void ResidualDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspa
   }
 }
 
+std::unique_ptr<RolloutTape> ResidualDynamics::MakeTape(int max_rows, int steps) const {
+  return std::make_unique<ResidualTape>(physics_, residual_, max_rows, steps);
+}
+
 ResidualModel::ResidualModel(const Task& task, const PhysicsOptions& physics,
                              const EnsembleOptions& ensemble, const FitOptions& fit, Key key,
                              ThreadPool& pool)
@@ -114,18 +167,19 @@ ResidualModel::ResidualModel(const Task& task, const PhysicsOptions& physics,
 }
 
 FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
-  FitMetrics metrics = physics_.Fit(data, key.Fold(0));
+  auto [physics, metrics] = physics_.Find(data, key.Fold(0));
+  const PhysicsModel found(*physics.systems[0]);
   Dataset errors(data.observation_dim(), data.action_dim());
-  const auto workspace = physics_.dynamics().MakeWorkspace(1);
+  const auto workspace = found.MakeWorkspace(1);
   std::vector<double> next(static_cast<size_t>(data.observation_dim()));
   for (int64_t row = 0; row < data.size(); ++row) {
     const std::span<const double> observation = data.observation(row);
-    physics_.dynamics().Step({.rows = 1,
-                              .state = observation.data(),
-                              .action = data.action(row).data(),
-                              .next_state = next.data(),
-                              .key = {}},
-                             *workspace);
+    found.Step({.rows = 1,
+                .state = observation.data(),
+                .action = data.action(row).data(),
+                .next_state = next.data(),
+                .key = {}},
+               *workspace);
     for (size_t i = 0; i < next.size(); ++i) {
       next[i] = observation[i] + data.next_observation(row)[i] - next[i];
     }
@@ -134,6 +188,7 @@ FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
   for (auto& [name, value] : residual_.Fit(errors, key.Fold(1))) {
     metrics.emplace_back("residual." + name, value);
   }
+  physics_.Take(std::move(physics));
   return metrics;
 }
 

@@ -28,6 +28,8 @@ class ResidualDynamics final : public Dynamics {
   void Step(const StepBatch& batch, Workspace& workspace) const override;
   void StepMean(const StepBatch& batch, Workspace& workspace) const override;
   void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override;
+  /// Through the physics, and through the networks' member and noise.
+  [[nodiscard]] std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const override;
 
  private:
   struct Buffers;
@@ -40,7 +42,8 @@ class ResidualDynamics final : public Dynamics {
   const Ensemble& residual_;
 };
 
-/// Fits the physics, then the ensemble to its errors. The members are the ensemble's.
+/// Fits the physics, then the ensemble to its errors; when either fails, both are as they were. The
+/// members are the ensemble's.
 class ResidualModel final : public LearnedModel {
  public:
   /// References must outlive the model. Throws InputError (options out of range, wrong unknowns).

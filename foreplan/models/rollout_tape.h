@@ -28,7 +28,7 @@ class RolloutTape {
                         double* d_state, double* d_action) = 0;
 };
 
-/// The tape of models that have Linearize: exact for closed forms, differences for simulators.
+/// The tape of deterministic models, by Linearize: exact for closed forms, else differences.
 class LinearizedTape final : public RolloutTape {
  public:
   LinearizedTape(const Dynamics& dynamics, int max_rows, int steps);

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/size.h"
+#include "foreplan/data/column_statistics.h"
 #include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
@@ -19,8 +21,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr int kRows = 64;  // states that go through the network together
-constexpr double kConstant = 1e-12;
-constexpr double kConstantInput = 1e-6;  // a feature that spreads less is taken as constant
 
 NetworkPolicyOptions Validated(NetworkPolicyOptions options) {
   ValidateOptions("policy", options);
@@ -129,7 +129,7 @@ void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
   const auto row = [&](int64_t i, double* input) {
     features_.Input(states + i * state_dim(), nullptr, input);
   };
-  input_.Fit(rows, row, kConstantInput, 1.0);
+  input_ = Normaliser::OfInputs(MeasureColumns(rows, Size(features_.inputs()), row));
   const std::vector<bool> bounded = features_.SinesAndCosines();
   for (size_t i = 0; i < bounded.size(); ++i) {
     if (!bounded[i]) continue;
@@ -143,7 +143,7 @@ void NetworkPolicy::ScaleOutput(const Eigen::Ref<const MatrixXd>& actions) {
   const auto row = [&](int64_t i, double* action) {
     for (Eigen::Index k = 0; k < actions.rows(); ++k) action[k] = actions(k, i);
   };
-  output_.Fit(actions.cols(), row, kConstant, 1.0);
+  output_ = Normaliser::OfInputs(MeasureColumns(actions.cols(), Size(action_dim()), row));
 }
 
 void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd& actions,

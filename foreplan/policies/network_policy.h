@@ -94,8 +94,8 @@ class NetworkPolicy final : public Policy {
   [[nodiscard]] Squashed Squash(int i, double y) const;
   /// The network's inputs for states, [rows x nx]: [rows x inputs].
   void Normalise(int rows, const double* states, float* inputs) const;
-  /// Mean and deviation of the features of states, [rows x nx], become the normaliser; a feature
-  /// that spreads less than 1e-6 is only centred. Sines and cosines stay as they are: their range
+  /// Mean and deviation of the features of states, [rows x nx], become the normaliser; a constant
+  /// feature is only centred. Sines and cosines stay as they are: their range
   /// is known, and where a pendulum only hung, its cosine hardly spread.
   void FitInputs(int64_t rows, const double* states);
   /// An affine output learns its scale from actions, one per column: [nu x rows].

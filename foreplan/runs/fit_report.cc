@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "foreplan/runs/page.h"
 
@@ -21,12 +22,33 @@ using Json = nlohmann::ordered_json;
 
 std::string Percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
+/// Components that change by the same amount in every step, and by how much: 0 for those that stay.
+std::vector<std::pair<std::string, double>> SteadyComponents(const DataFitReport& report) {
+  const std::vector<double>& change = report.calibration.steady_change;
+  std::vector<std::pair<std::string, double>> components;
+  for (size_t i = 0; i < report.observation.size(); ++i) {
+    if (report.calibration.scale[i] != 0) continue;
+    components.emplace_back(report.observation[i].name, i < change.size() ? change[i] : 0.0);
+  }
+  return components;
+}
+
+/// "still".
 std::vector<std::string> ConstantComponents(const DataFitReport& report) {
   std::vector<std::string> names;
-  for (size_t i = 0; i < report.observation.size(); ++i) {
-    if (report.calibration.scale[i] == 0) names.push_back(report.observation[i].name);
+  for (const auto& [name, change] : SteadyComponents(report)) {
+    if (change == 0) names.push_back(name);
   }
   return names;
+}
+
+/// "belt (0.02)".
+std::vector<std::string> MovingComponents(const DataFitReport& report) {
+  std::vector<std::string> texts;
+  for (const auto& [name, change] : SteadyComponents(report)) {
+    if (change != 0) texts.push_back(fmt::format("{} ({:.6g})", name, change));
+  }
+  return texts;
 }
 
 /// JSON has no infinity: what is not known is null.
@@ -191,6 +213,9 @@ std::string SummaryRows(const DataFitReport& report) {
   if (const auto constant = ConstantComponents(report); !constant.empty()) {
     add("Constant", Join(constant));
   }
+  if (const auto moving = MovingComponents(report); !moving.empty()) {
+    add("The same change in every step", Join(moving));
+  }
   add("Negative log-likelihood, one step", NumberText(calibration.nll));
   add("Novelty, 95 % of the training rows below", NumberText(calibration.novelty.training_95));
   add("Held-out rows above that", Percent(calibration.novelty.holdout_share));
@@ -263,6 +288,10 @@ std::string FitText(const DataFitReport& report) {
   if (const auto constant = ConstantComponents(report); !constant.empty()) {
     text += fmt::format("constant in the data, predicted to stay: {}\n", Join(constant));
   }
+  if (const auto moving = MovingComponents(report); !moving.empty()) {
+    text += fmt::format("the same change in every step of the data, and so predicted: {}\n",
+                        Join(moving));
+  }
   text += ParameterText(Json::parse(report.details));
   text += fmt::format("\n{:<24}{:>6}{:>12}{:>12}{:>8}{:>8}{:>8}{:>11}\n", "component", "steps",
                       "error (rms)", "unchanged", "in 50 %", "in 90 %", "in 95 %", "epistemic");
@@ -315,6 +344,10 @@ Json FitJson(const DataFitReport& report) {
   for (size_t i = 0; i < report.observation.size(); ++i) {
     scale[report.observation[i].name] = calibration.scale[i];
   }
+  Json steady = Json::object();
+  for (const auto& [name, change] : SteadyComponents(report)) {
+    if (change != 0) steady[name] = change;
+  }
   return {{"data", report.data},
           {"task", report.task.empty() ? Json() : Json(report.task)},
           {"seed", report.seed},
@@ -326,6 +359,7 @@ Json FitJson(const DataFitReport& report) {
           {"refitted", report.refitted},
           {"notes", report.notes},
           {"constant", ConstantComponents(report)},
+          {"constant_change", std::move(steady)},
           {"scale", std::move(scale)},
           {"fit", std::move(fit)},
           {"model", Json::parse(report.details)},

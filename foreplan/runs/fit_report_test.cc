@@ -73,6 +73,22 @@ TEST(FitReport, TextSaysWhatWasFoundAndWhatWasNot) {
   EXPECT_THAT(text, ContainsRegex("noise of hinge +0.7 of a spread of 0.4\n"));
 }
 
+TEST(FitReport, WhatKeepsItsPaceIsNotCalledConstant) {
+  DataFitReport report = SomeReport();
+  report.calibration.steady_change = {0, 0.02};
+  const std::string text = FitText(report);
+  EXPECT_THAT(
+      text, HasSubstr("the same change in every step of the data, and so predicted: still (0.02)"));
+  EXPECT_THAT(text, Not(HasSubstr("constant in the data")));
+  const auto json = nlohmann::json::parse(FitJson(report).dump());
+  EXPECT_TRUE(json["constant"].empty());
+  EXPECT_EQ(json["constant_change"], nlohmann::json({{"still", 0.02}}));
+  const std::string page = FitPage(report, "", "{}");
+  EXPECT_THAT(page, HasSubstr("The same change in every step"));
+  EXPECT_THAT(page, Not(HasSubstr("Constant")));
+  EXPECT_TRUE(nlohmann::json::parse(FitJson(SomeReport()).dump())["constant_change"].empty());
+}
+
 TEST(FitReport, JsonHasNullForWhatIsNotFinite) {
   const auto json = nlohmann::json::parse(FitJson(SomeReport()).dump());
   EXPECT_TRUE(json["nll"].is_null());

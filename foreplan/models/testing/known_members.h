@@ -1,0 +1,51 @@
+// A learned model whose predictions a test chooses.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "foreplan/models/learned_model.h"
+#include "foreplan/models/testing/double_integrator.h"
+
+namespace foreplan::testing {
+
+/// Members that say that both components of a double integrator's state change by what the test
+/// gives, with its deviations.
+class KnownMembers final : public LearnedModel {
+ public:
+  struct Member {
+    std::vector<double> change;     // [2]
+    std::vector<double> deviation;  // [2]
+  };
+
+  KnownMembers(std::vector<Member> members, std::vector<double> scale)
+      : members_(std::move(members)), scale_(std::move(scale)) {}
+
+  [[nodiscard]] const Dynamics& dynamics() const override { return sizes_; }
+  FitMetrics Fit(const Dataset& /*data*/, Key /*key*/) override { return {}; }
+  [[nodiscard]] int members() const override { return static_cast<int>(members_.size()); }
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
+    return std::make_unique<Dynamics::Workspace>();
+  }
+  void Predict(int member, const double* observation, const double* /*action*/, double* mean,
+               double* deviation, Dynamics::Workspace& /*workspace*/) const override {
+    const Member& of = members_[static_cast<size_t>(member)];
+    for (size_t i = 0; i < 2; ++i) {
+      mean[i] = observation[i] + of.change[i];
+      deviation[i] = of.deviation[i];
+    }
+  }
+  [[nodiscard]] std::span<const double> scale() const override { return scale_; }
+  [[nodiscard]] const ObservationDifference& difference() const override { return difference_; }
+  void Save(TensorFile& /*file*/) const override {}
+  void Restore(const TensorFile& /*file*/) override {}
+
+ private:
+  DoubleIntegrator sizes_;  // two components, one action
+  ObservationDifference difference_;
+  std::vector<Member> members_;
+  std::vector<double> scale_;
+};
+
+}  // namespace foreplan::testing
