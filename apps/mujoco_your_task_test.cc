@@ -86,6 +86,86 @@ TEST_F(YourTask, RunsAtTheFirstTryAndAgainFromItsFolder) {
   EXPECT_EQ(evaluation.exit_code, 0) << evaluation.err;
 }
 
+// A model with another file, of a kind that is not called `file`.
+TEST_F(YourTask, ARunOfAModelWithTexturesIsEvaluatedResumedAndRepeated) {
+  std::string model = model_;
+  std::string texture = "<asset><texture name=\"t\" type=\"cube\"";
+  for (const char* side : {"right", "left", "up", "down", "front", "back"}) {
+    texture += std::string(" file") + side + "=\"side.png\"";
+  }
+  model.insert(model.find("<worldbody>"), texture + "/></asset>\n");
+  WriteText("two_links.xml", model);
+  // Grey, 2 x 2.
+  constexpr char kPng[] =
+      "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0\xfd\xd4\x9as"
+      "\0\0\0\x0fIDATx\x9c"
+      "ch\0\x03\x06\x07"
+      "0\0\0$\xce\x04\x81\xd5QV\x15\0\0\0\0IEND\xae"
+      "B`\x82";
+  WriteText("side.png", {kPng, sizeof kPng - 1});
+  const ProgramResult first =
+      RunProgram(Small({"my_task.toml", "--episodes", "2", "--out", "first"}));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_FALSE(fs::exists(work() / "first/two_links.xml"));
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"eval", "first", "--controller", "zero", "--episodes", "1"},
+        std::vector<std::string>{"run", "--resume", "first"},
+        std::vector<std::string>{"run", "first/config.toml", "--out", "second"}}) {
+    const ProgramResult result = RunProgram(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+  }
+}
+
+// What eval says of a reward that is not finite, plan says, too.
+TEST_F(YourTask, PlansNameTheOperationThatIsNotFinite) {
+  std::string text = task_;
+  const std::string reward = "exp(-2 * (1 - height))";
+  text.replace(text.find(reward), reward.size(), "sqrt(0.5 - abs(shoulder))");
+  text.replace(text.find("velocity = 0.1"), 14,
+               "draw = [\"shoulder = 0.4\", \"shoulder_velocity = 2\"]");
+  WriteText("my_task.toml", text);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"plan", "my_task.toml", "--planner", "random_shooting"},
+        std::vector<std::string>{"plan", "my_task.toml", "--planner", "ilqr"},
+        std::vector<std::string>{"eval", "my_task.toml", "--controller", "zero"}}) {
+    const ProgramResult result = RunProgram(arguments);
+    EXPECT_EQ(result.exit_code, 3) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(": reward is nan: the square root of -"));
+    EXPECT_THAT(result.err, HasSubstr(", at shoulder = "));
+  }
+}
+
+TEST_F(YourTask, AModelIsUsedUnchanged) {
+  WriteText("vendor.xml", R"(
+    <mujoco>
+      <worldbody>
+        <body><joint name="x" type="slide" axis="1 0 0"/><geom size="0.1" mass="1"/></body>
+      </worldbody>
+      <actuator><motor name="push" joint="x"/></actuator>
+      <sensor><jointpos name="x" joint="x"/></sensor>
+      <keyframe><key name="home" qpos="0.5"/></keyframe>
+    </mujoco>)");
+  const std::string task =
+      "name = \"vendor\"\nreward = \"-x_sensor^2\"\nepisode_length = 10\n"
+      "[system]\ntype = \"mujoco\"\nmodel = \"vendor.xml\"\n"
+      "observation = [\"qpos\", \"qvel\", \"sensor(x)\"]\n";
+  WriteText("vendor.toml", task);
+  const ProgramResult unbounded = RunProgram({"eval", "vendor.toml", "--controller", "zero"});
+  EXPECT_EQ(unbounded.exit_code, 2);
+  EXPECT_THAT(unbounded.err, HasSubstr("system.control_range = [\"push = (LOW, HIGH)\"]"));
+  WriteText("vendor.toml", task +
+                               "control_range = [\"push = (-1, 1)\"]\n[system.reset]\n"
+                               "keyframe = \"home\"\nposition = 0.0\nvelocity = 0.0\n");
+  const ProgramResult result =
+      RunProgram({"eval", "vendor.toml", "--controller", "zero", "--episodes", "1", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // Ten steps at rest where the keyframe is.
+  EXPECT_NEAR(nlohmann::json::parse(result.out)["rows"][0]["mean"].get<double>(), -2.5, 1e-12);
+  const ProgramResult run = RunProgram(Small({"vendor.toml", "--episodes", "1", "--out", "run"}));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(FileText(work() / "run/config.toml"), HasSubstr("keyframe = \"home\""));
+}
+
 TEST_F(YourTask, WrongExpressionsShowTheirPlace) {
   const std::string unknown = ErrorWith("(1 - height)", "(1 - heigth)");
   EXPECT_THAT(unknown, testing::StartsWith("foreplan: my_task.toml:3:1: reward: column 15: unknown "

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/systems/expression_reward.h"
 
 namespace foreplan::apps {
 namespace {
@@ -46,35 +48,51 @@ std::string_view StatusName(PlanStatus status) {
   return "";
 }
 
-/// Executes the plan on the system from where it stands; ends early at a termination.
-PlannedTrajectory Execute(const Task& task, System& system, const std::vector<double>& actions) {
+/// What became of a plan on the system.
+struct Execution {
+  PlannedTrajectory trajectory;
+  std::string fault;  // why it stopped before the plan's end: "step 3: reward is nan: ..."; or ""
+};
+
+/// Executes the plan on the system from where it stands; ends early at a termination or a fault.
+Execution Execute(const Task& task, const Reward& reward, System& system,
+                  const std::vector<double>& actions) {
   const SystemSpec& spec = task.spec();
   const size_t nu = spec.action.size();
-  PlannedTrajectory trajectory;
+  Execution execution;
+  PlannedTrajectory& trajectory = execution.trajectory;
   std::vector<double> observation(spec.observation.size());
   std::vector<double> next(spec.observation.size());
   system.Observe(observation);
   trajectory.observations = observation;
   for (size_t at = 0; at < actions.size(); at += nu) {
+    const auto fault = [&](const std::string& what) {
+      execution.fault = fmt::format("step {}: {}", trajectory.steps, what);
+    };
     if (system.Step({&actions[at], nu}) != StepStatus::kOk) {
-      throw RunError(fmt::format("plan: the system diverged: {}", system.Divergence()));
+      fault(system.Divergence());
+      break;
     }
     system.Observe(next);
-    double reward = 0;
+    const TransitionBatch transition{.rows = 1,
+                                     .observation = observation.data(),
+                                     .action = &actions[at],
+                                     .next_observation = next.data()};
+    double value = 0;
     uint8_t terminated = 0;
-    task.reward().Evaluate({.rows = 1,
-                            .observation = observation.data(),
-                            .action = &actions[at],
-                            .next_observation = next.data()},
-                           &reward, &terminated);
+    reward.Evaluate(transition, &value, &terminated);
+    if (!std::isfinite(value)) {
+      fault("reward " + DescribeNotFinite(reward, spec, transition));
+      break;
+    }
     trajectory.actions.insert(trajectory.actions.end(), &actions[at], &actions[at] + nu);
     trajectory.observations.insert(trajectory.observations.end(), next.begin(), next.end());
-    trajectory.rewards.push_back(reward);
+    trajectory.rewards.push_back(value);
     ++trajectory.steps;
     observation = next;
     if (terminated != 0) break;
   }
-  return trajectory;
+  return execution;
 }
 
 void MakePlanOf(const PlanCommandRequest& request) {
@@ -98,9 +116,12 @@ void MakePlanOf(const PlanCommandRequest& request) {
   const Plan& plan =
       planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});
   if (plan.status == PlanStatus::kAllInvalid) {
-    throw RunError("plan: the model can follow none of the planner's trajectories");
+    const std::string fault = Execute(task, task.planning_reward(), *system, plan.actions).fault;
+    throw RunError(fmt::format("plan: the model can follow none of the planner's trajectories{}",
+                               fault.empty() ? "" : "; " + fault));
   }
-  const PlannedTrajectory trajectory = Execute(task, *system, plan.actions);
+  const auto [trajectory, fault] = Execute(task, task.reward(), *system, plan.actions);
+  if (!fault.empty()) throw RunError("plan: " + fault);
   double sum = 0;
   for (const double reward : trajectory.rewards) sum += reward;
 

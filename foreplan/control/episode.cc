@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/expression_reward.h"
 
 namespace foreplan {
 namespace {
@@ -81,13 +82,14 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
     return false;
   }
   uint8_t terminated = 0;
-  task.reward().Evaluate({.rows = 1,
-                          .observation = buffers.observation.data(),
-                          .action = buffers.action.data(),
-                          .next_observation = buffers.next_observation.data()},
-                         &step.reward, &terminated);
+  const TransitionBatch transition{.rows = 1,
+                                   .observation = buffers.observation.data(),
+                                   .action = buffers.action.data(),
+                                   .next_observation = buffers.next_observation.data()};
+  task.reward().Evaluate(transition, &step.reward, &terminated);
   if (!std::isfinite(step.reward)) {
-    divergence = fmt::format("step {}: reward is {}", step.time, WithoutSignOfNan(step.reward));
+    divergence = fmt::format("step {}: reward {}", step.time,
+                             DescribeNotFinite(task.reward(), task.spec(), transition));
     return false;
   }
   step.terminated = terminated != 0;
