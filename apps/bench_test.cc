@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/program_testing.h"
+#include "foreplan/planners/planner.h"
 
 namespace foreplan::apps {
 namespace {
@@ -74,6 +75,20 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
   const Json mppi = Rows(RunProgram(Quick("mppi", {"--set", "population=20"})));
   EXPECT_EQ(Cases(mppi), (std::vector<std::string>{"toy", "pendulum"}));
   for (const Json& row : mppi) ExpectTimes(row, "ms");
+}
+
+TEST_F(Bench, DeadlinesTimesEveryPlanner) {
+  const Json rows = Rows(RunProgram(
+      Quick("deadlines", {"--set", "decisions=4", "--set", "steps=4", "--set", "base_episodes=1",
+                          "--set", "gradient_steps=2", "--set", "refits=1"})));
+  EXPECT_EQ(Cases(rows), PlannerNames());
+  for (const Json& row : rows) {
+    ExpectTimes(row, "ms");
+    for (const char* number :
+         {"ms_p99", "ms_after_fit", "return_1_ms", "return_unlimited", "return_first_plan"}) {
+      EXPECT_TRUE(row[number].is_number()) << row;
+    }
+  }
 }
 
 TEST_F(Bench, TrajoptSolvesWithoutAllocating) {

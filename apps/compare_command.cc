@@ -24,7 +24,8 @@ struct CompareRequest {
                         .final_episodes = 2,
                         .settings = {},
                         .folder = "runs/compare-lecture",
-                        .threads = 1};
+                        .threads = 1,
+                        .studies = {}};
   std::string out;
   RunFlags flags;
   std::vector<std::string> only;
@@ -85,9 +86,25 @@ void AddCompareCommand(CLI::App& app) {
   command
       .add_option("--only", request->only,
                   "only this system, by the name of its folder, e.g. v1.0-tracked; repeatable. "
-                  "Without the further studies")
+                  "Without the further studies, but for those of --study")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  command
+      .add_option("--study", request->comparison.studies,
+                  "only this study: replanning, planners_v0.5, planners_v1.5, drifting_car; "
+                  "repeatable. Default: all, or none with --only")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command
+      .add_option("--study-seeds", request->comparison.study_seeds,
+                  "most seeds of which the studies are measured; default: 3")
+      ->type_name("K")
+      ->check(IntegerFrom(1, 1000));
+  command
+      .add_option("--study-episodes", request->comparison.study_episodes,
+                  "fresh episodes of each row of a study; default: 1")
+      ->type_name("N")
+      ->check(IntegerFrom(1, 1000));
   AddSetFlag(command, request->flags);
   AddThreadsFlag(command, request->comparison.threads);
   AddJsonFlag(command, request->json);

@@ -96,6 +96,19 @@ TEST_F(Compare, TakesTheMedianOfStepsOverSeedsAndOnlyOfWholeEpisodes) {
   EXPECT_EQ(answer["rows"][0]["steps_to_90_percent"], 90);
 }
 
+TEST_F(Compare, MeasuresAStudyOfSomeSystemsOverSeveralEpisodes) {
+  const ProgramResult result = RunProgram(TinyComparison(
+      {"--only", "v1.5", "--study", "replanning", "--study-episodes", "2", "--json"}));
+  ASSERT_EQ(result.exit_code, kDone) << result.err;
+  const Json answer = Json::parse(result.out);
+  EXPECT_EQ(answer["replanning"].size(), 24);
+  EXPECT_FALSE(answer.contains("drifting_car"));
+  const ProgramResult missing =
+      RunProgram(TinyComparison({"--only", "v1.5", "--study", "planners_v0.5"}));
+  EXPECT_EQ(missing.exit_code, kWrongInput);
+  EXPECT_NE(missing.err.find("expected it among them"), std::string::npos) << missing.err;
+}
+
 TEST_F(Compare, KnowsItsComparisons) {
   const ProgramResult result = RunProgram({"compare", "lectures"});
   EXPECT_EQ(result.exit_code, kWrongInput);

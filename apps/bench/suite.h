@@ -70,6 +70,7 @@ void RefuseFlag(const std::string& suite, const std::string& flag, const std::st
 std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& options);
 
 std::vector<BenchCase> PlanningCases();
+std::vector<BenchCase> DeadlineCases();
 std::vector<BenchCase> TrainingCases();
 std::vector<BenchCase> LatencyCases();
 std::vector<BenchCase> MppiCases();

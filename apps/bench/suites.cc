@@ -6,6 +6,8 @@ namespace foreplan::apps {
 const std::vector<BenchSuite>& BenchSuites() {
   static const std::vector<BenchSuite> kSuites = {
       {"planning", "whole decisions through ensembles of networks", &PlanningCases},
+      {"deadlines", "decisions of 1 ms through a learned cart-pole, and what time earns",
+       &DeadlineCases},
       {"training", "gradient steps of an ensemble", &TrainingCases},
       {"latency", "one network at one state", &LatencyCases},
       {"mppi", "sampling control on cheap closed forms", &MppiCases},

@@ -28,6 +28,9 @@ struct Comparison {
   std::vector<std::string> settings;  // KEY=VALUE, of all cells; a cell's own go first
   std::filesystem::path folder;       // <cell>/seed-<k>/ below it
   int threads = 1;
+  int study_seeds = 3;               // most seeds of what is measured besides the systems
+  int study_episodes = 1;            // fresh ones of each row of a study
+  std::vector<std::string> studies;  // names of those wanted besides `only` some systems
 };
 
 [[nodiscard]] std::filesystem::path CellFolder(const Comparison& comparison, const Cell& cell,

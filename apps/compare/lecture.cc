@@ -30,7 +30,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kGradientStepsPerStep = 5;
 constexpr double kGoodShare = 0.9;  // of the true model's return
 constexpr int kRefitEvery = 50;     // steps between fits of v1.5
-constexpr int kStudySeeds = 3;      // most seeds of what is measured besides the systems
 
 std::vector<std::string> GradientSteps(int environment_steps) {
   const int steps = kGradientStepsPerStep * environment_steps;
@@ -220,6 +219,7 @@ Curve LearningCurve(const Cell& cell, const SeedFindings& findings, double all_s
 void CheckFolder(const Comparison& comparison) {
   Json settings = {{"task", comparison.task},
                    {"episodes", comparison.episodes},
+                   {"study_episodes", comparison.study_episodes},
                    {"settings", comparison.settings}};
   const std::filesystem::path file = comparison.folder / "comparison.json";
   const Finding found = KeptFinding(file, [&] { return settings; });
@@ -258,6 +258,26 @@ void KeepOnly(const std::vector<std::string>& only, Measured& measured) {
   std::erase_if(measured.refits, is_left_out);
 }
 
+/// All studies of a whole comparison; of some systems those that are asked for and can be measured.
+void ChooseStudies(const std::vector<std::string>& only, std::vector<std::string>& studies) {
+  const std::vector<std::pair<std::string, std::string>> kSystems = {
+      {"replanning", "v1.5"},
+      {"planners_v0.5", "v0.5-replanned"},
+      {"planners_v1.5", "v1.5"},
+      {"drifting_car", ""}};
+  std::vector<std::string> known;
+  for (const auto& [study, system] : kSystems) known.push_back(study);
+  if (studies.empty() && only.empty()) studies = known;
+  for (const std::string& name : studies) {
+    const auto found = std::ranges::find(known, name);
+    if (found == known.end()) throw UnknownName("--study", "study", name, known);
+    const std::string& system = kSystems[static_cast<size_t>(found - known.begin())].second;
+    if (only.empty() || system.empty() || std::ranges::find(only, system) != only.end()) continue;
+    throw InputError(
+        fmt::format("--study {}: found --only without {}, expected it among them", name, system));
+  }
+}
+
 void MeasureCells(const Comparison& comparison, int seed, const std::atomic<bool>& stop,
                   Measured& measured) {
   for (const auto* cells : {&measured.systems, &measured.refits}) {
@@ -270,15 +290,16 @@ void MeasureCells(const Comparison& comparison, int seed, const std::atomic<bool
 
 void MeasureStudies(const Comparison& comparison, int seed, const std::atomic<bool>& stop,
                     Measured& measured) {
-  const Cell& frozen = Find(measured.systems, "v0.5-replanned");
-  const Cell& mpc = Find(measured.systems, "v1.5");
+  const auto system = [&](const char* name) -> const Cell& { return Find(measured.systems, name); };
   const auto keep = [&](const std::string& name, const std::function<Finding()>& measure) {
+    if (std::ranges::find(comparison.studies, name) == comparison.studies.end()) return;
     measured.studies[name].push_back(
         KeptFinding(comparison.folder / name / fmt::format("seed-{}.json", seed), measure));
   };
-  keep("replanning", [&] { return MeasureReplanning(comparison, mpc, seed, stop); });
-  keep("planners_v0.5", [&] { return MeasurePlanners(comparison, frozen, seed, stop); });
-  keep("planners_v1.5", [&] { return MeasurePlanners(comparison, mpc, seed, stop); });
+  keep("replanning", [&] { return MeasureReplanning(comparison, system("v1.5"), seed, stop); });
+  keep("planners_v0.5",
+       [&] { return MeasurePlanners(comparison, system("v0.5-replanned"), seed, stop); });
+  keep("planners_v1.5", [&] { return MeasurePlanners(comparison, system("v1.5"), seed, stop); });
   keep("drifting_car", [&] { return MeasureDriftingCar(seed, comparison.threads, stop); });
 }
 
@@ -291,7 +312,7 @@ Measured Measure(const Comparison& comparison, int length, int seeds,
   if (!only.empty()) KeepOnly(only, measured);
   for (int seed = 0; seed < seeds; ++seed) {
     MeasureCells(comparison, seed, stop, measured);
-    if (only.empty() && seed < kStudySeeds) MeasureStudies(comparison, seed, stop, measured);
+    if (seed < comparison.study_seeds) MeasureStudies(comparison, seed, stop, measured);
   }
   return measured;
 }
@@ -339,14 +360,17 @@ NamedTables CellTables(const Measured& measured) {
 
 NamedTables StudyTables(const Measured& measured) {
   const auto study = [&](const std::string& name, const std::vector<std::string>& keys) {
-    return AverageRows(measured.studies.at(name), keys);
+    const auto found = measured.studies.find(name);
+    return found == measured.studies.end() ? std::vector<Json>() : AverageRows(found->second, keys);
   };
-  return {
+  NamedTables tables = {
       {"replanning",
        {.title = "The more we replan, the less perfect each plan needs to be",
-        .note = "With what v1.5 has learned: steps between plans, the planner's horizon, its "
-                "candidates in the first iteration. A plan that is executed for longer than the "
-                "horizon comes from control in imagination.",
+        .note =
+            "With what v1.5 has learned: steps between plans, the planner's horizon, its "
+            "candidates in the first iteration. A planner goes on from what is left of its last "
+            "plan; a plan that is executed for longer than the horizon comes from control in "
+            "imagination.",
         .rows = study("replanning", {"replan_every", "horizon", "population"})}},
       {"planners_v0.5",
        {.title = "Who exploits the errors of v0.5's model",
@@ -362,6 +386,8 @@ NamedTables StudyTables(const Measured& measured) {
             "The model believes that the car drifts to the left by so many degrees. Ten seconds "
             "at 15 m/s, the pavement 1.75 m from the middle of the lane.",
         .rows = study("drifting_car", {"drift_of_model", "replan_every"})}}};
+  std::erase_if(tables, [](const auto& table) { return table.second.rows.empty(); });
+  return tables;
 }
 
 void WriteFiles(const Comparison& comparison, const std::string& figure, const NamedTables& tables,
@@ -382,8 +408,10 @@ void WriteFiles(const Comparison& comparison, const std::string& figure, const N
 
 }  // namespace
 
-Json CompareLecture(const Comparison& comparison, int seeds, const std::vector<std::string>& only,
+Json CompareLecture(const Comparison& wanted, int seeds, const std::vector<std::string>& only,
                     const std::atomic<bool>& stop) {
+  Comparison comparison = wanted;
+  ChooseStudies(only, comparison.studies);
   CheckFolder(comparison);
   const int length = Task::Load(comparison.task, comparison.settings).first.episode_length();
   const Measured measured = Measure(comparison, length, seeds, only, stop);

@@ -11,12 +11,13 @@
 
 namespace foreplan::apps {
 
-/// Runs every cell for seeds 0 ... seeds - 1, measures what replanning buys with at most three of
-/// them, and writes lecture.html, lecture.csv, lecture.svg and a CSV per further table into the
-/// comparison's folder. With `only` (names of cells) only these run, the true model beside them.
-/// The answer: {rows, refits, replanning, planners, drifting_car, figure, table, ...}. What is
-/// there from an earlier, interrupted call is used. Throws InputError when the folder holds a
-/// comparison with other settings, and for names that no cell has.
+/// Runs every cell for seeds 0 ... seeds - 1, measures what replanning buys with at most
+/// `study_seeds` of them, and writes lecture.html, lecture.csv, lecture.svg and a CSV per further
+/// table into the comparison's folder. With `only` (names of cells) only these run, the true model
+/// beside them, and the studies that the comparison names. The answer: {rows, refits, replanning,
+/// planners, drifting_car, figure, table, ...}. What is there from an earlier, interrupted call is
+/// used. Throws InputError when the folder holds a comparison with other settings, and for names
+/// that no cell has.
 nlohmann::ordered_json CompareLecture(const Comparison& comparison, int seeds,
                                       const std::vector<std::string>& only,
                                       const std::atomic<bool>& stop);

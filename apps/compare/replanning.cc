@@ -16,18 +16,16 @@
 #include "foreplan/models/physics_model.h"
 #include "foreplan/planners/imagined_mpc.h"
 #include "foreplan/planners/planner.h"
+#include "foreplan/runs/summary.h"
 
 namespace foreplan::apps {
 namespace {
 
-/// A planner, and what executes so many steps of each of its plans.
+/// A planner, and what executes so many steps of each of its plans. One controller whatever the
+/// period, so that nothing else differs; the warm start is what is left of the last plan.
 struct PeriodicController {
   PeriodicController(std::unique_ptr<Planner> made, const PlanningProblem& problem, int period)
       : planner(std::move(made)) {
-    if (period == 1) {
-      controller = std::make_unique<MpcController>(*planner, problem.dynamics);
-      return;
-    }
     if (period > planner->horizon()) {
       imagined = std::make_unique<ImaginedMpc>(*planner, problem, period);
     }
@@ -50,7 +48,9 @@ Experiment LoadWith(const Comparison& comparison, std::vector<std::string> assig
   return LoadExperiment(comparison.task, flags);
 }
 
-double OnlyReturn(const Finding& finding) { return finding["final_returns"][0].get<double>(); }
+double MeanReturn(const Finding& finding) {
+  return Summarize(finding["final_returns"].get<std::vector<double>>()).mean;
+}
 
 }  // namespace
 
@@ -72,12 +72,12 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
       for (const int period : {1, 5, 25, task.episode_length()}) {
         PeriodicController periodic(MakePlanner("icem", experiment.config, problem), problem,
                                     period);
-        const Finding finding =
-            MeasureController({task, seed, pool, stop}, *periodic.controller, 1, nullptr);
+        const Finding finding = MeasureController({task, seed, pool, stop}, *periodic.controller,
+                                                  comparison.study_episodes, nullptr);
         rows.push_back({{"replan_every", period},
                         {"horizon", horizon},
                         {"population", population},
-                        {"final_return", OnlyReturn(finding)},
+                        {"final_return", MeanReturn(finding)},
                         {"ms_per_step", finding["ms_per_decision"]}});
       }
     }
@@ -111,9 +111,10 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
     const auto planner = MakePlanner(row.planner, experiment.config,
                                      {cell.model(), task.planning_reward(), task.spec(), pool});
     MpcController controller(*planner, cell.model());
-    const Finding finding = MeasureController({task, seed, pool, stop}, controller, 1, nullptr);
+    const Finding finding =
+        MeasureController({task, seed, pool, stop}, controller, comparison.study_episodes, nullptr);
     rows.push_back({{"planner", row.label},
-                    {"final_return", OnlyReturn(finding)},
+                    {"final_return", MeanReturn(finding)},
                     {"imagined_return", finding["imagined_return"]},
                     {"realised_return", finding["realised_return"]},
                     {"ms_per_decision", finding["ms_per_decision"]}});

@@ -1,6 +1,8 @@
 // Model-predictive control: plan at every step, execute the first action.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <span>
 
 #include "foreplan/planners/planner.h"
@@ -15,13 +17,18 @@ class PlanningPolicy : public Policy {
   [[nodiscard]] virtual const Plan* new_plan() const = 0;
 };
 
+/// The time for a decision; 0: none is set [ms].
+[[nodiscard]] std::optional<std::chrono::nanoseconds> DecisionTime(double ms);
+
 /// Turns a planner into a policy. Whether the planner's state is the observation or the system's
 /// full state follows from the dynamics (Dynamics::observation_is_state).
 class MpcController final : public PlanningPolicy {
  public:
-  /// References must outlive the controller.
-  MpcController(Planner& planner, const Dynamics& dynamics)
-      : planner_(planner), sees_state_(!dynamics.observation_is_state()) {}
+  /// Each decision may take so long; none: as long as its planner wants. References must outlive
+  /// the controller.
+  MpcController(Planner& planner, const Dynamics& dynamics,
+                std::optional<std::chrono::nanoseconds> deadline = {})
+      : planner_(planner), sees_state_(!dynamics.observation_is_state()), deadline_(deadline) {}
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
@@ -31,6 +38,7 @@ class MpcController final : public PlanningPolicy {
  private:
   Planner& planner_;
   bool sees_state_;
+  std::optional<std::chrono::nanoseconds> deadline_;
   const Plan* plan_ = nullptr;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <vector>
 
 #include "foreplan/models/testing/double_integrator.h"
@@ -16,6 +17,7 @@ class FakePlanner final : public Planner {
  public:
   std::vector<double> state;
   int64_t step = -1;
+  Budget budget;
   Key key;
   int resets = 0;
 
@@ -25,6 +27,7 @@ class FakePlanner final : public Planner {
   const Plan& MakePlan(const PlanRequest& request) override {
     state.assign(request.state.begin(), request.state.end());
     step = request.step;
+    budget = request.budget;
     key = request.key;
     return plan_;
   }
@@ -49,6 +52,27 @@ TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
   EXPECT_EQ(planner.step, 7);
   EXPECT_EQ(planner.key, kKey);
   EXPECT_EQ(controller.new_plan()->actions.size(), 3U);
+}
+
+TEST(MpcController, GivesEachDecisionItsTime) {
+  FakePlanner planner;
+  double action = 0;
+  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  MpcController(planner, testing::DoubleIntegrator()).Act(situation, {&action, 1});
+  EXPECT_FALSE(planner.budget.deadline.has_value());
+  MpcController timed(planner, testing::DoubleIntegrator(), DecisionTime(2000));
+  for (int decision = 0; decision < 2; ++decision) {
+    const auto before = std::chrono::steady_clock::now();
+    timed.Act(situation, {&action, 1});
+    const auto after = std::chrono::steady_clock::now();
+    EXPECT_GE(planner.budget.deadline, before + std::chrono::seconds(2));
+    EXPECT_LE(planner.budget.deadline, after + std::chrono::seconds(2));
+  }
+}
+
+TEST(MpcController, NoTimeForADecisionIsNoLimit) {
+  EXPECT_FALSE(DecisionTime(0).has_value());
+  EXPECT_EQ(DecisionTime(0.5), std::chrono::microseconds(500));
 }
 
 TEST(MpcController, PlansFromWhatTheModelCallsItsState) {

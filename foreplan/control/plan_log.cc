@@ -1,5 +1,6 @@
 #include "foreplan/control/plan_log.h"
 
+#include <cmath>
 #include <numeric>
 
 namespace foreplan {
@@ -18,7 +19,7 @@ PlanLog::Outcome PlanLog::MeanOutcome() const {
   Outcome sum;
   int finished = 0;
   for (const MadePlan& plan : plans_) {
-    if (plan.time + plan.horizon > rewards_.size()) continue;
+    if (plan.time + plan.horizon > rewards_.size() || !std::isfinite(plan.expected)) continue;
     const auto begin = rewards_.begin() + static_cast<std::ptrdiff_t>(plan.time);
     sum.imagined += plan.expected;
     sum.realised += std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(plan.horizon), 0.0);

@@ -19,9 +19,10 @@ class PlanLog {
   [[nodiscard]] double seconds() const { return seconds_; }  // spent on the plans
   [[nodiscard]] const std::vector<double>& rewards() const { return rewards_; }  // of each step
 
-  /// Mean of the plans' imagined returns, and of the returns of the same steps in reality, over the
-  /// plans whose horizon lies within the episode; 0 and 0 without any. Imagined returns far above
-  /// the realised ones mean that the planner exploits errors of its model.
+  /// Mean of the plans' expected returns, and of the returns of the same steps in reality, over the
+  /// plans whose horizon lies within the episode and whose return the model could tell; 0 and 0
+  /// without any. Expected returns far above the realised ones mean that the planner exploits
+  /// errors of its model.
   struct Outcome {
     double imagined = 0;
     double realised = 0;

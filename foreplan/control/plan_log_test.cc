@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace foreplan {
 namespace {
 
@@ -26,6 +28,25 @@ TEST(PlanLog, ComparesPlansWithTheStepsThatTheyWereMadeFor) {
   EXPECT_EQ(log.seconds(), 1.5);
   EXPECT_EQ(log.MeanOutcome().imagined, (10 + 20) / 2.0);
   EXPECT_EQ(log.MeanOutcome().realised, ((1 + 2) + (2 + 4 + 8)) / 2.0);
+}
+
+TEST(PlanLog, APlanWhoseReturnNobodyKnowsIsNotCompared) {
+  PlanLog log;
+  const Plan unknown = PlanOf(1, -std::numeric_limits<double>::infinity());
+  const Plan known = PlanOf(1, 10);
+  log.AddStep(&unknown, 2, 1);
+  log.AddStep(&known, 2, 2);
+  EXPECT_EQ(log.plans(), 2);
+  EXPECT_EQ(log.MeanOutcome().imagined, 10);
+  EXPECT_EQ(log.MeanOutcome().realised, 2);
+}
+
+TEST(PlanLog, ComparesWhatIsExecutedNotTheBestCandidate) {
+  PlanLog log;
+  Plan plan = PlanOf(1, 10);
+  plan.best_return = 99;
+  log.AddStep(&plan, 2, 1);
+  EXPECT_EQ(log.MeanOutcome().imagined, 10);
 }
 
 TEST(PlanLog, WithoutFinishedPlansThereIsNoOutcome) {

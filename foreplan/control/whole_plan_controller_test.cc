@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/core/error.h"
+#include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/ilqr_planner.h"
 #include "foreplan/systems/task.h"
@@ -47,6 +49,83 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
       RunEpisode(task, *system, policy, Key{3, 0}, kSteps, [](const EpisodeStep& /*step*/) {});
   predicted = policy.predicted;
   return result.episode_return;
+}
+
+// Answers with plans of which every action is unlike the others, and remembers what it was asked.
+class CountingPlanner final : public Planner {
+ public:
+  std::vector<int64_t> steps;  // of the requests
+  int resets = 0;
+  int missing = 0;  // actions that its plans lack
+
+  [[nodiscard]] int horizon() const override { return 4; }
+  void Reset() override { ++resets; }
+  const Plan& MakePlan(const PlanRequest& request) override {
+    steps.push_back(request.step);
+    plan_.first_step = request.step;
+    plan_.actions.clear();
+    for (int i = 0; i < horizon() - missing; ++i) {
+      plan_.actions.push_back(10.0 * static_cast<double>(request.step) + i);
+    }
+    return plan_;
+  }
+
+ private:
+  Plan plan_;
+};
+
+class PlanningPeriod : public ::testing::Test {
+ protected:
+  /// The actions of an episode.
+  std::vector<double> Play(const WholePlanControl& control, int steps) {
+    WholePlanController controller(planner_, {dynamics_, reward_, spec_, pool_}, control);
+    controller.Reset(Key{});
+    std::vector<double> actions;
+    const std::vector<double> state = {0, 0};
+    for (int t = 0; t < steps; ++t) {
+      double action = 0;
+      controller.Act({.observation = state, .state = state, .time = t, .key = Key{}}, {&action, 1});
+      actions.push_back(action);
+      EXPECT_EQ(controller.new_plan() != nullptr, planner_.steps.back() == t) << t;
+    }
+    return actions;
+  }
+
+  CountingPlanner planner_;
+  testing::DoubleIntegrator dynamics_;
+  testing::QuadraticReward reward_;
+  SystemSpec spec_ = testing::DoubleIntegratorSpec(1000);
+  ThreadPool pool_{1};
+};
+
+TEST_F(PlanningPeriod, IsTheNumberOfStepsBetweenPlans) {
+  EXPECT_EQ(Play({.period = 3}, 10), (std::vector<double>{0, 1, 2, 30, 31, 32, 60, 61, 62, 90}));
+  EXPECT_EQ(planner_.steps, (std::vector<int64_t>{0, 3, 6, 9}));
+}
+
+TEST_F(PlanningPeriod, OfZeroUsesEachPlanUp) {
+  EXPECT_EQ(Play({.period = 0}, 6), (std::vector<double>{0, 1, 2, 3, 40, 41}));
+}
+
+TEST_F(PlanningPeriod, BeyondThePlanEndsWithThePlan) {
+  EXPECT_EQ(Play({.period = 9}, 6), (std::vector<double>{0, 1, 2, 3, 40, 41}));
+}
+
+TEST_F(PlanningPeriod, WarmStartsAreForgottenAtTheEpisodesStartOnly) {
+  Play({.period = 2}, 8);
+  EXPECT_EQ(planner_.resets, 1);
+  Play({.period = 0}, 8);
+  EXPECT_EQ(planner_.resets, 2);
+}
+
+TEST_F(PlanningPeriod, APlanOfAnotherLengthIsRefused) {
+  planner_.missing = 1;
+  try {
+    Play({}, 1);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "planner: plan: found 3 numbers, expected 4: 4 steps of 1");
+  }
 }
 
 TEST(WholePlanController, EarnsWhatThePlanPredictsWithoutDisturbance) {

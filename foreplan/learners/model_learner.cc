@@ -42,7 +42,7 @@ struct ModelLearner::EpisodeLog {
 };
 
 ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
-                           const std::string& base_policy)
+                           const std::string& base_policy, std::optional<int> plan_horizon)
     : context_(context),
       key_{static_cast<uint64_t>(context.run.seed), 0},
       system_(context.task.MakeSystem()),
@@ -52,7 +52,7 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, system_->spec())),
       planner_(LearnerPlans(context.run.algorithm)
-                   ? MakePlanner(context.run.planner, config, problem())
+                   ? MakePlanner(context.run.planner, config, problem(), plan_horizon)
                    : nullptr) {
   if (begins_with_model()) BeginWithModel();
 }

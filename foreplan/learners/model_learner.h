@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,10 @@ class ModelLearner : public Learner {
   [[nodiscard]] nlohmann::ordered_json Results() const override;
 
  protected:
-  /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>.
-  ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy);
+  /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>, whose
+  /// horizon `plan_horizon` replaces.
+  ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy,
+               std::optional<int> plan_horizon = {});
 
   /// Episodes of the base policy before the first fit: as configured, or none when the run begins
   /// with a model.

@@ -5,6 +5,8 @@ void MpcOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("refit_every", refit_every, {0, 1e9}, "steps between fits; 0: after each episode");
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_episodes", base_episodes, {1, 1e6}, "episodes of the base policy");
+  visitor.Field("deadline_ms", deadline_ms, {0, 1e9},
+                "a decision takes no longer [ms]; 0: as long as its planner wants");
 }
 
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
@@ -13,7 +15,7 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options)
     : ModelLearner(config, context, options.base_policy),
       options_(options),
-      controller_(planner(), model()) {}
+      controller_(planner(), model(), DecisionTime(options.deadline_ms)) {}
 
 void MpcLearner::Run() {
   const int base = BaseEpisodes(options_.base_episodes);

@@ -13,7 +13,8 @@ namespace foreplan {
 struct MpcOptions {
   int refit_every = 0;  // steps between fits; 0: at the end of each episode
   std::string base_policy = "uniform";
-  int base_episodes = 1;  // episodes of the base policy before the first fit
+  int base_episodes = 1;   // episodes of the base policy before the first fit
+  double deadline_ms = 0;  // a decision takes no longer [ms]; 0: as long as its planner wants
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -33,14 +34,12 @@ int PlanHorizon(const WholePlanOptions& options, const Task& task) {
   return options.horizon > 0 ? options.horizon : task.episode_length();
 }
 
-/// The planner's section with the horizon that it shall search.
-Config& WithHorizon(Config& config, const LearnerContext& context,
-                    const WholePlanOptions& options) {
-  if (options.execution != Execution::kReplanned && options.search == PlanSearch::kAtOnce) {
-    config.Set(fmt::format("planner.{}.horizon={}", context.run.planner,
-                           PlanHorizon(options, context.task)));
+/// Steps that the planner itself searches, where they are not those of its options.
+std::optional<int> SearchHorizon(const WholePlanOptions& options, const Task& task) {
+  if (options.execution == Execution::kReplanned || options.search != PlanSearch::kAtOnce) {
+    return {};
   }
-  return config;
+  return PlanHorizon(options, task);
 }
 
 }  // namespace
@@ -69,7 +68,7 @@ WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,
 
 WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context,
                                    const WholePlanOptions& options)
-    : ModelLearner(WithHorizon(config, context, options), context, options.base_policy),
+    : ModelLearner(config, context, options.base_policy, SearchHorizon(options, context.task)),
       options_(options) {
   if (!options.data.empty()) LoadData(options.data);
   if (options.execution == Execution::kReplanned) {

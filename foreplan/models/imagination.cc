@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -46,8 +47,9 @@ bool NumbersOnly(const double* values, size_t count) {
 }  // namespace
 
 struct Imagination::Tile {
-  Tile(const Dynamics& dynamics, int max_rows)
-      : workspace(dynamics.MakeWorkspace(max_rows)),
+  Tile(const Dynamics& dynamics, int max_rows, bool expected)
+      : workspace(expected ? dynamics.MakeDerivativeWorkspace(max_rows)
+                           : dynamics.MakeWorkspace(max_rows)),
         state(Size(max_rows, dynamics.state_dim())),
         next_state(Size(max_rows, dynamics.state_dim())),
         action(Size(max_rows, dynamics.action_dim())),
@@ -87,7 +89,7 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
       throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
     }
   }
-  if (!dynamics.is_stochastic()) size_.particles = 1;
+  if (!dynamics.is_stochastic() || size.expected) size_.particles = 1;
   CheckMemory("planner",
               static_cast<double>(sizeof(double) * Size(size_.particles, size_.max_candidates)));
   start_state_.resize(Size(dynamics.state_dim()));
@@ -95,27 +97,32 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
   particle_returns_.resize(Size(size_.particles, size_.max_candidates));
   const int max_rows = std::min(kTileRows, size_.max_candidates);
   for (int worker = 0; worker < pool.size(); ++worker) {
-    tiles_.push_back(std::make_unique<Tile>(dynamics, max_rows));
+    tiles_.push_back(std::make_unique<Tile>(dynamics, max_rows, size.expected));
   }
 }
 
 Imagination::~Imagination() = default;
 
-void Imagination::Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
-                           std::span<double> returns) {
+bool Imagination::Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
+                           std::span<double> returns, const Deadline& deadline) {
   const int candidates = static_cast<int>(returns.size());
   std::copy(state.begin(), state.end(), start_state_.begin());
   dynamics_.Observe(start_state_, start_observation_, *tiles_[0]->workspace);
 
   const int tiles_per_particle = TilesPerParticle(candidates, size_.particles);
+  const Rollout rollout{actions, key, deadline};
+  std::atomic<bool> late = false;
   pool_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
     const int particle = task / tiles_per_particle;
     const int part = task % tiles_per_particle;
     const int first = FirstRow(part, tiles_per_particle, candidates);
     const int end = FirstRow(part + 1, tiles_per_particle, candidates);
-    RollTile({particle, first, end - first}, actions, key, *tiles_[Size(worker)],
-             &particle_returns_[Size(particle, candidates) + Size(first)]);
+    if (late || !RollTile({particle, first, end - first}, rollout, *tiles_[Size(worker)],
+                          &particle_returns_[Size(particle, candidates) + Size(first)])) {
+      late = true;
+    }
   });
+  if (late) return false;
 
   for (int c = 0; c < candidates; ++c) {
     double sum = 0;
@@ -124,16 +131,18 @@ void Imagination::Evaluate(std::span<const double> state, std::span<const double
     returns[Size(c)] =
         std::isfinite(sum) ? sum / size_.particles : -std::numeric_limits<double>::infinity();
   }
+  return true;
 }
 
-void Imagination::RollTile(TileRange range, std::span<const double> actions, Key key, Tile& tile,
+bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
                            double* returns) const {
   StartTile(range.rows, tile);
   std::fill_n(returns, range.rows, 0.0);
   int alive = range.rows;
   for (int t = 0; t < size_.horizon && alive > 0; ++t) {
-    GatherActions(range, t, actions, tile);
-    StepTile(range, t, key, tile);
+    if (HasPassed(rollout.deadline)) return false;
+    GatherActions(range, t, rollout.actions, tile);
+    StepTile(range, t, rollout.key, tile);
     if (alive < range.rows || !AddPlainRewards(range.rows, tile, returns)) {
       alive -= AddRewards(range.rows, tile, returns);
       FreezeEndedRows(range.rows, tile);
@@ -141,6 +150,7 @@ void Imagination::RollTile(TileRange range, std::span<const double> actions, Key
     std::swap(tile.state, tile.next_state);
     std::swap(tile.observation, tile.next_observation);
   }
+  return true;
 }
 
 void Imagination::StartTile(int rows, Tile& tile) const {
@@ -171,16 +181,20 @@ void Imagination::GatherActions(TileRange range, int time, std::span<const doubl
 }
 
 void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const {
-  dynamics_.Step({.rows = range.rows,
-                  .state = tile.state.data(),
-                  .action = tile.action.data(),
-                  .next_state = tile.next_state.data(),
-                  .next_observation = tile.NextObservation(),
-                  .particle = range.particle,
-                  .particles = size_.particles,
-                  .time = time,
-                  .key = key},
-                 *tile.workspace);
+  const StepBatch batch{.rows = range.rows,
+                        .state = tile.state.data(),
+                        .action = tile.action.data(),
+                        .next_state = tile.next_state.data(),
+                        .next_observation = tile.NextObservation(),
+                        .particle = range.particle,
+                        .particles = size_.particles,
+                        .time = time,
+                        .key = key};
+  if (size_.expected) {
+    dynamics_.StepMean(batch, *tile.workspace);
+  } else {
+    dynamics_.Step(batch, *tile.workspace);
+  }
   reward_.Evaluate({.rows = range.rows,
                     .observation = tile.Observation(),
                     .action = tile.action.data(),

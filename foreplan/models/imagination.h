@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "foreplan/core/deadline.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
@@ -16,6 +17,7 @@ struct ImaginationSize {
   int horizon = 0;         // steps
   int max_candidates = 0;  // action sequences per call
   int particles = 1;       // rollouts per candidate; 1 is used when the model is not stochastic
+  bool expected = false;   // one rollout along the expected next states (Dynamics::StepMean)
 };
 
 /// Rolls action sequences through a model. A worker takes a tile (one particle, up to kTileRows
@@ -35,9 +37,11 @@ class Imagination {
 
   /// returns[c] = mean over particles of sum_t r(o_t, u_t, o_{t+1}); after a predicted termination
   /// the row is frozen and earns nothing more. A candidate that is not finite gets -infinity.
+  /// False when the deadline passed before all was imagined; then the returns are no returns. It is
+  /// looked at before every step of a tile.
   /// state: [state_dim]; actions: [candidates x horizon x nu]; returns: [candidates].
-  void Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
-                std::span<double> returns);
+  bool Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
+                std::span<double> returns, const Deadline& deadline = {});
 
  private:
   struct Tile;  // one worker's buffers
@@ -47,9 +51,16 @@ class Imagination {
     int rows = 0;   // candidates
   };
 
-  /// Returns of the range's candidates for its particle, summed over the horizon: [rows].
-  void RollTile(TileRange range, std::span<const double> actions, Key key, Tile& tile,
-                double* returns) const;
+  /// What the tiles of one evaluation share.
+  struct Rollout {
+    std::span<const double> actions;  // [candidates x horizon x nu]
+    Key key;
+    const Deadline& deadline;
+  };
+
+  /// Returns of the range's candidates for its particle, summed over the horizon: [rows]. False
+  /// when the deadline passed.
+  bool RollTile(TileRange range, const Rollout& rollout, Tile& tile, double* returns) const;
   void StartTile(int rows, Tile& tile) const;
   void GatherActions(TileRange range, int time, std::span<const double> actions, Tile& tile) const;
   void StepTile(TileRange range, int time, Key key, Tile& tile) const;

@@ -22,7 +22,6 @@ void CemOptions::Visit(OptionsVisitor& visitor) {
 Cem::Cem(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.cem", options)),
       population_(problem, options_, options_.population),
-      best_(population_.sequence_size()),
       variance_(population_.sequence_size()),
       deviation_(population_.sequence_size()),
       elite_mean_(population_.sequence_size()),
@@ -49,23 +48,21 @@ void Cem::Reset() {
 }
 
 const Plan& Cem::MakePlan(const PlanRequest& request) {
-  DecisionClock clock(request, plan_);
   ShiftMean(warm_step_.MoveTo(request.step));
-  plan_.actions = best_ = mean_;
+  plan_.actions = mean_;
+  SamplingDecision decision(population_, request, plan_);
   ResetVariance();
-  while (clock.NextIteration(options_.iterations)) {
+  while (decision.NextIteration(options_.iterations)) {
     if (*std::ranges::max_element(variance_) <= options_.epsilon) {
       plan_.status = PlanStatus::kConverged;
       break;
     }
-    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
-    DrawCandidates(iteration_key);
-    clock.Record(options_.population,
-                 population_.Evaluate(request.state, options_.population, iteration_key));
+    Explore(decision, request.key.Fold(static_cast<uint64_t>(plan_.iterations)));
     UpdateDistribution();
   }
-  population_.Conclude(request, best_, mean_, plan_);
-  return clock.Finish();
+  const Plan& plan = decision.Conclude(mean_);
+  mean_ = plan.actions;
+  return plan;
 }
 
 void Cem::ResetVariance() {
@@ -75,7 +72,7 @@ void Cem::ResetVariance() {
   }
 }
 
-void Cem::DrawCandidates(Key key) {
+void Cem::Explore(SamplingDecision& decision, Key key) {
   // sigma^2 = min(var, ((m - lo)/2)^2, ((hi - m)/2)^2): two deviations stay within the bounds.
   for (size_t j = 0; j < mean_.size(); ++j) {
     const double below = 0.5 * (mean_[j] - population_.low()[j]);
@@ -88,7 +85,7 @@ void Cem::DrawCandidates(Key key) {
       sequence[j] = mean_[j] + deviation_[j] * sequence[j];
     }
   };
-  population_.Draw(0, options_.population, key, draw);
+  decision.Explore(0, options_.population, key, draw);
 }
 
 void Cem::UpdateDistribution() {
@@ -101,7 +98,6 @@ void Cem::UpdateDistribution() {
     variance_[j] = kept * variance_[j] + (1.0 - kept) * elite_variance_[j];
   }
   population_.Clamp(mean_);  // rounding
-  std::ranges::copy(population_.candidate(elites[0]), best_.begin());
 }
 
 void Cem::ShiftMean(int64_t steps) {

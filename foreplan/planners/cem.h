@@ -33,14 +33,13 @@ class Cem final : public Planner {
 
  private:
   void ResetVariance();
-  void DrawCandidates(Key key);
+  void Explore(SamplingDecision& decision, Key key);
   void UpdateDistribution();
   void ShiftMean(int64_t steps);
 
   Options options_;
   Population population_;
   std::vector<double> mean_;            // [horizon x nu]
-  std::vector<double> best_;            // [horizon x nu], of the last iteration
   std::vector<double> variance_;        // [horizon x nu]
   std::vector<double> deviation_;       // [horizon x nu], of the bounded variance
   std::vector<double> elite_mean_;      // [horizon x nu]

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -67,6 +70,64 @@ TEST_F(CemTest, OneIterationWithoutMomentumGivesTheElitesMean) {
     sum -= p * p + 0.1 * v * v + 0.01 * u * u;
   }
   EXPECT_NEAR(plan.best_return, sum, 1e-12);  // rounding
+}
+
+TEST_F(CemTest, TheNewActionOfAShiftedPlanIsTheMiddleOfTheBounds) {
+  spec_.action_low = {0};
+  spec_.action_high = {6};
+  CemOptions options;
+  options.horizon = 4;
+  const std::vector<double> last = MakePlan(options).actions;
+  ASSERT_GT(std::abs(last.back() - 3), 0.1);
+  dynamics_.nan_above = -100;  // nothing is found any more
+  const Plan& plan = planner_->MakePlan(
+      {.state = start_, .step = 2, .key = {.seed = 2, .stream = 1}, .budget = {}});
+  EXPECT_EQ(plan.actions, (std::vector<double>{last[2], last[3], 3, 3}));
+}
+
+// Writes down the actions it is asked about, in order if there is one thread.
+class RecordingReward final : public Reward {
+ public:
+  mutable std::vector<double> actions;
+
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    actions.insert(actions.end(), batch.action, batch.action + batch.rows);
+    QuadraticReward().Evaluate(batch, reward, terminated);
+  }
+};
+
+TEST_F(CemTest, MomentumKeepsItsShareOfMeanAndVariance) {
+  const RecordingReward reward;
+  spec_.action_low = {-3};
+  spec_.action_high = {5};
+  CemOptions options;
+  options.horizon = 1;
+  options.population = 10;
+  options.elites = 4;
+  options.iterations = 2;
+  options.momentum = 0.5;
+  Cem planner(options, {dynamics_, reward, spec_, pool_});
+  const Key key{.seed = 5, .stream = 0};
+  planner.MakePlan({.state = start_, .step = 0, .key = key, .budget = {}});
+  ASSERT_GE(reward.actions.size(), 20U);
+  // Over a single step the smallest action is best.
+  std::vector<double> elites(reward.actions.begin(), reward.actions.begin() + 10);
+  std::sort(elites.begin(), elites.end(),
+            [](double a, double b) { return std::abs(a) < std::abs(b); });
+  elites.resize(4);
+  double mean = 0;
+  double variance = 0;
+  for (const double u : elites) mean += u / 4;
+  for (const double u : elites) variance += (u - mean) * (u - mean) / 4;
+  const double next_mean = 0.5 * 1 + 0.5 * mean;                   // from the middle of -3 ... 5
+  const double next_variance = 0.5 * 8 * 8 / 16 + 0.5 * variance;  // from (high - low)^2 / 16
+  const double deviation =
+      std::min({std::sqrt(next_variance), 0.5 * (next_mean + 3), 0.5 * (5 - next_mean)});
+  for (uint64_t c = 0; c < 10; ++c) {
+    std::vector<double> noise(1);
+    Random(key.Fold(1).Fold(0).Fold(c)).FillTruncatedNormal(noise);
+    EXPECT_NEAR(reward.actions[10 + c], next_mean + deviation * noise[0], 1e-12) << c;  // rounding
+  }
 }
 
 TEST_F(CemTest, RejectsOptionsThatContradict) {

@@ -11,6 +11,13 @@
 #include "foreplan/core/error.h"
 
 namespace foreplan {
+namespace {
+
+/// The whole number at or below x >= 0, to which rounding may have added or taken something:
+/// 0.29 * 100 is 28.999999999999996.
+int WholePart(double x) { return static_cast<int>(x * (1 + 1e-12)); }
+
+}  // namespace
 
 void IcemOptions::Visit(OptionsVisitor& visitor) {
   static const std::array<std::pair<std::string, IcemExecute>, 2> kExecute = {
@@ -31,11 +38,10 @@ void IcemOptions::Visit(OptionsVisitor& visitor) {
 
 Icem::Icem(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.icem", options)),
-      keep_(static_cast<int>(options_.keep_fraction * options_.elites)),
+      keep_(WholePart(options_.keep_fraction * options_.elites)),
       population_(problem, options_, std::max(options_.population, 2 * options_.elites) + keep_),
       noise_(options_.horizon, options_.noise_beta),
       deviation_(population_.sequence_size()),
-      best_(population_.sequence_size()),
       kept_(static_cast<size_t>(keep_) * population_.sequence_size()),
       elite_mean_(population_.sequence_size()),
       elite_variance_(population_.sequence_size()),
@@ -60,26 +66,23 @@ void Icem::ForgetPlan() {
 }
 
 const Plan& Icem::MakePlan(const PlanRequest& request) {
-  DecisionClock clock(request, plan_);
   ShiftWarmStart(warm_step_.MoveTo(request.step));
+  SamplingDecision decision(population_, request, plan_);
   ResetDeviation();
-  best_ = plan_.actions;
-  while (clock.NextIteration(options_.iterations)) {
-    const int count = kept_count_ + PopulationSize(plan_.iterations);
-    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
-    ProposeCandidates(plan_.iterations, count, iteration_key);
-    clock.Record(count, population_.Evaluate(request.state, count, iteration_key));
+  while (decision.NextIteration(options_.iterations)) {
+    Explore(decision, request.key.Fold(static_cast<uint64_t>(plan_.iterations)));
     UpdateDistribution();
   }
-  population_.Conclude(request, best_, options_.execute == IcemExecute::kBest ? best_ : mean_,
-                       plan_);
-  return clock.Finish();
+  const Plan& plan =
+      decision.Conclude(options_.execute == IcemExecute::kBest ? decision.best() : mean_);
+  if (plan.status == PlanStatus::kDeadline) mean_ = plan.actions;
+  return plan;
 }
 
 // N_i = max(2 K, N / gamma^i)
 int Icem::PopulationSize(int iteration) const {
   const double decayed = options_.population / std::pow(options_.decay, iteration);
-  return std::max(2 * options_.elites, static_cast<int>(decayed));
+  return std::max(2 * options_.elites, WholePart(decayed));
 }
 
 void Icem::ResetDeviation() {
@@ -88,7 +91,9 @@ void Icem::ResetDeviation() {
   }
 }
 
-void Icem::ProposeCandidates(int iteration, int count, Key key) {
+void Icem::Explore(SamplingDecision& decision, Key key) {
+  const int iteration = plan_.iterations;
+  const int count = kept_count_ + PopulationSize(iteration);
   int next = 0;
   for (; next < kept_count_; ++next)
     std::ranges::copy(kept_elite(next), population_.candidate(next).begin());
@@ -102,7 +107,7 @@ void Icem::ProposeCandidates(int iteration, int count, Key key) {
       sequence[j] = mean_[j] + deviation_[j] * sequence[j];
     }
   };
-  population_.Draw(next, count, key, draw);
+  decision.Explore(next, count, key, draw);
 }
 
 void Icem::UpdateDistribution() {
@@ -115,7 +120,6 @@ void Icem::UpdateDistribution() {
     deviation_[j] = old * deviation_[j] + (1.0 - old) * std::sqrt(elite_variance_[j]);
   }
   population_.Clamp(mean_);  // rounding
-  std::ranges::copy(population_.candidate(elites[0]), best_.begin());
   KeepElites(elites);
 }
 

@@ -47,7 +47,7 @@ class Icem final : public Planner {
  private:
   [[nodiscard]] int PopulationSize(int iteration) const;
   void ResetDeviation();
-  void ProposeCandidates(int iteration, int count, Key key);
+  void Explore(SamplingDecision& decision, Key key);
   void UpdateDistribution();
   void KeepElites(std::span<const int> elites);
   void ForgetPlan();
@@ -61,7 +61,6 @@ class Icem final : public Planner {
   int kept_count_ = 0;                        // elites in kept_
   std::vector<double> mean_;                  // [horizon x nu]
   std::vector<double> deviation_;             // [horizon x nu]
-  std::vector<double> best_;                  // [horizon x nu], of the last iteration
   std::vector<double> kept_;                  // [keep x horizon x nu]
   std::vector<double> elite_mean_;            // [horizon x nu]
   std::vector<double> elite_variance_;        // [horizon x nu]

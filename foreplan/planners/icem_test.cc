@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -108,18 +111,120 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   EXPECT_NEAR(last_mean, mean(elites(2)), 1e-12);        // rounding
 }
 
-TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShifted) {
-  // At rest at the goal nothing is better than zeros, which only the very first mean is.
-  IcemOptions options;
-  options.iterations = 1;
-  const std::vector<double> goal = {0, 0};
-  for (const double keep_fraction : {0.0, 0.3}) {
-    options.keep_fraction = keep_fraction;
-    Icem planner = Make(options);
-    EXPECT_EQ(planner.MakePlan(At(0, goal)).best_return, 0.0);
-    const double second = planner.MakePlan(At(1, goal)).best_return;
-    EXPECT_EQ(second == 0.0, keep_fraction > 0);
+// A model that predicts one sequence of actions only.
+class PickyDynamics final : public Dynamics {
+ public:
+  std::vector<double> only;  // [horizon]; empty: any
+
+  [[nodiscard]] int state_dim() const override { return 2; }
+  [[nodiscard]] int observation_dim() const override { return 2; }
+  [[nodiscard]] int action_dim() const override { return 1; }
+  [[nodiscard]] bool observation_is_state() const override { return true; }
+  [[nodiscard]] bool is_stochastic() const override { return false; }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override {
+    return inner_.MakeWorkspace(max_rows);
   }
+  void Observe(std::span<const double> state, std::span<double> observation,
+               Workspace& workspace) const override {
+    inner_.Observe(state, observation, workspace);
+  }
+  void Step(const StepBatch& batch, Workspace& workspace) const override {
+    inner_.Step(batch, workspace);
+    if (only.empty()) return;
+    for (int row = 0; row < batch.rows; ++row) {
+      if (batch.action[row] == only[static_cast<size_t>(batch.time)]) continue;
+      batch.next_state[2 * row] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+
+ private:
+  DoubleIntegrator inner_;
+};
+
+TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShiftedByTheStepsThatPassed) {
+  for (const double keep_fraction : {0.0, 1.0}) {
+    for (const int64_t passed : {0, 1, 2}) {
+      PickyDynamics dynamics;
+      IcemOptions options;
+      options.horizon = 5;
+      options.iterations = 1;
+      options.elites = 1;
+      options.keep_fraction = keep_fraction;
+      options.momentum = 1;  // the mean stays in the middle
+      options.execute = IcemExecute::kBest;
+      Icem planner(options, {dynamics, reward_, spec_, pool_});
+      const std::vector<double> best = planner.MakePlan(At(0)).actions;
+      // The best sequence, shifted, its last action repeated.
+      for (size_t t = 0; t < 5; ++t) {
+        dynamics.only.push_back(best[std::min<size_t>(t + static_cast<size_t>(passed), 4)]);
+      }
+      const Plan& plan = planner.MakePlan(At(passed));
+      EXPECT_EQ(plan.status, keep_fraction > 0 ? PlanStatus::kOk : PlanStatus::kAllInvalid);
+      EXPECT_EQ(std::isfinite(plan.best_return), keep_fraction > 0) << passed;
+    }
+  }
+}
+
+TEST_F(IcemTest, TheShiftedMeanCompetes) {
+  PickyDynamics dynamics;
+  IcemOptions options;
+  options.horizon = 5;
+  options.iterations = 1;
+  options.elites = 1;
+  options.keep_fraction = 0;
+  options.momentum = 0;
+  Icem planner(options, {dynamics, reward_, spec_, pool_});
+  const std::vector<double> mean = planner.MakePlan(At(0)).actions;
+  dynamics.only = {mean[2], mean[3], mean[4], mean[4], mean[4]};
+  EXPECT_EQ(planner.MakePlan(At(2)).status, PlanStatus::kOk);
+}
+
+TEST_F(IcemTest, MomentumKeepsItsShareOfMeanAndDeviation) {
+  const RecordingReward reward;
+  spec_.action_low = {-3};
+  spec_.action_high = {5};
+  IcemOptions options;
+  options.horizon = 1;
+  options.population = 10;
+  options.decay = 1;
+  options.elites = 4;
+  options.keep_fraction = 0;
+  options.iterations = 3;  // the mean joins the last one only
+  options.momentum = 0.5;
+  Icem planner(options, {dynamics_, reward, spec_, pool_});
+  planner.MakePlan(At(0));
+  ASSERT_GE(reward.actions.size(), 20U);
+  // Over a single step the smallest action is best.
+  std::vector<double> elites(reward.actions.begin(), reward.actions.begin() + 10);
+  std::sort(elites.begin(), elites.end(),
+            [](double a, double b) { return std::abs(a) < std::abs(b); });
+  elites.resize(4);
+  double mean = 0;
+  double variance = 0;
+  for (const double u : elites) mean += u / 4;
+  for (const double u : elites) variance += (u - mean) * (u - mean) / 4;
+  const double next_mean = 0.5 * 1 + 0.5 * mean;  // from the middle of -3 ... 5
+  const double deviation = 0.5 * 0.5 * 4 + 0.5 * std::sqrt(variance);  // from sigma0 half ranges
+  for (uint64_t c = 0; c < 10; ++c) {
+    std::vector<double> noise(1);  // over a single step the noise is white
+    Random(kKey.Fold(0).Fold(1).Fold(0).Fold(c)).FillNormal(noise);
+    EXPECT_NEAR(reward.actions[10 + c], std::clamp(next_mean + deviation * noise[0], -3.0, 5.0),
+                1e-12)  // rounding
+        << c;
+  }
+}
+
+TEST_F(IcemTest, SharesThatAreWholeNumbersAreNotCutByRounding) {
+  IcemOptions options;
+  options.horizon = 2;
+  options.population = 121;
+  options.decay = 1.1;
+  options.iterations = 3;
+  options.elites = 50;
+  options.keep_fraction = 0.58;  // 0.58 * 50 is 28.999999999999996
+  Icem planner = Make(options);
+  // 121 / 1.1 = 110 and 121 / 1.1^2 = 100 candidates.
+  EXPECT_EQ(planner.MakePlan(At(0)).rollouts, 121 + (110 + 29) + (100 + 29));
 }
 
 TEST_F(IcemTest, RejectsMoreElitesThanCandidates) {

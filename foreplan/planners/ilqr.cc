@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -20,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kKnotsPerTask = 16;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kResolution = 1e-14;  // of a cost in double: smaller changes are rounding
 
 IlqrOptions Validated(IlqrOptions options) {
@@ -265,7 +267,9 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   const Clock::time_point begin = Clock::now();
   const bool started = Start(x0, actions, states);
   result.forward_seconds += watch.Lap();
-  status_ = started ? IlqrStatus::kIterationLimit : IlqrStatus::kInvalidStart;
+  status_ = started    ? IlqrStatus::kIterationLimit
+            : IsLate() ? IlqrStatus::kDeadline
+                       : IlqrStatus::kInvalidStart;
   bool expand = started;
   while (status_ == IlqrStatus::kIterationLimit && result.iterations < max_iterations_) {
     const bool expanded = !expand || Expand();
@@ -342,6 +346,10 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   double* next = trials_[0].trajectory.xs.data();
   double cost = 0;
   for (int t = 0; t < horizon_; ++t) {
+    if (IsLate()) {
+      current_.cost = kInfinity;
+      return false;
+    }
     double* x_next = current_.xs.data() + Size(t + 1, state_dim_);
     const bool rolled = states.empty();
     cost +=
@@ -565,6 +573,10 @@ void IlqrSolver::RolloutSized(double alpha, Trial& trial,
       for (int i = 0; i < nu; ++i) u[i] = std::min(std::max(u[i], low[i]), high[i]);
       low += nu;
       high += nu;
+    }
+    if (IsLate()) {
+      trial.trajectory.cost = kInfinity;  // no step to accept
+      return;
     }
     double* next = x + state_dim_;
     cost += problem_.Step(t, x, u, next, workspace);

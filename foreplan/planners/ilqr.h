@@ -109,8 +109,9 @@ class IlqrSolver {
     callback_ = std::move(callback);
   }
   /// The moment at which Solve ends with the best trajectory so far, from now on; none: never. It
-  /// is looked at after the guess's rollout and before every part of an expansion, every backward
-  /// pass and every rollout of a line search, so Solve is late by one of these at most.
+  /// is looked at before every part of an expansion, every backward pass and every step of a
+  /// rollout, so Solve is late by one of these at most. Where not even the guess was rolled out,
+  /// the cost is infinite.
   void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
     deadline_ = deadline;
   }

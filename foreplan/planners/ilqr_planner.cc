@@ -1,7 +1,7 @@
 #include "foreplan/planners/ilqr_planner.h"
 
 #include <algorithm>
-#include <chrono>
+#include <array>
 #include <cmath>
 
 namespace foreplan {
@@ -33,16 +33,12 @@ void IlqrPlannerOptions::Visit(OptionsVisitor& visitor) {
 
 IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.ilqr", options)),
-      population_(problem, options_, options_.guesses),
+      population_(problem, options_, options_.guesses, Imagined::kExpected),
       problem_(problem.dynamics, problem.reward, problem.spec, options_.horizon),
       solver_(problem_, SolverOptions(options_), &problem.pool),
       low_(population_.low().begin(), population_.low().end()),
       high_(population_.high().begin(), population_.high().end()) {
   Reset();
-  plan_.actions = actions_;
-  solver_.set_callback([this](int, const IlqrIteration&) {
-    return !budget_.deadline || std::chrono::steady_clock::now() < *budget_.deadline;
-  });
 }
 
 void IlqrPlanner::Reset() {
@@ -52,45 +48,61 @@ void IlqrPlanner::Reset() {
 
 void IlqrPlanner::ForgetPlan() {
   first_ = true;
-  actions_.assign(population_.middle().begin(), population_.middle().end());
+  plan_.actions.assign(population_.middle().begin(), population_.middle().end());
 }
 
 void IlqrPlanner::ShiftWarmStart(int64_t steps) {
   if (steps >= horizon()) return ForgetPlan();
-  ShiftSequence(actions_, population_.action_dim(), static_cast<int>(steps));
+  ShiftSequence(plan_.actions, population_.action_dim(), static_cast<int>(steps));
 }
 
 const Plan& IlqrPlanner::MakePlan(const PlanRequest& request) {
   DecisionClock clock(request, plan_);
   ShiftWarmStart(warm_step_.MoveTo(request.step));
-  budget_ = request.budget;
-  if (clock.NextIteration(1)) {
-    if (first_) {
-      Guess(request.state, request.key);
-    } else if (options_.trust_region > 0) {
-      SetTrustRegion();
-    }
-    solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
-    first_ = false;
-    result_ = solver_.Solve(request.state, actions_);
-    clock.Record(1, result_.status == IlqrStatus::kInvalidStart ? -INFINITY : -result_.cost);
-    plan_.expected_return = plan_.best_return;
-    plan_.iterations = std::max(1, result_.iterations);
-    if (result_.status == IlqrStatus::kConverged ||
-        result_.status == IlqrStatus::kStationaryStart) {
-      plan_.status = PlanStatus::kConverged;
-    }
-    if (result_.status == IlqrStatus::kStopped) plan_.status = PlanStatus::kDeadline;
-    if (result_.status != IlqrStatus::kInvalidStart) {
-      std::ranges::copy(solver_.actions(), actions_.begin());
-    }
+  actions_ = plan_.actions;
+  double warm_return = -INFINITY;
+  if (first_) {
+    warm_return = Guess(request, clock);
+  } else if (options_.trust_region > 0) {
+    SetTrustRegion();
   }
-  std::ranges::copy(actions_, plan_.actions.begin());
+  if (clock.NextIteration(1)) Improve(request, clock);
+  // A first decision that was cut may have found nothing as good as what it began with.
+  if (clock.is_cut() && warm_return >= plan_.expected_return) {
+    plan_.expected_return = warm_return;
+  } else {
+    std::ranges::copy(actions_, plan_.actions.begin());
+  }
   return clock.Finish();
 }
 
-// The best of random sequences that hold their actions, if any is finite.
-void IlqrPlanner::Guess(std::span<const double> state, Key key) {
+void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
+  solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
+  solver_.set_deadline(clock.deadline());
+  result_ = solver_.Solve(request.state, actions_);
+  if (result_.status == IlqrStatus::kDeadline) clock.Cut();
+  first_ = first_ && clock.is_cut() && result_.iterations == 0;
+  if (clock.is_cut() && !std::isfinite(result_.cost)) return;  // before it knew the start's cost
+  if (result_.status == IlqrStatus::kInvalidStart) return clock.Record(1, -INFINITY);
+  clock.Record(1, -result_.cost);
+  plan_.expected_return = plan_.best_return;
+  plan_.iterations = std::max(1, result_.iterations);
+  if (result_.status == IlqrStatus::kConverged || result_.status == IlqrStatus::kStationaryStart) {
+    plan_.status = PlanStatus::kConverged;
+  }
+  std::ranges::copy(solver_.actions(), actions_.begin());
+}
+
+// Begins with the best of random sequences that hold their actions, if any is finite. With a
+// deadline, what the warm start earns, which is imagined first.
+double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
+  std::array<double, Population::kCompared> warm_return;
+  warm_return.fill(-INFINITY);
+  if (clock.deadline() && !population_.Compare(request.state, {actions_, actions_, actions_},
+                                               request.key, clock.deadline(), warm_return)) {
+    clock.Cut();
+    return -INFINITY;
+  }
   solver_.SetBounds(population_.low(), population_.high());
   const size_t nu = population_.action_dim();
   const auto draw = [&](Random& random, int /*worker*/, std::span<double> sequence) {
@@ -103,10 +115,15 @@ void IlqrPlanner::Guess(std::span<const double> state, Key key) {
                         : sequence[j - nu];
     }
   };
-  population_.Draw(0, options_.guesses, key, draw);
-  population_.Evaluate(state, options_.guesses, key);
+  if (!population_.Explore(request.state, 0, options_.guesses, request.key, clock.deadline(),
+                           draw)) {
+    clock.Cut();
+  }
   const auto best = population_.Elites(1);
-  if (!best.empty()) std::ranges::copy(population_.candidate(best[0]), actions_.begin());
+  if (best.empty()) return warm_return[0];
+  plan_.expected_return = population_.returns(best[0]);
+  std::ranges::copy(population_.candidate(best[0]), actions_.begin());
+  return warm_return[0];
 }
 
 void IlqrPlanner::SetTrustRegion() {

@@ -29,7 +29,8 @@ struct IlqrPlannerOptions : SamplingOptions {
 /// Box-constrained iLQR on the expected next states of the model (Tassa et al. 2012, 2014). An
 /// episode's first decision starts from the best of some random sequences and runs to convergence;
 /// later ones improve the shifted plan by a few iterations. On a learned model the trust region
-/// keeps a decision near the plan before it, whose transitions the model has seen.
+/// keeps a decision near the plan before it, whose transitions the model has seen. Returns, those
+/// of the random sequences too, are those along the expected next states.
 class IlqrPlanner final : public Planner {
  public:
   using Options = IlqrPlannerOptions;
@@ -48,7 +49,8 @@ class IlqrPlanner final : public Planner {
  private:
   void ForgetPlan();
   void ShiftWarmStart(int64_t steps);
-  void Guess(std::span<const double> state, Key key);
+  double Guess(const PlanRequest& request, DecisionClock& clock);
+  void Improve(const PlanRequest& request, DecisionClock& clock);
   void SetTrustRegion();
 
   Options options_;
@@ -56,10 +58,9 @@ class IlqrPlanner final : public Planner {
   DynamicsProblem problem_;
   IlqrSolver solver_;
   IlqrResult result_;
-  std::vector<double> actions_;     // [horizon x nu], the warm start
+  std::vector<double> actions_;     // [horizon x nu], what the solver starts from and finds
   std::vector<double> low_, high_;  // [horizon x nu]
   bool first_ = true;
-  Budget budget_;
   WarmStep warm_step_;
   Plan plan_;
 };

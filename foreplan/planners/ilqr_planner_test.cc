@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,17 +86,49 @@ TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
   }
 }
 
-TEST(IlqrPlanner, StopsAtTheDeadline) {
-  const DoubleIntegrator dynamics;
+TEST(IlqrPlanner, JudgesGuessesAsTheSolverDoes) {
+  // Single rollouts of a stochastic model are not what the solver improves.
+  struct MeanOnly final : Dynamics {
+    DoubleIntegrator inner;
+
+    [[nodiscard]] int state_dim() const override { return 2; }
+    [[nodiscard]] int observation_dim() const override { return 2; }
+    [[nodiscard]] int action_dim() const override { return 1; }
+    [[nodiscard]] bool observation_is_state() const override { return true; }
+    [[nodiscard]] bool is_stochastic() const override { return true; }
+    [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override {
+      return inner.MakeWorkspace(max_rows);
+    }
+    void Observe(std::span<const double> state, std::span<double> observation,
+                 Workspace& workspace) const override {
+      inner.Observe(state, observation, workspace);
+    }
+    void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
+      std::fill_n(batch.next_state, 2 * batch.rows, std::nan(""));
+    }
+    void StepMean(const StepBatch& batch, Workspace& workspace) const override {
+      inner.Step(batch, workspace);
+    }
+    void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override {
+      inner.Linearize(batch, workspace);
+    }
+  } dynamics;
   const QuadraticReward reward;
   const SystemSpec spec = DoubleIntegratorSpec(8.0);
   ThreadPool pool(1);
-  IlqrPlanner planner({}, {dynamics, reward, spec, pool});
-  const Plan& plan = planner.MakePlan({.state = kRight,
-                                       .step = 0,
-                                       .key = Key{},
-                                       .budget = {.deadline = std::chrono::steady_clock::now()}});
-  EXPECT_EQ(plan.status, PlanStatus::kDeadline);
+  const auto first_plan = [&](int guesses) {
+    IlqrPlannerOptions options;
+    options.horizon = 10;
+    options.guesses = guesses;
+    IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+    PlanRequest request{.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}};
+    planner.MakePlan(request);
+    return planner.result().log.front();
+  };
+  // The first step starts from the best guess; of many guesses the best costs less than of one.
+  const IlqrIteration of_one = first_plan(1);
+  const IlqrIteration of_many = first_plan(500);
+  EXPECT_LT(of_many.cost - of_many.actual_change, of_one.cost - of_one.actual_change);
 }
 
 TEST(IlqrPlanner, RefusesRewardsWithoutDerivatives) {

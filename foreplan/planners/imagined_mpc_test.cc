@@ -53,6 +53,16 @@ TEST_F(ImaginedMpcTest, PlansFarBeyondTheOtherPlannersHorizon) {
 
 TEST_F(ImaginedMpcTest, EqualKeysGiveEqualPlans) { EXPECT_EQ(Make().actions, Make().actions); }
 
+TEST_F(ImaginedMpcTest, ForgetsTheOtherPlannersWarmStart) {
+  IcemOptions options;
+  options.horizon = 12;
+  Icem icem(options, problem());
+  ImaginedMpc planner(icem, problem(), kSteps);
+  const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
+  const std::vector<double> first = planner.MakePlan(request).actions;
+  EXPECT_EQ(planner.MakePlan(request).actions, first);
+}
+
 TEST_F(ImaginedMpcTest, EarnsNothingPastAPredictedTermination) {
   reward_.limit = 0.9;  // |p'| is 1 after the first step
   const Plan plan = Make();

@@ -47,7 +47,6 @@ Mppi::Mppi(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.mppi", options)),
       population_(problem, options_, options_.population),
       noise_(options_.horizon, options_.noise_beta),
-      best_(population_.sequence_size()),
       deviation_(population_.sequence_size()),
       precision_(population_.sequence_size()),
       slope_(population_.sequence_size()),
@@ -80,37 +79,37 @@ void Mppi::ShiftNominal(int64_t steps) {
 }
 
 const Plan& Mppi::MakePlan(const PlanRequest& request) {
-  DecisionClock clock(request, plan_);
   ShiftNominal(warm_step_.MoveTo(request.step));
-  plan_.actions = best_ = nominal_;
-  while (clock.NextIteration(options_.iterations)) {
-    const Key iteration_key = request.key.Fold(static_cast<uint64_t>(plan_.iterations));
-    DrawCandidates(iteration_key);
-    clock.Record(options_.population,
-                 population_.Evaluate(request.state, options_.population, iteration_key));
-    const auto best = population_.Elites(1);
-    if (!best.empty()) std::ranges::copy(population_.candidate(best[0]), best_.begin());
+  plan_.actions = nominal_;
+  SamplingDecision decision(population_, request, plan_);
+  while (decision.NextIteration(options_.iterations)) {
+    Explore(decision, request.key.Fold(static_cast<uint64_t>(plan_.iterations)));
     ComputeWeights();
     UpdateNominal();
   }
-  population_.Conclude(request, best_, nominal_, plan_);
-  return clock.Finish();
+  const Plan& plan = decision.Conclude(nominal_);
+  nominal_ = plan.actions;
+  return plan;
 }
 
-void Mppi::DrawCandidates(Key key) {
+void Mppi::Explore(SamplingDecision& decision, Key key) {
   const auto draw = [this](Random& random, int worker, std::span<double> sequence) {
     noise_.Fill(random, population_.action_dim(), sequence, scratch_[static_cast<size_t>(worker)]);
     for (size_t j = 0; j < sequence.size(); ++j) {
       sequence[j] = nominal_[j] + deviation_[j] * sequence[j];
     }
   };
-  population_.Draw(0, options_.population, key, draw);
+  decision.Explore(0, options_.population, key, draw);
 }
 
 void Mppi::ComputeWeights() {
-  // S = -R + lambda sum_t u_t' Sigma^-1 (v_t - u_t), u nominal and v the clamped candidate
-  for (size_t j = 0; j < nominal_.size(); ++j) slope_[j] = nominal_[j] * precision_[j];
-  for (int candidate = 0; candidate < options_.population; ++candidate) {
+  // S = -R + lambda sum_t (u_t - m)' Sigma^-1 (v_t - u_t), u nominal, v the clamped candidate and m
+  // the middle of the range, where the noise of a controller that knows nothing lies
+  for (size_t j = 0; j < nominal_.size(); ++j) {
+    slope_[j] = (nominal_[j] - population_.middle()[j]) * precision_[j];
+  }
+  std::ranges::fill(costs_, std::numeric_limits<double>::infinity());
+  for (int candidate = 0; candidate < population_.evaluated(); ++candidate) {
     const auto k = static_cast<size_t>(candidate);
     costs_[k] = -population_.returns(candidate);
     if (!options_.control_cost) continue;

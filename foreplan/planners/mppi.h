@@ -20,10 +20,11 @@ struct MppiOptions : SamplingOptions {
 
 /// MPPI (Williams et al. 2017): the nominal sequence moves by the average of sampled noise,
 /// weighted with exp(-(S - min S) / lambda), where the cost S is minus the imagined return plus,
-/// unless switched off, the control cost lambda u' Sigma^-1 noise of the NOMINAL actions u. The
-/// noise is what remains of it after clamping to the bounds. With noise_beta > 0 the control cost
-/// uses the variance of each step and leaves out the correlation in time. The next decision starts
-/// from the shifted nominal sequence, its last action repeated.
+/// unless switched off, the control cost lambda (u - m)' Sigma^-1 noise of the NOMINAL actions u,
+/// which pulls to the middle m of the range. The noise is what remains of it after clamping to the
+/// bounds. With noise_beta > 0 the control cost uses the variance of each step and leaves out the
+/// correlation in time. The next decision starts from the shifted nominal sequence, its last action
+/// repeated.
 class Mppi final : public Planner {
  public:
   using Options = MppiOptions;
@@ -38,7 +39,7 @@ class Mppi final : public Planner {
  private:
   void ForgetPlan();
   void ShiftNominal(int64_t steps);
-  void DrawCandidates(Key key);
+  void Explore(SamplingDecision& decision, Key key);
   void ComputeWeights();
   void UpdateNominal();
 
@@ -46,7 +47,6 @@ class Mppi final : public Planner {
   Population population_;
   ColoredNoise noise_;
   std::vector<double> nominal_;               // [horizon x nu]
-  std::vector<double> best_;                  // [horizon x nu], of the last iteration
   std::vector<double> deviation_;             // [horizon x nu], of the noise
   std::vector<double> precision_;             // [horizon x nu], 1 / variance of the noise
   std::vector<double> slope_;                 // [horizon x nu], of the control cost

@@ -13,7 +13,7 @@ namespace {
 struct Entry {
   std::string name;
   std::unique_ptr<Planner> (*make)(const std::string& section, Config& config,
-                                   const PlanningProblem& problem);
+                                   const PlanningProblem& problem, std::optional<int> horizon);
   void (*write)(const std::string& section, Config& config, ConfigWriter& writer);
 };
 
@@ -21,9 +21,11 @@ template <typename PlannerType>
 Entry Register(const std::string& name) {
   using Options = typename PlannerType::Options;
   return {name,
-          [](const std::string& section, Config& config,
-             const PlanningProblem& problem) -> std::unique_ptr<Planner> {
-            return std::make_unique<PlannerType>(ReadOptions<Options>(config, section), problem);
+          [](const std::string& section, Config& config, const PlanningProblem& problem,
+             std::optional<int> horizon) -> std::unique_ptr<Planner> {
+            auto options = ReadOptions<Options>(config, section);
+            options.horizon = horizon.value_or(options.horizon);
+            return std::make_unique<PlannerType>(options, problem);
           },
           [](const std::string& section, Config& config, ConfigWriter& writer) {
             auto options = ReadOptions<Options>(config, section);
@@ -53,8 +55,8 @@ const Entry& Find(const std::string& name, const Config& config) {
 }  // namespace
 
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
-                                     const PlanningProblem& problem) {
-  return Find(name, config).make("planner." + name, config, problem);
+                                     const PlanningProblem& problem, std::optional<int> horizon) {
+  return Find(name, config).make("planner." + name, config, problem, horizon);
 }
 
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer) {

@@ -1,7 +1,6 @@
 // What chooses a plan.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/deadline.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
@@ -22,7 +22,7 @@ namespace foreplan {
 enum class PlanStatus {
   kOk,          // all iterations done
   kConverged,   // stopped early by the planner's own rule
-  kDeadline,    // stopped by the budget; the plan is the best so far
+  kDeadline,    // cut by the budget; the plan is the best so far, the warm start among them
   kAllInvalid,  // no candidate had a finite return; the plan is the warm start
 };
 
@@ -44,7 +44,7 @@ struct Plan {
 
 /// How much a planner may spend on one decision.
 struct Budget {
-  std::optional<std::chrono::steady_clock::time_point> deadline;  // none: all iterations
+  Deadline deadline;  // none: all iterations
 };
 
 /// What a decision is asked for.
@@ -76,15 +76,17 @@ class Planner {
 
   /// Plans from the request's state. The warm start is the last plan, shifted by the steps that
   /// have passed since; of a plan that is used up nothing is left. The reference is valid until the
-  /// next call. Throws InputError for a step before that of the last plan: an episode that began
-  /// without Reset.
+  /// next call. A decision whose budget is used up is cut: of the warm start, which it imagines
+  /// first, and what it has found, it takes what the model likes best. Throws InputError for a step
+  /// before that of the last plan: an episode that began without Reset.
   virtual const Plan& MakePlan(const PlanRequest& request) = 0;
 };
 
-/// Reads section [planner.<name>] of `config` and makes that planner. Throws InputError for an
-/// unknown name or wrong options.
+/// Reads section [planner.<name>] of `config` and makes that planner; `horizon` replaces the one of
+/// the options. Throws InputError for an unknown name or wrong options.
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
-                                     const PlanningProblem& problem);
+                                     const PlanningProblem& problem,
+                                     std::optional<int> horizon = {});
 /// Appends section [planner.<name>] as it is in effect.
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer);
 std::vector<std::string> PlannerNames();

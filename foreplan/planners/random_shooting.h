@@ -30,7 +30,6 @@ class RandomShooting final : public Planner {
 
   Options options_;
   Population population_;
-  std::vector<double> best_;  // [horizon x nu], or the warm start
   WarmStep warm_step_;
   Plan plan_;
 };

@@ -14,6 +14,8 @@
 namespace foreplan {
 namespace {
 
+constexpr uint64_t kComparisonStream = uint64_t{1}
+                                       << 32;  // of a decision's key; past all iterations
 constexpr double kWorst = -std::numeric_limits<double>::infinity();
 
 void CheckBounds(const SystemSpec& spec, int action_dim) {
@@ -41,13 +43,14 @@ void SamplingOptions::Visit(OptionsVisitor& visitor) {
 }
 
 Population::Population(const PlanningProblem& problem, const SamplingOptions& options,
-                       int max_candidates)
+                       int max_candidates, Imagined imagined)
     : action_dim_(static_cast<size_t>(problem.dynamics.action_dim())),
       pool_(problem.pool),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,
-                    .max_candidates = std::max(max_candidates, kFinalists),
-                    .particles = options.particles},
+                    .max_candidates = std::max(max_candidates, kCompared),
+                    .particles = options.particles,
+                    .expected = imagined == Imagined::kExpected},
                    problem.pool) {
   CheckBounds(problem.spec, problem.dynamics.action_dim());
   for (int t = 0; t < options.horizon; ++t) {
@@ -62,7 +65,8 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
   actions_.resize(candidates * sequence_size());
   returns_.resize(candidates);
   order_.resize(candidates);
-  finalists_.resize(kFinalists * sequence_size());
+  best_.resize(sequence_size());
+  compared_.resize(kCompared * sequence_size());
 }
 
 void Population::Clamp(std::span<double> sequence) const {
@@ -71,28 +75,32 @@ void Population::Clamp(std::span<double> sequence) const {
   }
 }
 
-double Population::Evaluate(std::span<const double> state, int count, Key key) {
-  const auto candidates = static_cast<size_t>(count);
-  imagination_.Evaluate(state, std::span(actions_).first(candidates * sequence_size()),
-                        key.Fold(kModelStream), std::span(returns_).first(candidates));
-  evaluated_ = count;
-  return *std::max_element(returns_.begin(), returns_.begin() + count);
+bool Population::Evaluate(std::span<const double> state, int first, int count, Key key,
+                          const Deadline& deadline) {
+  const auto begin = static_cast<size_t>(first);
+  const auto candidates = static_cast<size_t>(count - first);
+  const bool done = imagination_.Evaluate(
+      state, std::span(actions_).subspan(begin * sequence_size(), candidates * sequence_size()),
+      key.Fold(kModelStream), std::span(returns_).subspan(begin, candidates), deadline);
+  evaluated_ = done ? count : first;
+  return done;
 }
 
-void Population::Conclude(const PlanRequest& request, std::span<const double> best,
-                          std::span<const double> answer, Plan& plan) {
-  const std::array<std::span<const double>, kFinalists> finalists = {plan.actions, best, answer};
-  std::array<double, kFinalists> returns{};
-  for (size_t i = 0; i < finalists.size(); ++i) {
-    std::ranges::copy(finalists[i], &finalists_[i * sequence_size()]);
+int Population::NextChunk(int size, Time start, Time deadline, int most) {
+  const Time now = std::chrono::steady_clock::now();
+  // Half of size (time left / time taken).
+  const double affordable = 0.5 * size * std::chrono::duration<double>(deadline - now).count() /
+                            std::chrono::duration<double>(now - start).count();
+  return affordable > kChunk ? static_cast<int>(std::min<double>(affordable, most)) : kChunk;
+}
+
+bool Population::Compare(std::span<const double> state,
+                         const std::array<std::span<const double>, kCompared>& sequences, Key key,
+                         const Deadline& deadline, std::array<double, kCompared>& returns) {
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    std::ranges::copy(sequences[i], &compared_[i * sequence_size()]);
   }
-  imagination_.Evaluate(request.state, finalists_, request.key.Fold(kFinalStream), returns);
-  const size_t choice =
-      std::isfinite(returns.back())
-          ? kFinalists - 1
-          : static_cast<size_t>(std::ranges::max_element(returns) - returns.begin());
-  std::copy_n(&finalists_[choice * sequence_size()], sequence_size(), plan.actions.begin());
-  plan.expected_return = returns[choice];
+  return imagination_.Evaluate(state, compared_, key.Fold(kModelStream), returns, deadline);
 }
 
 std::span<const int> Population::Elites(int wanted) {
@@ -145,7 +153,7 @@ int64_t WarmStep::MoveTo(int64_t step) {
 }
 
 DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
-    : start_(std::chrono::steady_clock::now()), request_(request), plan_(plan) {
+    : start_(std::chrono::steady_clock::now()), deadline_(request.budget.deadline), plan_(plan) {
   plan_.first_step = request.step;
   plan_.status = PlanStatus::kOk;
   plan_.expected_return = plan_.best_return = kWorst;
@@ -155,15 +163,12 @@ DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
 
 bool DecisionClock::NextIteration(int iterations) {
   if (plan_.iterations >= iterations) return false;
-  const std::optional<std::chrono::steady_clock::time_point>& deadline = request_.budget.deadline;
-  if (deadline && std::chrono::steady_clock::now() >= *deadline) {
-    plan_.status = PlanStatus::kDeadline;
-    return false;
-  }
-  return true;
+  if (HasPassed(deadline_)) Cut();
+  return !is_cut_;
 }
 
 void DecisionClock::Record(int rollouts, double best_return) {
+  if (rollouts == 0) return;
   ++plan_.iterations;
   plan_.rollouts += rollouts;
   if (!std::isfinite(best_return)) return;
@@ -171,10 +176,76 @@ void DecisionClock::Record(int rollouts, double best_return) {
   any_finite_ = true;
 }
 
+void DecisionClock::Reserve(double seconds) {
+  if (!deadline_) return;
+  *deadline_ -= std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
+}
+
+double DecisionClock::Seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
 const Plan& DecisionClock::Finish() {
+  if (is_cut_) plan_.status = PlanStatus::kDeadline;
   if (plan_.iterations > 0 && !any_finite_) plan_.status = PlanStatus::kAllInvalid;
-  plan_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  plan_.seconds = Seconds();
   return plan_;
+}
+
+SamplingDecision::SamplingDecision(Population& population, const PlanRequest& request, Plan& plan)
+    : population_(population),
+      request_(request),
+      plan_(plan),
+      clock_(request, plan),
+      best_(population.best()),
+      warm_return_(kWorst) {
+  std::ranges::copy(plan.actions, best_.begin());
+  if (clock_.deadline()) ImagineWarmStart();
+}
+
+// As often as sequences will be compared at the end, so that it is known how long that takes.
+void SamplingDecision::ImagineWarmStart() {
+  std::array<double, Population::kCompared> returns{};
+  const double start = clock_.Seconds();
+  if (population_.Compare(request_.state, {plan_.actions, plan_.actions, plan_.actions},
+                          request_.key.Fold(kComparisonStream), clock_.deadline(), returns)) {
+    warm_return_ = returns[0];
+  }
+  clock_.Reserve(clock_.Seconds() - start);
+}
+
+void SamplingDecision::FinishIteration() {
+  const auto elites = population_.Elites(1);
+  if (elites.empty()) return clock_.Record(population_.evaluated(), kWorst);
+  clock_.Record(population_.evaluated(), population_.returns(elites[0]));
+  std::ranges::copy(population_.candidate(elites[0]), best_.begin());
+}
+
+const Plan& SamplingDecision::Conclude(std::span<const double> answer) {
+  if (plan_.iterations > 0) {
+    Choose(answer);
+  } else {
+    plan_.expected_return = warm_return_;
+  }
+  return clock_.Finish();
+}
+
+void SamplingDecision::Choose(std::span<const double> answer) {
+  const std::array<std::span<const double>, Population::kCompared> sequences = {plan_.actions,
+                                                                                best_, answer};
+  std::array<double, Population::kCompared> returns{};
+  if (!population_.Compare(request_.state, sequences, request_.key.Fold(kComparisonStream),
+                           request_.budget.deadline, returns)) {
+    clock_.Cut();
+    returns = {warm_return_, plan_.best_return, kWorst};  // what is known
+  }
+  size_t choice = sequences.size() - 1;
+  if (clock_.is_cut() || !std::isfinite(returns[choice])) {
+    choice = static_cast<size_t>(std::ranges::max_element(returns) - returns.begin());
+  }
+  plan_.expected_return = returns[choice];
+  if (choice > 0) std::ranges::copy(sequences[choice], plan_.actions.begin());
 }
 
 }  // namespace foreplan

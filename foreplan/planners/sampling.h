@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "foreplan/core/deadline.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/thread_pool.h"
@@ -26,13 +28,20 @@ struct SamplingOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
+/// What a candidate's return is imagined on.
+enum class Imagined {
+  kParticles,  // rollouts through members and noise of the model, their mean
+  kExpected,   // one rollout along the expected next states
+};
+
 /// Action sequences (row-major [horizon x nu]), the box they live in, and their imagined returns.
 /// Candidate c of a key is drawn from a key of its own, so results do not depend on threads.
 /// Allocates only in the constructor.
 class Population {
  public:
   /// Throws InputError when the bounds are not finite, empty or of another size than the actions.
-  Population(const PlanningProblem& problem, const SamplingOptions& options, int max_candidates);
+  Population(const PlanningProblem& problem, const SamplingOptions& options, int max_candidates,
+             Imagined imagined = Imagined::kParticles);
 
   [[nodiscard]] int horizon() const { return imagination_.horizon(); }
   [[nodiscard]] size_t action_dim() const { return action_dim_; }
@@ -45,6 +54,8 @@ class Population {
   std::span<double> candidate(int index) {
     return {&actions_[static_cast<size_t>(index) * sequence_size()], sequence_size()};
   }
+  /// A place for one more sequence of the planner's: [horizon x nu].
+  [[nodiscard]] std::span<double> best() { return best_; }
   [[nodiscard]] double returns(int index) const { return returns_[static_cast<size_t>(index)]; }
 
   /// Fills candidates first ... count - 1 in parallel: `draw(random, worker, sequence)` writes one
@@ -66,15 +77,38 @@ class Population {
   /// Clamps a sequence to the bounds.
   void Clamp(std::span<double> sequence) const;
 
-  /// Imagines candidates 0 ... count - 1 from `state`; a return that is not finite is -infinity.
-  /// The best return.
-  double Evaluate(std::span<const double> state, int count, Key key);
+  /// Imagines candidates first ... count - 1 from `state`, those before them having been imagined
+  /// with the same key; a return that is not finite is -infinity. False, and they do not count,
+  /// when the deadline passed before all was imagined.
+  bool Evaluate(std::span<const double> state, int first, int count, Key key,
+                const Deadline& deadline = {});
+  [[nodiscard]] int evaluated() const { return evaluated_; }
 
-  /// Decides what is executed: `answer` ([horizon x nu]), the planner's own choice; the best
-  /// candidate instead where the model cannot predict the answer. Fills actions and expected return
-  /// of the plan, whose actions have been the warm start so far. best: [horizon x nu].
-  void Conclude(const PlanRequest& request, std::span<const double> best,
-                std::span<const double> answer, Plan& plan);
+  /// Draws candidates and imagines them all; those before `first` stand already. With a deadline it
+  /// goes chunk by chunk, each as large as half of the time left allows; false when the deadline
+  /// passed before the end.
+  template <typename DrawSequence>
+  bool Explore(std::span<const double> state, int first, int count, Key key,
+               const Deadline& deadline, DrawSequence&& draw) {
+    evaluated_ = 0;
+    int chunk = deadline ? kChunk : count;
+    for (int begin = 0; begin < count;) {
+      const auto start = std::chrono::steady_clock::now();
+      const int end = std::min(begin + chunk, count);
+      Draw(std::clamp(first, begin, end), end, key, draw);
+      if (!Evaluate(state, begin, end, key, deadline)) return false;
+      if (deadline) chunk = NextChunk(end - begin, start, *deadline, count);
+      begin = end;
+    }
+    return true;
+  }
+
+  /// Returns of sequences of the caller's ([horizon x nu] each), imagined together. False when the
+  /// deadline passed.
+  static constexpr int kCompared = 3;
+  bool Compare(std::span<const double> state,
+               const std::array<std::span<const double>, kCompared>& sequences, Key key,
+               const Deadline& deadline, std::array<double, kCompared>& returns);
 
   /// The best of the candidates evaluated last, best first, equal returns by index; at most
   /// `wanted`, and only those with a finite return. Valid until the next call.
@@ -86,21 +120,24 @@ class Population {
  private:
   static constexpr uint64_t kActionStream = 0;
   static constexpr uint64_t kModelStream = 1;
-  static constexpr uint64_t kFinalStream = uint64_t{1} << 32;  // past all iterations
-  static constexpr int kChunk = 16;                            // candidates drawn by one task
-  static constexpr int kFinalists = 3;  // the warm start, the best candidate, the answer
+  static constexpr int kChunk = 16;  // candidates drawn by one task, and fewest imagined together
+
+  using Time = std::chrono::steady_clock::time_point;
+  /// Candidates of the next chunk after one of `size` that began at `start`.
+  static int NextChunk(int size, Time start, Time deadline, int most);
 
   size_t action_dim_;
   ThreadPool& pool_;
   Imagination imagination_;
-  std::vector<double> low_;      // [horizon x nu]
-  std::vector<double> high_;     // [horizon x nu]
-  std::vector<double> middle_;   // [horizon x nu]
-  std::vector<double> actions_;  // [max_candidates x horizon x nu]
-  std::vector<double> returns_;  // [max_candidates]
-  std::vector<int> order_;       // [max_candidates]
+  std::vector<double> low_;       // [horizon x nu]
+  std::vector<double> high_;      // [horizon x nu]
+  std::vector<double> middle_;    // [horizon x nu]
+  std::vector<double> actions_;   // [max_candidates x horizon x nu]
+  std::vector<double> returns_;   // [max_candidates]
+  std::vector<int> order_;        // [max_candidates]
+  std::vector<double> best_;      // [horizon x nu]
+  std::vector<double> compared_;  // [kCompared x horizon x nu]
   int evaluated_ = 0;
-  std::vector<double> finalists_;  // [kFinalists x horizon x nu]
 };
 
 /// Moves a sequence ([horizon x nu]) so many steps ahead in time, 0 ... horizon - 1; the last
@@ -127,27 +164,77 @@ Options Validated(std::string_view section, Options options) {
   return options;
 }
 
-/// The clock and the counters of one decision: everything in a Plan but its actions and what these
-/// are expected to earn.
+/// The clock and the counters of one decision.
 class DecisionClock {
  public:
-  /// Starts the clock and clears the plan's counters. References must outlive the decision.
+  /// Starts the clock and clears all of the plan but its actions. The plan must outlive the clock.
   DecisionClock(const PlanRequest& request, Plan& plan);
 
   /// True when another of `iterations` may begin; false when all are done or the time is over.
   [[nodiscard]] bool NextIteration(int iterations);
 
-  /// An iteration is done: so many rollouts, the best of them with this return.
+  /// An iteration is done, or cut: so many rollouts, the best of them with this return.
   void Record(int rollouts, double best_return);
+
+  /// When searching has to end.
+  [[nodiscard]] const Deadline& deadline() const { return deadline_; }
+  /// From now on it ends so much earlier [s].
+  void Reserve(double seconds);
+  /// The time is over before the work is done.
+  void Cut() { is_cut_ = true; }
+  [[nodiscard]] bool is_cut() const { return is_cut_; }
+
+  [[nodiscard]] double Seconds() const;  // since the start
 
   /// Status and time; call it when the plan's actions are in place.
   const Plan& Finish();
 
  private:
   std::chrono::steady_clock::time_point start_;
-  const PlanRequest& request_;
+  Deadline deadline_;
   Plan& plan_;
   bool any_finite_ = false;
+  bool is_cut_ = false;
+};
+
+/// One decision of a sampling planner. It ends with a comparison, under noise of its own, of the
+/// warm start, the best candidate and the planner's answer. What is executed is the answer, unless
+/// the model cannot predict it or the decision was cut: then the best of the three. Time for the
+/// comparison is kept back, as much as the warm start took, which a decision with a deadline
+/// imagines before all else.
+class SamplingDecision {
+ public:
+  /// plan.actions: the warm start. References must outlive the decision.
+  SamplingDecision(Population& population, const PlanRequest& request, Plan& plan);
+
+  [[nodiscard]] bool NextIteration(int iterations) { return clock_.NextIteration(iterations); }
+
+  /// The candidates of an iteration, see Population::Explore.
+  template <typename DrawSequence>
+  void Explore(int first, int count, Key key, DrawSequence&& draw) {
+    if (!population_.Explore(request_.state, first, count, key, clock_.deadline(), draw)) {
+      clock_.Cut();
+    }
+    FinishIteration();
+  }
+
+  /// The best candidate of the last iteration that had a valid one; until then the warm start.
+  [[nodiscard]] std::span<const double> best() const { return best_; }
+
+  /// Puts what is executed into the plan.
+  const Plan& Conclude(std::span<const double> answer);
+
+ private:
+  void ImagineWarmStart();
+  void FinishIteration();
+  void Choose(std::span<const double> answer);
+
+  Population& population_;
+  const PlanRequest& request_;
+  Plan& plan_;
+  DecisionClock clock_;
+  std::span<double> best_;  // [horizon x nu]
+  double warm_return_;      // of the warm start, if it was imagined
 };
 
 }  // namespace foreplan

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <limits>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ class PopulationTest : public ::testing::Test {
     for (size_t c = 0; c < actions.size(); ++c) {
       population_.candidate(static_cast<int>(c))[0] = actions[c];
     }
-    population_.Evaluate(std::vector<double>{0, 0}, static_cast<int>(actions.size()), Key{});
+    population_.Evaluate(std::vector<double>{0, 0}, 0, static_cast<int>(actions.size()), Key{});
     const auto elites = population_.Elites(wanted);
     return {elites.begin(), elites.end()};
   }
@@ -52,9 +53,39 @@ TEST_F(PopulationTest, CandidatesThatAreNotFiniteAreNeverElite) {
   EXPECT_TRUE(Elites({kNan, kNan}, 2).empty());
 }
 
-TEST_F(PopulationTest, EvaluateGivesTheBestReturn) {
-  Elites({1.0, 0.5, kNan}, 1);
-  EXPECT_EQ(population_.returns(1), population_.Evaluate(std::vector<double>{0, 0}, 3, Key{}));
+TEST_F(PopulationTest, CandidatesImaginedInPartsEarnTheSame) {
+  Elites({1.0, 0.5, kNan, 0.2}, 4);
+  std::vector<double> together;
+  for (int c = 0; c < 4; ++c) together.push_back(population_.returns(c));
+  EXPECT_TRUE(population_.Evaluate(std::vector<double>{0, 0}, 0, 1, Key{}));
+  EXPECT_EQ(population_.Elites(4).size(), 1U);  // the others do not count yet
+  EXPECT_TRUE(population_.Evaluate(std::vector<double>{0, 0}, 1, 4, Key{}));
+  for (int c = 0; c < 4; ++c) EXPECT_EQ(population_.returns(c), together[static_cast<size_t>(c)]);
+}
+
+TEST_F(PopulationTest, CandidatesAfterTheDeadlineDoNotCount) {
+  Elites({1.0, 0.5}, 2);
+  EXPECT_FALSE(population_.Evaluate(std::vector<double>{0, 0}, 1, 2, Key{},
+                                    std::chrono::steady_clock::now()));
+  EXPECT_EQ(population_.evaluated(), 1);
+}
+
+TEST_F(PopulationTest, WithADeadlineFarAwayExploringDrawsTheSame) {
+  Population population({dynamics_, reward_, spec_, pool_}, {.horizon = 3}, 100);
+  const auto draw = [](Random& random, int, std::span<double> sequence) {
+    random.FillNormal(sequence);
+  };
+  const auto explore = [&](const Deadline& deadline) {
+    std::vector<double> all;
+    EXPECT_TRUE(population.Explore(std::vector<double>{0, 0}, 0, 100, Key{1, 0}, deadline, draw));
+    EXPECT_EQ(population.evaluated(), 100);
+    for (int c = 0; c < 100; ++c) {
+      all.push_back(population.returns(c));
+      all.push_back(population.candidate(c)[2]);
+    }
+    return all;
+  };
+  EXPECT_EQ(explore({}), explore(std::chrono::steady_clock::now() + std::chrono::hours(1)));
 }
 
 TEST_F(PopulationTest, MomentsDivideByTheNumberOfMembers) {
