@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/models/rollout_tape.h"
@@ -18,12 +20,6 @@ namespace {
 enum Stream : uint64_t { kModelNoise, kPolicyNoise };
 
 constexpr auto kKeep = MlpTape::Keep::kAllGradients;
-
-bool AllFinite(const double* values, int count) {
-  bool finite = true;
-  for (int i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
-  return finite;
-}
 
 ImaginedReturnOptions Checked(ImaginedReturnOptions options, const Dynamics& dynamics) {
   for (const auto& [name, value] :
@@ -249,7 +245,8 @@ void ImaginedReturn::Account(TileRange range, int time, Tile& tile,
   for (int row = 0; row < range.rows; ++row) {
     const bool was_over = tile.ended[Size(row)] != 0;
     const double* next = &tile.observation[Size(time + 1, range.rows, no) + Size(row, no)];
-    const bool finite = AllFinite(next, no) && std::isfinite(tile.reward[Size(row)]);
+    const bool finite =
+        AllFinite(std::span(next, Size(no))) && std::isfinite(tile.reward[Size(row)]);
     const bool counts = !was_over && finite;
     tile.weight[Size(time, range.rows) + Size(row)] = counts ? weight : 0.0;
     if (counts) {
