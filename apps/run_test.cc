@@ -383,6 +383,30 @@ TEST_F(RunCommand, KeepsTheDataOfAFailedFit) {
   EXPECT_THAT(FileText(work() / "run/report.html"), HasSubstr("failed: fit: the loss"));
 }
 
+TEST_F(RunCommand, KeepsTheRolloutsOfLocalModelsWhoseFitFails) {
+  // One rollout per condition and no prior: the regressions are singular.
+  std::vector<std::string> arguments = {"run",          "pendulum",   "--algorithm",
+                                        "local_models", "--out",      "run",
+                                        "--json",       "--episodes", "8"};
+  for (const char* assignment :
+       {"episode_length=30", "local_models.rollouts=1", "local_models.prior=none",
+        "local_models.initial=pd",
+        "conditions.set=['system.reset.position=0.1', 'system.reset.position=0.3']"}) {
+    arguments.insert(arguments.end(), {"--set", assignment});
+  }
+  const ProgramResult result = RunProgram(arguments);
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(nlohmann::json::parse(result.out)["status"], testing::StartsWith("failed: "));
+  const std::string csv = FileText(work() / "run/episodes.csv");
+  EXPECT_THAT(csv, HasSubstr("\n1,local 1,30,30,"));
+  EXPECT_THAT(csv, HasSubstr("\n2,local 2,30,60,"));
+  // What goes on does not roll out again: it fails in the same fit, with the same episodes.
+  const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 3) << resumed.err;
+  EXPECT_THAT(resumed.err, testing::Not(HasSubstr("episode 1/8")));
+  EXPECT_EQ(FileText(work() / "run/episodes.csv"), csv);
+}
+
 TEST_F(RunCommand, RecordsAnEpisodeThatDivergesAndGoesOn) {
   const ProgramResult result =
       RunProgram(TinyRun({"--episodes", "2", "--out", "run", "--set", "system.timestep=1"}));

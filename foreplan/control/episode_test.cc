@@ -290,7 +290,8 @@ TEST(RunEpisode, ARewardThatIsNoNumberEndsTheEpisodeWithoutItsStep) {
   ASSERT_GE(steps, 1);
   EXPECT_EQ(result.steps, steps);
   EXPECT_EQ(result.episode_return, sum);
-  EXPECT_EQ(result.divergence, "step " + std::to_string(steps) + ": reward is nan");
+  const std::string expected = "step " + std::to_string(steps) + ": reward is nan";
+  EXPECT_TRUE(result.divergence.starts_with(expected)) << result.divergence;
 }
 
 TEST(RunEpisode, AnActionThatIsNoNumberNamesStepAndComponent) {
