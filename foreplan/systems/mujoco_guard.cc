@@ -51,13 +51,15 @@ std::atomic<Handler> warning_of_host{nullptr};
 
 void HandleError(const char* message) {
   if (depth > 0) throw MujocoError(MujocoMessage(message));
-  mju_user_error = error_of_host;
-  mju_error(message);  // ends the process, unless the host has a handler
+  if (const Handler host = error_of_host) return host(message);
+  mju_user_error = nullptr;
+  mju_error(message);  // tells, and ends the process
 }
 
 void HandleWarning(const char* message) {
   if (depth > 0) return;
-  mju_user_warning = warning_of_host;
+  if (const Handler host = warning_of_host) return host(message);
+  mju_user_warning = nullptr;
   mju_warning(message);
   mju_user_warning = HandleWarning;
 }

@@ -28,7 +28,7 @@ MujocoOptions SameNames(const Strings& observation) {
         <motor name="hip" joint="hip" ctrllimited="true" ctrlrange="-1 1"/>
       </actuator>
       <sensor>
-        <jointactuatorfrc name="hip" joint="hip"/>
+        <actuatorfrc name="hip" actuator="hip"/>
         <velocimeter name="tip" site="tip"/>
         <jointvel name="hip_velocity" joint="hip"/>
       </sensor>

@@ -19,11 +19,6 @@ using Numbers = std::vector<double>;
 
 class PegInsertion : public testing::Test {
  protected:
-  void SetUp() override {
-    // Rounding and margins differ in MuJoCo 2.2.2.
-    if (mj_version() < 1000) GTEST_SKIP() << "other margins";
-  }
-
   /// Cost of all T states under actions u(t): [7].
   template <typename Actions>
   double Cost(System& system, const Actions& actions,
