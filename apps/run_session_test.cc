@@ -228,7 +228,7 @@ TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
     const auto& [what, fail] = failures[i];
     const fs::path run = folder_ / std::to_string(i);
     // The third episode has ended and is not saved yet.
-    const auto session = Session(5, Nothing, [&fail = fail](int episode) {
+    auto session = Session(5, Nothing, [&fail = fail](int episode) {
       if (episode == 3) fail();
     });
     session->Create(run);
@@ -247,6 +247,7 @@ TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
     EXPECT_EQ(data.size(), 3 * kSteps);
 
     // It goes on from its checkpoint all the same.
+    session.reset();
     const auto resumed = Session(5);
     resumed->Resume(run);
     resumed->Run();
@@ -376,10 +377,11 @@ TEST_F(RunSessionTest, TheModelIsMarkedWithItsCheckpoint) {
 
 TEST_F(RunSessionTest, TimeGoesOnWithTheRun) {
   const fs::path run = folder_ / "run";
-  constexpr auto kPause = std::chrono::milliseconds(30);
-  const auto session = Session(2, Nothing, [](int) { std::this_thread::sleep_for(kPause); });
+  static constexpr auto kPause = std::chrono::milliseconds(30);
+  auto session = Session(2, Nothing, [](int) { std::this_thread::sleep_for(kPause); });
   session->Create(run);
   session->Run();
+  session.reset();
   const auto resumed = Session(2);
   resumed->Resume(run);
   EXPECT_GE(resumed->wall_seconds(), std::chrono::duration<double>(2 * kPause).count());
