@@ -41,7 +41,7 @@ TEST(RunLog, TextFromAPositionIsWhatIsNew) {
   log.AddMetric(2, 7, "y", 2);
   log.AddMetric(2, 7, "z", 3);
   log.AddEpisode({.episode = 2, .controller = "b", .note = ""});
-  EXPECT_EQ(log.EpisodesCsvFrom(position), "2,b,0,0,0,0,\n");
+  EXPECT_EQ(log.EpisodesCsvFrom(position), "2,b,0,0,0,length,\n");
   EXPECT_EQ(log.MetricsCsvFrom(position), "2,7,y,2\n2,7,z,3\n");
   EXPECT_EQ(episodes + log.EpisodesCsvFrom(position), log.EpisodesCsv());
   EXPECT_EQ(metrics + log.MetricsCsvFrom(position), log.MetricsCsv());

@@ -33,7 +33,6 @@ class RunTablesTest : public testing::Test {
                     .steps = 10,
                     .total_steps = 10 * number,
                     .episode_return = 0.1 * number,
-                    .terminated = false,
                     .note = ""});
   }
 
