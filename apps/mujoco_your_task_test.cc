@@ -121,13 +121,16 @@ TEST_F(YourTask, PlansNameTheOperationThatIsNotFinite) {
   std::string text = task_;
   const std::string reward = "exp(-2 * (1 - height))";
   text.replace(text.find(reward), reward.size(), "sqrt(0.5 - abs(shoulder))");
+  // Too weak to stop it.
   text.replace(text.find("velocity = 0.1"), 14,
                "draw = [\"shoulder = 0.4\", \"shoulder_velocity = 2\"]");
+  text.insert(text.find("observation ="), "control_range = [\"* = (-1e-3, 1e-3)\"]\n");
   WriteText("my_task.toml", text);
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"plan", "my_task.toml", "--planner", "random_shooting"},
         std::vector<std::string>{"plan", "my_task.toml", "--planner", "ilqr"},
         std::vector<std::string>{"eval", "my_task.toml", "--controller", "zero"}}) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
     const ProgramResult result = RunProgram(arguments);
     EXPECT_EQ(result.exit_code, 3) << result.err;
     EXPECT_THAT(result.err, HasSubstr(": reward is nan: the square root of -"));

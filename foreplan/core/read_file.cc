@@ -16,8 +16,8 @@ namespace foreplan {
 namespace {
 
 InputError Unreadable(const std::filesystem::path& file, int error) {
-  return InputError(fmt::format("{}: cannot be read: {}", file.string(),
-                                std::generic_category().message(error)));
+  return InputError(
+      fmt::format("{}: cannot be read: {}", file.string(), std::generic_category().message(error)));
 }
 
 std::string_view KindOf(mode_t mode) {

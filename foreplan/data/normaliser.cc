@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "foreplan/data/checked_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 
@@ -45,8 +45,10 @@ void Normaliser::Save(const std::string& prefix, TensorFile& file) const {
 
 void Normaliser::Restore(const std::string& prefix, const TensorFile& file) {
   const std::array<int64_t, 1> shape = {columns()};
-  const std::vector<double>& means = FiniteDoubles(file, prefix + "_mean", shape);
-  const std::vector<double>& scales = PositiveDoubles(file, prefix + "_scale", shape);
+  const std::vector<double>& means = file.Doubles(prefix + "_mean", shape);
+  const std::vector<double>& scales = file.Doubles(prefix + "_scale", shape);
+  CheckFinite(file, prefix + "_mean");
+  CheckPositive(file, prefix + "_scale");
   mean = means;
   scale = scales;
 }

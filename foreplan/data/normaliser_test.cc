@@ -71,8 +71,8 @@ TEST(Normaliser, RefusesWhatNoFitLeavesAndStaysAsItWas) {
     return std::string();
   };
   EXPECT_EQ(refusal("model.input_scale", 0),
-            "model.safetensors: tensor 'model.input_scale': found 0 at place 2 of 2, expected a "
-            "finite number > 0");
+            "model.safetensors: tensor 'model.input_scale', element 1: found 0, expected a finite "
+            "number above 0");
   EXPECT_NE(refusal("model.input_scale", -1), "");
   EXPECT_NE(refusal("model.input_scale", std::nan("")), "");
   EXPECT_NE(refusal("model.input_scale", HUGE_VAL), "");

@@ -38,7 +38,8 @@ void CheckFinite(const TensorFile& file, const std::string& name) {
 }
 
 void CheckPositive(const TensorFile& file, const std::string& name) {
-  CheckEach(file, name, "a finite number above 0", [](double value) { return value > 0; });
+  CheckEach(file, name, "a finite number above 0",
+            [](double value) { return std::isnormal(value) && value > 0; });
 }
 
 void CheckAtLeast(const TensorFile& file, const std::string& name, double least) {

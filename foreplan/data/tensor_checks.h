@@ -12,7 +12,7 @@ namespace foreplan {
 
 /// No NaN, no infinity.
 void CheckFinite(const TensorFile& file, const std::string& name);
-/// Finite and above 0: scales, deviations.
+/// Finite and above 0, of a size that one can divide by: scales, deviations.
 void CheckPositive(const TensorFile& file, const std::string& name);
 /// Finite and at least `least`: counters.
 void CheckAtLeast(const TensorFile& file, const std::string& name, double least);

@@ -39,5 +39,15 @@ TEST(TensorChecks, NameFileTensorElementFoundAndExpected) {
   EXPECT_EQ(MessageOf([&] { CheckAtLeast(file, "n", -7); }), "");
 }
 
+TEST(TensorChecks, ScalesAreNumbersThatOneCanDivideBy) {
+  TensorFile file;
+  for (const double wrong : {0.0, -0.0, -1.0, std::numeric_limits<double>::denorm_min()}) {
+    file.tensors["s"] = {{2}, std::vector<double>{1e-300, wrong}};
+    EXPECT_NE(MessageOf([&] { CheckPositive(file, "s"); }), "") << wrong;
+  }
+  file.tensors["s"] = {{2}, std::vector<double>{1e-300, 1e300}};
+  EXPECT_EQ(MessageOf([&] { CheckPositive(file, "s"); }), "");
+}
+
 }  // namespace
 }  // namespace foreplan

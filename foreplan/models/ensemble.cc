@@ -8,7 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
-#include "foreplan/data/checked_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/ensemble_tape.h"
 #include "foreplan/nets/mlp_jacobian.h"
 
@@ -368,7 +368,8 @@ void Ensemble::Save(TensorFile& file) const {
 
 void Ensemble::Restore(const TensorFile& file) {
   const std::array<int64_t, 2> shape = {members(), member_parameters()};
-  std::vector<float> parameters = FiniteFloats(file, "model.parameters", shape);
+  std::vector<float> parameters = file.Floats("model.parameters", shape);
+  CheckFinite(file, "model.parameters");
   Normaliser input = input_normaliser_;
   Normaliser target = target_normaliser_;
   input.Restore("model.input", file);

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "foreplan/data/checked_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 
@@ -51,7 +51,8 @@ void EnsembleModel::SaveForUse(TensorFile& file) const {
 
 void EnsembleModel::RestoreForUse(const TensorFile& file) {
   const std::array<int64_t, 1> components = {std::ssize(scale_)};
-  std::vector<double> scale = NonNegativeDoubles(file, "model.scale", components);
+  std::vector<double> scale = file.Doubles("model.scale", components);
+  CheckAtLeast(file, "model.scale", 0);
   ensemble_.Restore(file);
   scale_ = std::move(scale);
 }

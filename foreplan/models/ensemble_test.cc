@@ -216,7 +216,7 @@ TEST(Propagation, TsInfKeepsTheMemberOfAParticleOverTheRollout) {
 }
 
 // How often each member predicted a particle, over evaluations and times; and that at no time one
-// did so often more than another.
+// did so more than `most_apart` times more often than another.
 std::vector<int> TimesDrawn(const Ensemble& model, int particles, int evaluations, int times,
                             int most_apart = 1) {
   std::vector<int> count(static_cast<size_t>(model.members()));
@@ -240,7 +240,9 @@ TEST(Propagation, EveryMemberIsDrawnAlikeHoweverFewParticles) {
   for (const Propagation propagation : {Propagation::kTsInf, Propagation::kTs1}) {
     const Ensemble model(ToySpec(), kEncoding, Deterministic(propagation), Key{1, 1});
     for (const int particles : {1, 2, 3, 4, 7}) {
-      const std::vector<int> count = TimesDrawn(model, particles, 1000, 1);
+      // TS1 deals 7 of the 10 places that two decks of members have.
+      const int most_apart = propagation == Propagation::kTs1 && particles > 5 ? 2 : 1;
+      const std::vector<int> count = TimesDrawn(model, particles, 1000, 1, most_apart);
       for (const int times : count) {
         // 1000 draws, whose members deviate by less than sqrt(1000 p (1 - p)) <= 16 each; five.
         EXPECT_NEAR(times, 1000.0 * particles / 5, 80) << particles;
@@ -406,8 +408,8 @@ TEST(Ensemble, RestoreRefusesNumbersThatAreNoModelAndStaysAsItWas) {
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(refusal("model.input_scale", 0),
-            "model.safetensors: tensor 'model.input_scale': found 0 at place 2 of 5, expected a "
-            "finite number > 0");
+            "model.safetensors: tensor 'model.input_scale', element 1: found 0, expected a finite "
+            "number above 0");
   for (const double value : {kNan, kInfinity}) {
     for (const char* tensor : {"model.parameters", "model.input_mean", "model.input_scale",
                                "model.target_mean", "model.target_scale"}) {

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/checked_tensors.h"
 #include "foreplan/data/column_statistics.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/change_statistics.h"
 #include "foreplan/nets/adam.h"
 
@@ -454,9 +454,12 @@ void EnsembleTrainer::Save(TensorFile& file) const {
 void EnsembleTrainer::Restore(const TensorFile& file) {
   const std::array<int64_t, 2> shape = {ensemble_.members(), ensemble_.member_parameters()};
   const std::array<int64_t, 1> members = {ensemble_.members()};
-  std::vector<float> first = FiniteFloats(file, "trainer.first_moment", shape);
-  std::vector<float> second = NonNegativeFloats(file, "trainer.second_moment", shape);
-  const std::vector<int32_t>& steps = Counts(file, "trainer.adam_steps", members);
+  std::vector<float> first = file.Floats("trainer.first_moment", shape);
+  std::vector<float> second = file.Floats("trainer.second_moment", shape);
+  const std::vector<int32_t>& steps = file.Ints("trainer.adam_steps", members);
+  CheckFinite(file, "trainer.first_moment");
+  CheckAtLeast(file, "trainer.second_moment", 0);
+  CheckAtLeast(file, "trainer.adam_steps", 0);
   adam_steps_.assign(steps.begin(), steps.end());
   first_moment_ = std::move(first);
   second_moment_ = std::move(second);

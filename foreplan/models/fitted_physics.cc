@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/checked_tensors.h"
+#include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/change_statistics.h"
 #include "foreplan/systems/component_names.h"
 
@@ -149,11 +149,14 @@ void FittedPhysics::Restore(const TensorFile& file) {
   const auto p = static_cast<int64_t>(unknowns_.size());
   const std::array<int64_t, 2> members = {kMembers, p};
   const std::array<int64_t, 1> components = {static_cast<int64_t>(scale_.size())};
-  Found found{.values = FiniteDoubles(file, "physics.values", members),
-              .scale = NonNegativeDoubles(file, "physics.scale", components),
-              .noise = NonNegativeDoubles(file, "physics.noise", components),
+  Found found{.values = file.Doubles("physics.values", members),
+              .scale = file.Doubles("physics.scale", components),
+              .noise = file.Doubles("physics.noise", components),
               .description = description_,
               .systems = {}};
+  CheckFinite(file, "physics.values");
+  CheckAtLeast(file, "physics.scale", 0);
+  CheckAtLeast(file, "physics.noise", 0);
   const auto description = file.metadata.find("physics.fit");
   if (description != file.metadata.end()) found.description = description->second;
   found.systems = SystemsOf(found.values);

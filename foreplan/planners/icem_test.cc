@@ -150,15 +150,19 @@ TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShiftedByTheStepsThatPassed) {
       options.iterations = 1;
       options.elites = 1;
       options.keep_fraction = keep_fraction;
-      options.momentum = 1;  // the mean stays in the middle
-      options.execute = IcemExecute::kBest;
+      options.momentum = 1;  // the mean stays in the middle, and is what is executed
       Icem planner(options, {dynamics, reward_, spec_, pool_});
-      const std::vector<double> best = planner.MakePlan(At(0)).actions;
+      planner.MakePlan(At(0));
+      options.execute = IcemExecute::kBest;  // tells the best sequence of the same decision
+      const std::vector<double> best =
+          Icem(options, {dynamics, reward_, spec_, pool_}).MakePlan(At(0)).actions;
       // The best sequence, shifted, its last action repeated.
       for (size_t t = 0; t < 5; ++t) {
         dynamics.only.push_back(best[std::min<size_t>(t + static_cast<size_t>(passed), 4)]);
       }
-      const Plan& plan = planner.MakePlan(At(passed));
+      PlanRequest request = At(passed);
+      request.key = Key{99, 0};  // draws other sequences
+      const Plan& plan = planner.MakePlan(request);
       EXPECT_EQ(plan.status, keep_fraction > 0 ? PlanStatus::kOk : PlanStatus::kAllInvalid);
       EXPECT_EQ(std::isfinite(plan.best_return), keep_fraction > 0) << passed;
     }

@@ -231,21 +231,15 @@ void NetworkPolicy::Save(const std::string& prefix, TensorFile& file) const {
 
 void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   const std::array<int64_t, 1> all = {mlp_.parameters()};
-  const std::array<int64_t, 1> inputs = {mlp_.inputs()};
-  const std::array<int64_t, 1> nu = {action_dim()};
   const std::array<int64_t, 2> square = {action_dim(), action_dim()};
   const std::vector<float>& parameters = file.Floats(prefix + "parameters", all);
   const std::vector<double>& covariance = file.Doubles(prefix + "covariance", square);
   Normaliser input = input_;
   Normaliser output = output_;
-  input.mean = file.Doubles(prefix + "input_mean", inputs);
-  input.scale = file.Doubles(prefix + "input_scale", inputs);
-  output.mean = file.Doubles(prefix + "output_mean", nu);
-  output.scale = file.Doubles(prefix + "output_scale", nu);
-  for (const char* name : {"parameters", "input_mean", "output_mean", "covariance"}) {
-    CheckFinite(file, prefix + name);
-  }
-  for (const char* name : {"input_scale", "output_scale"}) CheckPositive(file, prefix + name);
+  input.Restore(prefix + "input", file);
+  output.Restore(prefix + "output", file);
+  CheckFinite(file, prefix + "parameters");
+  CheckFinite(file, prefix + "covariance");
   SetCovariance(Eigen::Map<const MatrixXd>(covariance.data(), action_dim(), action_dim()),
                 fmt::format("{}: tensor '{}covariance'", file.source, prefix));
   parameters_ = parameters;
