@@ -282,7 +282,7 @@ def run(faults: list[Fault], folder: Path, survey: bool) -> dict[str, set[str]]:
 
 
 def table(faults: list[Fault]) -> str:
-    lines = ["| room | fault | tests that fail with it |", "|---|---|---|"]
+    lines = ["| room | fault | tests that must fail with it |", "|---|---|---|"]
     for fault in faults:
         tests = ", ".join(f"`{test}`" for test in fault.caught_by)
         lines.append(f"| {fault.room} | {fault.what.replace('|', chr(92) + '|')} (`{fault.name}`) | {tests} |")
