@@ -1,7 +1,6 @@
 #include "foreplan/planners/ilqr_planner.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace foreplan {
@@ -97,10 +96,10 @@ void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
 // Begins with the best of random sequences that hold their actions, if any is finite. With a
 // deadline, what the warm start earns, which is imagined first.
 double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
-  std::array<double, Population::kCompared> warm_return;
-  warm_return.fill(-INFINITY);
-  if (clock.deadline() && !population_.Compare(request.state, {actions_, actions_, actions_},
-                                               request.key, clock.deadline(), warm_return)) {
+  double warm_return = -INFINITY;
+  const std::span<const double> warm_start = actions_;
+  if (clock.deadline() && !population_.Compare(request.state, {&warm_start, 1}, request.key,
+                                               clock.deadline(), {&warm_return, 1})) {
     clock.Cut();
     return -INFINITY;
   }
@@ -121,10 +120,10 @@ double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
     clock.Cut();
   }
   const auto best = population_.Elites(1);
-  if (best.empty()) return warm_return[0];
+  if (best.empty()) return warm_return;
   plan_.expected_return = population_.returns(best[0]);
   std::ranges::copy(population_.candidate(best[0]), actions_.begin());
-  return warm_return[0];
+  return warm_return;
 }
 
 void IlqrPlanner::SetTrustRegion() {

@@ -95,12 +95,14 @@ int Population::NextChunk(int size, Time start, Time deadline, int most) {
 }
 
 bool Population::Compare(std::span<const double> state,
-                         const std::array<std::span<const double>, kCompared>& sequences, Key key,
-                         const Deadline& deadline, std::array<double, kCompared>& returns) {
+                         std::span<const std::span<const double>> sequences, Key key,
+                         const Deadline& deadline, std::span<double> returns) {
   for (size_t i = 0; i < sequences.size(); ++i) {
     std::ranges::copy(sequences[i], &compared_[i * sequence_size()]);
   }
-  return imagination_.Evaluate(state, compared_, key.Fold(kModelStream), returns, deadline);
+  return imagination_.Evaluate(state,
+                               std::span(compared_).first(sequences.size() * sequence_size()),
+                               key.Fold(kModelStream), returns, deadline);
 }
 
 std::span<const int> Population::Elites(int wanted) {
@@ -206,12 +208,12 @@ SamplingDecision::SamplingDecision(Population& population, const PlanRequest& re
 
 // As often as sequences will be compared at the end, so that it is known how long that takes.
 void SamplingDecision::ImagineWarmStart() {
-  std::array<double, Population::kCompared> returns{};
+  const std::array<std::span<const double>, Population::kCompared> sequences = {
+      plan_.actions, plan_.actions, plan_.actions};
+  std::array<double, Population::kCompared> returns = {kWorst, kWorst, kWorst};
   const double start = clock_.Seconds();
-  if (population_.Compare(request_.state, {plan_.actions, plan_.actions, plan_.actions},
-                          request_.key.Fold(kComparisonStream), clock_.deadline(), returns)) {
-    warm_return_ = returns[0];
-  }
+  Compare(sequences, returns);
+  warm_return_ = returns[0];
   clock_.Reserve(clock_.Seconds() - start);
 }
 
@@ -231,17 +233,26 @@ const Plan& SamplingDecision::Conclude(std::span<const double> answer) {
   return clock_.Finish();
 }
 
+void SamplingDecision::Compare(std::span<const std::span<const double>> sequences,
+                               std::span<double> returns) {
+  std::array<double, Population::kCompared> compared{};
+  const auto found = std::span(compared).first(sequences.size());
+  if (population_.Compare(request_.state, sequences, request_.key.Fold(kComparisonStream),
+                          request_.budget.deadline, found)) {
+    std::ranges::copy(found, returns.begin());
+  } else {
+    clock_.Cut();
+  }
+}
+
 void SamplingDecision::Choose(std::span<const double> answer) {
   const std::array<std::span<const double>, Population::kCompared> sequences = {plan_.actions,
                                                                                 best_, answer};
-  std::array<double, Population::kCompared> returns{};
-  if (!population_.Compare(request_.state, sequences, request_.key.Fold(kComparisonStream),
-                           request_.budget.deadline, returns)) {
-    clock_.Cut();
-    returns = {warm_return_, plan_.best_return, kWorst};  // what is known
-  }
+  std::array<double, Population::kCompared> returns = {warm_return_, plan_.best_return, kWorst};
   size_t choice = sequences.size() - 1;
+  if (!clock_.is_cut()) Compare(std::span(sequences).last(1), std::span(returns).last(1));
   if (clock_.is_cut() || !std::isfinite(returns[choice])) {
+    Compare(sequences, returns);
     choice = static_cast<size_t>(std::ranges::max_element(returns) - returns.begin());
   }
   plan_.expected_return = returns[choice];

@@ -103,12 +103,11 @@ class Population {
     return true;
   }
 
-  /// Returns of sequences of the caller's ([horizon x nu] each), imagined together. False when the
-  /// deadline passed.
+  /// Returns of at most kCompared sequences of the caller's ([horizon x nu] each), imagined
+  /// together. False when the deadline passed.
   static constexpr int kCompared = 3;
-  bool Compare(std::span<const double> state,
-               const std::array<std::span<const double>, kCompared>& sequences, Key key,
-               const Deadline& deadline, std::array<double, kCompared>& returns);
+  bool Compare(std::span<const double> state, std::span<const std::span<const double>> sequences,
+               Key key, const Deadline& deadline, std::span<double> returns);
 
   /// The best of the candidates evaluated last, best first, equal returns by index; at most
   /// `wanted`, and only those with a finite return. Valid until the next call.
@@ -197,11 +196,10 @@ class DecisionClock {
   bool is_cut_ = false;
 };
 
-/// One decision of a sampling planner. It ends with a comparison, under noise of its own, of the
-/// warm start, the best candidate and the planner's answer. What is executed is the answer, unless
-/// the model cannot predict it or the decision was cut: then the best of the three. Time for the
-/// comparison is kept back, as much as the warm start took, which a decision with a deadline
-/// imagines before all else.
+/// One decision of a sampling planner. What is executed is the planner's answer, unless the model
+/// cannot predict it or the decision was cut: then the best of the warm start, the best candidate
+/// and the answer, compared under noise of their own. Time for the comparison is kept back, as much
+/// as the warm start took, which a decision with a deadline imagines before all else.
 class SamplingDecision {
  public:
   /// plan.actions: the warm start. References must outlive the decision.
@@ -228,6 +226,9 @@ class SamplingDecision {
   void ImagineWarmStart();
   void FinishIteration();
   void Choose(std::span<const double> answer);
+  /// Returns under the comparison's noise; left as they are, and the decision cut, where there is
+  /// no time for them.
+  void Compare(std::span<const std::span<const double>> sequences, std::span<double> returns);
 
   Population& population_;
   const PlanRequest& request_;
