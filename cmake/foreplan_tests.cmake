@@ -19,7 +19,7 @@ endfunction()
 # time, because they measure times and use every core themselves.
 function(foreplan_add_room_test room)
   set(target ${room}_test)
-  add_executable(${target} ${ARGN})
+  add_executable(${target} foreplan/core/testing/own_folder.cc ${ARGN})
   target_link_libraries(${target} PRIVATE foreplan GTest::gmock GTest::gtest GTest::gtest_main)
   target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/generated")
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
