@@ -11,6 +11,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/lqr.h"
 #include "foreplan/systems/task.h"
@@ -108,20 +109,8 @@ TEST(TrackTrajectory, APredictionThatIsNotFiniteEndsTheRun) {
 }
 
 /// x1' = 100 x1, out of the action's reach; x2' = x2 + u.
-class Unstable final : public Dynamics {
+class Unstable final : public testing::ObservedState<2, 1> {
  public:
-  [[nodiscard]] int state_dim() const override { return 2; }
-  [[nodiscard]] int observation_dim() const override { return 2; }
-  [[nodiscard]] int action_dim() const override { return 1; }
-  [[nodiscard]] bool observation_is_state() const override { return true; }
-  [[nodiscard]] bool is_stochastic() const override { return false; }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
-    return std::make_unique<Workspace>();
-  }
-  void Observe(std::span<const double> state, std::span<double> observation,
-               Workspace& /*workspace*/) const override {
-    std::ranges::copy(state, observation.begin());
-  }
   void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
     for (int row = 0; row < batch.rows; ++row) {
       batch.next_state[2 * row] = 100 * batch.state[2 * row];

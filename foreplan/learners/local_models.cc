@@ -95,7 +95,9 @@ void LocalModelsOptions::Visit(OptionsVisitor& visitor) {
 }
 
 double NextStepMultiplier(double multiplier, double predicted, double actual) {
-  const double factor = predicted / (2 * std::max(1e-4, predicted - actual));
+  const double shortfall = predicted - actual;
+  if (std::isnan(shortfall)) return std::clamp(0.1 * multiplier, 0.01, 10.0);  // both unknown
+  const double factor = predicted / (2 * std::max(1e-4, shortfall));
   return std::clamp(std::clamp(factor, 0.1, 5.0) * multiplier, 0.01, 10.0);
 }
 

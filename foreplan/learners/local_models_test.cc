@@ -31,6 +31,11 @@ TEST(NextStepMultiplier, AsRecorded) {
   }
 }
 
+TEST(NextStepMultiplier, ShrinksAsFarAsItMayWhereNothingIsKnown) {
+  EXPECT_DOUBLE_EQ(NextStepMultiplier(1, std::nan(""), 3), 0.1);
+  EXPECT_DOUBLE_EQ(NextStepMultiplier(1, 3, std::nan("")), 0.1);
+}
+
 // Balance a pendulum that starts near upright, from two conditions: half a second of computing.
 const TestTask kPendulum{
     "pendulum",

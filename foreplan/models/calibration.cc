@@ -294,12 +294,14 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
       within += off * off / static_cast<double>(particles);
     }
     // Var = E[s^2] + E[Var(mu | member)] + Var(E[mu | member]); the last is epistemic, less what
-    // few particles per member add to it.
-    const double chance = per_member > 1 ? within / (per_member - 1) : 0;
+    // few particles per member add to it: with n particles of each of M members,
+    //   E[between] = Var(E[mu | member]) + (M - 1) / M v / n,  E[within] = v (n - 1) / n
+    const double chance =
+        per_member > 1 ? (1 - 1 / static_cast<double>(members_)) * within / (per_member - 1) : 0;
     const double total = noise + within + between;
     error.squares[i] = mean * mean;
     error.persistence[i] = std::pow(model_.difference()(i, start[i], observed[i]), 2);
-    error.epistemic[i] = total > 0 ? std::max(0.0, between - chance) / total : 0;
+    error.epistemic[i] = total > 0 ? (between - chance) / total : 0;
     for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
       error.covered[i][level] = std::abs(cdf - 0.5) <= 0.5 * kCalibrationLevels[level];
     }
@@ -370,7 +372,8 @@ void Calibrator::FillHorizons(Calibration& result) {
     for (size_t i = 0; i < no_; ++i) {
       horizon.rmse[i] = std::sqrt(horizon.rmse[i] / count);
       horizon.persistence[i] = std::sqrt(horizon.persistence[i] / count);
-      horizon.epistemic_share[i] /= count;
+      // By chance it may be below 0, one start's often is.
+      horizon.epistemic_share[i] = std::max(0.0, horizon.epistemic_share[i] / count);
       for (double& coverage : horizon.coverage[i]) coverage /= count;
     }
     result.horizons.push_back(std::move(horizon));

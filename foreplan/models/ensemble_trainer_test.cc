@@ -181,6 +181,7 @@ TEST(EnsembleTrainer, ARowStaysOnItsSideOfTheHoldOutWhateverIsFittedLater) {
 
 TEST(EnsembleTrainer, NoMemberEverTrainsOnAHeldOutRow) {
   const std::vector<int> sides = Sides(kRows, Key{7, 0});
+  ASSERT_LT(Sum(sides), kRows) << "some are held out";
   FitOptions options;
   options.holdout_share = 0.4;
   for (uint64_t fit = 0; fit < 10; ++fit) {
@@ -617,10 +618,13 @@ TEST(EnsembleTrainer, MembersStopEachAtItsOwnBestWithItsOwnMomentsAndSteps) {
   options.members = members;
   Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
   EnsembleTrainer trainer(model, StoppingFit(5), pool);
-  trainer.Fit(NoiseData(40), Key{1, 2});
+  const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
   const TensorFile stopped = Everything(model, trainer);
   const std::vector<int32_t> taken = AdamSteps(trainer);
   EXPECT_GT(std::set<int32_t>(taken.begin(), taken.end()).size(), 1U);
+  // The one that went on longest stopped five checks after its best.
+  ASSERT_LT(report.steps, 200);
+  EXPECT_EQ(std::ranges::max(taken), report.steps - 5 * 4);
   for (int member = 0; member < members; ++member) {
     const int steps = taken[static_cast<size_t>(member)];
     ASSERT_GT(steps, 0);

@@ -1,6 +1,7 @@
 // Physics with unknown parameters as a learned model, alone and with networks beside it.
 #include "foreplan/models/fitted_physics.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -123,6 +124,30 @@ TEST(FittedPhysics, MembersDifferByWhatTheFitLeavesOpen) {
   }
   EXPECT_GT(squares, 0.15);  // chi^2 of 7 draws: 0.24 ... 2.3 in 95 % of all
   EXPECT_LT(squares, 3.5);
+}
+
+TEST(FittedPhysics, MembersStayWithinTheBounds) {
+  FittedPhysics wide(ClosedForm(), {.unknowns = kUnknowns, .ties = {}, .fit = {}});
+  const Dataset data = Recorded(ClosedForm(), 40, 0.05, Key{1, 2});
+  wide.Fit(data, Key{1, 3});
+  const double mass = Value(wide, "cart_mass");
+  const double error = wide.Describe()["parameters"][0]["standard_error"];
+  // Half a standard error each way: the fit ends where it did, most draws are beyond.
+  std::vector<std::string> unknowns = kUnknowns;
+  unknowns[0] = fmt::format("cart_mass = {} in [{}, {}]", mass, mass - error / 2, mass + error / 2);
+  FittedPhysics narrow(ClosedForm(), {.unknowns = unknowns, .ties = {}, .fit = {}});
+  narrow.Fit(data, Key{1, 3});
+  TensorFile file;
+  narrow.Save(file);
+  const std::vector<double> values =
+      std::get<std::vector<double>>(file.tensors["physics.values"].values);  // [8 x 4]
+  int held = 0;
+  for (size_t member = 0; member < 8; ++member) {
+    EXPECT_GE(values[4 * member], mass - error / 2);
+    EXPECT_LE(values[4 * member], mass + error / 2);
+    held += std::abs(std::abs(values[4 * member] - mass) - error / 2) < 1e-9 * mass ? 1 : 0;
+  }
+  EXPECT_GE(held, 1) << "no draw was beyond the bounds";
 }
 
 TEST(FittedPhysics, AFailureIsToldInWords) {

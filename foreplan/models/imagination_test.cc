@@ -120,25 +120,12 @@ TEST(Imagination, SeesANanThatTheRewardOverlooks) {
 
 TEST(Imagination, AveragesParticlesOfAStochasticModelOnly) {
   // Every particle costs a step of the model.
-  class Counting final : public Dynamics {
+  class Counting final : public DoubleIntegrator {
    public:
-    DoubleIntegrator model;
     mutable std::atomic<int> rows{0};
-    int state_dim() const override { return 2; }
-    int observation_dim() const override { return 2; }
-    int action_dim() const override { return 1; }
-    bool observation_is_state() const override { return true; }
-    bool is_stochastic() const override { return model.is_stochastic(); }
-    std::unique_ptr<Workspace> MakeWorkspace(int n) const override {
-      return model.MakeWorkspace(n);
-    }
-    void Observe(std::span<const double> state, std::span<double> observation,
-                 Workspace& workspace) const override {
-      model.Observe(state, observation, workspace);
-    }
     void Step(const StepBatch& batch, Workspace& workspace) const override {
       rows += batch.rows;
-      model.Step(batch, workspace);
+      DoubleIntegrator::Step(batch, workspace);
     }
   };
   const auto actions = RandomActions(10, 1);
@@ -147,7 +134,7 @@ TEST(Imagination, AveragesParticlesOfAStochasticModelOnly) {
   EXPECT_EQ(dynamics.rows, 10);
 
   dynamics.rows = 0;
-  dynamics.model.noise = 0.5;
+  dynamics.noise = 0.5;
   const auto returns = Evaluate(dynamics, QuadraticReward(), 1, 7, actions, 2);
   EXPECT_EQ(dynamics.rows, 70);
   double mean = 0;

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
+#include "foreplan/systems/expression_reward.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -66,15 +69,26 @@ class Expanded {
 };
 
 TEST(DynamicsProblem, ExpansionsEqualDifferencesOfItsSteps) {
-  // The pendulum's observation is not its state.
-  for (const auto& [name, start] :
-       {std::pair{"pendulum", std::vector<double>{0.7, -0.3}},
-        std::pair{"cartpole_closed_form", std::vector<double>{0.1, 0.2, -0.3, 0.4}}}) {
-    SCOPED_TRACE(name);
+  struct Case {
+    const char* task;
+    const char* reward;  // "": the task's
+    std::vector<double> start;
+  };
+  // The pendulum's observation is not its state; its own reward is of the one before the step.
+  for (const auto& [name, formula, start] :
+       {Case{"pendulum", "", {0.7, -0.3}},
+        Case{"pendulum", "-square(sin_theta + 0.1 * theta_dot) * previous.cos_theta", {0.7, -0.3}},
+        Case{"cartpole_closed_form", "", {0.1, 0.2, -0.3, 0.4}}}) {
+    SCOPED_TRACE(std::string(name) + " " + formula);
     const Task task = Task::Load(name).first;
     const auto system = task.MakeSystem();
     const TrueDynamics dynamics(*system);
-    const DynamicsProblem problem(dynamics, task.planning_reward(), task.spec(), kHorizon);
+    std::optional<ExpressionReward> own;
+    if (*formula != '\0')
+      own.emplace(task.spec(), ExpressionDefinitions{}, ExpressionText{"reward", formula},
+                  std::nullopt);
+    const Reward& reward = own ? *own : task.planning_reward();
+    const DynamicsProblem problem(dynamics, reward, task.spec(), kHorizon);
     Expanded expanded(problem, start, 1);
     const auto workspace = problem.MakeWorkspace();
     const int nx = problem.state_dim();

@@ -112,33 +112,18 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
 }
 
 // A model that predicts one sequence of actions only.
-class PickyDynamics final : public Dynamics {
+class PickyDynamics final : public DoubleIntegrator {
  public:
   std::vector<double> only;  // [horizon]; empty: any
 
-  [[nodiscard]] int state_dim() const override { return 2; }
-  [[nodiscard]] int observation_dim() const override { return 2; }
-  [[nodiscard]] int action_dim() const override { return 1; }
-  [[nodiscard]] bool observation_is_state() const override { return true; }
-  [[nodiscard]] bool is_stochastic() const override { return false; }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override {
-    return inner_.MakeWorkspace(max_rows);
-  }
-  void Observe(std::span<const double> state, std::span<double> observation,
-               Workspace& workspace) const override {
-    inner_.Observe(state, observation, workspace);
-  }
   void Step(const StepBatch& batch, Workspace& workspace) const override {
-    inner_.Step(batch, workspace);
+    DoubleIntegrator::Step(batch, workspace);
     if (only.empty()) return;
     for (int row = 0; row < batch.rows; ++row) {
       if (batch.action[row] == only[static_cast<size_t>(batch.time)]) continue;
       batch.next_state[2 * row] = std::numeric_limits<double>::quiet_NaN();
     }
   }
-
- private:
-  DoubleIntegrator inner_;
 };
 
 TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShiftedByTheStepsThatPassed) {

@@ -49,14 +49,17 @@ TEST(IlqrPlanner, KeepsToBoundsAndTrustRegion) {
   IlqrPlannerOptions options;
   options.horizon = 10;
   options.trust_region = 0.1;
-  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
-  const std::vector<double> before =
-      planner.MakePlan({.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}}).actions;
-  // From the other side the best actions are the opposite ones; one decision may not jump there.
-  const Plan& after = planner.MakePlan({.state = kLeft, .step = 1, .key = Key{1, 1}, .budget = {}});
-  for (size_t t = 0; t + 1 < before.size(); ++t) {
-    EXPECT_LE(std::abs(before[t]), 1.0);
-    EXPECT_LE(std::abs(after.actions[t] - before[t + 1]), 0.1 + 1e-12);
+  for (const auto& [here, there] : {std::pair{kRight, kLeft}, {kLeft, kRight}}) {
+    IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+    const std::vector<double> before =
+        planner.MakePlan({.state = here, .step = 0, .key = Key{1, 0}, .budget = {}}).actions;
+    // From the other side the best actions are the opposite ones; one decision may not jump there.
+    const Plan& after =
+        planner.MakePlan({.state = there, .step = 1, .key = Key{1, 1}, .budget = {}});
+    for (size_t t = 0; t + 1 < before.size(); ++t) {
+      EXPECT_LE(std::abs(before[t]), 1.0);
+      EXPECT_LE(std::abs(after.actions[t] - before[t + 1]), 0.1 + 1e-12);
+    }
   }
 }
 
@@ -88,29 +91,13 @@ TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
 
 TEST(IlqrPlanner, JudgesGuessesAsTheSolverDoes) {
   // Single rollouts of a stochastic model are not what the solver improves.
-  struct MeanOnly final : Dynamics {
-    DoubleIntegrator inner;
-
-    [[nodiscard]] int state_dim() const override { return 2; }
-    [[nodiscard]] int observation_dim() const override { return 2; }
-    [[nodiscard]] int action_dim() const override { return 1; }
-    [[nodiscard]] bool observation_is_state() const override { return true; }
+  struct MeanOnly final : DoubleIntegrator {
     [[nodiscard]] bool is_stochastic() const override { return true; }
-    [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override {
-      return inner.MakeWorkspace(max_rows);
-    }
-    void Observe(std::span<const double> state, std::span<double> observation,
-                 Workspace& workspace) const override {
-      inner.Observe(state, observation, workspace);
-    }
     void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
       std::fill_n(batch.next_state, 2 * batch.rows, std::nan(""));
     }
     void StepMean(const StepBatch& batch, Workspace& workspace) const override {
-      inner.Step(batch, workspace);
-    }
-    void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override {
-      inner.Linearize(batch, workspace);
+      DoubleIntegrator::Step(batch, workspace);
     }
   } dynamics;
   const QuadraticReward reward;

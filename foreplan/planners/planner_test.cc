@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -16,6 +15,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/planners/testing/slow_dynamics.h"
 
 namespace foreplan {
 namespace {
@@ -25,6 +25,7 @@ using testing::DoubleIntegratorSpec;
 using testing::OptimalReturn;
 using testing::QuadraticReward;
 using testing::ReturnOf;
+using testing::SlowDynamics;
 
 constexpr int kHorizon = 12;
 constexpr Key kKey{.seed = 11, .stream = 0};
@@ -48,45 +49,6 @@ class PlannerTest : public ::testing::TestWithParam<std::string> {
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
   SystemSpec spec_ = DoubleIntegratorSpec(8.0);
-};
-
-/// The double integrator, each row of a step taking a while; counts the calls that begin after a
-/// deadline.
-class SlowDynamics final : public Dynamics {
- public:
-  DoubleIntegrator inner;
-  std::chrono::microseconds row_time{0};
-  Deadline deadline;
-  mutable std::atomic<int> late_calls = 0;
-
-  [[nodiscard]] int state_dim() const override { return 2; }
-  [[nodiscard]] int observation_dim() const override { return 2; }
-  [[nodiscard]] int action_dim() const override { return 1; }
-  [[nodiscard]] bool observation_is_state() const override { return true; }
-  [[nodiscard]] bool is_stochastic() const override { return false; }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override {
-    return inner.MakeWorkspace(max_rows);
-  }
-  void Observe(std::span<const double> state, std::span<double> observation,
-               Workspace& workspace) const override {
-    inner.Observe(state, observation, workspace);
-  }
-  void Step(const StepBatch& batch, Workspace& workspace) const override {
-    Spend(batch.rows);
-    inner.Step(batch, workspace);
-  }
-  void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override {
-    Spend(batch.rows);
-    inner.Linearize(batch, workspace);
-  }
-
- private:
-  void Spend(int rows) const {
-    if (HasPassed(deadline)) ++late_calls;
-    const auto end = std::chrono::steady_clock::now() + rows * row_time;
-    while (std::chrono::steady_clock::now() < end) {
-    }
-  }
 };
 
 /// r = -sum (u - target)^2, with derivatives.

@@ -251,7 +251,7 @@ void SamplingDecision::Choose(std::span<const double> answer) {
   std::array<double, Population::kCompared> returns = {warm_return_, plan_.best_return, kWorst};
   size_t choice = sequences.size() - 1;
   if (!clock_.is_cut()) Compare(std::span(sequences).last(1), std::span(returns).last(1));
-  if (clock_.is_cut() || !std::isfinite(returns[choice])) {
+  if (!std::isfinite(returns[choice])) {
     Compare(sequences, returns);
     choice = static_cast<size_t>(std::ranges::max_element(returns) - returns.begin());
   }

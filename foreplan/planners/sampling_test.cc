@@ -2,13 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
+#include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/planners/testing/slow_dynamics.h"
 
 namespace foreplan {
 namespace {
@@ -86,6 +90,36 @@ TEST_F(PopulationTest, WithADeadlineFarAwayExploringDrawsTheSame) {
     return all;
   };
   EXPECT_EQ(explore({}), explore(std::chrono::steady_clock::now() + std::chrono::hours(1)));
+}
+
+// The comparison's time is kept back: when the decision is cut there is enough for it.
+TEST(SamplingDecision, ThatIsCutExecutesTheBestOfWarmStartCandidatesAndAnswer) {
+  using std::chrono::milliseconds;
+  testing::SlowDynamics dynamics;
+  const QuadraticReward reward;
+  const SystemSpec spec = DoubleIntegratorSpec(2.0);
+  ThreadPool pool(1);
+  Population population({dynamics, reward, spec, pool}, {.horizon = 1}, 2);
+  const std::vector<double> rest = {0, 0};
+  for (const double candidate : {0.5, 0.05}) {
+    Plan plan;
+    plan.actions = {0.1};
+    const auto start = std::chrono::steady_clock::now();
+    const PlanRequest request{.state = rest,
+                              .step = 0,
+                              .key = Key{1, 0},
+                              .budget = {.deadline = start + milliseconds(500)}};
+    dynamics.row_time = milliseconds(20);  // three rows: 60 ms are kept back
+    SamplingDecision decision(population, request, plan);
+    dynamics.row_time = milliseconds(0);
+    decision.Explore(0, 1, Key{1, 1},
+                     [&](Random&, int, std::span<double> sequence) { sequence[0] = candidate; });
+    std::this_thread::sleep_until(start + milliseconds(450));
+    EXPECT_FALSE(decision.NextIteration(10));
+    const Plan& found = decision.Conclude(std::vector<double>{1.0});
+    EXPECT_EQ(found.status, PlanStatus::kDeadline);
+    EXPECT_EQ(found.actions[0], std::min(candidate, 0.1));  // the smallest action earns most
+  }
 }
 
 TEST_F(PopulationTest, MomentsDivideByTheNumberOfMembers) {

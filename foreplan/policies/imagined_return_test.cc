@@ -14,6 +14,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/models/ensemble.h"
+#include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/task.h"
 
@@ -325,20 +326,8 @@ class LineReward final : public Reward {
 };
 
 /// x' = x + 0.6; NaN where x < 0.
-class Line final : public Dynamics {
+class Line final : public testing::ObservedState<1, 1> {
  public:
-  [[nodiscard]] int state_dim() const override { return 1; }
-  [[nodiscard]] int observation_dim() const override { return 1; }
-  [[nodiscard]] int action_dim() const override { return 1; }
-  [[nodiscard]] bool observation_is_state() const override { return true; }
-  [[nodiscard]] bool is_stochastic() const override { return false; }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
-    return std::make_unique<Workspace>();
-  }
-  void Observe(std::span<const double> state, std::span<double> observation,
-               Workspace& /*workspace*/) const override {
-    observation[0] = state[0];
-  }
   void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
     for (int row = 0; row < batch.rows; ++row) {
       const double next = batch.state[row] < 0 ? std::numeric_limits<double>::quiet_NaN()

@@ -129,6 +129,8 @@ TEST(Expression, OperatorsBindAsInMathematics) {
   EXPECT_TRUE(Holds("not x > 1 and y < 0 or x > 5"));
   EXPECT_TRUE(Holds("x > 5 or x > 0 and not y > 0"));
   EXPECT_FALSE(Holds("not (x > 0 or y > 0)"));
+  EXPECT_FALSE(Holds("not x > 1 and y > 0"));
+  EXPECT_TRUE(Holds("not x > 0 or y < 0"));
 }
 
 // What is known beforehand is computed once; equal parts exist once. The values stay.
@@ -341,6 +343,18 @@ TEST(Expression, DerivativesTakeTheSideOfABranch) {
   EXPECT_EQ(reward.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data()),
             0);
   EXPECT_EQ(gradient[6], 3);
+}
+
+TEST(Expression, InfiniteSlopesOfWhatDoesNotChangeHaveNoPartInDerivatives) {
+  // d(0^b) / db = 0^b log 0 is not finite; b does not depend on next.x.
+  const ExpressionReward reward = Compile("x ^ (2 + previous.x)");
+  const std::vector<double> zero(4, 0.0);
+  std::array<double, 10> gradient;
+  std::array<double, 100> hessian;
+  EXPECT_EQ(reward.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data()),
+            0);
+  EXPECT_EQ(gradient[6], 0);
+  EXPECT_EQ(hessian[6 * 10 + 6], 2);
 }
 
 TEST(Expression, SaysWhyItIsNotFinite) {

@@ -12,7 +12,8 @@ namespace {
 
 class OwnFolder {
  public:
-  OwnFolder() : path_(testing::TempDir() + "/foreplan_test_XXXXXX") {
+  OwnFolder()
+      : path_((std::filesystem::path(testing::TempDir()) / "foreplan_test_XXXXXX").string()) {
     if (mkdtemp(path_.data()) == nullptr || setenv("TEST_TMPDIR", path_.c_str(), 1) != 0) {
       perror(path_.c_str());
       _exit(1);

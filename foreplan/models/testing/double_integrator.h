@@ -6,10 +6,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <span>
 
-#include "foreplan/models/dynamics.h"
+#include "foreplan/models/testing/observed_state.h"
 #include "foreplan/systems/reward.h"
 #include "foreplan/systems/system.h"
 
@@ -17,25 +15,14 @@ namespace foreplan::testing {
 
 /// p' = p + h v, v' = v + h u (+ noise shared by the rows of a particle); the state is the
 /// observation (p, v).
-class DoubleIntegrator final : public Dynamics {
+class DoubleIntegrator : public ObservedState<2, 1> {
  public:
   static constexpr double kStep = 0.1;  // h [s]
 
   double noise = 0;                                            // of v' [m/s]
   double nan_above = std::numeric_limits<double>::infinity();  // actions above it give NaN
 
-  [[nodiscard]] int state_dim() const override { return 2; }
-  [[nodiscard]] int observation_dim() const override { return 2; }
-  [[nodiscard]] int action_dim() const override { return 1; }
-  [[nodiscard]] bool observation_is_state() const override { return true; }
   [[nodiscard]] bool is_stochastic() const override { return noise > 0; }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int /*max_rows*/) const override {
-    return std::make_unique<Workspace>();
-  }
-  void Observe(std::span<const double> state, std::span<double> observation,
-               Workspace& /*workspace*/) const override {
-    std::copy(state.begin(), state.end(), observation.begin());
-  }
   void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
     Random random(batch.key.Fold(static_cast<uint64_t>(batch.particle))
                       .Fold(static_cast<uint64_t>(batch.time)));
