@@ -78,14 +78,14 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
 }
 
 TEST_F(Bench, DeadlinesTimesEveryPlanner) {
-  const Json rows = Rows(RunProgram(
-      Quick("deadlines", {"--set", "decisions=4", "--set", "steps=4", "--set", "base_episodes=1",
-                          "--set", "gradient_steps=2", "--set", "refits=1"})));
+  const Json rows = Rows(RunProgram(Quick(
+      "deadlines", {"--set", "decisions=4", "--set", "steps=4", "--set", "base_episodes=1", "--set",
+                    "gradient_steps=2", "--set", "refits=1", "--set", "episodes=1"})));
   EXPECT_EQ(Cases(rows), PlannerNames());
   for (const Json& row : rows) {
     ExpectTimes(row, "ms");
     for (const char* number :
-         {"ms_p99", "ms_after_fit", "return_1_ms", "return_unlimited", "return_first_plan"}) {
+         {"ms_p99", "ms_after_fit", "return_1_ms", "return_unlimited", "follow_1_ms"}) {
       EXPECT_TRUE(row[number].is_number()) << row;
     }
   }

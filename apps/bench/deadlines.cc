@@ -1,5 +1,8 @@
 // Suite deadlines: what planners do with the time they are given, on a learned cart-pole.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -23,14 +26,15 @@ namespace foreplan::apps {
 namespace {
 
 constexpr double kShort = 1;  // the deadline of the timed decisions [ms]
-constexpr double kLate = -1;  // one that has passed before each decision but an episode's first
+constexpr std::array kDeadlines = {1.0, 5.0, 20.0, 100.0, 0.0};  // [ms], 0: no limit
 
 struct Sizes {
   int decisions = 1000;   // timed
   int steps = 200;        // of an episode
   int base_episodes = 5;  // of random actions, which the model learns from
   int gradient_steps = 1000;
-  int refits = 5;  // after each of which a decision is timed
+  int refits = 5;    // after each of which a decision is timed
+  int episodes = 5;  // that a return is the mean of
 
   void Visit(OptionsVisitor& visitor) {
     visitor.Field("decisions", decisions, {1, 1e6}, "timed");
@@ -38,21 +42,27 @@ struct Sizes {
     visitor.Field("base_episodes", base_episodes, {1, 1000}, "of random actions");
     visitor.Field("gradient_steps", gradient_steps, {1, 1e6}, "of the model's fit");
     visitor.Field("refits", refits, {1, 1000}, "after each of which a decision is timed");
+    visitor.Field("episodes", episodes, {1, 1000}, "that a return is the mean of");
   }
 };
 
-/// Acts by a planner; past a deadline of kLate it follows the first plan of the episode.
+enum class Decisions {
+  kAll,    // one at every step
+  kFirst,  // the shifted first plan is followed to the episode's end
+};
+
+/// Acts by a planner whose decisions take so long at most.
 class TimedController final : public Policy {
  public:
-  TimedController(Planner& planner, const Dynamics& model, double deadline_ms)
-      : follows_(deadline_ms == kLate),
-        free_(planner, model),
-        timed_(planner, model, follows_ ? std::chrono::nanoseconds(0) : DecisionTime(deadline_ms)) {
-  }
+  TimedController(Planner& planner, const Dynamics& model, double deadline_ms, Decisions decisions)
+      : decisions_(decisions),
+        timed_(planner, model, DecisionTime(deadline_ms)),
+        late_(planner, model, std::chrono::nanoseconds(0)) {}
 
-  void Reset(Key key) override { free_.Reset(key); }
+  void Reset(Key key) override { timed_.Reset(key); }
   void Act(const Situation& situation, std::span<double> action) override {
-    MpcController& controller = follows_ && situation.time == 0 ? free_ : timed_;
+    const bool follows = decisions_ == Decisions::kFirst && situation.time > 0;
+    MpcController& controller = follows ? late_ : timed_;
     controller.Act(situation, action);
     seconds.push_back(controller.new_plan()->seconds);
   }
@@ -60,9 +70,9 @@ class TimedController final : public Policy {
   std::vector<double> seconds;  // of each decision
 
  private:
-  bool follows_;
-  MpcController free_;
+  Decisions decisions_;
   MpcController timed_;
+  MpcController late_;  // no time: what is left of the last plan is executed
 };
 
 /// A model of the task cartpole_closed_form and one planner.
@@ -90,24 +100,36 @@ class Trial {
 
   void Refit() { trainer_.Fit(data_, Key{3, fits_++}); }
 
-  /// The return of an episode; its decisions take deadline_ms at most, 0: no limit.
-  double Play(double deadline_ms, int steps, std::vector<double>* seconds = nullptr) {
-    TimedController controller(*planner_, model_, deadline_ms);
+  struct Played {
+    double earned = 0;
+    std::vector<double> seconds;  // of each decision
+  };
+  /// An episode; its decisions take deadline_ms at most, 0: no limit.
+  Played Play(double deadline_ms, int steps, Decisions decisions = Decisions::kAll,
+              int episode = 0) {
+    TimedController controller(*planner_, model_, deadline_ms, decisions);
     const auto system = task().MakeSystem();
-    const double earned =
-        RunEpisode(task(), *system, controller, Key{4, 0}, steps, {}).episode_return;
-    if (seconds != nullptr) {
-      seconds->insert(seconds->end(), controller.seconds.begin(), controller.seconds.end());
+    const Key key{4, static_cast<uint64_t>(episode)};
+    const double earned = RunEpisode(task(), *system, controller, key, steps, {}).episode_return;
+    return {earned, std::move(controller.seconds)};
+  }
+
+  /// Its mean over episodes.
+  double Return(double deadline_ms, Decisions decisions) {
+    double sum = 0;
+    for (int episode = 0; episode < sizes_.episodes; ++episode) {
+      sum += Play(deadline_ms, sizes_.steps, decisions, episode).earned;
     }
-    return earned;
+    return sum / sizes_.episodes;
   }
 
   /// Times of decisions of kShort, sorted [s].
   std::vector<double> TimeDecisions() {
     std::vector<double> seconds;
     while (std::ssize(seconds) < sizes_.decisions) {
-      Play(kShort, std::min<int>(sizes_.steps, sizes_.decisions - static_cast<int>(seconds.size())),
-           &seconds);
+      const int left = sizes_.decisions - static_cast<int>(seconds.size());
+      const Played played = Play(kShort, std::min(sizes_.steps, left));
+      seconds.insert(seconds.end(), played.seconds.begin(), played.seconds.end());
     }
     std::ranges::sort(seconds);
     return seconds;
@@ -118,7 +140,7 @@ class Trial {
     std::vector<double> seconds;
     for (int fit = 0; fit < sizes_.refits; ++fit) {
       Refit();
-      Play(kShort, 1, &seconds);
+      seconds.push_back(Play(kShort, 1).seconds.front());
     }
     return std::ranges::max(seconds);
   }
@@ -163,11 +185,10 @@ Measurement Measure(const std::string& planner, const BenchOptions& options) {
     const size_t count = shared->seconds.size();
     row["ms_p99"] = 1e3 * shared->seconds[std::min(count - 1, count * 99 / 100)];
     row["ms_after_fit"] = 1e3 * shared->trial->TimeAfterFits();
-    for (const auto& [name, deadline_ms] :
-         {std::pair{"return_1_ms", 1.0}, std::pair{"return_5_ms", 5.0},
-          std::pair{"return_20_ms", 20.0}, std::pair{"return_100_ms", 100.0},
-          std::pair{"return_unlimited", 0.0}, std::pair{"return_first_plan", kLate}}) {
-      row[name] = shared->trial->Play(deadline_ms, sizes.steps);
+    for (const double deadline : kDeadlines) {
+      const std::string time = deadline > 0 ? fmt::format("{}_ms", deadline) : "unlimited";
+      row["return_" + time] = shared->trial->Return(deadline, Decisions::kAll);
+      row["follow_" + time] = shared->trial->Return(deadline, Decisions::kFirst);
     }
   };
   return measurement;
