@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/systems/expression_reward.h"
 
 namespace foreplan {
@@ -43,9 +44,6 @@ void Measure(const Task& task, Key key, const std::vector<double>& observation,
   Random random(key);
   for (double& value : measured) value += task.measurement_noise() * random.Normal();
 }
-
-// A NaN may have a sign, which means nothing.
-double WithoutSignOfNan(double value) { return std::isnan(value) ? std::abs(value) : value; }
 
 void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
   for (size_t i = 0; i < action.size(); ++i) {

@@ -21,4 +21,9 @@ template <typename Derived>
 /// become meaningless.
 [[nodiscard]] inline double MaxOrNan(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
+/// For messages: a NaN may have a sign, which means nothing.
+[[nodiscard]] inline double WithoutSignOfNan(double value) {
+  return std::isnan(value) ? std::abs(value) : value;
+}
+
 }  // namespace foreplan

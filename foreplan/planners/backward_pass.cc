@@ -350,7 +350,7 @@ bool BackwardPass::SolveBounded(const BackwardInput& input, int t, double* k, do
     k[i] = std::clamp(k[i], box_low_[at], box_high_[at]);
   }
   const BoxQpResult result =
-      box_qp_->Solve(nu, s.regularised, ldz, 0.0, s.q, box_low_.data(), box_high_.data(), k);
+      box_qp_->Solve(nu, s.regularised, ldz, s.q, box_low_.data(), box_high_.data(), k);
   if (result.status == BoxQpStatus::kIndefinite || result.status == BoxQpStatus::kEmptyBox) {
     return false;
   }

@@ -33,7 +33,7 @@ BoxQp::BoxQp(int max_size)
   product_.resize(stride);
 }
 
-BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift, const double* q,
+BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, const double* q,
                          const double* low, const double* high, double* x) {
   BoxQpResult result;
   previous_count_ = -1;
@@ -45,7 +45,7 @@ BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift,
     }
     x[i] = std::clamp(x[i], low[i], high[i]);
   }
-  Gradient(n, hessian, stride, shift, q, x);
+  Gradient(n, hessian, stride, q, x);
   double scale = 1;
   for (int i = 0; i < n; ++i) scale = MaxOrNan(scale, std::abs(q[i]));
   if (!std::isfinite(scale)) {
@@ -53,13 +53,13 @@ BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift,
     return result;
   }
   if (n > 2 && Residual(n, low, high, x) > kTolerance * scale) {
-    GradientSteps(n, hessian, stride, shift, q, low, high, x);
+    GradientSteps(n, hessian, stride, q, low, high, x);
   }
   while (true) {
     const bool changed = UpdateFree(n, low, high, x);
     if (changed) {
       ++result.factorisations;
-      if (!Factorise(hessian, stride, shift)) {
+      if (!Factorise(hessian, stride)) {
         result.status = BoxQpStatus::kIndefinite;
         return result;
       }
@@ -73,19 +73,18 @@ BoxQpResult BoxQp::Solve(int n, const double* hessian, int stride, double shift,
     if (result.iterations == kMaxIterations) break;
     ++result.iterations;
     NewtonDirection(n);
-    if (!Search(n, hessian, stride, shift, low, high, x)) break;
-    Gradient(n, hessian, stride, shift, q, x);
+    if (!Search(n, hessian, stride, low, high, x)) break;
+    Gradient(n, hessian, stride, q, x);
   }
   // The step is at the end of what double can resolve, or the limit is reached.
   if (result.residual > 1e-9 * scale) result.status = BoxQpStatus::kIterationLimit;
   return result;
 }
 
-// g = (H + shift) x + q.
-void BoxQp::Gradient(int n, const double* hessian, int stride, double shift, const double* q,
-                     const double* x) {
+// g = H x + q.
+void BoxQp::Gradient(int n, const double* hessian, int stride, const double* q, const double* x) {
   double* g = gradient_.data();
-  for (int i = 0; i < n; ++i) g[i] = q[i] + shift * x[i];
+  for (int i = 0; i < n; ++i) g[i] = q[i];
   for (int p = 0; p < n; ++p) {
     if (x[p] == 0) continue;
     const double factor = x[p];
@@ -121,7 +120,7 @@ bool BoxQp::UpdateFree(int n, const double* low, const double* high, const doubl
   return !same;
 }
 
-bool BoxQp::Factorise(const double* hessian, int stride, double shift) {
+bool BoxQp::Factorise(const double* hessian, int stride) {
   const int columns = KnotLayout::Padded(free_count_);
   for (int r = 0; r < free_count_; ++r) {
     const double* source = hessian + free_[static_cast<size_t>(r)] * stride;
@@ -129,7 +128,7 @@ bool BoxQp::Factorise(const double* hessian, int stride, double shift) {
     for (int j = 0; j < free_count_; ++j) row[j] = source[free_[static_cast<size_t>(j)]];
     for (int j = free_count_; j < columns; ++j) row[j] = 0;
   }
-  return row_kernels::CholeskyRows(free_count_, columns, shift, factor_.data(), factor_stride_,
+  return row_kernels::CholeskyRows(free_count_, columns, 0.0, factor_.data(), factor_stride_,
                                    inverse_diagonal_.data());
 }
 
@@ -156,7 +155,7 @@ void BoxQp::NewtonDirection(int n) {
 
 // Steepest descent along the projected path, each step with the exact length for the components
 // that are free: cheap (two products with H), and they find most of the active bounds.
-void BoxQp::GradientSteps(int n, const double* hessian, int stride, double shift, const double* q,
+void BoxQp::GradientSteps(int n, const double* hessian, int stride, const double* q,
                           const double* low, const double* high, double* x) {
   double* d = direction_.data();
   double* Hd = product_.data();
@@ -168,7 +167,7 @@ void BoxQp::GradientSteps(int n, const double* hessian, int stride, double shift
       d[i] = held ? 0 : -g[i];
       slope += d[i] * d[i];
     }
-    for (int i = 0; i < n; ++i) Hd[i] = shift * d[i];
+    for (int i = 0; i < n; ++i) Hd[i] = 0;
     for (int p = 0; p < n; ++p) {
       if (d[p] == 0) continue;
       const double factor = d[p];
@@ -186,17 +185,17 @@ void BoxQp::GradientSteps(int n, const double* hessian, int stride, double shift
       x[i] = moved;
     }
     if (clamped) {
-      Gradient(n, hessian, stride, shift, q, x);
+      Gradient(n, hessian, stride, q, x);
     } else {  // g += length H d
       for (int i = 0; i < n; ++i) gradient_.data()[i] += length * Hd[i];
     }
   }
-  Gradient(n, hessian, stride, shift, q, x);
+  Gradient(n, hessian, stride, q, x);
 }
 
 // x = clamp(x + alpha d) for the first alpha = 1, 1/2, ... that brings enough decrease.
-bool BoxQp::Search(int n, const double* hessian, int stride, double shift, const double* low,
-                   const double* high, double* x) {
+bool BoxQp::Search(int n, const double* hessian, int stride, const double* low, const double* high,
+                   double* x) {
   const double* g = gradient_.data();
   const double* d = direction_.data();
   double* step = trial_.data();
@@ -214,7 +213,7 @@ bool BoxQp::Search(int n, const double* hessian, int stride, double shift, const
     for (int p = 0; p < n; ++p) {
       if (step[p] == 0) continue;
       const double* row = hessian + p * stride;
-      double sum = shift * step[p];
+      double sum = 0;
       for (int i = 0; i < n; ++i) sum += row[i] * step[i];
       quadratic += step[p] * sum;
     }

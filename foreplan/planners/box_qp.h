@@ -32,9 +32,9 @@ class BoxQp {
   explicit BoxQp(int max_size);
 
   /// x: [n] is where the search starts, and the solution. hessian: [n x stride], symmetric (both
-  /// triangles); `shift` is added to its diagonal.
-  BoxQpResult Solve(int n, const double* hessian, int stride, double shift, const double* q,
-                    const double* low, const double* high, double* x);
+  /// triangles).
+  BoxQpResult Solve(int n, const double* hessian, int stride, const double* q, const double* low,
+                    const double* high, double* x);
 
   // Of the last Solve:
   /// Indices of the components that are not held by a bound, ascending.
@@ -50,16 +50,15 @@ class BoxQp {
   void FreeInverse(double* inverse, int stride);
 
  private:
-  void Gradient(int n, const double* hessian, int stride, double shift, const double* q,
-                const double* x);
+  void Gradient(int n, const double* hessian, int stride, const double* q, const double* x);
   bool UpdateFree(int n, const double* low, const double* high, const double* x);
-  bool Factorise(const double* hessian, int stride, double shift);
+  bool Factorise(const double* hessian, int stride);
   void NewtonDirection(int n);
   double Residual(int n, const double* low, const double* high, const double* x) const;
-  void GradientSteps(int n, const double* hessian, int stride, double shift, const double* q,
-                     const double* low, const double* high, double* x);
-  bool Search(int n, const double* hessian, int stride, double shift, const double* low,
-              const double* high, double* x);
+  void GradientSteps(int n, const double* hessian, int stride, const double* q, const double* low,
+                     const double* high, double* x);
+  bool Search(int n, const double* hessian, int stride, const double* low, const double* high,
+              double* x);
 
   int factor_stride_;
   std::vector<int> free_, previous_free_;

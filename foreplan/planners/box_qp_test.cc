@@ -45,7 +45,7 @@ TEST(BoxQp, SolvesTenThousandRandomProblems) {
       x[r] = 5 * random.Normal();  // may be outside
     }
     const RowMajor H = M * M.transpose() + conditioning * RowMajor::Identity(n, n);
-    const BoxQpResult result = solver.Solve(static_cast<int>(n), H.data(), static_cast<int>(n), 0.0,
+    const BoxQpResult result = solver.Solve(static_cast<int>(n), H.data(), static_cast<int>(n),
                                             q.data(), low.data(), high.data(), x.data());
     ASSERT_EQ(result.status, BoxQpStatus::kSolved) << "problem " << i;
     ASSERT_LT(Residual(H, q, low, high, x), 1e-9) << "problem " << i;
@@ -63,8 +63,8 @@ TEST(BoxQp, ReachesTheReferenceSolutionsAndTheirInverse) {
     const Eigen::VectorXd high = Eigen::VectorXd::Ones(n);
     Eigen::VectorXd x = Eigen::VectorXd::Constant(n, 0.5);
     BoxQp solver(n);
-    const BoxQpResult result = solver.Solve(n, problem.H.data(), n, 0.0, problem.q.data(),
-                                            low.data(), high.data(), x.data());
+    const BoxQpResult result =
+        solver.Solve(n, problem.H.data(), n, problem.q.data(), low.data(), high.data(), x.data());
     EXPECT_EQ(result.status, BoxQpStatus::kSolved);
     EXPECT_NEAR(0.5 * x.dot(problem.H * x) + problem.q.dot(x), cost,
                 1e-12 * std::abs(cost) + 1e-12);
@@ -83,8 +83,8 @@ TEST(BoxQp, ReachesTheReferenceSolutionsAndTheirInverse) {
               1e-11);
 
     // From the solution itself: no step is needed.
-    const BoxQpResult warm = solver.Solve(n, problem.H.data(), n, 0.0, problem.q.data(), low.data(),
-                                          high.data(), x.data());
+    const BoxQpResult warm =
+        solver.Solve(n, problem.H.data(), n, problem.q.data(), low.data(), high.data(), x.data());
     EXPECT_EQ(warm.iterations, 0);
   }
 }
@@ -100,7 +100,7 @@ TEST(BoxQp, NamesWhatIsWrong) {
   const auto status = [&](const RowMajor& H, const Eigen::Vector2d& g, const Eigen::Vector2d& a,
                           const Eigen::Vector2d& b) {
     x.setZero();
-    return solver.Solve(2, H.data(), 2, 0.0, g.data(), a.data(), b.data(), x.data()).status;
+    return solver.Solve(2, H.data(), 2, g.data(), a.data(), b.data(), x.data()).status;
   };
   EXPECT_EQ(status(identity, q, high, low), BoxQpStatus::kEmptyBox);
   EXPECT_EQ(status(identity, q, {nan, 0}, high), BoxQpStatus::kEmptyBox);
@@ -121,7 +121,7 @@ TEST(BoxQp, AllocatesNothing) {
   std::vector<double> x(n, 0.0);
   BoxQp solver(n);
   EXPECT_EQ(testing::CountAllocations([&] {
-              solver.Solve(n, problem.H.data(), n, 0.0, problem.q.data(), low.data(), high.data(),
+              solver.Solve(n, problem.H.data(), n, problem.q.data(), low.data(), high.data(),
                            x.data());
             }),
             0);

@@ -265,12 +265,9 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   IlqrResult result;
   Stopwatch watch;
   const Clock::time_point begin = Clock::now();
-  const bool started = Start(x0, actions, states);
+  status_ = Start(x0, actions, states);
   result.forward_seconds += watch.Lap();
-  status_ = started    ? IlqrStatus::kIterationLimit
-            : IsLate() ? IlqrStatus::kDeadline
-                       : IlqrStatus::kInvalidStart;
-  bool expand = started;
+  bool expand = true;
   while (status_ == IlqrStatus::kIterationLimit && result.iterations < max_iterations_) {
     const bool expanded = !expand || Expand();
     result.expansion_seconds += watch.Lap();
@@ -315,9 +312,10 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   return result;
 }
 
-// The guess: its rollout, or its states with the gaps between them. False when it is not finite.
-bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actions,
-                       std::span<const double> states) {
+// The guess: its rollout, or its states with the gaps between them. kIterationLimit when iterations
+// may begin.
+IlqrStatus IlqrSolver::Start(std::span<const double> x0, std::span<const double> actions,
+                             std::span<const double> states) {
   CheckSize("start state", x0.size(), static_cast<size_t>(state_dim_));
   CheckSize("actions", actions.size(), current_.us.size());
   if (!states.empty()) {
@@ -348,7 +346,7 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   for (int t = 0; t < horizon_; ++t) {
     if (IsLate()) {
       current_.cost = kInfinity;
-      return false;
+      return IlqrStatus::kDeadline;
     }
     double* x_next = current_.xs.data() + Size(t + 1, state_dim_);
     const bool rolled = states.empty();
@@ -365,7 +363,8 @@ bool IlqrSolver::Start(std::span<const double> x0, std::span<const double> actio
   }
   cost += problem_.TerminalCost(current_.xs.data() + Size(horizon_, state_dim_), workspace);
   current_.cost = cost;
-  return std::isfinite(cost) && std::isfinite(gap_sum_) && AllFinite(current_.xs);
+  const bool is_valid = std::isfinite(cost) && std::isfinite(gap_sum_) && AllFinite(current_.xs);
+  return is_valid ? IlqrStatus::kIterationLimit : IlqrStatus::kInvalidStart;
 }
 
 bool IlqrSolver::IsLate() const { return deadline_ && Clock::now() >= *deadline_; }

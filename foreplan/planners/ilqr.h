@@ -142,8 +142,8 @@ class IlqrSolver {
   };
   struct Trial;  // a trajectory that a step length leads to
 
-  bool Start(std::span<const double> x0, std::span<const double> actions,
-             std::span<const double> states);
+  IlqrStatus Start(std::span<const double> x0, std::span<const double> actions,
+                   std::span<const double> states);
   [[nodiscard]] bool IsLate() const;
   [[nodiscard]] bool EndsLate();  // true: late, and the status says so
   bool Expand();                  // false: late

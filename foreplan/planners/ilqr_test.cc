@@ -292,6 +292,7 @@ class Watched final : public TrajectoryProblem {
  public:
   explicit Watched(const TrajectoryProblem& problem) : problem_(problem) {}
   std::function<void()> on_rollout = [] {};
+  std::function<void()> on_last_step = [] {};
   std::function<void()> on_expansion = [] {};
   bool refuses = false;  // costs are NaN
 
@@ -305,6 +306,7 @@ class Watched final : public TrajectoryProblem {
   double Step(int t, const double* x, const double* u, double* next,
               Workspace& workspace) const override {
     if (t == 0) on_rollout();
+    if (t == horizon() - 1) on_last_step();
     const double cost = problem_.Step(t, x, u, next, workspace);
     return refuses ? std::nan("") : cost;
   }
@@ -566,6 +568,16 @@ TEST(IlqrSolver, TheDeadlineEndsLineSearchesExpansionsAndBackwardPasses) {
     EXPECT_EQ(std::isfinite(result.cost),
               c.late_rollout != 1);  // the guess was followed to its end
   }
+}
+
+TEST(IlqrSolver, AGuessThatIsInvalidIsCalledSoHoweverLateItIs) {
+  const FormulaProblem<Faulty> problem({.nan_beyond = -1});
+  Watched watched(problem);
+  IlqrSolver solver(watched, {});
+  // The deadline passes within the guess's last step.
+  watched.on_last_step = [&] { solver.set_deadline(std::chrono::steady_clock::now()); };
+  EXPECT_EQ(solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kInvalidStart);
 }
 
 // Swing-ups and a drive around obstacles, with control limits.

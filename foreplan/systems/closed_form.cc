@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/systems/acrobot.h"
 #include "foreplan/systems/car.h"
 #include "foreplan/systems/cartpole.h"
@@ -130,7 +131,8 @@ std::string ClosedFormSystem::Divergence() const {
     case Fault::Kind::kAction:
       return fmt::format("action '{}' is not finite", spec_->action[fault_.index].name);
     case Fault::Kind::kState:
-      return fmt::format("state '{}' is {}", spec_->state[fault_.index].name, state_[fault_.index]);
+      return fmt::format("state '{}' is {}", spec_->state[fault_.index].name,
+                         WithoutSignOfNan(state_[fault_.index]));
   }
   return "";
 }
