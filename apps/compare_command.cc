@@ -102,7 +102,7 @@ void AddCompareCommand(CLI::App& app) {
       ->check(IntegerFrom(1, 1000));
   command
       .add_option("--study-episodes", request->comparison.study_episodes,
-                  "fresh episodes of each row of a study; default: 1")
+                  "fresh episodes of each row of a study, but one of drifting_car; default: 1")
       ->type_name("N")
       ->check(IntegerFrom(1, 1000));
   AddSetFlag(command, request->flags);

@@ -72,14 +72,19 @@ class ProgramTest : public testing::Test {
     _exit(127);
   }
 
+  /// It is left to be waited for.
+  static bool HasEnded(pid_t child) {
+    siginfo_t ended{};
+    const bool known =
+        waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return known && ended.si_pid == child;
+  }
+
   /// Whether it ends so soon; else it is killed. Call Wait next.
   static bool EndsWithin(pid_t child, std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (std::chrono::steady_clock::now() < deadline) {
-      siginfo_t ended{};
-      const bool known =
-          waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
-      if (known && ended.si_pid == child) return true;
+      if (HasEnded(child)) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     kill(child, SIGKILL);

@@ -10,10 +10,11 @@ import csv
 import json
 import math
 import sys
+import tomllib
 from array import array
 from pathlib import Path
 
-from plot_learning_curves import read_curve
+from plot_learning_curves import WHOLE
 
 OBSERVATION, PITCH = 18, 2  # components, and the place of the torso's pitch among them
 
@@ -35,17 +36,20 @@ def main() -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["seed", "total_steps", "episode_return", "upside_down", "turns"])
     for run in parser.parse_args().runs:
-        seed, curve = read_curve(run)
+        seed = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))["run"]["seed"]
+        with open(run / "episodes.csv", encoding="utf-8", newline="") as stream:
+            episodes = list(csv.DictReader(stream))
         pitch = []
         for data in sorted((run / "data").glob("transitions-*.safetensors")):
             pitch += read_doubles(data, "data.next_observation")[PITCH::OBSERVATION]
-        begin = 0
-        for end, episode_return in curve:
-            episode = pitch[begin:end]
+        for row in episodes:
+            if row["end"] not in WHOLE:
+                continue
+            end, episode_return = int(row["total_steps"]), float(row["return"])
+            episode = pitch[end - int(row["steps"]):end]
             down = sum(math.cos(angle) < 0 for angle in episode) / len(episode)
             turns = (episode[-1] - episode[0]) / (2 * math.pi)
             writer.writerow([seed, end, f"{episode_return:.1f}", f"{down:.3f}", f"{turns:.2f}"])
-            begin = end
 
 
 if __name__ == "__main__":

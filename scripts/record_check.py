@@ -26,7 +26,7 @@ def main() -> None:
     if sys.argv[1] == "--passed":
         cells = [cell.strip() for cell in rows[sys.argv[2]][2].split("|")] if sys.argv[2] in rows else ["", "", ""]
         # A revision with local changes is none that can be compared with.
-        if cells[0] == "ok" and git("rev-parse", "--verify", "--quiet", f"{cells[2]}^{{commit}}"):
+        if cells[2] and git("rev-parse", "--verify", "--quiet", f"{cells[2]}^{{commit}}"):
             print(cells[2])
         return
     stage, result, minutes = sys.argv[1:4]
@@ -35,6 +35,8 @@ def main() -> None:
     # Beside the page itself, which each stage rewrites.
     dirty = "-dirty" if git("status", "--porcelain", "--", ".", ":!docs/checks.md") else ""
     revision = git("rev-parse", "--short=12", "HEAD") + dirty
+    if result != "ok":  # the column keeps where the stage last passed
+        result, revision = f"{result} at {revision}", rows[stage][2].split("|")[2].strip()
     row = f"| `{stage}` | {result} | {minutes} | {revision} | {datetime.date.today()} |"
     PAGE.write_text(text[: rows[stage].start()] + row + text[rows[stage].end():], encoding="utf-8")
 

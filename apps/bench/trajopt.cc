@@ -91,8 +91,8 @@ struct QpSolving {
   void Solve() {
     const long before = AllocationCount();
     std::ranges::copy(start, x.begin());
-    result = solver.Solve(n, problem.H.data(), n, 0.0, problem.q.data(), low.data(), high.data(),
-                          x.data());
+    result =
+        solver.Solve(n, problem.H.data(), n, problem.q.data(), low.data(), high.data(), x.data());
     solver.FreeInverse(inverse.data(), KnotLayout::Padded(n));
     allocations = AllocationCount() - before;
   }

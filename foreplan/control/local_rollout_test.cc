@@ -81,6 +81,24 @@ TEST(RollOut, HoldsEveryTransitionWithTheNoiseOfItsTime) {
   EXPECT_TRUE(rollout.jacobians.empty());
 }
 
+TEST(RollOut, EveryKeyHasMeasurementNoiseOfItsOwn) {
+  const Task task = CartPole("1", "measurement_noise = 0.01");
+  const MatrixXd noise = MatrixXd::Zero(1, 20);
+  const NoisyAction rest = [](int, const VectorXd&, const VectorXd&) {
+    return VectorXd(VectorXd::Zero(1));
+  };
+  std::vector<double> measured;
+  for (const Key key : {Key{3, 0}, Key{3, 1}}) {
+    const auto system = task.MakeSystem();
+    const LocalRollout rollout = RollOut(task, *system, rest, noise, key, kGoOn);
+    system->Reset(key);
+    std::vector<double> truth(4);
+    system->Observe(truth);
+    measured.push_back(rollout.observations[1] - truth[1]);
+  }
+  EXPECT_GT(std::abs(measured[0] - measured[1]), 1e-6);
+}
+
 TEST(RollOut, ALinearGaussianPolicyActsByItsGainsAndItsDeviation) {
   const Task task = CartPole("1");
   const auto system = task.MakeSystem();

@@ -21,6 +21,11 @@ class LocalCost {
  public:
   LocalCost(const Reward& reward, int nx, int nu, DependentComponents components);
 
+  /// Numbers of a Jacobian of the dependent components: dependent x on.
+  [[nodiscard]] size_t jacobian_size() const {
+    return components_.dependent.size() * components_.on.size();
+  }
+
   /// jacobians: of the dependent components, [N x T x dependent x on]; empty without any.
   void Expand(const RolloutView& rollouts, std::span<const double> jacobians,
               const LinearGaussianDynamics& dynamics, std::vector<QuadraticCost>& costs);

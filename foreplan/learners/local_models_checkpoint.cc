@@ -34,16 +34,27 @@ void LocalModelsLearner::Experience::Save(const std::string& prefix, TensorFile&
 }
 
 void LocalModelsLearner::Experience::Restore(const std::string& prefix, const TensorFile& state,
-                                             size_t states_each, size_t actions_each) {
+                                             const Sizes& sizes) {
   states = FiniteValues(state, prefix + "states");
   actions = FiniteValues(state, prefix + "actions");
   jacobians = FiniteValues(state, prefix + "jacobians");
-  const size_t rollouts = actions.size() / actions_each;
-  if (actions.size() == rollouts * actions_each && states.size() == rollouts * states_each) return;
-  throw InputError(fmt::format(
-      "{}: tensors '{}states' and '{}actions': found {} and {} numbers, expected {} "
-      "and {} for each rollout",
-      state.source, prefix, prefix, states.size(), actions.size(), states_each, actions_each));
+  const size_t rollouts = actions.size() / sizes.actions;
+  if (actions.size() != rollouts * sizes.actions || states.size() != rollouts * sizes.states) {
+    throw InputError(fmt::format(
+        "{}: tensors '{}states' and '{}actions': found {} and {} numbers, expected {} "
+        "and {} for each rollout",
+        state.source, prefix, prefix, states.size(), actions.size(), sizes.states, sizes.actions));
+  }
+  if (rollouts > 0 && rollouts < sizes.newest) {
+    throw InputError(
+        fmt::format("{}: tensor '{}actions': found {} rollouts, expected at least {}, "
+                    "local_models.rollouts",
+                    state.source, prefix, rollouts, sizes.newest));
+  }
+  const size_t expected = rollouts > 0 ? sizes.newest * sizes.jacobians : 0;
+  if (jacobians.size() == expected) return;
+  throw InputError(fmt::format("{}: tensor '{}jacobians': found {} numbers, expected {}",
+                               state.source, prefix, jacobians.size(), expected));
 }
 
 void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
@@ -89,8 +100,6 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
   const std::vector<int32_t>& counters = state.Ints("local_models.counters", four);
   CheckAtLeast(state, "local_models.counters", 0);
   const std::vector<double>& seconds = FiniteValues(state, "local_models.seconds", 2);
-  const size_t states_each = static_cast<size_t>(horizon_ + 1) * static_cast<size_t>(nx_);
-  const size_t actions_each = static_cast<size_t>(horizon_) * static_cast<size_t>(nu_);
   data_.Restore(state);
   if (network_) {
     network_->Restore(state);
@@ -106,7 +115,16 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
     const std::string prefix = fmt::format("condition{}.", condition->number + 1);
     condition->policy = LinearGaussianPolicy::Restored(prefix, state, horizon_, nx_, nu_);
     condition->prior->Restore(prefix + "prior.", state);
-    condition->seen.Restore(prefix + "rollout_", state, states_each, actions_each);
+    const Experience::Sizes sizes = {
+        .states = static_cast<size_t>(horizon_ + 1) * static_cast<size_t>(nx_),
+        .actions = static_cast<size_t>(horizon_) * static_cast<size_t>(nu_),
+        .jacobians = static_cast<size_t>(horizon_) * condition->cost.jacobian_size(),
+        .newest = static_cast<size_t>(options_.rollouts)};
+    condition->seen.Restore(prefix + "rollout_", state, sizes);
+    if (sampled_ && condition->seen.actions.empty()) {
+      throw InputError(fmt::format("{}: tensor '{}rollout_actions': found no rollouts, expected {}",
+                                   state.source, prefix, sizes.newest));
+    }
     const std::vector<double>& sampled = FiniteValues(state, prefix + "sampled", 2);
     condition->sampled_cost = sampled[0];
     condition->sampled_distance = sampled[1];
@@ -122,7 +140,7 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
       const std::vector<double>& costs = FiniteValues(state, accepted + "costs", 2);
       condition->accepted = {
           LinearGaussianPolicy::Restored(accepted, state, horizon_, nx_, nu_), {}, costs[0]};
-      condition->accepted->seen.Restore(accepted, state, states_each, actions_each);
+      condition->accepted->seen.Restore(accepted, state, sizes);
       condition->first_cost = costs[1];
     }
     auto& steps = condition->fit.dynamics.steps;

@@ -40,10 +40,15 @@ struct LocalModelsLearner::Experience {
   // Of the newest iteration: Jacobians of dependent components, [rollouts x T x dependent x on].
   std::vector<double> jacobians;
 
+  struct Sizes {
+    size_t states, actions, jacobians;  // numbers of one rollout
+    size_t newest;                      // rollouts of the newest iteration
+  };
+
   void Save(const std::string& prefix, TensorFile& state) const;
-  /// `states_each`, `actions_each`: numbers of one rollout. Throws InputError.
-  void Restore(const std::string& prefix, const TensorFile& state, size_t states_each,
-               size_t actions_each);
+  /// Throws InputError where there are other numbers, or fewer rollouts than of one iteration; none
+  /// at all is before the first.
+  void Restore(const std::string& prefix, const TensorFile& state, const Sizes& sizes);
 };
 
 /// A policy whose step was not taken back, and what was seen of it.

@@ -200,6 +200,23 @@ TEST(LocalModelsLearner, RefusesAStateThatCannotBe) {
       message("condition1.rollout_actions", {{1}, std::vector<double>{0}})
           .find("tensors 'condition1.rollout_states' and 'condition1.rollout_actions': found"),
       std::string::npos);
+  const auto part = [&](const std::string& name, size_t rollouts, size_t each) -> Tensor {
+    const auto& all = std::get<std::vector<double>>(state.tensors.at(name).values);
+    std::vector<double> newest(all.end() - static_cast<std::ptrdiff_t>(rollouts * each), all.end());
+    return {{std::ssize(newest)}, std::move(newest)};
+  };
+  // Five rollouts of the six that an iteration takes.
+  TensorFile few = state;
+  few.tensors.at("condition1.rollout_states") = part("condition1.rollout_states", 5, 31 * 3);
+  few.tensors.at("condition1.rollout_actions") = part("condition1.rollout_actions", 5, 30);
+  std::swap(few, state);
+  EXPECT_NE(message("condition1.rollout_jacobians", {{0}, std::vector<double>{}})
+                .find("tensor 'condition1.rollout_actions': found 5 rollouts, expected at least 6"),
+            std::string::npos);
+  std::swap(few, state);
+  EXPECT_NE(message("condition1.rollout_jacobians", {{1}, std::vector<double>{0}})
+                .find("tensor 'condition1.rollout_jacobians': found 1 numbers, expected "),
+            std::string::npos);
   EXPECT_NE(message("condition2.sampled", {{2}, std::vector<double>{std::nan(""), 0}})
                 .find("tensor 'condition2.sampled', element 0: found nan"),
             std::string::npos);

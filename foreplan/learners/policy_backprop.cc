@@ -213,6 +213,12 @@ void PolicyBackpropLearner::Restore(const TensorFile& state) {
   const std::array<int64_t, 1> one = {1};
   trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
   CheckAtLeast(state, "policy_backprop.trained_rows", 0);
+  if (trained_rows_ > data().size()) {
+    throw InputError(
+        fmt::format("{}: tensor 'policy_backprop.trained_rows': found {}, expected at "
+                    "most {}, the rows of the data",
+                    state.source, trained_rows_, data().size()));
+  }
 }
 
 TensorFile PolicyBackpropLearner::Model() const {

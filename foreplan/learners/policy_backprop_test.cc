@@ -100,6 +100,24 @@ TEST(PolicyBackpropLearner, RestoredStateContinuesBitForBit) {
   }
 }
 
+TEST(PolicyBackpropLearner, RefusesAStateTrainedOnMoreRowsThanThereAre) {
+  TestRun test(Backprop(2), 1, {}, kTiny);
+  test.learner->Run();
+  TensorFile state;
+  state.source = "state.safetensors";
+  test.learner->Save(state);
+  state.tensors.at("policy_backprop.trained_rows") = {{1}, std::vector<int32_t>{25}};
+  TestRun other(Backprop(2), 1, {}, kTiny);
+  try {
+    other.learner->Restore(state);
+    ADD_FAILURE();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "state.safetensors: tensor 'policy_backprop.trained_rows': found 25, expected at "
+                 "most 24, the rows of the data");
+  }
+}
+
 TEST(PolicyBackpropLearner, KeepsThePolicyBesideTheModel) {
   TestRun test(Backprop(2), 1, {}, kTiny);
   test.learner->Run();

@@ -185,7 +185,10 @@ void FeatureMap::Target(const double* observation, const double* next_observatio
   }
   for (const auto [component, rate] : integrated_) target[component] -= dt_ * observation[rate];
   for (size_t i = 0; i < entry_.size(); ++i) {
-    if (kept_[i] != 0) target[i] = difference_.Wrapped(i, target[i]);
+    if (kept_[i] != 0 &&
+        ObservationDifference::MayHaveWrapped(observation[i], next_observation[i])) {
+      target[i] = difference_.Wrapped(i, target[i]);
+    }
   }
 }
 

@@ -31,7 +31,9 @@ Dataset ObservationDifference::Unwrapped(const Dataset& data) const {
     for (size_t i = 0; i < to.size(); ++i) {
       const double change = next[i] - observation[i];
       from[i] += kTurn * turns[i];
-      turns[i] += std::round((Wrapped(i, change) - change) / kTurn);
+      if (MayHaveWrapped(observation[i], next[i])) {
+        turns[i] += std::round((Wrapped(i, change) - change) / kTurn);
+      }
       to[i] += kTurn * turns[i];
     }
     unwrapped.Add(from, data.action(row), to, data.episode(row));

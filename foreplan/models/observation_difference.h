@@ -13,7 +13,8 @@
 namespace foreplan {
 
 /// Differences of components; those of angles [rad] are taken within [-pi, pi], so that an angle
-/// that is kept within one turn does not seem to jump where it wraps.
+/// that is kept within one turn does not seem to jump where it wraps. Changes of one that goes on
+/// beyond a turn are taken as they are: it may turn by more than half a turn in a step.
 class ObservationDifference {
  public:
   /// No component is an angle.
@@ -27,6 +28,11 @@ class ObservationDifference {
   /// to - from of that component.
   [[nodiscard]] double operator()(size_t component, double to, double from) const {
     return Wrapped(component, to - from);
+  }
+  /// Whether one step's jump between them may be a wrap: both are within a turn of 0, up to noise.
+  [[nodiscard]] static bool MayHaveWrapped(double from, double to) {
+    constexpr double kWithin = 1.05 * 2 * std::numbers::pi;  // [rad]
+    return std::abs(from) <= kWithin && std::abs(to) <= kWithin;
   }
   /// The difference that is equal to `difference` but for whole turns.
   [[nodiscard]] double Wrapped(size_t component, double difference) const {

@@ -72,6 +72,11 @@ TEST(ObservationDifference, TargetsAreChangesWithinHalfATurn) {
   FeatureMap(TurningSpec(), Angles("angle")).Target(observation, next, target);
   EXPECT_NEAR(target[0], kTurn - 6.2, 1e-15);
   EXPECT_EQ(target[1], -10);
+  // An angle that goes on beyond a turn may really move by more than half of one.
+  const double far[2] = {-20, -37};
+  const double farther[2] = {-23.75, -37};
+  FeatureMap(TurningSpec(), Angles("angle")).Target(far, farther, target);
+  EXPECT_EQ(target[0], -3.75);
   // From where the rate takes it: 3.1 + 0.1 * 5.
   Encoding integrated = Angles("angle");
   integrated.integrate = {"angle"};
@@ -108,6 +113,10 @@ TEST(ObservationDifference, UnwrapsAnglesFromTheStartOfEachStretch) {
     EXPECT_EQ(unwrapped.episode(row), data.episode(row));
   }
   EXPECT_TRUE(unwrapped.continues(1) && unwrapped.continues(2) && unwrapped.continues(3));
+
+  Dataset spinning(2, 1);
+  spinning.Add(std::vector{-20.0, 0.0}, std::vector{1.0}, std::vector{-23.75, 0.0}, 1);
+  EXPECT_EQ(difference.Unwrapped(spinning).next_observation(0)[0], -23.75);
 }
 
 /// angle' = angle + action, two members that are off to either side.

@@ -12,8 +12,6 @@
 #include "foreplan/core/size.h"
 
 namespace foreplan {
-namespace {}  // namespace
-
 std::string_view Name(ConstrainedStatus status) {
   switch (status) {
     case ConstrainedStatus::kConverged:

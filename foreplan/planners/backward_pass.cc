@@ -305,7 +305,8 @@ BackwardStatus BackwardPass::RunSized(const BackwardInput& input) {
       free_rows = static_cast<int>(box_qp_->free().size());
     } else {
       failed_knot_ = t;
-      return BackwardStatus::kIndefinite;
+      return Finite(s.q_rows, nu * ldz) && Finite(s.q, nu) ? BackwardStatus::kIndefinite
+                                                           : BackwardStatus::kNotFinite;
     }
     AddChange(sizes, input, t, k, s, change_);
     if (keep_values_) {

@@ -376,6 +376,7 @@ TEST(BackwardPass, TheGradientIsTheLargestWhereNoBoundHolds) {
 TEST(BackwardPass, DerivativesThatAreNotFiniteAreNamedWhereverTheyStand) {
   const FormulaProblem<Curved> problem({});
   const Trajectory trajectory(3);
+  const Box box = MakeBox(trajectory, 1);
   // Every entry that the pass reads, at the first, a middle and the last knot.
   for (const double wrong :
        {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
@@ -387,9 +388,17 @@ TEST(BackwardPass, DerivativesThatAreNotFiniteAreNamedWhereverTheyStand) {
         double* const places[] = {&view.A(0, 1), &view.lxx(0, 0), &view.lux(0, 0), &view.lu(0),
                                   &view.lx(0)};
         *places[entry] = wrong;
-        BackwardPass pass(kLayout, kN, /*bounded=*/false, /*keep_values=*/false);
-        EXPECT_EQ(pass.Run({.knots = expansion.knots.data()}), BackwardStatus::kNotFinite)
-            << "knot " << t << ", entry " << entry;
+        for (const bool bounded : {false, true}) {
+          BackwardPass pass(kLayout, kN, bounded, /*keep_values=*/false);
+          BackwardInput input{.knots = expansion.knots.data()};
+          if (bounded) {
+            input.us = trajectory.us.data();
+            input.low = box.low.data();
+            input.high = box.high.data();
+          }
+          EXPECT_EQ(pass.Run(input), BackwardStatus::kNotFinite)
+              << "knot " << t << ", entry " << entry << ", bounded " << bounded;
+        }
       }
     }
   }

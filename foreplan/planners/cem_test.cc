@@ -17,6 +17,7 @@ namespace {
 using testing::DoubleIntegrator;
 using testing::DoubleIntegratorSpec;
 using testing::QuadraticReward;
+using testing::RecordingReward;
 
 class CemTest : public ::testing::Test {
  protected:
@@ -84,17 +85,6 @@ TEST_F(CemTest, TheNewActionOfAShiftedPlanIsTheMiddleOfTheBounds) {
       {.state = start_, .step = 2, .key = {.seed = 2, .stream = 1}, .budget = {}});
   EXPECT_EQ(plan.actions, (std::vector<double>{last[2], last[3], 3, 3}));
 }
-
-// Writes down the actions it is asked about, in order if there is one thread.
-class RecordingReward final : public Reward {
- public:
-  mutable std::vector<double> actions;
-
-  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
-    actions.insert(actions.end(), batch.action, batch.action + batch.rows);
-    QuadraticReward().Evaluate(batch, reward, terminated);
-  }
-};
 
 TEST_F(CemTest, MomentumKeepsItsShareOfMeanAndVariance) {
   const RecordingReward reward;

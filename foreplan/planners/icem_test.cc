@@ -20,6 +20,7 @@ namespace {
 using testing::DoubleIntegrator;
 using testing::DoubleIntegratorSpec;
 using testing::QuadraticReward;
+using testing::RecordingReward;
 using testing::ReturnOf;
 
 constexpr Key kKey{.seed = 4, .stream = 0};
@@ -61,17 +62,6 @@ TEST_F(IcemTest, ExecutesTheBestCandidateWhenAsked) {
     EXPECT_NEAR(ReturnOf(plan.actions, kStart), plan.best_return, 1e-9);  // rounding
   }
 }
-
-// Writes down the actions it is asked about, in order if there is one thread.
-class RecordingReward final : public Reward {
- public:
-  mutable std::vector<double> actions;
-
-  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
-    actions.insert(actions.end(), batch.action, batch.action + batch.rows);
-    QuadraticReward().Evaluate(batch, reward, terminated);
-  }
-};
 
 TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   const RecordingReward reward;

@@ -187,18 +187,31 @@ const double* IlqrSolver::feedback(int t) {
 
 void IlqrSolver::UpdateGains() {
   if (gains_are_current_) return;
-  if (status_ == IlqrStatus::kInvalidStart) {
+  if (!has_trajectory_) {
     throw RunError("ilqr: gains: found no valid trajectory, expected one from Solve");
   }
-  // No deadline of Solve's is one for this pass, and its status is not Solve's.
-  const auto deadline = std::exchange(deadline_, std::nullopt);
-  const IlqrStatus status = status_;
-  mu_ = 0;
-  mu_step_ = 1;
-  Expand();
-  gains_are_current_ = BackwardRegularised();
-  deadline_ = deadline;
-  const IlqrStatus reason = std::exchange(status_, status);
+  IlqrStatus reason;
+  {
+    // No deadline of Solve's is one for this pass, and Solve may go on with its own regularisation;
+    // given back also where a model throws.
+    struct OfSolve {
+      IlqrSolver& solver;
+      std::optional<Clock::time_point> deadline = std::exchange(solver.deadline_, std::nullopt);
+      IlqrStatus status = solver.status_;
+      double mu = std::exchange(solver.mu_, 0.0);
+      double mu_step = std::exchange(solver.mu_step_, 1.0);
+
+      ~OfSolve() {
+        solver.deadline_ = deadline;
+        solver.status_ = status;
+        solver.mu_ = mu;
+        solver.mu_step_ = mu_step;
+      }
+    } const kept{*this};
+    Expand();
+    gains_are_current_ = BackwardRegularised();
+    reason = status_;
+  }
   if (!gains_are_current_) {
     throw RunError(
         fmt::format("ilqr: gains: knot {}: found {}, expected finite derivatives and a "
@@ -266,6 +279,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   Stopwatch watch;
   const Clock::time_point begin = Clock::now();
   status_ = Start(x0, actions, states);
+  has_trajectory_ = status_ == IlqrStatus::kIterationLimit;
   result.forward_seconds += watch.Lap();
   bool expand = true;
   while (status_ == IlqrStatus::kIterationLimit && result.iterations < max_iterations_) {

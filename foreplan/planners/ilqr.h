@@ -187,7 +187,9 @@ class IlqrSolver {
 
   IlqrStatus status_ = IlqrStatus::kInvalidStart;
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use
-  bool gains_are_current_ = false;  // backward_ is an unregularised pass around current_
+  bool has_trajectory_ = false;                          // current_ was followed to its end
+  bool gains_are_current_ =
+      false;  // backward_ is a pass around current_, regularised if it must be
   double mu_ = 0;
   double mu_step_ = 1;  // delta of Tassa's schedule
   double gap_sum_ = 0;  // sum of |gap| over knots and entries

@@ -83,7 +83,8 @@ void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
   if (result_.status == IlqrStatus::kDeadline) clock.Cut();
   first_ = first_ && clock.is_cut() && result_.iterations == 0;
   if (clock.is_cut() && !std::isfinite(result_.cost)) return;  // before it knew the start's cost
-  if (result_.status == IlqrStatus::kInvalidStart) return clock.Record(1, -INFINITY);
+  // A guess may end, by a termination that the solver does not know, before the model fails.
+  if (result_.status == IlqrStatus::kInvalidStart) return clock.Record(1, plan_.expected_return);
   clock.Record(1, -result_.cost);
   plan_.expected_return = plan_.best_return;
   plan_.iterations = std::max(1, result_.iterations);

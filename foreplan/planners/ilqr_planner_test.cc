@@ -118,6 +118,32 @@ TEST(IlqrPlanner, JudgesGuessesAsTheSolverDoes) {
   EXPECT_LT(of_many.cost - of_many.actual_change, of_one.cost - of_one.actual_change);
 }
 
+TEST(IlqrPlanner, AGuessThatEndsBeforeTheModelFailsIsNotInvalid) {
+  // Beyond |p| = 0.9, where an episode ends, the model knows nothing. Rollouts end there; the
+  // solver's does not.
+  struct Edged final : DoubleIntegrator {
+    void Step(const StepBatch& batch, Workspace& workspace) const override {
+      DoubleIntegrator::Step(batch, workspace);
+      for (int row = 0; row < batch.rows; ++row) {
+        if (std::abs(batch.state[2 * row]) > 0.9) batch.next_state[2 * row] = std::nan("");
+      }
+    }
+  } const dynamics;
+  QuadraticReward reward;
+  reward.limit = 0.9;
+  const SystemSpec spec = DoubleIntegratorSpec(1.0);
+  ThreadPool pool(1);
+  IlqrPlannerOptions options;
+  options.horizon = 10;
+  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+  const std::vector<double> outwards = {0.8, 3};  // nothing can hold it
+  const Plan& plan =
+      planner.MakePlan({.state = outwards, .step = 0, .key = Key{1, 0}, .budget = {}});
+  EXPECT_TRUE(std::isfinite(plan.expected_return));
+  EXPECT_NE(plan.status, PlanStatus::kAllInvalid);
+  EXPECT_EQ(plan.best_return, plan.expected_return);
+}
+
 TEST(IlqrPlanner, RefusesRewardsWithoutDerivatives) {
   struct Opaque final : Reward {
     void Evaluate(const TransitionBatch& batch, double* reward,

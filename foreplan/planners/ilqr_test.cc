@@ -708,11 +708,35 @@ TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
   (void)solver.Solve(std::vector<double>{std::nan(""), 0}, std::vector<double>(5));
   EXPECT_THROW((void)solver.feedback(0), RunError);
   EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
+  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
+  solver.set_deadline(std::chrono::steady_clock::now());  // the guess is not followed to its end
+  ASSERT_EQ(solver.Solve(std::vector<double>{2, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kDeadline);
+  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
   const FormulaProblem<Faulty> concave({.action_weight = -1e12});
   IlqrSolver none(concave, {});
   ASSERT_EQ(none.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
             IlqrStatus::kIndefinite);
   EXPECT_THROW((void)none.feedback(0), RunError);
+}
+
+TEST(IlqrSolver, GainsAskedForWithinTheCallbackChangeNoBitOfTheSolution) {
+  PendulumSwingUp formula;
+  formula.horizon = 30;
+  const FormulaProblem<PendulumSwingUp> problem(formula);
+  std::vector<std::vector<double>> solutions;
+  for (const bool asks : {false, true}) {
+    IlqrSolver solver(problem, {.initial_mu = 1});
+    solver.set_callback([&](int, const IlqrIteration&) {
+      if (asks) (void)solver.feedback(0);
+      return true;
+    });
+    const IlqrResult result =
+        solver.Solve(std::vector<double>{std::numbers::pi, 0}, std::vector<double>(30, 0.1));
+    EXPECT_GT(result.iterations, 2);
+    solutions.emplace_back(solver.actions().begin(), solver.actions().end());
+  }
+  EXPECT_EQ(solutions[0], solutions[1]);
 }
 
 TEST(SwingUp, PendulumWithATorqueTooSmallToLiftIt) {

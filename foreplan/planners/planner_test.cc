@@ -220,7 +220,7 @@ TEST_P(PlannerTest, KeepsTheDeadline) {
   EXPECT_EQ(plan.actions, std::vector<double>(kHorizon, 0.0));  // the start: middle of the bounds
 }
 
-// Of what an expansion of iLQR cannot interrupt: a step and a derivative for each of the knots.
+// One call may begin late: a thread can be put aside between a look at the clock and the call.
 TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
   SlowDynamics dynamics;
   dynamics.row_time = std::chrono::microseconds(20);
@@ -236,9 +236,7 @@ TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
       request.budget.deadline = dynamics.deadline =
           std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
       const Plan& plan = planner->MakePlan(request);
-      // A thread may be put aside between a look at the clock and the call.
-      EXPECT_LE(dynamics.late_calls.load(), GetParam() == "ilqr" ? 2 * kHorizon : 1)
-          << microseconds;
+      EXPECT_LE(dynamics.late_calls.load(), 1) << microseconds;
       if (GetParam() != "ilqr") {
         EXPECT_EQ(plan.status, PlanStatus::kDeadline) << microseconds;
       }

@@ -13,7 +13,7 @@ struct RandomShootingOptions : SamplingOptions {
 };
 
 /// Draws sequences uniformly within the bounds and takes the one with the highest imagined return.
-/// The warm start serves only when no candidate is valid.
+/// The warm start serves only when no candidate is valid, or when a decision is cut and it is best.
 class RandomShooting final : public Planner {
  public:
   using Options = RandomShootingOptions;

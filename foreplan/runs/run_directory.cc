@@ -61,7 +61,7 @@ RunDirectory RunDirectory::Create(const fs::path& path) {
   }
   RunDirectory directory(IncompletePath(path));
   directory.complete_path_ = WithoutLastSlash(path);
-  if (fs::exists(directory.path())) {
+  if (fs::exists(directory.path(), error)) {
     directory.Lock();
     fs::remove_all(directory.path(), error);
   }
@@ -128,7 +128,9 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
   const std::string name =
       fmt::format("{}-{}-{}-{:%Y%m%d-%H%M%S}", task, algorithm, seed, fmt::localtime(now));
   fs::path path = parent / name;
-  for (int suffix = 2; fs::exists(path) || fs::exists(IncompletePath(path)); ++suffix) {
+  std::error_code error;  // what cannot be looked up cannot be made either: Create says so
+  for (int suffix = 2; fs::exists(path, error) || fs::exists(IncompletePath(path), error);
+       ++suffix) {
     path = parent / fmt::format("{}-{}", name, suffix);
   }
   return path;

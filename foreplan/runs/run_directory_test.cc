@@ -49,6 +49,11 @@ TEST_F(RunDirectoryTest, RefusesWhatExists) {
   }
 }
 
+TEST_F(RunDirectoryTest, WhatCannotBeLookedUpIsWrongInput) {
+  // With ".incomplete" behind it the name is longer than names may be, 255 bytes.
+  EXPECT_THROW((void)RunDirectory::Create(root_ / std::string(250, 'r')), InputError);
+}
+
 TEST_F(RunDirectoryTest, HasItsNameOnlyWhenItIsComplete) {
   {
     const RunDirectory killed = RunDirectory::Create(root_ / "run");

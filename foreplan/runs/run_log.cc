@@ -209,6 +209,10 @@ void RunLog::RestoreCsv(std::string_view episodes_csv, std::string_view metrics_
                        .name = record.fields[2],
                        .value = metric_reader.Parse<double>(record, 3)});
   }
+  model_error_.reset();
+  for (const MetricRow& row : metrics) {
+    if (row.name == kModelErrorMetric) model_error_ = row.value;
+  }
   last_return_.reset();
   for (const EpisodeRow& row : episodes) {
     if (IsWhole(row.end)) last_return_ = row.episode_return;

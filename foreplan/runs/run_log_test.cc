@@ -104,6 +104,19 @@ TEST(RunLog, ShowsTheReturnOfTheLastWholeEpisode) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("last -80.0"));
 }
 
+TEST(RunLog, ShowsTheModelErrorOfWhatItGoesOnFrom) {
+  RunLog log;
+  log.AddMetric(1, 7, kModelErrorMetric, 0.25);
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kTerminal);
+  RunLog restored(&progress);
+  restored.RestoreCsv(log.EpisodesCsv(), log.MetricsCsv(), "checkpoint");
+  ProgressState state;
+  state.episode = 2;
+  restored.ShowStep(state);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("0.25"));
+}
+
 TEST(RunLog, RefusesMalformedTextAndNamesTheLine) {
   struct Case {
     std::string rows;

@@ -41,7 +41,10 @@ Summary Summarize(std::span<const double> values) {
 }
 
 double Median(std::vector<double> values) {
-  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto is_nan = [](double value) { return std::isnan(value); };
+  if (values.empty() || std::ranges::any_of(values, is_nan)) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   const auto middle = values.begin() + std::ssize(values) / 2;
   std::ranges::nth_element(values, middle);
   if (values.size() % 2 == 1) return *middle;

@@ -48,6 +48,7 @@ TEST(Median, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
   EXPECT_EQ(Median({1, 2, 3, kInfinity, kInfinity}), 3);
   EXPECT_EQ(Median({1, kInfinity}), kInfinity);  // half of them are beyond every bound
   EXPECT_TRUE(std::isnan(Median({})));
+  EXPECT_TRUE(std::isnan(Median({1, std::nan(""), 2})));
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 
 namespace foreplan {
 
-/// Bytes of an event file: every metric of the log, and returns as "episode.return", as scalars at
-/// the run's total steps. Equal logs give equal bytes: events hold no times.
+/// Bytes of an event file: every metric of the log, and returns of whole episodes as
+/// "episode.return", as scalars at the run's total steps. Equal logs give equal bytes: events hold
+/// no times.
 ///
 /// TFRecord framing (length, masked CRC-32C, data, masked CRC-32C) around protocol buffers `Event`,
 /// of which only the fields in use are written: wall_time 1, step 2, file_version 3, summary 5 with

@@ -159,6 +159,17 @@ TEST_F(MujocoFiles, ModelsOfConditionsLieBesideTheTaskAndAreFoundFromARun) {
   EXPECT_DOUBLE_EQ(mass(*loaded.MakeSystem(1)), 10);
 }
 
+TEST_F(MujocoFiles, UnknownKeysOfAConditionThatNamesAModelAreRefused) {
+  WriteModel("one.xml", "", "");
+  try {
+    (void)TaskOf("one.xml",
+                 "[conditions]\nset = [\"system.model = 'one.xml'\\nsystm.frame_skip = 5\"]");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("systm"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(MujocoFiles, ConditionsHaveTheSameObservationsAndActions) {
   WriteModel("one.xml", "", "");
   try {

@@ -16,8 +16,8 @@ class MujocoError : public Error {
 
 /// While one lives, MuJoCo's fatal errors on THIS thread throw MujocoError, and its warnings are
 /// neither printed nor logged (FindMujocoFault reports them). Other threads of the process, and
-/// this one afterwards, get the handlers that they had. Guards may be nested; one costs two atomic
-/// operations.
+/// this one afterwards, get the handlers that they had. Guards may be nested; one beside another
+/// thread's costs two atomic operations, a lone one two locks and the exchange of the handlers.
 class MujocoGuard {
  public:
   MujocoGuard();

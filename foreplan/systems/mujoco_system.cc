@@ -122,17 +122,14 @@ NamedNumbers<2> ParseControlRange(const std::string& where, const std::string& t
 
 void MoveBodies(const MujocoOptions& options, mjModel& model) {
   const std::string where = OffsetKey(options.model);
+  std::vector<std::string> bodies;  // without the world
+  for (int i = 1; i < model.nbody; ++i) bodies.push_back(MujocoName(model, mjOBJ_BODY, i, "body"));
   for (const std::string& text : options.body_offset) {
     const auto [name, offset] = ParseBodyOffset(where, text);
-    const int body = mj_name2id(&model, mjOBJ_BODY, name.c_str());
-    if (body < 1) {
-      std::vector<std::string> known;
-      for (int i = 1; i < model.nbody; ++i) {
-        known.push_back(MujocoName(model, mjOBJ_BODY, i, "body"));
-      }
-      throw UnknownName(where, "body", name, known);
-    }
-    for (size_t i = 0; i < 3; ++i) model.body_pos[3 * static_cast<size_t>(body) + i] += offset[i];
+    const auto found = std::ranges::find(bodies, name);
+    if (found == bodies.end()) throw UnknownName(where, "body", name, bodies);
+    const auto body = static_cast<size_t>(found - bodies.begin()) + 1;
+    for (size_t i = 0; i < 3; ++i) model.body_pos[3 * body + i] += offset[i];
   }
   if (!options.body_offset.empty()) SetConstants(model);
 }

@@ -144,11 +144,11 @@ std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
   std::vector<std::shared_ptr<const System>> variants;
   for (size_t i = 0; i < changed_by.size(); ++i) {
     const std::string where = fmt::format("{}: conditions.{}[{}]", config.name(), field, i);
-    changed_by[i] = WithFullModelPath(where, directory, changed_by[i]);
     Config changes = Config::FromString(changed_by[i], where);
     const std::unique_ptr<SystemFactory> changed = factory.Clone();
     changed->Read(changes, directory);
     changes.ThrowOnUnknownKeys();
+    changed_by[i] = WithFullModelPath(where, directory, changed_by[i]);
     variants.push_back(changed->Make());
   }
   return variants;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/systems/reward.h"
@@ -46,7 +47,7 @@ class DoubleIntegrator : public ObservedState<2, 1> {
 };
 
 /// r = -(p'^2 + 0.1 v'^2 + 0.01 u^2); ends where |p'| > limit.
-class QuadraticReward final : public Reward {
+class QuadraticReward : public Reward {
  public:
   double limit = std::numeric_limits<double>::infinity();
 
@@ -73,6 +74,17 @@ class QuadraticReward final : public Reward {
       reward -= weight[i] * at[i] * at[i];
     }
     return reward;
+  }
+};
+
+/// Writes down the actions it is asked about, in order if there is one thread.
+class RecordingReward final : public QuadraticReward {
+ public:
+  mutable std::vector<double> actions;
+
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    actions.insert(actions.end(), batch.action, batch.action + batch.rows);
+    QuadraticReward::Evaluate(batch, reward, terminated);
   }
 };
 
