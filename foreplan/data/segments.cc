@@ -73,7 +73,11 @@ void ReadSegments(const fs::path& folder, int64_t rows, Dataset& data) {
     const fs::path file = SegmentFile(folder, read.size());
     std::error_code error;
     if (rows < 0 && read.size() > 0 && !fs::exists(file, error)) break;
+    const int64_t before = read.size();
     read.Append(ReadTensors(file));
+    if (read.size() == before) {
+      throw InputError(fmt::format("{}: found no rows, expected some", file.string()));
+    }
     if (rows >= 0 && read.size() > rows) {
       throw InputError(fmt::format("{}: found rows up to {}, expected them to end at {}",
                                    file.string(), read.size(), rows));

@@ -24,7 +24,8 @@ void WriteSegment(const std::filesystem::path& folder, const Dataset& data, int6
 
 /// Replaces the rows of `data` by the first `rows` of the folder (what a later file holds is left
 /// alone), or by all of them when rows < 0. Throws InputError naming the file: one that is missing
-/// or damaged, does not fit `data`, or goes on beyond `rows`; then `data` stays as it was.
+/// or damaged, holds no rows, does not fit `data`, or goes on beyond `rows`; then `data` stays as
+/// it was.
 void ReadSegments(const std::filesystem::path& folder, int64_t rows, Dataset& data);
 
 }  // namespace foreplan

@@ -14,6 +14,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/safetensors.h"
 
 namespace foreplan {
 namespace {
@@ -148,6 +149,18 @@ TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
   ExpectRows(kept, 1);
   Dataset wide(2, 1);
   EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, 3, wide); }), HasSubstr("data.observation"));
+}
+
+TEST_F(Segments, AFileWithoutRowsIsRefused) {
+  // Behind it the rows would never go on: such a file was no writer's of segments.
+  TensorFile none;
+  Dataset(1, 1).Save(none);
+  WriteTensors(SegmentFile(folder_, 0), none);
+  Dataset data(1, 1);
+  for (const int64_t rows : {-1, 3}) {
+    EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, rows, data); }),
+                HasSubstr("transitions-000000000000.safetensors: found no rows, expected some"));
+  }
 }
 
 }  // namespace
