@@ -29,7 +29,9 @@ SignChanges FindSignChanges(const Dataset& data, size_t at) {
   constexpr double kNormTolerance = 1e-3;  // of six digits written, or floats
   // |cos| of half the angle turned in a step: less than 90 degrees.
   const double kNear = std::sqrt(0.5);
+  constexpr double kStill = 1e-5;  // 1 - |cos| of half of 0.5 degrees
   SignChanges changes;
+  bool turns = false;  // a sign alone is no rotation
   for (int64_t row = 0; row < data.size(); ++row) {
     const auto from = data.observation(row).subspan(at, kSize);
     const auto to = data.next_observation(row).subspan(at, kSize);
@@ -38,11 +40,14 @@ SignChanges FindSignChanges(const Dataset& data, size_t at) {
         std::abs(Dot(to, to) - 1) > 2 * kNormTolerance || std::abs(cosine) < kNear) {
       return {};
     }
+    const auto start = data.observation(0).subspan(at, kSize);
+    const double lengths = std::sqrt(Dot(start, start) * Dot(to, to));
+    turns = turns || std::abs(Dot(start, to)) < (1 - kStill) * lengths;
     if (cosine > 0) continue;
     if (changes.count == 0) changes.first = row;
     ++changes.count;
   }
-  return changes;
+  return turns ? changes : SignChanges{};
 }
 
 Dataset CarriedOn(const Dataset& data, size_t at) {

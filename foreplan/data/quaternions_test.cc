@@ -58,9 +58,22 @@ TEST(Quaternions, EachStretchKeepsTheSignThatItBeginsWith) {
   EXPECT_LT(recording.data.next_observation(1)[1], 0);
 }
 
+/// A command of 1 or -1, and three axes that this experiment does not use.
+Recording SwitchBesideZeros() {
+  Recording recording({"z", "command", "x", "y", "yaw"}, {"u"});
+  for (int64_t step = 0; step < 6; ++step) {
+    const auto observation = [](int64_t at) {
+      return std::vector<double>{0.1 * static_cast<double>(at), at % 4 < 2 ? 1.0 : -1.0, 0, 0, 0};
+    };
+    recording.Add(observation(step), std::vector{0.5}, observation(step + 1), 1, step);
+  }
+  return recording;
+}
+
 TEST(Quaternions, WhatIsNoneStaysAsItIs) {
-  for (Recording recording : {Logged({1, 1, 1}),            // nothing to mend
-                              Logged({1, -1, 1}, 1.01)}) {  // four numbers of another norm
+  for (Recording recording : {Logged({1, 1, 1}),         // nothing to mend
+                              Logged({1, -1, 1}, 1.01),  // four numbers of another norm
+                              SwitchBesideZeros()}) {    // nothing turns
     const Dataset before = recording.data;
     CarryQuaternionsOn(recording);
     EXPECT_TRUE(recording.notes.empty());

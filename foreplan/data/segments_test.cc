@@ -14,6 +14,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/safetensors.h"
 
 namespace foreplan {
 namespace {
@@ -113,6 +114,8 @@ TEST_F(Segments, RowsThatNoCheckpointKnowsAreWrittenAnew) {
   AddRows(60, 3, lost);
   WriteSegment(folder_, lost, 5);
   ReadSegments(folder_, 2, data);
+  RemoveSegmentsFrom(folder_, 2);
+  EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors"));
   AddRows(2, 4, data);
   WriteSegment(folder_, data, 2);
   Dataset read(1, 1);
@@ -127,7 +130,8 @@ TEST_F(Segments, OtherFilesStay) {
   Dataset data(1, 1);
   AddRows(0, 1, data);
   WriteSegment(folder_, data, 0);
-  EXPECT_EQ(Files().size(), 3U);
+  RemoveSegmentsFrom(folder_, 0);
+  EXPECT_THAT(Files(), ElementsAre("notes.txt", "transitions-x.safetensors"));
 }
 
 TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
@@ -148,6 +152,18 @@ TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
   ExpectRows(kept, 1);
   Dataset wide(2, 1);
   EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, 3, wide); }), HasSubstr("data.observation"));
+}
+
+TEST_F(Segments, AFileWithoutRowsIsRefused) {
+  // Behind it the rows would never go on: such a file was no writer's of segments.
+  TensorFile none;
+  Dataset(1, 1).Save(none);
+  WriteTensors(SegmentFile(folder_, 0), none);
+  Dataset data(1, 1);
+  for (const int64_t rows : {-1, 3}) {
+    EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, rows, data); }),
+                HasSubstr("transitions-000000000000.safetensors: found no rows, expected some"));
+  }
 }
 
 }  // namespace
