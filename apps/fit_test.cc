@@ -173,6 +173,19 @@ TEST_F(FitCommand, ThreadsChangeNoBit) {
             FileText(work() / "2/model/model.safetensors"));
 }
 
+TEST_F(FitCommand, JudgesBeforeItIsFittedToAllRows) {
+  WriteText("log.csv", Log(3, 40));
+  for (const std::string refit : {"false", "true"}) {
+    const ProgramResult result = RunProgram(Concatenated(
+        {"fit", "log.csv", "--task", kTask, "--out", refit, "--set", "calibration.refit=" + refit},
+        kSmall));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+  EXPECT_EQ(FileText(work() / "false/calibration.csv"), FileText(work() / "true/calibration.csv"));
+  EXPECT_NE(FileText(work() / "false/model/model.safetensors"),
+            FileText(work() / "true/model/model.safetensors"));
+}
+
 const std::vector<std::string> kTied = {
     "--task",
     kTask,

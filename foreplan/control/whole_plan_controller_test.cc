@@ -135,6 +135,23 @@ TEST(WholePlanController, EarnsWhatThePlanPredictsWithoutDisturbance) {
   EXPECT_NEAR(open_loop, predicted, 1e-6);
 }
 
+TEST(WholePlanController, APolishedPlanExpectsWhatThePolishedActionsEarn) {
+  const testing::DoubleIntegrator dynamics;
+  const testing::QuadraticReward reward;
+  const SystemSpec spec = testing::DoubleIntegratorSpec(1000);
+  ThreadPool pool(1);
+  CountingPlanner planner;
+  WholePlanController controller(planner, {dynamics, reward, spec, pool}, {.polish = 20});
+  controller.Reset(Key{});
+  const std::vector<double> state = {1, 0};
+  double action = 0;
+  controller.Act({.observation = state, .state = state, .time = 0, .key = Key{}}, {&action, 1});
+  ASSERT_NE(controller.new_plan(), nullptr);
+  EXPECT_NEAR(controller.new_plan()->expected_return,
+              testing::ReturnOf(controller.new_plan()->actions, state), 1e-12);
+  EXPECT_NEAR(controller.new_plan()->expected_return, testing::OptimalReturn({1, 0}, 4), 1e-6);
+}
+
 TEST(WholePlanController, NeedsFeedbackToBalanceUnderDisturbance) {
   double predicted = 0;
   const double open_loop = ReturnUnderDisturbance(false, 0.05, predicted);

@@ -51,6 +51,20 @@ TEST(Quaternions, SignsAreCarriedOnAndSaid) {
                                  "behind row 1)"));
 }
 
+TEST(Quaternions, AChangeOfSignEndsWithItsEpisode) {
+  Recording recording = Logged({1, 1, -1});  // one change
+  const Recording second = Logged({1, 1, 1});
+  for (int64_t row = 0; row < second.data.size(); ++row) {
+    recording.Add(second.data.observation(row), second.data.action(row),
+                  second.data.next_observation(row), 2, 3 + row);
+  }
+  CarryQuaternionsOn(recording);
+  for (int64_t row = 0; row < second.data.size(); ++row) {
+    EXPECT_THAT(recording.data.observation(2 + row),
+                testing::ElementsAreArray(second.data.observation(row)));
+  }
+}
+
 TEST(Quaternions, EachStretchKeepsTheSignThatItBeginsWith) {
   Recording recording = Logged({-1, -1, 1});
   CarryQuaternionsOn(recording);

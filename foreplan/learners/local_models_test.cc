@@ -168,6 +168,22 @@ TEST(LocalModelsLearner, EveryRolloutOfEveryIterationHasNoiseOfItsOwn) {
   EXPECT_GT(between_iterations, 0.2 * between_rollouts);
 }
 
+TEST(LocalModelsLearner, DistancesAreOfTheObservationBeforeTheLastAction) {
+  TestRun test(Episodes(12, "local_models"), 1,
+               {"goal.components=['cos_theta']", "goal.target=[1.0]"}, kPendulum);
+  test.learner->Run();
+  Dataset data(3, 1);
+  data.Restore(test.learner->Data());
+  ASSERT_EQ(data.size(), 12 * 30);
+  double sum = 0;
+  for (int64_t last = 29; last < data.size(); last += 30) {
+    sum += std::abs(data.observation(last)[0] - 1);
+  }
+  const double recorded =
+      test.Values("condition1.distance")[0] + test.Values("condition2.distance")[0];
+  EXPECT_NEAR(6 * recorded, sum, 1e-12);  // means over six rollouts each
+}
+
 TEST(LocalModelsLearner, BoundsEveryTimeStep) {
   TestRun test(Episodes(24, "local_models"), 1,
                {"local_models.kl_step=0.3", "local_models.adapt_step=false"}, kPendulum);

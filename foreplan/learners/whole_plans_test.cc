@@ -12,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/learners/testing/test_run.h"
+#include "foreplan/models/model_error.h"
 
 namespace foreplan {
 namespace {
@@ -72,6 +73,21 @@ TEST(WholePlans, ArePolishedOnRequest) {
   polished.learner->Run();
   EXPECT_GT(polished.Values("planning.imagined_return").back(),
             plain.Values("planning.imagined_return").back());
+}
+
+TEST(WholePlans, TheBasePolicyIsJudgedOnAnEpisodeOfItsOwn) {
+  TestRun test(Episodes(1, "fit_then_plan"));
+  std::vector<TensorFile> states;
+  test.checkpoint = [&] { test.learner->Save(states.emplace_back()); };
+  test.learner->Run();
+  const auto model = MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.pool);
+  model->Restore(states.back());
+  Dataset data(4, 1);
+  data.Restore(test.learner->Data());
+  ASSERT_EQ(test.Count("model.base.one_step_rmse"), 1);
+  // Not on the one that it was fitted to.
+  EXPECT_NE(test.Values("model.base.one_step_rmse")[0],
+            ModelJudge(*model).Judge(data, 0, 25).one_step_rmse);
 }
 
 TEST(WholePlans, ShorterThanTheEpisodeAreFollowedByOthers) {

@@ -15,6 +15,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/models/change_statistics.h"
 #include "foreplan/models/ensemble_model.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/testing/toy_ensemble.h"
@@ -257,8 +258,10 @@ TEST(EnsembleTrainer, HeldOutRowsDoNotEnterTheNormalisers) {
   for (int row = 0; row < kRows; ++row) {
     if (sides[static_cast<size_t>(row)] == 1) training.push_back(row);
   }
-  EnsembleTrainer(model, options, pool).Fit(data, Key{1, 2});
+  const FitReport report = EnsembleTrainer(model, options, pool).Fit(data, Key{1, 2});
   ExpectNormalisersOf(model, data, training);
+  EXPECT_EQ(report.scale, MeasureChanges(data, {}, training).deviation);
+  EXPECT_NE(report.scale, MeasureChanges(data, {}).deviation);
 }
 
 // x and v under a force, in a unit of length.

@@ -85,6 +85,23 @@ TEST(Imagination, EndedRowsEarnNothingMore) {
   EXPECT_LT(ended, 45);
 }
 
+// Ends by a strong action, and by nothing of the state: one that ended may look alive again.
+class EndsByAction final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] = 1;
+      terminated[row] = batch.action[row] > 5 ? 1 : 0;
+    }
+  }
+};
+
+TEST(Imagination, EndedRowsEarnNothingMoreWhereNothingElseEnds) {
+  const std::vector<double> actions = {0, 6, 0, 0, 0, 0, 0, 0};
+  EXPECT_EQ(Evaluate(DoubleIntegrator(), EndsByAction(), 4, 1, actions, 1),
+            (std::vector<double>{2, 4}));
+}
+
 TEST(Imagination, WhatIsNotFiniteIsWorstAndLeavesTheOthersAlone) {
   const int horizon = 6;
   DoubleIntegrator dynamics;

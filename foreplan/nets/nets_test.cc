@@ -284,6 +284,17 @@ TEST(Mlp, InitialisesWithinTwoDeviationsAndByKey) {
   for (int i = 0; i < 1600; ++i) {
     EXPECT_LE(std::abs(a[static_cast<size_t>(i)]), 2 * 0.5F / 4.0F);  // 2 sigma, sigma = 1/(2*4)
   }
+  // Of a normal cut at two deviations there remains 0.88 of the deviation: 1 / (2 sqrt(inputs))
+  // before it. 1,600 and 400 numbers: four times 1 / sqrt(2 n).
+  for (const auto& [layer, inputs] : {std::pair{0, 16}, {1, 100}}) {
+    double squares = 0;
+    const int count = mlp.bias_offset(layer) - mlp.weight_offset(layer);
+    for (int i = mlp.weight_offset(layer); i < mlp.bias_offset(layer); ++i) {
+      squares += a[static_cast<size_t>(i)] * a[static_cast<size_t>(i)] / count;
+    }
+    const double expected = 0.88 * 0.5 / std::sqrt(inputs);
+    EXPECT_NEAR(std::sqrt(squares), expected, 4 * expected / std::sqrt(2.0 * count)) << layer;
+  }
   for (int i = mlp.bias_offset(0); i < mlp.weight_offset(1); ++i) {
     EXPECT_EQ(a[static_cast<size_t>(i)], 0.0F);
   }

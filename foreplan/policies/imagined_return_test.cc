@@ -420,6 +420,42 @@ TEST(ImaginedReturn, ActionNoiseIsAnotherAtEveryTimeInEveryRolloutOfEveryTile) {
   EXPECT_NE(actions, actions_of(Key{7, 1}));
 }
 
+/// Earns nothing and keeps actions and where they led to.
+class StepRecorder final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    actions.insert(actions.end(), batch.action, batch.action + batch.rows);
+    next.insert(next.end(), batch.next_observation, batch.next_observation + batch.rows);
+    std::fill_n(reward, batch.rows, 0.0);
+    std::fill_n(terminated, batch.rows, uint8_t{0});
+  }
+  mutable std::vector<double> actions, next;
+};
+
+TEST(ImaginedReturn, TheActionsNoiseIsNotTheModels) {
+  SystemSpec spec;
+  spec.dt = 0.1;
+  spec.observation = {{"x", "m"}};
+  spec.state = spec.observation;
+  spec.action = {{"u", "N"}};
+  spec.action_low = {-10};
+  spec.action_high = {10};
+  ThreadPool pool(1);
+  Ensemble model(spec, {}, {.members = 1, .hidden_layers = 1, .width = 8}, Key{1, 1});
+  std::ranges::fill(model.parameters(0), 0.0F);  // x' = x + noise, whatever the action
+  NetworkPolicy policy(1, spec.action_low, spec.action_high, {.output = PolicyOutput::kTanh},
+                       Key{1, 0});
+  std::ranges::fill(policy.parameters(), 0.0F);  // its mean is 0 everywhere
+  policy.set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.25));
+  const StepRecorder recorder;
+  const std::vector<double> starts(64, 0.0);
+  ImaginedReturn imagined(policy, model, recorder, {.horizon = 1, .starts = 64}, pool);
+  imagined.Evaluate(starts, Key{7, 0});
+  ASSERT_EQ(recorder.actions.size(), 64U);
+  // 64 independent pairs: a correlation has the deviation 1/8; four of them.
+  EXPECT_LT(std::abs(Correlation(recorder.actions, recorder.next)), 0.5);
+}
+
 TEST(ImaginedReturn, DiscountsFromTheFirstRewardOn) {
   ThreadPool pool(1);
   const NetworkPolicy policy(1, std::vector<double>{-1}, std::vector<double>{1},

@@ -159,6 +159,17 @@ TEST(PolicyGradientTrainer, ADeviationThatCostsShrinksToItsFloor) {
   EXPECT_NEAR(narrow.Deviation(), 1e-3, 1e-9);  // log s is in float
 }
 
+TEST(PolicyGradientTrainer, EveryTrainingBeginsWithMomentsOfZero) {
+  const PolicyGradientOptions options = {.starts = 2, .steps = 5, .checks = 0};
+  Setting trained(options);
+  trained.Train();
+  Setting fresh(options);
+  std::ranges::copy(trained.Parameters(), fresh.policy.parameters().begin());
+  trained.Train();
+  fresh.Train();
+  EXPECT_EQ(trained.Parameters(), fresh.Parameters());
+}
+
 TEST(PolicyGradientTrainer, SaysHowOftenItClipped) {
   for (const double clip : {0.0, 1e-6, 1e6}) {
     Setting s({.starts = 2, .steps = 4, .gradient_clip = clip}, 1);

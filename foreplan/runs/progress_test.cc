@@ -144,6 +144,22 @@ TEST(Progress, ThatCannotBeWrittenIsLostAndNothingElse) {
   close(pipe_ends[1]);
 }
 
+TEST(Progress, TheLastEpisodeCountsForTheTimeLeft) {
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kPlain);
+  ProgressState state = SomeState();
+  state.step = state.steps;
+  for (int episode = 10; episode <= state.episodes; ++episode) {
+    state.episode = episode;
+    progress.FinishEpisode(state);
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  const size_t last_but_one = text.find("episode 11");
+  const size_t last = text.find("episode 12");
+  EXPECT_THAT(text.substr(last_but_one, last - last_but_one), HasSubstr("left"));
+  EXPECT_THAT(text.substr(last), Not(HasSubstr("left")));
+}
+
 TEST(Progress, EstimatesTheTimeLeftOnlyAfterAnEpisodeThatPlans) {
   testing::internal::CaptureStderr();
   Progress progress(Progress::Mode::kPlain);

@@ -102,6 +102,27 @@ TEST(Report, LeavesDivergedAndCutOffEpisodesOutOfBestMeanAndCurveAndSaysSo) {
   EXPECT_THAT(ReportPage(SomeContent(), SomeLog()), Not(HasSubstr("left out")));
 }
 
+TEST(Report, NamesTheBestEpisodeByItsNumberWhateverIsLeftOutBeforeIt) {
+  RunLog log;
+  EpisodeRow row{.episode = 1,
+                 .controller = "mpc",
+                 .steps = 3,
+                 .total_steps = 3,
+                 .episode_return = 999,
+                 .end = EpisodeEnd::kDiverged,
+                 .note = ""};
+  log.AddEpisode(row);
+  row = {.episode = 2,
+         .controller = "mpc",
+         .steps = 200,
+         .total_steps = 203,
+         .episode_return = 5,
+         .end = EpisodeEnd::kLength,
+         .note = ""};
+  log.AddEpisode(row);
+  EXPECT_THAT(ReportPage(SomeContent(), log), HasSubstr("5.0 (episode 2)"));
+}
+
 TEST(Report, NeedsNothingFromElsewhere) {
   const std::string page = ReportPage(SomeContent(), SomeLog());
   EXPECT_FALSE(std::regex_search(page, std::regex("<(link|img|iframe)\\b")));
