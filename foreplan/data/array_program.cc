@@ -45,7 +45,10 @@ class SpawnSettings {
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes_, &none);
     posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    // A process group of its own: Ctrl-C is for this process to handle, and End reaches all of it.
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
   ~SpawnSettings() {
     posix_spawn_file_actions_destroy(&actions_);
@@ -84,7 +87,7 @@ class Program {
   }
   ~Program() {
     close(output_);
-    End(SIGKILL);
+    End();
   }
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -115,17 +118,17 @@ class Program {
 
   /// The output is at its end too early.
   [[nodiscard]] InputError Stopped() {
-    const int status = End(0);
+    const int status = End();  // one that is ending already keeps its status
     const std::string how =
         WIFSIGNALED(status) ? fmt::format("crashed ({})", strsignal(WTERMSIG(status))) : "stopped";
     return InputError(fmt::format("{}: its reader {}, expected an undamaged file", source_, how));
   }
 
-  /// Sends the signal, 0: none, and waits for the end; the status of the child, 0 where another
+  /// Kills it and what it started, and waits for the end; the status of the child, 0 where another
   /// part of this process took it.
-  int End(int signal) {
+  int End() {
     if (child_ < 0) return 0;
-    if (signal != 0) kill(child_, signal);
+    kill(-child_, SIGKILL);
     int status = 0;
     while (waitpid(child_, &status, 0) < 0) {
       if (errno == EINTR) continue;

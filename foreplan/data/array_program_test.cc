@@ -1,8 +1,11 @@
 // Whatever a program that reads files for us does, this process gets arrays or one line.
 #include "foreplan/data/array_program.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,6 +18,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/array_stream.h"
+#include "foreplan/data/files.h"
 
 namespace foreplan {
 namespace {
@@ -99,6 +103,36 @@ TEST_F(ArrayProgram, OneThatDoesNothingIsEnded) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(50));
 }
 
+TEST_F(ArrayProgram, OneThatClosesItsOutputIsEnded) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Refusal(kBegin, "exec >&-; sleep 30"), HasSubstr("expected an undamaged file"));
+  // Far below the 30 s that it would take, far above what a busy machine needs.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
+}
+
+TEST_F(ArrayProgram, WhatItStartedEndsWithIt) {
+  const fs::path held = file_.string() + ".held";
+  ASSERT_EQ(mkfifo(held.c_str(), 0600), 0);
+  const int end = open(held.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(end, 0);
+  // The shell and what it starts hold the pipe open, until the last of them has ended.
+  EXPECT_THAT(Refusal(kBegin, "exec 3> '" + held.string() + "'; sleep 100; true",
+                      std::chrono::milliseconds(500)),
+              HasSubstr("did nothing"));
+  pollfd waiting{end, POLLIN, 0};
+  EXPECT_EQ(poll(&waiting, 1, 10000), 1);  // [ms], far below the 100 s
+  EXPECT_NE(waiting.revents & POLLHUP, 0);
+  close(end);
+  fs::remove(held);
+}
+
+TEST_F(ArrayProgram, TheTerminalsInterruptIsNotForIt) {
+  // Ctrl-C goes to the group of processes in front. The fifth word is the process's group: one of
+  // its own is told by a crash.
+  EXPECT_THAT(Refusal(kBegin, "test $(cut -d' ' -f5 /proc/$$/stat) = $$ && kill -SEGV $$"),
+              HasSubstr("its reader crashed (Segmentation fault)"));
+}
+
 TEST_F(ArrayProgram, RubbishIsOneLine) {
   const std::string end = Record(ArrayRecord::kEnd, Bytes({1}));
   for (const std::string& stream : {
@@ -126,6 +160,21 @@ TEST_F(ArrayProgram, WorksWhereSignalsOfChildrenAreIgnoredOrBlocked) {
   EXPECT_EQ(Read(kWhole).size(), 1U);
   EXPECT_THAT(Refusal("", "exit 1"), HasSubstr("its reader stopped"));
   std::signal(SIGCHLD, old_handler);
+
+  sigset_t blocked;
+  sigset_t before;
+  sigemptyset(&blocked);
+  for (const int signal : {SIGCHLD, SIGTERM, SIGPIPE}) sigaddset(&blocked, signal);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  EXPECT_EQ(Read(kWhole).size(), 1U);
+  // What is blocked where it works; a shell would unblock everything.
+  const fs::path status = file_.string() + ".status";
+  EXPECT_THROW(ReadArraysFromProgram({"/bin/cp", "/proc/self/status", status.string()}, "a.h5",
+                                     std::chrono::minutes(1)),
+               InputError);
+  EXPECT_THAT(ReadFile(status), HasSubstr("SigBlk:\t0000000000000000"));
+  fs::remove(status);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 TEST_F(ArrayProgram, OneThatIsMissingIsNamed) {
