@@ -100,6 +100,7 @@ class ArrayReader {
   /// `steps` transitions from one row of observations to the next.
   static void AddTrajectory(const double* observation, const double* action, size_t steps,
                             int episode, Recording& recording) {
+    recording.place_unit = "step";
     const auto no = static_cast<size_t>(recording.data.observation_dim());
     const auto nu = static_cast<size_t>(recording.data.action_dim());
     for (size_t t = 0; t < steps; ++t) {

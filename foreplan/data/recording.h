@@ -28,7 +28,7 @@ struct Recording {
   /// `at`: where the transition begins in the file.
   void Add(std::span<const double> from, std::span<const double> by, std::span<const double> to,
            int episode, int64_t at);
-  /// Where that transition begins in the file, e.g. "line 57".
+  /// Where that transition begins in the file, e.g. "line 57", "step 3 of episode 2 of 10".
   [[nodiscard]] std::string PlaceOf(int64_t row) const;
 
   Dataset data;  // episodes count from 1
@@ -38,7 +38,8 @@ struct Recording {
   int episodes = 0;                // with at least one transition
   std::vector<std::string> notes;  // what was left out or assumed, for the user to read
   std::vector<int64_t> places;     // [size], where transitions begin; counted in `place_unit`
-  std::string place_unit = "row";  // of an array, from 0; or "line" of a table, from 1
+  /// "row" of an array, from 0; "step" of an episode, from 0; "line" of a table, from 1.
+  std::string place_unit = "row";
 };
 
 /// Reads a file by its suffix:
