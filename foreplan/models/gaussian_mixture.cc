@@ -148,10 +148,10 @@ void GaussianMixture::Set(std::vector<MixtureComponent> components) {
     const MixtureComponent& c = components[k];
     if (dim < 1 || c.mean.size() != dim || c.covariance.rows() != dim ||
         c.covariance.cols() != dim || !c.mean.allFinite() || !c.covariance.allFinite() ||
-        !(c.weight >= 0)) {
+        !(c.covariance.diagonal().array() >= 0).all() || !(c.weight >= 0)) {
       throw InputError(fmt::format(
           "mixture: component {}: found weight {}, mean of {}, covariance of {} x {}, expected a "
-          "weight >= 0 and finite numbers in {} dimensions",
+          "weight and variances >= 0 and finite numbers in {} dimensions",
           k, c.weight, c.mean.size(), c.covariance.rows(), c.covariance.cols(), dim));
     }
     sum += c.weight;
@@ -181,8 +181,9 @@ void GaussianMixture::Decompose(int k) {
         k));
   }
   double jitter = 0;
-  for (double next = 1e-14 * largest; !Invert(component.covariance); next *= 10) {
-    const double added = std::max(next, std::numeric_limits<double>::min()) - jitter;
+  double next = std::max(1e-14 * largest, std::numeric_limits<double>::min());
+  for (; !Invert(component.covariance); next *= 10) {
+    const double added = next - jitter;
     component.covariance.diagonal().array() += added;
     jitter += added;
   }

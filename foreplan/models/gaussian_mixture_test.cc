@@ -321,6 +321,16 @@ TEST(GaussianMixture, LargeNumbersWithATinyFloorStayPositiveDefinite) {
   EXPECT_TRUE(std::isfinite(mixture.Fit(z, assignment).log_likelihood));
 }
 
+TEST(GaussianMixture, ACovarianceWithoutVariancesIsMadePositiveDefinite) {
+  MatrixXd covariance(2, 2);
+  covariance << 0, 1, 1, 0;
+  GaussianMixture mixture{MixtureOptions{}};
+  const MixtureComponent flat{.weight = 1, .mean = VectorXd::Zero(2), .covariance = covariance};
+  mixture.Set(std::vector{flat});
+  const MatrixXd& made = mixture.component(0).covariance;
+  EXPECT_GT(made(0, 0) * made(1, 1), made(0, 1) * made(1, 0));
+}
+
 TEST(GaussianMixture, MomentsAreThoseOfTheMixture) {
   const MatrixXd z = Clouds(4, 200, 2, 2, 10);
   GaussianMixture mixture;

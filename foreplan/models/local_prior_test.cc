@@ -6,7 +6,9 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -308,6 +310,49 @@ TEST(MixturePrior, SavedAndRestoredItGoesOnToTheBit) {
     EXPECT_EQ(a.covariance, b.covariance);
     EXPECT_EQ(a.n0, b.n0);
   }
+}
+
+TEST(MixturePrior, RestoreRefusesWhatNoFitLeavesAndStaysAsItWas) {
+  MixturePrior prior(2, 1, {}, Key{1, 0});
+  prior.Learn(ToyRollouts(2, 25, 1).view);
+  TensorFile good;
+  prior.Save("prior.", good);
+  good.source = "checkpoint.safetensors";
+  const auto refusal = [&](const std::string& tensor, size_t element, double value) {
+    TensorFile file = good;
+    std::visit(
+        [&](auto& values) {
+          values[element] = static_cast<std::remove_reference_t<decltype(values[0])>>(value);
+        },
+        file.tensors.at("prior." + tensor).values);
+    std::string message;
+    try {
+      prior.Restore("prior.", file);
+    } catch (const InputError& error) {
+      message = error.what();
+    }
+    TensorFile after;
+    prior.Save("prior.", after);
+    for (const auto& [name, kept] : good.tensors) {
+      EXPECT_EQ(after.tensors.at(name).values, kept.values) << tensor << " " << name;
+    }
+    return message;
+  };
+  const double nan = std::nan("");
+  EXPECT_EQ(refusal("counts", 0, 100),
+            "checkpoint.safetensors: tensor 'prior.counts': found 100 transitions a rollout, 50 "
+            "points and 2 components of 50 points, expected whole rollouts and a mixture of them");
+  // Rollouts of 30, of 12.5, of no transitions; a mixture of no points.
+  for (const double wrong : {30.0, 12.5, 0.0}) EXPECT_NE(refusal("counts", 0, wrong), "");
+  EXPECT_NE(refusal("counts", 1, 0), "");
+  EXPECT_NE(refusal("counts", 0, nan), "");
+  for (const char* tensor : {"points", "weights", "means", "covariances"}) {
+    EXPECT_NE(refusal(tensor, 0, nan), "") << tensor;
+  }
+  EXPECT_NE(refusal("covariances", 0, -1), "");
+  EXPECT_EQ(refusal("owner", 3, 2),
+            "checkpoint.safetensors: tensor 'prior.owner': found 2, expected a component below 2");
+  EXPECT_NE(refusal("owner", 3, -1), "");
 }
 
 TEST(MixturePrior, TinyDataDoNotMakeACountNegative) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 namespace {
@@ -26,6 +27,30 @@ MatrixXd FromTensor(const TensorFile& file, const std::string& name, Index dim, 
   const std::vector<double>& values = file.Doubles(name, shape);
   const auto columns = dim > 0 ? static_cast<Index>(values.size()) / dim : 0;
   return Eigen::Map<const MatrixXd>(values.data(), dim, columns);
+}
+
+/// Counts [T, M] of a file: points are those of whole rollouts, and a mixture is of some points.
+void CheckCounts(const TensorFile& file, const std::string& name, const MatrixXd& counts,
+                 Index points, Index components) {
+  CheckAtLeast(file, name, 0);
+  const double T = counts(0);
+  const bool whole = T == 0 ? points == 0
+                            : T <= static_cast<double>(points) && T == std::floor(T) &&
+                                  points % static_cast<Index>(T) == 0;
+  if (whole && (components > 0) == (points > 0) && (components == 0 || counts(1) >= 1)) return;
+  throw InputError(fmt::format(
+      "{}: tensor '{}': found {} transitions a rollout, {} points and {} components of {} points, "
+      "expected whole rollouts and a mixture of them",
+      file.source, name, T, points, components, counts(1)));
+}
+
+void CheckOwners(const TensorFile& file, const std::string& name, std::span<const int32_t> owners,
+                 Index components) {
+  for (const int32_t owner : owners) {
+    if (owner >= 0 && owner < components) continue;
+    throw InputError(fmt::format("{}: tensor '{}': found {}, expected a component below {}",
+                                 file.source, name, owner, components));
+  }
 }
 
 }  // namespace
@@ -193,6 +218,11 @@ void MixturePrior::Restore(const std::string& prefix, const TensorFile& file) {
   const MatrixXd counts = FromTensor(file, prefix + "counts", 2, 1);
   const std::array<int64_t, 1> owners = {points.cols()};
   const std::vector<int32_t>& owner = file.Ints(prefix + "owner", owners);
+  for (const char* name : {"points", "weights", "means", "covariances"}) {
+    CheckFinite(file, prefix + name);
+  }
+  CheckCounts(file, prefix + "counts", counts, points.cols(), weights.cols());
+  CheckOwners(file, prefix + "owner", owner, weights.cols());
   std::vector<MixtureComponent> components;
   for (Index k = 0; k < weights.cols(); ++k) {
     components.push_back({weights(0, k), means.col(k), covariances.col(k).reshaped(nz, nz)});
