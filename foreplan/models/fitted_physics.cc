@@ -133,19 +133,38 @@ void FittedPhysics::Predict(int member, const double* observation, const double*
   std::ranges::copy(noise_, deviation);
 }
 
+std::string FittedPhysics::NamesOfUnknowns() const {
+  std::string names;
+  for (const Unknown& unknown : unknowns_) names += unknown.name + "\n";
+  return names;
+}
+
+/// Values of other unknowns, or in another order, would be taken for these.
+void FittedPhysics::CheckNames(const TensorFile& file) const {
+  const auto names = file.metadata.find("physics.unknowns");
+  const std::string found = names == file.metadata.end() ? "" : names->second;
+  if (found == NamesOfUnknowns()) return;
+  const auto listed = [](std::string lines) {
+    if (!lines.empty()) lines.pop_back();
+    std::ranges::replace(lines, '\n', ' ');
+    return lines;
+  };
+  throw InputError(fmt::format("{}: metadata 'physics.unknowns': found '{}', expected '{}'",
+                               file.source, listed(found), listed(NamesOfUnknowns())));
+}
+
 void FittedPhysics::Save(TensorFile& file) const {
   const auto p = static_cast<int64_t>(unknowns_.size());
   const auto no = static_cast<int64_t>(scale_.size());
   file.tensors["physics.values"] = {{kMembers, p}, values_};
   file.tensors["physics.scale"] = {{no}, scale_};
   file.tensors["physics.noise"] = {{no}, noise_};
-  std::string names;
-  for (const Unknown& unknown : unknowns_) names += unknown.name + "\n";
-  file.metadata["physics.unknowns"] = names;
+  file.metadata["physics.unknowns"] = NamesOfUnknowns();
   file.metadata["physics.fit"] = description_;
 }
 
 void FittedPhysics::Restore(const TensorFile& file) {
+  CheckNames(file);
   const auto p = static_cast<int64_t>(unknowns_.size());
   const std::array<int64_t, 2> members = {kMembers, p};
   const std::array<int64_t, 1> components = {static_cast<int64_t>(scale_.size())};

@@ -60,6 +60,8 @@ class FittedPhysics final : public LearnedModel {
   [[nodiscard]] std::vector<std::unique_ptr<const System>> SystemsOf(
       std::span<const double> values) const;
   [[nodiscard]] nlohmann::ordered_json Description(const PhysicsFit& fit) const;
+  [[nodiscard]] std::string NamesOfUnknowns() const;  // a line each, in order
+  void CheckNames(const TensorFile& file) const;
 
   PhysicsOptions options_;
   std::vector<Unknown> unknowns_;

@@ -190,6 +190,31 @@ TEST(FittedPhysics, SavesWhatItPredictsWith) {
   EXPECT_THROW(other.Restore(file), InputError);
 }
 
+TEST(FittedPhysics, ValuesGoToTheirOwnNames) {
+  FittedPhysics fitted(ClosedForm(), {.unknowns = kUnknowns, .ties = {}, .fit = {}});
+  TensorFile file;
+  fitted.Save(file);
+  file.source = "model.safetensors";
+  std::vector<std::string> swapped = kUnknowns;
+  std::swap(swapped[0], swapped[1]);
+  FittedPhysics other(ClosedForm(), {.unknowns = swapped, .ties = {}, .fit = {}});
+  TensorFile nameless = file;
+  nameless.metadata.clear();
+  for (const auto& [wrong, found] :
+       {std::pair{&file, "cart_mass pole_inertia cart_damping hinge_damping"},
+        std::pair{&nameless, ""}}) {
+    try {
+      other.Restore(*wrong);
+      ADD_FAILURE() << "accepted";
+    } catch (const InputError& error) {
+      EXPECT_EQ(error.what(),
+                fmt::format("model.safetensors: metadata 'physics.unknowns': found '{}', expected "
+                            "'pole_inertia cart_mass cart_damping hinge_damping'",
+                            found));
+    }
+  }
+}
+
 TEST(FittedPhysics, TiesGiveParametersTheirValues) {
   const std::vector<Unknown> unknowns = {ParseUnknown("t", "pole_mass = 2 in [1, 9]"),
                                          ParseUnknown("t", "pole_center = 0.5 in [0.1, 2]")};
