@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numbers>
 #include <numeric>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/models/change_statistics.h"
 
 namespace foreplan {
@@ -183,7 +185,7 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
     double variance = 0;
     std::vector<double> log_density(members_);
     for (size_t k = 0; k < members_; ++k) {
-      const double change = f.mean[k * no_ + i] - observation[i];
+      const double change = model_.difference()(i, f.mean[k * no_ + i], observation[i]);
       mean += change / static_cast<double>(members_);
       variance += change * change / static_cast<double>(members_);
       const double error = model_.difference()(i, next[i], f.mean[k * no_ + i]);
@@ -194,7 +196,7 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
       out.member_squares[place * members_ + k] += error * error / (scale * scale);
       out.member_nll[place * members_ + k] -= log_density[k];
     }
-    variance = std::max(0.0, variance - mean * mean);
+    variance = MaxOrNan(0.0, variance - mean * mean);
     const double error = model_.difference().Wrapped(i, next[i] - observation[i] - mean);
     out.squares[place] += error * error / (scale * scale);
     out.novelty[place] += variance / (scale * scale);
@@ -211,6 +213,10 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
   out.squares[place] *= share;
   out.nll[place] *= share;
   out.novelty[place] = std::sqrt(out.novelty[place] * share);
+  // What cannot be predicted is as new and as wrong as can be; a NaN would have no rank.
+  for (double* number : {&out.novelty[place], &out.squares[place]}) {
+    if (std::isnan(*number)) *number = std::numeric_limits<double>::infinity();
+  }
 }
 
 RowErrors Calibrator::JudgeRows(const Dataset& data) {
@@ -301,7 +307,7 @@ StretchError Calibrator::Compare(int64_t row, int step, const Forecaster& f) con
     const double total = noise + within + between;
     error.squares[i] = mean * mean;
     error.persistence[i] = std::pow(model_.difference()(i, start[i], observed[i]), 2);
-    error.epistemic[i] = total > 0 ? (between - chance) / total : 0;
+    error.epistemic[i] = total == 0 ? 0 : (between - chance) / total;
     for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
       error.covered[i][level] = std::abs(cdf - 0.5) <= 0.5 * kCalibrationLevels[level];
     }
@@ -373,7 +379,7 @@ void Calibrator::FillHorizons(Calibration& result) {
       horizon.rmse[i] = std::sqrt(horizon.rmse[i] / count);
       horizon.persistence[i] = std::sqrt(horizon.persistence[i] / count);
       // By chance it may be below 0, one start's often is.
-      horizon.epistemic_share[i] = std::max(0.0, horizon.epistemic_share[i] / count);
+      horizon.epistemic_share[i] = MaxOrNan(0.0, horizon.epistemic_share[i] / count);
       for (double& coverage : horizon.coverage[i]) coverage /= count;
     }
     result.horizons.push_back(std::move(horizon));

@@ -226,6 +226,46 @@ TEST(Calibration, NumbersOfTwoMembersByHand) {
   EXPECT_NEAR(result.horizons[0].epistemic_share[0], 0.0225 / 0.0325, 1e-12);
 }
 
+TEST(Calibration, MembersOnEitherSideOfHalfATurnAgree) {
+  SystemSpec spec;
+  spec.observation = {{"angle", "rad"}, {"rate", "rad/s"}};
+  Encoding encoding;
+  encoding.sin_cos = {"angle"};
+  const testing::KnownMembers model({{{0.1, 0}, {1, 1}}, {{2 * M_PI - 0.1, 0}, {1, 1}}}, {1, 0},
+                                    {spec, encoding});
+  ThreadPool pool(1);
+  const Calibration result = Calibrate(model, ErrorsOf({0}), Options(), Key{3, 1}, pool);
+  EXPECT_NEAR(result.novelty.holdout_median, 0.1, 1e-14);  // rounding of 2 pi
+}
+
+/// Twenty episodes of a row each; the wrong member's share of a row's error grows with its number.
+Calibration JudgeLastRow(double last_offset) {
+  DataSplit split{Dataset(2, 1), Dataset(2, 1), "made"};
+  for (int row = 0; row < 20; ++row) {
+    for (Dataset* half : {&split.training, &split.holdout}) {
+      half->Add(std::vector<double>{1.0 * row, 3}, std::vector<double>{0},
+                std::vector<double>{kFriction * row, 3}, row);
+    }
+  }
+  const KnownModel model(2, kNoise, [&](int member, double x) {
+    return member == 0 ? 0 : x < 19 ? 0.01 * x : last_offset;
+  });
+  ThreadPool pool(1);
+  return Calibrate(model, split, Options(), Key{3, 1}, pool);
+}
+
+TEST(Calibration, WhatIsNoNumberIsAsNewAndAsWrongAsCanBe) {
+  const Calibration far = JudgeLastRow(1e6);
+  const Calibration none = JudgeLastRow(std::nan(""));
+  EXPECT_DOUBLE_EQ(far.novelty.rank_correlation, 1);
+  EXPECT_EQ(none.novelty.rank_correlation, far.novelty.rank_correlation);
+  EXPECT_EQ(none.novelty.holdout_share, 1.0 / 20);
+  EXPECT_EQ(none.novelty.training_95, far.novelty.training_95);
+  EXPECT_EQ(none.novelty.holdout_median, far.novelty.holdout_median);
+  EXPECT_TRUE(std::isnan(none.horizons[0].rmse[0]));
+  EXPECT_TRUE(std::isnan(none.horizons[0].epistemic_share[0]));
+}
+
 TEST(SplitForCalibration, HoldsOutTheShareThatWasAskedFor) {
   const Dataset hundred = Recorded(100, Key{1, 1});
   // 0.29 * 100 and (1 - 0.34) * 50 are a rounding error below whole numbers.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/finite.h"
+
 namespace foreplan {
 namespace {
 
@@ -42,14 +44,14 @@ void ModelJudge::Predict(const double* observation, const double* action) {
     model_.Predict(member, observation, action, member_mean_.data(), member_deviation_.data(),
                    *workspace_);
     for (size_t i = 0; i < mean_.size(); ++i) {
-      const double change = member_mean_[i] - observation[i];
+      const double change = model_.difference()(i, member_mean_[i], observation[i]);
       mean_[i] += share * change;
       epistemic_[i] += share * change * change;
       aleatoric_[i] += share * member_deviation_[i] * member_deviation_[i];
     }
   }
   for (size_t i = 0; i < mean_.size(); ++i) {
-    epistemic_[i] = std::max(0.0, epistemic_[i] - mean_[i] * mean_[i]);
+    epistemic_[i] = MaxOrNan(0.0, epistemic_[i] - mean_[i] * mean_[i]);
     mean_[i] += observation[i];
   }
 }

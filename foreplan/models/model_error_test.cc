@@ -43,6 +43,29 @@ TEST(ModelJudge, EpistemicShareIsTheVarianceOfTheMembersMeansOverTheWhole) {
   EXPECT_EQ(ModelJudge(one).Judge(Changed({2}), 0, 1).epistemic_share, 0);
 }
 
+TEST(ModelJudge, MembersOnEitherSideOfHalfATurnAgree) {
+  // Where an angle wraps they say 0.1 and -0.1 and a turn: a mean of 0, a variance of 0.1^2.
+  Encoding encoding;
+  encoding.sin_cos = {"angle"};
+  SystemSpec spec;
+  spec.observation = {{"angle", "rad"}, {"rate", "rad/s"}};
+  const KnownMembers model({{{0.1, 0}, {1, 1}}, {{2 * M_PI - 0.1, 0}, {1, 1}}}, {1, 0},
+                           {spec, encoding});
+  const ModelError error = ModelJudge(model).Judge(Changed({0}), 0, 1, 1);
+  EXPECT_NEAR(error.one_step_rmse, 0, 1e-14);  // rounding of 2 pi
+  EXPECT_NEAR(error.open_loop_rmse, 0, 1e-14);
+  EXPECT_NEAR(error.epistemic_share, 0.01 / 1.01, 1e-12);
+}
+
+TEST(ModelJudge, WhatIsNoNumberShows) {
+  const double nan = std::nan("");
+  const KnownMembers model({{{1, 0}, {1, 1}}, {{nan, 0}, {1, 1}}}, {1, 0});
+  const ModelError error = ModelJudge(model).Judge(Changed({1, 1}), 0, 2);
+  EXPECT_TRUE(std::isnan(error.one_step_rmse));
+  EXPECT_TRUE(std::isnan(error.epistemic_share));
+  EXPECT_EQ(error.coverage_90, 0);
+}
+
 TEST(ModelJudge, CoverageIsThatOfTheCentralNinetyPercent) {
   // Errors in deviations; 90 % of a normal distribution lie within 1.645 of them, 95 % within 1.96.
   const KnownMembers model({{{0, 0}, {2, 1}}}, {1, 0});

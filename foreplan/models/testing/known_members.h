@@ -19,8 +19,11 @@ class KnownMembers final : public LearnedModel {
     std::vector<double> deviation;  // [2]
   };
 
-  KnownMembers(std::vector<Member> members, std::vector<double> scale)
-      : members_(std::move(members)), scale_(std::move(scale)) {}
+  KnownMembers(std::vector<Member> members, std::vector<double> scale,
+               ObservationDifference difference = {})
+      : difference_(std::move(difference)),
+        members_(std::move(members)),
+        scale_(std::move(scale)) {}
 
   [[nodiscard]] const Dynamics& dynamics() const override { return sizes_; }
   FitMetrics Fit(const Dataset& /*data*/, Key /*key*/) override { return {}; }
