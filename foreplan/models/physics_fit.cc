@@ -144,7 +144,8 @@ bool IsGood(const End& end, const PhysicsProblem& problem) {
   if (end.status != PhysicsFitStatus::kConverged) return false;
   for (Eigen::Index i = 0; i < end.noise.size(); ++i) {
     const bool is_constant = std::isinf(problem.most_noise()[i]);
-    if (!is_constant && end.noise[i] > kMuchNoise * problem.trivial_noise()[i]) return false;
+    const double much = std::max(kMuchNoise * problem.trivial_noise()[i], problem.least_noise()[i]);
+    if (!is_constant && end.noise[i] > much) return false;
   }
   return true;
 }

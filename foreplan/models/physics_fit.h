@@ -84,9 +84,9 @@ struct PhysicsFit {
 /// by a Schur complement. Standard errors are those of the Fisher information J'J (Cramer-Rao);
 /// what its smallest eigenvalues, in relative changes of the unknowns, leave open is named.
 ///
-/// Where the given guess ends without convergence, or leaves a component's noise above a third of
-/// its spread, others are tried, drawn by `key` within a factor e^3 and the bounds; the likeliest
-/// end is the fit.
+/// Where the given guess ends without convergence, or leaves a component's noise above 0.3 of what
+/// no equations at all would leave (its spread; under process noise that of its changes), others
+/// are tried, drawn by `key` within a factor e^3 and the bounds; the likeliest end is the fit.
 ///
 /// The systems' states must begin with what is observed; the rest of a state starts as zeros.
 /// Throws InputError for wrong options and unknowns, data that are too few, not finite or of

@@ -615,6 +615,75 @@ TEST(PhysicsFit, OtherGuessesAreTriedWhereTheFirstEndsBadly) {
   EXPECT_EQ(fit_by(8, 2.9, Key{}).guesses, 1);  // a good end: no reason to look for others
 }
 
+TEST(PhysicsFit, WhatStaysOrKeepsItsPaceIsNoReasonForOtherGuesses) {
+  // Beside a linear system a goal, another in every episode, and a belt that moves on by 0.02 a
+  // step: their changes have no spread but rounding, and the equations leave nothing of them.
+  const auto with_both = [](const double* x, double u, std::span<const double> v, double* next) {
+    next[0] = Linear(v, x[0], u);
+    next[1] = x[1];
+    next[2] = x[2] + 0.02;
+  };
+  const SystemFamily family = [&](std::span<const double> v) -> std::unique_ptr<System> {
+    const std::vector<double> values(v.begin(), v.end());
+    return std::make_unique<Formula>(
+        3, [=](const double* x, double u, double* next) { with_both(x, u, values, next); });
+  };
+  const Dataset one = RecordOne(Linear, {0.9, 0.5}, 100, 0.1);
+  Dataset data(3, 1);
+  double belt = 0;
+  for (int64_t t = 0; t < one.size(); ++t) {
+    const double goal = 0.3 + one.episode(t);
+    const std::vector<double> from = {one.observation(t)[0], goal, belt};
+    belt += 0.02;
+    data.Add(from, one.action(t), std::vector<double>{one.next_observation(t)[0], goal, belt},
+             one.episode(t));
+  }
+  const PhysicsFit fit = FitPhysics(
+      family, std::vector<Unknown>{{.name = "a", .start = 0.1}, {.name = "b", .start = 3}}, data);
+  EXPECT_EQ(fit.status, PhysicsFitStatus::kConverged) << fit.failure;
+  EXPECT_EQ(fit.guesses, 1);
+}
+
+TEST(PhysicsFit, AUnitOfLengthChangesNoFit) {
+  constexpr double kUnit = 0x1p-40;  // a power of two: everything is the same to the bit
+  const auto fit_in = [](double unit) {
+    const OneStep step = [unit](std::span<const double> v, double x, double u) {
+      return v[0] * x + 0.5 * unit * u;
+    };
+    const Dataset metres = RecordOne(Linear, {0.9, 0.5}, 60, 0.1);
+    Dataset data(1, 1);
+    for (int64_t t = 0; t < metres.size(); ++t) {
+      data.Add(std::vector<double>{unit * metres.observation(t)[0]}, metres.action(t),
+               std::vector<double>{unit * metres.next_observation(t)[0]}, metres.episode(t));
+    }
+    return FitPhysics(FamilyOf(step), std::vector<Unknown>{{.name = "a", .start = 0.1}}, data);
+  };
+  const PhysicsFit metres = fit_in(1);
+  const PhysicsFit small = fit_in(kUnit);
+  EXPECT_EQ(small.values, metres.values);
+  EXPECT_EQ(small.standard_errors, metres.standard_errors);
+  EXPECT_EQ(small.noise[0], kUnit * metres.noise[0]);
+}
+
+TEST(PhysicsFit, AStepThatIsNoNumberOrLeadsUpIsNotArrived) {
+  const Dataset data = RecordOne(Linear, {0.9, 0.5}, 20, 0.1);
+  const std::vector<Unknown> unknowns = {{.name = "a"}, {.name = "b"}};
+  const SystemFamily family = FamilyOf(Linear);
+  const PhysicsProblem problem(family, unknowns, data, {});
+  const Eigen::VectorXd values = Eigen::VectorXd::Ones(2);
+  const auto length = [&](double gradient, double information) {
+    return problem.StepInStandardErrors(
+        {.cost = 1,
+         .gradient = Eigen::VectorXd::Constant(2, gradient),
+         .information = information * Eigen::MatrixXd::Identity(2, 2)},
+        values);
+  };
+  EXPECT_NEAR(length(3, 2), std::sqrt(2 * 3 * 3 / 2.0), 1e-8);  // g' H^-1 g, damping of 1e-9
+  EXPECT_EQ(length(0, 2), 0);
+  EXPECT_TRUE(std::isinf(length(3, -2)));
+  EXPECT_TRUE(std::isinf(length(std::nan(""), 2)));
+}
+
 TEST(PhysicsFit, RefusesWrongInput) {
   const Dataset data = Record(PointMassPole(), 20, 0, NoiseModel::kProcess, Key{1, 7});
   const auto message = [](const SystemFamily& family, const std::vector<Unknown>& unknowns,

@@ -67,7 +67,7 @@ void PhysicsProblem::MeasureSpread() {
   for (int64_t t = 0; t < data_.size(); ++t) {
     largest = largest.cwiseMax(row(data_.next_observation(t)).cwiseAbs());
   }
-  least_noise_ = (kRounding * largest).cwiseMax(kRounding);
+  least_noise_ = (largest.array() > 0).select(kRounding * largest, kRounding);  // of zeros any
   most_noise_ = (spread_.array() > least_noise_.array()).select(kWorstNoise * spread_, INFINITY);
 }
 
@@ -244,7 +244,8 @@ VectorXd PhysicsProblem::Step(const Expansion& at, const VectorXd& values, doubl
 
 double PhysicsProblem::StepInStandardErrors(const Expansion& at, const VectorXd& values) const {
   constexpr double kNearlyUndamped = 1e-9;  // what data leave open to rounding is no step
-  return std::sqrt(std::max(0.0, -at.gradient.dot(Direction(at, values, kNearlyUndamped))));
+  const double square = -at.gradient.dot(Direction(at, values, kNearlyUndamped));
+  return square >= 0 ? std::sqrt(square) : INFINITY;  // no way down, or no number: not arrived
 }
 
 double PhysicsProblem::DegreesOfFreedom() const {

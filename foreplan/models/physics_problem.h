@@ -45,7 +45,7 @@ class PhysicsProblem {
   [[nodiscard]] VectorXd Step(const Expansion& at, const VectorXd& values, double mu,
                               MatrixXd& starts_after) const;
   /// Length of the undamped step in standard errors: sqrt(g' H^-1 g), over the unknowns that no
-  /// bound holds back.
+  /// bound holds back; infinite where that is no square.
   [[nodiscard]] double StepInStandardErrors(const Expansion& at, const VectorXd& values) const;
   /// Of data and priors.
   [[nodiscard]] MatrixXd WithPriors(const MatrixXd& information) const;
@@ -59,6 +59,8 @@ class PhysicsProblem {
   /// What no equations at all would leave: that spread under measurement noise, that of the changes
   /// in one step under process noise: [no].
   [[nodiscard]] const VectorXd& trivial_noise() const { return trivial_noise_; }
+  /// What rounding leaves of it, at the least: [no].
+  [[nodiscard]] const VectorXd& least_noise() const { return least_noise_; }
   /// Above it the equations explain nothing; infinite for components that are constant: [no].
   [[nodiscard]] const VectorXd& most_noise() const { return most_noise_; }
   /// -log likelihood of data and priors, but for a constant: for comparing minima.
