@@ -40,8 +40,7 @@ void EnsembleModel::Save(TensorFile& file) const {
 }
 
 void EnsembleModel::Restore(const TensorFile& file) {
-  trainer_.Restore(file);
-  RestoreForUse(file);
+  RestoreBoth(trainer_, file, [&] { RestoreForUse(file); });
 }
 
 void EnsembleModel::SaveForUse(TensorFile& file) const {

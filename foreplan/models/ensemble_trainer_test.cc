@@ -845,6 +845,23 @@ TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
   EXPECT_NE(refusal("trainer.second_moment", -1), "");
 }
 
+TEST(EnsembleModel, ARefusedFileLeavesEverythingAsItWas) {
+  ThreadPool pool(1);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, pool);
+  model.Fit(ToyData(30, 1), Key{1, 2});
+  TensorFile file;
+  model.Save(file);
+  std::get<std::vector<float>>(file.tensors.at("model.parameters").values)[7] =
+      std::numeric_limits<float>::quiet_NaN();
+  model.Fit(ToyData(40, 1), Key{1, 3});  // other weights, moments and steps than the file's
+  TensorFile before;
+  model.Save(before);
+  EXPECT_THROW(model.Restore(file), InputError);
+  TensorFile after;
+  model.Save(after);
+  EXPECT_TRUE(SameTensors(before, after));
+}
+
 TEST(EnsembleModel, SavesTheScaleThatItsErrorsAreIn) {
   ThreadPool pool(1);
   EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, pool);

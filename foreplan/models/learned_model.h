@@ -61,6 +61,20 @@ class LearnedModel {
   [[nodiscard]] virtual nlohmann::ordered_json Describe() const;
 };
 
+/// Restores `part`, then what `rest` restores; where that throws, the part is as it was.
+template <typename Part, typename Rest>
+void RestoreBoth(Part& part, const TensorFile& file, const Rest& rest) {
+  TensorFile before;
+  part.Save(before);
+  part.Restore(file);
+  try {
+    rest();
+  } catch (...) {
+    part.Restore(before);
+    throw;
+  }
+}
+
 /// What a model is of: a task, or data of which nothing is known but their names.
 struct ModelSubject {
   ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a view of it

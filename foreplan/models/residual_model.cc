@@ -218,8 +218,7 @@ void ResidualModel::Save(TensorFile& file) const {
 }
 
 void ResidualModel::Restore(const TensorFile& file) {
-  physics_.Restore(file);
-  residual_.Restore(file);
+  RestoreBoth(physics_, file, [&] { residual_.Restore(file); });
 }
 
 void ResidualModel::SaveForUse(TensorFile& file) const {
@@ -228,8 +227,7 @@ void ResidualModel::SaveForUse(TensorFile& file) const {
 }
 
 void ResidualModel::RestoreForUse(const TensorFile& file) {
-  physics_.RestoreForUse(file);
-  residual_.RestoreForUse(file);
+  RestoreBoth(physics_, file, [&] { residual_.RestoreForUse(file); });
 }
 
 }  // namespace foreplan

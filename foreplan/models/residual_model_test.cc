@@ -166,6 +166,27 @@ Dataset Pushed(bool far_left, uint64_t stream) {
   return data;
 }
 
+TEST(ResidualModel, ARefusedFileLeavesPhysicsAndNetworksAsTheyWere) {
+  const Task task = Task::Load("cartpole_closed_form").first;
+  ThreadPool pool(2);
+  ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
+                      testing::SmallOptions(), testing::QuickFit(3), Key{1, 1}, pool);
+  TensorFile file;
+  model.Save(file);  // physics as guessed
+  std::get<std::vector<float>>(file.tensors.at("model.parameters").values)[7] =
+      std::numeric_limits<float>::quiet_NaN();
+  model.Fit(Pushed(false, 1), Key{1, 2});
+  TensorFile before;
+  model.Save(before);
+  for (const bool for_use : {false, true}) {
+    EXPECT_THROW(for_use ? model.RestoreForUse(file) : model.Restore(file), InputError);
+    TensorFile after;
+    model.Save(after);
+    EXPECT_TRUE(SameTensors(before, after)) << for_use;
+    EXPECT_EQ(before.metadata, after.metadata);
+  }
+}
+
 TEST(ResidualModel, WhenTheNetworksFailThePhysicsStayToo) {
   // The networks' input is a number only near the middle; the physics fit anywhere.
   const std::vector<std::string> settings = {"encoding.inputs=['log(slider + 2)']"};
