@@ -8,6 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/size.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/ensemble_tape.h"
 #include "foreplan/nets/mlp_jacobian.h"
@@ -34,9 +35,10 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
 }
 
 // The members' network, if the machine can hold what they need: parameters, their packed copy and,
-// in training, two moments, a gradient, and the parameters and moments that are in the making.
+// in training, two moments, a gradient, the parameters and moments that are in the making and, with
+// early stopping, the best of these.
 Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
-  constexpr double kCopies = 8;
+  constexpr double kCopies = 11;
   Mlp mlp(Widths(options, features));
   CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
   return mlp;
@@ -167,14 +169,18 @@ struct Ensemble::DerivativeBuffers final : Buffers {
         by_input(static_cast<size_t>(ensemble.features_.inputs())),
         by_observation(noise.size()),
         by_action(static_cast<size_t>(ensemble.action_dim())),
-        expression_jacobian(ensemble.features_.expression_jacobian_size()) {}
+        expression_jacobian(Size(rows) * ensemble.features_.expression_jacobian_size()) {}
+
+  [[nodiscard]] double* ExpressionJacobian(int row) {
+    return expression_jacobian.data() + Size(row) * (expression_jacobian.size() / Size(max_rows));
+  }
 
   int max_rows;
   MlpJacobian network;
-  std::vector<double> by_input;        // [inputs]
-  std::vector<double> by_observation;  // [no]
-  std::vector<double> by_action;       // [nu]
-  std::vector<double> expression_jacobian;
+  std::vector<double> by_input;             // [inputs]
+  std::vector<double> by_observation;       // [no]
+  std::vector<double> by_action;            // [nu]
+  std::vector<double> expression_jacobian;  // [rows x expression_jacobian_size]
 };
 
 std::unique_ptr<Dynamics::Workspace> Ensemble::MakeDerivativeWorkspace(int max_rows) const {
@@ -202,6 +208,10 @@ void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
     part.A += first * no * no;
     part.B += first * no * nu;
     features_.Inputs(part.rows, part.state, part.action, input_normaliser_, buffers.input.data());
+    for (int row = 0; row < part.rows; ++row) {
+      features_.ExpressionJacobian(part.state + row * no, part.action + row * nu,
+                                   buffers.ExpressionJacobian(row));
+    }
     for (int member = 0; member < members(); ++member) AddJacobian(member, part, buffers);
   }
   // x' = x + target, for components that are not predicted as such, + dt rate.
@@ -225,15 +235,13 @@ void Ensemble::AddJacobian(int member, const LinearizeBatch& batch,
   buffers.network.Evaluate(parameters(member), batch.rows, buffers.input.data());
   for (int row = 0; row < batch.rows; ++row) {
     const float* jacobian = buffers.network.jacobian() + row * mlp_.outputs() * inputs;
-    features_.ExpressionJacobian(batch.state + row * no, batch.action + row * nu,
-                                 buffers.expression_jacobian.data());
     for (int i = 0; i < no; ++i) {
       const double scale = target_normaliser_.scale[static_cast<size_t>(i)] / members();
       for (int j = 0; j < inputs; ++j) {
         buffers.by_input[static_cast<size_t>(j)] =
             scale * jacobian[i * inputs + j] / input_normaliser_.scale[static_cast<size_t>(j)];
       }
-      features_.PullBack(batch.state + row * no, buffers.expression_jacobian.data(),
+      features_.PullBack(batch.state + row * no, buffers.ExpressionJacobian(row),
                          buffers.by_input.data(), buffers.by_observation.data(),
                          buffers.by_action.data());
       double* A = batch.A + (row * no + i) * no;

@@ -40,10 +40,6 @@ int FirstRow(int tile, int tiles, int candidates) {
   return std::min(candidates, tile * blocks / tiles * block);
 }
 
-bool NumbersOnly(const double* values, size_t count) {
-  return AllFinite(Eigen::Map<const Eigen::ArrayXd>(values, static_cast<Eigen::Index>(count)));
-}
-
 }  // namespace
 
 struct Imagination::Tile {
@@ -203,7 +199,9 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
 }
 
 bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
-  const bool finite = NumbersOnly(tile.NextObservation(), Size(rows, dynamics_.observation_dim()));
+  const std::span<const double> next(tile.NextObservation(),
+                                     Size(rows, dynamics_.observation_dim()));
+  const bool finite = AllFinite(next);
   uint8_t terminated = 0;
   for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
   if (terminated != 0 || !finite) return false;
@@ -217,7 +215,8 @@ int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {
   for (int row = 0; row < rows; ++row) {
     if (tile.ended[Size(row)] != 0) continue;
     // A reward need not notice a NaN (comparisons with it are just false), so the row is looked at.
-    const bool finite = NumbersOnly(tile.NextObservation() + Size(row, no), Size(no));
+    const std::span<const double> next(tile.NextObservation() + Size(row, no), Size(no));
+    const bool finite = AllFinite(next);
     returns[row] += finite ? tile.reward[Size(row)] : std::numeric_limits<double>::quiet_NaN();
     if (finite && tile.terminated[Size(row)] == 0) continue;
     tile.ended[Size(row)] = 1;

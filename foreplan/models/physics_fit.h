@@ -3,7 +3,6 @@
 
 #include <Eigen/Core>
 #include <limits>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>

@@ -34,10 +34,6 @@ std::vector<int> Widths(const NetworkPolicyOptions& options, int inputs, size_t 
   return widths;
 }
 
-Tensor ToTensor(const std::vector<double>& values) {
-  return {{static_cast<int64_t>(values.size())}, values};
-}
-
 }  // namespace
 
 void NetworkPolicyOptions::Visit(OptionsVisitor& visitor) {
@@ -220,10 +216,8 @@ void NetworkPolicy::Clamp(std::span<double> action) const {
 
 void NetworkPolicy::Save(const std::string& prefix, TensorFile& file) const {
   file.tensors[prefix + "parameters"] = {{mlp_.parameters()}, parameters_};
-  file.tensors[prefix + "input_mean"] = ToTensor(input_.mean);
-  file.tensors[prefix + "input_scale"] = ToTensor(input_.scale);
-  file.tensors[prefix + "output_mean"] = ToTensor(output_.mean);
-  file.tensors[prefix + "output_scale"] = ToTensor(output_.scale);
+  input_.Save(prefix + "input", file);
+  output_.Save(prefix + "output", file);
   file.tensors[prefix + "covariance"] = {
       {action_dim(), action_dim()},
       std::vector<double>(covariance_.data(), covariance_.data() + covariance_.size())};

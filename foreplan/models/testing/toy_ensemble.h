@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <span>
-#include <string>
 #include <variant>
 #include <vector>
 
