@@ -82,6 +82,7 @@ void RunSession::Resume(const fs::path& path) {
   seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
   checkpoints_ = CheckpointInteger(state, kNumberKey);
   saved_rows_ = learner_->data().size();
+  RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
   tables_.Resume(*directory_, state, log_);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
   // What a program left that was killed between a checkpoint and its model is older.

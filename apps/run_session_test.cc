@@ -365,6 +365,20 @@ TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
   EXPECT_EQ(FilesOf(run), whole);
 }
 
+TEST_F(RunSessionTest, DataBehindTheCheckpointAreGoneWhenItGoesOn) {
+  const fs::path run = WholeRun("run", 2);
+  const int64_t rows = DataOf(run).size();
+  // What was written and not counted any more, before and after the program was killed again.
+  for (const int64_t lost : {rows, rows + 7}) {
+    fs::copy_file(FirstSegment(run / "data"), SegmentFile(run / "data", lost));
+  }
+  Session(2)->Resume(run);
+  for (const int64_t lost : {rows, rows + 7}) {
+    EXPECT_FALSE(fs::exists(SegmentFile(run / "data", lost)));
+  }
+  EXPECT_EQ(DataOf(run).size(), rows);
+}
+
 TEST_F(RunSessionTest, TheModelIsMarkedWithItsCheckpoint) {
   const fs::path run = WholeRun("run", 2);
   const auto number = [](const fs::path& file) {

@@ -32,14 +32,6 @@ std::optional<int64_t> FirstRow(const fs::path& file) {
   return row;
 }
 
-void RemoveSegmentsBehind(const fs::path& folder, int64_t row) {
-  std::vector<fs::path> behind;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (FirstRow(entry.path()).value_or(row) > row) behind.push_back(entry.path());
-  }
-  for (const fs::path& file : behind) fs::remove(file);
-}
-
 }  // namespace
 
 // Twelve digits, so that names sort as rows do.
@@ -52,8 +44,15 @@ void WriteSegment(const fs::path& folder, const Dataset& data, int64_t first_row
   TensorFile file;
   data.Save(file, first_row);
   WriteTensors(SegmentFile(folder, first_row), file);
+}
+
+void RemoveSegmentsFrom(const fs::path& folder, int64_t row) {
   try {
-    RemoveSegmentsBehind(folder, first_row);
+    std::vector<fs::path> behind;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      if (FirstRow(entry.path()).value_or(-1) >= row) behind.push_back(entry.path());
+    }
+    for (const fs::path& file : behind) fs::remove(file);
   } catch (const fs::filesystem_error& error) {
     throw RunError(
         fmt::format("{}: old data cannot be removed: {}", folder.string(), error.code().message()));

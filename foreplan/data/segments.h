@@ -8,10 +8,13 @@
 
 namespace foreplan {
 
-/// Writes the rows of `data` from `first_row` on into folder/transitions-<first row>.safetensors,
-/// and removes the files behind it, which a process that was killed may have left. Nothing is
-/// written when there are no such rows. Throws RunError naming file and cause.
+/// Writes the rows of `data` from `first_row` on into folder/transitions-<first row>.safetensors.
+/// Nothing is written when there are no such rows. Throws RunError naming file and cause.
 void WriteSegment(const std::filesystem::path& folder, const Dataset& data, int64_t first_row);
+
+/// Removes the files whose rows begin at `row` or behind it, which a process that was killed may
+/// have left. Throws RunError naming folder and cause.
+void RemoveSegmentsFrom(const std::filesystem::path& folder, int64_t row);
 
 /// Where the rows from `first_row` on begin.
 [[nodiscard]] std::filesystem::path SegmentFile(const std::filesystem::path& folder,
