@@ -16,6 +16,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
+#include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
 namespace {
@@ -61,16 +62,6 @@ struct RootOptions {
     visitor.Field("any", any, {}, "");
   }
 };
-
-/// The message of the InputError that `function` throws, "" when it throws none.
-std::string MessageOf(const std::function<void()>& function) {
-  try {
-    function();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 /// Reads text and overrides as a program would: sections "" and "icem.noise", then the rest is
 /// unknown.

@@ -10,6 +10,7 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
 namespace {
@@ -35,16 +36,6 @@ class ReadFileTest : public testing::Test {
   const fs::path folder_;
 };
 
-template <typename Function>
-std::string RefusalOf(Function function) {
-  try {
-    function();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST_F(ReadFileTest, ReadsAllBytes) {
   const std::string bytes = std::string("a\r\n\0\xff", 5) + std::string(200000, 'b');
   EXPECT_EQ(ReadFile(Written(bytes)), bytes);
@@ -54,31 +45,31 @@ TEST_F(ReadFileTest, ReadsAllBytes) {
 TEST_F(ReadFileTest, RefusesMoreBytesThanAllowed) {
   const fs::path file = Written("12345");
   EXPECT_EQ(ReadFile(file, 5), "12345");
-  EXPECT_EQ(RefusalOf([&] { ReadFile(file, 4); }),
+  EXPECT_EQ(MessageOf([&] { ReadFile(file, 4); }),
             file.string() + ": found 5 bytes, expected at most 4");
 }
 
 TEST_F(ReadFileTest, RefusesWhatIsNoRegularFileAtOnce) {
   const std::string pipe = Pipe().string();
   const std::string expected = ", expected a regular file";
-  EXPECT_EQ(RefusalOf([&] { ReadFile(pipe); }), pipe + ": found a pipe" + expected);
-  EXPECT_EQ(RefusalOf([&] { CheckRegularFile(pipe); }), pipe + ": found a pipe" + expected);
-  EXPECT_EQ(RefusalOf([] { ReadFile("/dev/zero"); }), "/dev/zero: found a device" + expected);
-  EXPECT_EQ(RefusalOf([&] { ReadFile(folder_); }),
+  EXPECT_EQ(MessageOf([&] { ReadFile(pipe); }), pipe + ": found a pipe" + expected);
+  EXPECT_EQ(MessageOf([&] { CheckRegularFile(pipe); }), pipe + ": found a pipe" + expected);
+  EXPECT_EQ(MessageOf([] { ReadFile("/dev/zero"); }), "/dev/zero: found a device" + expected);
+  EXPECT_EQ(MessageOf([&] { ReadFile(folder_); }),
             folder_.string() + ": cannot be read: Is a directory");
-  EXPECT_EQ(RefusalOf([&] { CheckRegularFile(folder_ / "absent"); }),
+  EXPECT_EQ(MessageOf([&] { CheckRegularFile(folder_ / "absent"); }),
             (folder_ / "absent").string() + ": cannot be read: No such file or directory");
 }
 
 TEST_F(ReadFileTest, AConfigurationIsARegularFileOfLimitedSize) {
-  EXPECT_EQ(RefusalOf([] { Config::FromFile("/dev/zero"); }),
+  EXPECT_EQ(MessageOf([] { Config::FromFile("/dev/zero"); }),
             "/dev/zero: found a device, expected a regular file");
   const std::string pipe = Pipe().string();
-  EXPECT_EQ(RefusalOf([&] { Config::FromFile(pipe); }),
+  EXPECT_EQ(MessageOf([&] { Config::FromFile(pipe); }),
             pipe + ": found a pipe, expected a regular file");
   const fs::path large = Written("");
   fs::resize_file(large, (uint64_t{64} << 20) + 1);  // sparse: takes no room on the disk
-  EXPECT_EQ(RefusalOf([&] { Config::FromFile(large); }),
+  EXPECT_EQ(MessageOf([&] { Config::FromFile(large); }),
             large.string() + ": found 67108865 bytes, expected at most 67108864");
 }
 

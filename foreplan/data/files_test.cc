@@ -10,6 +10,7 @@
 #include <string>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
 namespace {
@@ -53,17 +54,6 @@ class FileSizeLimit {
   void (*handler_)(int);
   rlimit old_{};
 };
-
-/// The message of the `Error` that `function` throws, "" when it throws none.
-template <typename Error, typename Function>
-std::string MessageOf(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST_F(Files, WhatIsWrittenReadsBack) {
   std::string bytes;

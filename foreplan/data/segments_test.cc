@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 
@@ -58,16 +59,6 @@ void ExpectRows(const Dataset& data, int64_t count) {
     EXPECT_EQ(data.next_observation(row)[0], row + 0.3);
     EXPECT_EQ(data.episode(row), row / 2);
   }
-}
-
-template <typename Function>
-std::string RefusalOf(Function function) {
-  try {
-    function();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST_F(Segments, WhatIsAppendedReadsBack) {
@@ -141,7 +132,7 @@ TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
   Dataset kept(1, 1);
   AddRows(0, 1, kept);
   const auto refusal = [&](int64_t rows) {
-    return RefusalOf([&] { ReadSegments(folder_, rows, kept); });
+    return MessageOf([&] { ReadSegments(folder_, rows, kept); });
   };
   EXPECT_THAT(refusal(2), HasSubstr("000000.safetensors: found rows up to 3, expected them to end "
                                     "at 2"));
@@ -151,7 +142,7 @@ TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
   EXPECT_THAT(refusal(-1), HasSubstr("'data.first_row': found 0, expected 3"));
   ExpectRows(kept, 1);
   Dataset wide(2, 1);
-  EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, 3, wide); }), HasSubstr("data.observation"));
+  EXPECT_THAT(MessageOf([&] { ReadSegments(folder_, 3, wide); }), HasSubstr("data.observation"));
 }
 
 TEST_F(Segments, AFileWithoutRowsIsRefused) {
@@ -161,7 +152,7 @@ TEST_F(Segments, AFileWithoutRowsIsRefused) {
   WriteTensors(SegmentFile(folder_, 0), none);
   Dataset data(1, 1);
   for (const int64_t rows : {-1, 3}) {
-    EXPECT_THAT(RefusalOf([&] { ReadSegments(folder_, rows, data); }),
+    EXPECT_THAT(MessageOf([&] { ReadSegments(folder_, rows, data); }),
                 HasSubstr("transitions-000000000000.safetensors: found no rows, expected some"));
   }
 }

@@ -2,22 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <limits>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
 namespace {
-
-std::string MessageOf(const std::function<void()>& check) {
-  try {
-    check();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(TensorChecks, NameFileTensorElementFoundAndExpected) {
   TensorFile file;

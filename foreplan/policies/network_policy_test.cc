@@ -13,6 +13,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/policies/policy_trainer.h"
 
 namespace foreplan {
@@ -350,28 +351,21 @@ TEST(PolicyTrainer, SameKeySameWeights) {
 }
 
 TEST(NetworkPolicy, NamesWhatIsWrong) {
-  const auto message = [](auto&& function) -> std::string {
-    try {
-      function();
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "";
-  };
   const std::vector<double> infinite = {std::numeric_limits<double>::infinity(), 1};
-  EXPECT_NE(message([&] {
+  EXPECT_NE(MessageOf([&] {
               const NetworkPolicy wrong(3, kLow, infinite, {.output = PolicyOutput::kTanh}, Key{});
             }).find("bounds of action 0"),
             std::string::npos);
-  EXPECT_EQ(message([&] { const NetworkPolicy right(3, kLow, infinite, {}, Key{}); }), "");
+  EXPECT_EQ(MessageOf([&] { const NetworkPolicy right(3, kLow, infinite, {}, Key{}); }), "");
   NetworkPolicy policy = MakePolicy();
-  EXPECT_NE(message([&] { policy.set_covariance(-MatrixXd::Identity(2, 2)); }).find("least eigen"),
-            std::string::npos);
-  EXPECT_NE(message([&] { policy.set_covariance(MatrixXd::Identity(3, 3)); }).find("3 x 3"),
+  EXPECT_NE(
+      MessageOf([&] { policy.set_covariance(-MatrixXd::Identity(2, 2)); }).find("least eigen"),
+      std::string::npos);
+  EXPECT_NE(MessageOf([&] { policy.set_covariance(MatrixXd::Identity(3, 3)); }).find("3 x 3"),
             std::string::npos);
   Supervision data;
   EXPECT_NE(
-      message([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
+      MessageOf([&] { PolicyTrainer(policy, kQuick).Fit(data, Key{}); }).find("found 0 numbers"),
       std::string::npos);
   Random random(Key{4, 4});
   RandomRollouts rollouts(random, 1, 1);
@@ -379,42 +373,34 @@ TEST(NetworkPolicy, NamesWhatIsWrong) {
     return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
   };
   data.Add(teacher(1), rollouts.view, 0, Key{});
-  EXPECT_NE(message([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
+  EXPECT_NE(MessageOf([&] { const PolicyTrainer wrong(policy, {.batch = 0}); }).find("batch"),
             std::string::npos);
   rollouts.view.nx = 1;
-  EXPECT_NE(message([&] { (void)LinearizeAlong(policy, rollouts.view); }).find("1 states"),
+  EXPECT_NE(MessageOf([&] { (void)LinearizeAlong(policy, rollouts.view); }).find("1 states"),
             std::string::npos);
-  EXPECT_NE(message([&] { data.Add(teacher(1), rollouts.view, 0, Key{}); }).find("1 states"),
+  EXPECT_NE(MessageOf([&] { data.Add(teacher(1), rollouts.view, 0, Key{}); }).find("1 states"),
             std::string::npos);
 }
 
 // What a run comes to is no mistake of the user's.
 TEST(PolicyTrainer, SupervisionThatCannotBeLearnedFromIsARunThatCannotGoOn) {
-  const auto message = [](auto&& function) -> std::string {
-    try {
-      function();
-    } catch (const RunError& error) {
-      return error.what();
-    }
-    return "";
-  };
   Random random(Key{4, 8});
   const RandomRollouts rollouts(random, 1, 1);
   const auto teacher = [](double variance) {
     return Teacher(MatrixXd::Zero(2, 3), VectorXd::Zero(2), variance * MatrixXd::Identity(2, 2), 1);
   };
   Supervision data;
-  EXPECT_EQ(message([&] { data.Add(teacher(0), rollouts.view, 0, Key{}); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { data.Add(teacher(0), rollouts.view, 0, Key{}); }),
             "supervision: step 0: found a singular covariance, expected positive definite");
   data.Add(teacher(1), rollouts.view, 0, Key{});
   NetworkPolicy policy = MakePolicy();
   Supervision wrong = data;
   wrong.states[1] = std::nan("");
-  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
             "policy fit: state of row 0: found nan, expected a finite number");
   wrong = data;
   wrong.precisions = {-1, 0, 0, -1};
-  EXPECT_EQ(message([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { PolicyTrainer(policy, kQuick).Fit(wrong, Key{}); }),
             "policy fit: precisions: found an indefinite mean, expected positive definite");
 }
 

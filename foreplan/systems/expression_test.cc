@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numbers>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/systems/expression_reward.h"
 
 namespace foreplan {
@@ -75,19 +75,11 @@ bool Holds(const std::string& condition) {
   return terminated == 1;
 }
 
-std::string Message(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 std::string RewardError(const std::string& text) {
-  return Message([&] { Compile(text); });
+  return MessageOf([&] { Compile(text); });
 }
 std::string TerminationError(const std::string& text) {
-  return Message([&] { Compile("0", text); });
+  return MessageOf([&] { Compile("0", text); });
 }
 
 // Values near 1, of few operations.
@@ -574,7 +566,7 @@ TEST(ExpressionErrors, DeepAndLongTextsAreRefusedNotCrashedOn) {
 TEST(ExpressionErrors, NamesHaveOneMeaning) {
   using testing::HasSubstr;
   const auto error = [](const std::string& name) {
-    return Message([&] {
+    return MessageOf([&] {
       const ExpressionDefinitions definitions{{{name, "t: constants." + name, {1.0}}}, {}};
       ExpressionReward(Spec(), definitions, {"t: reward", "1"}, std::nullopt);
     });
@@ -583,13 +575,13 @@ TEST(ExpressionErrors, NamesHaveOneMeaning) {
   EXPECT_THAT(error("push"), HasSubstr("found the name of an action component"));
   EXPECT_THAT(error("u"), HasSubstr("which expressions have for themselves"));
   EXPECT_THAT(error("a-b"), HasSubstr("found the name 'a-b', expected letters"));
-  EXPECT_EQ(error("sin"), "no error");  // a function is told by its parentheses
+  EXPECT_EQ(error("sin"), "");  // a function is told by its parentheses
 }
 
 TEST(ExpressionErrors, QuantitiesMustNotStandOnThemselves) {
   const ExpressionDefinitions definitions{
       {}, {{"a", {"t: quantities.a", "1 + b"}}, {"b", {"t: quantities.b", "2 * a"}}}};
-  const std::string message = Message([&] {
+  const std::string message = MessageOf([&] {
     ExpressionReward(Spec(), definitions, {"t: reward", "1"}, std::nullopt);
   });
   EXPECT_THAT(message, testing::HasSubstr("t: quantities.b: column 5: found 'a' in its own "
