@@ -97,9 +97,10 @@ class EndsByAction final : public Reward {
 };
 
 TEST(Imagination, EndedRowsEarnNothingMoreWhereNothingElseEnds) {
-  const std::vector<double> actions = {0, 6, 0, 0, 0, 0, 0, 0};
+  std::vector<double> actions(4 * 4);  // of four candidates: two tiles
+  actions[1] = 6;
   EXPECT_EQ(Evaluate(DoubleIntegrator(), EndsByAction(), 4, 1, actions, 1),
-            (std::vector<double>{2, 4}));
+            (std::vector<double>{2, 4, 4, 4}));
 }
 
 TEST(Imagination, WhatIsNotFiniteIsWorstAndLeavesTheOthersAlone) {
