@@ -13,6 +13,7 @@ A [[number]] has
   command      as the page has it (any part of its text; spaces and line ends do not matter), or several
   minutes      expected, on two cores
   files        that the commands made, below the root; the revision printed is the last that changed each
+  quoted       optional: texts with numbers of this page that README.md repeats; --check finds each on both
   run          optional: what --run executes in the root; $OUT is an empty folder, $BUILD is build/release.
                It must end with 0.
   compare      optional: {made = "FILE in $OUT, or stdout", columns = […], tolerance = T}; the first of `files`
@@ -83,6 +84,10 @@ def faults(numbers: list[dict]) -> list[str]:
         for command in commands(number):
             if plain(command) not in plain(text):
                 found.append(f"{number['page']}: does not have the command `{plain(command)}`")
+        for quote in number.get("quoted", []):
+            found += [f"{name}: does not have “{quote}”, which docs/numbers.toml says it has"
+                      for name in ("README.md", number["page"])
+                      if quote not in plain((ROOT / name).read_text(encoding="utf-8"))]
         for file in number.get("files", []):
             listed.add(file)
             if not (ROOT / file).is_file():

@@ -29,9 +29,10 @@ constexpr double kShort = 1;  // the deadline of the timed decisions [ms]
 constexpr std::array kDeadlines = {1.0, 5.0, 20.0, 100.0, 0.0};  // [ms], 0: no limit
 
 struct Sizes {
-  int decisions = 1000;   // timed
-  int steps = 200;        // of an episode
-  int base_episodes = 5;  // of random actions, which the model learns from
+  int decisions = 1000;       // timed
+  int steps = 200;            // of an episode
+  int base_episodes = 5;      // of random actions, which the model learns from first
+  int learning_episodes = 5;  // of iCEM without a limit, each after a fit
   int gradient_steps = 1000;
   int refits = 5;    // after each of which a decision is timed
   int episodes = 5;  // that a return is the mean of
@@ -40,6 +41,8 @@ struct Sizes {
     visitor.Field("decisions", decisions, {1, 1e6}, "timed");
     visitor.Field("steps", steps, {1, 200}, "of an episode");
     visitor.Field("base_episodes", base_episodes, {1, 1000}, "of random actions");
+    visitor.Field("learning_episodes", learning_episodes, {0, 1000},
+                  "of iCEM without a limit, each after a fit");
     visitor.Field("gradient_steps", gradient_steps, {1, 1e6}, "of the model's fit");
     visitor.Field("refits", refits, {1, 1000}, "after each of which a decision is timed");
     visitor.Field("episodes", episodes, {1, 1000}, "that a return is the mean of");
@@ -75,7 +78,7 @@ class TimedController final : public Policy {
   MpcController late_;  // no time: what is left of the last plan is executed
 };
 
-/// A model of the task cartpole_closed_form and one planner.
+/// A model of the task cartpole_closed_form, learned as v1.5 does, and one planner.
 class Trial {
  public:
   Trial(const std::string& planner, const Sizes& sizes, ThreadPool& pool)
@@ -85,17 +88,17 @@ class Trial {
         model_(task().spec(), task().encoding(),
                ReadOptions<EnsembleOptions>(loaded_.second, "model"), Key{1, 0}),
         trainer_(model_, Fits(sizes.gradient_steps), pool) {
+    const PlanningProblem problem{model_, task().planning_reward(), task().spec(), pool};
     const auto base = MakeBasePolicy("uniform", task().spec());
-    for (int episode = 0; episode < sizes.base_episodes; ++episode) {
-      const auto system = task().MakeSystem();
-      RunEpisode(task(), *system, *base, Key{2, static_cast<uint64_t>(episode)}, sizes.steps,
-                 [&](const EpisodeStep& step) {
-                   data_.Add(step.observation, step.action, step.next_observation, episode);
-                 });
-    }
+    for (int episode = 0; episode < sizes.base_episodes; ++episode) Record(*base, episode);
     Refit();
-    planner_ = MakePlanner(planner, loaded_.second,
-                           {model_, task().planning_reward(), task().spec(), pool});
+    const auto learner = MakePlanner("icem", loaded_.second, problem);
+    for (int episode = 0; episode < sizes.learning_episodes; ++episode) {
+      TimedController controller(*learner, model_, 0, Decisions::kAll);
+      Record(controller, sizes.base_episodes + episode);
+      Refit();
+    }
+    planner_ = MakePlanner(planner, loaded_.second, problem);
   }
 
   void Refit() { trainer_.Fit(data_, Key{3, fits_++}); }
@@ -146,6 +149,15 @@ class Trial {
   }
 
  private:
+  /// Plays an episode and keeps what happened.
+  void Record(Policy& policy, int episode) {
+    const auto system = task().MakeSystem();
+    RunEpisode(task(), *system, policy, Key{2, static_cast<uint64_t>(episode)}, sizes_.steps,
+               [&](const EpisodeStep& step) {
+                 data_.Add(step.observation, step.action, step.next_observation, episode);
+               });
+  }
+
   static FitOptions Fits(int gradient_steps) {
     FitOptions options;
     options.min_steps = options.max_steps = gradient_steps;
