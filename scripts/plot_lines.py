@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Means over the rows of a CSV that share everything named: a panel for each value of PANEL, in it a
-line over X for each value of LINE, as an SVG figure. Values of Y beyond the limits end at the edge.
+line over X for each value of LINE, as an SVG figure. Values of Y beyond the limits end at the edge;
+rows without X are left out.
 
 usage: plot_lines.py OUT.svg TITLE DATA.csv PANEL LINE X Y LOWEST HIGHEST
 """
@@ -19,6 +20,8 @@ def read_means(file: str, keys: tuple[str, str, str], y: str) -> dict:
     with open(file, encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             panel, line, x = (row[key] for key in keys)
+            if not x:
+                continue
             values.setdefault(panel, {}).setdefault(line, {}).setdefault(float(x), []).append(float(row[y]))
     return {panel: {line: {x: statistics.mean(each) for x, each in points.items()}
                     for line, points in lines.items()} for panel, lines in values.items()}
