@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/compare/lecture.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
 #include "foreplan/core/error.h"
+#include "foreplan/experiments/comparison/lecture.h"
 #include "foreplan/runs/table.h"
 
 namespace foreplan::apps {

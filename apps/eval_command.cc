@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/evaluation.h"
-#include "apps/experiment.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/experiments/evaluation.h"
+#include "foreplan/experiments/experiment.h"
 #include "foreplan/runs/machine.h"
 
 namespace foreplan::apps {

@@ -13,16 +13,16 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/experiment.h"
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/segments.h"
 #include "foreplan/data/turn_jumps.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/fit_report.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/learned_model.h"
-#include "foreplan/runs/fit_report.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
@@ -201,7 +201,7 @@ class FitSession {
     std::string text;
     if (experiment_) {
       experiment_->config = std::move(config_);
-      text = apps::ConfigText(*experiment_, folder.path()) + "\n";
+      text = foreplan::ConfigText(*experiment_, folder.path()) + "\n";
     } else {
       DataOptions data{recording_.observation, recording_.action};
       writer.Write("data", data);

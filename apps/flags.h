@@ -2,22 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
-namespace foreplan::apps {
+#include "foreplan/experiments/experiment.h"
 
-/// What the command line says about a run; an absent flag leaves the config as it is.
-struct RunFlags {
-  std::optional<std::string> algorithm;
-  std::optional<std::string> planner;
-  std::optional<int> seed;
-  std::optional<int> episodes;
-  std::optional<int> steps;
-  std::optional<std::string> model;      // folder of a fit or a run
-  std::vector<std::string> assignments;  // --set
-};
+namespace foreplan::apps {
 
 /// Accepts integers from `low` to `high`; else says what was found and expected.
 CLI::Validator IntegerFrom(int low, int high);

@@ -10,16 +10,16 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/experiment.h"
 #include "apps/flags.h"
-#include "apps/trajectory_files.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/trajectory_files.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
-#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/rewards/expression_reward.h"
 
 namespace foreplan::apps {
 namespace {

@@ -10,11 +10,11 @@
 #include <utility>
 
 #include "apps/commands.h"
-#include "apps/experiment.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
-#include "apps/run_session.h"
 #include "foreplan/core/error.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/run_session.h"
 #include "foreplan/runs/returns.h"
 
 namespace foreplan::apps {

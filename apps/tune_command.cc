@@ -13,14 +13,14 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/evaluation.h"
-#include "apps/experiment.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
-#include "foreplan/planners/tuning.h"
+#include "foreplan/experiments/evaluation.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/tuning.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
 #include "foreplan/runs/summary.h"

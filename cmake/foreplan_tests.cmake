@@ -1,14 +1,14 @@
 # Tests, examples and benchmarks, found by their names:
-#   foreplan/<room>/*_test.cc       -> <room>_test       (ctest names: <room>.<Suite>.<Test>)
+#   foreplan/<room>/**/*_test.cc    -> <room>_test       (ctest names: <room>.<Suite>.<Test>)
 #   apps/*_test.cc                  -> apps_test         (they start the program)
 #   examples/<name>.cc              -> example_<name>    (ctest name: example.<name>)
-#   foreplan/<room>/*_benchmark.cc  -> <room>_benchmark  (target `benchmarks` builds them all)
+#   foreplan/<room>/**/*_benchmark.cc -> <room>_benchmark  (target `benchmarks` builds them all)
 
 include(GoogleTest)
 
-# Sets <result> to the sources that match <pattern>, without MuJoCo's when it is off.
+# Sets <result> to the sources in a folder and those below that match <pattern>, without MuJoCo's when it is off.
 function(foreplan_glob result pattern)
-  file(GLOB files CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" "${pattern}")
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" "${pattern}")
   if(FOREPLAN_MUJOCO STREQUAL "off")
     list(FILTER files EXCLUDE REGEX "/mujoco[^/]*\\.cc$")
   endif()
@@ -19,7 +19,10 @@ endfunction()
 # time, because they measure times and use every core themselves.
 function(foreplan_add_room_test room)
   set(target ${room}_test)
-  add_executable(${target} foreplan/core/testing/own_folder.cc ${ARGN})
+  foreplan_glob(help foreplan/${room}/testing/*.cc)
+  list(APPEND help foreplan/core/testing/own_folder.cc)
+  list(REMOVE_DUPLICATES help)
+  add_executable(${target} ${ARGN} ${help})
   target_link_libraries(${target} PRIVATE foreplan GTest::gmock GTest::gtest GTest::gtest_main)
   target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/generated")
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
@@ -33,7 +36,7 @@ function(foreplan_add_tests)
   # A header, not definitions: only the files that read the source tree depend on where it is.
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/foreplan/core/testing/source_dir.h" CONTENT
        "#pragma once\n#define FOREPLAN_SOURCE_DIR \"@PROJECT_SOURCE_DIR@\"\n" @ONLY)
-  foreplan_glob(tests foreplan/*/*_test.cc)
+  foreplan_glob(tests foreplan/*_test.cc)
   foreach(test IN LISTS tests)
     string(REGEX REPLACE "^foreplan/([^/]+)/.*" "\\1" room "${test}")
     list(APPEND rooms ${room})
@@ -46,9 +49,7 @@ function(foreplan_add_tests)
 
   foreplan_glob(app_tests apps/*_test.cc)
   if(app_tests)
-    # Most of them start the program; sessions are tested from within too.
-    foreplan_add_room_test(apps ${app_tests} apps/run_session.cc apps/experiment.cc)
-    target_link_libraries(apps_test PRIVATE CLI11::CLI11)
+    foreplan_add_room_test(apps ${app_tests})
     add_dependencies(apps_test foreplan_cli)
     target_compile_definitions(apps_test PRIVATE
       FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>")
@@ -75,7 +76,7 @@ function(foreplan_add_benchmarks)
     message(STATUS "foreplan: Google Benchmark was not found, no benchmarks")
     return()
   endif()
-  foreplan_glob(benchmarks foreplan/*/*_benchmark.cc)
+  foreplan_glob(benchmarks foreplan/*_benchmark.cc)
   foreach(benchmark IN LISTS benchmarks)
     string(REGEX REPLACE "^foreplan/([^/]+)/.*" "\\1" room "${benchmark}")
     list(APPEND rooms ${room})

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # In the order in which the data walks through them; see the layout in CONTRIBUTING.md.
-ROOMS = ("core", "data", "systems", "nets", "models", "policies", "planners", "control", "runs",
-         "learners")
+ROOMS = ("core", "data", "expressions", "systems", "nets", "models", "policies", "trajopt", "planners",
+         "control", "runs", "learners", "experiments")
 # What stands outside the library may include all of it.
 OUTSIDE = ("apps", "benchmarks", "examples")
 UMBRELLA = "foreplan/foreplan.h"
 
-FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/")
+FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/|^(apps/bench|benchmarks)/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
 

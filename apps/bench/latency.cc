@@ -10,7 +10,7 @@
 
 #include "apps/bench/suite.h"
 #include "apps/bench/synthetic.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/nets/mlp_jacobian.h"
 #include "foreplan/policies/network_policy.h"
 

@@ -12,8 +12,8 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/models/true_dynamics.h"
-#include "foreplan/systems/closed_form.h"
-#include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/closed_form/closed_form.h"
+#include "foreplan/systems/closed_form/pendulum.h"
 
 namespace foreplan::apps {
 namespace {

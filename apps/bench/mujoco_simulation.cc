@@ -8,7 +8,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/random.h"
-#include "foreplan/systems/mujoco_system.h"
+#include "foreplan/systems/mujoco/mujoco_system.h"
 #include "foreplan/systems/task_files.h"
 
 namespace foreplan::apps {

@@ -13,7 +13,7 @@
 #include "apps/bench/synthetic.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/nets/prediction_kernel.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"

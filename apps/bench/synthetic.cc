@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "foreplan/core/random.h"
-#include "foreplan/models/ensemble_trainer.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/models/ensembles/ensemble_trainer.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan::apps {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
-#include "foreplan/models/ensemble.h"
-#include "foreplan/systems/reward.h"
+#include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/task.h"
 

@@ -7,8 +7,8 @@
 #include "apps/bench/suite.h"
 #include "apps/bench/synthetic.h"
 #include "foreplan/core/memory.h"
-#include "foreplan/models/ensemble.h"
-#include "foreplan/models/ensemble_trainer.h"
+#include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/ensembles/ensemble_trainer.h"
 
 namespace foreplan::apps {
 namespace {

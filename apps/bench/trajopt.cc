@@ -9,8 +9,8 @@
 
 #include "apps/bench/allocations.h"
 #include "apps/bench/suite.h"
-#include "foreplan/planners/box_qp.h"
-#include "foreplan/planners/reference_problems.h"
+#include "foreplan/trajopt/box_qp.h"
+#include "foreplan/trajopt/testing/reference_problems.h"
 
 namespace foreplan::apps {
 namespace {

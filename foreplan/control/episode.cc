@@ -8,7 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
-#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/rewards/expression_reward.h"
 
 namespace foreplan {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
-#include "foreplan/models/physics_fit.h"
-#include "foreplan/models/physics_model.h"
+#include "foreplan/models/physics/physics_fit.h"
+#include "foreplan/models/physics/physics_model.h"
 #include "foreplan/policies/policy.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/planners/lqr.h"
+#include "foreplan/trajopt/lqr.h"
 
 namespace foreplan {
 namespace {

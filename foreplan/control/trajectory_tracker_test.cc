@@ -13,8 +13,8 @@
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
-#include "foreplan/planners/lqr.h"
 #include "foreplan/systems/task.h"
+#include "foreplan/trajopt/lqr.h"
 
 namespace foreplan {
 namespace {

@@ -5,10 +5,10 @@
 #include <span>
 
 #include "foreplan/control/mpc_controller.h"
-#include "foreplan/planners/dynamics_problem.h"
-#include "foreplan/planners/ilqr.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/trajopt/dynamics_problem.h"
+#include "foreplan/trajopt/ilqr.h"
 
 namespace foreplan {
 

@@ -4,11 +4,11 @@
 #include <span>
 #include <vector>
 
-#include "foreplan/models/linear_gaussian_dynamics.h"
-#include "foreplan/models/rollout_view.h"
-#include "foreplan/planners/trajectory_distribution.h"
-#include "foreplan/systems/reward.h"
+#include "foreplan/models/local/linear_gaussian_dynamics.h"
+#include "foreplan/models/local/rollout_view.h"
+#include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/system.h"
+#include "foreplan/trajopt/kl/trajectory_distribution.h"
 
 namespace foreplan {
 

@@ -14,7 +14,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/learners/episode_row.h"
 #include "foreplan/learners/local_models_condition.h"
-#include "foreplan/planners/trajectory_distribution.h"
+#include "foreplan/trajopt/kl/trajectory_distribution.h"
 
 namespace foreplan {
 namespace {

@@ -10,11 +10,11 @@
 #include "foreplan/control/local_rollout.h"
 #include "foreplan/learners/local_cost.h"
 #include "foreplan/learners/local_models.h"
-#include "foreplan/models/local_model_fit.h"
-#include "foreplan/models/local_prior.h"
-#include "foreplan/planners/kl_constrained_lqr.h"
-#include "foreplan/planners/trajectory_distribution.h"
+#include "foreplan/models/local/local_model_fit.h"
+#include "foreplan/models/local/local_prior.h"
 #include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/trajopt/kl/kl_constrained_lqr.h"
+#include "foreplan/trajopt/kl/trajectory_distribution.h"
 
 namespace foreplan {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/models/ensembles/testing/known_members.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/testing/double_integrator.h"
-#include "foreplan/models/testing/known_members.h"
 
 namespace foreplan {
 namespace {

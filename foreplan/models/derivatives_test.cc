@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
-#include "foreplan/systems/closed_form.h"
+#include "foreplan/systems/closed_form/closed_form.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {

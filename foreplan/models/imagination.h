@@ -9,7 +9,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
-#include "foreplan/systems/reward.h"
+#include "foreplan/systems/rewards/reward.h"
 
 namespace foreplan {
 

@@ -11,7 +11,7 @@
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan {
 namespace {

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "foreplan/core/error.h"
-#include "foreplan/models/ensemble_model.h"
-#include "foreplan/models/fitted_physics.h"
-#include "foreplan/models/residual_model.h"
+#include "foreplan/models/ensembles/ensemble_model.h"
+#include "foreplan/models/physics/fitted_physics.h"
+#include "foreplan/models/physics/residual_model.h"
 
 namespace foreplan {
 namespace {

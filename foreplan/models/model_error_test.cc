@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "foreplan/core/thread_pool.h"
-#include "foreplan/models/ensemble_model.h"
-#include "foreplan/models/testing/known_members.h"
-#include "foreplan/models/testing/toy_ensemble.h"
+#include "foreplan/models/ensembles/ensemble_model.h"
+#include "foreplan/models/ensembles/testing/known_members.h"
+#include "foreplan/models/ensembles/testing/toy_ensemble.h"
 
 namespace foreplan {
 namespace {

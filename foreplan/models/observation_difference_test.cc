@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "foreplan/models/calibration.h"
-#include "foreplan/models/feature_map.h"
-#include "foreplan/models/fitted_physics.h"
+#include "foreplan/models/ensembles/feature_map.h"
 #include "foreplan/models/model_error.h"
+#include "foreplan/models/physics/fitted_physics.h"
 #include "foreplan/models/testing/double_integrator.h"
 
 namespace foreplan {

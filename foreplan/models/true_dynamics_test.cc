@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "foreplan/core/random.h"
-#include "foreplan/systems/cartpole.h"
-#include "foreplan/systems/pendulum.h"
+#include "foreplan/systems/closed_form/cartpole.h"
+#include "foreplan/systems/closed_form/pendulum.h"
 
 namespace foreplan {
 namespace {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/planners/planner.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/systems/testing/expression_test_data.h"

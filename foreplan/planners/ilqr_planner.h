@@ -4,10 +4,10 @@
 #include <memory>
 #include <vector>
 
-#include "foreplan/planners/dynamics_problem.h"
-#include "foreplan/planners/ilqr.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/planners/sampling.h"
+#include "foreplan/trajopt/dynamics_problem.h"
+#include "foreplan/trajopt/ilqr.h"
 
 namespace foreplan {
 

@@ -7,7 +7,7 @@
 
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan {
 namespace {

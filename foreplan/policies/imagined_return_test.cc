@@ -13,7 +13,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
-#include "foreplan/models/ensemble.h"
+#include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/task.h"

@@ -8,7 +8,7 @@
 
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
-#include "foreplan/models/rollout_view.h"
+#include "foreplan/models/local/rollout_view.h"
 #include "foreplan/nets/mlp.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/policies/network_policy.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
-#include "foreplan/systems/expression_definitions.h"
+#include "foreplan/expressions/expression_definitions.h"
 #include "foreplan/systems/input_expressions.h"
 #include "foreplan/systems/system.h"
 

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/expression_compiler.h"
-#include "foreplan/systems/expression_fault.h"
+#include "foreplan/expressions/expression_compiler.h"
+#include "foreplan/expressions/expression_fault.h"
 
 namespace foreplan {
 InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
@@ -15,7 +15,7 @@ InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
                                                      const std::vector<ExpressionText>& texts) {
   Compiled compiled;
   compiled.spec = spec;
-  ExpressionCompiler compiler(spec, definitions);
+  ExpressionCompiler compiler({spec.observation, spec.action}, definitions);
   for (const ExpressionText& text : texts) {
     const std::vector<int> nodes = compiler.NumbersBeforeStep(text);
     compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
@@ -57,8 +57,8 @@ void InputExpressions::Jacobian(const double* observation, const double* action,
 void InputExpressions::CheckFinite(const double* observation, const double* action,
                                    std::string_view when) const {
   for (const ExpressionTape& tape : tapes_) {
-    ThrowIfNotFinite(graph_, tape, spec_, {1, observation, action, observation}, when,
-                     "finite numbers");
+    ThrowIfNotFinite(graph_, tape, {spec_.observation, spec_.action},
+                     {1, observation, action, observation}, when, "finite numbers");
   }
 }
 

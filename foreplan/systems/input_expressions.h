@@ -4,10 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "foreplan/systems/expression_definitions.h"
-#include "foreplan/systems/expression_graph.h"
-#include "foreplan/systems/expression_program.h"
-#include "foreplan/systems/expression_tape.h"
+#include "foreplan/expressions/expression_definitions.h"
+#include "foreplan/expressions/expression_graph.h"
+#include "foreplan/expressions/expression_program.h"
+#include "foreplan/expressions/expression_tape.h"
 #include "foreplan/systems/system.h"
 
 namespace foreplan {

@@ -1,8 +1,8 @@
 // Compiled with AVX-512 and wide lanes (CMakeLists.txt); runs only where the processor has it.
 #include "foreplan/core/processor.h"
-#include "foreplan/systems/cartpole.h"
-#include "foreplan/systems/pendulum.h"
-#include "foreplan/systems/reward_functions.h"
+#include "foreplan/systems/closed_form/cartpole.h"
+#include "foreplan/systems/closed_form/pendulum.h"
+#include "foreplan/systems/rewards/reward_functions.h"
 #include "foreplan/systems/row_formulas.h"
 
 namespace foreplan {

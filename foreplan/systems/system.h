@@ -7,14 +7,9 @@
 #include <vector>
 
 #include "foreplan/core/random.h"
+#include "foreplan/data/component.h"
 
 namespace foreplan {
-
-/// One entry of a state, observation or action vector.
-struct Component {
-  std::string name;
-  std::string unit;  // "m", "rad", "m/s", ...; "" for none
-};
 
 struct SystemSpec {
   double dt = 0;                       // control period [s]

@@ -11,12 +11,12 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/closed_form.h"
+#include "foreplan/systems/closed_form/closed_form.h"
 #include "foreplan/systems/component_names.h"
-#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/rewards/expression_reward.h"
 #include "foreplan/systems/task_files.h"
 #ifdef FOREPLAN_HAVE_MUJOCO
-#include "foreplan/systems/mujoco_system.h"
+#include "foreplan/systems/mujoco/mujoco_system.h"
 #endif
 
 namespace foreplan {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/expressions/expression_definitions.h"
 #include "foreplan/systems/encoding.h"
-#include "foreplan/systems/expression_definitions.h"
-#include "foreplan/systems/reward.h"
+#include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
 

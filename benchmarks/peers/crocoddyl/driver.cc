@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "foreplan/planners/reference_formulas.h"
+#include "foreplan/trajopt/testing/reference_formulas.h"
 
 namespace {
 

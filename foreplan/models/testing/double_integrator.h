@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "foreplan/models/testing/observed_state.h"
-#include "foreplan/systems/reward.h"
+#include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/system.h"
 
 namespace foreplan::testing {

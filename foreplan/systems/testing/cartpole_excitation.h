@@ -7,7 +7,7 @@
 #include <span>
 
 #include "foreplan/core/random.h"
-#include "foreplan/systems/cartpole.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan {
 

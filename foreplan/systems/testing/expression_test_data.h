@@ -8,7 +8,7 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/testing/source_dir.h"
-#include "foreplan/systems/expression_reward.h"
+#include "foreplan/systems/rewards/expression_reward.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {

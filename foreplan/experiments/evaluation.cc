@@ -1,0 +1,103 @@
+#include "foreplan/experiments/evaluation.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "foreplan/control/mpc_controller.h"
+#include "foreplan/core/error.h"
+#include "foreplan/models/true_dynamics.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/checkpoint.h"
+#include "foreplan/runs/run_directory.h"
+
+namespace foreplan {
+namespace {
+
+// Training derives its keys from stream 0 of the seed.
+constexpr uint64_t kEvaluationStream = 0x65766c6e;
+
+/// Counts the time that another policy takes.
+class TimedPolicy final : public Policy {
+ public:
+  explicit TimedPolicy(Policy& policy) : policy_(policy) {}
+
+  void Reset(Key key) override { policy_.Reset(key); }
+
+  void Act(const Situation& situation, std::span<double> action) override {
+    const auto start = std::chrono::steady_clock::now();
+    policy_.Act(situation, action);
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ++decisions_;
+  }
+
+  [[nodiscard]] double MsPerDecision() const {
+    return decisions_ > 0 ? 1e3 * seconds_ / decisions_ : 0;
+  }
+
+ private:
+  Policy& policy_;
+  double seconds_ = 0;
+  int decisions_ = 0;
+};
+
+}  // namespace
+
+Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
+                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const std::function<void(const EpisodeStep&)>& observe) {
+  Evaluation evaluation;
+  evaluation.controller = controller;
+  TimedPolicy timed(policy);
+  const std::unique_ptr<System> system = task.MakeSystem();
+  const Key key{static_cast<uint64_t>(request.seed), kEvaluationStream};
+  for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
+    const EpisodeResult result =
+        RunEpisode(task, *system, timed, key.Fold(static_cast<uint64_t>(episode)),
+                   task.episode_length(), [&](const EpisodeStep& step) {
+                     if (stop) throw Interrupted("interrupted; nothing was written");
+                     if (observe) observe(step);
+                   });
+    if (!result.divergence.empty()) {
+      throw RunError(fmt::format("{}: episode {} of controller '{}': {}", task.name(), episode + 1,
+                                 controller, result.divergence));
+    }
+    evaluation.returns.push_back(result.episode_return);
+    evaluation.steps.push_back(result.steps);
+  }
+  evaluation.summary = Summarize(evaluation.returns);
+  evaluation.ms_per_decision = timed.MsPerDecision();
+  return evaluation;
+}
+
+Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
+                              const std::string& run_folder, const EvaluationRequest& request,
+                              ThreadPool& pool, const std::atomic<bool>& stop) {
+  const Task& task = experiment.task;
+  if (controller == kLearned) {
+    RunLog log;
+    const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
+                                     {.task = task,
+                                      .run = experiment.run,
+                                      .pool = pool,
+                                      .log = log,
+                                      .stop = stop,
+                                      .checkpoint = {}});
+    if (!run_folder.empty()) {
+      learner->Restore(ReadCheckpoint(RunDirectory::Open(run_folder), task.spec().observation_dim(),
+                                      task.spec().action_dim()));
+    }
+    return Evaluate(controller, task, learner->controller(), request, stop);
+  }
+  if (controller == kTrueModel) {
+    const TrueDynamics dynamics(*task.MakeSystem());
+    const auto planner = MakePlanner(experiment.run.planner, experiment.config,
+                                     {dynamics, task.planning_reward(), task.spec(), pool});
+    MpcController mpc(*planner, dynamics);
+    return Evaluate(controller, task, mpc, request, stop);
+  }
+  const auto policy = MakeBasePolicy(controller, task.spec());
+  return Evaluate(controller, task, *policy, request, stop);
+}
+
+}  // namespace foreplan

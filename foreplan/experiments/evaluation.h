@@ -1,0 +1,49 @@
+// Measures controllers on a task, without learning.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "foreplan/control/episode.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/policies/policy.h"
+#include "foreplan/runs/summary.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+inline constexpr const char* kLearned = "learned";
+inline constexpr const char* kTrueModel = "true_model";
+
+struct EvaluationRequest {
+  int episodes = 10;
+  int first = 0;  // episode: each starts elsewhere
+  int seed = 0;   // of start states and of random controllers; training uses other keys
+};
+
+struct Evaluation {
+  std::string controller;
+  std::vector<double> returns;  // per episode, raw
+  std::vector<int> steps;       // per episode
+  Summary summary;              // of the returns
+  double ms_per_decision = 0;
+};
+
+/// Plays episodes from fresh starts: equal requests give equal starts whatever the controller.
+/// `observe` sees every step. Throws RunError when the system diverges and Interrupted when `stop`
+/// is set.
+Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
+                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const std::function<void(const EpisodeStep&)>& observe = {});
+
+/// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
+/// ""), kTrueModel (the experiment's planner on
+/// the true system) or a base policy.
+Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
+                              const std::string& run_folder, const EvaluationRequest& request,
+                              ThreadPool& pool, const std::atomic<bool>& stop);
+
+}  // namespace foreplan

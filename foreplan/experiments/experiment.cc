@@ -1,0 +1,109 @@
+#include "foreplan/experiments/experiment.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/calibration.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/run_directory.h"
+
+namespace foreplan {
+namespace {
+
+constexpr int kDefaultEpisodes = 20;  // of a run that nothing bounds
+
+void CheckName(std::string_view flag, std::string_view what, const std::string& name,
+               const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw UnknownName(flag, what, name, known);
+  }
+}
+
+void ApplyFlags(const RunFlags& flags, RunOptions& run) {
+  if (flags.algorithm) {
+    CheckName("--algorithm", "algorithm", *flags.algorithm, LearnerNames());
+    run.algorithm = *flags.algorithm;
+  }
+  if (flags.planner) {
+    CheckName("--planner", "planner", *flags.planner, PlannerNames());
+    run.planner = *flags.planner;
+  }
+  if (flags.seed) run.seed = *flags.seed;
+  // Whole, so that the run can be evaluated from another folder.
+  if (flags.model) run.model = std::filesystem::absolute(*flags.model).string();
+  if (flags.episodes || flags.steps) {
+    run.episodes = flags.episodes.value_or(0);
+    run.steps = flags.steps.value_or(0);
+  }
+  if (run.episodes == 0 && run.steps == 0) run.episodes = kDefaultEpisodes;
+}
+
+/// --set, before which the folder of --model says what kind of model it holds.
+std::vector<std::string> Assignments(const RunFlags& flags) {
+  std::vector<std::string> assignments;
+  if (flags.model) {
+    assignments =
+        Config::FromFile(RunDirectory::OpenModel(*flags.model).config_file()).Assignments("model");
+  }
+  assignments.insert(assignments.end(), flags.assignments.begin(), flags.assignments.end());
+  return assignments;
+}
+
+/// A task file may hold options of learners and planners that this run does not use: they are
+/// checked all the same, and what remains are keys that nobody knows.
+void CheckWholeConfig(const RunOptions& run, Config& config) {
+  ConfigWriter ignored;
+  for (const std::string& name : LearnerNames()) WriteLearnerOptions(name, run, config, ignored);
+  for (const std::string& name : PlannerNames()) WritePlannerOptions(name, config, ignored);
+  static_cast<void>(ReadOptions<CalibrationOptions>(config, "calibration"));
+  config.ThrowOnUnknownKeys();
+}
+
+}  // namespace
+
+Target ResolveTarget(const std::string& target, RunFlags flags) {
+  if (!std::filesystem::is_directory(target)) return {target, std::move(flags), ""};
+  std::error_code error;
+  const bool is_fit =
+      std::filesystem::exists(std::filesystem::path(target) / "calibration.json", error);
+  if (!is_fit) {
+    return {RunDirectory::Open(target).config_file().string(), std::move(flags), target};
+  }
+  if (!flags.model) flags.model = target;
+  return {RunDirectory::OpenModel(target).config_file().string(), std::move(flags), ""};
+}
+
+Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
+  auto [loaded, config] = Task::Load(task, Assignments(flags));
+  Experiment experiment{std::move(loaded), std::move(config), {}};
+  experiment.config.Read("run", experiment.run);
+  ApplyFlags(flags, experiment.run);
+  CheckWholeConfig(experiment.run, experiment.config);
+  return experiment;
+}
+
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, ThreadPool& pool) {
+  if (experiment.run.model.empty()) return nullptr;
+  auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, pool);
+  model->RestoreForUse(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
+  return model;
+}
+
+std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory) {
+  ConfigWriter writer;
+  experiment.task.Save(writer, directory);
+  writer.Write("run", experiment.run);
+  WriteLearnerOptions(experiment.run.algorithm, experiment.run, experiment.config, writer);
+  // The task's choices for other planners stay with it, for a later --planner.
+  for (const std::string& name : PlannerNames()) {
+    if (name != experiment.run.planner && experiment.config.Has("planner." + name)) {
+      WritePlannerOptions(name, experiment.config, writer);
+    }
+  }
+  return writer.text();
+}
+
+}  // namespace foreplan

@@ -1,0 +1,57 @@
+// What is run: a task and its configuration in layers.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/learners/learner.h"
+#include "foreplan/models/learned_model.h"
+#include "foreplan/systems/task.h"
+
+namespace foreplan {
+
+/// What is asked for beside a task; what is absent leaves the config as it is.
+struct RunFlags {
+  std::optional<std::string> algorithm;
+  std::optional<std::string> planner;
+  std::optional<int> seed;
+  std::optional<int> episodes;
+  std::optional<int> steps;
+  std::optional<std::string> model;      // folder of a fit or a run
+  std::vector<std::string> assignments;  // --set
+};
+
+/// Built-in defaults < task file < --set < flags.
+struct Experiment {
+  Task task;
+  Config config;
+  RunOptions run;
+};
+
+/// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the
+/// flags: unknown names and keys, types, ranges.
+Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
+
+/// What eval and tune are pointed at.
+struct Target {
+  std::string task;        // name or file
+  RunFlags flags;          // with --model when the target is a fit
+  std::string run_folder;  // "": no run
+  [[nodiscard]] bool has_learned() const { return !run_folder.empty() || flags.model; }
+};
+
+/// The folder of a run, the folder of a fit, or a task. Throws InputError for other folders.
+Target ResolveTarget(const std::string& target, RunFlags flags);
+
+/// The model of the experiment's run.model; null when there is none.
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, ThreadPool& pool);
+
+/// Everything that config.toml holds: running that file repeats the run. `directory` is where the
+/// text will stand; files the task needs are copied there.
+std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory);
+
+}  // namespace foreplan

@@ -1,0 +1,199 @@
+#include "foreplan/experiments/run_session.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
+#include "foreplan/runs/checkpoint.h"
+#include "foreplan/runs/machine.h"
+#include "foreplan/runs/report.h"
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Metadata of checkpoint/state.safetensors beside the learner's tensors and the marks of the
+// tables: one file, so that one rename makes the whole state of a run valid.
+constexpr const char* kWallSecondsKey = "wall_seconds";
+// Also of model/model.safetensors: the number of the checkpoint that was written with it.
+constexpr const char* kNumberKey = "checkpoint";
+
+/// What goes wrong in `write`, as the end of a sentence; "" when nothing does.
+template <typename Function>
+std::string Trouble(Function write) {
+  try {
+    write();
+    return "";
+  } catch (const std::exception& error) {
+    return fmt::format("; {}", error.what());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
+                                                const LearnerContext& context) {
+  return MakeLearner(experiment.run.algorithm, experiment.config, context);
+}
+
+RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
+                       const LearnerFactory& make_learner)
+    : experiment_(std::move(experiment)),
+      pool_(threads),
+      log_(&progress_),
+      start_(std::chrono::steady_clock::now()) {
+  const LearnerContext context{.task = experiment_.task,
+                               .run = experiment_.run,
+                               .pool = pool_,
+                               .log = log_,
+                               .stop = stop,
+                               .checkpoint = [this] { SaveCheckpoint(); }};
+  learner_ = make_learner(experiment_, context);
+}
+
+void RunSession::Create(const fs::path& path) {
+  directory_ = RunDirectory::Create(path);
+  try {
+    WriteSetup();
+    tables_.Begin(*directory_, log_);
+    SaveCheckpoint();
+    directory_->Complete();
+  } catch (...) {
+    std::error_code ignored;  // the first error is the one to tell
+    fs::remove_all(directory_->path(), ignored);
+    throw;
+  }
+}
+
+void RunSession::Resume(const fs::path& path) {
+  directory_ = RunDirectory::Open(path);
+  directory_->Lock();
+  const SystemSpec& spec = experiment_.task.spec();
+  const TensorFile state = ReadCheckpoint(*directory_, spec.observation_dim(), spec.action_dim());
+  learner_->Restore(state);
+  seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
+  checkpoints_ = CheckpointInteger(state, kNumberKey);
+  saved_rows_ = learner_->data().size();
+  RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
+  tables_.Resume(*directory_, state, log_);
+  saved_episodes_ = static_cast<int>(log_.episodes().size());
+  // What a program left that was killed between a checkpoint and its model is older.
+  WriteModel();
+}
+
+void RunSession::Run() {
+  try {
+    learner_->Run();
+    tables_.Append(*directory_, log_);  // what was found after the last checkpoint
+    status_ = "done";
+    progress_.Close();
+    WriteReport();
+  } catch (const Interrupted&) {
+    status_ = fmt::format("interrupted after episode {}", saved_episodes_);
+    progress_.Close();
+    const std::string trouble = Trouble([this] { WriteReport(); });
+    throw Interrupted(fmt::format("{}; resume with: foreplan run --resume {}{}", status_,
+                                  directory_->path().string(), trouble));
+  } catch (const std::exception& error) {
+    // Whatever it is: input was checked before the run, so what ends it now is no wrong input.
+    status_ = fmt::format("failed: {}", error.what());
+    progress_.Close();
+    std::string trouble = Trouble([this] { tables_.Append(*directory_, log_); });
+    trouble += Trouble([this] { WriteData(); });
+    trouble += Trouble([this] { WriteReport(); });
+    throw RunError(fmt::format("{}; the run's data are kept in {}{}", error.what(),
+                               directory_->path().string(), trouble));
+  }
+}
+
+nlohmann::ordered_json RunSession::Result() const {
+  nlohmann::ordered_json returns = nlohmann::ordered_json::array();
+  nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  nlohmann::ordered_json ends = nlohmann::ordered_json::array();
+  for (const EpisodeRow& row : log_.episodes()) {
+    returns.push_back(row.episode_return);
+    steps.push_back(row.steps);
+    ends.push_back(NameOf(row.end));
+  }
+  const int total_steps = log_.episodes().empty() ? 0 : log_.episodes().back().total_steps;
+  nlohmann::ordered_json result = {{"task", experiment_.task.name()},
+                                   {"algorithm", experiment_.run.algorithm},
+                                   {"planner", experiment_.run.planner},
+                                   {"seed", experiment_.run.seed},
+                                   {"status", status_},
+                                   {"episode_returns", std::move(returns)},
+                                   {"episode_steps", std::move(steps)},
+                                   {"episode_ends", std::move(ends)},
+                                   {"total_steps", total_steps},
+                                   {"wall_seconds", wall_seconds()},
+                                   {"planning_seconds", times().planning_seconds},
+                                   {"fitting_seconds", times().fitting_seconds},
+                                   {"run_directory", directory_->path().string()},
+                                   {"versions", VersionsJson()}};
+  if (!LearnerPlans(experiment_.run.algorithm)) result.erase("planner");
+  result.update(learner_->Results());
+  return result;
+}
+
+double RunSession::wall_seconds() const {
+  const auto elapsed = std::chrono::steady_clock::now() - start_;
+  return seconds_before_ + std::chrono::duration<double>(elapsed).count();
+}
+
+void RunSession::WriteSetup() {
+  WriteFileAtomically(directory_->config_file(), ConfigText(experiment_, directory_->path()));
+  WriteFileAtomically(directory_->machine_file(), MachineJson(pool_.size()));
+}
+
+// What only grows comes before the checkpoint that counts it, and what is made from the same state
+// after it: killed at any moment, the run has a checkpoint and all that this one needs.
+void RunSession::SaveCheckpoint() {
+  tables_.Append(*directory_, log_);
+  WriteData();
+  TensorFile state;
+  learner_->SaveWithoutData(state);
+  tables_.Save(state);
+  state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
+  state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
+  state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
+  WriteTensors(directory_->checkpoint_file(), state);
+  saved_episodes_ = static_cast<int>(log_.episodes().size());
+  WriteModel();
+}
+
+void RunSession::WriteModel() {
+  TensorFile model = learner_->Model();
+  model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
+  WriteTensors(directory_->model_file(), model);
+}
+
+void RunSession::WriteData() {
+  const Dataset& data = learner_->data();
+  WriteSegment(directory_->data_folder(), data, saved_rows_);
+  saved_rows_ = data.size();
+}
+
+void RunSession::WriteReport() {
+  const ReportContent content{
+      .task = experiment_.task.name(),
+      .algorithm = experiment_.run.algorithm,
+      .planner = LearnerPlans(experiment_.run.algorithm) ? experiment_.run.planner : std::string(),
+      .seed = experiment_.run.seed,
+      .status = status_,
+      .wall_seconds = wall_seconds(),
+      .planning_seconds = times().planning_seconds,
+      .fitting_seconds = times().fitting_seconds,
+      .config_toml = ReadFile(directory_->config_file()),
+      .machine_json = ReadFile(directory_->machine_file())};
+  WriteFileAtomically(directory_->report_file(), ReportPage(content, log_));
+}
+
+}  // namespace foreplan

@@ -1,0 +1,78 @@
+// One run: a learner, its log and its folder.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/learners/learner.h"
+#include "foreplan/runs/progress.h"
+#include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/run_log.h"
+#include "foreplan/runs/run_tables.h"
+
+namespace foreplan {
+
+/// Makes what a session runs.
+using LearnerFactory =
+    std::function<std::unique_ptr<Learner>(Experiment& experiment, const LearnerContext& context)>;
+/// The learner of the experiment's algorithm.
+std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
+                                                const LearnerContext& context);
+
+/// Call Create or Resume, then Run. Whatever ends a run, its folder says how far it came.
+class RunSession {
+ public:
+  /// Checks everything that can be wrong with the input, writes nothing. Throws InputError.
+  RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
+             const LearnerFactory& make_learner = MakeExperimentsLearner);
+
+  /// Makes the folder with config.toml, machine.json and the checkpoint of a run that has not
+  /// begun. Leaves no folder behind when it throws.
+  void Create(const std::filesystem::path& path);
+  /// Goes on from the checkpoint of that run.
+  void Resume(const std::filesystem::path& path);
+
+  /// Learns to the end; saves after each episode. Throws Interrupted after Ctrl-C and RunError when
+  /// anything else ended the run, in both cases after writing what there is.
+  void Run();
+
+  /// What `foreplan run --json` writes.
+  [[nodiscard]] nlohmann::ordered_json Result() const;
+  [[nodiscard]] const RunLog& log() const { return log_; }
+  [[nodiscard]] const RunDirectory& directory() const { return *directory_; }
+  [[nodiscard]] Learner& learner() { return *learner_; }
+  [[nodiscard]] RunTimes times() const { return learner_->times(); }
+  [[nodiscard]] double wall_seconds() const;
+
+ private:
+  void WriteSetup();
+  void SaveCheckpoint();
+  void WriteModel();
+  void WriteData();
+  void WriteReport();
+
+  Experiment experiment_;
+  ThreadPool pool_;
+  Progress progress_;
+  RunLog log_;
+  RunTables tables_;
+  std::unique_ptr<Learner> learner_;
+  std::optional<RunDirectory> directory_;
+  std::chrono::steady_clock::time_point start_;
+  double seconds_before_ = 0;  // wall time of the run until it was resumed
+  int64_t checkpoints_ = 0;    // saved so far
+  int64_t saved_rows_ = 0;     // of the data, in their folder
+  int saved_episodes_ = 0;     // in the checkpoint
+  std::string status_ = "running";
+};
+
+}  // namespace foreplan

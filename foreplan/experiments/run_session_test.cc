@@ -1,0 +1,421 @@
+// What ends a run, and what is on disk then: with a learner that learns nothing, so that hundreds
+// of runs take a second.
+#include "foreplan/experiments/run_session.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <map>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
+
+// --- what changes files
+// --------------------------------------------------------------------------- The calls by which
+// the library changes files, defined here instead of in the C library: they count, kill the process
+// where a test wants it, and flush nothing (a killed process loses nothing of what the system has).
+
+namespace {
+
+constexpr int kKilled = 86;   // exit code
+int changes_until_kill = -1;  // -1: it lives
+int64_t bytes_written = 0;
+
+bool KillNow() { return changes_until_kill >= 0 && changes_until_kill-- == 0; }
+
+/// Killed before the change is made.
+void CountChange() {
+  if (KillNow()) _exit(kKilled);
+}
+
+/// Killed when half of the bytes are written.
+template <typename Write>
+ssize_t CountedWrite(size_t count, Write write) {
+  if (KillNow()) {
+    write(count / 2);
+    _exit(kKilled);
+  }
+  const ssize_t written = write(count);
+  if (written > 0) bytes_written += written;
+  return written;
+}
+
+}  // namespace
+
+extern "C" {
+ssize_t write(int file, const void* bytes, size_t count) {
+  return CountedWrite(count, [&](size_t n) { return syscall(SYS_write, file, bytes, n); });
+}
+ssize_t pwrite(int file, const void* bytes, size_t count, off_t at) {
+  return CountedWrite(count, [&](size_t n) { return syscall(SYS_pwrite64, file, bytes, n, at); });
+}
+int rename(const char* from, const char* to) noexcept {
+  CountChange();
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+int ftruncate(int file, off_t size) noexcept {
+  CountChange();
+  return static_cast<int>(syscall(SYS_ftruncate, file, size));
+}
+int fsync(int /*file*/) {
+  CountChange();
+  return 0;
+}
+}
+
+namespace foreplan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kSteps = 5;  // of an episode
+
+/// Plays episodes whose numbers follow from their number, and saves after each.
+class ScriptedLearner final : public Learner {
+ public:
+  using Event = std::function<void(int episode)>;
+
+  /// `before_saving` and `after_saving` are called with the number of the episode that has ended.
+  ScriptedLearner(const Task& task, const LearnerContext& context, Event before_saving,
+                  Event after_saving)
+      : context_(context),
+        data_(task.spec().observation_dim(), task.spec().action_dim()),
+        before_saving_(std::move(before_saving)),
+        after_saving_(std::move(after_saving)) {}
+
+  void Run() override {
+    while (episodes_ < context_.run.episodes) {
+      Play();
+      before_saving_(episodes_);
+      context_.checkpoint();
+      after_saving_(episodes_);
+    }
+  }
+
+  void SaveWithoutData(TensorFile& state) const override {
+    state.tensors["scripted.episodes"] = {{1}, std::vector<int32_t>{episodes_}};
+  }
+  void Restore(const TensorFile& state) override {
+    const std::array<int64_t, 1> one = {1};
+    episodes_ = state.Ints("scripted.episodes", one)[0];
+    data_.Restore(state);
+  }
+  [[nodiscard]] TensorFile Model() const override {
+    TensorFile file;
+    file.tensors["after"] = {{1}, std::vector<int32_t>{episodes_}};
+    return file;
+  }
+  [[nodiscard]] const Dataset& data() const override { return data_; }
+  Policy& controller() override { throw std::logic_error("has none"); }
+  [[nodiscard]] RunTimes times() const override { return {}; }
+
+ private:
+  void Play() {
+    ++episodes_;
+    for (int step = 0; step < kSteps; ++step) {
+      const std::vector<double> observation(static_cast<size_t>(data_.observation_dim()),
+                                            episodes_ + 0.1 * step);
+      const std::vector<double> action(static_cast<size_t>(data_.action_dim()), 0.01 * step);
+      data_.Add(observation, action, observation, episodes_);
+    }
+    const int total_steps = kSteps * episodes_;
+    context_.log.AddMetric(episodes_, total_steps, "fit.loss", 0.5 * episodes_);
+    EpisodeRow row;
+    row.episode = episodes_;
+    row.controller = "scripted";
+    row.steps = kSteps;
+    row.total_steps = total_steps;
+    row.episode_return = 0.25 * episodes_;
+    context_.log.AddEpisode(row);
+  }
+
+  const LearnerContext context_;
+  Dataset data_;
+  Event before_saving_;
+  Event after_saving_;
+  int episodes_ = 0;
+};
+
+void Nothing(int /*episode*/) {}
+
+class RunSessionTest : public testing::Test {
+ protected:
+  RunSessionTest() {
+    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(testing::TempDir()) /
+              (std::string("run_session_") + test.name() + "_" + std::to_string(getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    testing::internal::CaptureStderr();
+  }
+  ~RunSessionTest() override {
+    testing::internal::GetCapturedStderr();
+    fs::remove_all(folder_);
+  }
+
+  [[nodiscard]] std::unique_ptr<RunSession> Session(
+      int episodes, const ScriptedLearner::Event& after_saving = Nothing,
+      const ScriptedLearner::Event& before_saving = Nothing) const {
+    RunFlags flags;
+    flags.episodes = episodes;
+    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", flags), 1, stop_,
+                                        [=](Experiment& experiment, const LearnerContext& context) {
+                                          return std::make_unique<ScriptedLearner>(
+                                              experiment.task, context, before_saving,
+                                              after_saving);
+                                        });
+  }
+
+  /// A run from beginning to end.
+  [[nodiscard]] fs::path WholeRun(const std::string& name, int episodes) const {
+    const auto session = Session(episodes);
+    session->Create(folder_ / name);
+    session->Run();
+    return folder_ / name;
+  }
+
+  /// What may not depend on where a run was stopped, by name; of other files the size.
+  [[nodiscard]] static std::map<std::string, std::string> FilesOf(const fs::path& run) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(run)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string name = entry.path().lexically_relative(run).string();
+      const bool has_times = name.starts_with("checkpoint") || name == "report.html";
+      files[name] = has_times ? "" : ReadFile(entry.path());
+    }
+    std::string& events = files["events.out.tfevents.foreplan"];  // in another order
+    events = std::to_string(events.size());
+    return files;
+  }
+
+  [[nodiscard]] static Dataset DataOf(const fs::path& run) {
+    Dataset data(4, 1);
+    ReadSegments(run / "data", -1, data);
+    return data;
+  }
+
+  fs::path folder_;
+  std::atomic<bool> stop_ = false;
+};
+
+// --- what ends a run
+// ------------------------------------------------------------------------------
+
+TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
+  const std::vector<std::pair<std::string, std::function<void()>>> failures = {
+      {"singular fit", [] { throw RunError("singular fit"); }},
+      {"found 3, expected 4", [] { throw InputError("found 3, expected 4"); }},
+      {"one at a time", [] { throw std::logic_error("one at a time"); }},
+      {"std::bad_alloc", [] { throw std::bad_alloc(); }}};
+  for (size_t i = 0; i < failures.size(); ++i) {
+    const auto& [what, fail] = failures[i];
+    const fs::path run = folder_ / std::to_string(i);
+    // The third episode has ended and is not saved yet.
+    auto session = Session(5, Nothing, [&fail = fail](int episode) {
+      if (episode == 3) fail();
+    });
+    session->Create(run);
+    try {
+      session->Run();
+      ADD_FAILURE() << what;
+    } catch (const RunError& error) {
+      EXPECT_EQ(error.what(), what + "; the run's data are kept in " + run.string());
+    }
+    EXPECT_THAT(ReadFile(run / "episodes.csv"), testing::HasSubstr("\n3,scripted,5,15,"));
+    EXPECT_THAT(ReadFile(run / "metrics.csv"), testing::HasSubstr("\n3,15,fit.loss,"));
+    EXPECT_THAT(ReadFile(run / "report.html"), testing::HasSubstr("failed: " + what));
+    EXPECT_EQ(session->Result()["status"], "failed: " + what);
+    EXPECT_EQ(session->Result()["episode_returns"].size(), 3U);
+    const Dataset data = DataOf(run);
+    EXPECT_EQ(data.size(), 3 * kSteps);
+
+    // It goes on from its checkpoint all the same.
+    session.reset();
+    const auto resumed = Session(5);
+    resumed->Resume(run);
+    resumed->Run();
+    EXPECT_EQ(FilesOf(run), FilesOf(WholeRun("whole" + std::to_string(i), 5)));
+  }
+}
+
+TEST_F(RunSessionTest, AnInterruptedRunSaysHowToGoOn) {
+  const fs::path run = folder_ / "run";
+  const auto session = Session(5, [](int episode) {
+    if (episode == 2) throw Interrupted("interrupted");
+  });
+  session->Create(run);
+  try {
+    session->Run();
+    ADD_FAILURE();
+  } catch (const Interrupted& error) {
+    EXPECT_EQ(error.what(),
+              "interrupted after episode 2; resume with: foreplan run --resume " + run.string());
+  }
+  EXPECT_TRUE(fs::is_regular_file(run / "report.html"));
+}
+
+TEST_F(RunSessionTest, AFailureIsToldEvenWhenTheDiskRefusesWhatIsLeft) {
+  const fs::path run = folder_ / "run";
+  const auto session = Session(5, Nothing, [&](int episode) {
+    if (episode < 3) return;
+    fs::remove_all(run);
+    throw RunError("the simulator diverged");
+  });
+  session->Create(run);
+  try {
+    session->Run();
+    ADD_FAILURE();
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), testing::StartsWith("the simulator diverged; "));
+    EXPECT_THAT(error.what(), testing::HasSubstr("episodes.csv: cannot be written"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("transitions-"));
+  }
+}
+
+TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
+  const fs::path run = folder_ / "run";
+  const auto session = Session(2);
+  session->Create(run);
+  EXPECT_THROW(Session(2)->Resume(run), InputError);
+  session->Run();
+}
+
+// --- kills
+// ----------------------------------------------------------------------------------------
+
+/// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
+/// file.
+template <typename Work>
+int Killed(int kill_at, Work work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    changes_until_kill = kill_at;
+    try {
+      work();
+    } catch (...) {
+      _exit(1);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void CreateOrResume(const fs::path& run, RunSession& session) {
+  if (fs::exists(run)) {
+    session.Resume(run);
+  } else {
+    session.Create(run);
+  }
+}
+
+TEST_F(RunSessionTest, KilledAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
+  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
+  int kills = 0;
+  for (;; ++kills) {
+    const fs::path run = folder_ / ("killed" + std::to_string(kills));
+    const int code = Killed(kills, [&] {
+      const auto session = Session(3);
+      session->Create(run);
+      session->Run();
+    });
+    if (code == 0) break;
+    ASSERT_EQ(code, kKilled) << kills;
+    const auto session = Session(3);
+    ASSERT_NO_THROW(CreateOrResume(run, *session)) << kills;
+    session->Run();
+    ASSERT_EQ(FilesOf(run), whole) << "killed at change " << kills;
+    ASSERT_FALSE(fs::exists(run.string() + ".incomplete")) << kills;
+  }
+  // Ten files with at least a write and a rename each, and three more checkpoints.
+  EXPECT_GT(kills, 50);
+}
+
+TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
+  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
+  const fs::path run = folder_ / "run";
+  int kills = 0;
+  // Every process comes a little further than the one before.
+  while (Killed(2 + kills, [&] {
+           const auto session = Session(3);
+           CreateOrResume(run, *session);
+           session->Run();
+         }) != 0) {
+    ASSERT_LT(++kills, 200);
+  }
+  EXPECT_GT(kills, 3);
+  EXPECT_EQ(FilesOf(run), whole);
+}
+
+TEST_F(RunSessionTest, DataBehindTheCheckpointAreGoneWhenItGoesOn) {
+  const fs::path run = WholeRun("run", 2);
+  const int64_t rows = DataOf(run).size();
+  // What was written and not counted any more, before and after the program was killed again.
+  for (const int64_t lost : {rows, rows + 7}) {
+    fs::copy_file(FirstSegment(run / "data"), SegmentFile(run / "data", lost));
+  }
+  Session(2)->Resume(run);
+  for (const int64_t lost : {rows, rows + 7}) {
+    EXPECT_FALSE(fs::exists(SegmentFile(run / "data", lost)));
+  }
+  EXPECT_EQ(DataOf(run).size(), rows);
+}
+
+TEST_F(RunSessionTest, TheModelIsMarkedWithItsCheckpoint) {
+  const fs::path run = WholeRun("run", 2);
+  const auto number = [](const fs::path& file) {
+    return ReadTensors(file).metadata.at("checkpoint");
+  };
+  EXPECT_EQ(number(run / "checkpoint/state.safetensors"),
+            "3");  // before the first episode, after each
+  EXPECT_EQ(number(run / "model/model.safetensors"), "3");
+}
+
+TEST_F(RunSessionTest, TimeGoesOnWithTheRun) {
+  const fs::path run = folder_ / "run";
+  static constexpr auto kPause = std::chrono::milliseconds(30);
+  auto session = Session(2, Nothing, [](int) { std::this_thread::sleep_for(kPause); });
+  session->Create(run);
+  session->Run();
+  session.reset();
+  const auto resumed = Session(2);
+  resumed->Resume(run);
+  EXPECT_GE(resumed->wall_seconds(), std::chrono::duration<double>(2 * kPause).count());
+}
+
+// --- costs
+// ----------------------------------------------------------------------------------------
+
+TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyThereWere) {
+  std::vector<int64_t> bytes;  // written until that episode was saved
+  const auto session = Session(60, [&](int) { bytes.push_back(bytes_written); });
+  session->Create(folder_ / "run");
+  session->Run();
+  ASSERT_EQ(bytes.size(), 60U);
+  const int64_t early = bytes[2] - bytes[1];
+  const int64_t late = bytes[59] - bytes[58];
+  // Numbers have more digits later, in tables and headers, and a time has some more or less.
+  // Fifty-six episodes more of five rows, each of ten doubles, would be 22,400 bytes.
+  EXPECT_LT(late, early + 200);
+}
+
+}  // namespace
+}  // namespace foreplan

@@ -1,0 +1,95 @@
+// From the texts of a task file to a graph: what names mean, what functions there are, and which
+// operands fit.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foreplan/expressions/expression_definitions.h"
+#include "foreplan/expressions/expression_graph.h"
+#include "foreplan/expressions/expression_scope.h"
+#include "foreplan/expressions/expression_syntax.h"
+
+namespace foreplan {
+
+/// Names stand for components of the observation AFTER the step (as "next.x"), those behind
+/// "previous." for what they were before it; for components of the action, also behind "u."; for
+/// constants; and for quantities, which are expressions themselves: "previous.distance" is the
+/// quantity of the observation before the step. next, previous and u alone are all components, in
+/// order.
+class ExpressionCompiler {
+ public:
+  /// Scope and definitions must outlive this object. Throws InputError for names that cannot be
+  /// used or mean two things, and for a wrong quantity.
+  ExpressionCompiler(const ExpressionScope& scope, const ExpressionDefinitions& definitions);
+
+  /// The node of an expression that is one number, or one condition. Throws InputError.
+  int Number(const ExpressionText& source);
+  int Condition(const ExpressionText& source);
+  /// The nodes of an expression that is one number or several, of what is known before the step:
+  /// names that do not say it stand for the observation BEFORE it. Throws InputError, also where it
+  /// depends on the next observation.
+  std::vector<int> NumbersBeforeStep(const ExpressionText& source);
+
+  [[nodiscard]] const ExpressionGraph& graph() const { return graph_; }
+
+  /// Names of functions, sorted.
+  static std::vector<std::string> FunctionNames();
+
+ private:
+  /// Numbers or conditions, one node each.
+  struct Value {
+    bool is_condition = false;
+    std::vector<int> nodes;
+  };
+  enum class Time { kPrevious, kNext };
+  struct Function;
+  friend struct ExpressionFunctions;
+
+  void CheckNames() const;
+  Value CompileSource(const ExpressionText& source, Time time);
+  Value Compile(const Syntax& syntax);
+  Value CompileName(const Syntax& name);
+  Value CompileScopedName(const Syntax& name);
+  Value CompileQuantity(size_t index, Time time, const Syntax& name);
+  Value CompileCall(const Syntax& call);
+  Value CompileList(const Syntax& list);
+  Value CompileIndex(const Syntax& index);
+  Value CompileBinary(const Syntax& binary);
+  Value CompileArithmetic(ExpressionOp op, const Syntax& binary, const Value& left,
+                          const Value& right);
+  int Power(int base, int exponent);
+
+  Value Inputs(ExpressionOp op, size_t first, size_t count);
+  Value Map(ExpressionOp op, const Value& a);
+  Value Map(ExpressionOp op, const Value& a, const Value& b);
+  int Apply(ExpressionOp op, int a, int b = -1, int c = -1) {
+    return graph_.Apply(op, place_, a, b, c);
+  }
+  int Constant(double value) { return graph_.Constant(value); }
+  int Reduce(ExpressionOp op, const std::vector<int>& nodes);
+
+  void ExpectNumbers(const Value& value, const Syntax& syntax) const;
+  void ExpectConditions(const Value& value, const Syntax& syntax) const;
+  /// The nodes of `value`, repeated to `size`; throws InputError when they cannot be.
+  [[nodiscard]] std::vector<int> Spread(const Value& value, size_t size,
+                                        const Syntax& syntax) const;
+  [[nodiscard]] InputError Error(const Syntax& syntax, std::string_view message) const;
+  [[nodiscard]] InputError UnknownNameAt(const Syntax& name, std::string_view what,
+                                         const std::vector<std::string>& known) const;
+  [[nodiscard]] std::vector<std::string> KnownNames() const;
+
+  ExpressionScope scope_;
+  std::span<const NamedConstant> constants_;
+  std::span<const NamedQuantity> quantities_;
+  ExpressionGraph graph_;
+  ExpressionGraph::Place place_;                       // of the operation that is compiled
+  Time time_ = Time::kNext;                            // of names that do not say it
+  std::map<std::pair<size_t, Time>, Value> compiled_;  // quantities
+  std::vector<size_t> open_;                           // quantities that are being compiled
+};
+
+}  // namespace foreplan

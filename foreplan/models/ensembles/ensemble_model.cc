@@ -1,0 +1,59 @@
+#include "foreplan/models/ensembles/ensemble_model.h"
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "foreplan/data/tensor_checks.h"
+
+namespace foreplan {
+
+EnsembleModel::EnsembleModel(const SystemSpec& spec, const Encoding& encoding,
+                             const EnsembleOptions& options, const FitOptions& fit, Key key,
+                             ThreadPool& pool)
+    : ensemble_(spec, encoding, options, key),
+      trainer_(ensemble_, fit, pool),
+      scale_(ensemble_.target_normaliser().scale) {}
+
+FitMetrics EnsembleModel::Fit(const Dataset& data, Key key) {
+  FitReport report = trainer_.Fit(data, key);
+  scale_ = std::move(report.scale);
+  FitMetrics metrics = {{"training_loss", report.training_loss},
+                        {"steps", static_cast<double>(report.steps)}};
+  if (report.holdout_rows > 0) metrics.emplace_back("holdout_rmse", report.holdout_rmse);
+  return metrics;
+}
+
+std::unique_ptr<Dynamics::Workspace> EnsembleModel::MakePredictionWorkspace() const {
+  return ensemble_.MakeWorkspace(1);
+}
+
+void EnsembleModel::Predict(int member, const double* observation, const double* action,
+                            double* mean, double* deviation, Dynamics::Workspace& workspace) const {
+  ensemble_.PredictTarget(member, 1, observation, action, mean, deviation, workspace);
+  ensemble_.features().Apply(observation, mean, mean);
+}
+
+void EnsembleModel::Save(TensorFile& file) const {
+  SaveForUse(file);
+  trainer_.Save(file);
+}
+
+void EnsembleModel::Restore(const TensorFile& file) {
+  RestoreBoth(trainer_, file, [&] { RestoreForUse(file); });
+}
+
+void EnsembleModel::SaveForUse(TensorFile& file) const {
+  ensemble_.Save(file);
+  file.tensors["model.scale"] = {{std::ssize(scale_)}, scale_};
+}
+
+void EnsembleModel::RestoreForUse(const TensorFile& file) {
+  const std::array<int64_t, 1> components = {std::ssize(scale_)};
+  std::vector<double> scale = file.Doubles("model.scale", components);
+  CheckAtLeast(file, "model.scale", 0);
+  ensemble_.Restore(file);
+  scale_ = std::move(scale);
+}
+
+}  // namespace foreplan

@@ -1,0 +1,98 @@
+// Fits ensembles of dynamics networks to data.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/core/thread_pool.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/models/ensembles/ensemble.h"
+
+namespace foreplan {
+
+/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
+struct FitOptions {
+  double epochs = 5;                         // passes over the training rows, 0 ... 10000
+  int min_steps = 500;                       // PETS' 5 epochs are far too few on little data
+  int max_steps = 100000;                    // 1 ... 10^7
+  int batch = 32;                            // rows per gradient step and member
+  double learning_rate = 1e-3;               // Adam's
+  std::vector<double> weight_decay = {0.0};  // L2 in the gradient: one value, or one per layer
+  double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
+  double nll_beta = 0;                       // 0: likelihood ... 1: mean as by least squares
+  double gradient_clip = 0;                  // largest norm of a member's gradient; 0: none
+  bool bootstrap = true;                     // each member sees its own resampled rows
+  double holdout_share = 0;                  // rows never trained on; 0 ... 0.5
+  int patience = 0;                          // stop a member after so many checks without a
+                                             // better hold-out score; 0: train all steps
+  int checks = 20;                           // hold-out checks per fit
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// What one fit did.
+struct FitReport {
+  int64_t training_rows = 0;
+  int64_t holdout_rows = 0;
+  int steps = 0;              // taken by the member that trained longest
+  double training_loss = 0;   // mean over members and the last tenth of the steps that each took
+  double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
+  std::vector<double> scale;  // standard deviations of the changes trained on; 0: none: [no]
+};
+
+/// Trains the members of one ensemble, each on its own rows with its own key; keeps weights and
+/// Adam moments from fit to fit (warm start). Members run in parallel; threads change no bit.
+class EnsembleTrainer {
+ public:
+  /// References must outlive the trainer. Throws InputError (options out of range).
+  EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, ThreadPool& pool);
+  ~EnsembleTrainer();
+
+  /// Refits normalisers and members to the data: normalisers to the rows that are trained on, a
+  /// member that stops early to what it was at its best check, weights, moments and step count.
+  /// Throws RunError naming member, step and quantity when a loss is not finite, or expression and
+  /// row of an input that is not. Whatever is thrown, ensemble and trainer are then as they were.
+  FitReport Fit(const Dataset& data, Key key);
+
+  /// Adam moments and step counts, under names that start with "trainer.".
+  void Save(TensorFile& file) const;
+  /// Throws InputError when names or shapes do not fit, for moments that are no numbers, negative
+  /// mean squares and negative step counts; the trainer then stays as it was.
+  void Restore(const TensorFile& file);
+
+ private:
+  struct Buffers;
+  struct Draft;
+  struct Member;
+  struct MemberReport;
+
+  [[nodiscard]] Draft Begin(const Dataset& data) const;
+  void SplitRows(Draft& draft) const;
+  void MeasureRows(Draft& draft) const;
+  void CheckInputs(const Draft& draft) const;
+  /// A row of the data as the networks see it; `values`: for one row.
+  void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
+  void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
+                  float* target) const;
+  MemberReport TrainMember(int member, int steps, Key key, Draft& draft, Buffers& buffers) const;
+  double TakeGradientStep(const Draft& draft, const Member& member, std::span<const int64_t> batch,
+                          Buffers& buffers) const;
+  void AddWeightDecay(std::span<const float> parameters, std::span<float> gradient) const;
+  double HoldoutError(const Draft& draft, std::span<const float> parameters,
+                      Buffers& buffers) const;
+
+  Ensemble& ensemble_;
+  FitOptions options_;
+  ThreadPool& pool_;
+  std::vector<int64_t> adam_steps_;  // of every member since the ensemble was made: [members]
+  std::vector<float> first_moment_;  // [members x member_parameters]
+  std::vector<float> second_moment_;
+  std::vector<std::unique_ptr<Buffers>> buffers_;  // [workers]
+};
+
+}  // namespace foreplan

@@ -1,0 +1,520 @@
+#include "foreplan/systems/mujoco/mujoco_system.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
+#include "foreplan/expressions/text_scanner.h"
+#include "foreplan/systems/mujoco/mujoco_components.h"
+#include "foreplan/systems/mujoco/mujoco_observation.h"
+#include "foreplan/systems/mujoco/mujoco_parameters.h"
+#include "foreplan/systems/name_pattern.h"
+
+namespace foreplan {
+namespace {
+
+double ControlPeriod(const mjModel& model, const MujocoOptions& options) {
+  return model.opt.timestep * options.frame_skip;
+}
+
+std::string ActuatorName(const mjModel& model, int actuator) {
+  return MujocoName(model, mjOBJ_ACTUATOR, actuator, "actuator");
+}
+
+void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec) {
+  for (int i = 0; i < model.nu; ++i) {
+    const std::string name = ActuatorName(model, i);
+    if (!model.actuator_ctrllimited[i]) {
+      throw InputError(fmt::format(
+          "{}: actuator '{}': found no ctrlrange, expected bounds: there, or in the task "
+          "as system.control_range = [\"{} = (LOW, HIGH)\"]",
+          file, name, TextScanner::Quoted(name)));
+    }
+    spec.action.push_back({name, ""});
+    spec.action_low.push_back(model.actuator_ctrlrange[2 * i]);
+    spec.action_high.push_back(model.actuator_ctrlrange[2 * i + 1]);
+  }
+}
+
+SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
+                    const MujocoObservation& observation) {
+  SystemSpec spec;
+  spec.dt = ControlPeriod(model, options);
+  AddActions(model, options.model, spec);
+  spec.observation = observation.components();
+  const StateComponents state = ComponentsOfState(model);
+  for (const auto* components : {&state.positions, &state.velocities, &state.activations}) {
+    spec.state.insert(spec.state.end(), components->begin(), components->end());
+  }
+  spec.state.push_back({"time", "s"});
+  for (const Component& velocity : state.velocities) {
+    spec.state.push_back({velocity.name + "_warmstart", velocity.unit + "^2"});
+  }
+  spec.state.insert(spec.state.end(), observation.memory().begin(), observation.memory().end());
+  return spec;
+}
+
+/// What the compiler derives from other fields.
+void SetConstants(mjModel& model) {
+  const MujocoGuard guard;
+  mj_setConst(&model, MakeMujocoData(model).get());
+}
+
+std::string ObservationKey(const std::string& file) { return file + ": system.observation"; }
+std::string OffsetKey(const std::string& file) { return file + ": system.body_offset"; }
+std::string RangeKey(const std::string& file) { return file + ": system.control_range"; }
+std::string ResetKey(const std::string& file) { return file + ": system.reset"; }
+
+}  // namespace
+
+void MujocoOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("model", model, "MJCF file");
+  visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
+  visitor.Field("observation", observation,
+                "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
+  visitor.Field("observe_new_positions", observe_new_positions,
+                "bodies and sites at the new state, not as MuJoCo leaves them");
+  visitor.Field("body_offset", body_offset, "\"BODY = (dx, dy, dz)\", added to its place [m]");
+  visitor.Field("control_range", control_range,
+                "\"ACTUATOR = (LOW, HIGH)\", in the place of the model's ctrlrange");
+  visitor.Field("keep_awake", keep_awake, "simulate awake what the model lets fall asleep");
+}
+
+namespace {
+
+/// "NAME = (number, ...)"
+template <size_t kCount>
+struct NamedNumbers {
+  std::string name;
+  std::array<double, kCount> numbers{};
+};
+
+template <size_t kCount>
+NamedNumbers<kCount> ParseNumbers(TextScanner& scanner, std::string name) {
+  NamedNumbers<kCount> parsed{std::move(name), {}};
+  scanner.Expect('=');
+  for (size_t i = 0; i < kCount; ++i) {
+    scanner.Expect(i == 0 ? '(' : ',');
+    parsed.numbers[i] = scanner.Number<double>("a number");
+  }
+  scanner.Expect(')');
+  scanner.ExpectEnd();
+  return parsed;
+}
+
+NamedNumbers<3> ParseBodyOffset(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  return ParseNumbers<3>(scanner, scanner.Name("a body"));
+}
+
+NamedNumbers<2> ParseControlRange(const std::string& where, const std::string& text) {
+  TextScanner scanner(where, text);
+  const auto parsed = ParseNumbers<2>(scanner, scanner.Pattern("an actuator"));
+  if (!(parsed.numbers[0] < parsed.numbers[1])) throw scanner.Error("LOW < HIGH");
+  return parsed;
+}
+
+void MoveBodies(const MujocoOptions& options, mjModel& model) {
+  const std::string where = OffsetKey(options.model);
+  std::vector<std::string> bodies;  // without the world
+  for (int i = 1; i < model.nbody; ++i) bodies.push_back(MujocoName(model, mjOBJ_BODY, i, "body"));
+  for (const std::string& text : options.body_offset) {
+    const auto [name, offset] = ParseBodyOffset(where, text);
+    const auto found = std::ranges::find(bodies, name);
+    if (found == bodies.end()) throw UnknownName(where, "body", name, bodies);
+    const auto body = static_cast<size_t>(found - bodies.begin()) + 1;
+    for (size_t i = 0; i < 3; ++i) model.body_pos[3 * body + i] += offset[i];
+  }
+  if (!options.body_offset.empty()) SetConstants(model);
+}
+
+void BoundControls(const MujocoOptions& options, mjModel& model) {
+  const std::string where = RangeKey(options.model);
+  std::vector<std::string> actuators;
+  for (int i = 0; i < model.nu; ++i) actuators.push_back(ActuatorName(model, i));
+  for (const std::string& text : options.control_range) {
+    const auto [pattern, range] = ParseControlRange(where, text);
+    bool any = false;
+    for (size_t i = 0; i < actuators.size(); ++i) {
+      if (!MatchesPattern(pattern, actuators[i])) continue;
+      any = true;
+      model.actuator_ctrllimited[i] = 1;
+      model.actuator_ctrlrange[2 * i] = range[0];
+      model.actuator_ctrlrange[2 * i + 1] = range[1];
+    }
+    if (!any) throw UnknownName(where, "actuator", pattern, actuators);
+  }
+}
+
+}  // namespace
+
+struct MujocoSystem::Shared {
+  MujocoModel model;
+  MujocoOptions options;
+  MujocoObservation observation;
+  MujocoReset reset;
+  SystemSpec spec;
+};
+
+MujocoModel CompiledModel(const MujocoOptions& options) {
+  const MujocoModel compiled = LoadMujocoModel(options.model);
+  if (MaySleep(*compiled) && !options.keep_awake) {
+    throw InputError(fmt::format(
+        "{}: found <flag sleep=\"enable\"/>, expected none, as no state can hold who sleeps; "
+        "system.keep_awake = true in the task simulates all bodies awake",
+        options.model));
+  }
+  const std::shared_ptr<mjModel> model = CopyMujocoModel(*compiled);
+  KeepAwake(*model);
+  MoveBodies(options, *model);
+  BoundControls(options, *model);
+  return model;
+}
+
+MujocoSystem::MujocoSystem(const Options& options)
+    : MujocoSystem(options, CompiledModel(options)) {}
+
+MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
+  const std::string where = ObservationKey(options.model);
+  const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
+  auto shared = std::make_shared<Shared>();
+  shared->model = std::move(model);
+  shared->options = options;
+  shared->observation =
+      MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
+  shared->reset = MujocoReset(ResetKey(options.model), *shared->model, options.reset);
+  shared->spec = MakeSpec(*shared->model, options, shared->observation);
+  data_ = MakeMujocoData(*shared->model);
+  shared->reset.Rest(*shared->model, *data_);
+  memory_.resize(shared->observation.memory().size());
+  shared_ = std::move(shared);
+}
+
+MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data,
+                           std::vector<double> memory)
+    : shared_(std::move(shared)), data_(std::move(data)), memory_(std::move(memory)) {}
+
+MujocoSystem::~MujocoSystem() = default;
+
+const SystemSpec& MujocoSystem::spec() const { return shared_->spec; }
+const mjModel& MujocoSystem::model() const { return *shared_->model; }
+
+std::unique_ptr<System> MujocoSystem::Clone() const {
+  std::unique_ptr<MujocoSystem> clone(
+      new MujocoSystem(shared_, CopyMujocoData(*shared_->model, *data_), memory_));
+  clone->fault_ = fault_;
+  clone->fatal_error_ = fatal_error_;
+  clone->fault_time_ = fault_time_;
+  return clone;
+}
+
+void MujocoSystem::Reset(Key key) {
+  const mjModel& m = model();
+  const MujocoGuard guard;
+  Random random(key);
+  shared_->reset.Draw(m, random, *data_);
+  mj_forward(&m, data_.get());
+  shared_->observation.Start(*data_, memory_);
+  fault_.reset();
+  fatal_error_.clear();
+}
+
+StepStatus MujocoSystem::Step(std::span<const double> action) {
+  if (fault_ || !fatal_error_.empty()) return StepStatus::kDiverged;
+  const mjModel& m = model();
+  fault_time_ = data_->time;
+  for (size_t i = 0; i < action.size(); ++i) {
+    if (!std::isfinite(action[i])) {  // MuJoCo would set all controls to 0
+      fault_ = MujocoFault{mjWARN_BADCTRL, static_cast<int>(i)};
+      return StepStatus::kDiverged;
+    }
+    data_->ctrl[i] = std::clamp(action[i], spec().action_low[i], spec().action_high[i]);
+  }
+  const MujocoGuard guard;
+  shared_->observation.BeginStep(*data_, memory_);
+  try {
+    for (int substep = 0; substep < shared_->options.frame_skip; ++substep) {
+      fault_time_ = data_->time;  // a bad number resets the time, too
+      mj_step(&m, data_.get());
+      fault_ = FindMujocoFault(m, *data_);
+      if (fault_) return StepStatus::kDiverged;
+    }
+    if (shared_->options.observe_new_positions) {
+      mj_kinematics(&m, data_.get());
+      mj_comPos(&m, data_.get());
+    }
+    shared_->observation.EndStep(m, *data_, memory_);
+  } catch (const MujocoError& error) {
+    shared_->reset.Rest(m, *data_);  // releases what the interrupted step held
+    fatal_error_ = error.what();
+    return StepStatus::kDiverged;
+  }
+  return StepStatus::kOk;
+}
+
+void MujocoSystem::StepRows(const SystemRows& rows) {
+  const MujocoGuard guard;  // once for all rows
+  System::StepRows(rows);
+}
+
+void MujocoSystem::Observe(std::span<double> observation) const {
+  shared_->observation.Observe(*data_, memory_, observation);
+}
+
+void MujocoSystem::GetState(std::span<double> state) const {
+  const mjModel& m = model();
+  double* out = std::copy_n(data_->qpos, m.nq, state.data());
+  out = std::copy_n(data_->qvel, m.nv, out);
+  out = std::copy_n(data_->act, m.na, out);
+  *out++ = data_->time;
+  out = std::copy_n(data_->qacc_warmstart, m.nv, out);
+  std::copy(memory_.begin(), memory_.end(), out);
+}
+
+void MujocoSystem::SetState(std::span<const double> state) {
+  const mjModel& m = model();
+  const double* in = state.data();
+  const auto take = [&in](mjtNum* destination, auto count) {
+    std::copy_n(in, count, destination);
+    in += count;
+  };
+  take(data_->qpos, m.nq);
+  take(data_->qvel, m.nv);
+  take(data_->act, m.na);
+  take(&data_->time, 1);
+  take(data_->qacc_warmstart, m.nv);
+  take(memory_.data(), memory_.size());
+  ClearMujocoWarnings(*data_);
+  fault_.reset();
+  fatal_error_.clear();
+}
+
+std::string MujocoSystem::Divergence() const {
+  if (!fatal_error_.empty()) {
+    return fmt::format("MuJoCo: {} at {:.6g} s", fatal_error_, fault_time_);
+  }
+  if (!fault_) return "";
+  return fmt::format("{} at {:.6g} s", DescribeMujocoFault(model(), *fault_), fault_time_);
+}
+
+int MujocoSystem::tangent_dim() const {
+  return static_cast<int>(2 * model().nv + model().na) + static_cast<int>(memory_.size());
+}
+
+size_t MujocoSystem::MemoryOffset() const { return spec().state.size() - memory_.size(); }
+
+void MujocoSystem::Difference(std::span<const double> state, std::span<const double> reference,
+                              std::span<double> tangent) const {
+  const mjModel& m = model();
+  mj_differentiatePos(&m, tangent.data(), 1.0, reference.data(), state.data());
+  const auto nq = static_cast<size_t>(m.nq);
+  const auto nv = static_cast<size_t>(m.nv);
+  const auto rest = nv + static_cast<size_t>(m.na);  // velocities and activations
+  for (size_t i = 0; i < rest; ++i) tangent[nv + i] = state[nq + i] - reference[nq + i];
+  const std::span<double> memory = tangent.subspan(nv + rest);
+  for (size_t i = 0; i < memory.size(); ++i) {
+    memory[i] = state[MemoryOffset() + i] - reference[MemoryOffset() + i];
+  }
+}
+
+void MujocoSystem::Displace(std::span<double> state, int index, double change) const {
+  const mjModel& m = model();
+  const int first_memory = static_cast<int>(2 * m.nv + m.na);
+  if (index >= first_memory) {
+    state[MemoryOffset() + static_cast<size_t>(index - first_memory)] += change;
+    return;
+  }
+  if (index >= m.nv) {
+    state[static_cast<size_t>(m.nq + index - m.nv)] += change;
+    return;
+  }
+  // A free or ball joint turns and moves by its velocities.
+  mjtNum* velocity = data_->qacc_warmstart;  // scratch of size nv; SetState fills it anew
+  std::fill_n(velocity, m.nv, 0.0);
+  velocity[index] = change;
+  mj_integratePos(&m, state.data(), velocity, 1.0);
+}
+
+bool MujocoSystem::StepFrom(std::span<const double> state, std::span<const double> action,
+                            std::span<double> next) {
+  SetState(state);
+  if (Step(action) != StepStatus::kOk) return false;
+  GetState(next);
+  return true;
+}
+
+void MujocoSystem::Linearize(const SystemDerivatives& d) {
+  const MujocoGuard guard;  // once for all steps
+  constexpr double kStep = 1e-6;
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  const auto ns = static_cast<size_t>(spec().state_dim());
+  const auto nu = static_cast<size_t>(spec().action_dim());
+  const auto nx = static_cast<size_t>(tangent_dim());
+  for (std::vector<double>* row : {&moved_, &above_, &below_}) row->resize(ns);
+  action_.resize(nu);
+  tangent_.resize(nx);
+  const std::span<const double> state(d.state, ns);
+  const std::span<const double> action(d.action, nu);
+  const auto write = [&](bool ok, double width, double* column, size_t stride) {
+    if (ok) Difference(above_, below_, tangent_);
+    for (size_t i = 0; i < nx; ++i) column[i * stride] = ok ? tangent_[i] / width : kNan;
+  };
+  const size_t first_memory = nx - memory_.size();
+  for (size_t j = 0; j < nx; ++j) {
+    if (j >= first_memory && !shared_->observation.StepReads(j - first_memory)) {
+      for (size_t i = 0; i < nx; ++i) d.A[i * nx + j] = 0;
+      continue;
+    }
+    bool ok = true;
+    for (const double side : {1.0, -1.0}) {
+      std::ranges::copy(state, moved_.begin());
+      Displace(moved_, static_cast<int>(j), side * kStep);
+      ok = ok && StepFrom(moved_, action, side > 0 ? above_ : below_);
+    }
+    write(ok, 2 * kStep, d.A + j, nx);
+  }
+  std::ranges::copy(action, action_.begin());
+  for (size_t j = 0; j < nu; ++j) {
+    const double low = spec().action_low[j];
+    const double high = spec().action_high[j];
+    const double up = std::clamp(action[j] + kStep, low, high);
+    const double down = std::clamp(action[j] - kStep, low, high);
+    if (!(up > down)) {
+      for (size_t i = 0; i < nx; ++i) d.B[i * nu + j] = 0;
+      continue;
+    }
+    action_[j] = up;
+    bool ok = StepFrom(state, action_, above_);
+    action_[j] = down;
+    ok = ok && StepFrom(state, action_, below_);
+    action_[j] = action[j];
+    write(ok, up - down, d.B + j, nu);
+  }
+}
+
+void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<double> jacobian) {
+  // Observations are functions of qpos, qvel and the memory.
+  constexpr double kStep = 1e-6;
+  const auto no = static_cast<size_t>(spec().observation_dim());
+  const auto nx = static_cast<size_t>(tangent_dim());
+  moved_.resize(state.size());
+  coordinate_.resize(no);
+  for (size_t j = 0; j < nx; ++j) {
+    for (const double side : {1.0, -1.0}) {
+      std::ranges::copy(state, moved_.begin());
+      Displace(moved_, static_cast<int>(j), side * kStep);
+      SetState(moved_);
+      Observe(coordinate_);
+      for (size_t i = 0; i < no; ++i) {
+        double& entry = jacobian[i * nx + j];
+        entry = side > 0 ? coordinate_[i] : (entry - coordinate_[i]) / (2 * kStep);
+      }
+    }
+  }
+}
+
+DependentComponents MujocoSystem::dependent_components() const {
+  if (!shared_->options.observe_new_positions) return {};
+  return shared_->observation.Dependent(model());
+}
+
+void MujocoSystem::DependentJacobian(std::span<double> jacobian) const {
+  shared_->observation.DependentJacobian(model(), *data_, dependent_components(), jacobian);
+}
+
+namespace {
+
+/// True when a copy of the file alone, in a new folder below `directory`, compiles to the same
+/// model. One that names other files (includes, meshes, textures, ...) does not.
+bool StandsAlone(const std::filesystem::path& model, const std::string& mjcf,
+                 const std::filesystem::path& directory) {
+  const std::filesystem::path folder = directory / "model_alone";
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  WriteFileAtomically(folder / model.filename(), mjcf);
+  bool alone = false;
+  try {
+    const MujocoModel copy = LoadMujocoModel(folder / model.filename());
+    alone = AreEqual(*copy, *LoadMujocoModel(model));
+  } catch (const InputError&) {  // something is missing
+  }
+  std::filesystem::remove_all(folder, error);
+  return alone;
+}
+
+class MujocoFactory final : public SystemFactory {
+ public:
+  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
+    return std::make_unique<MujocoFactory>(*this);
+  }
+
+  void Read(Config& config, const std::filesystem::path& directory) override {
+    const std::string before = options_.model;  // found already, where conditions change options
+    config.Read("system", options_);
+    config.Read("system.reset", options_.reset);
+    ParseObservation(ObservationKey(config.name()), options_.observation);
+    ParseResetDraws(ResetKey(config.name()) + ".draw", options_.reset.draw);
+    for (const std::string& text : options_.body_offset) {
+      ParseBodyOffset(OffsetKey(config.name()), text);
+    }
+    for (const std::string& text : options_.control_range) {
+      ParseControlRange(RangeKey(config.name()), text);
+    }
+    if (options_.model.empty()) {
+      throw InputError(
+          fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));
+    }
+    if (options_.model != before) {
+      options_.model = (directory / options_.model).lexically_normal().string();
+    }
+  }
+
+  void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
+    TypedSystemOptions<MujocoOptions> section{"mujoco", options_};
+    section.options.model = CopyModel(directory);
+    writer.Write("system", section);
+    writer.Write("system.reset", section.options.reset);
+  }
+
+  [[nodiscard]] std::unique_ptr<System> Make() const override {
+    return std::make_unique<MujocoSystem>(options_);
+  }
+
+  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
+                                        const std::vector<std::string>& names) const override {
+    const MujocoModel model = CompiledModel(options_);
+    std::vector<MujocoParameter> parameters;
+    for (const std::string& name : names) parameters.emplace_back(where, name, *model);
+    return [options = options_, model, parameters](std::span<const double> values) {
+      const std::shared_ptr<mjModel> changed = CopyMujocoModel(*model);
+      for (size_t i = 0; i < parameters.size(); ++i) parameters[i].Set(values[i], *changed);
+      SetConstants(*changed);
+      return std::make_unique<MujocoSystem>(options, changed);
+    };
+  }
+
+ private:
+  /// Copies the model and returns its name relative to `directory`; a model in several files stays
+  /// where it is.
+  [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
+    const std::filesystem::path model = options_.model;
+    const std::string mjcf = ReadFile(model);
+    if (!StandsAlone(model, mjcf, directory)) return std::filesystem::absolute(model).string();
+    WriteFileAtomically(directory / model.filename(), mjcf);
+    return model.filename().string();
+  }
+
+  MujocoOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<SystemFactory> MakeMujocoFactory() { return std::make_unique<MujocoFactory>(); }
+
+}  // namespace foreplan

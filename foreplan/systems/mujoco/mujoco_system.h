@@ -1,0 +1,118 @@
+// A system simulated by MuJoCo.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/core/random.h"
+#include "foreplan/systems/mujoco/mujoco.h"
+#include "foreplan/systems/mujoco/mujoco_reset.h"
+#include "foreplan/systems/system.h"
+#include "foreplan/systems/system_factory.h"
+
+namespace foreplan {
+
+struct MujocoOptions {
+  std::string model;   // MJCF file
+  int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
+  std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
+  bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
+  std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
+  // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,
+  // the last text that fits counts.
+  std::vector<std::string> control_range;
+  bool keep_awake = false;   // simulate awake what the model lets fall asleep
+  MujocoResetOptions reset;  // around the rest position and velocity 0, or a keyframe
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// State = (qpos, qvel, act, time, qacc_warmstart, what was observed of the last step and cannot be
+/// computed from these; see MujocoObservation). Components are named after joints: "hinge" and
+/// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
+/// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
+/// are MuJoCo's controls, bounded by ctrlrange. All names of actions differ, and all of
+/// observations.
+///
+/// What else MuJoCo could carry from step to step is refused (mujoco.h), or never changes: places
+/// of mocap bodies, which equalities are active, applied forces, user data.
+///
+/// The compiled model is shared between clones and never written.
+class MujocoSystem final : public System {
+ public:
+  using Options = MujocoOptions;
+
+  /// Throws InputError when the model cannot be compiled, an actuator has no range (planners need
+  /// bounds), bodies may fall asleep, or a part of the observation, a keyframe or a place to draw
+  /// is unknown.
+  explicit MujocoSystem(const Options& options);
+  /// The same with a model that has been compiled already.
+  MujocoSystem(const Options& options, MujocoModel model);
+  ~MujocoSystem() override;
+
+  [[nodiscard]] const SystemSpec& spec() const override;
+  [[nodiscard]] std::unique_ptr<System> Clone() const override;
+
+  /// Rest position or keyframe, noise and draws (MujocoReset), mj_forward.
+  void Reset(Key key) override;
+
+  /// frame_skip times mj_step. A warning of the simulator or a number beyond 1e10 is a divergence.
+  [[nodiscard]] StepStatus Step(std::span<const double> action) override;
+
+  void StepRows(const SystemRows& rows) override;
+
+  void Observe(std::span<double> observation) const override;
+  void GetState(std::span<double> state) const override;
+  void SetState(std::span<const double> state) override;
+  [[nodiscard]] std::string Divergence() const override;
+
+  /// Tangent = (change of qpos [nv], of qvel [nv], of act [na], of what was measured).
+  [[nodiscard]] int tangent_dim() const override;
+  void Difference(std::span<const double> state, std::span<const double> reference,
+                  std::span<double> tangent) const override;
+  /// Central differences around whole steps, for every integrator; every evaluation starts from the
+  /// same time and warm start. At a bound the difference is one-sided, outside it is 0.
+  void Linearize(const SystemDerivatives& derivatives) override;
+  void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
+
+  /// With observe_new_positions: what xpos, geom_xpos and site_xpos depend on, when all joints are
+  /// hinges or slides and observed.
+  [[nodiscard]] DependentComponents dependent_components() const override;
+  void DependentJacobian(std::span<double> jacobian) const override;
+
+  [[nodiscard]] const mjModel& model() const;
+
+ private:
+  struct Shared;  // model, options and spec: the same for all clones
+
+  [[nodiscard]] size_t MemoryOffset() const;  // of what was measured, in a state row
+  /// Moves entry `index` of the tangent space by `change`.
+  void Displace(std::span<double> state, int index, double change) const;
+  /// Steps from `state` with `action`; the new full state, or false.
+  [[nodiscard]] bool StepFrom(std::span<const double> state, std::span<const double> action,
+                              std::span<double> next);
+
+  MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data, std::vector<double> memory);
+
+  std::shared_ptr<const Shared> shared_;
+  MujocoData data_;
+  std::vector<double> memory_;        // of the observation
+  std::optional<MujocoFault> fault_;  // why the simulation stopped
+  std::string fatal_error_;           // or the fatal error that stopped it
+  double fault_time_ = 0;             // start of the simulator step that failed [s]
+  // Of Linearize:
+  std::vector<double> moved_, above_, below_;          // [state_dim]
+  std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]
+};
+
+/// The model of the options' file, its bodies moved and its actuators bounded as they say. Throws
+/// InputError.
+[[nodiscard]] MujocoModel CompiledModel(const MujocoOptions& options);
+
+std::unique_ptr<SystemFactory> MakeMujocoFactory();
+
+}  // namespace foreplan

@@ -1,0 +1,46 @@
+// Reward and termination as functions of (observation, action, next observation), in batches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/data/transition_batch.h"
+
+namespace foreplan {
+
+/// Const and shared between threads.
+class Reward {
+ public:
+  virtual ~Reward() = default;
+
+  /// reward: [rows]; terminated: [rows], 1 where the episode ends with this transition. A row that
+  /// holds a NaN anywhere gets the reward NaN.
+  virtual void Evaluate(const TransitionBatch& batch, double* reward,
+                        uint8_t* terminated) const = 0;
+
+  /// Gradient of every row's reward by z = (observation, action, next observation), exact:
+  /// gradient: [rows x nz], nz = 2 no + nu. Throws InputError when the reward has no derivatives.
+  virtual void Gradient(const TransitionBatch& batch, double* gradient) const;
+
+  /// Gradient and Hessian of one row's reward by z = (observation, action, next observation),
+  /// exact: gradient: [nz], hessian: [nz x nz], nz = 2 no + nu. Returns the reward. Throws
+  /// InputError when the reward has no derivatives.
+  virtual double Expand(const double* observation, const double* action,
+                        const double* next_observation, double* gradient, double* hessian) const;
+  /// The same with a negative semidefinite matrix in the Hessian's place, for planners that need a
+  /// cost that is convex: what a reward has of its own (Gauss-Newton), else the Hessian without its
+  /// positive eigenvalues. `variables` is nz; scratch: [2 nz x nz].
+  virtual double ExpandConcave(const double* observation, const double* action,
+                               const double* next_observation, double* gradient, double* hessian,
+                               int variables, double* scratch) const;
+};
+
+/// The shipped reward of that name for observations of size `observation_dim` and actions of size
+/// `action_dim`. Throws InputError for an unknown name (with the nearest) or sizes that don't fit.
+std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
+                                         int action_dim);
+std::vector<std::string> RewardNames();
+
+}  // namespace foreplan

@@ -1,0 +1,861 @@
+#include "foreplan/trajopt/ilqr.h"
+
+#include <gtest/gtest.h>
+
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <numbers>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "foreplan/core/aligned_vector.h"
+#include "foreplan/core/error.h"
+#include "foreplan/core/random.h"
+#include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/systems/closed_form/frictionless_cartpole.h"
+#include "foreplan/systems/closed_form/pendulum.h"
+#include "foreplan/systems/closed_form/quadrotor.h"
+#include "foreplan/systems/closed_form/unicycle.h"
+#include "foreplan/trajopt/formula_problem.h"
+#include "foreplan/trajopt/testing/reference_problems.h"
+
+namespace foreplan {
+namespace {
+
+// What each reference case converges to: golden. Costs to the tolerance of the solver; iterations
+// may differ a little where another compiler rounds in another way.
+struct Golden {
+  const char* problem;
+  const char* variant;
+  double cost;
+  int iterations;
+  int peer_iterations;  // of the reference solver where it reaches the same cost, else 0
+};
+constexpr Golden kGolden[] = {
+    {"lqr_37x12", "free", 9.427232633588e+01, 1, 1},
+    {"lqr_56x22", "8", 3.468878935419e+01, 1, 1},
+    {"lqr_56x22", "64", 1.520487038935e+04, 1, 1},
+    {"unicycle", "free", 8.090169943749e+01, 1, 2},
+    {"cartpole", "free", 1.868024196e+01, 292, 315},
+    {"cartpole", "ddp", 1.868024184e+01, 51, 315},
+    {"cartpole", "bounded", 1.868024196e+01, 273, 320},
+    {"cartpole", "infeasible", 6.301625e+01, 65, 0},  // another minimum; the reference solver fails
+    {"acrobot", "free", 2.795931300e+00, 115, 0},
+    {"acrobot", "damped", 2.601642020e+00, 130, 0},
+    {"acrobot", "bounded", 2.855009410e+00, 46, 0},
+    {"quadrotor", "free", 2.150214642e+00, 7, 8},
+    {"quadrotor", "bounded", 2.181991481e+00, 10, 26},
+    {"quadrotor", "infeasible", 2.150214642e+00, 8, 9},
+};
+
+TEST(ReferenceProblems, ConvergeToTheGoldenCosts) {
+  for (const Golden& golden : kGolden) {
+    SCOPED_TRACE(std::string(golden.problem) + " " + golden.variant);
+    const ReferenceCase c = MakeReferenceCase(golden.problem, golden.variant);
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+    EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+    EXPECT_EQ(result.gap, 0);
+    // Guesses that are 1e-6 off reach the same minima, the acrobot's too; code without vector and
+    // fused instructions takes as many iterations.
+    EXPECT_NEAR(result.cost, golden.cost, 1e-7 * golden.cost);
+    EXPECT_NEAR(result.iterations, golden.iterations, 0.1 * golden.iterations + 1);
+    const bool same_minimum = result.cost < golden.cost * (1 + 1e-6);
+    if (golden.peer_iterations > 0 && same_minimum) {
+      EXPECT_LE(result.iterations, 1.2 * golden.peer_iterations);
+      EXPECT_LE(result.cost, c.known_cost * (1 + 1e-6));
+    }
+    // Every accepted step decreases the cost when there are no gaps.
+    for (size_t i = 1; c.states.empty() && i < result.log.size(); ++i) {
+      ASSERT_LT(result.log[i].cost, result.log[i - 1].cost) << i;
+    }
+    EXPECT_EQ(static_cast<int>(result.log.size()), result.iterations);
+  }
+}
+
+// Costs after each iteration; the chaotic ones as far as rounding leaves them alone.
+TEST(ReferenceProblems, ConvergeAlongTheGoldenLogs) {
+  const std::vector<std::tuple<const char*, const char*, std::vector<double>>> logs = {
+      {"quadrotor",
+       "free",
+       {2.2000694241, 2.1523988799, 2.1502953350, 2.1502185304, 2.1502148371, 2.1502146516,
+        2.1502146419}},
+      {"quadrotor",
+       "bounded",
+       {394.86844158, 38.199041616, 7.1067141710, 3.4947174461, 2.3649713499, 2.2258001614,
+        2.1897587857, 2.1820059960, 2.1819914976, 2.1819914812}},
+      {"quadrotor",
+       "infeasible",
+       {2505.3227929, 2.1962428684, 2.1522696120, 2.1502987012, 2.1502189324, 2.1502148674,
+        2.1502146536, 2.1502146420}},
+      {"cartpole",
+       "ddp",
+       {19989.894711, 19944.656626, 19759.754300, 19045.494813, 16441.934420, 9270.8131034,
+        4866.7331407, 2000.2453253}},
+  };
+  for (const auto& [problem, variant, costs] : logs) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+    ASSERT_GE(result.log.size(), costs.size()) << problem << " " << variant;
+    for (size_t i = 0; i < costs.size(); ++i) {
+      // Rounding, 1e-16, grows by up to 1e8 along the swing-up.
+      EXPECT_NEAR(result.log[i].cost, costs[i], 1e-7 * costs[i]) << problem << " " << i;
+    }
+  }
+}
+
+TEST(ReferenceProblems, DerivativesEqualDifferences) {
+  for (const auto& [problem, variant] : ReferenceCases()) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    SCOPED_TRACE(problem);
+    for (uint64_t i = 0; i < 3; ++i) {
+      Random random(Key{2, i});
+      std::vector<double> x(static_cast<size_t>(c.trajectory->state_dim()));
+      std::vector<double> u(static_cast<size_t>(c.trajectory->action_dim()));
+      for (double& entry : x) entry = 0.5 * random.Normal();
+      for (double& entry : u) entry = random.Normal();
+      const DerivativeErrors errors = CheckDerivatives(*c.trajectory, 1, x, u);
+      // Central differences with 1e-6 in double: rounding 1e-10 of numbers up to 1e4.
+      EXPECT_LT(errors.jacobian, 1e-7);
+      EXPECT_LT(errors.gradient, 1e-7);
+      EXPECT_LT(errors.terminal_gradient, 1e-6);
+      EXPECT_LT(errors.dynamics_hessian, 1e-7);
+    }
+  }
+}
+
+bool SameBits(std::span<const double> a, std::span<const double> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+TEST(IlqrSolver, GivesTheSameBitsWithAnyNumberOfThreads) {
+  for (const auto& [problem, variant] : {std::pair{"cartpole", "bounded"},
+                                         {"acrobot", "free"},
+                                         {"quadrotor", "bounded"},
+                                         {"quadrotor", "infeasible"}}) {
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    IlqrSolver alone(*c.trajectory, c.options);
+    const IlqrResult expected = alone.Solve(c.start, c.actions, c.states);
+    for (const int threads : {1, 2, 5}) {
+      ThreadPool pool(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
+      EXPECT_EQ(result.iterations, expected.iterations);
+      EXPECT_EQ(result.cost, expected.cost);
+      EXPECT_TRUE(SameBits(solver.states(), alone.states()));
+      EXPECT_TRUE(SameBits(solver.actions(), alone.actions()));
+    }
+  }
+}
+
+TEST(IlqrSolver, AllocatesNothingPerSolve) {
+  for (const auto& [problem, variant] : ReferenceCases()) {
+    if (variant == "512") continue;
+    const ReferenceCase c = MakeReferenceCase(problem, variant);
+    for (const int threads : {1, 2}) {
+      ThreadPool pool(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      (void)solver.Solve(c.start, c.actions, c.states);
+      EXPECT_EQ(
+          testing::CountAllocations([&] { (void)solver.Solve(c.start, c.actions, c.states); }), 0)
+          << problem << " " << variant << " " << threads;
+    }
+  }
+}
+
+TEST(IlqrSolver, NamesAStationaryStart) {
+  ReferenceCase c = MakeReferenceCase("cartpole", "free");
+  std::ranges::fill(c.actions, 0.0);  // hanging at rest: the gradient vanishes
+  IlqrSolver solver(*c.trajectory, c.options);
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kStationaryStart);
+  EXPECT_EQ(result.iterations, 0);
+  EXPECT_NEAR(result.cost, 2.0005e4, 1);
+}
+
+TEST(IlqrSolver, StopsWhenTheCallbackSaysSo) {
+  const ReferenceCase c = MakeReferenceCase("acrobot", "free");
+  IlqrSolver solver(*c.trajectory, c.options);
+  solver.set_callback([](int iteration, const IlqrIteration&) { return iteration < 3; });
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kStopped);
+  EXPECT_EQ(result.iterations, 3);
+}
+
+TEST(IlqrSolver, BothRegularisationsReachTheMinimum) {
+  ReferenceCase c = MakeReferenceCase("quadrotor", "bounded");
+  c.options.regularisation = Regularisation::kStates;
+  IlqrSolver solver(*c.trajectory, c.options);
+  const IlqrResult result = solver.Solve(c.start, c.actions);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged);
+  EXPECT_NEAR(result.cost, 2.181991481, 1e-6);
+}
+
+// A problem with one thing wrong at a time.
+struct Faulty {
+  static constexpr int kStateDim = 2;
+  static constexpr int kActionDim = 1;
+  int horizon = 5;
+  std::vector<double> low = {};
+  std::vector<double> high = {};
+  double action_weight = 1;
+  double nan_beyond = std::numeric_limits<double>::infinity();
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    next[0] = x[0] + 0.1 * x[1];
+    next[1] = x[1] + 0.1 * u[0];
+    if (u[0] > nan_beyond) next[1] = T(std::nan(""));
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    return x[0] * x[0] + action_weight * (u[0] * u[0]);
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 10.0 * (x[0] * x[0]);
+  }
+};
+
+std::string Refusal(const Faulty& formula, const IlqrOptions& options = {},
+                    std::vector<double> start = {1, 0}, size_t actions = 5, size_t states = 0) {
+  try {
+    const FormulaProblem<Faulty> problem(formula);
+    IlqrSolver solver(problem, options);
+    (void)solver.Solve(start, std::vector<double>(actions), std::vector<double>(states));
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(IlqrWrongInput, IsRefusedWithTheReason) {
+  EXPECT_EQ(Refusal({}), "");
+  EXPECT_EQ(Refusal({.horizon = 0}), "ilqr: horizon: found 0, expected at least 1");
+  EXPECT_EQ(Refusal({.low = {1}, .high = {-1}}),
+            "ilqr: bounds of action 0: found [1, -1], expected low <= high");
+  EXPECT_EQ(Refusal({.low = {std::nan("")}, .high = {1}}),
+            "ilqr: bounds of action 0: found [nan, 1], expected low <= high");
+  EXPECT_EQ(Refusal({.low = {0, 0}, .high = {1, 1}}),
+            "ilqr: lower bounds: found 2 numbers, expected 1");
+  EXPECT_EQ(Refusal({}, {}, {1}), "ilqr: start state: found 1 numbers, expected 2");
+  EXPECT_EQ(Refusal({}, {}, {1, 0}, 4), "ilqr: actions: found 4 numbers, expected 5");
+  EXPECT_EQ(Refusal({}, {}, {1, 0}, 5, 11), "ilqr: states: found 11 numbers, expected 12");
+  EXPECT_NE(Refusal({}, {.max_iterations = 0}).find("max_iterations"), std::string::npos);
+  EXPECT_NE(Refusal({}, {.cost_tolerance = std::nan("")}).find("cost_tolerance"),
+            std::string::npos);
+}
+
+TEST(IlqrWrongInput, EndsWithItsStatus) {
+  const auto status = [](const Faulty& formula, std::vector<double> start, double action) {
+    const FormulaProblem<Faulty> problem(formula);
+    IlqrSolver solver(problem, {});
+    return solver.Solve(start, std::vector<double>(5, action)).status;
+  };
+  EXPECT_EQ(status({}, {1, 0}, 0), IlqrStatus::kConverged);
+  EXPECT_EQ(status({}, {std::nan(""), 0}, 0), IlqrStatus::kInvalidStart);
+  EXPECT_EQ(status({}, {1, 0}, std::nan("")), IlqrStatus::kInvalidStart);
+  EXPECT_EQ(status({.nan_beyond = -1}, {1, 0}, 0), IlqrStatus::kInvalidStart);
+  // Concave in the action beyond what the largest regularisation can mend.
+  EXPECT_EQ(status({.action_weight = -1e12}, {1, 0}, 0), IlqrStatus::kIndefinite);
+  // Concave, regularised: runs off until no step helps or the limit is reached, but it ends.
+  const IlqrStatus unbounded = status({.action_weight = -1}, {1, 0}, 0.1);
+  EXPECT_TRUE(unbounded == IlqrStatus::kNoDescent || unbounded == IlqrStatus::kIterationLimit ||
+              unbounded == IlqrStatus::kInvalidDerivatives)
+      << Name(unbounded);
+}
+
+TEST(IlqrSolver, ShortensStepsIntoWhereTheModelFails) {
+  // Steps beyond u = 0.5 give NaN; the optimum within is found.
+  Faulty formula{.low = {-20}, .high = {20}, .nan_beyond = 0.5};
+  formula.action_weight = 0.001;
+  const FormulaProblem<Faulty> problem(formula);
+  IlqrSolver solver(problem, {});
+  const IlqrResult result = solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(5, 0.0));
+  EXPECT_TRUE(std::isfinite(result.cost));
+  EXPECT_GE(result.iterations, 1);
+  for (const double u : solver.actions()) EXPECT_LE(u, 0.5);
+}
+
+/// A problem that tells when it is rolled out and expanded, and can refuse a rollout.
+class Watched final : public TrajectoryProblem {
+ public:
+  explicit Watched(const TrajectoryProblem& problem) : problem_(problem) {}
+  std::function<void()> on_rollout = [] {};
+  std::function<void()> on_last_step = [] {};
+  std::function<void()> on_expansion = [] {};
+  bool refuses = false;  // costs are NaN
+
+  [[nodiscard]] int horizon() const override { return problem_.horizon(); }
+  [[nodiscard]] int state_dim() const override { return problem_.state_dim(); }
+  [[nodiscard]] int action_dim() const override { return problem_.action_dim(); }
+  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override {
+    return problem_.MakeWorkspace();
+  }
+  void Bind(int t, Knot& knot) const override { problem_.Bind(t, knot); }
+  double Step(int t, const double* x, const double* u, double* next,
+              Workspace& workspace) const override {
+    if (t == 0) on_rollout();
+    if (t == horizon() - 1) on_last_step();
+    const double cost = problem_.Step(t, x, u, next, workspace);
+    return refuses ? std::nan("") : cost;
+  }
+  double TerminalCost(const double* x, Workspace& workspace) const override {
+    return problem_.TerminalCost(x, workspace);
+  }
+  void Expand(int first, int last, const double* xs, const double* us, const Knot* knots,
+              Workspace& workspace) const override {
+    on_expansion();
+    problem_.Expand(first, last, xs, us, knots, workspace);
+  }
+  void ExpandTerminal(const double* x, const Knot& knot, Workspace& workspace) const override {
+    problem_.ExpandTerminal(x, knot, workspace);
+  }
+
+ private:
+  const TrajectoryProblem& problem_;
+};
+
+/// Refuses the rollouts first ... last, number 1 is the guess's.
+void Refuse(Watched& watched, int first, int last) {
+  watched.on_rollout = [&watched, first, last, rollouts = 0]() mutable {
+    ++rollouts;
+    watched.refuses = rollouts >= first && rollouts <= last;
+  };
+}
+
+/// Largest |f(x_t, u_t) - x_{t+1}|.
+double LargestGap(const TrajectoryProblem& problem, std::span<const double> xs,
+                  std::span<const double> us) {
+  const auto workspace = problem.MakeWorkspace();
+  const auto nx = static_cast<size_t>(problem.state_dim());
+  std::vector<double> next(nx);
+  double largest = 0;
+  for (int t = 0; t < problem.horizon(); ++t) {
+    const double* x = xs.data() + static_cast<size_t>(t) * nx;
+    (void)problem.Step(t, x, us.data() + t * problem.action_dim(), next.data(), *workspace);
+    for (size_t i = 0; i < nx; ++i) largest = std::max(largest, std::abs(next[i] - x[nx + i]));
+  }
+  return largest;
+}
+
+TEST(IlqrSolver, OnAQuadraticProblemTheExpectedChangeComesTrueAndGapsCloseWithTheStep) {
+  const ReferenceCase c = MakeReferenceCase("lqr_56x22", "8");
+  std::vector<double> states(c.start.size() * 9);
+  Random random(Key{3, 0});
+  for (double& entry : states) entry = random.Normal();
+  for (const bool infeasible : {false, true}) {
+    for (const int refused : {0, 1, 2}) {
+      SCOPED_TRACE(refused);
+      Watched watched(*c.trajectory);
+      Refuse(watched, 2, 1 + refused);
+      // Without gaps, shorter steps change what is expected only if they are not regularised.
+      const double mu = infeasible || refused == 0 ? 0.1 : 0;
+      IlqrSolver solver(watched, {.initial_mu = mu});
+      double gap = 0;
+      solver.set_callback([&](int, const IlqrIteration&) {
+        gap = LargestGap(*c.trajectory, solver.states(), solver.actions());
+        return false;
+      });
+      const auto guess = infeasible ? std::span<const double>(states) : std::span<const double>();
+      const IlqrResult result = solver.Solve(c.start, c.actions, guess);
+      ASSERT_EQ(result.iterations, 1);
+      const IlqrIteration& first = result.log[0];
+      EXPECT_EQ(first.step, std::ldexp(1.0, -refused));  // the longest that is not refused
+      EXPECT_EQ(first.mu, mu);
+      // Rounding of costs of 1e4 and more.
+      EXPECT_NEAR(first.actual_change, first.expected_change,
+                  1e-9 * std::abs(first.expected_change));
+      std::ranges::copy(c.start, states.begin());
+      const double before = infeasible ? LargestGap(*c.trajectory, states, c.actions) : 0;
+      EXPECT_NEAR(gap, (1 - first.step) * before, 1e-9 * (1 + before));
+      EXPECT_NEAR(first.gap, gap, 1e-9 * (1 + before));
+    }
+  }
+}
+
+TEST(IlqrSolver, AcceptedStepsKeepTheirPromise) {
+  for (const auto& [problem, variant] :
+       {std::pair{"cartpole", "free"}, {"acrobot", "bounded"}, {"quadrotor", "bounded"}}) {
+    ReferenceCase c = MakeReferenceCase(problem, variant);
+    c.options.min_ratio = 0.3;
+    c.options.max_ratio = 1.5;
+    IlqrSolver solver(*c.trajectory, c.options);
+    const IlqrResult result = solver.Solve(c.start, c.actions);
+    ASSERT_GE(result.log.size(), 5U);
+    for (size_t i = 0; i < result.log.size(); ++i) {
+      const IlqrIteration& iteration = result.log[i];
+      EXPECT_LT(iteration.expected_change, 0);
+      const double ratio = iteration.actual_change / iteration.expected_change;
+      EXPECT_GE(ratio, 0.3) << problem << " " << i;
+      EXPECT_LE(ratio, 1.5) << problem << " " << i;
+      if (i == 0) continue;
+      EXPECT_NEAR(iteration.cost, result.log[i - 1].cost + iteration.actual_change,
+                  1e-12 * result.log[i - 1].cost);
+    }
+  }
+}
+
+TEST(IlqrSolver, RegularisationFollowsItsSchedule) {
+  const FormulaProblem<Faulty> problem({});
+  const std::vector<double> start = {-1, 0};
+  const std::vector<double> guess(5, 0.3);
+  const double f = 1.6;
+  {  // Every step is taken: mu shrinks by f, f^2, f^3, ...
+    IlqrSolver solver(problem, {.cost_tolerance = 0, .initial_mu = 1, .mu_factor = f});
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_GE(result.log.size(), 4U);
+    const double expected[] = {1, 1 / f, 1 / std::pow(f, 3), 1 / std::pow(f, 6)};
+    for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(result.log[i].mu, expected[i], 1e-12) << i;
+  }
+  {  // Below min_mu it is 0.
+    IlqrSolver solver(problem, {.initial_mu = 1, .min_mu = 0.7, .mu_factor = f});
+    const IlqrResult result = solver.Solve(start, guess);
+    EXPECT_EQ(result.log[1].mu, 0);
+  }
+  // Line searches of ten lengths, 1 ... 1/512, that are refused: it grows by f, f^2, f^3.
+  for (const auto& [searches, mu] : {std::pair{1, f}, {2, std::pow(f, 3)}, {3, std::pow(f, 6)}}) {
+    Watched watched(problem);
+    Refuse(watched, 2, 1 + 10 * searches);
+    IlqrSolver solver(watched, {.initial_mu = 1, .mu_factor = f});
+    solver.set_max_iterations(1);
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_EQ(result.iterations, 1);
+    EXPECT_NEAR(result.log[0].mu, mu, 1e-12 * mu);
+    EXPECT_EQ(result.log[0].step, 1);
+  }
+}
+
+TEST(IlqrSolver, ATrajectoryWithGapsIsNoSolution) {
+  const FormulaProblem<Faulty> problem({});
+  const std::vector<double> start = {1, 0};
+  const std::vector<double> guess(5, 0.3);
+  const std::vector<double> states(12, 1.0);
+  // Any decrease is small enough for this tolerance.
+  IlqrSolver solver(problem, {.cost_tolerance = 1});
+  EXPECT_EQ(solver.Solve(start, guess).status, IlqrStatus::kStationaryStart);
+  const IlqrResult result = solver.Solve(start, guess, states);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged);
+  EXPECT_GE(result.iterations, 1);
+  EXPECT_LE(result.gap, 1e-9);
+}
+
+TEST(IlqrSolver, TheGuessIsClampedToTheBounds) {
+  // Beyond them the model fails.
+  const FormulaProblem<Faulty> problem({.low = {-1}, .high = {1}, .nan_beyond = 1});
+  IlqrSolver solver(problem, {});
+  const IlqrResult result = solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5, 7.0));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+}
+
+// x' = x + 0.1 u, far to go: every action belongs at a bound, the last one too.
+struct Rush {
+  static constexpr int kStateDim = 1;
+  static constexpr int kActionDim = 1;
+  double goal = 0;
+  int horizon = 6;
+  std::vector<double> low = {-2}, high = {1};
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    next[0] = x[0] + 0.1 * u[0];
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* /*x*/, const T* u) const {
+    return 1e-3 * (u[0] * u[0]);
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 100.0 * ((x[0] - goal) * (x[0] - goal));
+  }
+};
+
+TEST(IlqrSolver, TheBoxHoldsAtEveryKnotOfTheSolution) {
+  for (const auto& [goal, bound] : {std::pair{10.0, 1.0}, {-10.0, -2.0}}) {
+    const FormulaProblem<Rush> problem({.goal = goal});
+    IlqrSolver solver(problem, {});
+    const IlqrResult result = solver.Solve(std::vector<double>{0}, std::vector<double>(6, 0.1));
+    EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+    for (size_t t = 0; t < 6; ++t) {
+      EXPECT_EQ(solver.actions()[t], bound) << t;
+      EXPECT_EQ(solver.feedback(static_cast<int>(t))[0], 0) << t;  // a held action does not respond
+    }
+    EXPECT_EQ(result.gradient, 0);
+  }
+}
+
+TEST(IlqrSolver, TimesAreThoseOfTheirPhases) {
+  using std::chrono::milliseconds;
+  const FormulaProblem<Faulty> problem({.horizon = 16});  // one part of an expansion
+  Watched watched(problem);
+  IlqrSolver solver(watched, {.cost_tolerance = 0});
+  int rollouts = 0;
+  int expansions = 0;
+  watched.on_rollout = [&] {
+    ++rollouts;
+    std::this_thread::sleep_for(milliseconds(2));
+  };
+  watched.on_expansion = [&] {
+    ++expansions;
+    std::this_thread::sleep_for(milliseconds(5));
+  };
+  solver.set_callback([](int iteration, const IlqrIteration&) {
+    std::this_thread::sleep_for(milliseconds(3));
+    return iteration < 3;
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  const IlqrResult result = solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(16, 0.3));
+  const double wall =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  ASSERT_GE(result.iterations, 1);
+  // A sleep lasts at least as long as it is told to, on a busy machine longer.
+  EXPECT_GE(result.forward_seconds, 2e-3 * rollouts);
+  EXPECT_GE(result.expansion_seconds, 5e-3 * expansions);
+  EXPECT_GE(result.other_seconds, 3e-3 * result.iterations);
+  EXPECT_GT(result.backward_seconds, 0);
+  EXPECT_LE(result.seconds(), wall);
+}
+
+// The deadline passes during the rollout or the expansion of a given number; nothing of either kind
+// may begin after it.
+TEST(IlqrSolver, TheDeadlineEndsLineSearchesExpansionsAndBackwardPasses) {
+  using Clock = std::chrono::steady_clock;
+  struct Case {
+    const char* what;
+    Faulty formula;
+    int late_rollout, late_expansion;  // 1, 2, ...; 0: none
+    int rollouts, expansions;          // begun in all: 40 knots are three parts of an expansion
+    int iterations;
+  };
+  // Beyond u = 0 the model fails: every trial of a line search is refused.
+  const Faulty refusing{.horizon = 40, .action_weight = 1e-3, .nan_beyond = 0};
+  for (const Case& c : {
+           Case{"guess", {.horizon = 40}, 1, 0, 1, 0, 0},
+           Case{"expansion", {.horizon = 40}, 0, 2, 1, 2, 0},
+           Case{"expansion before passes", {.horizon = 40, .action_weight = -1e12}, 0, 3, 1, 3, 0},
+           Case{"refused trial", refusing, 4, 0, 4, 3, 0},
+           Case{"trial", {.horizon = 40}, 2, 0, 2, 3, 0},
+       }) {
+    SCOPED_TRACE(c.what);
+    const FormulaProblem<Faulty> problem(c.formula);
+    Watched watched(problem);
+    IlqrSolver solver(watched, {.cost_tolerance = 0});
+    int rollouts = 0;
+    int expansions = 0;
+    const auto pass = [&] { solver.set_deadline(Clock::now()); };
+    watched.on_rollout = [&] {
+      if (++rollouts == c.late_rollout) pass();
+    };
+    watched.on_expansion = [&] {
+      if (++expansions == c.late_expansion) pass();
+    };
+    const IlqrResult result =
+        solver.Solve(std::vector<double>{-1, 0}, std::vector<double>(40, -0.1));
+    EXPECT_EQ(result.status, IlqrStatus::kDeadline) << Name(result.status);
+    EXPECT_EQ(rollouts, c.rollouts);
+    EXPECT_EQ(expansions, c.expansions);
+    EXPECT_EQ(result.iterations, c.iterations);
+    EXPECT_EQ(std::isfinite(result.cost),
+              c.late_rollout != 1);  // the guess was followed to its end
+  }
+}
+
+TEST(IlqrSolver, AGuessThatIsInvalidIsCalledSoHoweverLateItIs) {
+  const FormulaProblem<Faulty> problem({.nan_beyond = -1});
+  Watched watched(problem);
+  IlqrSolver solver(watched, {});
+  // The deadline passes within the guess's last step.
+  watched.on_last_step = [&] { solver.set_deadline(std::chrono::steady_clock::now()); };
+  EXPECT_EQ(solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kInvalidStart);
+}
+
+// Swing-ups and a drive around obstacles, with control limits.
+struct PendulumSwingUp {
+  static constexpr int kStateDim = 2;
+  static constexpr int kActionDim = 1;
+  static constexpr int kStageResiduals = 3;
+  static constexpr int kTerminalResiduals = 2;
+  int horizon = 100;
+  std::vector<double> low = {-2}, high = {2};
+  PendulumOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    const auto moved = PendulumStep<T>(system, {x[0], x[1]}, u[0]);
+    next[0] = moved[0];
+    next[1] = moved[1];
+  }
+  // 1 - cos th = 2 sin^2(th / 2).
+  template <typename T>
+  void StageResidual(int /*t*/, const T* x, const T* u, T* r) const {
+    using std::sin;
+    r[0] = 0.4 * sin(0.5 * x[0]);
+    r[1] = 0.04 * x[1];
+    r[2] = 0.1 * u[0];
+  }
+  template <typename T>
+  void TerminalResidual(const T* x, T* r) const {
+    using std::sin;
+    r[0] = 20.0 * sin(0.5 * x[0]);
+    r[1] = 3.0 * x[1];
+  }
+};
+
+/// K_t along a trajectory by the Riccati recursion with dense matrices, without regularisation.
+std::vector<Eigen::MatrixXd> RiccatiGains(const TrajectoryProblem& problem,
+                                          std::span<const double> xs, std::span<const double> us) {
+  const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
+  const int N = problem.horizon();
+  AlignedVector<double> memory(layout.knot_size() * (static_cast<size_t>(N) + 1));
+  double* at = memory.data();
+  std::vector<Knot> knots;
+  for (int t = 0; t <= N; ++t) {
+    knots.push_back(Knot::Take(layout, at));
+    problem.Bind(t, knots.back());
+  }
+  const auto workspace = problem.MakeWorkspace();
+  problem.Expand(0, N, xs.data(), us.data(), knots.data(), *workspace);
+  problem.ExpandTerminal(xs.data() + N * layout.nx, knots.back(), *workspace);
+  const auto dense = [](int rows, int columns, const auto& entry) {
+    return Eigen::MatrixXd(Eigen::MatrixXd::NullaryExpr(rows, columns, entry));
+  };
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  const KnotView<> end(knots.back(), layout);
+  Eigen::MatrixXd V = dense(nx, nx, [&](auto i, auto j) { return end.lxx(int(i), int(j)); });
+  std::vector<Eigen::MatrixXd> gains(static_cast<size_t>(N));
+  for (int t = N - 1; t >= 0; --t) {
+    const KnotView<> knot(knots[static_cast<size_t>(t)], layout);
+    const auto A = dense(nx, nx, [&](auto i, auto j) { return knot.A(int(i), int(j)); });
+    const auto B = dense(nx, nu, [&](auto i, auto j) { return knot.B(int(i), int(j)); });
+    const auto lxx = dense(nx, nx, [&](auto i, auto j) { return knot.lxx(int(i), int(j)); });
+    const auto lux = dense(nu, nx, [&](auto i, auto j) { return knot.lux(int(i), int(j)); });
+    const auto luu = dense(nu, nu, [&](auto i, auto j) { return knot.luu(int(i), int(j)); });
+    const Eigen::MatrixXd Quu = luu + B.transpose() * V * B;
+    const Eigen::MatrixXd Qux = lux + B.transpose() * V * A;
+    const Eigen::MatrixXd K = -Quu.llt().solve(Qux);
+    V = lxx + A.transpose() * V * A + Qux.transpose() * K;
+    gains[static_cast<size_t>(t)] = K;
+  }
+  return gains;
+}
+
+TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
+  PendulumSwingUp formula;
+  formula.low.clear();  // bounds would take rows out of the gains
+  formula.high.clear();
+  const FormulaProblem<PendulumSwingUp> problem(formula);
+  const std::vector<double> start = {std::numbers::pi, 0};
+  const std::vector<double> guess(100, 0.1);
+  const auto after_three = [](int iteration) { return iteration == 3; };
+  for (const IlqrStatus end : {IlqrStatus::kIterationLimit, IlqrStatus::kStopped,
+                               IlqrStatus::kDeadline, IlqrStatus::kStationaryStart}) {
+    SCOPED_TRACE(Name(end));
+    IlqrOptions options{.initial_mu = 1};
+    // So little is asked that the guess will do, as its pass, a regularised one, says.
+    if (end == IlqrStatus::kStationaryStart) options.cost_tolerance = 1e-2;
+    IlqrSolver solver(problem, options);
+    if (end == IlqrStatus::kIterationLimit) solver.set_max_iterations(3);
+    solver.set_callback([&](int iteration, const IlqrIteration&) {
+      if (end == IlqrStatus::kStopped) return !after_three(iteration);
+      if (end == IlqrStatus::kDeadline && after_three(iteration)) {
+        solver.set_deadline(std::chrono::steady_clock::now());
+      }
+      return true;
+    });
+    const IlqrResult result = solver.Solve(start, guess);
+    ASSERT_EQ(result.status, end) << Name(result.status);
+    EXPECT_EQ(result.iterations, end == IlqrStatus::kStationaryStart ? 0 : 3);
+    const std::vector<double> xs(solver.states().begin(), solver.states().end());
+    const std::vector<double> us(solver.actions().begin(), solver.actions().end());
+    const std::vector<Eigen::MatrixXd> expected = RiccatiGains(problem, xs, us);
+    const LinearGaussianPolicy policy = solver.TrackingPolicy();
+    for (int t = 0; t < 100; ++t) {
+      const Eigen::MatrixXd& K = expected[static_cast<size_t>(t)];
+      const LinearGaussianStep& step = policy.step(t);
+      // Rounding, 1e-16, times the condition of the recursion along a swing-up.
+      EXPECT_LT((step.feedback - K).norm(), 1e-9 * (1 + K.norm())) << t;
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(solver.feedback(t)[i], step.feedback(0, i));
+        EXPECT_EQ(step.state(i), xs[static_cast<size_t>(2 * t + i)]);
+      }
+      EXPECT_EQ(step.action(0), us[static_cast<size_t>(t)]);
+      EXPECT_EQ(step.feedforward(0), 0);
+    }
+    // They say nothing about the solution, and asking for them changes nothing.
+    EXPECT_TRUE(SameBits(solver.states(), xs));
+    EXPECT_TRUE(SameBits(solver.actions(), us));
+  }
+}
+
+TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
+  const FormulaProblem<Faulty> problem({});
+  IlqrSolver solver(problem, {});
+  EXPECT_THROW((void)solver.feedback(0), RunError);  // nothing was solved
+  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
+  EXPECT_NO_THROW((void)solver.feedback(0));
+  (void)solver.Solve(std::vector<double>{std::nan(""), 0}, std::vector<double>(5));
+  EXPECT_THROW((void)solver.feedback(0), RunError);
+  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
+  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
+  solver.set_deadline(std::chrono::steady_clock::now());  // the guess is not followed to its end
+  ASSERT_EQ(solver.Solve(std::vector<double>{2, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kDeadline);
+  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
+  const FormulaProblem<Faulty> concave({.action_weight = -1e12});
+  IlqrSolver none(concave, {});
+  ASSERT_EQ(none.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
+            IlqrStatus::kIndefinite);
+  EXPECT_THROW((void)none.feedback(0), RunError);
+}
+
+TEST(IlqrSolver, GainsAskedForWithinTheCallbackChangeNoBitOfTheSolution) {
+  PendulumSwingUp formula;
+  formula.horizon = 30;
+  const FormulaProblem<PendulumSwingUp> problem(formula);
+  std::vector<std::vector<double>> solutions;
+  for (const bool asks : {false, true}) {
+    IlqrSolver solver(problem, {.initial_mu = 1});
+    solver.set_callback([&](int, const IlqrIteration&) {
+      if (asks) (void)solver.feedback(0);
+      return true;
+    });
+    const IlqrResult result =
+        solver.Solve(std::vector<double>{std::numbers::pi, 0}, std::vector<double>(30, 0.1));
+    EXPECT_GT(result.iterations, 2);
+    solutions.emplace_back(solver.actions().begin(), solver.actions().end());
+  }
+  EXPECT_EQ(solutions[0], solutions[1]);
+}
+
+TEST(SwingUp, PendulumWithATorqueTooSmallToLiftIt) {
+  const FormulaProblem<PendulumSwingUp> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  const IlqrResult result =
+      solver.Solve(std::vector<double>{std::numbers::pi, 0}, std::vector<double>(100, 0.1));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto states = solver.states();
+  EXPECT_LT(1 - std::cos(states[200]), 0.005);  // within 0.1 rad of upright
+  EXPECT_LT(std::abs(states[201]), 0.2);
+  for (const double u : solver.actions()) EXPECT_LE(std::abs(u), 2.0);
+}
+
+TEST(SwingUp, CartPoleAndAcrobotEndUprightWithinTheirLimits) {
+  for (const auto& [problem, upright, bound] :
+       {std::tuple{"cartpole", 0.0, 10.0}, {"acrobot", std::numbers::pi, 15.0}}) {
+    const ReferenceCase c = MakeReferenceCase(problem, "bounded");
+    IlqrSolver solver(*c.trajectory, c.options);
+    (void)solver.Solve(c.start, c.actions);
+    const size_t end = solver.states().size() - 4;
+    const size_t angle = end + (std::string(problem) == "cartpole" ? 1 : 0);
+    EXPECT_NEAR(solver.states()[angle], upright, 0.05) << problem;
+    for (const double u : solver.actions()) EXPECT_LE(std::abs(u), bound);
+  }
+}
+
+// A whole turn about the roll axis in 1.6 s, from hovering to hovering.
+struct QuadrotorFlip {
+  static constexpr int kStateDim = 12;
+  static constexpr int kActionDim = 4;
+  static constexpr double kHover = 9.81 / 4;
+  static constexpr double kTurn = 2 * std::numbers::pi;
+  int horizon = 80;
+  std::vector<double> low = std::vector<double>(4, 0.0), high = std::vector<double>(4, 6.0);
+  QuadrotorOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    QuadrotorFormula::Step(system, x, u, next);
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 4; ++i) sum += 0.01 * ((u[i] - kHover) * (u[i] - kHover));
+    for (int i = 0; i < 3; ++i) sum += 0.05 * (x[i] * x[i]);
+    return sum;
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    T sum = T(0.0);
+    for (int i = 0; i < 12; ++i) {
+      const T error = i == 3 ? x[3] - kTurn : x[i];
+      sum += (i < 6 ? 500.0 : 50.0) * (error * error);
+    }
+    return sum;
+  }
+};
+
+TEST(Quadrotor, FlipsAndHoversAgainWithinItsThrusts) {
+  const FormulaProblem<QuadrotorFlip> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  const IlqrResult result =
+      solver.Solve(std::vector<double>(12, 0.0), std::vector<double>(320, QuadrotorFlip::kHover));
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto end = solver.states().last(12);
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_NEAR(end[i], i == 3 ? QuadrotorFlip::kTurn : 0, i < 6 ? 0.05 : 0.2) << i;
+  }
+  for (const double u : solver.actions()) EXPECT_TRUE(u >= 0 && u <= 6) << u;
+}
+
+struct UnicycleAroundObstacles {
+  static constexpr int kStateDim = 3;
+  static constexpr int kActionDim = 2;
+  static constexpr double kRadius = 0.5;
+  static constexpr double kObstacles[2][2] = {{1.0, 0.1}, {2.2, -0.2}};
+  int horizon = 60;
+  std::vector<double> low = {-1, -2}, high = {1, 2};
+  UnicycleOptions system;
+
+  template <typename T>
+  void Step(int /*t*/, const T* x, const T* u, T* next) const {
+    UnicycleFormula::Step(system, x, u, next);
+  }
+  template <typename T>
+  T StageCost(int /*t*/, const T* x, const T* u) const {
+    using std::exp;
+    T sum = 0.01 * (u[0] * u[0] + u[1] * u[1]);
+    for (const auto& obstacle : kObstacles) {
+      const T dx = x[0] - obstacle[0];
+      const T dy = x[1] - obstacle[1];
+      sum += 4.0 * exp((dx * dx + dy * dy) * (-4.0 / (kRadius * kRadius)) + 3.0);
+    }
+    return sum;
+  }
+  template <typename T>
+  T TerminalCost(const T* x) const {
+    return 50.0 * ((x[0] - 3.0) * (x[0] - 3.0) + x[1] * x[1] + 0.1 * (x[2] * x[2]));
+  }
+};
+
+TEST(Unicycle, DrivesAroundObstaclesWithinItsLimits) {
+  const FormulaProblem<UnicycleAroundObstacles> problem({});
+  IlqrSolver solver(problem, {.initial_mu = 1});
+  std::vector<double> guess(120, 0.0);
+  for (size_t t = 0; t < 60; ++t) guess[2 * t] = 0.3;
+  const IlqrResult result = solver.Solve(std::vector<double>{0, 0, 0.3}, guess);
+  EXPECT_EQ(result.status, IlqrStatus::kConverged) << Name(result.status);
+  const auto xs = solver.states();
+  for (size_t t = 0; t <= 60; ++t) {
+    for (const auto& o : UnicycleAroundObstacles::kObstacles) {
+      EXPECT_GT(std::hypot(xs[3 * t] - o[0], xs[3 * t + 1] - o[1]), 0.45) << t;
+    }
+  }
+  EXPECT_NEAR(xs[180], 3, 0.05);
+  EXPECT_NEAR(xs[181], 0, 0.05);
+  for (size_t i = 0; i < 120; ++i) EXPECT_LE(std::abs(solver.actions()[i]), i % 2 == 0 ? 1 : 2);
+}
+
+}  // namespace
+}  // namespace foreplan
