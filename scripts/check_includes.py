@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks that includes point one way: a room includes only itself and the rooms above it.
 
-Help for tests (foreplan/<room>/testing/) is included by tests and benchmarks only. Prints every
-violation as file:line and exits with 1 if there is one. --self-test checks the checker.
+Help for tests (foreplan/<room>/testing/) is included by tests and benchmarks only. Every room has a README.md that
+says what it may include. Prints every violation as file:line and exits with 1 if there is one. --self-test checks the
+checker.
 """
 
 import argparse
@@ -59,6 +60,16 @@ def violations(root: Path) -> Iterator[str]:
                     yield f'{includer}:{number}: "{match[1]}" {what}'
 
 
+def wrong_readmes(root: Path) -> Iterator[str]:
+    for i, room in enumerate(ROOMS):
+        path = f"foreplan/{room}/README.md"
+        expected = f"**May include**: {', '.join(f'`{other}`' for other in ROOMS[:i]) or 'nothing of foreplan'}."
+        if not (root / path).is_file():
+            yield f"{path}: there is none, expected what lives here, what it may include, where to start"
+        elif expected not in (root / path).read_text(encoding="utf-8"):
+            yield f"{path}: expected the line: {expected}"
+
+
 def self_test() -> None:
     cases = {
         "foreplan/core/a.h": [("foreplan/core/b.h", True), ("foreplan/data/b.h", False),
@@ -85,6 +96,7 @@ def self_test() -> None:
                          for number, (included, allowed) in enumerate(includes, 2) if not allowed}
         found = {" ".join(v.split(" ")[:2]) for v in violations(root)}
         assert found == expected, f"found {found}, expected {expected}"
+        assert len(list(wrong_readmes(root))) == len(ROOMS)
 
 
 def main() -> int:
@@ -93,7 +105,8 @@ def main() -> int:
     if parser.parse_args().self_test:
         self_test()
         return 0
-    found = list(violations(Path(__file__).resolve().parent.parent))
+    root = Path(__file__).resolve().parent.parent
+    found = [*violations(root), *wrong_readmes(root)]
     print("\n".join(found) if found else "includes: all point one way", file=sys.stderr)
     return 1 if found else 0
 

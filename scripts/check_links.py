@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
+PAGES = ("foreplan/*/README.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
 
 # [text](target), ![picture](target "title"), [text]: target, <img src="target">
 LINK = re.compile(r'\]\(\s*<?([^)\s>]+)[^)]*\)|^\s*\[[^\]]+\]:\s+(\S+)|(?:src|href)="([^"]+)"')
