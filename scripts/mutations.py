@@ -19,10 +19,12 @@ one that fails; --write puts the table of faults and tests into docs/reliability
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -240,16 +242,21 @@ def failing(folder: Path, program: str, filters: str, number: int) -> set[str]:
 
 
 def start(folder: Path, program: str, filters: str, number: int) -> tuple[str, bool]:
-    """What the tests print, and whether they came to their end."""
-    with tempfile.TemporaryDirectory() as temporary:
+    """What the tests print, and whether they came to their end. What they started ends with them."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         environment = os.environ | {"FOREPLAN_FAULT": str(number), "TMPDIR": temporary}
         command = [str(folder / program), f"--gtest_filter={filters}"]
+        tests = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True,
+                                 stderr=subprocess.DEVNULL, errors="replace", start_new_session=True)
         try:
-            result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
-                                    errors="replace", timeout=TIMEOUT, check=False)
-            return result.stdout, result.returncode in (0, 1)
+            output, _ = tests.communicate(timeout=TIMEOUT)
+            return output, tests.returncode in (0, 1)
         except subprocess.TimeoutExpired as error:
             return (error.stdout or b"").decode(errors="replace"), False
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(tests.pid, signal.SIGKILL)
+            tests.wait()
 
 
 def judge(fault: Fault | None, tests: dict[str, list[str]], folder: Path, survey: bool) -> set[str]:
