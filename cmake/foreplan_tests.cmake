@@ -20,19 +20,25 @@ endfunction()
 function(foreplan_add_room_test room)
   set(target ${room}_test)
   foreplan_glob(help foreplan/${room}/testing/*.cc)
-  list(APPEND help foreplan/core/testing/own_folder.cc)
-  list(REMOVE_DUPLICATES help)
+  list(REMOVE_ITEM help foreplan/core/testing/own_folder.cc)
   add_executable(${target} ${ARGN} ${help})
-  target_link_libraries(${target} PRIVATE foreplan GTest::gmock GTest::gtest GTest::gtest_main)
-  target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/generated")
+  target_link_libraries(${target} PRIVATE foreplan_test_base GTest::gtest_main)
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
     TEST_FILTER "-*Gate.*" PROPERTIES TIMEOUT 600)
   gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES TEST_PREFIX "${room}."
     TEST_FILTER "*Gate.*" PROPERTIES LABELS gate RUN_SERIAL TRUE TIMEOUT 1200)
 endfunction()
 
+# What all tests share: a temporary folder for each process.
+function(foreplan_add_test_base)
+  add_library(foreplan_test_base OBJECT foreplan/core/testing/own_folder.cc)
+  target_link_libraries(foreplan_test_base PUBLIC foreplan GTest::gmock GTest::gtest)
+  target_include_directories(foreplan_test_base PUBLIC "${PROJECT_BINARY_DIR}/generated")
+endfunction()
+
 function(foreplan_add_tests)
   find_package(GTest REQUIRED)
+  foreplan_add_test_base()
   # A header, not definitions: only the files that read the source tree depend on where it is.
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/foreplan/core/testing/source_dir.h" CONTENT
        "#pragma once\n#define FOREPLAN_SOURCE_DIR \"@PROJECT_SOURCE_DIR@\"\n" @ONLY)
