@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -50,12 +51,17 @@ RowMajor PredictedStates(const Dynamics& dynamics, std::span<const double> start
   return states;
 }
 
-/// diag(1 / s_i^2)
+/// diag(1 / s_i^2); 1 for what does not move but for rounding, whatever its unit.
 Eigen::MatrixXd StateWeights(const RowMajor& states) {
+  constexpr double kRounding = 8 * std::numeric_limits<double>::epsilon();
   const Eigen::RowVectorXd mean = states.colwise().mean();
   const Eigen::VectorXd variance = (states.rowwise() - mean).colwise().squaredNorm().transpose() /
                                    static_cast<double>(states.rows());
-  return variance.unaryExpr([](double v) { return v > 1e-12 ? 1 / v : 1.0; }).asDiagonal();
+  const Eigen::VectorXd largest = states.cwiseAbs().colwise().maxCoeff().transpose();
+  return variance
+      .binaryExpr(largest,
+                  [](double v, double x) { return std::sqrt(v) > kRounding * x ? 1 / v : 1.0; })
+      .asDiagonal();
 }
 
 /// diag(action_weight / h_j^2)

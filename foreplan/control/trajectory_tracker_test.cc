@@ -75,6 +75,27 @@ TEST(TrackTrajectory, GainsAreThoseOfDistancesInDeviationsAndHalfRanges) {
   }
 }
 
+TEST(TrackTrajectory, AUnitOfLengthChangesNoGain) {
+  const DoubleIntegrator dynamics;
+  const auto gains = [&](double unit) {
+    const std::vector<double> start = {unit * 1.0, 0.0};
+    std::vector<double> actions = {1, -2, 0.5, 3, -1};
+    for (double& action : actions) action *= unit;
+    const auto policy = TrackTrajectory(dynamics, DoubleIntegratorSpec(8 * unit), start, actions);
+    std::vector<double> all;
+    for (int t = 0; t < 5; ++t) {
+      const auto& feedback = policy.step(t).feedback;
+      all.insert(all.end(), feedback.data(), feedback.data() + feedback.size());
+    }
+    return all;
+  };
+  const std::vector<double> metres = gains(1);
+  const std::vector<double> small = gains(0x1p-30);  // its squares are about 1e-18
+  ASSERT_EQ(small.size(), metres.size());
+  // A power of two; what the recursion regularises or compares with 1 may round otherwise.
+  for (size_t i = 0; i < metres.size(); ++i) EXPECT_NEAR(small[i], metres[i], 1e-9) << i;
+}
+
 TEST(TrackTrajectory, ReturnsToThePlanAfterADisturbance) {
   const DoubleIntegrator dynamics;
   std::vector<double> actions(100);

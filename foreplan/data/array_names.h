@@ -16,9 +16,9 @@ inline constexpr std::array<std::string_view, 4> kNextNames = {
 inline constexpr std::array<std::string_view, 4> kEpisodeNames = {"episode", "episodes",
                                                                   "episode_id", "episode_ids"};
 /// Flags: the row is the last of its episode.
-inline constexpr std::array<std::string_view, 10> kEndNames = {
-    "terminations", "terminated",  "terminals", "terminal", "dones",
-    "done",         "truncations", "truncated", "timeouts", "timeout"};
+inline constexpr std::array<std::string_view, 12> kEndNames = {
+    "terminations", "terminated", "terminals", "terminal", "dones",       "done",
+    "truncations",  "truncated",  "timeouts",  "timeout",  "is_terminal", "is_last"};
 
 inline bool IsOneOf(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();

@@ -55,7 +55,8 @@ std::vector<NamedArray> Minari(int episodes) {
 TEST(ArrayRecording, FlagsOfAnyNameEndEpisodes) {
   const auto rows =
       ElementsAre("1 | 0.1 | 2 | 1", "2 | 0.2 | 3 | 1", "10 | 0.4 | 20 | 2", "5 | 0.6 | 6 | 3");
-  for (const char* name : {"terminations", "dones", "done", "terminal", "timeouts", "truncated"}) {
+  for (const char* name : {"terminations", "truncations", "dones", "done", "terminal", "timeouts",
+                           "timeout", "truncated", "is_last"}) {
     EXPECT_THAT(Rows({kSeven, kActions, {name, {7}, {0, 0, 1, 0, 1, 0, 1}}}), rows) << name;
   }
   EXPECT_THAT(Rows({kSeven,

@@ -164,6 +164,8 @@ TEST_F(RecordingTest, FlagsEndEpisodesOfTables) {
       // An episode that ends with its first row, and a flag beside numbers of episodes.
       "x,u,timeouts,episode\n99,9,1,a\n1,.1,0,a\n2,.2,0,a\n3,.3,1,a\n10,.4,0,a\n20,.5,0,a\n"
       "5,.6,0,b\n6,.7,0,b\n",
+      "x,u,is_last,is_terminal\n1,.1,0,0\n2,.2,0,0\n3,.3,1,1\n10,.4,0,0\n20,.5,1,0\n5,.6,0,0\n"
+      "6,.7,1,0\n",
       // Times begin anew behind a flag.
       "time,x,u,terminal\n0,1,.1,0\n.1,2,.2,0\n.2,3,.3,1\n0,10,.4,0\n.1,20,.5,1\n0,5,.6,0\n"
       ".1,6,.7,0\n"};

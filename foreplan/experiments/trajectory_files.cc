@@ -42,7 +42,8 @@ std::vector<double> Column(const std::vector<double>& table, size_t columns, siz
 
 void SetRange(Panel& panel) {
   const auto [low, high] = std::ranges::minmax(panel.values);
-  const double margin = std::max(0.05 * (high - low), 1e-3 * (1 + std::abs(high)));
+  const double largest = std::max(std::abs(low), std::abs(high));
+  const double margin = std::max(0.05 * (high - low), largest > 0 ? 1e-3 * largest : 1.0);
   panel.low = low - margin;
   panel.high = high + margin;
 }

@@ -646,23 +646,46 @@ TEST(PhysicsFit, WhatStaysOrKeepsItsPaceIsNoReasonForOtherGuesses) {
 
 TEST(PhysicsFit, AUnitOfLengthChangesNoFit) {
   constexpr double kUnit = 0x1p-40;  // a power of two: everything is the same to the bit
-  const auto fit_in = [](double unit) {
-    const OneStep step = [unit](std::span<const double> v, double x, double u) {
-      return v[0] * x + 0.5 * unit * u;
+  for (const NoiseModel where : {NoiseModel::kProcess, NoiseModel::kMeasurement}) {
+    const auto fit_in = [where](double unit) {
+      const OneStep step = [unit](std::span<const double> v, double x, double u) {
+        return v[0] * x + 0.5 * unit * u;
+      };
+      const Dataset metres = RecordOne(Linear, {0.9, 0.5}, 60, 0.1, where);
+      Dataset data(1, 1);
+      for (int64_t t = 0; t < metres.size(); ++t) {
+        data.Add(std::vector<double>{unit * metres.observation(t)[0]}, metres.action(t),
+                 std::vector<double>{unit * metres.next_observation(t)[0]}, metres.episode(t));
+      }
+      PhysicsFitOptions options;
+      options.noise = where;
+      options.stretch = 10;
+      return FitPhysics(FamilyOf(step), std::vector<Unknown>{{.name = "a", .start = 0.1}}, data,
+                        options);
     };
-    const Dataset metres = RecordOne(Linear, {0.9, 0.5}, 60, 0.1);
-    Dataset data(1, 1);
-    for (int64_t t = 0; t < metres.size(); ++t) {
-      data.Add(std::vector<double>{unit * metres.observation(t)[0]}, metres.action(t),
-               std::vector<double>{unit * metres.next_observation(t)[0]}, metres.episode(t));
-    }
-    return FitPhysics(FamilyOf(step), std::vector<Unknown>{{.name = "a", .start = 0.1}}, data);
+    const PhysicsFit metres = fit_in(1);
+    const PhysicsFit small = fit_in(kUnit);
+    EXPECT_EQ(metres.status, PhysicsFitStatus::kConverged) << metres.failure;
+    EXPECT_EQ(small.values, metres.values);
+    EXPECT_EQ(small.standard_errors, metres.standard_errors);
+    EXPECT_EQ(small.noise[0], kUnit * metres.noise[0]);
+  }
+}
+
+TEST(PhysicsFit, AUnitOfAnUnknownChangesNoFit) {
+  constexpr double kUnit = 0x1p-40;
+  const Dataset data = RecordOne(Linear, {0.9, 0.5}, 60, 0.1);
+  const auto fit_in = [&data](double unit) {
+    const OneStep step = [unit](std::span<const double> v, double x, double u) {
+      return v[0] / unit * x + 0.5 * u;
+    };
+    return FitPhysics(FamilyOf(step), std::vector<Unknown>{{.name = "a", .start = 0.1 * unit}},
+                      data);
   };
-  const PhysicsFit metres = fit_in(1);
+  const PhysicsFit one = fit_in(1);
   const PhysicsFit small = fit_in(kUnit);
-  EXPECT_EQ(small.values, metres.values);
-  EXPECT_EQ(small.standard_errors, metres.standard_errors);
-  EXPECT_EQ(small.noise[0], kUnit * metres.noise[0]);
+  EXPECT_EQ(small.values[0], kUnit * one.values[0]);
+  EXPECT_EQ(small.standard_errors[0], kUnit * one.standard_errors[0]);
 }
 
 TEST(PhysicsFit, AStepThatIsNoNumberOrLeadsUpIsNotArrived) {

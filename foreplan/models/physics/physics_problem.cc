@@ -132,7 +132,7 @@ double PhysicsProblem::Cost(const VectorXd& values, const MatrixXd& starts) cons
 void PhysicsProblem::set_noise(const VectorXd& noise) { noise_ = noise.cwiseMin(most_noise_); }
 
 bool PhysicsProblem::LinearizeStarts(const VectorXd& values) {
-  constexpr double kStep = 1e-6;  // of central differences, relative to 1 + |start|
+  constexpr double kStep = 1e-6;  // of central differences, relative to spread + |start|
   const auto system = family_({values.data(), unknowns_.size()});
   for (size_t i = 0; i < stretches_.size(); ++i) {
     VectorXd start = starts_.col(static_cast<Eigen::Index>(i));
@@ -145,7 +145,8 @@ bool PhysicsProblem::LinearizeStarts(const VectorXd& values) {
     VectorXd below;
     for (Eigen::Index j = 0; j < no_; ++j) {
       const double here = start[j];
-      const double h = kStep * (1 + std::abs(here));
+      const double unit = spread_[j] > least_noise_[j] ? spread_[j] : 1;  // of what stays: any
+      const double h = kStep * (unit + std::abs(here));
       start[j] = here + h;
       if (!Predict(*system, stretches_[i], start, above)) return false;
       start[j] = here - h;
@@ -159,12 +160,14 @@ bool PhysicsProblem::LinearizeStarts(const VectorXd& values) {
 }
 
 bool PhysicsProblem::LinearizeParameters(const VectorXd& values) {
-  constexpr double kStep = 1e-6;  // of central differences, relative to 1e-3 + |value|
+  constexpr double kStep = 1e-6;  // of central differences, relative to unit / 1000 + |value|
   VectorXd r_above;
   VectorXd r_below;
   for (Eigen::Index j = 0; j < p_; ++j) {
     const Unknown& unknown = unknowns_[static_cast<size_t>(j)];
-    const double h = kStep * (1e-3 + std::abs(values[j]));
+    // Values below 1 may be in a large unit, of which the guess tells.
+    const double unit = unknown.start == 0 ? 1 : std::min(1.0, std::abs(unknown.start));
+    const double h = kStep * (1e-3 * unit + std::abs(values[j]));
     VectorXd above = values;
     VectorXd below = values;
     above[j] = std::min(values[j] + h, unknown.high);

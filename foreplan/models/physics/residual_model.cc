@@ -181,7 +181,12 @@ FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
                 .key = {}},
                *workspace);
     for (size_t i = 0; i < next.size(); ++i) {
-      next[i] = observation[i] + data.next_observation(row)[i] - next[i];
+      const double error = data.next_observation(row)[i] - next[i];
+      // Without the whole turn by which an angle that wrapped lies elsewhere than its prediction.
+      const bool wrapped =
+          ObservationDifference::MayHaveWrapped(observation[i], data.next_observation(row)[i]);
+      const double turns = wrapped ? difference().Wrapped(i, error) - error : 0;
+      next[i] = observation[i] + data.next_observation(row)[i] - next[i] + turns;
     }
     errors.Add(observation, data.action(row), next, data.episode(row));
   }

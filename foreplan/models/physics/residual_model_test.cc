@@ -5,11 +5,13 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <string>
 #include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
+#include "foreplan/models/model_error.h"
 #include "foreplan/models/rollout_tape.h"
 #include "foreplan/models/testing/double_integrator.h"
 
@@ -185,6 +187,41 @@ TEST(ResidualModel, ARefusedFileLeavesPhysicsAndNetworksAsTheyWere) {
     EXPECT_TRUE(SameTensors(before, after)) << for_use;
     EXPECT_EQ(before.metadata, after.metadata);
   }
+}
+
+// Within [0, 2 pi) a pole that falls through 0 jumps up by a turn, away from where physics take it.
+TEST(ResidualModel, LearnsFromAnglesWithinATurnAsFromThoseThatGoOn) {
+  const Task task = Task::Load("cartpole_closed_form").first;
+  const auto system = task.MakeSystem();
+  Dataset going_on(4, 1);
+  Dataset within(4, 1);
+  const auto wrapped = [](std::vector<double> state) {
+    state[1] -= 2 * std::numbers::pi * std::floor(state[1] / (2 * std::numbers::pi));
+    return state;
+  };
+  std::vector<double> state = {0, 3, 0, -12};
+  std::vector<double> next(4);
+  Random random(Key{5, 2});
+  for (int t = 0; t < 80; ++t) {
+    const std::vector<double> action = {random.Uniform(-1, 1)};
+    system->SetState(state);
+    ASSERT_EQ(system->Step(action), StepStatus::kOk);
+    system->GetState(next);
+    going_on.Add(state, action, next, 1);
+    within.Add(wrapped(state), action, wrapped(next), 1);
+    state = next;
+  }
+  ASSERT_LT(state[1], -2 * std::numbers::pi);  // more than one turn down
+  ThreadPool pool(1);
+  const auto error = [&](const Dataset& data) {
+    ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
+                        testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, pool);
+    model.Fit(data, Key{1, 2});
+    return ModelJudge(model).Judge(data, 0, data.size(), 3).one_step_rmse;
+  };
+  // Physics explain all; what the networks add is of the size of rounding.
+  EXPECT_LT(error(going_on), 1e-3);
+  EXPECT_LT(error(within), 1e-3);
 }
 
 TEST(ResidualModel, WhenTheNetworksFailThePhysicsStayToo) {
