@@ -130,7 +130,7 @@ void Recording::Add(std::span<const double> from, std::span<const double> by,
 }
 
 std::string Recording::PlaceOf(int64_t row) const {
-  const std::string place = fmt::format("{} {}", place_unit, places[static_cast<size_t>(row)]);
+  std::string place = fmt::format("{} {}", place_unit, places[static_cast<size_t>(row)]);
   if (place_unit != "step") return place;
   return fmt::format("{} of episode {} of {}", place, data.episode(row),
                      data.episode(data.size() - 1));
