@@ -78,9 +78,10 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
 }
 
 TEST_F(Bench, DeadlinesTimesEveryPlanner) {
-  const Json rows = Rows(RunProgram(Quick(
-      "deadlines", {"--set", "decisions=4", "--set", "steps=4", "--set", "base_episodes=1", "--set",
-                    "gradient_steps=2", "--set", "refits=1", "--set", "episodes=1"})));
+  const Json rows = Rows(RunProgram(
+      Quick("deadlines", {"--set", "decisions=4", "--set", "steps=4", "--set", "base_episodes=1",
+                          "--set", "learning_episodes=1", "--set", "gradient_steps=2", "--set",
+                          "refits=1", "--set", "episodes=1"})));
   EXPECT_EQ(Cases(rows), PlannerNames());
   for (const Json& row : rows) {
     ExpectTimes(row, "ms");
