@@ -45,9 +45,10 @@ def figure(title: str, means: dict, panel_name: str, x_name: str, y_name: str,
         f'<text x="{width - GAP}" y="{HEIGHT - 8}" text-anchor="end">{x_name}</text>',
     ]
     names = list(dict.fromkeys(name for lines in means.values() for name in lines))
+    at = LEFT
     for i, name in enumerate(names):
-        parts.append(f'<text x="{LEFT + 90 * i}" y="{HEIGHT - 8}" fill="{COLOURS[i % len(COLOURS)]}">'
-                     f'{name}</text>')
+        parts.append(f'<text x="{at}" y="{HEIGHT - 8}" fill="{COLOURS[i % len(COLOURS)]}">{name}</text>')
+        at += 16 + 7 * len(name)  # pixels, of letters
     for p, (panel, lines) in enumerate(means.items()):
         left = LEFT + p * (PANEL_WIDTH + GAP)
         parts.append(f'<text x="{left + PANEL_WIDTH / 2}" y="{TOP - 8}" text-anchor="middle">'
