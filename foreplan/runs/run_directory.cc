@@ -113,7 +113,7 @@ RunDirectory RunDirectory::Open(const fs::path& path) {
 
 RunDirectory RunDirectory::OpenModel(const fs::path& path) {
   const RunDirectory directory(path);
-  const RunDirectory found =
+  RunDirectory found =
       OpenWith(path, "a fit or run", {directory.config_file(), directory.model_file()});
   if (HasSegments(found.data_folder())) return found;
   throw InputError(

@@ -169,8 +169,7 @@ ObjectNumbers FindObject(const std::string& where, const mjModel& model, Owner o
 std::string NameOfSensorNumber(const mjModel& model, int index, std::string_view kind) {
   int sensor = 0;
   while (index >= model.sensor_adr[sensor] + model.sensor_dim[sensor]) ++sensor;
-  const std::string name =
-      fmt::format("{}{}", MujocoName(model, mjOBJ_SENSOR, sensor, "sensor"), kind);
+  std::string name = fmt::format("{}{}", MujocoName(model, mjOBJ_SENSOR, sensor, "sensor"), kind);
   const int place = index - model.sensor_adr[sensor];
   if (model.sensor_dim[sensor] == 1) return name;
   if (model.sensor_dim[sensor] == 3) return fmt::format("{}_{}", name, kAxes[place]);
@@ -351,7 +350,7 @@ void MujocoObservation::Add(Entry entry, Component component, const std::string&
   observes_forces_ = observes_forces_ || holds([](const Number& of) {
                        return kArrays[of.array].numbers == &mjData::cfrc_ext;
                      });
-  entries_.push_back(std::move(entry));
+  entries_.push_back(entry);
   components_.push_back(std::move(component));
 }
 

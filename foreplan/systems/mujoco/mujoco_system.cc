@@ -115,7 +115,7 @@ NamedNumbers<3> ParseBodyOffset(const std::string& where, const std::string& tex
 
 NamedNumbers<2> ParseControlRange(const std::string& where, const std::string& text) {
   TextScanner scanner(where, text);
-  const auto parsed = ParseNumbers<2>(scanner, scanner.Pattern("an actuator"));
+  auto parsed = ParseNumbers<2>(scanner, scanner.Pattern("an actuator"));
   if (!(parsed.numbers[0] < parsed.numbers[1])) throw scanner.Error("LOW < HIGH");
   return parsed;
 }
