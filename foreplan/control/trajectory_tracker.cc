@@ -5,12 +5,12 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/column_statistics.h"
 #include "foreplan/trajopt/lqr.h"
 
 namespace foreplan {
@@ -53,14 +53,13 @@ RowMajor PredictedStates(const Dynamics& dynamics, std::span<const double> start
 
 /// diag(1 / s_i^2); 1 for what does not move but for rounding, whatever its unit.
 Eigen::MatrixXd StateWeights(const RowMajor& states) {
-  constexpr double kRounding = 8 * std::numeric_limits<double>::epsilon();
   const Eigen::RowVectorXd mean = states.colwise().mean();
   const Eigen::VectorXd variance = (states.rowwise() - mean).colwise().squaredNorm().transpose() /
                                    static_cast<double>(states.rows());
   const Eigen::VectorXd largest = states.cwiseAbs().colwise().maxCoeff().transpose();
   return variance
       .binaryExpr(largest,
-                  [](double v, double x) { return std::sqrt(v) > kRounding * x ? 1 / v : 1.0; })
+                  [](double v, double x) { return std::sqrt(v) > RoundingOf(x) ? 1 / v : 1.0; })
       .asDiagonal();
 }
 

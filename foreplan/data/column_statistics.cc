@@ -6,9 +6,6 @@
 
 namespace foreplan {
 
-// Numbers of magnitude m that stand for equal ones differ by a few roundings of eps m / 2 each.
-constexpr double kRounding = 8 * std::numeric_limits<double>::epsilon();
-
 ColumnStatistics MeasureColumns(int64_t rows, size_t columns, const RowFiller& row,
                                 std::span<const double> magnitude) {
   const auto count = static_cast<double>(rows);
@@ -35,8 +32,7 @@ ColumnStatistics MeasureColumns(int64_t rows, size_t columns, const RowFiller& r
   }
   for (size_t k = 0; k < columns; ++k) {
     const double largest = std::max(std::abs(least[k]), std::abs(most[k]));
-    result.rounding[k] =
-        kRounding * (magnitude.empty() ? largest : std::max(largest, magnitude[k]));
+    result.rounding[k] = RoundingOf(magnitude.empty() ? largest : std::max(largest, magnitude[k]));
     result.deviation[k] = std::sqrt(result.deviation[k] / count);
     if (most[k] - least[k] > result.rounding[k] || !std::isfinite(result.mean[k])) continue;
     result.deviation[k] = 0;

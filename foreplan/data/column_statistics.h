@@ -4,10 +4,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
 namespace foreplan {
+
+/// By how much numbers of that magnitude that stand for equal ones may differ: a few roundings of
+/// eps / 2 each.
+inline double RoundingOf(double magnitude) {
+  return 8 * std::numeric_limits<double>::epsilon() * magnitude;
+}
 
 /// Writes the values of a row, [columns].
 using RowFiller = std::function<void(int64_t row, double* values)>;

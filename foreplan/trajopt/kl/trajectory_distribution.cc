@@ -5,12 +5,9 @@
 #include "foreplan/trajopt/kl/check_count.h"
 
 namespace foreplan {
-namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-
-}  // namespace
 
 TrajectoryDistribution PropagateDistribution(const LinearGaussianDynamics& dynamics,
                                              const LinearGaussianPolicy& policy) {

@@ -3,11 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Cholesky>
-#include <Eigen/LU>
 #include <cmath>
-#include <limits>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
