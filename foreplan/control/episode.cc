@@ -90,7 +90,7 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
                              DescribeNotFinite(task.reward(), task.spec(), transition));
     return false;
   }
-  step.terminated = terminated != 0;
+  if (terminated != 0) step.end = StepEnd::kTerminated;
   return true;
 }
 
@@ -149,8 +149,9 @@ EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const
     Measure(task, keys.measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
             buffers.next_measured);
     result.episode_return += step.reward;
-    result.terminated = step.terminated;
+    result.terminated = step.end == StepEnd::kTerminated;
     ++result.steps;
+    if (result.steps == length && !result.terminated) step.end = StepEnd::kTruncated;
     if (observe) observe(step);
     std::swap(buffers.observation, buffers.next_observation);
     std::swap(buffers.measured, buffers.next_measured);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "foreplan/core/random.h"
+#include "foreplan/data/transition.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/systems/task.h"
 
@@ -20,7 +21,7 @@ struct EpisodeStep {
   std::span<const double> action;            // [nu], clamped to the bounds
   std::span<const double> next_observation;  // [no]
   double reward = 0;
-  bool terminated = false;
+  StepEnd end = StepEnd::kContinues;  // kTruncated: with the last step that the episode may have
 };
 
 /// What planners maximise (Task::planning_reward), of this step.
@@ -47,8 +48,8 @@ struct EpisodeKeys {
 
 /// Resets system and policy and runs to the end. `observe` is called after each step; it may throw
 /// to leave early. Ends after `max_steps` steps at the latest. A simulator, an observation or a
-/// reward that comes to no number ends the episode, and that step is no transition; throws RunError
-/// for an action that is not finite.
+/// reward that comes to no number ends the episode, and that step is no transition (the one before
+/// has been observed as one that goes on); throws RunError for an action that is not finite.
 EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const EpisodeKeys& keys,
                          int max_steps, const std::function<void(const EpisodeStep&)>& observe);
 /// With keys derived from `key`.

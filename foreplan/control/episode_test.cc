@@ -105,7 +105,7 @@ TEST(RunEpisode, ReportsEveryTransitionAndSumsTheRewards) {
             {1, step.observation.data(), step.action.data(), step.next_observation.data()}, &r,
             &terminated);
         EXPECT_EQ(step.reward, r);
-        EXPECT_FALSE(step.terminated);
+        EXPECT_EQ(step.end, step.time == 29 ? StepEnd::kTruncated : StepEnd::kContinues);
         sum += r;
       });
   EXPECT_EQ(result.steps, 30);
@@ -115,11 +115,18 @@ TEST(RunEpisode, ReportsEveryTransitionAndSumsTheRewards) {
   EXPECT_EQ(result.divergence, "");
 }
 
-TEST(RunEpisode, EndsAfterTheMostStepsAllowed) {
+TEST(RunEpisode, EndsAfterTheMostStepsAllowedWhichIsNoTermination) {
   const Task task = CartPoleTask();
   const auto system = task.MakeSystem();
   FunctionPolicy policy([](const Situation&) { return 0.0; });
-  EXPECT_EQ(RunEpisode(task, *system, policy, kKey, 12, nullptr).steps, 12);
+  std::vector<StepEnd> ends;
+  EXPECT_EQ(RunEpisode(task, *system, policy, kKey, 12,
+                       [&](const EpisodeStep& step) { ends.push_back(step.end); })
+                .steps,
+            12);
+  std::vector<StepEnd> expected(12, StepEnd::kContinues);
+  expected.back() = StepEnd::kTruncated;
+  EXPECT_EQ(ends, expected);
 }
 
 TEST(RunEpisode, EndsWithTheStepThatTerminates) {
@@ -128,11 +135,11 @@ TEST(RunEpisode, EndsWithTheStepThatTerminates) {
   const auto system = task.MakeSystem();
   FunctionPolicy policy([](const Situation&) { return 0.5; });
   std::vector<double> velocities;
-  std::vector<bool> terminated;
+  std::vector<StepEnd> ends;
   const EpisodeResult result =
       RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
         velocities.push_back(step.next_observation[2]);
-        terminated.push_back(step.terminated);
+        ends.push_back(step.end);
       });
   EXPECT_TRUE(result.terminated);
   ASSERT_GE(result.steps, 2);
@@ -141,7 +148,8 @@ TEST(RunEpisode, EndsWithTheStepThatTerminates) {
   ASSERT_EQ(velocities.size(), static_cast<size_t>(result.steps));
   for (size_t t = 0; t < velocities.size(); ++t) {
     EXPECT_EQ(velocities[t] > 0.3, t + 1 == velocities.size()) << t;
-    EXPECT_EQ(terminated[t], t + 1 == velocities.size()) << t;
+    EXPECT_EQ(ends[t], t + 1 == velocities.size() ? StepEnd::kTerminated : StepEnd::kContinues)
+        << t;
   }
 }
 
@@ -149,9 +157,23 @@ TEST(RunEpisode, ATimeLimitIsNoTermination) {
   const Task task = ExpressionTask("1", "termination = \"slider_velocity > 1e9\"");
   const auto system = task.MakeSystem();
   FunctionPolicy policy([](const Situation&) { return 3.0; });
-  const EpisodeResult result = RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+  StepEnd end = StepEnd::kContinues;
+  const EpisodeResult result = RunEpisode(task, *system, policy, kKey, kNoLimit,
+                                          [&](const EpisodeStep& step) { end = step.end; });
   EXPECT_EQ(result.steps, 30);
   EXPECT_FALSE(result.terminated);
+  EXPECT_EQ(end, StepEnd::kTruncated);
+}
+
+TEST(RunEpisode, AnEndOfTheTaskInTheLastStepIsATermination) {
+  const Task task = ExpressionTask("1", "termination = \"slider_velocity > 0.3\"");
+  const auto system = task.MakeSystem();
+  FunctionPolicy policy([](const Situation&) { return 0.5; });
+  StepEnd end = StepEnd::kContinues;
+  const auto observe = [&](const EpisodeStep& step) { end = step.end; };
+  const int steps = RunEpisode(task, *system, policy, kKey, kNoLimit, observe).steps;
+  EXPECT_TRUE(RunEpisode(task, *system, policy, kKey, steps, observe).terminated);
+  EXPECT_EQ(end, StepEnd::kTerminated);
 }
 
 TEST(RunEpisode, RewardsTheTrueObservationsBeforeAndAfterTheStep) {

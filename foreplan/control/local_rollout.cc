@@ -101,6 +101,7 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
   LocalRollout rollout;
   rollout.observations.resize((steps + 1) * no);
   rollout.actions.resize(steps * nu);
+  rollout.rewards.resize(steps);
   RolloutPolicy actor(policy, noise, system, steps, rollout.jacobians);
   EpisodeKeys keys;
   constexpr uint64_t kMeasurements = 1;
@@ -116,6 +117,7 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
         if (t == 0) std::ranges::copy(step.observation, at(rollout.observations, 0));
         std::ranges::copy(step.next_observation, at(rollout.observations, (t + 1) * no));
         std::ranges::copy(step.action, at(rollout.actions, t * nu));
+        rollout.rewards[t] = step.reward;
       });
   return rollout;
 }

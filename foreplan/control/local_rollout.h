@@ -19,6 +19,7 @@ struct LocalRollout {
   // Beyond the steps that were taken, zeros.
   std::vector<double> observations;  // [(T + 1) x no]
   std::vector<double> actions;       // inside the bounds: [T x nu]
+  std::vector<double> rewards;       // the task's: [T]
   /// Of the dependent observation components (System::dependent_components), at the first T
   /// observations: [T x dependent x on].
   std::vector<double> jacobians;

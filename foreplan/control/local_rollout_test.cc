@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,7 @@ TEST(RollOut, StopsWhereTheEpisodeEndsAndSaysHow) {
   EXPECT_TRUE(ended.episode.terminated);
   EXPECT_LT(ended.episode.steps, 20);
   EXPECT_EQ(ended.episode.episode_return, ended.episode.steps);
+  EXPECT_EQ(std::accumulate(ended.rewards.begin(), ended.rewards.end(), 0.0), ended.episode.steps);
   const Task undefined = CartPole("sqrt(0.3 - slider_velocity)");
   const LocalRollout diverged =
       RollOut(undefined, *undefined.MakeSystem(), push, noise, Key{3, 2}, kGoOn);

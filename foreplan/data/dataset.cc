@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "foreplan/core/error.h"
 
@@ -39,6 +41,22 @@ void CheckFinite(const std::string& source, const char* tensor, const std::vecto
 }
 
 constexpr const char* kFirstRow = "data.first_row";
+constexpr const char* kReward = "data.reward";
+constexpr const char* kEnd = "data.end";
+
+/// Ends of a file, which holds their numbers.
+std::vector<StepEnd> Ends(const TensorFile& file, std::span<const int64_t> shape) {
+  std::vector<StepEnd> ends;
+  for (const int32_t number : file.Ints(kEnd, shape)) {
+    if (number < 0 || number > static_cast<int32_t>(StepEnd::kTruncated)) {
+      throw InputError(fmt::format(
+          "{}: {}: row {}: found {}, expected 0 (goes on), 1 (terminated) or 2 (truncated)",
+          file.source, kEnd, ends.size(), number));
+    }
+    ends.push_back(static_cast<StepEnd>(number));
+  }
+  return ends;
+}
 
 }  // namespace
 
@@ -50,8 +68,8 @@ Dataset::Dataset(int observation_dim, int action_dim)
   }
 }
 
-void Dataset::Add(std::span<const double> observation, std::span<const double> action,
-                  std::span<const double> next_observation, int episode) {
+void Dataset::Add(const Transition& transition) {
+  const auto& [observation, action, next_observation, episode, reward, end] = transition;
   CheckSize("observation", observation.size(), observation_dim_);
   CheckSize("action", action.size(), action_dim_);
   CheckSize("next observation", next_observation.size(), observation_dim_);
@@ -60,6 +78,20 @@ void Dataset::Add(std::span<const double> observation, std::span<const double> a
   next_observations_.insert(next_observations_.end(), next_observation.begin(),
                             next_observation.end());
   episode_.push_back(episode);
+  rewards_.push_back(reward);
+  ends_.push_back(end);
+}
+
+void Dataset::Add(std::span<const double> observation, std::span<const double> action,
+                  std::span<const double> next_observation, int episode) {
+  Add({.observation = observation,
+       .action = action,
+       .next_observation = next_observation,
+       .episode = episode});
+}
+
+void Dataset::EndEpisode(StepEnd end) {
+  if (!ends_.empty() && ends_.back() == StepEnd::kContinues) ends_.back() = end;
 }
 
 std::span<const double> Dataset::observation(int64_t row) const {
@@ -87,6 +119,11 @@ void Dataset::Save(TensorFile& file, int64_t first_row) const {
   file.tensors["data.next_observation"] = {
       {rows, observation_dim_}, RowsFrom(next_observations_, first_row, observation_dim_)};
   file.tensors["data.episode"] = {{rows}, RowsFrom(episode_, first_row, 1)};
+  file.tensors[kReward] = {{rows}, RowsFrom(rewards_, first_row, 1)};
+  file.tensors[kEnd] = {{rows}, std::vector<int32_t>(rows)};
+  std::ranges::transform(ends_.begin() + first_row, ends_.end(),
+                         std::get<std::vector<int32_t>>(file.tensors[kEnd].values).begin(),
+                         [](StepEnd end) { return static_cast<int32_t>(end); });
   file.metadata[kFirstRow] = fmt::format("{}", first_row);
 }
 
@@ -107,6 +144,8 @@ void Dataset::Append(const TensorFile& file) {
   append(actions_, more.actions_);
   append(next_observations_, more.next_observations_);
   append(episode_, more.episode_);
+  append(rewards_, more.rewards_);
+  append(ends_, more.ends_);
 }
 
 /// What the file holds, as a data set of these dimensions.
@@ -123,6 +162,13 @@ Dataset Dataset::Saved(const TensorFile& file) const {
   saved.observations_ = matrix("data.observation", observation_dim_);
   saved.actions_ = matrix("data.action", action_dim_);
   saved.next_observations_ = matrix("data.next_observation", observation_dim_);
+  const std::array<int64_t, 1> rows = {saved.size()};
+  const auto count = static_cast<size_t>(saved.size());
+  // Files of earlier versions have neither.
+  saved.rewards_ = file.tensors.contains(kReward)
+                       ? file.Doubles(kReward, rows)
+                       : std::vector<double>(count, std::numeric_limits<double>::quiet_NaN());
+  saved.ends_ = file.tensors.contains(kEnd) ? Ends(file, rows) : std::vector<StepEnd>(count);
   return saved;
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
 namespace {
@@ -73,6 +76,67 @@ TEST(Dataset, RestoresWhatWasSaved) {
   EXPECT_EQ(data.episode(1), 2);
   data.Add(std::vector{2.1, 2.2}, std::vector{2.3}, std::vector{2.4, 2.5}, 3);
   EXPECT_EQ(Copy(data.observation(2)), (std::vector{2.1, 2.2}));
+}
+
+TEST(Dataset, KeepsRewardsAndHowStepsEndedInMemoryAndInFiles) {
+  const std::vector<double> x{0.1, 0.2}, u{0.3};
+  Dataset data(2, 1);
+  data.EndEpisode(StepEnd::kTruncated);  // of nothing
+  data.Add({.observation = x, .action = u, .next_observation = x, .episode = 1, .reward = -0.5});
+  data.Add({.observation = x,
+            .action = u,
+            .next_observation = x,
+            .episode = 1,
+            .reward = 2.5,
+            .end = StepEnd::kTerminated});
+  data.EndEpisode(StepEnd::kTruncated);  // it has ended already
+  data.Add(x, u, x, 2);
+  data.Add(x, u, x, 2);
+  data.EndEpisode(StepEnd::kTruncated);
+  TensorFile file;
+  data.Save(file);
+  TensorFile later;
+  data.Save(later, 1);
+  Dataset whole(2, 1), joined(2, 1);
+  whole.Restore(file);
+  joined.Add({.observation = x, .action = u, .next_observation = x, .episode = 1, .reward = -0.5});
+  joined.Append(later);
+  for (const Dataset* each : std::initializer_list<const Dataset*>{&data, &whole, &joined}) {
+    ASSERT_EQ(each->size(), 4);
+    EXPECT_EQ(each->reward(0), -0.5);
+    EXPECT_EQ(each->reward(1), 2.5);
+    EXPECT_TRUE(std::isnan(each->reward(2)));  // not known
+    EXPECT_EQ(each->end(0), StepEnd::kContinues);
+    EXPECT_EQ(each->end(1), StepEnd::kTerminated);
+    EXPECT_EQ(each->end(2), StepEnd::kContinues);
+    EXPECT_EQ(each->end(3), StepEnd::kTruncated);
+  }
+}
+
+TEST(Dataset, OfFilesWithoutRewardsAndEndsNeitherIsKnown) {
+  TensorFile file;
+  SmallDataset().Save(file);
+  file.tensors.erase("data.reward");
+  file.tensors.erase("data.end");
+  Dataset data(2, 1);
+  data.Restore(file);
+  ASSERT_EQ(data.size(), 2);
+  EXPECT_TRUE(std::isnan(data.reward(1)));
+  EXPECT_EQ(data.end(1), StepEnd::kContinues);
+}
+
+TEST(Dataset, RefusesEndsThatAreNone) {
+  for (const int32_t end : {-1, 3}) {
+    TensorFile file;
+    SmallDataset().Save(file);
+    file.source = "x.safetensors";
+    std::get<std::vector<int32_t>>(file.tensors["data.end"].values).back() = end;
+    Dataset data = SmallDataset();
+    EXPECT_EQ(MessageOf([&] { data.Restore(file); }),
+              "x.safetensors: data.end: row 1: found " + std::to_string(end) +
+                  ", expected 0 (goes on), 1 (terminated) or 2 (truncated)");
+    EXPECT_EQ(data.size(), 2);
+  }
 }
 
 TEST(Dataset, RestoreRefusesWhatDoesNotFitAndStaysAsItWas) {

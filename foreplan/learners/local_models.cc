@@ -286,8 +286,13 @@ void LocalModelsLearner::LogRollouts() {
       context_.log.AddEpisode(RowOf(rollout.episode, horizon_, episodes_, total_steps_, actor));
       for (size_t t = 0; t < static_cast<size_t>(rollout.episode.steps); ++t) {
         const double* x = rollout.observations.data() + t * nx;
-        data_.Add({x, nx}, {rollout.actions.data() + t * nu, nu}, {x + nx, nx}, episodes_);
+        data_.Add({.observation = {x, nx},
+                   .action = {rollout.actions.data() + t * nu, nu},
+                   .next_observation = {x + nx, nx},
+                   .episode = episodes_,
+                   .reward = rollout.rewards[t]});
       }
+      data_.EndEpisode(rollout.episode.terminated ? StepEnd::kTerminated : StepEnd::kTruncated);
     }
   }
 }

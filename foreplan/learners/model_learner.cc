@@ -34,7 +34,6 @@ double SecondsSince(Clock::time_point start) {
 struct ModelLearner::EpisodeLog {
   Clock::time_point start = Clock::now();
   int id = 0;                               // of the episode in the data
-  int length = 0;                           // most steps
   const PlanningPolicy* planned = nullptr;  // null: the base policy acts
   int refit_every = 0;
   double episode_return = 0;  // so far
@@ -103,10 +102,10 @@ void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
 
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
   log.id = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
-  log.length = StepsLeft();
   const EpisodeResult result =
-      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), log.length,
+      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
                  [&](const EpisodeStep& step) { Observe(step, log); });
+  data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
   Report(result, name, log);
   last_rewards_ = log.plans.rewards();
@@ -120,7 +119,12 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
 // One observed transition: keep it, and refit when it is time.
 void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   if (context_.stop) throw Interrupted("interrupted");
-  data_.Add(step.observation, step.action, step.next_observation, log.id);
+  data_.Add({.observation = step.observation,
+             .action = step.action,
+             .next_observation = step.next_observation,
+             .episode = log.id,
+             .reward = step.reward,
+             .end = step.end});
   ++total_steps_;
   log.episode_return += step.reward;
   const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
@@ -129,7 +133,7 @@ void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
   const bool due = log.refit_every > 0 && data_.size() - fitted_rows_ >= log.refit_every;
   Show(step, log, due ? "fitting" : "acting");
   // What is due after the last step waits until the episode is saved.
-  if (due && !step.terminated && step.time + 1 < log.length) Refit();
+  if (due && step.end == StepEnd::kContinues) Refit();
 }
 
 void ModelLearner::Refit() {

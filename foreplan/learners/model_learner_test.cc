@@ -155,6 +155,35 @@ TEST(ModelLearner, SaysHowEveryEpisodeEnded) {
   EXPECT_EQ(terminated.log.episodes()[0].end, EpisodeEnd::kTerminated);
 }
 
+// A value function would take the last state of a terminated episode for worthless, that of a
+// truncated one not.
+TEST(ModelLearner, DataSayHowEveryStepEndedAndWhatItEarned) {
+  RunOptions run;
+  run.steps = 40;  // an episode of 25 steps, and 15 of another
+  TestRun cut(run);
+  cut.learner->Run();
+  const Dataset& data = cut.learner->data();
+  ASSERT_EQ(data.size(), 40);
+  std::vector<double> returns(2);
+  for (int64_t row = 0; row < data.size(); ++row) {
+    EXPECT_EQ(data.end(row), row == 24 || row == 39 ? StepEnd::kTruncated : StepEnd::kContinues)
+        << row;
+    returns[row < 25 ? 0 : 1] += data.reward(row);
+  }
+  EXPECT_EQ(returns[0], cut.log.episodes()[0].episode_return);
+  EXPECT_EQ(returns[1], cut.log.episodes()[1].episode_return);
+  TestRun diverging(Episodes(1), 1, {"reward=\"sqrt(0.3 - abs(slider_velocity))\""});
+  diverging.learner->Run();
+  const Dataset& lost = diverging.learner->data();
+  ASSERT_EQ(diverging.log.episodes()[0].end, EpisodeEnd::kDiverged);
+  EXPECT_EQ(lost.end(lost.size() - 1), StepEnd::kTruncated);
+  TestRun terminated(Episodes(1), 1,
+                     {"reward=\"1\"", "termination=\"abs(slider_velocity) > 0.1\""});
+  terminated.learner->Run();
+  const Dataset& ended = terminated.learner->data();
+  EXPECT_EQ(ended.end(ended.size() - 1), StepEnd::kTerminated);
+}
+
 TEST(ModelLearner, AFitThatIsDueWhereTheRunEndsComesAfterTheEpisodeIsSaved) {
   RunOptions run;
   run.steps = 45;  // 20 steps into the second episode, a multiple of refit_every
