@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -23,6 +24,29 @@ std::vector<std::string> Numbered(const std::string& prefix, size_t count) {
   for (size_t i = 0; i < count; ++i) names.push_back(fmt::format("{}_{}", prefix, i));
   return names;
 }
+
+/// What a file says of the steps besides their observations and actions.
+struct Outcomes {
+  const NamedArray* rewards = nullptr;   // null: not known
+  std::vector<const NamedArray*> flags;  // of rows that end an episode
+
+  [[nodiscard]] std::vector<const NamedArray*> arrays() const {
+    std::vector<const NamedArray*> all = flags;
+    if (rewards != nullptr) all.push_back(rewards);
+    return all;
+  }
+  [[nodiscard]] double reward(size_t row) const {
+    return rewards != nullptr ? rewards->values[row] : std::numeric_limits<double>::quiet_NaN();
+  }
+  [[nodiscard]] StepEnd end(size_t row) const {
+    FlaggedEnd end;
+    for (const NamedArray* flag : flags) {
+      if (flag->values[row] != 0) end.Set(BaseName(flag->name));
+    }
+    return end.end();
+  }
+  [[nodiscard]] bool ends(size_t row) const { return end(row) != StepEnd::kContinues; }
+};
 
 class ArrayReader {
  public:
@@ -97,15 +121,22 @@ class ArrayReader {
         columns_.action.empty() ? Numbered("action", nu) : columns_.action);
   }
 
-  /// `steps` transitions from one row of observations to the next.
+  /// `steps` transitions from one row of observations to the next; what is known of them stands
+  /// from row `first` of `outcomes` on.
   static void AddTrajectory(const double* observation, const double* action, size_t steps,
-                            int episode, Recording& recording) {
+                            int episode, const Outcomes& outcomes, size_t first,
+                            Recording& recording) {
     recording.place_unit = "step";
     const auto no = static_cast<size_t>(recording.data.observation_dim());
     const auto nu = static_cast<size_t>(recording.data.action_dim());
     for (size_t t = 0; t < steps; ++t) {
-      recording.Add({observation + t * no, no}, {action + t * nu, nu},
-                    {observation + (t + 1) * no, no}, episode, static_cast<int64_t>(t));
+      recording.Add({.observation = {observation + t * no, no},
+                     .action = {action + t * nu, nu},
+                     .next_observation = {observation + (t + 1) * no, no},
+                     .episode = episode,
+                     .reward = outcomes.reward(first + t),
+                     .end = outcomes.end(first + t)},
+                    static_cast<int64_t>(t));
     }
   }
 
@@ -130,12 +161,18 @@ class ArrayReader {
       CheckNumbers(observations);
       CheckNumbers(actions);
       const auto steps = static_cast<size_t>(actions.shape[0]);
+      const Outcomes outcomes = OutcomesOf(group);
+      for (const NamedArray* array : outcomes.arrays()) {
+        if (array->values.size() != steps) {
+          throw Wrong(*array, fmt::format("{} rows, as '{}' has", steps, actions.name));
+        }
+      }
       if (steps == 0) {
         recording->notes.push_back(fmt::format("{} has no steps and was left out", group));
         continue;
       }
-      AddTrajectory(observations.values.data(), actions.values.data(), steps, ++episode,
-                    *recording);
+      AddTrajectory(observations.values.data(), actions.values.data(), steps, ++episode, outcomes,
+                    0, *recording);
     }
     return std::move(*recording);
   }
@@ -158,19 +195,22 @@ class ArrayReader {
     return recording;
   }
 
-  /// Flags of the rows that end an episode; several kinds of them may stand beside each other.
-  [[nodiscard]] std::vector<const NamedArray*> Ends() const {
-    std::vector<const NamedArray*> ends;
-    for (const NamedArray& array : arrays_) {
-      if (!IsOneOf(kEndNames, array.name)) continue;
-      ends.push_back(&array);
-      for (size_t i = 0; i < array.values.size(); ++i) {
-        if (array.values[i] == 0 || array.values[i] == 1) continue;
+  /// Rewards and flags of a group; several kinds of flags may stand beside each other.
+  [[nodiscard]] Outcomes OutcomesOf(const std::string& group) const {
+    Outcomes outcomes{Find(kRewardNames, group), {}};
+    if (outcomes.rewards != nullptr) CheckNumbers(*outcomes.rewards);
+    const auto arrays = groups_.find(group);
+    if (arrays == groups_.end()) return outcomes;
+    for (const NamedArray* array : arrays->second) {
+      if (!IsEndName(BaseName(array->name))) continue;
+      outcomes.flags.push_back(array);
+      for (size_t i = 0; i < array->values.size(); ++i) {
+        if (array->values[i] == 0 || array->values[i] == 1) continue;
         throw InputError(fmt::format("{}: {}: row {}: found {}, expected 0 or 1", source_,
-                                     array.name, i, array.values[i]));
+                                     array->name, i, array->values[i]));
       }
     }
-    return ends;
+    return outcomes;
   }
 
   void AddStack(const NamedArray& observations, const NamedArray& actions,
@@ -183,24 +223,19 @@ class ArrayReader {
     }
     const auto episodes = static_cast<size_t>(actions.shape[0]);
     const auto steps = static_cast<size_t>(actions.shape[1]);
-    const std::vector<const NamedArray*> ends = Ends();
-    for (const NamedArray* array : ends) {
+    const Outcomes outcomes = OutcomesOf("");
+    for (const NamedArray* array : outcomes.arrays()) {
       if (array->values.size() != episodes * steps || array->shape[0] != actions.shape[0]) {
         throw Wrong(*array, fmt::format("[{} x {}], as '{}' has", episodes, steps, actions.name));
       }
     }
     for (size_t e = 0; e < episodes; ++e) {
       size_t length = 0;  // what stands behind the end of an episode fills the array
-      while (length < steps && (length == 0 || !IsFlagged(ends, e * steps + length - 1))) ++length;
+      while (length < steps && (length == 0 || !outcomes.ends(e * steps + length - 1))) ++length;
       AddTrajectory(observations.values.data() + e * (steps + 1) * recording.observation.size(),
                     actions.values.data() + e * steps * recording.action.size(), length,
-                    static_cast<int>(e) + 1, recording);
+                    static_cast<int>(e) + 1, outcomes, e * steps, recording);
     }
-  }
-
-  static bool IsFlagged(const std::vector<const NamedArray*>& ends, size_t row) {
-    return std::ranges::any_of(ends,
-                               [row](const NamedArray* array) { return array->values[row] != 0; });
   }
 
   /// One row per step; where an episode ends is said by its number or by flags.
@@ -208,11 +243,11 @@ class ArrayReader {
                Recording& recording) const {
     const NamedArray* next = Find(kNextNames);
     const NamedArray* episodes = Find(kEpisodeNames);
-    const std::vector<const NamedArray*> ends = Ends();
+    const Outcomes outcomes = OutcomesOf("");
     // One observation more than actions: the last step has its next observation, too.
     const bool one_more = next == nullptr && observations.shape[0] == actions.shape[0] + 1;
     const int64_t rows = one_more ? actions.shape[0] : observations.shape[0];
-    std::vector<const NamedArray*> all = ends;
+    std::vector<const NamedArray*> all = outcomes.arrays();
     for (const NamedArray* array : {&actions, next, episodes}) {
       if (array != nullptr) all.push_back(array);
     }
@@ -230,22 +265,26 @@ class ArrayReader {
       CheckColumns(*episodes, 1);
       CheckNumbers(*episodes);
     }
-    for (const NamedArray* array : ends) CheckColumns(*array, 1);
+    for (const NamedArray* array : outcomes.arrays()) CheckColumns(*array, 1);
     const auto no = recording.observation.size();
     const auto nu = recording.action.size();
     int episode = 0;
     bool fresh = true;  // the next transition is the first of its episode
     for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
       const bool at_end = row + 1 == static_cast<size_t>(rows);
-      const bool last = at_end || IsFlagged(ends, row) ||
+      const bool last = at_end || outcomes.ends(row) ||
                         (episodes != nullptr && episodes->values[row] != episodes->values[row + 1]);
       if (next != nullptr || !last || (at_end && one_more)) {
         if (fresh) ++episode;
         fresh = false;
         const double* after = next != nullptr ? next->values.data() + row * no
                                               : observations.values.data() + (row + 1) * no;
-        recording.Add({observations.values.data() + row * no, no},
-                      {actions.values.data() + row * nu, nu}, {after, no}, episode,
+        recording.Add({.observation = {observations.values.data() + row * no, no},
+                       .action = {actions.values.data() + row * nu, nu},
+                       .next_observation = {after, no},
+                       .episode = episode,
+                       .reward = outcomes.reward(row),
+                       .end = outcomes.end(row)},
                       static_cast<int64_t>(row));
       }
       if (last) fresh = true;

@@ -11,10 +11,10 @@ namespace foreplan {
 
 /// Understands, by their names (array_names.h) and shapes:
 ///   observations [N x no], actions [N x nu], with next_observations [N x no], or with episode [N]
-///   or flags (terminations, truncations, dones, ...) [N] of the rows that end an episode
-///   observations [E x T+1 x no], actions [E x T x nu], and flags [E x T] where episodes end early
-///   one trajectory, observations [T+1 x no] and actions [T x nu]
-///   groups episode_0/, episode_1/, ..., each with such a trajectory (Minari)
+///   or flags (terminations, truncations, dones, ...) [N] of the rows that end an episode; rewards
+///   [N] observations [E x T+1 x no], actions [E x T x nu], and flags [E x T] where episodes end
+///   early one trajectory, observations [T+1 x no] and actions [T x nu] groups episode_0/,
+///   episode_1/, ..., each with such a trajectory (Minari)
 /// Throws InputError naming `source`, array and row.
 Recording ReadArrayRecording(const std::string& source, std::vector<NamedArray> arrays,
                              const RecordingColumns& columns);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <limits>
 #include <string>
@@ -80,6 +81,42 @@ TEST(ArrayRecording, EpisodesOfAStackEndWhereTheyAreFlagged) {
                                          "10 | 0.4 | 20 | 2"));
   flagged.back() = {"terminations", {6}, {0, 0, 1, 1, 0, 0}};
   EXPECT_THAT(Refusal(flagged), HasSubstr("terminations: found shape [6 x 1], expected [2 x 3]"));
+}
+
+TEST(ArrayRecording, RewardsAndKindsOfEndsAreRead) {
+  // Of an episode in a group (Minari), of a stack, of rows with their next observations.
+  const std::vector<NamedArray> minari = {{"episode_0/observations", {3, 1}, {1, 2, 3}},
+                                          {"episode_0/actions", {2, 1}, {.1, .2}},
+                                          {"episode_0/rewards", {2}, {5, -6}},
+                                          {"episode_0/terminations", {2}, {0, 1}},
+                                          {"episode_0/truncations", {2}, {0, 0}}};
+  const std::vector<NamedArray> stack = {{"observations", {2, 3, 1}, {1, 2, 3, 4, 5, 6}},
+                                         {"actions", {2, 2, 1}, {.1, .2, .3, .4}},
+                                         {"rewards", {2, 2}, {5, -6, 7, 8}},
+                                         {"terminations", {2, 2}, {0, 1, 0, 0}}};
+  const Dataset stacked = ReadArrayRecording("a.npz", stack, {}).data;
+  EXPECT_EQ(stacked.reward(2), 7);
+  EXPECT_EQ(stacked.reward(3), 8);
+  const std::vector<NamedArray> rows = {{"obs", {2, 1}, {1, 2}},       {"next_obs", {2, 1}, {2, 3}},
+                                        {"actions", {2, 1}, {.1, .2}}, {"reward", {2}, {5, -6}},
+                                        {"terminals", {2}, {0, 1}},    {"timeouts", {2}, {0, 0}}};
+  for (const auto& arrays : {minari, stack, rows}) {
+    SCOPED_TRACE(arrays[0].name);
+    const Dataset data = ReadArrayRecording("a.npz", arrays, {}).data;
+    ASSERT_GE(data.size(), 2);
+    EXPECT_EQ(data.reward(0), 5);
+    EXPECT_EQ(data.reward(1), -6);
+    EXPECT_EQ(data.end(0), StepEnd::kContinues);
+    EXPECT_EQ(data.end(1), StepEnd::kTerminated);
+  }
+  // An episode that another one follows was truncated, where nothing says how it ended.
+  const Dataset two = ReadArrayRecording("a.h5", Minari(2), {}).data;
+  EXPECT_EQ(two.end(0), StepEnd::kTruncated);
+  EXPECT_TRUE(std::isnan(two.reward(0)));
+  std::vector<NamedArray> shorter = minari;
+  shorter[2] = {"episode_0/rewards", {1}, {5}};
+  EXPECT_THAT(Refusal(shorter),
+              HasSubstr("episode_0/rewards: found shape [1 x 1], expected 2 rows"));
 }
 
 TEST(ArrayRecording, PlacesInEpisodesNameTheEpisode) {

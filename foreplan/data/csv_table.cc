@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <system_error>
 
 #include "foreplan/core/error.h"
@@ -149,6 +150,15 @@ double CsvTable::Number(std::string_view cell, size_t column, int line) const {
     throw wrong(fmt::format("{}, beyond {:g},", Quoted(cell), kLargestNumber));
   }
   return value;
+}
+
+double CsvTable::NumberOrNan(std::string_view cell) {
+  double value = 0;
+  const std::string_view digits = cell.starts_with('+') ? cell.substr(1) : cell;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool is_number = error == std::errc() && end == digits.data() + digits.size() &&
+                         std::abs(value) <= kLargestNumber;  // false for NaN
+  return is_number ? value : std::numeric_limits<double>::quiet_NaN();
 }
 
 bool CsvTable::Flag(std::string_view cell, size_t column, int line) const {

@@ -37,6 +37,8 @@ class CsvTable {
   /// case).
   [[nodiscard]] double Number(std::string_view cell, size_t column, int line) const;
   [[nodiscard]] bool Flag(std::string_view cell, size_t column, int line) const;
+  /// The same of a cell that may hold anything; NaN unless Number takes it.
+  [[nodiscard]] static double NumberOrNan(std::string_view cell);
   /// "file:line: column 3 ('x'): found ..., expected ...".
   [[nodiscard]] InputError Wrong(int line, size_t column, std::string_view found,
                                  std::string_view expected) const;

@@ -94,6 +94,15 @@ void Dataset::EndEpisode(StepEnd end) {
   if (!ends_.empty() && ends_.back() == StepEnd::kContinues) ends_.back() = end;
 }
 
+Transition Dataset::transition(int64_t row) const {
+  return {.observation = observation(row),
+          .action = action(row),
+          .next_observation = next_observation(row),
+          .episode = episode(row),
+          .reward = reward(row),
+          .end = end(row)};
+}
+
 std::span<const double> Dataset::observation(int64_t row) const {
   return Row(observations_, row, observation_dim_);
 }

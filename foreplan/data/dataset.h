@@ -30,6 +30,8 @@ class Dataset {
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(episode_.size()); }
   [[nodiscard]] int observation_dim() const { return observation_dim_; }
   [[nodiscard]] int action_dim() const { return action_dim_; }
+  /// Spans are valid until the data set grows.
+  [[nodiscard]] Transition transition(int64_t row) const;
   [[nodiscard]] std::span<const double> observation(int64_t row) const;       // [no]
   [[nodiscard]] std::span<const double> action(int64_t row) const;            // [nu]
   [[nodiscard]] std::span<const double> next_observation(int64_t row) const;  // [no]

@@ -63,7 +63,10 @@ Dataset CarriedOn(const Dataset& data, size_t at) {
     for (double& entry : q_from) entry *= sign;
     for (double& entry : q_to) entry *= next_sign;
     sign = next_sign;
-    carried.Add(from, data.action(row), to, data.episode(row));
+    Transition transition = data.transition(row);
+    transition.observation = from;
+    transition.next_observation = to;
+    carried.Add(transition);
   }
   return carried;
 }

@@ -29,7 +29,8 @@ Recording Logged(const std::vector<double>& sign, double norm = 1) {
     return row;
   };
   for (size_t step = 0; step + 1 < sign.size(); ++step) {
-    recording.Add(observation(step), std::vector{0.5}, observation(step + 1), 1,
+    const std::vector<double> from = observation(step), to = observation(step + 1), action{0.5};
+    recording.Add({.observation = from, .action = action, .next_observation = to, .episode = 1},
                   static_cast<int64_t>(step));
   }
   return recording;
@@ -55,8 +56,9 @@ TEST(Quaternions, AChangeOfSignEndsWithItsEpisode) {
   Recording recording = Logged({1, 1, -1});  // one change
   const Recording second = Logged({1, 1, 1});
   for (int64_t row = 0; row < second.data.size(); ++row) {
-    recording.Add(second.data.observation(row), second.data.action(row),
-                  second.data.next_observation(row), 2, 3 + row);
+    Transition transition = second.data.transition(row);
+    transition.episode = 2;
+    recording.Add(transition, 3 + row);
   }
   CarryQuaternionsOn(recording);
   for (int64_t row = 0; row < second.data.size(); ++row) {
@@ -79,7 +81,9 @@ Recording SwitchBesideZeros() {
     const auto observation = [](int64_t at) {
       return std::vector<double>{0.1 * static_cast<double>(at), at % 4 < 2 ? 1.0 : -1.0, 0, 0, 0};
     };
-    recording.Add(observation(step), std::vector{0.5}, observation(step + 1), 1, step);
+    const std::vector<double> from = observation(step), to = observation(step + 1), action{0.5};
+    recording.Add({.observation = from, .action = action, .next_observation = to, .episode = 1},
+                  step);
   }
   return recording;
 }

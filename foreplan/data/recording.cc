@@ -60,8 +60,9 @@ Recording AsRecording(const std::string& source, const Dataset& data, Recording 
   int episode = 0;
   for (int64_t row = 0; row < data.size(); ++row) {
     if (row == 0 || data.episode(row) != data.episode(row - 1)) ++episode;
-    recording.Add(data.observation(row), data.action(row), data.next_observation(row), episode,
-                  row);
+    Transition transition = data.transition(row);
+    transition.episode = episode;
+    recording.Add(transition, row);
   }
   return recording;
 }
@@ -123,9 +124,10 @@ Recording::Recording(std::vector<std::string> observation_names,
       observation(std::move(observation_names)),
       action(std::move(action_names)) {}
 
-void Recording::Add(std::span<const double> from, std::span<const double> by,
-                    std::span<const double> to, int episode, int64_t at) {
-  data.Add(from, by, to, episode);
+void Recording::Add(const Transition& transition, int64_t at) {
+  const bool is_first = data.size() == 0 || data.episode(data.size() - 1) != transition.episode;
+  if (is_first) data.EndEpisode(StepEnd::kTruncated);
+  data.Add(transition);
   places.push_back(at);
 }
 
@@ -152,6 +154,7 @@ Recording ReadRecording(const fs::path& path, const RecordingColumns& columns) {
         file.string()));
   }
   recording.episodes = recording.data.episode(recording.data.size() - 1);
+  recording.data.EndEpisode(StepEnd::kTruncated);
   CarryQuaternionsOn(recording);
   return recording;
 }

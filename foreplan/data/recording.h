@@ -25,9 +25,9 @@ struct Recording {
   /// Without transitions yet.
   Recording(std::vector<std::string> observation_names, std::vector<std::string> action_names);
 
-  /// `at`: where the transition begins in the file.
-  void Add(std::span<const double> from, std::span<const double> by, std::span<const double> to,
-           int episode, int64_t at);
+  /// `at`: where the transition begins in the file. An episode that another one follows has ended:
+  /// where the file does not say how, it is truncated.
+  void Add(const Transition& transition, int64_t at);
   /// Where that transition begins in the file, e.g. "line 57", "step 3 of episode 2 of 10".
   [[nodiscard]] std::string PlaceOf(int64_t row) const;
 
@@ -49,9 +49,13 @@ struct Recording {
 ///                    [T x nu]; or the arrays of .npz at the top. A folder of Minari counts as the
 ///                    data/main_data.hdf5 in it.
 ///   .safetensors     transitions that a run or a fit wrote; or the folder of their segments
-/// A quaternion whose sign changes from one row to the next (q and -q are one rotation) is carried
-/// on with one sign; a note says so. Throws InputError naming file, row and column, what was found
-/// and what was expected; an error that says so where this build lacks the library for a format.
+/// Rewards are read where a column or array `reward` or `rewards` has them. A flag that says so
+/// makes an end a termination (terminated, terminal, done, ...) or a truncation (truncated,
+/// timeout, ...); of both in one row, `done` gives way. All other ends, also the file's, are
+/// truncations. A quaternion whose sign changes from one row to the next (q and -q are one
+/// rotation) is carried on with one sign; a note says so. Throws InputError naming file, row and
+/// column, what was found and what was expected; an error that says so where this build lacks the
+/// library for a format.
 Recording ReadRecording(const std::filesystem::path& file, const RecordingColumns& columns);
 
 }  // namespace foreplan

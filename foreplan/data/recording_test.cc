@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -185,6 +186,39 @@ TEST_F(RecordingTest, FlagsEndEpisodesOfTables) {
               ElementsAre("1 0 | 0.1 | 2 1 | 1", "2 1 | 0.2 | 3 7 | 1"));
 }
 
+std::vector<std::string> Outcomes(const Dataset& data) {
+  std::vector<std::string> outcomes;
+  for (int64_t row = 0; row < data.size(); ++row) {
+    constexpr std::array kEnds = {"goes on", "terminated", "truncated"};
+    outcomes.push_back(
+        fmt::format("{} {}", data.reward(row), kEnds[static_cast<size_t>(data.end(row))]));
+  }
+  return outcomes;
+}
+
+TEST_F(RecordingTest, RewardsAndKindsOfEndsAreReadFromTables) {
+  // With the next observation every row is a step.
+  const std::string rows = "x,u,next_x,Reward,";
+  EXPECT_THAT(Outcomes(ReadText(rows + "terminated,truncated\n1,.1,2,5,0,0\n2,.2,3,-6.5,1,0\n"
+                                       "1,.1,2,7,0,1\n1,.1,2,8,1,1\n1,.1,2,9,0,0\n")
+                           .data),
+              ElementsAre("5 goes on", "-6.5 terminated", "7 truncated", "8 terminated",
+                          "9 truncated"));  // the file's end is no termination
+  EXPECT_THAT(Outcomes(ReadText(rows + "done,timeout\n1,.1,2,5,1,0\n1,.1,2,6,1,1\n").data),
+              ElementsAre("5 terminated", "6 truncated"));
+  // Without it the flagged row is no step, and the one before it ends in what was seen.
+  EXPECT_THAT(Outcomes(ReadText("x,u,reward,done\n1,.1,5,0\n2,.2,6,0\n3,.3,7,1\n1,.1,8,0\n"
+                                "2,.2,9,0\n")
+                           .data),
+              ElementsAre("5 goes on", "6 truncated", "8 truncated"));
+  // What is no number is not known, and of two columns none is taken.
+  EXPECT_THAT(Outcomes(ReadText("x,u,rewards\n1,.1,\n2,.2,n/a\n3,.3,1e999\n4,.4,2\n5,.5,0\n").data),
+              ElementsAre("nan goes on", "nan goes on", "nan goes on", "2 truncated"));
+  const RecordingColumns named{.observation = {"x"}, .action = {"u"}};
+  EXPECT_THAT(Outcomes(ReadText("x,u,reward,rewards\n1,.1,3,4\n2,.2,3,4\n", named).data),
+              ElementsAre("nan truncated"));
+}
+
 TEST_F(RecordingTest, ColumnsThatNobodyAsksForNeedNoNameAndMayHoldAnything) {
   const auto rows = ElementsAre("1 | 0.1 | 2 | 1", "2 | 0.2 | 3 | 1");
   const RecordingColumns named{.observation = {"x"}, .action = {"u"}};
@@ -215,9 +249,10 @@ TEST_F(RecordingTest, WithoutNamesWhatIsLeftOutIsSaid) {
       ",timestamp,Time,t,idx,Index,x,reward,u,\n0,1,1,1,1,1,5,9,.1,\n1,2,2,2,2,2,6,9,.2,\n");
   EXPECT_THAT(recording.observation, ElementsAre("x"));
   ASSERT_EQ(recording.notes.size(), 2U);
-  for (const char* name : {"timestamp", "Time", "t", "idx", "Index", "reward"}) {
+  for (const char* name : {"timestamp", "Time", "t", "idx", "Index"}) {
     EXPECT_THAT(recording.notes[0], HasSubstr(name));
   }
+  EXPECT_THAT(recording.notes[0], testing::Not(HasSubstr("reward")));  // it is read
   EXPECT_THAT(recording.notes[1], HasSubstr("2 columns without a name"));
   // What is used or named needs no note.
   EXPECT_TRUE(ReadText("time,x,u,done\n0,5,.1,0\n.1,6,.2,0\n").notes.empty());

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -41,8 +42,8 @@ bool IsActionName(std::string_view name) {
 /// What no observation is taken from unless its name is given.
 bool IsReserved(std::string_view name) {
   const std::string lower = Lower(name);
-  return name.empty() || lower == "reward" || lower == "rewards" || lower.starts_with("next_") ||
-         IsOneOf(kClockNames, lower) || IsOneOf(kEpisodeNames, lower) || IsOneOf(kEndNames, lower);
+  return name.empty() || lower.starts_with("next_") || IsOneOf(kRewardNames, lower) ||
+         IsOneOf(kClockNames, lower) || IsOneOf(kEpisodeNames, lower) || IsEndName(lower);
 }
 
 /// The columns of a table, by what they hold.
@@ -51,6 +52,7 @@ struct TableLayout {
   std::vector<size_t> action;
   std::vector<size_t> next;  // empty: of the next row
   std::vector<size_t> ends;  // flags
+  std::optional<size_t> reward;
   std::optional<size_t> episode;
   std::optional<size_t> time;
 };
@@ -130,9 +132,19 @@ TableLayout LayoutOf(const CsvTable& table, const RecordingColumns& names) {
   TableLayout layout{.observation = FindColumns(table, names.observation),
                      .action = FindColumns(table, names.action),
                      .next = {},
-                     .ends = ColumnsCalled(table, kEndNames, names),
+                     .ends = {},
+                     .reward = std::nullopt,
                      .episode = OneOf(table, ColumnsCalled(table, kEpisodeNames, names)),
                      .time = std::nullopt};
+  for (const std::span<const std::string_view> flags :
+       {std::span<const std::string_view>(kTerminatedNames),
+        std::span<const std::string_view>(kTruncatedNames),
+        std::span<const std::string_view>(kDoneNames)}) {
+    std::ranges::copy(ColumnsCalled(table, flags, names), std::back_inserter(layout.ends));
+  }
+  // Nobody may want rewards: of two columns none is taken.
+  const std::vector<size_t> rewards = ColumnsCalled(table, kRewardNames, names);
+  if (rewards.size() == 1) layout.reward = rewards.front();
   // In seconds; a column called Time or t may have another unit.
   const bool is_named = Contains(names.observation, "time") || Contains(names.action, "time");
   if (!is_named) layout.time = FindColumn(table, "time");
@@ -158,10 +170,13 @@ class TableReader {
         numbers_.push_back(table.Number(cells[column], column, line));
       }
       if (layout_.time) times_.push_back(table.Number(cells[*layout_.time], *layout_.time, line));
-      ends_episode_.push_back(false);
+      FlaggedEnd end;
       for (const size_t column : layout_.ends) {
-        if (table.Flag(cells[column], column, line)) ends_episode_.back() = true;
+        if (table.Flag(cells[column], column, line)) end.Set(Lower(table.columns()[column]));
       }
+      ends_.push_back(end.end());
+      rewards_.push_back(layout_.reward ? CsvTable::NumberOrNan(cells[*layout_.reward])
+                                        : std::numeric_limits<double>::quiet_NaN());
       if (layout_.episode) {
         const std::string_view episode = cells[*layout_.episode];
         if (episode.empty())
@@ -189,7 +204,13 @@ class TableReader {
         fresh = false;
         const std::span<const double> next =
             layout_.next.empty() ? Row(row + 1).first(no) : Row(row).subspan(no + nu, no);
-        recording.Add(Row(row).first(no), Row(row).subspan(no, nu), next, episode, lines_[row]);
+        recording.Add({.observation = Row(row).first(no),
+                       .action = Row(row).subspan(no, nu),
+                       .next_observation = next,
+                       .episode = episode,
+                       .reward = rewards_[row],
+                       .end = ends_[row]},
+                      lines_[row]);
       }
       if (last) fresh = true;
     }
@@ -203,7 +224,8 @@ class TableReader {
   }
   /// The next row belongs to the same episode.
   [[nodiscard]] bool Continues(size_t row) const {
-    return !ends_episode_[row] && (!layout_.episode || episodes_[row] == episodes_[row + 1]);
+    return ends_[row] == StepEnd::kContinues &&
+           (!layout_.episode || episodes_[row] == episodes_[row + 1]);
   }
 
   /// Of the columns that could have been observations.
@@ -216,7 +238,7 @@ class TableReader {
       const bool is_used = Contains(names_.observation, name) || Contains(names_.action, name) ||
                            std::ranges::find(layout_.next, i) != layout_.next.end() ||
                            std::ranges::find(layout_.ends, i) != layout_.ends.end() ||
-                           layout_.episode == i || layout_.time == i;
+                           layout_.reward == i || layout_.episode == i || layout_.time == i;
       if (!is_used && !name.empty()) left_out.push_back(name);
     }
     if (!left_out.empty()) {
@@ -262,7 +284,8 @@ class TableReader {
   size_t width_ = 0;                   // numbers per row: observation, action, next
   std::vector<double> numbers_;        // [rows x width]
   std::vector<double> times_;          // [rows], when there are some
-  std::vector<bool> ends_episode_;     // [rows]
+  std::vector<StepEnd> ends_;          // [rows], as they are flagged
+  std::vector<double> rewards_;        // [rows], NaN: not known
   std::vector<std::string> episodes_;  // [rows], when there are some; as they are written
   std::vector<int> lines_;             // [rows], in the file, from 1
 };

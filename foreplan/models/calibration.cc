@@ -424,9 +424,7 @@ DataSplit SplitForCalibration(const Dataset& data, double holdout) {
     const bool held = count == 1             ? row >= data.size() - held_rows
                       : count < kFewEpisodes ? place == count - 1
                                              : Held(share, place + 1) > Held(share, place);
-    (held ? split.holdout : split.training)
-        .Add(data.observation(row), data.action(row), data.next_observation(row),
-             data.episode(row));
+    (held ? split.holdout : split.training).Add(data.transition(row));
   }
   split.how = count == 1 ? fmt::format("the last {} rows of the only episode", split.holdout.size())
               : count < kFewEpisodes

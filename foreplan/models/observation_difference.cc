@@ -36,7 +36,10 @@ Dataset ObservationDifference::Unwrapped(const Dataset& data) const {
       }
       to[i] += kTurn * turns[i];
     }
-    unwrapped.Add(from, data.action(row), to, data.episode(row));
+    Transition transition = data.transition(row);
+    transition.observation = from;
+    transition.next_observation = to;
+    unwrapped.Add(transition);
   }
   return unwrapped;
 }

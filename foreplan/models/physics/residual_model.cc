@@ -188,7 +188,9 @@ FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
       const double turns = wrapped ? difference().Wrapped(i, error) - error : 0;
       next[i] = observation[i] + data.next_observation(row)[i] - next[i] + turns;
     }
-    errors.Add(observation, data.action(row), next, data.episode(row));
+    Transition transition = data.transition(row);
+    transition.next_observation = next;
+    errors.Add(transition);
   }
   for (auto& [name, value] : residual_.Fit(errors, key.Fold(1))) {
     metrics.emplace_back("residual." + name, value);
