@@ -81,14 +81,14 @@ class TimedController final : public Policy {
 /// A model of the task cartpole_closed_form, learned as v1.5 does, and one planner.
 class Trial {
  public:
-  Trial(const std::string& planner, const Sizes& sizes, ThreadPool& pool)
+  Trial(const std::string& planner, const Sizes& sizes, Executor& executor)
       : sizes_(sizes),
         loaded_(Task::Load("cartpole_closed_form")),
         data_(task().spec().observation_dim(), task().spec().action_dim()),
         model_(task().spec(), task().encoding(),
                ReadOptions<EnsembleOptions>(loaded_.second, "model"), Key{1, 0}),
-        trainer_(model_, Fits(sizes.gradient_steps), pool) {
-    const PlanningProblem problem{model_, task().planning_reward(), task().spec(), pool};
+        trainer_(model_, Fits(sizes.gradient_steps), executor) {
+    const PlanningProblem problem{model_, task().planning_reward(), task().spec(), executor};
     const auto base = MakeBasePolicy("uniform", task().spec());
     for (int episode = 0; episode < sizes.base_episodes; ++episode) Record(*base, episode);
     Refit();
@@ -185,9 +185,9 @@ Measurement Measure(const std::string& planner, const BenchOptions& options) {
   };
   const auto shared = std::make_shared<Shared>();
   Measurement measurement;
-  measurement.fields = {{"case", planner}, {"threads", options.pool->size()}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    shared->trial = std::make_unique<Trial>(planner, sizes, pool);
+  measurement.fields = {{"case", planner}, {"threads", options.executor->size()}};
+  measurement.prepare = [=, &executor = *options.executor] {
+    shared->trial = std::make_unique<Trial>(planner, sizes, executor);
   };
   measurement.sample = [=] {
     shared->seconds = shared->trial->TimeDecisions();

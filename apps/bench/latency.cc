@@ -32,12 +32,12 @@ const std::array kNetworks{Network{"3x200", 3, &SyntheticCartPoleRaw},
 
 /// An ensemble of one deterministic network.
 struct Latency {
-  Latency(const Network& network, ThreadPool& pool)
+  Latency(const Network& network, Executor& executor)
       : task(network.task()),
         ensemble(task.spec, task.encoding, Options(network), Key{1, 0}),
         workspace(ensemble.MakeWorkspace(1)),
         next(static_cast<size_t>(ensemble.observation_dim())) {
-    FitShortly(ensemble, task, pool);
+    FitShortly(ensemble, task, executor);
   }
 
   static EnsembleOptions Options(const Network& network) {
@@ -69,8 +69,8 @@ struct Latency {
 
 /// Jacobians at states and actions of the data, with the inputs' and the targets' scales.
 struct Jacobian {
-  Jacobian(const Network& network, int at, ThreadPool& pool)
-      : latency(network, pool),
+  Jacobian(const Network& network, int at, Executor& executor)
+      : latency(network, executor),
         knots(at),
         jacobian(latency.ensemble.mlp(), GetDenseKernel("auto"), knots),
         inputs(static_cast<size_t>(latency.ensemble.mlp().inputs())),
@@ -125,8 +125,8 @@ Measurement MeasureJacobian(const std::string& name, const Network& network, int
   measurement.unit = "us";
   measurement.fields = {
       {"case", name}, {"net", network.name}, {"precision", "f32"}, {"threads", 1}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    *jacobian = std::make_unique<Jacobian>(network, knots, pool);
+  measurement.prepare = [=, &executor = *options.executor] {
+    *jacobian = std::make_unique<Jacobian>(network, knots, executor);
   };
   measurement.sample = [=] {
     return SecondsPerCall(kCallsPerSample / knots + 1, [&] { (*jacobian)->Evaluate(); });
@@ -166,8 +166,8 @@ Measurement MeasureForward(const Network& network, const BenchOptions& options) 
   measurement.unit = "us";
   measurement.fields = {
       {"case", "forward_1"}, {"net", network.name}, {"precision", "f32"}, {"threads", 1}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    *latency = std::make_unique<Latency>(network, pool);
+  measurement.prepare = [=, &executor = *options.executor] {
+    *latency = std::make_unique<Latency>(network, executor);
   };
   measurement.sample = [latency] {
     return SecondsPerCall(kCallsPerSample, [&] { (*latency)->Forward(); });

@@ -100,11 +100,11 @@ const std::array kDefinitions{
                [] { return MakeReward("pendulum", 3, 1); }}};
 
 struct Planning {
-  Planning(const Definition& definition, const MppiOptions& options, ThreadPool& pool)
+  Planning(const Definition& definition, const MppiOptions& options, Executor& executor)
       : system(definition.system()),
         reward(definition.reward()),
         dynamics(*system),
-        planner(options, {dynamics, *reward, system->spec(), pool}),
+        planner(options, {dynamics, *reward, system->spec(), executor}),
         state(static_cast<size_t>(dynamics.state_dim())) {
     system->Reset(Key{1, 0});
     system->GetState(state);
@@ -142,9 +142,9 @@ Measurement Measure(const Definition& definition, const BenchOptions& options) {
   const auto planning = std::make_shared<std::unique_ptr<Planning>>();
   Measurement measurement;
   measurement.fields = {
-      {"case", definition.name}, {"precision", "f64"}, {"threads", options.pool->size()}};
-  measurement.prepare = [=, &definition, &pool = *options.pool] {
-    *planning = std::make_unique<Planning>(definition, mppi, pool);
+      {"case", definition.name}, {"precision", "f64"}, {"threads", options.executor->size()}};
+  measurement.prepare = [=, &definition, &executor = *options.executor] {
+    *planning = std::make_unique<Planning>(definition, mppi, executor);
   };
   measurement.sample = [planning] {
     constexpr int kDecisions = 32;

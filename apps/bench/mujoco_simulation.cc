@@ -29,15 +29,15 @@ struct Sizes {
 /// every step.
 class Simulation {
  public:
-  Simulation(const MujocoSystem& system, const Sizes& sizes, ThreadPool& pool)
+  Simulation(const MujocoSystem& system, const Sizes& sizes, Executor& executor)
       : sizes_(sizes),
-        pool_(pool),
+        executor_(executor),
         nu_(static_cast<size_t>(system.spec().action_dim())),
         ns_(static_cast<size_t>(system.spec().state_dim())),
         actions_(Steps() * nu_),
         starts_(static_cast<size_t>(sizes.rollouts) * ns_),
         states_(Steps() * ns_) {
-    for (int worker = 0; worker < pool.size(); ++worker) systems_.push_back(system.Clone());
+    for (int worker = 0; worker < executor.size(); ++worker) systems_.push_back(system.Clone());
     Random random(Key{1, 0});
     for (size_t i = 0; i < actions_.size(); ++i) {
       actions_[i] =
@@ -50,7 +50,7 @@ class Simulation {
   }
 
   void Run() {
-    pool_.ParallelFor(sizes_.rollouts, [this](int rollout, int worker) {
+    executor_.ParallelFor(sizes_.rollouts, [this](int rollout, int worker) {
       System& system = *systems_[static_cast<size_t>(worker)];
       system.SetState(Start(rollout));
       for (int t = 0; t < sizes_.steps; ++t) {
@@ -73,7 +73,7 @@ class Simulation {
   }
 
   Sizes sizes_;
-  ThreadPool& pool_;
+  Executor& executor_;
   size_t nu_;
   size_t ns_;
   std::vector<double> actions_;                   // [rollouts x steps x nu]
@@ -101,11 +101,11 @@ Measurement Measure(const BenchOptions& options) {
   Measurement measurement;
   measurement.fields = {{"case", std::filesystem::path(model.model).stem().string()},
                         {"precision", "f64"},
-                        {"threads", options.pool->size()},
+                        {"threads", options.executor->size()},
                         {"rollouts", sizes.rollouts},
                         {"steps", sizes.steps}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    *simulation = std::make_unique<Simulation>(*system, sizes, pool);
+  measurement.prepare = [=, &executor = *options.executor] {
+    *simulation = std::make_unique<Simulation>(*system, sizes, executor);
   };
   measurement.sample = [simulation] { return SecondsPerCall(1, [&] { (*simulation)->Run(); }); };
   measurement.finish = [sizes](double median, BenchRow& row) {

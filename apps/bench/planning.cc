@@ -81,10 +81,10 @@ std::vector<Definition> Definitions() {
 /// Everything that a decision needs, in the order in which it is built.
 struct Planning {
   Planning(const Definition& definition, const SyntheticTask& its_task,
-           const EnsembleOptions& model, ThreadPool& pool)
+           const EnsembleOptions& model, Executor& executor)
       : task(its_task), ensemble(task.spec, task.encoding, model, Key{1, 0}) {
-    FitShortly(ensemble, task, pool);
-    const PlanningProblem problem{ensemble, *task.reward, task.spec, pool};
+    FitShortly(ensemble, task, executor);
+    const PlanningProblem problem{ensemble, *task.reward, task.spec, executor};
     const Sizes& sizes = definition.sizes;
     if (definition.decay == 0) {
       CemOptions options;
@@ -179,9 +179,9 @@ Measurement Measure(Definition definition, const BenchOptions& options) {
   Measurement measurement;
   measurement.fields = {{"case", definition.name},
                         {"precision", options.precision.empty() ? "f32" : options.precision},
-                        {"threads", options.pool->size()}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    *planning = std::make_unique<Planning>(definition, *task, model, pool);
+                        {"threads", options.executor->size()}};
+  measurement.prepare = [=, &executor = *options.executor] {
+    *planning = std::make_unique<Planning>(definition, *task, model, executor);
   };
   measurement.sample = [planning] { return (*planning)->Decide(); };
   measurement.finish = [=](double median, BenchRow& row) {

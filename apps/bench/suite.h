@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 
 namespace foreplan::apps {
 
@@ -24,7 +24,7 @@ struct BenchOptions {
   int repeats = 25;          // most samples per case
   double seconds = 10;       // per case, after which no further sample is taken [s]
   Config* config = nullptr;  // --set: sizes that replace those of the cases
-  ThreadPool* pool = nullptr;
+  Executor* executor = nullptr;
 };
 
 /// How a case is timed.

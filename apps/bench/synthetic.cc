@@ -130,11 +130,11 @@ SyntheticTask SyntheticHalfCheetahRaw() {
   return {HalfCheetahSpec(), {}, std::make_unique<HalfCheetahReward>(), HalfCheetahData()};
 }
 
-void FitShortly(Ensemble& ensemble, const SyntheticTask& task, ThreadPool& pool) {
+void FitShortly(Ensemble& ensemble, const SyntheticTask& task, Executor& executor) {
   FitOptions options;
   options.min_steps = 100;
   options.max_steps = 100;
-  EnsembleTrainer(ensemble, options, pool).Fit(task.data, Key{9, 0});
+  EnsembleTrainer(ensemble, options, executor).Fit(task.data, Key{9, 0});
 }
 
 }  // namespace foreplan::apps

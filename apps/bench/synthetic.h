@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/systems/rewards/reward.h"
@@ -31,6 +31,6 @@ SyntheticTask SyntheticHalfCheetahRaw();
 
 /// A hundred gradient steps, so that weights are those of trained networks and imagined states stay
 /// where the data are.
-void FitShortly(Ensemble& ensemble, const SyntheticTask& task, ThreadPool& pool);
+void FitShortly(Ensemble& ensemble, const SyntheticTask& task, Executor& executor);
 
 }  // namespace foreplan::apps

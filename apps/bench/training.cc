@@ -32,11 +32,11 @@ struct Sizes {
 
 /// Fits go on from where the last one ended.
 struct Training {
-  Training(const Sizes& sizes, const EnsembleOptions& model, ThreadPool& pool)
+  Training(const Sizes& sizes, const EnsembleOptions& model, Executor& executor)
       : task(SyntheticCartPole()),
         steps(sizes.steps),
         ensemble(task.spec, task.encoding, model, Key{1, 0}),
-        trainer(ensemble, Fit(sizes), pool) {}
+        trainer(ensemble, Fit(sizes), executor) {}
 
   static FitOptions Fit(const Sizes& sizes) {
     FitOptions fit;
@@ -77,7 +77,7 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
   RefuseFlag("training", "--model", options.model);
   RefuseFlag("training", "--precision", options.precision);
   options.config->Read("", sizes);
-  CheckMemory("bench training: " + name, BytesNeeded(sizes, options.pool->size()));
+  CheckMemory("bench training: " + name, BytesNeeded(sizes, options.executor->size()));
   EnsembleOptions model;
   model.members = sizes.members;
   model.hidden_layers = sizes.hidden_layers;
@@ -88,10 +88,10 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
   measurement.unit = "us";
   measurement.fields = {{"case", name},
                         {"precision", "f32"},
-                        {"threads", options.pool->size()},
+                        {"threads", options.executor->size()},
                         {"batch", sizes.batch}};
-  measurement.prepare = [=, &pool = *options.pool] {
-    *training = std::make_unique<Training>(sizes, model, pool);
+  measurement.prepare = [=, &executor = *options.executor] {
+    *training = std::make_unique<Training>(sizes, model, executor);
   };
   measurement.sample = [training] { return (*training)->SecondsPerStep(); };
   measurement.finish = [=](double median, BenchRow& row) {

@@ -22,9 +22,9 @@ void RefuseFlags(const BenchOptions& options) {
 
 /// A case with its solver, and what its last solve gave.
 struct Solving {
-  Solving(ReferenceCase reference_case, ThreadPool* pool)
+  Solving(ReferenceCase reference_case, Executor* executor)
       : reference(std::move(reference_case)),
-        solver(*reference.trajectory, reference.options, pool) {
+        solver(*reference.trajectory, reference.options, executor) {
     if (reference.stop_at_known_cost) {
       solver.set_callback([known = reference.known_cost](int, const IlqrIteration& iteration) {
         return iteration.cost > known;
@@ -52,10 +52,10 @@ Measurement MeasureSolve(const std::string& problem, const std::string& variant,
   measurement.fields = {{"case", problem + "/" + variant},
                         {"problem", problem},
                         {"variant", variant},
-                        {"threads", options.pool->size()}};
-  measurement.prepare = [=, pool = options.pool] {
+                        {"threads", options.executor->size()}};
+  measurement.prepare = [=, executor = options.executor] {
     *solving = std::make_unique<Solving>(MakeReferenceCase(problem, variant),
-                                         pool->size() > 1 ? pool : nullptr);
+                                         executor->size() > 1 ? executor : nullptr);
     (*solving)->Solve();
   };
   measurement.sample = [solving] {

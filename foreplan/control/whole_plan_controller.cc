@@ -24,7 +24,7 @@ WholePlanController::WholePlanController(Planner& planner, const PlanningProblem
   IlqrOptions options;
   options.max_iterations = control.polish;
   options.cost_tolerance = 1e-6;
-  solver_ = std::make_unique<IlqrSolver>(*problem_, options, &problem.pool);
+  solver_ = std::make_unique<IlqrSolver>(*problem_, options, &problem.executor);
 }
 
 void WholePlanController::Reset(Key /*key*/) {

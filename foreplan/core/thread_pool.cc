@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -15,30 +14,8 @@
 #include "foreplan/core/error.h"
 
 namespace foreplan {
-namespace {
-
-/// Holds a pool for one loop.
-class Occupied {
- public:
-  explicit Occupied(std::atomic<bool>& busy) : busy_(busy) {
-    if (busy_.exchange(true, std::memory_order_acquire)) {
-      throw std::logic_error(
-          "thread pool: found a ParallelFor within another one, or from a second thread, expected "
-          "one at a time");
-    }
-  }
-  ~Occupied() { busy_.store(false, std::memory_order_release); }
-  Occupied(const Occupied&) = delete;
-  Occupied& operator=(const Occupied&) = delete;
-
- private:
-  std::atomic<bool>& busy_;
-};
-
-}  // namespace
 
 struct ThreadPool::Shared {
-  std::atomic<bool> occupied{false};
   std::mutex mutex;
   std::condition_variable work_ready;
   std::condition_variable work_done;
@@ -111,7 +88,6 @@ ThreadPool::~ThreadPool() = default;
 
 void ThreadPool::Run(int count, void* context, TaskFunction function) {
   Shared& shared = *shared_;
-  const Occupied occupied(shared.occupied);
   {
     const std::lock_guard lock(shared.mutex);
     shared.context = context;

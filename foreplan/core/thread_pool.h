@@ -1,38 +1,23 @@
-// A fixed set of threads for loops whose work is cut into tasks before it starts.
+// Threads that wait for loops.
 #pragma once
 
 #include <memory>
-#include <type_traits>
+
+#include "foreplan/core/executor.h"
 
 namespace foreplan {
 
-/// Runs `function(task, worker)` for task = 0 ... count - 1 and returns when all are done.
-/// A task writes only to its own place, so results never depend on which worker took it.
-/// `worker` in [0, size()) names a workspace that no other thread uses meanwhile.
-/// The calling thread works too; ParallelFor allocates nothing. Of exceptions that tasks throw,
-/// that of the lowest task is rethrown after the others have finished. One loop at a time: another
-/// one meanwhile, within a task or from a second thread, throws std::logic_error and runs no task.
-class ThreadPool {
+/// A fixed set of threads; the one that asks works too.
+class ThreadPool final : public Executor {
  public:
   /// threads >= 1; throws InputError otherwise, or when the system refuses so many.
   explicit ThreadPool(int threads);
-  ~ThreadPool();
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool() override;
 
-  [[nodiscard]] int size() const { return size_; }
-
-  template <typename Function>
-  void ParallelFor(int count, Function&& function) {
-    Run(count, const_cast<void*>(static_cast<const void*>(&function)),
-        [](void* context, int task, int worker) {
-          (*static_cast<std::remove_reference_t<Function>*>(context))(task, worker);
-        });
-  }
+  [[nodiscard]] int size() const override { return size_; }
 
  private:
-  using TaskFunction = void (*)(void* context, int task, int worker);
-  void Run(int count, void* context, TaskFunction function);
+  void Run(int count, void* context, TaskFunction function) override;
 
   struct Shared;
   int size_;

@@ -72,14 +72,14 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              ThreadPool& pool, const std::atomic<bool>& stop) {
+                              Executor& executor, const std::atomic<bool>& stop) {
   const Task& task = experiment.task;
   if (controller == kLearned) {
     RunLog log;
     const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
                                      {.task = task,
                                       .run = experiment.run,
-                                      .pool = pool,
+                                      .executor = executor,
                                       .log = log,
                                       .stop = stop,
                                       .checkpoint = {}});
@@ -92,7 +92,7 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
   if (controller == kTrueModel) {
     const TrueDynamics dynamics(*task.MakeSystem());
     const auto planner = MakePlanner(experiment.run.planner, experiment.config,
-                                     {dynamics, task.planning_reward(), task.spec(), pool});
+                                     {dynamics, task.planning_reward(), task.spec(), executor});
     MpcController mpc(*planner, dynamics);
     return Evaluate(controller, task, mpc, request, stop);
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "foreplan/control/episode.h"
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/summary.h"
@@ -44,6 +44,6 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 /// the true system) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              ThreadPool& pool, const std::atomic<bool>& stop);
+                              Executor& executor, const std::atomic<bool>& stop);
 
 }  // namespace foreplan

@@ -85,9 +85,9 @@ Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   return experiment;
 }
 
-std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, ThreadPool& pool) {
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, Executor& executor) {
   if (experiment.run.model.empty()) return nullptr;
-  auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, pool);
+  auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, executor);
   model->RestoreForUse(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
   return model;
 }

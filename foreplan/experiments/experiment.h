@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/systems/task.h"
@@ -48,7 +49,7 @@ struct Target {
 Target ResolveTarget(const std::string& target, RunFlags flags);
 
 /// The model of the experiment's run.model; null when there is none.
-std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, ThreadPool& pool);
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, Executor& executor);
 
 /// Everything that config.toml holds: running that file repeats the run. `directory` is where the
 /// text will stand; files the task needs are copied there.

@@ -47,12 +47,12 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
                        const LearnerFactory& make_learner)
     : experiment_(std::move(experiment)),
-      pool_(threads),
+      executor_(threads),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
   const LearnerContext context{.task = experiment_.task,
                                .run = experiment_.run,
-                               .pool = pool_,
+                               .executor = executor_,
                                .log = log_,
                                .stop = stop,
                                .checkpoint = [this] { SaveCheckpoint(); }};
@@ -150,7 +150,7 @@ double RunSession::wall_seconds() const {
 
 void RunSession::WriteSetup() {
   WriteFileAtomically(directory_->config_file(), ConfigText(experiment_, directory_->path()));
-  WriteFileAtomically(directory_->machine_file(), MachineJson(pool_.size()));
+  WriteFileAtomically(directory_->machine_file(), MachineJson(executor_.size()));
 }
 
 // What only grows comes before the checkpoint that counts it, and what is made from the same state

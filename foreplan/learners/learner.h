@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/run_directory.h"
@@ -40,7 +40,7 @@ struct RunTimes {
 struct LearnerContext {
   const Task& task;
   const RunOptions& run;
-  ThreadPool& pool;
+  Executor& executor;
   RunLog& log;
   const std::atomic<bool>& stop;  // set by Ctrl-C: the learner throws Interrupted at the next step
   /// Saves the learner's state. Called whenever that is complete: after every episode, before

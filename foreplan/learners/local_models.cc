@@ -129,7 +129,7 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
                     context.task.name(), context.task.measurement_noise()));
   }
   MakeConditions(config);
-  for (int worker = 0; worker < context.pool.size(); ++worker) {
+  for (int worker = 0; worker < context.executor.size(); ++worker) {
     std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
     for (int i = 0; i < context.task.condition_count(); ++i) {
       systems.push_back(context.task.MakeSystem(i));
@@ -155,7 +155,7 @@ void LocalModelsLearner::MakeConditions(Config& config) {
                                           ReadOptions<EnsembleOptions>(config, "model"),
                                           key_.Fold(kNetwork));
     trainer_ = std::make_unique<EnsembleTrainer>(*network_, ReadOptions<FitOptions>(config, "fit"),
-                                                 context_.pool);
+                                                 context_.executor);
   }
   if (options_.global_policy) {
     global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high,
@@ -218,10 +218,10 @@ void LocalModelsLearner::Improve() {
   LearnNetwork();
   LinearizeGlobalPolicy();
   const auto count = static_cast<int>(conditions_.size());
-  context_.pool.ParallelFor(
+  context_.executor.ParallelFor(
       count, [&](int task, int /*worker*/) { Judge(*conditions_[static_cast<size_t>(task)]); });
   AdaptSteps();
-  context_.pool.ParallelFor(
+  context_.executor.ParallelFor(
       count, [&](int task, int /*worker*/) { TakeStep(*conditions_[static_cast<size_t>(task)]); });
   TrainGlobalPolicy();
   ++iterations_;
@@ -240,8 +240,8 @@ void LocalModelsLearner::Sample() {
   const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
   const bool on_policy = GlobalPolicyActs();
   std::vector<NetworkPolicy> actors;  // one per worker
-  while (on_policy && std::ssize(actors) < context_.pool.size()) actors.push_back(*global_);
-  context_.pool.ParallelFor(count, [&](int task, int worker) {
+  while (on_policy && std::ssize(actors) < context_.executor.size()) actors.push_back(*global_);
+  context_.executor.ParallelFor(count, [&](int task, int worker) {
     Condition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
     System& system = *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)];
     const Key own = key.Fold(static_cast<uint64_t>(task));
@@ -534,7 +534,7 @@ void LocalModelsLearner::Report(double seconds) {
 void LocalModelsLearner::TestPolicies() {
   const int each = 1 + options_.test_rollouts;
   std::vector<LocalRollout> rollouts(conditions_.size() * static_cast<size_t>(each));
-  context_.pool.ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
+  context_.executor.ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
     rollouts[static_cast<size_t>(task)] = RollOutTest(task / each, task % each, worker);
   });
   tests_.assign(conditions_.size(), {});

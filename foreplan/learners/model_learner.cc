@@ -46,7 +46,7 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
       key_{static_cast<uint64_t>(context.run.seed), 0},
       system_(context.task.MakeSystem()),
       data_(system_->spec().observation_dim(), system_->spec().action_dim()),
-      model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.pool)),
+      model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.executor)),
       judge_(*model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, system_->spec())),
@@ -65,7 +65,7 @@ void ModelLearner::BeginWithModel() {
 }
 
 PlanningProblem ModelLearner::problem() const {
-  return {model(), context_.task.planning_reward(), context_.task.spec(), context_.pool};
+  return {model(), context_.task.planning_reward(), context_.task.spec(), context_.executor};
 }
 
 bool ModelLearner::Done() const {

@@ -100,7 +100,7 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
       controller_(policy_),
       trainer_(policy_, true_ ? static_cast<const Dynamics&>(*true_) : model(),
                context.task.planning_reward(), training_, context.task.episode_length(),
-               context.pool) {
+               context.executor) {
   CheckReward(context.task);
 }
 

@@ -119,16 +119,16 @@ struct RowErrors {
 class Calibrator {
  public:
   Calibrator(const LearnedModel& model, const DataSplit& split, const CalibrationOptions& options,
-             Key key, ThreadPool& pool)
+             Key key, Executor& executor)
       : model_(model),
         split_(split),
         options_(options),
         key_(key),
-        pool_(pool),
+        executor_(executor),
         no_(static_cast<size_t>(model.dynamics().observation_dim())),
         members_(static_cast<size_t>(model.members())),
         particles_(std::max(options.particles / model.members(), 1) * model.members()) {
-    for (int worker = 0; worker < pool.size(); ++worker) {
+    for (int worker = 0; worker < executor.size(); ++worker) {
       forecasters_.emplace_back(model, particles_);
     }
   }
@@ -161,7 +161,7 @@ class Calibrator {
   const DataSplit& split_;
   const CalibrationOptions& options_;
   Key key_;
-  ThreadPool& pool_;
+  Executor& executor_;
   size_t no_;
   size_t members_;
   int particles_;  // a multiple of the members; particle i follows member i % members
@@ -226,7 +226,7 @@ RowErrors Calibrator::JudgeRows(const Dataset& data) {
   out.member_nll.resize(rows.size() * members_);
   for (auto* column : {&out.nll, &out.squares, &out.novelty}) column->resize(rows.size());
   const int64_t tasks = (std::ssize(rows) + kRowsPerTask - 1) / kRowsPerTask;
-  pool_.ParallelFor(static_cast<int>(tasks), [&](int task, int worker) {
+  executor_.ParallelFor(static_cast<int>(tasks), [&](int task, int worker) {
     const auto first = static_cast<size_t>(task * kRowsPerTask);
     const size_t last = std::min(rows.size(), first + static_cast<size_t>(kRowsPerTask));
     for (size_t place = first; place < last; ++place) {
@@ -350,7 +350,7 @@ std::vector<StretchError> Calibrator::JudgeStretch(int64_t row, Forecaster& f) c
 void Calibrator::FillHorizons(Calibration& result) {
   const std::vector<int64_t> starts = Spread(split_.holdout.size(), options_.starts);
   std::vector<std::vector<StretchError>> errors(starts.size());
-  pool_.ParallelFor(static_cast<int>(starts.size()), [&](int task, int worker) {
+  executor_.ParallelFor(static_cast<int>(starts.size()), [&](int task, int worker) {
     const auto place = static_cast<size_t>(task);
     errors[place] = JudgeStretch(starts[place], forecasters_[static_cast<size_t>(worker)]);
   });
@@ -439,8 +439,8 @@ DataSplit SplitForCalibration(const Dataset& data, double holdout) {
 }
 
 Calibration Calibrate(const LearnedModel& model, const DataSplit& split,
-                      const CalibrationOptions& options, Key key, ThreadPool& pool) {
-  return Calibrator(model, split, options, key, pool).Run();
+                      const CalibrationOptions& options, Key key, Executor& executor) {
+  return Calibrator(model, split, options, key, executor).Run();
 }
 
 }  // namespace foreplan

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/learned_model.h"
 
@@ -82,6 +82,6 @@ struct DataSplit {
 /// distribution function there is inside it (probability integral transform). Equal at any number
 /// of threads.
 [[nodiscard]] Calibration Calibrate(const LearnedModel& model, const DataSplit& split,
-                                    const CalibrationOptions& options, Key key, ThreadPool& pool);
+                                    const CalibrationOptions& options, Key key, Executor& executor);
 
 }  // namespace foreplan

@@ -76,8 +76,8 @@ struct Imagination::Tile {
 };
 
 Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
-                         ThreadPool& pool)
-    : dynamics_(dynamics), reward_(reward), size_(size), pool_(pool) {
+                         Executor& executor)
+    : dynamics_(dynamics), reward_(reward), size_(size), executor_(executor) {
   for (const auto& [name, value] :
        {std::pair{"horizon", size.horizon}, std::pair{"max_candidates", size.max_candidates},
         std::pair{"particles", size.particles}}) {
@@ -92,7 +92,7 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
   start_observation_.resize(Size(dynamics.observation_dim()));
   particle_returns_.resize(Size(size_.particles, size_.max_candidates));
   const int max_rows = std::min(kTileRows, size_.max_candidates);
-  for (int worker = 0; worker < pool.size(); ++worker) {
+  for (int worker = 0; worker < executor.size(); ++worker) {
     tiles_.push_back(std::make_unique<Tile>(dynamics, max_rows, size.expected));
   }
 }
@@ -108,7 +108,7 @@ bool Imagination::Evaluate(std::span<const double> state, std::span<const double
   const int tiles_per_particle = TilesPerParticle(candidates, size_.particles);
   const Rollout rollout{actions, key, deadline};
   std::atomic<bool> late = false;
-  pool_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
+  executor_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
     const int particle = task / tiles_per_particle;
     const int part = task % tiles_per_particle;
     const int first = FirstRow(part, tiles_per_particle, candidates);

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "foreplan/core/deadline.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/systems/rewards/reward.h"
 
@@ -29,7 +29,7 @@ class Imagination {
 
   /// References must outlive this object. Throws InputError when sizes are not positive.
   Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
-              ThreadPool& pool);
+              Executor& executor);
   ~Imagination();
 
   [[nodiscard]] const Dynamics& dynamics() const { return dynamics_; }
@@ -73,7 +73,7 @@ class Imagination {
   const Dynamics& dynamics_;
   const Reward& reward_;
   ImaginationSize size_;
-  ThreadPool& pool_;
+  Executor& executor_;
   std::vector<double> start_state_;           // [state_dim]
   std::vector<double> start_observation_;     // [no]
   std::vector<double> particle_returns_;      // [particles x candidates]

@@ -48,7 +48,7 @@ struct ModelOptions {
 nlohmann::ordered_json LearnedModel::Describe() const { return nlohmann::ordered_json::object(); }
 
 std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Config& config, Key key,
-                                               ThreadPool& pool) {
+                                               Executor& executor) {
   const auto options = ReadOptions<ModelOptions>(config, kSection);
   const auto physics = ReadOptions<PhysicsOptions>(config, kPhysicsSection);
   const auto fit = ReadOptions<FitOptions>(config, kFitSection);
@@ -63,12 +63,12 @@ std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Conf
       return std::make_unique<FittedPhysics>(*subject.task, physics);
     case ModelKind::kResidual:
       return std::make_unique<ResidualModel>(*subject.task, physics, options.ensemble, fit, key,
-                                             pool);
+                                             executor);
     case ModelKind::kEnsemble:
       break;
   }
   return std::make_unique<EnsembleModel>(subject.spec, subject.encoding, options.ensemble, fit, key,
-                                         pool);
+                                         executor);
 }
 
 void WriteModelOptions(Config& config, ConfigWriter& writer) {

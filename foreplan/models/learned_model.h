@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/models/observation_difference.h"
@@ -94,7 +94,7 @@ struct ModelSubject {
 /// Throws InputError. References must outlive the model.
 [[nodiscard]] std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject,
                                                              Config& config, Key key,
-                                                             ThreadPool& pool);
+                                                             Executor& executor);
 /// Its sections, as they are in effect.
 void WriteModelOptions(Config& config, ConfigWriter& writer);
 /// Throws InputError unless `config` asks for an ensemble; `who` needs one.

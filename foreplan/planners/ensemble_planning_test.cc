@@ -24,7 +24,7 @@ class EnsemblePlanning : public ::testing::TestWithParam<std::string> {
     return options;
   }
 
-  std::unique_ptr<Planner> Make(ThreadPool& pool) {
+  std::unique_ptr<Planner> Make(Executor& pool) {
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".population=24");
     config.Set("planner." + GetParam() + ".horizon=10");

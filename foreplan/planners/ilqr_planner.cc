@@ -34,7 +34,7 @@ IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.ilqr", options)),
       population_(problem, options_, options_.guesses, Imagined::kExpected),
       problem_(problem.dynamics, problem.reward, problem.spec, options_.horizon),
-      solver_(problem_, SolverOptions(options_), &problem.pool),
+      solver_(problem_, SolverOptions(options_), &problem.executor),
       actions_(population_.sequence_size()),
       low_(population_.low().begin(), population_.low().end()),
       high_(population_.high().begin(), population_.high().end()) {

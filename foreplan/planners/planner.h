@@ -11,8 +11,8 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/deadline.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/system.h"
@@ -60,7 +60,7 @@ struct PlanningProblem {
   const Dynamics& dynamics;
   const Reward& reward;
   const SystemSpec& spec;  // action bounds
-  ThreadPool& pool;
+  Executor& executor;
 };
 
 /// Keeps its warm start between decisions of one episode. Allocates only when it is made.

@@ -33,7 +33,7 @@ const std::vector<double> kStart = {1.0, 0.0};
 
 class PlannerTest : public ::testing::TestWithParam<std::string> {
  protected:
-  std::unique_ptr<Planner> Make(ThreadPool& pool, const std::vector<std::string>& settings = {}) {
+  std::unique_ptr<Planner> Make(Executor& pool, const std::vector<std::string>& settings = {}) {
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
     for (const auto& setting : settings) config.Set("planner." + GetParam() + "." + setting);

@@ -45,13 +45,13 @@ void SamplingOptions::Visit(OptionsVisitor& visitor) {
 Population::Population(const PlanningProblem& problem, const SamplingOptions& options,
                        int max_candidates, Imagined imagined)
     : action_dim_(static_cast<size_t>(problem.dynamics.action_dim())),
-      pool_(problem.pool),
+      executor_(problem.executor),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,
                     .max_candidates = std::max(max_candidates, kCompared),
                     .particles = options.particles,
                     .expected = imagined == Imagined::kExpected},
-                   problem.pool) {
+                   problem.executor) {
   CheckBounds(problem.spec, problem.dynamics.action_dim());
   for (int t = 0; t < options.horizon; ++t) {
     for (size_t i = 0; i < action_dim_; ++i) {

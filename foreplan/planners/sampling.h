@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "foreplan/core/deadline.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/imagination.h"
 #include "foreplan/planners/planner.h"
 
@@ -49,7 +49,7 @@ class Population {
   [[nodiscard]] std::span<const double> low() const { return low_; }        // [horizon x nu]
   [[nodiscard]] std::span<const double> high() const { return high_; }      // [horizon x nu]
   [[nodiscard]] std::span<const double> middle() const { return middle_; }  // [horizon x nu]
-  [[nodiscard]] int workers() const { return pool_.size(); }
+  [[nodiscard]] int workers() const { return executor_.size(); }
 
   std::span<double> candidate(int index) {
     return {&actions_[static_cast<size_t>(index) * sequence_size()], sequence_size()};
@@ -64,7 +64,7 @@ class Population {
   void Draw(int first, int count, Key key, DrawSequence&& draw) {
     const KeyFamily keys(key.Fold(kActionStream));
     const int chunks = (count - first + kChunk - 1) / kChunk;
-    pool_.ParallelFor(chunks, [&](int chunk, int worker) {
+    executor_.ParallelFor(chunks, [&](int chunk, int worker) {
       const int begin = first + chunk * kChunk;
       for (int c = begin; c < std::min(begin + kChunk, count); ++c) {
         Random random(keys[static_cast<uint64_t>(c)]);
@@ -126,7 +126,7 @@ class Population {
   static int NextChunk(int size, Time start, Time deadline, int most);
 
   size_t action_dim_;
-  ThreadPool& pool_;
+  Executor& executor_;
   Imagination imagination_;
   std::vector<double> low_;       // [horizon x nu]
   std::vector<double> high_;      // [horizon x nu]

@@ -90,12 +90,12 @@ struct ImaginedReturn::Tile {
 
 ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics,
                                const Reward& reward, const ImaginedReturnOptions& options,
-                               ThreadPool& pool)
+                               Executor& executor)
     : policy_(policy),
       dynamics_(dynamics),
       reward_(reward),
       options_(Checked(options, dynamics)),
-      pool_(pool),
+      executor_(executor),
       tiles_per_particle_((options_.starts + kTileRows - 1) / kTileRows),
       deviation_(Size(dynamics.action_dim())),
       reports_(Size(options_.particles, tiles_per_particle_)),
@@ -103,8 +103,8 @@ ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dyna
       d_deviation_(reports_.size(), std::vector<double>(deviation_.size())) {
   const int rows = std::min(kTileRows, options_.starts);
   CheckMemory("imagined rollouts",
-              pool.size() * MlpTape::Bytes(policy.mlp(), rows, options_.horizon, kKeep));
-  for (int worker = 0; worker < pool.size(); ++worker) {
+              executor.size() * MlpTape::Bytes(policy.mlp(), rows, options_.horizon, kKeep));
+  for (int worker = 0; worker < executor.size(); ++worker) {
     tiles_.push_back(std::make_unique<Tile>(policy, dynamics, rows, options_.horizon));
   }
 }
@@ -132,7 +132,7 @@ ImaginedReturnReport ImaginedReturn::Run(std::span<const double> starts, Key key
   for (int i = 0; i < policy_.action_dim(); ++i) {
     deviation_[Size(i)] = std::sqrt(policy_.covariance()(i, i));
   }
-  pool_.ParallelFor(static_cast<int>(reports_.size()), [&](int index, int worker) {
+  executor_.ParallelFor(static_cast<int>(reports_.size()), [&](int index, int worker) {
     const TileRange range = RangeOf(index);
     Tile& tile = *tiles_[Size(worker)];
     ImaginedReturnReport& report = reports_[Size(index)];

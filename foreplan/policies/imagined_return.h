@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/systems/rewards/reward.h"
@@ -51,7 +51,7 @@ class ImaginedReturn {
   /// References must outlive this object. Throws InputError when sizes are not positive and when
   /// the memory does not suffice.
   ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
-                 const ImaginedReturnOptions& options, ThreadPool& pool);
+                 const ImaginedReturnOptions& options, Executor& executor);
   ~ImaginedReturn();
 
   [[nodiscard]] int rollouts() const { return options_.particles * options_.starts; }
@@ -90,7 +90,7 @@ class ImaginedReturn {
   const Dynamics& dynamics_;
   const Reward& reward_;
   ImaginedReturnOptions options_;
-  ThreadPool& pool_;
+  Executor& executor_;
   int tiles_per_particle_ = 1;
   std::vector<double> deviation_;                 // of actions: [nu]
   std::vector<ImaginedReturnReport> reports_;     // [tiles]

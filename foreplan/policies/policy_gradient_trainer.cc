@@ -64,10 +64,10 @@ void PolicyGradientOptions::Visit(OptionsVisitor& visitor) {
 PolicyGradientTrainer::PolicyGradientTrainer(NetworkPolicy& policy, const Dynamics& dynamics,
                                              const Reward& reward,
                                              const PolicyGradientOptions& options,
-                                             int episode_length, ThreadPool& pool)
+                                             int episode_length, Executor& executor)
     : policy_(policy),
       options_(Validated(options)),
-      imagined_(policy, dynamics, reward, Sizes(options_, episode_length), pool),
+      imagined_(policy, dynamics, reward, Sizes(options_, episode_length), executor),
       starts_(static_cast<size_t>(imagined_.rollouts()) *
               static_cast<size_t>(dynamics.state_dim())),
       check_starts_(starts_.size()),

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/policies/imagined_return.h"
 #include "foreplan/policies/network_policy.h"
@@ -65,7 +65,8 @@ class PolicyGradientTrainer {
 
   /// References must outlive the trainer. Throws InputError (options out of range).
   PolicyGradientTrainer(NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
-                        const PolicyGradientOptions& options, int episode_length, ThreadPool& pool);
+                        const PolicyGradientOptions& options, int episode_length,
+                        Executor& executor);
 
   /// `may_go_on` is asked before every gradient step; it may throw. Throws RunError when no step
   /// had a finite gradient and when a deviation grows beyond all numbers.

@@ -289,7 +289,7 @@ double AugmentedLagrangianSolver::Lagrangian::Cost(const double* xs, const doubl
 AugmentedLagrangianSolver::AugmentedLagrangianSolver(const TrajectoryProblem& problem,
                                                      const TrajectoryConstraints& constraints,
                                                      AugmentedLagrangianOptions options,
-                                                     ThreadPool* pool)
+                                                     Executor* executor)
     : options_(options) {
   ValidateOptions("augmented lagrangian", options_);
   if (options_.max_penalty < options_.initial_penalty) {
@@ -299,7 +299,7 @@ AugmentedLagrangianSolver::AugmentedLagrangianSolver(const TrajectoryProblem& pr
                     options_.max_penalty, options_.initial_penalty));
   }
   lagrangian_ = std::make_unique<Lagrangian>(problem, constraints);
-  solver_ = std::make_unique<IlqrSolver>(*lagrangian_, options_.solver, pool);
+  solver_ = std::make_unique<IlqrSolver>(*lagrangian_, options_.solver, executor);
   actions_.resize(solver_->actions().size());
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/trajopt/ilqr.h"
 #include "foreplan/trajopt/trajectory_constraints.h"
@@ -54,7 +55,7 @@ class AugmentedLagrangianSolver {
   /// constraints that make no sense, and for what IlqrSolver refuses.
   AugmentedLagrangianSolver(const TrajectoryProblem& problem,
                             const TrajectoryConstraints& constraints,
-                            AugmentedLagrangianOptions options, ThreadPool* pool = nullptr);
+                            AugmentedLagrangianOptions options, Executor* executor = nullptr);
   ~AugmentedLagrangianSolver();
 
   /// As IlqrSolver::Solve; multipliers start at 0.

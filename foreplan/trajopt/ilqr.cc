@@ -127,10 +127,10 @@ struct IlqrSolver::Trial {
   AlignedVector<double> difference;  // [ldx]
 };
 
-IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, ThreadPool* pool)
+IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Executor* executor)
     : problem_(problem),
       options_(Validated(options)),
-      pool_(pool),
+      executor_(executor),
       layout_(CheckedLayout(problem)),
       horizon_(problem.horizon()),
       state_dim_(problem.state_dim()),
@@ -157,7 +157,7 @@ IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Th
     knot = Knot::Take(layout_, at);
     problem_.Bind(t, knot);
   }
-  const int workers = pool_ != nullptr ? pool_->size() : 1;
+  const int workers = executor_ != nullptr ? executor_->size() : 1;
   const auto make_trajectory = [&] {
     return Trajectory{std::vector<double>(Size(horizon_ + 1, state_dim_)),
                       std::vector<double>(Size(horizon_, layout_.nu)), 0};
@@ -401,10 +401,10 @@ bool IlqrSolver::Expand() {
     problem_.Expand(first, std::min(first + kKnotsPerTask, horizon_), xs, us, knots_.data(),
                     *workspaces_[static_cast<size_t>(worker)]);
   };
-  if (pool_ == nullptr) {
+  if (executor_ == nullptr) {
     for (int task = 0; task < tasks; ++task) expand(task, 0);
   } else {
-    pool_->ParallelFor(tasks, expand);
+    executor_->ParallelFor(tasks, expand);
   }
   problem_.ExpandTerminal(xs + Size(horizon_, state_dim_), knots_.back(), *workspaces_[0]);
   return !late;
@@ -519,7 +519,7 @@ bool IlqrSolver::LineSearch(IlqrIteration& iteration) {
     if (batch == 1) {
       (this->*rollout_)(longest, trials_[0], *workspaces_[0]);
     } else {
-      pool_->ParallelFor(batch, [&](int task, int worker) {
+      executor_->ParallelFor(batch, [&](int task, int worker) {
         (this->*rollout_)(std::ldexp(longest, -task), trials_[static_cast<size_t>(task)],
                           *workspaces_[static_cast<size_t>(worker)]);
       });

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/trajopt/backward_pass.h"
 #include "foreplan/trajopt/trajectory_problem.h"
@@ -93,9 +93,9 @@ class IlqrSolver {
  public:
   /// References must outlive the solver. Throws InputError for options out of range, a horizon or
   /// dimensions below 1, bounds of another size, NaN bounds or low > high, and second derivatives
-  /// that the problem does not have. Expansions and step lengths are shared out to `pool`; the
-  /// results are the same bits with any number of threads, or without a pool.
-  IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, ThreadPool* pool = nullptr);
+  /// that the problem does not have. Expansions and step lengths are shared out to `executor`; the
+  /// results are the same bits with any number of threads, or without a executor.
+  IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Executor* executor = nullptr);
   ~IlqrSolver();
 
   /// From the state x0 with the actions [N x nu] as guess (clamped to the bounds). With `states`
@@ -165,7 +165,7 @@ class IlqrSolver {
 
   const TrajectoryProblem& problem_;
   IlqrOptions options_;
-  ThreadPool* pool_;
+  Executor* executor_;
   KnotLayout layout_;
   int horizon_;
   int state_dim_;

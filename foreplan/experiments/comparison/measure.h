@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/policies/policy.h"
@@ -26,7 +26,7 @@ Finding KeptFinding(const std::filesystem::path& file, const std::function<Findi
 struct MeasureContext {
   const Task& task;
   int seed = 0;
-  ThreadPool& pool;
+  Executor& executor;
   const std::atomic<bool>& stop;
 };
 

@@ -10,9 +10,9 @@ namespace foreplan {
 
 EnsembleModel::EnsembleModel(const SystemSpec& spec, const Encoding& encoding,
                              const EnsembleOptions& options, const FitOptions& fit, Key key,
-                             ThreadPool& pool)
+                             Executor& executor)
     : ensemble_(spec, encoding, options, key),
-      trainer_(ensemble_, fit, pool),
+      trainer_(ensemble_, fit, executor),
       scale_(ensemble_.target_normaliser().scale) {}
 
 FitMetrics EnsembleModel::Fit(const Dataset& data, Key key) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/models/learned_model.h"
@@ -14,7 +15,7 @@ class EnsembleModel final : public LearnedModel {
  public:
   /// References must outlive the model. Throws InputError (options out of range).
   EnsembleModel(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
-                const FitOptions& fit, Key key, ThreadPool& pool);
+                const FitOptions& fit, Key key, Executor& executor);
 
   [[nodiscard]] const Dynamics& dynamics() const override { return ensemble_; }
   [[nodiscard]] const Ensemble& ensemble() const { return ensemble_; }

@@ -166,14 +166,14 @@ struct EnsembleTrainer::MemberReport {
   double holdout_error = 0;  // mean squared
 };
 
-EnsembleTrainer::EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, ThreadPool& pool)
+EnsembleTrainer::EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, Executor& executor)
     : ensemble_(ensemble),
       options_(Validated(options, ensemble)),
-      pool_(pool),
+      executor_(executor),
       adam_steps_(static_cast<size_t>(ensemble.members())),
       first_moment_(adam_steps_.size() * static_cast<size_t>(ensemble.member_parameters())),
       second_moment_(first_moment_.size()) {
-  for (int worker = 0; worker < pool.size(); ++worker) {
+  for (int worker = 0; worker < executor.size(); ++worker) {
     buffers_.push_back(std::make_unique<Buffers>(ensemble, options_.batch));
   }
 }
@@ -189,7 +189,7 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
       static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
                                   static_cast<double>(options_.max_steps)));
   std::vector<MemberReport> reports(adam_steps_.size());
-  pool_.ParallelFor(ensemble_.members(), [&](int member, int worker) {
+  executor_.ParallelFor(ensemble_.members(), [&](int member, int worker) {
     reports[static_cast<size_t>(member)] =
         TrainMember(member, steps, key, draft, *buffers_[static_cast<size_t>(worker)]);
   });

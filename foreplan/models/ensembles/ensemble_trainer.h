@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/models/ensembles/ensemble.h"
@@ -50,7 +50,7 @@ struct FitReport {
 class EnsembleTrainer {
  public:
   /// References must outlive the trainer. Throws InputError (options out of range).
-  EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, ThreadPool& pool);
+  EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, Executor& executor);
   ~EnsembleTrainer();
 
   /// Refits normalisers and members to the data: normalisers to the rows that are trained on, a
@@ -88,7 +88,7 @@ class EnsembleTrainer {
 
   Ensemble& ensemble_;
   FitOptions options_;
-  ThreadPool& pool_;
+  Executor& executor_;
   std::vector<int64_t> adam_steps_;  // of every member since the ensemble was made: [members]
   std::vector<float> first_moment_;  // [members x member_parameters]
   std::vector<float> second_moment_;

@@ -63,7 +63,7 @@ Rollouts Roll(const System& prototype, int count, double phase, double noise, Ke
 }
 
 /// An ensemble that has seen 30 rollouts of other phases.
-std::unique_ptr<Ensemble> Train(const System& system, double noise, ThreadPool& pool) {
+std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& pool) {
   Dataset data(4, 1);
   for (int episode = 0; episode < 30; ++episode) {
     const Key key = Key{11, 0}.Fold(static_cast<uint64_t>(episode));
@@ -125,7 +125,7 @@ double JacobianError(const System& system, const LocalModelFit& fit, const Rollo
 using Table = std::map<std::pair<std::string, int>, double>;  // (prior, rollouts) -> error
 
 /// Errors of all priors for one system and noise, in the mean over seeds.
-Table Measure(const std::string& name, const System& system, double noise, ThreadPool& pool) {
+Table Measure(const std::string& name, const System& system, double noise, Executor& pool) {
   const std::unique_ptr<Ensemble> ensemble = Train(system, noise, pool);
   const MatrixXd deviations = Deviations(Roll(system, 200, 0.5, noise, Key{16, 0}).view);
   Table table;

@@ -274,7 +274,7 @@ TEST(FittedPhysics, RefusesWrongTexts) {
 }
 
 /// Physics whose pole is known to be balanced about its axis: the truth is skewed by 0.3 rad.
-ResidualModel WrongPhysics(const Task& task, ThreadPool& pool) {
+ResidualModel WrongPhysics(const Task& task, Executor& pool) {
   EnsembleOptions ensemble;
   ensemble.members = 3;
   ensemble.hidden_layers = 2;

@@ -155,9 +155,9 @@ std::unique_ptr<RolloutTape> ResidualDynamics::MakeTape(int max_rows, int steps)
 
 ResidualModel::ResidualModel(const Task& task, const PhysicsOptions& physics,
                              const EnsembleOptions& ensemble, const FitOptions& fit, Key key,
-                             ThreadPool& pool)
+                             Executor& executor)
     : physics_(task, physics),
-      residual_(task.spec(), WithoutAbsolute(task.encoding()), ensemble, fit, key, pool),
+      residual_(task.spec(), WithoutAbsolute(task.encoding()), ensemble, fit, key, executor),
       dynamics_(physics_.dynamics(), residual_.ensemble()) {
   if (!physics_.noise_moves_state()) {
     throw InputError(

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "foreplan/core/executor.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/models/physics/fitted_physics.h"
@@ -48,7 +49,7 @@ class ResidualModel final : public LearnedModel {
  public:
   /// References must outlive the model. Throws InputError (options out of range, wrong unknowns).
   ResidualModel(const Task& task, const PhysicsOptions& physics, const EnsembleOptions& ensemble,
-                const FitOptions& fit, Key key, ThreadPool& pool);
+                const FitOptions& fit, Key key, Executor& executor);
 
   [[nodiscard]] const Dynamics& dynamics() const override { return dynamics_; }
   FitMetrics Fit(const Dataset& data, Key key) override;
