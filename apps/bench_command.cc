@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
 #include "foreplan/runs/table.h"
@@ -35,12 +36,12 @@ const BenchSuite& FindSuite(const std::string& name) {
 
 void Bench(const BenchRequest& request) {
   const BenchSuite& suite = FindSuite(request.suite);
-  ThreadPool pool(request.threads);
+  ThreadPool executor(request.threads);
   Config config;
   for (const std::string& assignment : request.flags.assignments) config.Set(assignment);
   BenchOptions options = request.options;
   options.config = &config;
-  options.pool = &pool;
+  options.executor = &executor;
   const std::vector<BenchRow> rows = MeasureSuite(suite, options);
   if (request.json) {
     fmt::print("{}\n", nlohmann::ordered_json(rows).dump(2));

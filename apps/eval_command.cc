@@ -105,12 +105,12 @@ void Eval(const EvalRequest& request) {
   Experiment experiment = LoadExperiment(target.task, target.flags);
   const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
-  ThreadPool pool(request.threads);
+  ThreadPool executor(request.threads);
   const std::atomic<bool>& stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
     evaluations.push_back(EvaluateController(controller, experiment, target.run_folder,
-                                             request.evaluation, pool, stop));
+                                             request.evaluation, executor, stop));
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
 }

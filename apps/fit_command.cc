@@ -15,6 +15,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/segments.h"
@@ -48,11 +49,10 @@ enum Purpose : uint64_t { kInit, kFit, kCalibrate, kRefit };
 
 /// What is known of a system of which there is only data; actions are bounded by those that were
 /// taken.
-SystemSpec SpecOf(const Recording& recording) {
-  SystemSpec spec;
+EnvironmentSpec SpecOf(const Recording& recording) {
+  EnvironmentSpec spec;
   spec.dt = recording.dt;
   for (const std::string& name : recording.observation) spec.observation.push_back({name, ""});
-  spec.state = spec.observation;
   const auto nu = recording.action.size();
   spec.action_low.assign(nu, std::numeric_limits<double>::infinity());
   spec.action_high.assign(nu, -std::numeric_limits<double>::infinity());
@@ -83,7 +83,7 @@ class FitSession {
  public:
   explicit FitSession(const FitRequest& request)
       : request_(request),
-        pool_(request.threads),
+        executor_(request.threads),
         experiment_(LoadTask(request)),
         config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
         recording_(ReadRecording(request.data, Columns())),
@@ -91,7 +91,7 @@ class FitSession {
         encoding_(experiment_ ? experiment_->task.encoding() : ReadEncoding(config_, spec_, {})),
         calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
         key_{static_cast<uint64_t>(seed()), kFitStream},
-        model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), pool_)) {
+        model_(MakeLearnedModel(Subject(), config_, key_.Fold(kInit), executor_)) {
     config_.ThrowOnUnknownKeys();
     JudgeTurns();
   }
@@ -105,7 +105,8 @@ class FitSession {
     try {
       const auto start = std::chrono::steady_clock::now();
       report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
-      report_.calibration = Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), pool_);
+      report_.calibration =
+          Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), executor_);
       if (calibration_.refit) {
         report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
       }
@@ -214,7 +215,7 @@ class FitSession {
 
   void Write(const RunDirectory& folder) {
     const std::string config = ConfigText(folder);
-    const std::string machine = MachineJson(pool_.size());
+    const std::string machine = MachineJson(executor_.size());
     TensorFile model;
     model_->SaveForUse(model);
     WriteTensors(folder.model_file(), model);
@@ -227,11 +228,11 @@ class FitSession {
   }
 
   const FitRequest& request_;
-  ThreadPool pool_;
+  ThreadPool executor_;
   std::optional<Experiment> experiment_;  // its config is in config_
   Config config_;
   Recording recording_;
-  SystemSpec spec_;
+  EnvironmentSpec spec_;
   Encoding encoding_;
   CalibrationOptions calibration_;
   Key key_;

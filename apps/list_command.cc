@@ -30,7 +30,7 @@ void PrintJson() {
                      {"summary", task.summary()},
                      {"observation_dim", task.spec().observation_dim()},
                      {"action_dim", task.spec().action_dim()},
-                     {"state_dim", task.spec().state_dim()},
+                     {"state_dim", task.MakeSystem()->spec().state_dim()},
                      {"episode_length", task.episode_length()},
                      {"dt_seconds", task.spec().dt}});
   }

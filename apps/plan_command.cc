@@ -12,6 +12,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/trajectory_files.h"
@@ -57,7 +58,7 @@ struct Execution {
 /// Executes the plan on the system from where it stands; ends early at a termination or a fault.
 Execution Execute(const Task& task, const Reward& reward, System& system,
                   const std::vector<double>& actions) {
-  const SystemSpec& spec = task.spec();
+  const EnvironmentSpec& spec = task.spec();
   const size_t nu = spec.action.size();
   Execution execution;
   PlannedTrajectory& trajectory = execution.trajectory;
@@ -103,12 +104,12 @@ void MakePlanOf(const PlanCommandRequest& request) {
                               ? fs::path(fmt::format("plan-{}-{}", task.name(), planner_name))
                               : fs::path(request.out);
   const auto system = task.MakeSystem();
-  ThreadPool pool(request.threads);
+  ThreadPool executor(request.threads);
   const TrueDynamics truth(*system);
-  const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, pool);
+  const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, executor);
   const Dynamics& dynamics = learned ? learned->dynamics() : truth;
   const auto planner = MakePlanner(planner_name, experiment.config,
-                                   {dynamics, task.planning_reward(), task.spec(), pool});
+                                   {dynamics, task.planning_reward(), task.spec(), executor});
   const Key key{.seed = static_cast<uint64_t>(experiment.run.seed), .stream = 0};
   system->Reset(key.Fold(0));
   std::vector<double> state(static_cast<size_t>(dynamics.state_dim()));

@@ -52,7 +52,7 @@ class Tuner {
         space_(own_.run.planner, own_.config),
         effort_(request.effort > 0 ? request.effort : space_.own_effort()),
         out_(request.out.empty() ? own_.task.name() + "_tuned.toml" : request.out),
-        pool_(request.threads),
+        executor_(request.threads),
         stop_(stop) {
     if (!out_.string().ends_with(".toml")) {
       throw InputError(
@@ -107,7 +107,7 @@ class Tuner {
     const EvaluationRequest episodes{.episodes = count, .first = first, .seed = request_.seed};
     try {
       return EvaluateController(target_.has_learned() ? kLearned : kTrueModel, experiment,
-                                target_.run_folder, episodes, pool_, stop_)
+                                target_.run_folder, episodes, executor_, stop_)
           .returns;
     } catch (const RunError&) {
       return std::vector<double>(static_cast<size_t>(count),
@@ -165,7 +165,7 @@ class Tuner {
   TuningSpace space_;
   double effort_;
   fs::path out_;
-  ThreadPool pool_;
+  ThreadPool executor_;
   const std::atomic<bool>& stop_;
   std::vector<TuningCandidate> candidates_;  // the first has the own settings
   int best_ = 0;

@@ -6,11 +6,11 @@
 
 int main() {
   auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
-  foreplan::ThreadPool pool(2);
+  foreplan::ThreadPool executor(2);
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = 4};
-  foreplan::MakeLearner(run.algorithm, config, {task, run, pool, log, stop, {}})->Run();
+  foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}})->Run();
   for (const foreplan::EpisodeRow& episode : log.episodes()) {
     fmt::print("episode {}: return {:.1f}\n", episode.episode, episode.episode_return);
   }

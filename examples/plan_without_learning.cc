@@ -6,11 +6,11 @@
 
 int main() {
   auto [task, config] = foreplan::Task::Load("pendulum");
-  foreplan::ThreadPool pool(2);
+  foreplan::ThreadPool executor(2);
   const auto system = task.MakeSystem();
   const foreplan::TrueDynamics dynamics(*system);
-  const auto planner =
-      foreplan::MakePlanner("icem", config, {dynamics, task.planning_reward(), task.spec(), pool});
+  const auto planner = foreplan::MakePlanner(
+      "icem", config, {dynamics, task.planning_reward(), task.spec(), executor});
   foreplan::MpcController controller(*planner, dynamics);
   const foreplan::EpisodeResult result =
       foreplan::RunEpisode(task, *system, controller, foreplan::Key{.seed = 3, .stream = 0},

@@ -30,13 +30,13 @@ double Execute(const foreplan::Task& task, const foreplan::LinearGaussianPolicy&
 
 /// What an ensemble learned in eight episodes of control by iLQR.
 foreplan::Ensemble LearnModel(const foreplan::Task& task, foreplan::Config& config, int seed,
-                              foreplan::ThreadPool& pool) {
+                              foreplan::ThreadPool& executor) {
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{
       .algorithm = "mpc", .planner = "ilqr", .seed = seed, .episodes = 8};
   const auto learner =
-      foreplan::MakeLearner(run.algorithm, config, {task, run, pool, log, stop, {}});
+      foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}});
   learner->Run();
   foreplan::EnsembleOptions options;
   config.Read("model", options);
@@ -62,7 +62,7 @@ std::vector<double> StartState(const foreplan::Task& task) {
 
 int main(int argc, char** argv) {
   const int seeds = argc > 1 ? std::atoi(argv[1]) : 1;
-  foreplan::ThreadPool pool(2);
+  foreplan::ThreadPool executor(2);
   foreplan::IlqrPlannerOptions planning;
   planning.horizon = kHorizon;
   planning.first_iterations = 400;
@@ -71,8 +71,8 @@ int main(int argc, char** argv) {
   fmt::print("seed  imagined  open loop  TV-LQR feedback\n");
   for (int seed = 1; seed <= seeds; ++seed) {
     auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
-    const foreplan::Ensemble model = LearnModel(task, config, seed, pool);
-    foreplan::IlqrPlanner planner(planning, {model, task.planning_reward(), task.spec(), pool});
+    const foreplan::Ensemble model = LearnModel(task, config, seed, executor);
+    foreplan::IlqrPlanner planner(planning, {model, task.planning_reward(), task.spec(), executor});
     const std::vector<double> start = StartState(task);
     const foreplan::Plan& plan = planner.MakePlan(
         {.state = start, .step = 0, .key = {.seed = 1, .stream = 0}, .budget = {}});

@@ -64,15 +64,14 @@ class HalfCheetahReward final : public Reward {
   }
 };
 
-SystemSpec HalfCheetahSpec() {
-  SystemSpec spec;
+EnvironmentSpec HalfCheetahSpec() {
+  EnvironmentSpec spec;
   spec.dt = 0.05;
   const std::vector<std::string> joints = {"root_x", "root_z", "root_y", "bthigh", "bshin",
                                            "bfoot",  "fthigh", "fshin",  "ffoot"};
   spec.observation = {{"speed", "m/s"}};
   for (size_t i = 1; i < joints.size(); ++i) spec.observation.push_back({joints[i], "rad"});
   for (const std::string& joint : joints) spec.observation.push_back({joint + "_velocity", ""});
-  spec.state = spec.observation;
   for (size_t i = 3; i < joints.size(); ++i) spec.action.push_back({joints[i], ""});
   spec.action_low.assign(kCheetahActions, -1.0);
   spec.action_high.assign(kCheetahActions, 1.0);

@@ -13,7 +13,7 @@
 namespace foreplan::apps {
 
 struct SyntheticTask {
-  SystemSpec spec;
+  EnvironmentSpec spec;
   Encoding encoding;
   std::unique_ptr<const Reward> reward;
   Dataset data;

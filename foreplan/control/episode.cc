@@ -14,22 +14,22 @@ namespace foreplan {
 namespace {
 
 // Streams of an episode's key.
-constexpr uint64_t kSystemStream = 0;
+constexpr uint64_t kEnvironmentStream = 0;
 constexpr uint64_t kPolicyStream = 1;
 constexpr uint64_t kDecisionStream = 2;
 constexpr uint64_t kMeasurementStream = 3;
 
 // One step's vectors.
 struct Buffers {
-  explicit Buffers(const SystemSpec& spec)
-      : state(spec.state.size()),
+  explicit Buffers(const EnvironmentSpec& spec, const System* system)
+      : state(system != nullptr ? system->spec().state.size() : 0),
         observation(spec.observation.size()),
         next_observation(spec.observation.size()),
         measured(spec.observation.size()),
         next_measured(spec.observation.size()),
         action(spec.action.size()) {}
 
-  std::vector<double> state;             // [state_dim]
+  std::vector<double> state;             // [state_dim], empty where it cannot be seen
   std::vector<double> observation;       // [no]
   std::vector<double> next_observation;  // [no]
   std::vector<double> measured;          // the observation with the task's noise: [no]
@@ -45,7 +45,7 @@ void Measure(const Task& task, Key key, const std::vector<double>& observation,
   for (double& value : measured) value += task.measurement_noise() * random.Normal();
 }
 
-void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> action) {
+void CheckAndClampAction(const EnvironmentSpec& spec, int time, std::span<double> action) {
   for (size_t i = 0; i < action.size(); ++i) {
     if (!std::isfinite(action[i])) {
       throw RunError(
@@ -58,7 +58,7 @@ void CheckAndClampAction(const SystemSpec& spec, int time, std::span<double> act
 }
 
 /// "observation 'hinge' is nan", "" when all components are finite.
-std::string NotFinite(const SystemSpec& spec, std::span<const double> observation) {
+std::string NotFinite(const EnvironmentSpec& spec, std::span<const double> observation) {
   for (size_t i = 0; i < observation.size(); ++i) {
     if (std::isfinite(observation[i])) continue;
     return fmt::format("observation '{}' is {}", spec.observation[i].name,
@@ -67,18 +67,9 @@ std::string NotFinite(const SystemSpec& spec, std::span<const double> observatio
   return "";
 }
 
-// The step's reward and termination; false, with the reason, when there is none to be had.
-bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& step,
-             std::string& divergence) {
-  if (system.Step(buffers.action) != StepStatus::kOk) {
-    divergence = fmt::format("step {}: {}", step.time, system.Divergence());
-    return false;
-  }
-  system.Observe(buffers.next_observation);
-  if (std::string what = NotFinite(system.spec(), buffers.next_observation); !what.empty()) {
-    divergence = fmt::format("step {}: {}", step.time, what);
-    return false;
-  }
+// Reward and end by the task; false, with the reason, when there is no reward to be had.
+bool TryJudge(const Task& task, const Buffers& buffers, EpisodeStep& step,
+              std::string& divergence) {
   uint8_t terminated = 0;
   const TransitionBatch transition{.rows = 1,
                                    .observation = buffers.observation.data(),
@@ -92,6 +83,28 @@ bool TryStep(const Task& task, System& system, Buffers& buffers, EpisodeStep& st
   }
   if (terminated != 0) step.end = StepEnd::kTerminated;
   return true;
+}
+
+// The step with its reward and end; false, with the reason, when it came to nothing.
+bool TryStep(const Task& task, Environment& environment, Buffers& buffers, EpisodeStep& step,
+             std::string& divergence) {
+  const StepOutcome outcome = environment.Step(buffers.action);
+  if (outcome.status != StepStatus::kOk) {
+    divergence = fmt::format("step {}: {}", step.time, environment.Divergence());
+    return false;
+  }
+  environment.Observe(buffers.next_observation);
+  if (std::string what = NotFinite(environment.spec(), buffers.next_observation); !what.empty()) {
+    divergence = fmt::format("step {}: {}", step.time, what);
+    return false;
+  }
+  step.end = outcome.end;
+  if (!outcome.reward) return TryJudge(task, buffers, step, divergence);
+  step.reward = *outcome.reward;
+  if (std::isfinite(step.reward)) return true;
+  divergence =
+      fmt::format("step {}: the environment pays {}", step.time, WithoutSignOfNan(step.reward));
+  return false;
 }
 
 }  // namespace
@@ -108,33 +121,36 @@ double PlanningReward(const Task& task, const EpisodeStep& step) {
 }
 
 EpisodeKeys::EpisodeKeys(Key key)
-    : system(key.Fold(kSystemStream)),
+    : environment(key.Fold(kEnvironmentStream)),
       policy(key.Fold(kPolicyStream)),
       decisions(key.Fold(kDecisionStream)),
       measurements(key.Fold(kMeasurementStream)) {}
 
-EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
-                         const std::function<void(const EpisodeStep&)>& observe) {
-  return RunEpisode(task, system, policy, EpisodeKeys(key), max_steps, observe);
+EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy, Key key,
+                         int max_steps, const std::function<void(const EpisodeStep&)>& observe) {
+  return RunEpisode(task, environment, policy, EpisodeKeys(key), max_steps, observe);
 }
 
-EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const EpisodeKeys& keys,
-                         int max_steps, const std::function<void(const EpisodeStep&)>& observe) {
-  system.Reset(keys.system);
+EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
+                         const EpisodeKeys& keys, int max_steps,
+                         const std::function<void(const EpisodeStep&)>& observe) {
+  environment.Reset(keys.environment);
   policy.Reset(keys.policy);
-  const SystemSpec& spec = system.spec();
-  Buffers buffers(spec);
+  const EnvironmentSpec& spec = environment.spec();
+  const auto* system = dynamic_cast<const System*>(&environment);
+  Buffers buffers(spec, system);
   EpisodeResult result;
-  system.Observe(buffers.observation);
+  environment.Observe(buffers.observation);
   if (const std::string what = NotFinite(spec, buffers.observation); !what.empty()) {
     result.divergence = "start: " + what;
     return result;
   }
   Measure(task, keys.measurements.Fold(0), buffers.observation, buffers.measured);
   const int length = std::min(task.episode_length(), max_steps);
-  while (result.steps < length && !result.terminated) {
+  StepEnd end = StepEnd::kContinues;
+  while (result.steps < length && end == StepEnd::kContinues) {
     const int time = result.steps;
-    system.GetState(buffers.state);
+    if (system != nullptr) system->GetState(buffers.state);
     policy.Act({.observation = buffers.measured,
                 .state = buffers.state,
                 .time = time,
@@ -145,13 +161,19 @@ EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const
                      .observation = buffers.measured,
                      .action = buffers.action,
                      .next_observation = buffers.next_measured};
-    if (!TryStep(task, system, buffers, step, result.divergence)) break;
+    try {
+      if (!TryStep(task, environment, buffers, step, result.divergence)) break;
+    } catch (const EnvironmentFailure& failure) {
+      result.failure = fmt::format("step {}: {}", time, failure.what());
+      break;
+    }
     Measure(task, keys.measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
             buffers.next_measured);
     result.episode_return += step.reward;
-    result.terminated = step.end == StepEnd::kTerminated;
     ++result.steps;
-    if (result.steps == length && !result.terminated) step.end = StepEnd::kTruncated;
+    if (result.steps == length && step.end == StepEnd::kContinues) step.end = StepEnd::kTruncated;
+    end = step.end;
+    result.terminated = end == StepEnd::kTerminated;
     if (observe) observe(step);
     std::swap(buffers.observation, buffers.next_observation);
     std::swap(buffers.measured, buffers.next_measured);

@@ -9,6 +9,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/transition.h"
 #include "foreplan/policies/policy.h"
+#include "foreplan/systems/environment.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -32,6 +33,7 @@ struct EpisodeResult {
   int steps = 0;
   bool terminated = false;
   std::string divergence;  // what diverged, "" when nothing did
+  std::string failure;     // how the environment failed within the episode, "" when it did not
 };
 
 /// Whatever is random in an episode.
@@ -40,20 +42,24 @@ struct EpisodeKeys {
   /// Streams of one key.
   explicit EpisodeKeys(Key key);
 
-  Key system;        // of its reset
+  Key environment;   // of its reset
   Key policy;        // of its reset
   Key decisions;     // folded with the time
   Key measurements;  // folded with the time
 };
 
-/// Resets system and policy and runs to the end. `observe` is called after each step; it may throw
-/// to leave early. Ends after `max_steps` steps at the latest. A simulator, an observation or a
-/// reward that comes to no number ends the episode, and that step is no transition (the one before
-/// has been observed as one that goes on); throws RunError for an action that is not finite.
-EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, const EpisodeKeys& keys,
-                         int max_steps, const std::function<void(const EpisodeStep&)>& observe);
-/// With keys derived from `key`.
-EpisodeResult RunEpisode(const Task& task, System& system, Policy& policy, Key key, int max_steps,
+/// Resets environment and policy and runs to the end. `observe` is called after each step; it may
+/// throw to leave early. Ends after `max_steps` steps at the latest. What the environment pays is
+/// the reward, where it pays; otherwise the task's, whose termination counts then, too. A
+/// simulator, an observation or a reward that comes to no number ends the episode, as does an
+/// environment that fails, and that step is no transition (the one before has been observed as one
+/// that goes on). Throws RunError for an action that is not finite, EnvironmentFailure when an
+/// episode cannot begin.
+EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
+                         const EpisodeKeys& keys, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe);
+/// With keys derived from `key`.
+EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy, Key key,
+                         int max_steps, const std::function<void(const EpisodeStep&)>& observe);
 
 }  // namespace foreplan

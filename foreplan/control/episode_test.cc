@@ -70,7 +70,7 @@ class DivergingSystem final : public System {
     return std::make_unique<DivergingSystem>(system_->Clone(), at_);
   }
   void Reset(Key key) override { system_->Reset(key); }
-  StepStatus Step(std::span<const double> action) override {
+  StepOutcome Step(std::span<const double> action) override {
     return at_-- == 0 ? StepStatus::kDiverged : system_->Step(action);
   }
   void Observe(std::span<double> observation) const override { system_->Observe(observation); }

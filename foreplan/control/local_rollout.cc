@@ -105,7 +105,7 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
   RolloutPolicy actor(policy, noise, system, steps, rollout.jacobians);
   EpisodeKeys keys;
   constexpr uint64_t kMeasurements = 1;
-  keys.system = key;
+  keys.environment = key;
   keys.measurements = key.Fold(kMeasurements);
   rollout.episode =
       RunEpisode(task, system, actor, keys, task.episode_length(), [&](const EpisodeStep& step) {

@@ -6,6 +6,7 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/physics/physics_fit.h"
 #include "foreplan/models/physics/physics_model.h"
 #include "foreplan/policies/policy.h"
@@ -49,9 +50,9 @@ TEST(PhysicsPlanning, SwingsTheCartPoleUpAfterOneRandomEpisode) {
   EXPECT_FALSE(fit.unidentifiable.empty());  // masses and length: the dynamics do not mind
 
   const PhysicsModel model(*Family(fit.values));
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   const auto planner =
-      MakePlanner("icem", config, {model, task.planning_reward(), task.spec(), pool});
+      MakePlanner("icem", config, {model, task.planning_reward(), task.spec(), executor});
   MpcController controller(*planner, model);
   for (uint64_t seed = 0; seed < 3; ++seed) {
     const EpisodeResult result = RunEpisode(task, *system, controller, Key{seed, 5},

@@ -64,7 +64,7 @@ Eigen::MatrixXd StateWeights(const RowMajor& states) {
 }
 
 /// diag(action_weight / h_j^2)
-Eigen::MatrixXd ActionWeights(const SystemSpec& spec, double action_weight) {
+Eigen::MatrixXd ActionWeights(const EnvironmentSpec& spec, double action_weight) {
   Eigen::VectorXd weights(spec.action_dim());
   for (Eigen::Index j = 0; j < weights.size(); ++j) {
     const auto i = static_cast<size_t>(j);
@@ -84,7 +84,7 @@ void CheckSolved(const LqrSolution& solution) {
 
 }  // namespace
 
-LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const SystemSpec& spec,
+LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const EnvironmentSpec& spec,
                                      std::span<const double> start, std::span<const double> actions,
                                      double action_weight) {
   CheckTangentSpace(dynamics);

@@ -18,7 +18,8 @@ namespace foreplan {
 /// Actions are clamped to the bounds of `spec`. Throws InputError for a model whose tangent space
 /// is not its state, and RunError where the prediction, its derivatives or the gains are not
 /// finite.
-[[nodiscard]] LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const SystemSpec& spec,
+[[nodiscard]] LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics,
+                                                   const EnvironmentSpec& spec,
                                                    std::span<const double> start,
                                                    std::span<const double> actions,
                                                    double action_weight = 1);

@@ -40,7 +40,7 @@ class WholePlanController final : public PlanningPolicy {
 
   Planner& planner_;
   const Dynamics& dynamics_;
-  const SystemSpec& spec_;
+  const EnvironmentSpec& spec_;
   int horizon_;  // steps of a plan
   WholePlanControl control_;
   std::unique_ptr<DynamicsProblem> problem_;  // of the solver

@@ -7,6 +7,7 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/ilqr_planner.h"
@@ -23,8 +24,8 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
   const auto [task, config] = Task::Load("cartpole_closed_form");
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  ThreadPool pool(1);
-  const PlanningProblem problem{dynamics, task.planning_reward(), task.spec(), pool};
+  ThreadPool executor(1);
+  const PlanningProblem problem{dynamics, task.planning_reward(), task.spec(), executor};
   IlqrPlanner::Options options;
   options.horizon = kSteps;
   options.first_iterations = 300;
@@ -78,7 +79,7 @@ class PlanningPeriod : public ::testing::Test {
  protected:
   /// The actions of an episode.
   std::vector<double> Play(const WholePlanControl& control, int steps) {
-    WholePlanController controller(planner_, {dynamics_, reward_, spec_, pool_}, control);
+    WholePlanController controller(planner_, {dynamics_, reward_, spec_, executor_}, control);
     controller.Reset(Key{});
     std::vector<double> actions;
     const std::vector<double> state = {0, 0};
@@ -94,8 +95,8 @@ class PlanningPeriod : public ::testing::Test {
   CountingPlanner planner_;
   testing::DoubleIntegrator dynamics_;
   testing::QuadraticReward reward_;
-  SystemSpec spec_ = testing::DoubleIntegratorSpec(1000);
-  ThreadPool pool_{1};
+  EnvironmentSpec spec_ = testing::DoubleIntegratorSpec(1000);
+  ThreadPool executor_{1};
 };
 
 TEST_F(PlanningPeriod, IsTheNumberOfStepsBetweenPlans) {
@@ -138,10 +139,10 @@ TEST(WholePlanController, EarnsWhatThePlanPredictsWithoutDisturbance) {
 TEST(WholePlanController, APolishedPlanExpectsWhatThePolishedActionsEarn) {
   const testing::DoubleIntegrator dynamics;
   const testing::QuadraticReward reward;
-  const SystemSpec spec = testing::DoubleIntegratorSpec(1000);
-  ThreadPool pool(1);
+  const EnvironmentSpec spec = testing::DoubleIntegratorSpec(1000);
+  ThreadPool executor(1);
   CountingPlanner planner;
-  WholePlanController controller(planner, {dynamics, reward, spec, pool}, {.polish = 20});
+  WholePlanController controller(planner, {dynamics, reward, spec, executor}, {.polish = 20});
   controller.Reset(Key{});
   const std::vector<double> state = {1, 0};
   double action = 0;

@@ -76,7 +76,7 @@ void RunSession::Create(const fs::path& path) {
 void RunSession::Resume(const fs::path& path) {
   directory_ = RunDirectory::Open(path);
   directory_->Lock();
-  const SystemSpec& spec = experiment_.task.spec();
+  const EnvironmentSpec& spec = experiment_.task.spec();
   const TensorFile state = ReadCheckpoint(*directory_, spec.observation_dim(), spec.action_dim());
   learner_->Restore(state);
   seconds_before_ = CheckpointNumber(state, kWallSecondsKey);

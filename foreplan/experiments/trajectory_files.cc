@@ -48,7 +48,7 @@ void SetRange(Panel& panel) {
   panel.high = high + margin;
 }
 
-std::vector<Panel> Panels(const SystemSpec& spec, const PlannedTrajectory& trajectory) {
+std::vector<Panel> Panels(const EnvironmentSpec& spec, const PlannedTrajectory& trajectory) {
   std::vector<Panel> panels;
   for (size_t i = 0; i < spec.observation.size(); ++i) {
     panels.push_back({.label = Label(spec.observation[i]),
@@ -94,7 +94,7 @@ std::string PanelSvg(const Panel& panel, int top, int steps) {
 
 }  // namespace
 
-std::string TrajectoryCsv(const SystemSpec& spec, const PlannedTrajectory& trajectory) {
+std::string TrajectoryCsv(const EnvironmentSpec& spec, const PlannedTrajectory& trajectory) {
   std::string csv = "time";
   for (const Component& component : spec.observation) csv += "," + component.name;
   for (const Component& component : spec.action) csv += "," + component.name;
@@ -115,7 +115,7 @@ std::string TrajectoryCsv(const SystemSpec& spec, const PlannedTrajectory& traje
   return csv;
 }
 
-std::string TrajectorySvg(const std::string& title, const SystemSpec& spec,
+std::string TrajectorySvg(const std::string& title, const EnvironmentSpec& spec,
                           const PlannedTrajectory& trajectory) {
   const std::vector<Panel> panels = Panels(spec, trajectory);
   const int height = kTop + static_cast<int>(panels.size()) * (kPanelHeight + kGap) + 8;

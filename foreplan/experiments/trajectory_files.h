@@ -16,10 +16,10 @@ struct PlannedTrajectory {
 };
 
 /// One row per step: time [s], observation, action, reward; the last row holds the end.
-std::string TrajectoryCsv(const SystemSpec& spec, const PlannedTrajectory& trajectory);
+std::string TrajectoryCsv(const EnvironmentSpec& spec, const PlannedTrajectory& trajectory);
 
 /// One panel per component over time, observations first; bounds of actions as dashed lines.
-std::string TrajectorySvg(const std::string& title, const SystemSpec& spec,
+std::string TrajectorySvg(const std::string& title, const EnvironmentSpec& spec,
                           const PlannedTrajectory& trajectory);
 
 }  // namespace foreplan

@@ -149,7 +149,7 @@ void LocalModelsLearner::MakeConditions(Config& config) {
   const auto pd = ReadOptions<InitialPdOptions>(config, "local_models.initial_pd");
   const auto mixture = ReadOptions<MixturePriorOptions>(config, "local_models.mixture");
   const auto network = ReadOptions<NetworkPriorOptions>(config, "local_models.network");
-  const SystemSpec& spec = context_.task.spec();
+  const EnvironmentSpec& spec = context_.task.spec();
   if (options_.prior == "network") {
     network_ = std::make_unique<Ensemble>(spec, context_.task.encoding(),
                                           ReadOptions<EnsembleOptions>(config, "model"),

@@ -71,7 +71,8 @@ TEST(ModelLearner, JudgesNewDataByTheModelBeforeItsRefit) {
   const std::vector<double> recorded = test.Values("model.one_step_rmse");
   ASSERT_EQ(recorded.size(), 1U);
   const auto error_of = [&](const TensorFile& state) {
-    const auto model = MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.pool);
+    const auto model =
+        MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.executor);
     model->Restore(state);
     return ModelJudge(*model).Judge(DataOf(*test.learner), kLength, 2 * kLength).one_step_rmse;
   };
@@ -172,7 +173,7 @@ TEST(ModelLearner, DataSayHowEveryStepEndedAndWhatItEarned) {
   }
   EXPECT_EQ(returns[0], cut.log.episodes()[0].episode_return);
   EXPECT_EQ(returns[1], cut.log.episodes()[1].episode_return);
-  TestRun diverging(Episodes(1), 1, {"reward=\"sqrt(0.3 - abs(slider_velocity))\""});
+  TestRun diverging(Episodes(1), 1, {"reward=\"sqrt(1.2 - abs(slider_velocity))\""});
   diverging.learner->Run();
   const Dataset& lost = diverging.learner->data();
   ASSERT_EQ(diverging.log.episodes()[0].end, EpisodeEnd::kDiverged);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/true_dynamics.h"
 
@@ -16,11 +17,11 @@ constexpr int kThreads = 2;
 
 class GateRun {
  public:
-  GateRun(const std::string& task, int seed) : loaded_(Task::Load(task)), pool_(kThreads) {
+  GateRun(const std::string& task, int seed) : loaded_(Task::Load(task)), executor_(kThreads) {
     loaded_.second.Read("run", run_);
     run_.seed = seed;
-    learner_ =
-        MakeLearner(run_.algorithm, loaded_.second, {loaded_.first, run_, pool_, log_, stop_, {}});
+    learner_ = MakeLearner(run_.algorithm, loaded_.second,
+                           {loaded_.first, run_, executor_, log_, stop_, {}});
     learner_->Run();
   }
 
@@ -51,7 +52,7 @@ class GateRun {
  private:
   std::pair<Task, Config> loaded_;
   RunOptions run_;
-  ThreadPool pool_;
+  ThreadPool executor_;
   RunLog log_;
   std::atomic<bool> stop_ = false;
   std::unique_ptr<Learner> learner_;
@@ -84,11 +85,11 @@ TEST(MpcGate, HoldsTheInvertedPendulumForAWholeEpisodeWithin2000Steps) {
 double TrueModelReturn(const std::string& planner_name, const std::vector<std::string>& settings,
                        int starts) {
   auto [task, config] = Task::Load("pets_cartpole", settings);
-  ThreadPool pool(kThreads);
+  ThreadPool executor(kThreads);
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
   const auto planner =
-      MakePlanner(planner_name, config, {dynamics, task.planning_reward(), task.spec(), pool});
+      MakePlanner(planner_name, config, {dynamics, task.planning_reward(), task.spec(), executor});
   MpcController controller(*planner, dynamics);
   double sum = 0;
   for (int start = 0; start < starts; ++start) {

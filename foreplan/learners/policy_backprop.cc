@@ -20,7 +20,7 @@ constexpr uint64_t kPolicyStream = 0x706f6c69;
 constexpr const char* kPrefix = "policy.";
 
 FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
-  SystemSpec spec = task.spec();
+  EnvironmentSpec spec = task.spec();
   spec.action.clear();
   const std::vector<std::string> known = Names(spec.observation);
   for (const std::string& name : options.omit) {
@@ -52,7 +52,7 @@ std::unique_ptr<TrueDynamics> TrueModel(const PolicyBackpropOptions& options, co
 }
 
 void CheckReward(const Task& task) {
-  const SystemSpec& spec = task.spec();
+  const EnvironmentSpec& spec = task.spec();
   const std::vector<double> zero(spec.observation.size() + spec.action.size());
   std::vector<double> gradient(2 * spec.observation.size() + spec.action.size());
   task.planning_reward().Gradient({.rows = 1,

@@ -80,7 +80,7 @@ TEST(WholePlans, TheBasePolicyIsJudgedOnAnEpisodeOfItsOwn) {
   std::vector<TensorFile> states;
   test.checkpoint = [&] { test.learner->Save(states.emplace_back()); };
   test.learner->Run();
-  const auto model = MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.pool);
+  const auto model = MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.executor);
   model->Restore(states.back());
   Dataset data(4, 1);
   data.Restore(test.learner->Data());

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/testing/known_members.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/testing/double_integrator.h"
@@ -90,10 +91,10 @@ CalibrationOptions Options() {
 
 Calibration Judge(const LearnedModel& model, const CalibrationOptions& options = Options(),
                   double measurement = 0, int threads = 2) {
-  ThreadPool pool(threads);
+  ThreadPool executor(threads);
   const DataSplit split{Recorded(60, Key{1, 1}, measurement), Recorded(60, Key{2, 1}, measurement),
                         "made"};
-  return Calibrate(model, split, options, Key{3, 1}, pool);
+  return Calibrate(model, split, options, Key{3, 1}, executor);
 }
 
 TEST(Calibration, IntervalsOfTheTrueModelCoverAtEveryHorizon) {
@@ -191,9 +192,9 @@ DataSplit ErrorsOf(const std::vector<double>& deviations) {
 const std::vector<double> kAroundTheQuantiles = {0.66, -0.69, 1.63, -1.66, -1.95, 1.97};
 
 TEST(Calibration, IntervalsEndAtTheirQuantiles) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const Calibration result = Calibrate(KnownModel(1, kNoise, None), ErrorsOf(kAroundTheQuantiles),
-                                       Options(), Key{3, 1}, pool);
+                                       Options(), Key{3, 1}, executor);
   ASSERT_EQ(result.horizons.size(), 1U);
   EXPECT_DOUBLE_EQ(result.horizons[0].coverage[0][0], 1.0 / 6);
   EXPECT_DOUBLE_EQ(result.horizons[0].coverage[0][1], 3.0 / 6);
@@ -208,9 +209,9 @@ TEST(ModelJudge, TheNinetyPercentIntervalEndsAtItsQuantile) {
 
 TEST(Calibration, NumbersOfTwoMembersByHand) {
   // One row: 0 -> 0.3; members say 0.1 and 0.4, each +- 0.1; scale 0.2.
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const KnownModel model(2, kNoise, [](int member, double) { return member == 0 ? 0.1 : 0.4; });
-  const Calibration result = Calibrate(model, ErrorsOf({3}), Options(), Key{3, 1}, pool);
+  const Calibration result = Calibrate(model, ErrorsOf({3}), Options(), Key{3, 1}, executor);
   const double normal = 1 / (kNoise * std::sqrt(2 * M_PI));
   const double near = normal * std::exp(-0.5);
   const double far = normal * std::exp(-2.0);
@@ -227,14 +228,14 @@ TEST(Calibration, NumbersOfTwoMembersByHand) {
 }
 
 TEST(Calibration, MembersOnEitherSideOfHalfATurnAgree) {
-  SystemSpec spec;
+  EnvironmentSpec spec;
   spec.observation = {{"angle", "rad"}, {"rate", "rad/s"}};
   Encoding encoding;
   encoding.sin_cos = {"angle"};
   const testing::KnownMembers model({{{0.1, 0}, {1, 1}}, {{2 * M_PI - 0.1, 0}, {1, 1}}}, {1, 0},
                                     {spec, encoding});
-  ThreadPool pool(1);
-  const Calibration result = Calibrate(model, ErrorsOf({0}), Options(), Key{3, 1}, pool);
+  ThreadPool executor(1);
+  const Calibration result = Calibrate(model, ErrorsOf({0}), Options(), Key{3, 1}, executor);
   EXPECT_NEAR(result.novelty.holdout_median, 0.1, 1e-14);  // rounding of 2 pi
 }
 
@@ -250,8 +251,8 @@ Calibration JudgeLastRow(double last_offset) {
   const KnownModel model(2, kNoise, [&](int member, double x) {
     return member == 0 ? 0 : x < 19 ? 0.01 * x : last_offset;
   });
-  ThreadPool pool(1);
-  return Calibrate(model, split, Options(), Key{3, 1}, pool);
+  ThreadPool executor(1);
+  return Calibrate(model, split, Options(), Key{3, 1}, executor);
 }
 
 TEST(Calibration, WhatIsNoNumberIsAsNewAndAsWrongAsCanBe) {
@@ -296,8 +297,8 @@ TEST(Calibration, SaysByHowMuchEachStepChangesWhatHasNoScale) {
              std::vector<double>{0.02 * (row + 1), 3}, row / 20);
   }
   const testing::KnownMembers model({{{0.02, 0}, {1e-9, 1e-9}}}, {0, 0});
-  ThreadPool pool(1);
-  const Calibration result = Calibrate(model, {data, data, "made"}, Options(), Key{3, 1}, pool);
+  ThreadPool executor(1);
+  const Calibration result = Calibrate(model, {data, data, "made"}, Options(), Key{3, 1}, executor);
   ASSERT_EQ(result.steady_change.size(), 2U);
   EXPECT_NEAR(result.steady_change[0], 0.02, 1e-14);
   EXPECT_EQ(result.steady_change[1], 0);

@@ -32,7 +32,7 @@ TEST(MeasureChanges, TellsWhatStaysAndWhatKeepsItsPace) {
 }
 
 TEST(MeasureChanges, AnglesThatWrapChangeByHalfATurnAtMost) {
-  SystemSpec spec;
+  EnvironmentSpec spec;
   spec.observation = {{"wheel", "rad"}};
   Encoding encoding;
   encoding.sin_cos = {"wheel"};

@@ -62,11 +62,10 @@ TEST(Derivatives, OfTheObservationEqualDifferences) {
   for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(jacobian[i], expected[i], 1e-15);
 }
 
-SystemSpec Spec() {
-  SystemSpec spec;
+EnvironmentSpec Spec() {
+  EnvironmentSpec spec;
   spec.dt = 0.4;
-  spec.state = {{"a", ""}, {"angle", "rad"}, {"a_rate", ""}};
-  spec.observation = spec.state;
+  spec.observation = {{"a", ""}, {"angle", "rad"}, {"a_rate", ""}};
   spec.action = {{"u", ""}, {"v", ""}};
   spec.action_low = {-1, -1};
   spec.action_high = {1, 1};

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/closed_form/cartpole.h"
@@ -31,11 +32,11 @@ std::vector<double> RandomActions(int candidates, int horizon) {
 
 std::vector<double> Evaluate(const Dynamics& dynamics, const Reward& reward, int horizon,
                              int particles, const std::vector<double>& actions, int threads) {
-  ThreadPool pool(threads);
+  ThreadPool executor(threads);
   const int candidates = static_cast<int>(actions.size()) / horizon;
   Imagination imagination(
       dynamics, reward, {.horizon = horizon, .max_candidates = candidates, .particles = particles},
-      pool);
+      executor);
   std::vector<double> returns(static_cast<size_t>(candidates));
   imagination.Evaluate(kStart, actions, kKey, returns);
   return returns;
@@ -180,9 +181,9 @@ TEST(Imagination, RollsASimulatorWhoseStateIsNotTheObservation) {
   const auto reward = MakeReward("pets_cartpole", 4, 1);
   const int horizon = 9;
   const auto actions = RandomActions(30, horizon);
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   Imagination imagination(dynamics, *reward,
-                          {.horizon = horizon, .max_candidates = 30, .particles = 1}, pool);
+                          {.horizon = horizon, .max_candidates = 30, .particles = 1}, executor);
   system.Reset(kKey);
   std::vector<double> start(static_cast<size_t>(dynamics.state_dim()));
   system.GetState(start);
@@ -213,9 +214,9 @@ TEST(Imagination, AllocatesOnlyWhenItIsMade) {
     DoubleIntegrator dynamics;
     dynamics.noise = 0.1;
     const QuadraticReward reward;
-    ThreadPool pool(threads);
+    ThreadPool executor(threads);
     Imagination imagination(dynamics, reward, {.horizon = 8, .max_candidates = 100, .particles = 5},
-                            pool);
+                            executor);
     const auto actions = RandomActions(100, 8);
     std::vector<double> returns(100);
     EXPECT_EQ(
@@ -227,9 +228,9 @@ TEST(Imagination, AllocatesOnlyWhenItIsMade) {
 TEST(Imagination, NamesTheSizeThatIsWrong) {
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   try {
-    Imagination imagination(dynamics, reward, {.horizon = 0, .max_candidates = 1}, pool);
+    Imagination imagination(dynamics, reward, {.horizon = 0, .max_candidates = 1}, executor);
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(), "imagination: horizon: found 0, expected at least 1");

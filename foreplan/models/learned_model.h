@@ -79,10 +79,10 @@ void RestoreBoth(Part& part, const TensorFile& file, const Rest& rest) {
 struct ModelSubject {
   ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a view of it
       : spec(of_task.spec()), encoding(of_task.encoding()), task(&of_task) {}
-  ModelSubject(const SystemSpec& of_spec, const Encoding& of_encoding)
+  ModelSubject(const EnvironmentSpec& of_spec, const Encoding& of_encoding)
       : spec(of_spec), encoding(of_encoding) {}
 
-  const SystemSpec& spec;
+  const EnvironmentSpec& spec;
   const Encoding& encoding;
   const Task* task = nullptr;
 };

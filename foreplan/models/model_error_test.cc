@@ -47,7 +47,7 @@ TEST(ModelJudge, MembersOnEitherSideOfHalfATurnAgree) {
   // Where an angle wraps they say 0.1 and -0.1 and a turn: a mean of 0, a variance of 0.1^2.
   Encoding encoding;
   encoding.sin_cos = {"angle"};
-  SystemSpec spec;
+  EnvironmentSpec spec;
   spec.observation = {{"angle", "rad"}, {"rate", "rad/s"}};
   const KnownMembers model({{{0.1, 0}, {1, 1}}, {{2 * M_PI - 0.1, 0}, {1, 1}}}, {1, 0},
                            {spec, encoding});
@@ -117,9 +117,9 @@ TEST(ModelJudge, OpenLoopNeverGoesThroughAHoleOrIntoAnotherEpisode) {
 }
 
 TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepError) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const EnsembleModel model(testing::ToySpec(), testing::kToyEncoding, testing::SmallOptions(), {},
-                            Key{1, 1}, pool);
+                            Key{1, 1}, executor);
   const ModelError one = ModelJudge(model).Judge(testing::ToyData(60, 2), 0, 60, 1);
   EXPECT_EQ(one.open_loop_runs, 60);
   EXPECT_NEAR(one.open_loop_rmse, one.one_step_rmse, 1e-12);  // rounding

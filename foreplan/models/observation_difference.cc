@@ -11,7 +11,8 @@ constexpr double kTurn = 2 * std::numbers::pi;  // [rad]
 
 }  // namespace
 
-ObservationDifference::ObservationDifference(const SystemSpec& spec, const Encoding& encoding) {
+ObservationDifference::ObservationDifference(const EnvironmentSpec& spec,
+                                             const Encoding& encoding) {
   for (const Component& component : spec.observation) {
     angle_.push_back(std::ranges::find(encoding.sin_cos, component.name) != encoding.sin_cos.end());
   }

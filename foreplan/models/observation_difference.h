@@ -20,7 +20,7 @@ class ObservationDifference {
   /// No component is an angle.
   ObservationDifference() = default;
   /// Angles are what encoding.sin_cos names; names that are no components are ignored.
-  ObservationDifference(const SystemSpec& spec, const Encoding& encoding);
+  ObservationDifference(const EnvironmentSpec& spec, const Encoding& encoding);
 
   [[nodiscard]] bool is_angle(size_t component) const {
     return component < angle_.size() && angle_[component];

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/ensembles/feature_map.h"
 #include "foreplan/models/model_error.h"
@@ -171,9 +172,9 @@ TEST(ObservationDifference, WrappedAnglesAreJudgedAsUnwrappedOnes) {
   CalibrationOptions options;
   options.horizon = 4;
   options.particles = 8;
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const auto judge = [&](const Dataset& data) {
-    return Calibrate(model, {data, data, ""}, options, Key{3, 1}, pool);
+    return Calibrate(model, {data, data, ""}, options, Key{3, 1}, executor);
   };
   const Calibration expected = judge(unwrapped);
   const Calibration found = judge(wrapped);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
 namespace foreplan {
@@ -22,7 +23,8 @@ using testing::RecordingReward;
 class CemTest : public ::testing::Test {
  protected:
   const Plan& MakePlan(const CemOptions& options) {
-    planner_ = std::make_unique<Cem>(options, PlanningProblem{dynamics_, reward_, spec_, pool_});
+    planner_ =
+        std::make_unique<Cem>(options, PlanningProblem{dynamics_, reward_, spec_, executor_});
     return planner_->MakePlan(
         {.state = start_, .step = 0, .key = {.seed = 2, .stream = 0}, .budget = {}});
   }
@@ -38,8 +40,8 @@ class CemTest : public ::testing::Test {
   const std::vector<double> start_ = {1, 0};
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
-  SystemSpec spec_ = DoubleIntegratorSpec(8.0);
-  ThreadPool pool_{1};
+  EnvironmentSpec spec_ = DoubleIntegratorSpec(8.0);
+  ThreadPool executor_{1};
   std::unique_ptr<Cem> planner_;
 };
 
@@ -96,7 +98,7 @@ TEST_F(CemTest, MomentumKeepsItsShareOfMeanAndVariance) {
   options.elites = 4;
   options.iterations = 2;
   options.momentum = 0.5;
-  Cem planner(options, {dynamics_, reward, spec_, pool_});
+  Cem planner(options, {dynamics_, reward, spec_, executor_});
   const Key key{.seed = 5, .stream = 0};
   planner.MakePlan({.state = start_, .step = 0, .key = key, .budget = {}});
   ASSERT_GE(reward.actions.size(), 20U);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/systems/closed_form/cartpole.h"
@@ -24,12 +25,12 @@ class EnsemblePlanning : public ::testing::TestWithParam<std::string> {
     return options;
   }
 
-  std::unique_ptr<Planner> Make(Executor& pool) {
+  std::unique_ptr<Planner> Make(Executor& executor) {
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".population=24");
     config.Set("planner." + GetParam() + ".horizon=10");
     if (GetParam() == "cem") config.Set("planner.cem.elites=5");
-    return MakePlanner(GetParam(), config, {model_, *reward_, system_.spec(), pool});
+    return MakePlanner(GetParam(), config, {model_, *reward_, system_.spec(), executor});
   }
 
   CartPole system_;
@@ -42,8 +43,8 @@ INSTANTIATE_TEST_SUITE_P(Planners, EnsemblePlanning, ::testing::ValuesIn(Planner
 
 TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
   for (const int threads : {1, 2}) {
-    ThreadPool pool(threads);
-    const auto planner = Make(pool);
+    ThreadPool executor(threads);
+    const auto planner = Make(executor);
     const auto plan = [&](uint64_t decision) {
       planner->MakePlan({.state = start_,
                          .step = static_cast<int64_t>(decision),
@@ -58,8 +59,8 @@ TEST_P(EnsemblePlanning, AllocatesNothingInSteadyState) {
 TEST_P(EnsemblePlanning, IsEqualBitForBitOnAnyNumberOfThreads) {
   std::vector<std::vector<double>> actions;
   for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
-    const auto planner = Make(pool);
+    ThreadPool executor(threads);
+    const auto planner = Make(executor);
     planner->MakePlan({.state = start_, .step = 0, .key = Key{2, 0}, .budget = {}});
     actions.push_back(
         planner->MakePlan({.state = start_, .step = 1, .key = Key{2, 1}, .budget = {}}).actions);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
@@ -36,8 +37,9 @@ class Planning {
     state_.resize(static_cast<size_t>(dynamics_->state_dim()));
     on_networks ? system->Observe(state_) : system->GetState(state_);
     built_in_ =
-        MakePlanner("icem", config, {*dynamics_, task.planning_reward(), task.spec(), pool_});
-    with_expression_ = MakePlanner("icem", config, {*dynamics_, *expression_, task.spec(), pool_});
+        MakePlanner("icem", config, {*dynamics_, task.planning_reward(), task.spec(), executor_});
+    with_expression_ =
+        MakePlanner("icem", config, {*dynamics_, *expression_, task.spec(), executor_});
   }
 
   const Plan& Decide(bool expression, uint64_t decision) {
@@ -50,7 +52,7 @@ class Planning {
 
  private:
   std::pair<Task, Config> loaded_;
-  ThreadPool pool_{1};
+  ThreadPool executor_{1};
   std::unique_ptr<const Reward> expression_;
   std::unique_ptr<Dynamics> dynamics_;
   std::vector<double> state_;

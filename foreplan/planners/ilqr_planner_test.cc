@@ -12,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/task.h"
@@ -30,11 +31,11 @@ using testing::QuadraticReward;
 TEST(IlqrPlanner, ReachesTheOptimumOfALinearQuadraticTask) {
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(8.0);
-  ThreadPool pool(1);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool executor(1);
   IlqrPlannerOptions options;
   options.horizon = 20;
-  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+  IlqrPlanner planner(options, {dynamics, reward, spec, executor});
   const Plan& plan = planner.MakePlan({.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}});
   EXPECT_EQ(plan.status, PlanStatus::kConverged);
   EXPECT_NEAR(plan.expected_return, OptimalReturn({1, 0}, 20), 1e-6);
@@ -44,13 +45,13 @@ TEST(IlqrPlanner, ReachesTheOptimumOfALinearQuadraticTask) {
 TEST(IlqrPlanner, KeepsToBoundsAndTrustRegion) {
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(1.0);
-  ThreadPool pool(1);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(1.0);
+  ThreadPool executor(1);
   IlqrPlannerOptions options;
   options.horizon = 10;
   options.trust_region = 0.1;
   for (const auto& [here, there] : {std::pair{kRight, kLeft}, {kLeft, kRight}}) {
-    IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+    IlqrPlanner planner(options, {dynamics, reward, spec, executor});
     const std::vector<double> before =
         planner.MakePlan({.state = here, .step = 0, .key = Key{1, 0}, .budget = {}}).actions;
     // From the other side the best actions are the opposite ones; one decision may not jump there.
@@ -75,8 +76,8 @@ TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
   options.first_iterations = 10;
   std::vector<double> expected;
   for (const int threads : {1, 2, 4}) {
-    ThreadPool pool(threads);
-    IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), pool});
+    ThreadPool executor(threads);
+    IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), executor});
     (void)planner.MakePlan({.state = state, .step = 0, .key = Key{3, 0}, .budget = {}});
     const std::vector<double> actions =
         planner.MakePlan({.state = state, .step = 1, .key = Key{3, 1}, .budget = {}}).actions;
@@ -101,13 +102,13 @@ TEST(IlqrPlanner, JudgesGuessesAsTheSolverDoes) {
     }
   } dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(8.0);
-  ThreadPool pool(1);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool executor(1);
   const auto first_plan = [&](int guesses) {
     IlqrPlannerOptions options;
     options.horizon = 10;
     options.guesses = guesses;
-    IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+    IlqrPlanner planner(options, {dynamics, reward, spec, executor});
     PlanRequest request{.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}};
     planner.MakePlan(request);
     return planner.result().log.front();
@@ -131,11 +132,11 @@ TEST(IlqrPlanner, AGuessThatEndsBeforeTheModelFailsIsNotInvalid) {
   } const dynamics;
   QuadraticReward reward;
   reward.limit = 0.9;
-  const SystemSpec spec = DoubleIntegratorSpec(1.0);
-  ThreadPool pool(1);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(1.0);
+  ThreadPool executor(1);
   IlqrPlannerOptions options;
   options.horizon = 10;
-  IlqrPlanner planner(options, {dynamics, reward, spec, pool});
+  IlqrPlanner planner(options, {dynamics, reward, spec, executor});
   const std::vector<double> outwards = {0.8, 3};  // nothing can hold it
   const Plan& plan =
       planner.MakePlan({.state = outwards, .step = 0, .key = Key{1, 0}, .budget = {}});
@@ -154,9 +155,9 @@ TEST(IlqrPlanner, RefusesRewardsWithoutDerivatives) {
   };
   const DoubleIntegrator dynamics;
   const Opaque reward;
-  const SystemSpec spec = DoubleIntegratorSpec(8.0);
-  ThreadPool pool(1);
-  EXPECT_THROW(IlqrPlanner({}, {dynamics, reward, spec, pool}), InputError);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(8.0);
+  ThreadPool executor(1);
+  EXPECT_THROW(IlqrPlanner({}, {dynamics, reward, spec, executor}), InputError);
 }
 
 /// Return of one episode under the planner on the true system.
@@ -164,7 +165,7 @@ double EpisodeReturn(const Task& task, IlqrPlanner& planner, int steps, uint64_t
   const auto system = task.MakeSystem();
   system->Reset(Key{seed, 0});
   planner.Reset();
-  const auto& spec = task.spec();
+  const SystemSpec& spec = system->spec();
   std::vector<double> state(static_cast<size_t>(spec.state_dim()));
   std::vector<double> observation(static_cast<size_t>(spec.observation_dim()));
   std::vector<double> next = observation;
@@ -193,8 +194,8 @@ double EpisodeReturn(const Task& task, IlqrPlanner& planner, int steps, uint64_t
 TEST(IlqrPlanner, SwingsTheCartPoleUpInClosedLoop) {
   const auto [task, config] = Task::Load("cartpole_closed_form");
   const TrueDynamics dynamics(*task.MakeSystem());
-  ThreadPool pool(1);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  ThreadPool executor(1);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
   for (uint64_t seed = 0; seed < 3; ++seed) {
     // Random actions earn about 0; sampling planners on the true model about 178.
     EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), seed), 170) << seed;
@@ -205,8 +206,8 @@ TEST(IlqrPlanner, SwingsTheCartPoleUpInClosedLoop) {
 TEST(IlqrPlanner, HoldsTheInvertedPendulumOfMujoco) {
   const auto [task, config] = Task::Load("gymnasium_inverted_pendulum");
   const TrueDynamics dynamics(*task.MakeSystem());
-  ThreadPool pool(1);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  ThreadPool executor(1);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
   for (uint64_t seed = 0; seed < 3; ++seed) {
     EXPECT_EQ(EpisodeReturn(task, planner, 200, seed), 200) << seed;
   }
@@ -215,21 +216,21 @@ TEST(IlqrPlanner, HoldsTheInvertedPendulumOfMujoco) {
 TEST(IlqrPlanner, SwingsTheCartPoleOfMujocoUpThroughFiniteDifferences) {
   const auto [task, config] = Task::Load("pets_cartpole");
   const TrueDynamics dynamics(*task.MakeSystem());
-  ThreadPool pool(2);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), pool});
+  ThreadPool executor(2);
+  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
   EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), 0), 170);
 }
 
 TEST(IlqrPlanner, PlansTheHalfCheetahThroughFiniteDifferencesAndContacts) {
   const auto [task, config] = Task::Load("pets_half_cheetah");
   const TrueDynamics dynamics(*task.MakeSystem());
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   IlqrPlanner::Options options;
   options.solver.initial_mu = 1;
-  IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), pool});
+  IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), executor});
   const auto system = task.MakeSystem();
   system->Reset(Key{0, 0});
-  std::vector<double> state(static_cast<size_t>(task.spec().state_dim()));
+  std::vector<double> state(static_cast<size_t>(system->spec().state_dim()));
   system->GetState(state);
   const Plan& plan = planner.MakePlan({.state = state, .step = 0, .key = Key{0, 1}, .budget = {}});
   // Standing earns 0 and the best of the random guesses about 1; a gallop of 40 steps earns tens.

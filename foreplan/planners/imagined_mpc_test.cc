@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/planners/icem.h"
 
@@ -25,7 +26,7 @@ const std::vector<double> kStart = {1.0, 0.0};
 
 class ImaginedMpcTest : public ::testing::Test {
  protected:
-  PlanningProblem problem() { return {dynamics_, reward_, spec_, pool_}; }
+  PlanningProblem problem() { return {dynamics_, reward_, spec_, executor_}; }
 
   Plan Make() {
     IcemOptions options;
@@ -37,8 +38,8 @@ class ImaginedMpcTest : public ::testing::Test {
 
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
-  SystemSpec spec_ = DoubleIntegratorSpec(8.0);
-  ThreadPool pool_{2};
+  EnvironmentSpec spec_ = DoubleIntegratorSpec(8.0);
+  ThreadPool executor_{2};
 };
 
 TEST_F(ImaginedMpcTest, PlansFarBeyondTheOtherPlannersHorizon) {

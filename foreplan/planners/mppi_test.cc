@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
 namespace foreplan {
@@ -58,15 +59,15 @@ INSTANTIATE_TEST_SUITE_P(ControlCost, MppiTest, ::testing::Bool());
 TEST_P(MppiTest, UpdatesAsThePlainFormula) {
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(2.0);
-  ThreadPool pool(2);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(2.0);
+  ThreadPool executor(2);
   MppiOptions options;
   options.horizon = kHorizon;
   options.population = 100;
   options.lambda = 0.05;
   options.noise_sigma = 0.8;  // large, so that many samples are clamped
   options.control_cost = GetParam();
-  Mppi planner(options, {dynamics, reward, spec, pool});
+  Mppi planner(options, {dynamics, reward, spec, executor});
   std::vector<double> nominal(kHorizon, 0.0);
   for (uint64_t step = 0; step < 4; ++step) {
     const Plan& plan = planner.MakePlan({.state = kStart,

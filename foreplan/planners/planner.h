@@ -59,7 +59,7 @@ struct PlanRequest {
 struct PlanningProblem {
   const Dynamics& dynamics;
   const Reward& reward;
-  const SystemSpec& spec;  // action bounds
+  const EnvironmentSpec& spec;  // action bounds
   Executor& executor;
 };
 

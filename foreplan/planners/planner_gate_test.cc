@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/systems/closed_form/cartpole.h"
@@ -21,8 +22,8 @@ double MeanReturn(const std::string& name, const std::vector<std::string>& setti
   CartPole system;
   const TrueDynamics dynamics(system);
   const auto reward = MakeReward("pets_cartpole", 4, 1);
-  ThreadPool pool(2);
-  const auto planner = MakePlanner(name, config, {dynamics, *reward, system.spec(), pool});
+  ThreadPool executor(2);
+  const auto planner = MakePlanner(name, config, {dynamics, *reward, system.spec(), executor});
 
   double sum = 0;
   std::vector<double> state(4);

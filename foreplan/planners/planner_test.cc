@@ -14,6 +14,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/planners/testing/slow_dynamics.h"
 
@@ -33,11 +34,11 @@ const std::vector<double> kStart = {1.0, 0.0};
 
 class PlannerTest : public ::testing::TestWithParam<std::string> {
  protected:
-  std::unique_ptr<Planner> Make(Executor& pool, const std::vector<std::string>& settings = {}) {
+  std::unique_ptr<Planner> Make(Executor& executor, const std::vector<std::string>& settings = {}) {
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
     for (const auto& setting : settings) config.Set("planner." + GetParam() + "." + setting);
-    return MakePlanner(GetParam(), config, {dynamics_, reward_, spec_, pool});
+    return MakePlanner(GetParam(), config, {dynamics_, reward_, spec_, executor});
   }
 
   /// A decision at a step of the episode, with a key of its own.
@@ -48,7 +49,7 @@ class PlannerTest : public ::testing::TestWithParam<std::string> {
 
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
-  SystemSpec spec_ = DoubleIntegratorSpec(8.0);
+  EnvironmentSpec spec_ = DoubleIntegratorSpec(8.0);
 };
 
 /// r = -sum (u - target)^2, with derivatives.
@@ -77,11 +78,11 @@ INSTANTIATE_TEST_SUITE_P(All, PlannerTest, ::testing::ValuesIn(PlannerNames()),
                          [](const auto& info) { return info.param; });
 
 TEST_P(PlannerTest, ComesNearTheOptimum) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   // The temperature of MPPI is in units of the return: here a tenth of the gap between the
   // do-nothing plan and the best.
   const auto planner =
-      GetParam() == "mppi" ? Make(pool, {"lambda=0.1", "iterations=10"}) : Make(pool);
+      GetParam() == "mppi" ? Make(executor, {"lambda=0.1", "iterations=10"}) : Make(executor);
   const double idle = ReturnOf(std::vector<double>(kHorizon, 0.0), kStart);
   const double best = OptimalReturn({kStart[0], kStart[1]}, kHorizon);
   const Plan& plan = planner->MakePlan(At(0));
@@ -102,8 +103,8 @@ TEST_P(PlannerTest, IsEqualBitForBitOnAnyNumberOfThreads) {
   dynamics_.noise = 0.2;
   std::vector<std::vector<double>> plans;
   for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
-    const auto planner = Make(pool);
+    ThreadPool executor(threads);
+    const auto planner = Make(executor);
     planner->MakePlan(At(0));
     plans.push_back(planner->MakePlan(At(1)).actions);
   }
@@ -112,8 +113,8 @@ TEST_P(PlannerTest, IsEqualBitForBitOnAnyNumberOfThreads) {
 }
 
 TEST_P(PlannerTest, ResetForgets) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   const std::vector<double> fresh = planner->MakePlan(At(0)).actions;
   planner->MakePlan(At(1));
   planner->Reset();
@@ -121,8 +122,8 @@ TEST_P(PlannerTest, ResetForgets) {
 }
 
 TEST_P(PlannerTest, WithoutAValidCandidateThePlanIsTheShiftedWarmStart) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   std::vector<double> expected = planner->MakePlan(At(0)).actions;
   dynamics_.nan_above = -100;
   const Plan& plan = planner->MakePlan(At(1));
@@ -137,9 +138,9 @@ TEST_P(PlannerTest, WithoutAValidCandidateThePlanIsTheShiftedWarmStart) {
 // With a model that predicts nothing any more a plan is the warm start and nothing else.
 TEST_P(PlannerTest, TheWarmStartShiftsByTheStepsThatPassed) {
   for (const int passed : {0, 1, 3, kHorizon - 1}) {
-    ThreadPool pool(1);
+    ThreadPool executor(1);
     dynamics_.nan_above = std::numeric_limits<double>::infinity();
-    const auto planner = Make(pool);
+    const auto planner = Make(executor);
     const std::vector<double> last = planner->MakePlan(At(5)).actions;
     dynamics_.nan_above = -100;
     const Plan& plan = planner->MakePlan(At(5 + passed));
@@ -150,16 +151,16 @@ TEST_P(PlannerTest, TheWarmStartShiftsByTheStepsThatPassed) {
 }
 
 TEST_P(PlannerTest, OfAPlanThatIsUsedUpNothingIsLeft) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
-  const std::vector<double> fresh = Make(pool)->MakePlan(At(5 + kHorizon)).actions;
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
+  const std::vector<double> fresh = Make(executor)->MakePlan(At(5 + kHorizon)).actions;
   planner->MakePlan(At(5));
   EXPECT_EQ(planner->MakePlan(At(5 + kHorizon)).actions, fresh);
 }
 
 TEST_P(PlannerTest, AStepBackIsAnEpisodeThatBeganWithoutReset) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   planner->MakePlan(At(5));
   try {
     planner->MakePlan(At(4));
@@ -174,8 +175,8 @@ TEST_P(PlannerTest, AStepBackIsAnEpisodeThatBeganWithoutReset) {
 }
 
 TEST_P(PlannerTest, ExpectsWhatTheExecutedActionsEarn) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   for (int64_t step = 0; step < 3; ++step) {
     const Plan& plan = planner->MakePlan(At(step));
     // The same sums in another order.
@@ -184,9 +185,9 @@ TEST_P(PlannerTest, ExpectsWhatTheExecutedActionsEarn) {
 }
 
 TEST_P(PlannerTest, AvoidsActionsThatTheModelCannotPredict) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   dynamics_.nan_above = 2.0;
-  const auto planner = Make(pool, {"horizon=3"});
+  const auto planner = Make(executor, {"horizon=3"});
   const std::vector<double> left = {-1.0, 0.0};
   // Braking towards 0 from the left asks for more than 2.
   const Plan& plan = planner->MakePlan(At(0, left));
@@ -198,8 +199,8 @@ TEST_P(PlannerTest, AvoidsActionsThatTheModelCannotPredict) {
 TEST_P(PlannerTest, StaysWithinBoundsThatBind) {
   spec_.action_low = {-0.3};
   spec_.action_high = {0.1};
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   for (int64_t step = 0; step < 5; ++step) {
     for (const double action : planner->MakePlan(At(step)).actions) {
       EXPECT_GE(action, -0.3);
@@ -209,8 +210,8 @@ TEST_P(PlannerTest, StaysWithinBoundsThatBind) {
 }
 
 TEST_P(PlannerTest, KeepsTheDeadline) {
-  ThreadPool pool(1);
-  const auto planner = Make(pool);
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
   PlanRequest request = At(0);
   request.budget.deadline = std::chrono::steady_clock::now();
   const Plan& plan = planner->MakePlan(request);
@@ -224,10 +225,10 @@ TEST_P(PlannerTest, KeepsTheDeadline) {
 TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
   SlowDynamics dynamics;
   dynamics.row_time = std::chrono::microseconds(20);
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Config config = Config::FromString("", "test");
   config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, pool});
+  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, executor});
   // 0.1 ms: not even the warm start's rollout is done; 1 ms: some of it; 8 ms: a few chunks.
   for (const int microseconds : {100, 1000, 8000}) {
     for (int64_t step = 0; step < 3; ++step) {
@@ -247,10 +248,10 @@ TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
 
 TEST_P(PlannerTest, ADecisionThatIsCutIsNotWorseThanTheShiftedLastPlan) {
   SlowDynamics dynamics;
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Config config = Config::FromString("", "test");
   config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, pool});
+  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, executor});
   std::vector<double> state = kStart;
   std::vector<double> last = planner->MakePlan(At(0)).actions;
   dynamics.row_time = std::chrono::microseconds(GetParam() == "ilqr" ? 60 : 3);
@@ -269,9 +270,9 @@ TEST_P(PlannerTest, ADecisionThatIsCutIsNotWorseThanTheShiftedLastPlan) {
 
 TEST_P(PlannerTest, ADeadlineFarAwayChangesNothing) {
   dynamics_.noise = GetParam() == "ilqr" ? 0 : 0.2;
-  ThreadPool pool(2);
-  const auto planner = Make(pool);
-  const auto timed = Make(pool);
+  ThreadPool executor(2);
+  const auto planner = Make(executor);
+  const auto timed = Make(executor);
   for (int64_t step = 0; step < 3; ++step) {
     PlanRequest request = At(step);
     const std::vector<double> actions = planner->MakePlan(request).actions;
@@ -284,17 +285,17 @@ TEST_P(PlannerTest, ADeadlineFarAwayChangesNothing) {
 
 // Thrusts of 0 ... 13 N are no worse a range than -6.5 ... 6.5.
 TEST_P(PlannerTest, MovingTheOriginOfTheActionsMovesThePlan) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   std::vector<std::vector<double>> plans;  // from the middle of the range
   for (const double middle : {0.0, 1.25, 10.75}) {
     ActionBowl reward;
     reward.target = middle - 0.05;
-    SystemSpec spec = spec_;
+    EnvironmentSpec spec = spec_;
     spec.action_low = {middle - 0.75};
     spec.action_high = {middle + 0.75};
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-    const auto planner = MakePlanner(GetParam(), config, {dynamics_, reward, spec, pool});
+    const auto planner = MakePlanner(GetParam(), config, {dynamics_, reward, spec, executor});
     for (int64_t step = 0; step < 3; ++step) planner->MakePlan(At(step));
     plans.push_back(planner->MakePlan(At(3)).actions);
     for (double& action : plans.back()) action -= middle;
@@ -309,8 +310,8 @@ TEST_P(PlannerTest, MovingTheOriginOfTheActionsMovesThePlan) {
 TEST_P(PlannerTest, AllocatesOnlyWhenItIsMade) {
   dynamics_.noise = 0.2;
   for (const int threads : {1, 2}) {
-    ThreadPool pool(threads);
-    const auto planner = Make(pool);
+    ThreadPool executor(threads);
+    const auto planner = Make(executor);
     const auto plan_twice = [&] {
       planner->Reset();
       planner->MakePlan(At(0));
@@ -334,9 +335,9 @@ TEST_P(PlannerTest, WritesItsOptionsAsTheyAreInEffect) {
 }
 
 TEST_P(PlannerTest, NamesTheOptionThatIsOutOfRange) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   try {
-    Make(pool, {"horizon=0"});
+    Make(executor, {"horizon=0"});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("horizon"), std::string::npos) << error.what();
@@ -344,13 +345,13 @@ TEST_P(PlannerTest, NamesTheOptionThatIsOutOfRange) {
 }
 
 TEST(Planners, AnUnknownNameIsAnswered) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(1.0);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(1.0);
   Config config = Config::FromString("", "test.toml");
   try {
-    MakePlanner("icme", config, {dynamics, reward, spec, pool});
+    MakePlanner("icme", config, {dynamics, reward, spec, executor});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(),

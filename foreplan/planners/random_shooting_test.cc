@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
 namespace foreplan {
@@ -16,12 +17,12 @@ using testing::QuadraticReward;
 TEST(RandomShooting, PlansTheBestCandidate) {
   const DoubleIntegrator dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(3.0);
-  ThreadPool pool(2);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(3.0);
+  ThreadPool executor(2);
   RandomShootingOptions options;
   options.horizon = 2;
   options.population = 200;
-  RandomShooting planner(options, {dynamics, reward, spec, pool});
+  RandomShooting planner(options, {dynamics, reward, spec, executor});
   const std::vector<double> start = {1, 0};
   const Key key{.seed = 8, .stream = 0};
   const Plan& plan = planner.MakePlan({.state = start, .step = 0, .key = key, .budget = {}});

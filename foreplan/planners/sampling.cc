@@ -18,7 +18,7 @@ constexpr uint64_t kComparisonStream = uint64_t{1}
                                        << 32;  // of a decision's key; past all iterations
 constexpr double kWorst = -std::numeric_limits<double>::infinity();
 
-void CheckBounds(const SystemSpec& spec, int action_dim) {
+void CheckBounds(const EnvironmentSpec& spec, int action_dim) {
   const auto nu = static_cast<size_t>(action_dim);
   if (spec.action_low.size() != nu || spec.action_high.size() != nu) {
     throw InputError(fmt::format("planner: action bounds: found {} lower and {} upper, expected {}",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/planners/testing/slow_dynamics.h"
 
@@ -26,7 +27,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 class PopulationTest : public ::testing::Test {
  protected:
   // One-step candidates from rest at 0: the return falls with the size of the action.
-  PopulationTest() : population_({dynamics_, reward_, spec_, pool_}, {.horizon = 1}, 8) {}
+  PopulationTest() : population_({dynamics_, reward_, spec_, executor_}, {.horizon = 1}, 8) {}
 
   std::vector<int> Elites(const std::vector<double>& actions, int wanted) {
     for (size_t c = 0; c < actions.size(); ++c) {
@@ -39,8 +40,8 @@ class PopulationTest : public ::testing::Test {
 
   DoubleIntegrator dynamics_;
   QuadraticReward reward_;
-  SystemSpec spec_ = DoubleIntegratorSpec(2.0);
-  ThreadPool pool_{2};
+  EnvironmentSpec spec_ = DoubleIntegratorSpec(2.0);
+  ThreadPool executor_{2};
   Population population_;
 };
 
@@ -75,7 +76,7 @@ TEST_F(PopulationTest, CandidatesAfterTheDeadlineDoNotCount) {
 }
 
 TEST_F(PopulationTest, WithADeadlineFarAwayExploringDrawsTheSame) {
-  Population population({dynamics_, reward_, spec_, pool_}, {.horizon = 3}, 100);
+  Population population({dynamics_, reward_, spec_, executor_}, {.horizon = 3}, 100);
   const auto draw = [](Random& random, int, std::span<double> sequence) {
     random.FillNormal(sequence);
   };
@@ -97,9 +98,9 @@ TEST(SamplingDecision, ThatIsCutExecutesTheBestOfWarmStartCandidatesAndAnswer) {
   using std::chrono::milliseconds;
   testing::SlowDynamics dynamics;
   const QuadraticReward reward;
-  const SystemSpec spec = DoubleIntegratorSpec(2.0);
-  ThreadPool pool(1);
-  Population population({dynamics, reward, spec, pool}, {.horizon = 1}, 2);
+  const EnvironmentSpec spec = DoubleIntegratorSpec(2.0);
+  ThreadPool executor(1);
+  Population population({dynamics, reward, spec, executor}, {.horizon = 1}, 2);
   const std::vector<double> rest = {0, 0};
   for (const double candidate : {0.5, 0.05}) {
     Plan plan;
@@ -148,11 +149,11 @@ TEST_F(PopulationTest, DrawsDependOnTheCandidateAloneAndAreClamped) {
 
 TEST_F(PopulationTest, RejectsBoundsThatAreNoBox) {
   const auto message = [this](double low, double high) -> std::string {
-    SystemSpec spec = spec_;
+    EnvironmentSpec spec = spec_;
     spec.action_low = {low};
     spec.action_high = {high};
     try {
-      const Population population({dynamics_, reward_, spec, pool_}, {}, 8);
+      const Population population({dynamics_, reward_, spec, executor_}, {}, 8);
     } catch (const InputError& error) {
       return error.what();
     }

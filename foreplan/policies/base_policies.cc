@@ -26,7 +26,8 @@ double Zero(Random& /*random*/, double /*low*/, double /*high*/) { return 0.0; }
 template <DrawComponent kDraw>
 class WhitePolicy final : public Policy {
  public:
-  explicit WhitePolicy(const SystemSpec& spec) : low_(spec.action_low), high_(spec.action_high) {}
+  explicit WhitePolicy(const EnvironmentSpec& spec)
+      : low_(spec.action_low), high_(spec.action_high) {}
 
   void Reset(Key /*key*/) override {}
 
@@ -46,7 +47,7 @@ class WhitePolicy final : public Policy {
 /// range, clamped: pushes the same way for a while, as white noise never does.
 class SmoothPolicy final : public Policy {
  public:
-  explicit SmoothPolicy(const SystemSpec& spec)
+  explicit SmoothPolicy(const EnvironmentSpec& spec)
       : low_(spec.action_low), high_(spec.action_high), noise_(low_.size()) {}
 
   void Reset(Key key) override {
@@ -75,7 +76,7 @@ class SmoothPolicy final : public Policy {
 /// Sines from bound to bound, of rising frequency; each component begins at a phase of its own.
 class SweepPolicy final : public Policy {
  public:
-  explicit SweepPolicy(const SystemSpec& spec)
+  explicit SweepPolicy(const EnvironmentSpec& spec)
       : low_(spec.action_low), high_(spec.action_high), phase_(low_.size()) {}
 
   void Reset(Key key) override {
@@ -104,11 +105,11 @@ class SweepPolicy final : public Policy {
 };
 
 template <typename PolicyType>
-std::unique_ptr<Policy> Make(const SystemSpec& spec) {
+std::unique_ptr<Policy> Make(const EnvironmentSpec& spec) {
   return std::make_unique<PolicyType>(spec);
 }
 
-using MakePolicy = std::unique_ptr<Policy> (*)(const SystemSpec& spec);
+using MakePolicy = std::unique_ptr<Policy> (*)(const EnvironmentSpec& spec);
 
 // One line per policy.
 const std::vector<std::pair<std::string, MakePolicy>>& BasePolicies() {
@@ -122,7 +123,7 @@ const std::vector<std::pair<std::string, MakePolicy>>& BasePolicies() {
 
 }  // namespace
 
-std::unique_ptr<Policy> MakeBasePolicy(const std::string& name, const SystemSpec& spec) {
+std::unique_ptr<Policy> MakeBasePolicy(const std::string& name, const EnvironmentSpec& spec) {
   for (const auto& [known, make] : BasePolicies()) {
     if (known == name) return make(spec);
   }

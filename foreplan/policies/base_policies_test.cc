@@ -10,8 +10,8 @@
 namespace foreplan {
 namespace {
 
-SystemSpec Spec(double low, double high) {
-  SystemSpec spec;
+EnvironmentSpec Spec(double low, double high) {
+  EnvironmentSpec spec;
   spec.action = {{"force", "N"}};
   spec.action_low = {low};
   spec.action_high = {high};

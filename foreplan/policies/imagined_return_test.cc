@@ -13,6 +13,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
@@ -114,8 +115,8 @@ double RelativeError(const std::vector<float>& found, const NetworkPolicy& polic
 /// A task whose state is its observation, a small policy, and starts.
 struct Setting {
   Setting(const std::string& name, int rollouts, const std::vector<std::string>& overrides = {})
-      : task(Task::Load(name, overrides).first), pool(2) {
-    SystemSpec spec = task.spec();
+      : task(Task::Load(name, overrides).first), executor(2) {
+    EnvironmentSpec spec = task.spec();
     spec.action.clear();
     Encoding encoding;
     encoding.sin_cos = task.encoding().sin_cos;
@@ -143,7 +144,7 @@ struct Setting {
   }
 
   Task task;
-  ThreadPool pool;
+  ThreadPool executor;
   std::unique_ptr<NetworkPolicy> policy;
   std::vector<double> starts;
   std::vector<float> gradient;
@@ -154,7 +155,7 @@ TEST(ImaginedReturn, GradientThroughClosedFormsEqualsDifferencesInDouble) {
   for (const char* name : {"cartpole_closed_form", "pilco_cartpole"}) {
     Setting s(name, kStarts);
     const TrueDynamics dynamics(*s.task.MakeSystem());
-    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), s.Options(), s.pool);
+    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), s.Options(), s.executor);
     const double value = imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation).value;
     const auto system = s.task.MakeSystem();
     const DoubleModel model = [&](int, const std::vector<double>& state, double action) {
@@ -225,7 +226,7 @@ TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
     const bool mean = propagation == Propagation::kExpectation;
     const int particles = mean ? 1 : 2;
     ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(particles),
-                            s.pool);
+                            s.executor);
     imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
     const DoubleModel model = [&](int particle, const std::vector<double>& state, double action) {
       std::vector<double> target = MemberInDouble(ensemble, particle, state, action);
@@ -268,7 +269,7 @@ TEST(ImaginedReturn, NoiseIsReparameterised) {
   const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTsInf);
   ImaginedReturnOptions options = s.Options(2);
   s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.04));
-  ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), options, s.pool);
+  ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), options, s.executor);
   const Key key{5, 1};
   imagined.Gradient(s.starts, key, s.gradient, s.d_deviation);
   double norm = 0;
@@ -295,7 +296,7 @@ TEST(ImaginedReturn, CuttingTheGradientThroughTheStatesWouldBeSeen) {
   for (const double clip : {0.0, 1e-9}) {  // so small a clip cuts lambda at every step
     ImaginedReturnOptions options = s.Options();
     options.adjoint_clip = clip;
-    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), options, s.pool);
+    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), options, s.executor);
     imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
     gradients.push_back(s.gradient);
   }
@@ -345,7 +346,7 @@ class Line final : public testing::ObservedState<1, 1> {
 };
 
 TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const std::vector<double> low = {-1};
   const std::vector<double> high = {1};
   const NetworkPolicy policy(1, low, high, {.output = PolicyOutput::kTanh}, Key{1, 0});
@@ -354,14 +355,14 @@ TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
   const std::vector<double> starts = {0.0, -1.0};
   std::vector<float> gradient(policy.parameters().size());
   std::vector<double> d_deviation(1);
-  ImaginedReturn stopping(policy, line, reward, {.horizon = 4, .starts = 2}, pool);
+  ImaginedReturn stopping(policy, line, reward, {.horizon = 4, .starts = 2}, executor);
   const ImaginedReturnReport ended = stopping.Gradient(starts, Key{1, 1}, gradient, d_deviation);
   EXPECT_NEAR(ended.value, (0.6 + 1.2) / 2, 1e-12);
   EXPECT_EQ(ended.ended, 1);
   EXPECT_EQ(ended.invalid, 1);
   for (const float entry : gradient) EXPECT_TRUE(std::isfinite(entry));
   ImaginedReturn going_on(policy, line, reward,
-                          {.horizon = 4, .starts = 2, .stop_at_termination = false}, pool);
+                          {.horizon = 4, .starts = 2, .stop_at_termination = false}, executor);
   EXPECT_NEAR(going_on.Evaluate(starts, Key{1, 1}).value, (0.6 + 1.2 + 1.8 + 2.4) / 2, 1e-12);
 }
 
@@ -389,7 +390,7 @@ double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 TEST(ImaginedReturn, ActionNoiseIsAnotherAtEveryTimeInEveryRolloutOfEveryTile) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   NetworkPolicy policy(1, std::vector<double>{-10}, std::vector<double>{10},
                        {.output = PolicyOutput::kTanh}, Key{1, 0});
   std::ranges::fill(policy.parameters(), 0.0F);  // its mean is 0 everywhere
@@ -398,7 +399,7 @@ TEST(ImaginedReturn, ActionNoiseIsAnotherAtEveryTimeInEveryRolloutOfEveryTile) {
   const ActionRecorder recorder;
   const std::vector<double> starts(2 * ImaginedReturn::kTileRows, 0.0);
   ImaginedReturn imagined(policy, line, recorder,
-                          {.horizon = 4, .starts = static_cast<int>(starts.size())}, pool);
+                          {.horizon = 4, .starts = static_cast<int>(starts.size())}, executor);
   const auto actions_of = [&](Key key) {
     recorder.actions.clear();
     imagined.Evaluate(starts, key);
@@ -440,7 +441,7 @@ TEST(ImaginedReturn, TheActionsNoiseIsNotTheModels) {
   spec.action = {{"u", "N"}};
   spec.action_low = {-10};
   spec.action_high = {10};
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(spec, {}, {.members = 1, .hidden_layers = 1, .width = 8}, Key{1, 1});
   std::ranges::fill(model.parameters(0), 0.0F);  // x' = x + noise, whatever the action
   NetworkPolicy policy(1, spec.action_low, spec.action_high, {.output = PolicyOutput::kTanh},
@@ -449,7 +450,7 @@ TEST(ImaginedReturn, TheActionsNoiseIsNotTheModels) {
   policy.set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.25));
   const StepRecorder recorder;
   const std::vector<double> starts(64, 0.0);
-  ImaginedReturn imagined(policy, model, recorder, {.horizon = 1, .starts = 64}, pool);
+  ImaginedReturn imagined(policy, model, recorder, {.horizon = 1, .starts = 64}, executor);
   imagined.Evaluate(starts, Key{7, 0});
   ASSERT_EQ(recorder.actions.size(), 64U);
   // 64 independent pairs: a correlation has the deviation 1/8; four of them.
@@ -457,20 +458,20 @@ TEST(ImaginedReturn, TheActionsNoiseIsNotTheModels) {
 }
 
 TEST(ImaginedReturn, DiscountsFromTheFirstRewardOn) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const NetworkPolicy policy(1, std::vector<double>{-1}, std::vector<double>{1},
                              {.output = PolicyOutput::kTanh}, Key{1, 0});
   const Line line;
   const LineReward reward;
   ImaginedReturn imagined(
       policy, line, reward,
-      {.horizon = 3, .starts = 1, .discount = 0.5, .stop_at_termination = false}, pool);
+      {.horizon = 3, .starts = 1, .discount = 0.5, .stop_at_termination = false}, executor);
   EXPECT_NEAR(imagined.Evaluate(std::vector<double>{0}, Key{1, 1}).value,
               0.6 + 0.5 * 1.2 + 0.25 * 1.8, 1e-12);
 }
 
 TEST(ImaginedReturn, AClipThatDoesNotBindChangesNoBit) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const NetworkPolicy policy(1, std::vector<double>{-1}, std::vector<double>{1},
                              {.output = PolicyOutput::kTanh}, Key{1, 0});
   const Line line;
@@ -481,7 +482,7 @@ TEST(ImaginedReturn, AClipThatDoesNotBindChangesNoBit) {
   for (const double clip : {0.0, 100.0}) {
     ImaginedReturn imagined(
         policy, line, reward,
-        {.horizon = 3, .starts = 1, .stop_at_termination = false, .adjoint_clip = clip}, pool);
+        {.horizon = 3, .starts = 1, .stop_at_termination = false, .adjoint_clip = clip}, executor);
     imagined.Gradient(std::vector<double>{0.5}, Key{1, 1}, gradient, d_deviation);
     if (clip == 0) unclipped = gradient;
   }
@@ -493,8 +494,8 @@ TEST(ImaginedReturn, ThreadsChangeNoBitAndNothingIsAllocated) {
   const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTs1);
   std::vector<std::vector<float>> gradients;
   for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
-    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(3), pool);
+    ThreadPool executor(threads);
+    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(3), executor);
     imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
     EXPECT_EQ(testing::CountAllocations([&] {
                 imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
@@ -510,7 +511,7 @@ TEST(ImaginedReturn, NamesWhatIsWrong) {
   Setting s("pilco_cartpole", 1);
   const TrueDynamics dynamics(*s.task.MakeSystem());
   EXPECT_THROW(
-      ImaginedReturn(*s.policy, dynamics, s.task.planning_reward(), {.horizon = 0}, s.pool),
+      ImaginedReturn(*s.policy, dynamics, s.task.planning_reward(), {.horizon = 0}, s.executor),
       InputError);
 }
 

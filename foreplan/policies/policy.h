@@ -32,7 +32,7 @@ class Policy {
 /// "uniform" (within the bounds), "gaussian" (sd half of the half range, clamped), "smooth" (noise
 /// that is correlated over ten steps), "sweep" (sines of rising frequency), "zero".
 /// Throws InputError for an unknown name.
-std::unique_ptr<Policy> MakeBasePolicy(const std::string& name, const SystemSpec& spec);
+std::unique_ptr<Policy> MakeBasePolicy(const std::string& name, const EnvironmentSpec& spec);
 std::vector<std::string> BasePolicyNames();
 
 }  // namespace foreplan

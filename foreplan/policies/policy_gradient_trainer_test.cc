@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/observed_state.h"
 
 namespace foreplan {
@@ -61,14 +62,14 @@ struct Setting {
       : policy(1, kLow, kHigh, {.width = 8, .output = PolicyOutput::kTanh}, Key{1, 0}),
         reward(weight),
         options(options),
-        trainer(policy, dynamics, reward, options, 3, pool) {}
+        trainer(policy, dynamics, reward, options, 3, executor) {}
 
   PolicyGradientReport Train() { return trainer.Train(StartAtZero, Key{2, 0}, NeverStop); }
   /// The imagined return of the policy as it is.
   double Value() {
     const std::vector<double> starts(static_cast<size_t>(options.starts));
     ImaginedReturn imagined(policy, dynamics, reward, {.horizon = 3, .starts = options.starts},
-                            pool);
+                            executor);
     return imagined.Evaluate(starts, Key{3, 0}).value;
   }
   double Deviation() const { return std::sqrt(policy.covariance()(0, 0)); }
@@ -79,7 +80,7 @@ struct Setting {
 
   static constexpr std::array kLow = {-1.0};
   static constexpr std::array kHigh = {1.0};
-  ThreadPool pool{1};
+  ThreadPool executor{1};
   Integrator dynamics;
   NetworkPolicy policy;
   Nearness reward;

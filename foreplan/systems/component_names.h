@@ -17,7 +17,7 @@ namespace foreplan {
 }
 
 /// Columns by the names of the system's components, one row per control period.
-[[nodiscard]] inline RecordingColumns ColumnsOf(const SystemSpec& spec) {
+[[nodiscard]] inline RecordingColumns ColumnsOf(const EnvironmentSpec& spec) {
   return {.observation = Names(spec.observation), .action = Names(spec.action), .dt = spec.dt};
 }
 

@@ -16,7 +16,8 @@ namespace {
 // Replaces patterns by the names they match and that fit; one that leaves none stays, for
 // CheckEncoding.
 template <typename Fits>
-void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names, const Fits& fits) {
+void ExpandPatterns(const EnvironmentSpec& spec, std::vector<std::string>& names,
+                    const Fits& fits) {
   std::vector<std::string> expanded;
   for (const std::string& pattern : names) {
     const size_t before = expanded.size();
@@ -29,7 +30,7 @@ void ExpandPatterns(const SystemSpec& spec, std::vector<std::string>& names, con
   names = std::move(expanded);
 }
 
-void CheckEncoding(const Config& config, const Encoding& encoding, const SystemSpec& spec) {
+void CheckEncoding(const Config& config, const Encoding& encoding, const EnvironmentSpec& spec) {
   const std::vector<std::string> known = Names(spec.observation);
   const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
@@ -79,7 +80,7 @@ void Encoding::Visit(OptionsVisitor& visitor) {
   visitor.Field("inputs", inputs, "expressions that enter the model besides");
 }
 
-int RateOf(const SystemSpec& spec, const std::string& name) {
+int RateOf(const EnvironmentSpec& spec, const std::string& name) {
   for (const char* suffix : {"_velocity", "_rate"}) {
     for (size_t i = 0; i < spec.observation.size(); ++i) {
       if (spec.observation[i].name == name + suffix) return static_cast<int>(i);
@@ -88,7 +89,7 @@ int RateOf(const SystemSpec& spec, const std::string& name) {
   return -1;
 }
 
-Encoding ReadEncoding(Config& config, const SystemSpec& spec,
+Encoding ReadEncoding(Config& config, const EnvironmentSpec& spec,
                       const ExpressionDefinitions& definitions) {
   Encoding encoding;
   config.Read("encoding", encoding);

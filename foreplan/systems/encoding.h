@@ -30,11 +30,11 @@ struct Encoding {
 
 /// Replaces patterns by the names they match, and compiles the inputs. Throws InputError for what
 /// is no component, has no rate, contradicts, or is no expression.
-Encoding ReadEncoding(Config& config, const SystemSpec& spec,
+Encoding ReadEncoding(Config& config, const EnvironmentSpec& spec,
                       const ExpressionDefinitions& definitions);
 
 /// The index of a component's rate, which has its name and "_velocity" or "_rate" behind it; -1
 /// when none is observed.
-int RateOf(const SystemSpec& spec, const std::string& name);
+int RateOf(const EnvironmentSpec& spec, const std::string& name);
 
 }  // namespace foreplan

@@ -10,7 +10,7 @@
 #include "foreplan/expressions/expression_fault.h"
 
 namespace foreplan {
-InputExpressions::Compiled InputExpressions::Compile(const SystemSpec& spec,
+InputExpressions::Compiled InputExpressions::Compile(const EnvironmentSpec& spec,
                                                      const ExpressionDefinitions& definitions,
                                                      const std::vector<ExpressionText>& texts) {
   Compiled compiled;
@@ -36,7 +36,8 @@ InputExpressions::InputExpressions(Compiled compiled)
   for (const int node : compiled.nodes) tapes_.emplace_back(graph_, node, sizes_);
 }
 
-InputExpressions::InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+InputExpressions::InputExpressions(const EnvironmentSpec& spec,
+                                   const ExpressionDefinitions& definitions,
                                    const std::vector<ExpressionText>& texts)
     : InputExpressions(Compile(spec, definitions, texts)) {}
 

@@ -18,7 +18,7 @@ class InputExpressions {
  public:
   /// Of at least one text; each gives one number or several. Throws InputError that points into a
   /// text.
-  InputExpressions(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+  InputExpressions(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                    const std::vector<ExpressionText>& texts);
 
   static constexpr int kMaxCount = 4096;
@@ -37,16 +37,16 @@ class InputExpressions {
 
  private:
   struct Compiled {
-    SystemSpec spec;
+    EnvironmentSpec spec;
     ExpressionGraph graph;
     std::vector<int> nodes;  // [count]
   };
 
   explicit InputExpressions(Compiled compiled);
-  static Compiled Compile(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+  static Compiled Compile(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                           const std::vector<ExpressionText>& texts);
 
-  SystemSpec spec_;
+  EnvironmentSpec spec_;
   ExpressionGraph graph_;
   ExpressionSizes sizes_;
   ExpressionProgram program_;

@@ -1,4 +1,4 @@
-// What can be controlled.
+// What can be controlled and simulated.
 #pragma once
 
 #include <memory>
@@ -6,27 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "foreplan/core/random.h"
 #include "foreplan/data/component.h"
+#include "foreplan/systems/environment.h"
 
 namespace foreplan {
 
-struct SystemSpec {
-  double dt = 0;                       // control period [s]
-  std::vector<Component> state;        // everything Step depends on
-  std::vector<Component> observation;  // what a controller sees
-  std::vector<Component> action;
-  std::vector<double> action_low;   // [nu]
-  std::vector<double> action_high;  // [nu]
+struct SystemSpec : EnvironmentSpec {
+  std::vector<Component> state;  // everything Step depends on
 
   [[nodiscard]] int state_dim() const { return static_cast<int>(state.size()); }
-  [[nodiscard]] int observation_dim() const { return static_cast<int>(observation.size()); }
-  [[nodiscard]] int action_dim() const { return static_cast<int>(action.size()); }
-};
-
-enum class StepStatus {
-  kOk,
-  kDiverged,  // a state entry is not finite or a simulator gave up; see System::Divergence
 };
 
 /// Transitions that have nothing to do with each other, row-major.
@@ -53,23 +41,13 @@ struct DependentComponents {
   std::vector<int> on;         // the components they are functions of
 };
 
-/// A controlled dynamical system with a state of its own. One instance per thread.
-class System {
+/// An environment whose state can be read, set, cloned and differentiated. One instance per thread.
+class System : public Environment {
  public:
-  virtual ~System() = default;
-
-  [[nodiscard]] virtual const SystemSpec& spec() const = 0;
+  [[nodiscard]] const SystemSpec& spec() const override = 0;
 
   /// An independent instance with the same parameters; models and files are shared, not copied.
   [[nodiscard]] virtual std::unique_ptr<System> Clone() const = 0;
-
-  /// Draws a start state; the same key gives the same state.
-  virtual void Reset(Key key) = 0;
-
-  /// Advances by spec().dt with the action held; entries outside the bounds are clamped.
-  [[nodiscard]] virtual StepStatus Step(std::span<const double> action) = 0;
-
-  virtual void Observe(std::span<double> observation) const = 0;  // [no]
 
   /// The full state: after SetState(GetState()) the system continues bit for bit.
   virtual void GetState(std::span<double> state) const = 0;  // [state_dim]
@@ -97,9 +75,6 @@ class System {
   /// Derivatives of the dependent components by the others, at the state of the last Reset or Step:
   /// [dependent x on].
   virtual void DependentJacobian(std::span<double> /*jacobian*/) const {}
-
-  /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
-  [[nodiscard]] virtual std::string Divergence() const = 0;
 };
 
 }  // namespace foreplan

@@ -123,7 +123,8 @@ std::string WithFullModelPath(const std::string& where, const std::filesystem::p
   return full.str();
 }
 
-void CheckSameSpec(const std::string& where, const SystemSpec& expected, const SystemSpec& found) {
+void CheckSameSpec(const std::string& where, const EnvironmentSpec& expected,
+                   const EnvironmentSpec& found) {
   if (Names(found.observation) == Names(expected.observation) &&
       Names(found.action) == Names(expected.action) && found.dt == expected.dt) {
     return;
@@ -187,7 +188,7 @@ class RewardMaker {
 
  private:
   [[nodiscard]] std::shared_ptr<const Reward> Shipped(const std::string& name) const {
-    const SystemSpec& spec = prototype_.spec();
+    const EnvironmentSpec& spec = prototype_.spec();
     try {
       return MakeReward(name, spec.observation_dim(), spec.action_dim());
     } catch (const InputError& error) {
@@ -198,7 +199,7 @@ class RewardMaker {
   [[nodiscard]] std::shared_ptr<const Reward> FromExpression(
       std::string_view key, const std::string& text,
       const std::shared_ptr<const Reward>& terminations) const {
-    const SystemSpec& spec = prototype_.spec();
+    const EnvironmentSpec& spec = prototype_.spec();
     const ExpressionText source{config_.Where("", key), text};
     if (IsExpressionName(text)) CheckSingleName(source);
     const auto reward =
@@ -258,7 +259,7 @@ void GoalOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("success_below", success_below, {}, "at the end of an episode");
 }
 
-Goal::Goal(const std::string& where, const GoalOptions& options, const SystemSpec& spec)
+Goal::Goal(const std::string& where, const GoalOptions& options, const EnvironmentSpec& spec)
     : options_(options) {
   if (options.components.empty()) return;
   const std::vector<std::string> known = Names(spec.observation);

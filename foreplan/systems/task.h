@@ -44,7 +44,7 @@ class Goal {
  public:
   Goal() = default;
   /// Throws InputError for unknown components and a target of another size.
-  Goal(const std::string& where, const GoalOptions& options, const SystemSpec& spec);
+  Goal(const std::string& where, const GoalOptions& options, const EnvironmentSpec& spec);
 
   [[nodiscard]] bool exists() const { return !places_.empty(); }
   [[nodiscard]] const GoalOptions& options() const { return options_; }
@@ -86,7 +86,7 @@ class Task {
   [[nodiscard]] std::unique_ptr<System> MakeSystem(int condition) const;
   [[nodiscard]] int unseen_count() const { return static_cast<int>(unseen_.size()); }
   [[nodiscard]] std::unique_ptr<System> MakeUnseenSystem(int unseen) const;
-  [[nodiscard]] const SystemSpec& spec() const { return prototype_->spec(); }
+  [[nodiscard]] const EnvironmentSpec& spec() const { return prototype_->spec(); }
   /// What counts: returns are sums of it.
   [[nodiscard]] const Reward& reward() const { return *reward_; }
   /// What planners maximise: the reward, unless the task names a denser one for planning.

@@ -40,7 +40,7 @@ class ShippedTask : public testing::TestWithParam<std::string> {
  protected:
   Task task_ = Task::Load(GetParam()).first;
   std::unique_ptr<System> system_ = task_.MakeSystem();
-  const SystemSpec& spec_ = task_.spec();
+  const SystemSpec& spec_ = system_->spec();
 };
 
 TEST_P(ShippedTask, HasTheNameOfItsFileAndASummary) {

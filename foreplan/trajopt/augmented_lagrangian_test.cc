@@ -208,8 +208,8 @@ TEST(AugmentedLagrangian, DrivesAroundObstaclesToTheGoalExactly) {
   for (size_t i = 0; i < 120; ++i) {
     EXPECT_LE(std::abs(solver.solver().actions()[i]), i % 2 == 0 ? 1 : 2);
   }
-  ThreadPool pool(2);
-  AugmentedLagrangianSolver threaded(problem, constraints, options, &pool);
+  ThreadPool executor(2);
+  AugmentedLagrangianSolver threaded(problem, constraints, options, &executor);
   (void)threaded.Solve(std::vector<double>{0, 0, 0.3}, guess);
   EXPECT_TRUE(std::ranges::equal(threaded.solver().actions(), solver.solver().actions()));
 }

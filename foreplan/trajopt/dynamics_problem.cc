@@ -40,7 +40,7 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
 };
 
 DynamicsProblem::DynamicsProblem(const Dynamics& dynamics, const Reward& reward,
-                                 const SystemSpec& spec, int horizon)
+                                 const EnvironmentSpec& spec, int horizon)
     : dynamics_(dynamics),
       reward_(reward),
       horizon_(horizon),

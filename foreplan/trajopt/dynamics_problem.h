@@ -19,7 +19,7 @@ namespace foreplan {
 class DynamicsProblem final : public TrajectoryProblem {
  public:
   /// References must outlive the problem. Throws InputError when the reward has no derivatives.
-  DynamicsProblem(const Dynamics& dynamics, const Reward& reward, const SystemSpec& spec,
+  DynamicsProblem(const Dynamics& dynamics, const Reward& reward, const EnvironmentSpec& spec,
                   int horizon);
 
   [[nodiscard]] int horizon() const override { return horizon_; }

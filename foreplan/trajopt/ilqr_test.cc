@@ -20,6 +20,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/trajopt/formula_problem.h"
 #include "foreplan/trajopt/testing/pendulum_swing_up.h"
 #include "foreplan/trajopt/testing/reference_problems.h"
@@ -42,8 +43,8 @@ TEST(IlqrSolver, GivesTheSameBitsWithAnyNumberOfThreads) {
     IlqrSolver alone(*c.trajectory, c.options);
     const IlqrResult expected = alone.Solve(c.start, c.actions, c.states);
     for (const int threads : {1, 2, 5}) {
-      ThreadPool pool(threads);
-      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      ThreadPool executor(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &executor);
       const IlqrResult result = solver.Solve(c.start, c.actions, c.states);
       EXPECT_EQ(result.iterations, expected.iterations);
       EXPECT_EQ(result.cost, expected.cost);
@@ -58,8 +59,8 @@ TEST(IlqrSolver, AllocatesNothingPerSolve) {
     if (variant == "512") continue;
     const ReferenceCase c = MakeReferenceCase(problem, variant);
     for (const int threads : {1, 2}) {
-      ThreadPool pool(threads);
-      IlqrSolver solver(*c.trajectory, c.options, &pool);
+      ThreadPool executor(threads);
+      IlqrSolver solver(*c.trajectory, c.options, &executor);
       (void)solver.Solve(c.start, c.actions, c.states);
       EXPECT_EQ(
           testing::CountAllocations([&] { (void)solver.Solve(c.start, c.actions, c.states); }), 0)

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "foreplan/control/mpc_controller.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/experiments/run_session.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
@@ -49,10 +50,10 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
                          const std::atomic<bool>& stop) {
   Experiment experiment = MakeExperiment(comparison, cell, seed);
   const Task& task = experiment.task;
-  ThreadPool pool(comparison.threads);
+  ThreadPool executor(comparison.threads);
   const TrueDynamics dynamics(*task.MakeSystem());
   const auto planner = MakePlanner(experiment.run.planner, experiment.config,
-                                   {dynamics, task.planning_reward(), task.spec(), pool});
+                                   {dynamics, task.planning_reward(), task.spec(), executor});
   MpcController controller(*planner, dynamics);
   Finding finding = {{"episode_returns", Finding::array()},
                      {"episode_steps", Finding::array()},
@@ -60,8 +61,8 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
                      {"wall_seconds", 0.0},
                      {"model_error_base", 0.0},
                      {"model_error_visited", 0.0}};
-  finding.update(
-      MeasureController({task, seed, pool, stop}, controller, comparison.final_episodes, nullptr));
+  finding.update(MeasureController({task, seed, executor, stop}, controller,
+                                   comparison.final_episodes, nullptr));
   return finding;
 }
 
@@ -80,8 +81,8 @@ Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
   const fs::path folder = CellFolder(comparison, cell, seed);
   Experiment experiment =
       LoadExperiment(RunDirectory::Open(folder).config_file().string(), RunFlags{});
-  ThreadPool pool(comparison.threads);
-  const MeasureContext context{experiment.task, seed, pool, stop};
+  ThreadPool executor(comparison.threads);
+  const MeasureContext context{experiment.task, seed, executor, stop};
   Dataset visited(experiment.task.spec().observation_dim(), experiment.task.spec().action_dim());
   finding.update(MeasureController(context, session->learner().controller(),
                                    comparison.final_episodes, &visited));
@@ -104,7 +105,9 @@ Experiment ExperimentOf(const fs::path& run) {
 }  // namespace
 
 LearnedCell::LearnedCell(const fs::path& run)
-    : experiment_(ExperimentOf(run)), pool_(1), model_(LoadLearnedModel(experiment_, pool_)) {}
+    : experiment_(ExperimentOf(run)),
+      executor_(1),
+      model_(LoadLearnedModel(experiment_, executor_)) {}
 
 fs::path CellFolder(const Comparison& comparison, const Cell& cell, int seed) {
   return comparison.folder / cell.name / fmt::format("seed-{}", seed);

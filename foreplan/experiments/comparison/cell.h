@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/experiments/comparison/measure.h"
 #include "foreplan/experiments/experiment.h"
 
@@ -53,7 +54,7 @@ class LearnedCell {
 
  private:
   Experiment experiment_;
-  ThreadPool pool_;
+  ThreadPool executor_;
   std::unique_ptr<LearnedModel> model_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/control/whole_plan_controller.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/models/physics/physics_model.h"
@@ -59,7 +60,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
   constexpr std::array kHorizons = {10, 25, 50};
   constexpr std::array kPopulations = {16, 64};
   const LearnedCell cell(CellFolder(comparison, learned, seed));
-  ThreadPool pool(comparison.threads);
+  ThreadPool executor(comparison.threads);
   Finding rows = Finding::array();
   for (const int horizon : kHorizons) {
     for (const int population : kPopulations) {
@@ -68,12 +69,12 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
                        fmt::format("planner.icem.population={}", population),
                        fmt::format("planner.icem.elites={}", std::max(2, population / 6))});
       const Task& task = experiment.task;
-      const PlanningProblem problem{cell.model(), task.planning_reward(), task.spec(), pool};
+      const PlanningProblem problem{cell.model(), task.planning_reward(), task.spec(), executor};
       for (const int period : {1, 5, 25, task.episode_length()}) {
         PeriodicController periodic(MakePlanner("icem", experiment.config, problem), problem,
                                     period);
-        const Finding finding = MeasureController({task, seed, pool, stop}, *periodic.controller,
-                                                  comparison.study_episodes, nullptr);
+        const Finding finding = MeasureController(
+            {task, seed, executor, stop}, *periodic.controller, comparison.study_episodes, nullptr);
         rows.push_back({{"replan_every", period},
                         {"horizon", horizon},
                         {"population", population},
@@ -103,16 +104,16 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
       {"iLQR", "ilqr", {}},
       {"iLQR without trust region", "ilqr", {"planner.ilqr.trust_region=0"}}};
   const LearnedCell cell(CellFolder(comparison, learned, seed));
-  ThreadPool pool(comparison.threads);
+  ThreadPool executor(comparison.threads);
   Finding rows = Finding::array();
   for (const Row& row : kRows) {
     Experiment experiment = LoadWith(comparison, row.settings, row.planner);
     const Task& task = experiment.task;
     const auto planner = MakePlanner(row.planner, experiment.config,
-                                     {cell.model(), task.planning_reward(), task.spec(), pool});
+                                     {cell.model(), task.planning_reward(), task.spec(), executor});
     MpcController controller(*planner, cell.model());
-    const Finding finding =
-        MeasureController({task, seed, pool, stop}, controller, comparison.study_episodes, nullptr);
+    const Finding finding = MeasureController({task, seed, executor, stop}, controller,
+                                              comparison.study_episodes, nullptr);
     rows.push_back({{"planner", row.label},
                     {"final_return", MeanReturn(finding)},
                     {"imagined_return", finding["imagined_return"]},
@@ -126,12 +127,12 @@ Finding MeasureDriftingCar(int seed, int threads, const std::atomic<bool>& stop)
   constexpr std::array kDrifts = {0, 1, 2, 4};  // [deg]
   auto [task, config] = Task::Load("lane_keeping");
   const int length = task.episode_length();
-  ThreadPool pool(threads);
+  ThreadPool executor(threads);
   Finding rows = Finding::array();
   for (const int drift : kDrifts) {
     const std::vector<std::string> belief = {fmt::format("system.drift={}", drift)};
     const PhysicsModel model(*Task::Load("lane_keeping", belief).first.MakeSystem());
-    const PlanningProblem problem{model, task.planning_reward(), task.spec(), pool};
+    const PlanningProblem problem{model, task.planning_reward(), task.spec(), executor};
     for (const int period : {length, 25, 5, 1}) {
       PeriodicController periodic(MakePlanner("icem", config, problem), problem, period);
       double largest = 0;

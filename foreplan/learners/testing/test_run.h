@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/learners/learner.h"
 
 namespace foreplan {
@@ -34,11 +35,11 @@ struct TestRun {
                    const std::vector<std::string>& settings = {}, const TestTask& task = {})
       : loaded(Task::Load(task.name, Joined(task.settings, settings))),
         run(std::move(options)),
-        pool(threads),
-        learner(
-            MakeLearner(run.algorithm, loaded.second, {loaded.first, run, pool, log, stop, [this] {
-                                                         if (checkpoint) checkpoint();
-                                                       }})) {}
+        executor(threads),
+        learner(MakeLearner(run.algorithm, loaded.second,
+                            {loaded.first, run, executor, log, stop, [this] {
+                               if (checkpoint) checkpoint();
+                             }})) {}
 
   static std::vector<std::string> Joined(std::vector<std::string> all,
                                          const std::vector<std::string>& settings) {
@@ -59,7 +60,7 @@ struct TestRun {
 
   std::pair<Task, Config> loaded;
   RunOptions run;
-  ThreadPool pool;
+  ThreadPool executor;
   RunLog log;
   std::atomic<bool> stop = false;
   std::function<void()> checkpoint;  // whenever the learner's state is complete

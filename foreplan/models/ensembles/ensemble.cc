@@ -87,8 +87,8 @@ struct Ensemble::Buffers : Dynamics::Workspace {
   std::vector<double> sum;               // [max_rows x no]
 };
 
-Ensemble::Ensemble(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
-                   Key key)
+Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
+                   const EnsembleOptions& options, Key key)
     : options_(Validated(options)),
       features_(spec, encoding),
       mlp_(AffordableMlp(options_, features_)),

@@ -48,7 +48,7 @@ struct EnsembleOptions {
 class Ensemble final : public Dynamics {
  public:
   /// Throws InputError (options out of range, unknown component or kernel).
-  Ensemble(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
+  Ensemble(const EnvironmentSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
            Key key);
 
   // Dynamics: the state is the observation.

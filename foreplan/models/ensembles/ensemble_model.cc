@@ -8,7 +8,7 @@
 
 namespace foreplan {
 
-EnsembleModel::EnsembleModel(const SystemSpec& spec, const Encoding& encoding,
+EnsembleModel::EnsembleModel(const EnvironmentSpec& spec, const Encoding& encoding,
                              const EnsembleOptions& options, const FitOptions& fit, Key key,
                              Executor& executor)
     : ensemble_(spec, encoding, options, key),

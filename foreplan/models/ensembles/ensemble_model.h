@@ -14,8 +14,8 @@ namespace foreplan {
 class EnsembleModel final : public LearnedModel {
  public:
   /// References must outlive the model. Throws InputError (options out of range).
-  EnsembleModel(const SystemSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
-                const FitOptions& fit, Key key, Executor& executor);
+  EnsembleModel(const EnvironmentSpec& spec, const Encoding& encoding,
+                const EnsembleOptions& options, const FitOptions& fit, Key key, Executor& executor);
 
   [[nodiscard]] const Dynamics& dynamics() const override { return ensemble_; }
   [[nodiscard]] const Ensemble& ensemble() const { return ensemble_; }

@@ -85,7 +85,7 @@ TEST(FeatureMap, InputsOfSeveralRowsEqualThoseOfOne) {
 }
 
 // x moves by its rate; two numbers of the first text and one of the second enter besides.
-Encoding GreyEncoding(const SystemSpec& spec) {
+Encoding GreyEncoding(const EnvironmentSpec& spec) {
   Config config = Config::FromString(
       "encoding.sin_cos = ['angle']\n"
       "encoding.integrate = ['*']\n"
@@ -95,8 +95,8 @@ Encoding GreyEncoding(const SystemSpec& spec) {
   return ReadEncoding(config, spec, ExpressionDefinitions::Read(config));
 }
 
-SystemSpec SpecWithRate() {
-  SystemSpec spec = ToySpec();
+EnvironmentSpec SpecWithRate() {
+  EnvironmentSpec spec = ToySpec();
   spec.observation[2].name = "x_rate";
   return spec;
 }
@@ -268,8 +268,7 @@ TEST(Propagation, MoreParticlesThanPlacesStillHaveAllMembers) {
 }
 
 TEST(Propagation, FewParticlesAreEqualBitForBitOnAnyNumberOfThreads) {
-  SystemSpec spec = testing::DoubleIntegratorSpec(1);
-  spec.observation = spec.state;
+  const EnvironmentSpec spec = testing::DoubleIntegratorSpec(1);
   const testing::QuadraticReward reward;
   const std::vector<double> start = {0.4, -0.2};
   std::vector<double> actions(40 * 6);
@@ -280,9 +279,9 @@ TEST(Propagation, FewParticlesAreEqualBitForBitOnAnyNumberOfThreads) {
     const Ensemble model(spec, {}, options, Key{1, 1});
     std::vector<std::vector<double>> returns;
     for (const int threads : {1, 2, 5}) {
-      ThreadPool pool(threads);
+      ThreadPool executor(threads);
       Imagination imagination(model, reward, {.horizon = 6, .max_candidates = 40, .particles = 3},
-                              pool);
+                              executor);
       returns.emplace_back(40);
       imagination.Evaluate(start, actions, Key{4, 1}, returns.back());
     }

@@ -129,9 +129,9 @@ std::vector<int64_t> AllRows(const Dataset& data) {
 }
 
 TEST(EnsembleTrainer, EveryFitNormalisesByAllOfItsData) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3), pool);
+  EnsembleTrainer trainer(model, QuickFit(3), executor);
   Dataset data = ToyData(60, 1);
   trainer.Fit(data, Key{1, 2});
   ExpectNormalisersOf(model, data, AllRows(data));
@@ -146,7 +146,7 @@ TEST(EnsembleTrainer, EveryFitNormalisesByAllOfItsData) {
 }
 
 TEST(EnsembleTrainer, HeldOutRowsDoNotEnterTheNormalisers) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
   FitOptions options = QuickFit(3);
   options.holdout_share = 0.4;
@@ -156,7 +156,7 @@ TEST(EnsembleTrainer, HeldOutRowsDoNotEnterTheNormalisers) {
   for (int row = 0; row < kOneHotRows; ++row) {
     if (sides[static_cast<size_t>(row)] == 1) training.push_back(row);
   }
-  const FitReport report = EnsembleTrainer(model, options, pool).Fit(data, Key{1, 2});
+  const FitReport report = EnsembleTrainer(model, options, executor).Fit(data, Key{1, 2});
   ExpectNormalisersOf(model, data, training);
   EXPECT_EQ(report.scale, MeasureChanges(data, {}, training).deviation);
   EXPECT_NE(report.scale, MeasureChanges(data, {}).deviation);
@@ -182,18 +182,17 @@ TEST(EnsembleTrainer, AUnitOfLengthChangesNothing) {
   SystemSpec spec;
   spec.dt = 0.05;
   spec.observation = {{"x", "m"}, {"v", "m/s"}};
-  spec.state = spec.observation;
   spec.action = {{"force", "N"}};
   spec.action_low = {-1};
   spec.action_high = {1};
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   FitOptions options = QuickFit(600);
   options.holdout_share = 0.2;
   std::vector<double> errors;
   std::vector<std::vector<float>> parameters;
   // Powers of two: 1 m, a micrometre, 10^-12 m. All else is equal bit for bit.
   for (const double unit : {1.0, std::ldexp(1.0, -20), std::ldexp(1.0, -40)}) {
-    EnsembleModel model(spec, {}, SmallOptions(), options, Key{1, 1}, pool);
+    EnsembleModel model(spec, {}, SmallOptions(), options, Key{1, 1}, executor);
     const Dataset data = PushedMass(unit);
     const FitMetrics metrics = model.Fit(data, Key{1, 2});
     EXPECT_EQ(metrics.back().first, "holdout_rmse");
@@ -213,8 +212,8 @@ TEST(EnsembleTrainer, AUnitOfLengthChangesNothing) {
 }
 
 TEST(EnsembleTrainer, ConstantComponentsNeverGiveNanAndStayConstant) {
-  ThreadPool pool(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(200), Key{1, 1}, pool);
+  ThreadPool executor(1);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(200), Key{1, 1}, executor);
   model.Fit(ToyData(100, 1), Key{1, 2});
   EXPECT_EQ(model.scale()[2], 0);
   const auto workspace = model.dynamics().MakeWorkspace(1);
@@ -233,9 +232,8 @@ TEST(EnsembleTrainer, ConstantComponentsNeverGiveNanAndStayConstant) {
 
 TEST(EnsembleTrainer, WhatKeepsItsPaceGoesOnAtThatPace) {
   // A belt of 20 ms a step and a clock in milliseconds.
-  SystemSpec spec = ToySpec();
+  EnvironmentSpec spec = ToySpec();
   spec.observation = {{"x", ""}, {"belt", ""}, {"clock", "ms"}};
-  spec.state = spec.observation;
   Dataset data(3, 1);
   Random random(Key{5, 8});
   double x = 0;
@@ -246,8 +244,8 @@ TEST(EnsembleTrainer, WhatKeepsItsPaceGoesOnAtThatPace) {
     const double after[3] = {x, 0.02 * (row + 1), 1519844087028.0 + 50.0 * (row + 1)};
     data.Add(before, std::span(&u, 1), after, 1);
   }
-  ThreadPool pool(1);
-  EnsembleModel model(spec, {}, SmallOptions(), QuickFit(100), Key{1, 1}, pool);
+  ThreadPool executor(1);
+  EnsembleModel model(spec, {}, SmallOptions(), QuickFit(100), Key{1, 1}, executor);
   model.Fit(data, Key{1, 2});
   EXPECT_GT(model.scale()[0], 0);
   EXPECT_EQ(model.scale()[1], 0);
@@ -262,9 +260,8 @@ TEST(EnsembleTrainer, WhatKeepsItsPaceGoesOnAtThatPace) {
 }
 
 TEST(EnsembleTrainer, WhatItsRateMovesExactlyIsNotTakenForConstant) {
-  SystemSpec spec = ToySpec();
+  EnvironmentSpec spec = ToySpec();
   spec.observation = {{"x", "m"}, {"y", ""}, {"x_rate", "m/s"}};
-  spec.state = spec.observation;
   Encoding encoding;
   encoding.integrate = {"x"};
   Dataset data(3, 1);
@@ -275,8 +272,8 @@ TEST(EnsembleTrainer, WhatItsRateMovesExactlyIsNotTakenForConstant) {
     const double u = 0;
     data.Add(before, std::span(&u, 1), after, 1);
   }
-  ThreadPool pool(1);
-  EnsembleModel model(spec, encoding, SmallOptions(), QuickFit(5), Key{1, 1}, pool);
+  ThreadPool executor(1);
+  EnsembleModel model(spec, encoding, SmallOptions(), QuickFit(5), Key{1, 1}, executor);
   model.Fit(data, Key{1, 2});
   EXPECT_GT(model.scale()[0], 0.05);  // its changes are 0.1 of a standard normal
 }

@@ -35,9 +35,9 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Fits, then fits data that cannot be fitted to; the message. Checks that nothing has changed.
 std::string FailedFit(const Encoding& encoding, const FitOptions& options, const Dataset& good,
                       const Dataset& bad, const EnsembleOptions& size = SmallOptions()) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   Ensemble ensemble(ToySpec(), encoding, size, Key{1, 1});
-  EnsembleTrainer trainer(ensemble, options, pool);
+  EnsembleTrainer trainer(ensemble, options, executor);
   trainer.Fit(good, Key{1, 2});
   const TensorFile before = Everything(ensemble, trainer);
   const double x[3] = {0.3, 1.2, 0.7};
@@ -126,9 +126,9 @@ TEST(EnsembleTrainer, HeldOutRowsThatAreNotFiniteAreFound) {
 TEST(EnsembleTrainer, ThreadsChangeNoBit) {
   std::vector<TensorFile> states;
   for (const int threads : {1, 2, 8}) {
-    ThreadPool pool(threads);
+    ThreadPool executor(threads);
     Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-    EnsembleTrainer trainer(model, StoppingFit(5), pool);
+    EnsembleTrainer trainer(model, StoppingFit(5), executor);
     trainer.Fit(ToyData(150, 1), Key{1, 2});
     trainer.Fit(ToyData(200, 1), Key{1, 3});
     states.push_back(Everything(model, trainer));
@@ -138,13 +138,13 @@ TEST(EnsembleTrainer, ThreadsChangeNoBit) {
 }
 
 TEST(EnsembleTrainer, SavedStateContinuesBitForBit) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, StoppingFit(3), pool);  // members stop at different steps
+  EnsembleTrainer trainer(model, StoppingFit(3), executor);  // members stop at different steps
   trainer.Fit(ToyData(150, 1), Key{1, 2});
   TensorFile saved = Everything(model, trainer);
   Ensemble other(ToySpec(), kEncoding, SmallOptions(), Key{9, 9});
-  EnsembleTrainer other_trainer(other, StoppingFit(3), pool);
+  EnsembleTrainer other_trainer(other, StoppingFit(3), executor);
   other.Restore(saved);
   other_trainer.Restore(saved);
   trainer.Fit(ToyData(200, 1), Key{1, 3});
@@ -153,9 +153,9 @@ TEST(EnsembleTrainer, SavedStateContinuesBitForBit) {
 }
 
 TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3), pool);
+  EnsembleTrainer trainer(model, QuickFit(3), executor);
   trainer.Fit(ToyData(20, 1), Key{1, 2});
   const TensorFile good = Everything(model, trainer);
   const auto refusal = [&](const std::string& tensor, double value) {
@@ -184,8 +184,8 @@ TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
 }
 
 TEST(EnsembleModel, ARefusedFileLeavesEverythingAsItWas) {
-  ThreadPool pool(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, pool);
+  ThreadPool executor(1);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
   model.Fit(ToyData(30, 1), Key{1, 2});
   TensorFile file;
   model.Save(file);
@@ -201,12 +201,12 @@ TEST(EnsembleModel, ARefusedFileLeavesEverythingAsItWas) {
 }
 
 TEST(EnsembleModel, SavesTheScaleThatItsErrorsAreIn) {
-  ThreadPool pool(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, pool);
+  ThreadPool executor(1);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
   model.Fit(ToyData(30, 1), Key{1, 2});
   TensorFile file;
   model.SaveForUse(file);
-  EnsembleModel other(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, pool);
+  EnsembleModel other(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
   other.RestoreForUse(file);
   EXPECT_TRUE(std::ranges::equal(other.scale(), model.scale()));
   EXPECT_EQ(other.scale()[2], 0);

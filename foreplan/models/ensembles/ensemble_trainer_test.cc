@@ -51,7 +51,7 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
     const double u = random.Normal();
     data.Add(x, std::span(&u, 1), x, 1);
   }
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   FitOptions fit = QuickFit(1);
   fit.weight_decay = {0.5, 0.25};
   fit.learning_rate = 1e-3;
@@ -64,7 +64,7 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
     std::fill_n(parameters.begin() + mlp.weight_offset(zero_layer),
                 mlp.bias_offset(zero_layer) - mlp.weight_offset(zero_layer), 0.0F);
     const std::vector<float> before(parameters.begin(), parameters.end());
-    EnsembleTrainer trainer(model, fit, pool);
+    EnsembleTrainer trainer(model, fit, executor);
     trainer.Fit(data, Key{1, 2});
     TensorFile saved;
     trainer.Save(saved);
@@ -89,11 +89,11 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
 }
 
 TEST(EnsembleTrainer, GradientClipBoundsTheNormOfEachMembersGradient) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
   FitOptions options = QuickFit(1);
   options.gradient_clip = 1e-3;
-  EnsembleTrainer trainer(model, options, pool);
+  EnsembleTrainer trainer(model, options, executor);
   trainer.Fit(ToyData(40, 1), Key{1, 2});
   TensorFile saved;
   trainer.Save(saved);
@@ -107,9 +107,9 @@ TEST(EnsembleTrainer, GradientClipBoundsTheNormOfEachMembersGradient) {
 }
 
 TEST(EnsembleTrainer, AdamCountsTheStepsOfAllFitsPerMember) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(30), pool);
+  EnsembleTrainer trainer(model, QuickFit(30), executor);
   EXPECT_EQ(AdamSteps(trainer), std::vector<int32_t>(5, 0));
   trainer.Fit(ToyData(40, 1), Key{1, 2});
   EXPECT_EQ(AdamSteps(trainer), std::vector<int32_t>(5, 30));
@@ -118,8 +118,8 @@ TEST(EnsembleTrainer, AdamCountsTheStepsOfAllFitsPerMember) {
 }
 
 TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
-  ThreadPool pool(2);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1}, pool);
+  ThreadPool executor(2);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1}, executor);
   const FitMetrics metrics = model.Fit(ToyData(400, 1), Key{1, 2});
   EXPECT_EQ(metrics[1], (std::pair<std::string, double>("steps", 2000)));
   const ModelError error = ModelJudge(model).Judge(ToyData(200, 2), 0, 200);
@@ -139,9 +139,9 @@ TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {
     next[0] += 0.2 * random.Normal();
     data.Add(x, std::span(&u, 1), next, 1);
   }
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3000), pool);
+  EnsembleTrainer trainer(model, QuickFit(3000), executor);
   trainer.Fit(data, Key{1, 2});
   const auto workspace = model.MakeWorkspace(1);
   const double x[3] = {0.1, 0.0, 0.7};
@@ -153,21 +153,21 @@ TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {
 }
 
 TEST(EnsembleTrainer, DeterministicMembersFitTheMean) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   EnsembleOptions options = SmallOptions();
   options.members = 1;
   options.probabilistic = false;
-  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1}, pool);
+  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1}, executor);
   EXPECT_FALSE(model.dynamics().is_stochastic());
   model.Fit(ToyData(400, 1), Key{1, 2});
   EXPECT_LT(ModelJudge(model).Judge(ToyData(200, 2), 0, 200).one_step_rmse, 0.06);
 }
 
 TEST(EnsembleTrainer, AnOutlierJumpLeavesTheOrdinaryRowsPredicted) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   FitOptions options = QuickFit(1500);
   options.gradient_clip = 10;
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), options, Key{1, 1}, pool);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), options, Key{1, 1}, executor);
   Dataset data = ToyData(200, 1);
   model.Fit(data, Key{1, 2});
   const double x[3] = {0, 0, 0.7};
@@ -204,24 +204,24 @@ struct Stage {
   double training_loss = 0;
 };
 Stage StageAfter(int steps, int members, Key init) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   EnsembleOptions options = SmallOptions();
   options.members = members;
   Ensemble model(ToySpec(), kEncoding, options, init);
   FitOptions fit = StoppingFit(0);
   fit.min_steps = fit.max_steps = steps;
-  EnsembleTrainer trainer(model, fit, pool);
+  EnsembleTrainer trainer(model, fit, executor);
   const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
   return {Everything(model, trainer), report.holdout_rmse, report.training_loss};
 }
 
 TEST(EnsembleTrainer, EarlyStoppingReturnsToTheCheckWithTheLeastHoldOutError) {
   for (uint64_t init = 1; init < 4; ++init) {
-    ThreadPool pool(1);
+    ThreadPool executor(1);
     EnsembleOptions options = SmallOptions();
     options.members = 1;
     Ensemble model(ToySpec(), kEncoding, options, Key{1, init});
-    EnsembleTrainer trainer(model, StoppingFit(5), pool);
+    EnsembleTrainer trainer(model, StoppingFit(5), executor);
     const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
     EXPECT_EQ(report.holdout_rows + report.training_rows, 40);
     EXPECT_GT(report.holdout_rows, 0);
@@ -245,11 +245,11 @@ TEST(EnsembleTrainer, EarlyStoppingReturnsToTheCheckWithTheLeastHoldOutError) {
 
 TEST(EnsembleTrainer, MembersStopEachAtItsOwnBestWithItsOwnMomentsAndSteps) {
   const int members = 4;
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   EnsembleOptions options = SmallOptions();
   options.members = members;
   Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
-  EnsembleTrainer trainer(model, StoppingFit(5), pool);
+  EnsembleTrainer trainer(model, StoppingFit(5), executor);
   const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
   const TensorFile stopped = Everything(model, trainer);
   const std::vector<int32_t> taken = AdamSteps(trainer);
@@ -270,14 +270,14 @@ TEST(EnsembleTrainer, MembersStopEachAtItsOwnBestWithItsOwnMomentsAndSteps) {
 }
 
 TEST(EnsembleTrainer, TrainingLossIsThatOfTheLastTenthOfTheStepsTaken) {
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   EnsembleOptions options = SmallOptions();
   options.members = 1;
   Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
   FitOptions fit = StoppingFit(5);
   fit.min_steps = fit.max_steps = 20000;
   fit.checks = 5000;  // every 4 steps
-  const FitReport report = EnsembleTrainer(model, fit, pool).Fit(NoiseData(40), Key{1, 2});
+  const FitReport report = EnsembleTrainer(model, fit, executor).Fit(NoiseData(40), Key{1, 2});
   ASSERT_LT(report.steps, 2000);
   EXPECT_NE(report.training_loss, 0);
   EXPECT_EQ(report.training_loss, StageAfter(report.steps, 1, Key{1, 1}).training_loss);
@@ -287,15 +287,15 @@ TEST(EnsembleTrainer, TrainingLossIsTheMeanOverTheLastTenthOfTheSteps) {
   // One row is every batch, so that fits go on where others end: the 30th loss is that of a fit of
   // one step after one of 29.
   const Dataset data = ToyData(1, 1);
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const auto losses = [&](const std::vector<int>& fits) {
     Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
     // The trainer keeps its options: each fit has a trainer, and moments and steps go along.
     TensorFile state;
-    EnsembleTrainer(model, QuickFit(1), pool).Save(state);
+    EnsembleTrainer(model, QuickFit(1), executor).Save(state);
     std::vector<double> of_fits;
     for (const int steps : fits) {
-      EnsembleTrainer trainer(model, QuickFit(steps), pool);
+      EnsembleTrainer trainer(model, QuickFit(steps), executor);
       trainer.Restore(state);
       of_fits.push_back(trainer.Fit(data, Key{1, 2}).training_loss);
       trainer.Save(state);
@@ -319,9 +319,9 @@ TEST(EnsembleTrainer, HoldOutErrorLeavesOutWhatIsConstantInTraining) {
   }
   FitOptions options = QuickFit(20);
   options.holdout_share = 0.4;
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EXPECT_LT(EnsembleTrainer(model, options, pool).Fit(data, Key{1, 2}).holdout_rmse, 10);
+  EXPECT_LT(EnsembleTrainer(model, options, executor).Fit(data, Key{1, 2}).holdout_rmse, 10);
 }
 
 }  // namespace

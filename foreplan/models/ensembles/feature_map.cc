@@ -14,7 +14,7 @@
 namespace foreplan {
 namespace {
 
-size_t IndexOf(const SystemSpec& spec, const std::string& key, const std::string& name) {
+size_t IndexOf(const EnvironmentSpec& spec, const std::string& key, const std::string& name) {
   const std::vector<std::string> names = Names(spec.observation);
   const auto found = std::ranges::find(names, name);
   if (found == names.end()) throw UnknownName(key, "observation component", name, names);
@@ -67,7 +67,7 @@ void NormaliseColumns(int rows, const double* from, int from_stride, const doubl
 
 }  // namespace
 
-FeatureMap::FeatureMap(const SystemSpec& spec, const Encoding& encoding)
+FeatureMap::FeatureMap(const EnvironmentSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
       kept_(spec.observation.size(), 1),
       difference_(spec, encoding),

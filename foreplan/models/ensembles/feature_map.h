@@ -21,7 +21,7 @@ namespace foreplan {
 class FeatureMap {
  public:
   /// Throws InputError for a name that is no observation component, or that has no rate.
-  FeatureMap(const SystemSpec& spec, const Encoding& encoding);
+  FeatureMap(const EnvironmentSpec& spec, const Encoding& encoding);
   /// Of observations alone, each component as it is.
   explicit FeatureMap(int observation_dim);
 

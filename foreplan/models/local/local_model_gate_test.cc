@@ -63,7 +63,7 @@ Rollouts Roll(const System& prototype, int count, double phase, double noise, Ke
 }
 
 /// An ensemble that has seen 30 rollouts of other phases.
-std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& pool) {
+std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& executor) {
   Dataset data(4, 1);
   for (int episode = 0; episode < 30; ++episode) {
     const Key key = Key{11, 0}.Fold(static_cast<uint64_t>(episode));
@@ -79,7 +79,7 @@ std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& po
   auto ensemble = std::make_unique<Ensemble>(system.spec(), Encoding{}, options, Key{12, 0});
   FitOptions fit;
   fit.min_steps = fit.max_steps = 4000;
-  EnsembleTrainer(*ensemble, fit, pool).Fit(data, Key{13, 0});
+  EnsembleTrainer(*ensemble, fit, executor).Fit(data, Key{13, 0});
   return ensemble;
 }
 
@@ -125,8 +125,8 @@ double JacobianError(const System& system, const LocalModelFit& fit, const Rollo
 using Table = std::map<std::pair<std::string, int>, double>;  // (prior, rollouts) -> error
 
 /// Errors of all priors for one system and noise, in the mean over seeds.
-Table Measure(const std::string& name, const System& system, double noise, Executor& pool) {
-  const std::unique_ptr<Ensemble> ensemble = Train(system, noise, pool);
+Table Measure(const std::string& name, const System& system, double noise, Executor& executor) {
+  const std::unique_ptr<Ensemble> ensemble = Train(system, noise, executor);
   const MatrixXd deviations = Deviations(Roll(system, 200, 0.5, noise, Key{16, 0}).view);
   Table table;
   for (const int N : {2, 3, 5, 10, 20, 50}) {
@@ -162,13 +162,13 @@ Table Measure(const std::string& name, const System& system, double noise, Execu
 }
 
 TEST(LocalModelGate, PriorsBringFewSamplesNearTheExactDerivatives) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   fmt::print("system,noise,prior,rollouts,error\n");
   for (const auto& [name, system] :
        {std::pair<std::string, std::shared_ptr<System>>("cartpole", std::make_shared<CartPole>()),
         std::pair<std::string, std::shared_ptr<System>>("acrobot", std::make_shared<Acrobot>())}) {
     for (const double noise : {0.0, 0.001, 0.01}) {
-      Table table = Measure(name, *system, noise, pool);
+      Table table = Measure(name, *system, noise, executor);
       const auto error = [&](const char* prior, int rollouts) {
         return table.at({prior, rollouts});
       };

@@ -405,10 +405,9 @@ TEST(MixturePrior, NamesWhatIsWrong) {
 }
 
 Ensemble ToyEnsemble() {
-  SystemSpec spec;
+  EnvironmentSpec spec;
   spec.dt = 0.1;
   spec.observation = {{"q", "rad"}, {"v", "rad/s"}};
-  spec.state = spec.observation;
   spec.action = {{"u", "N m"}};
   spec.action_low = {-5};
   spec.action_high = {5};

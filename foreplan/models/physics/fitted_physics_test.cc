@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/physics/residual_model.h"
 
@@ -31,7 +32,7 @@ Dataset Recorded(const Task& task, int steps, double noise, Key key) {
   Dataset data(task.spec().observation_dim(), task.spec().action_dim());
   Random random(key);
   system->Reset(key);
-  std::vector<double> state(task.spec().state.size());
+  std::vector<double> state(system->spec().state.size());
   std::vector<double> before(no);
   std::vector<double> after(no);
   for (int t = 0; t < steps; ++t) {
@@ -274,7 +275,7 @@ TEST(FittedPhysics, RefusesWrongTexts) {
 }
 
 /// Physics whose pole is known to be balanced about its axis: the truth is skewed by 0.3 rad.
-ResidualModel WrongPhysics(const Task& task, Executor& pool) {
+ResidualModel WrongPhysics(const Task& task, Executor& executor) {
   EnsembleOptions ensemble;
   ensemble.members = 3;
   ensemble.hidden_layers = 2;
@@ -283,18 +284,18 @@ ResidualModel WrongPhysics(const Task& task, Executor& pool) {
   fit.min_steps = fit.max_steps = 800;
   return {task,      {.unknowns = kUnknowns, .ties = {"pole_skew = 0"}, .fit = {}},
           ensemble,  fit,
-          Key{1, 1}, pool};
+          Key{1, 1}, executor};
 }
 
 TEST(ResidualModel, LearnsWhatThePhysicsLacks) {
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   const std::vector<std::string> skewed = {"system.pole_skew=0.3"};
   const Task task = Task::Load("cartpole_closed_form", skewed).first;
   const Dataset training = Recorded(task, 600, 0, Key{1, 2});
   const Dataset test = Recorded(task, 200, 0, Key{2, 2});
   FittedPhysics physics(task, {.unknowns = kUnknowns, .ties = {"pole_skew = 0"}, .fit = {}});
   physics.Fit(training, Key{1, 3});
-  ResidualModel both = WrongPhysics(task, pool);
+  ResidualModel both = WrongPhysics(task, executor);
   both.Fit(training, Key{1, 3});
   const double alone = ModelJudge(physics).Judge(test, 0, 200).one_step_rmse;
   const double together = ModelJudge(both).Judge(test, 0, 200).one_step_rmse;
@@ -303,8 +304,8 @@ TEST(ResidualModel, LearnsWhatThePhysicsLacks) {
 }
 
 TEST(ResidualModel, DerivativesAreThoseOfTheSum) {
-  ThreadPool pool(2);
-  ResidualModel model = WrongPhysics(ClosedForm(), pool);
+  ThreadPool executor(2);
+  ResidualModel model = WrongPhysics(ClosedForm(), executor);
   model.Fit(Recorded(ClosedForm(), 100, 1e-3, Key{1, 2}), Key{1, 3});
   const std::vector<double> state = {0.1, 0.8, -0.4, 1.1};
   const std::vector<double> action = {0.7};

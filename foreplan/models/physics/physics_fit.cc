@@ -182,7 +182,7 @@ std::vector<VectorXd> DrawGuesses(std::span<const Unknown> unknowns, int count, 
   return guesses;
 }
 
-std::string FailureText(const End& end, const PhysicsProblem& problem, const SystemSpec& spec,
+std::string FailureText(const End& end, const PhysicsProblem& problem, const EnvironmentSpec& spec,
                         const PhysicsFitOptions& options) {
   switch (end.status) {
     case PhysicsFitStatus::kConverged:

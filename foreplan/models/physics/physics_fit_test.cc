@@ -262,7 +262,7 @@ class Formula final : public System {
   const SystemSpec& spec() const override { return spec_; }
   std::unique_ptr<System> Clone() const override { return std::make_unique<Formula>(*this); }
   void Reset(Key) override {}
-  StepStatus Step(std::span<const double> action) override {
+  StepOutcome Step(std::span<const double> action) override {
     std::vector<double> next(x_.size());
     map_(x_.data(), action[0], next.data());
     x_ = next;

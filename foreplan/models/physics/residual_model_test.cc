@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/models/rollout_tape.h"
@@ -170,9 +171,9 @@ Dataset Pushed(bool far_left, uint64_t stream) {
 
 TEST(ResidualModel, ARefusedFileLeavesPhysicsAndNetworksAsTheyWere) {
   const Task task = Task::Load("cartpole_closed_form").first;
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                      testing::SmallOptions(), testing::QuickFit(3), Key{1, 1}, pool);
+                      testing::SmallOptions(), testing::QuickFit(3), Key{1, 1}, executor);
   TensorFile file;
   model.Save(file);  // physics as guessed
   std::get<std::vector<float>>(file.tensors.at("model.parameters").values)[7] =
@@ -217,10 +218,10 @@ TEST(ResidualModel, LearnsFromAnglesWithinATurnAsFromThoseThatGoOn) {
     state = next;
   }
   ASSERT_GE(jumps, 1);
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   const auto error = [&](const Dataset& data) {
     ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                        testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, pool);
+                        testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, executor);
     model.Fit(data, Key{1, 2});
     return ModelJudge(model).Judge(data, 0, data.size(), 3).one_step_rmse;
   };
@@ -233,9 +234,9 @@ TEST(ResidualModel, WhenTheNetworksFailThePhysicsStayToo) {
   // The networks' input is a number only near the middle; the physics fit anywhere.
   const std::vector<std::string> settings = {"encoding.inputs=['log(slider + 2)']"};
   const Task task = Task::Load("cartpole_closed_form", settings).first;
-  ThreadPool pool(2);
+  ThreadPool executor(2);
   ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                      testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, pool);
+                      testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, executor);
   model.Fit(Pushed(false, 1), Key{1, 2});
   TensorFile before;
   model.Save(before);

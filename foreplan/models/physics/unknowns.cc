@@ -40,7 +40,7 @@ class Ties {
  public:
   Ties(const std::vector<Unknown>& unknowns, const std::vector<std::string>& texts)
       : sizes_{static_cast<int>(unknowns.size()), 0} {
-    SystemSpec spec;  // in which the unknowns are what an expression names
+    EnvironmentSpec spec;  // in which the unknowns are what an expression names
     for (const Unknown& unknown : unknowns) {
       const bool is_name = unknown.name.find('(') == std::string::npos;
       spec.observation.push_back(

@@ -101,11 +101,10 @@ inline double ReturnOf(std::span<const double> actions, std::span<const double> 
   return sum;
 }
 
-inline SystemSpec DoubleIntegratorSpec(double max_action) {
-  SystemSpec spec;
+inline EnvironmentSpec DoubleIntegratorSpec(double max_action) {
+  EnvironmentSpec spec;
   spec.dt = DoubleIntegrator::kStep;
-  spec.state = {{"position", "m"}, {"velocity", "m/s"}};
-  spec.observation = spec.state;
+  spec.observation = {{"position", "m"}, {"velocity", "m/s"}};
   spec.action = {{"acceleration", "m/s^2"}};
   spec.action_low = {-max_action};
   spec.action_high = {max_action};

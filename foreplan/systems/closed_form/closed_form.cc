@@ -98,7 +98,7 @@ ClosedFormSystem::ClosedFormSystem(SystemSpec spec)
       state_(spec_->state.size()),
       action_(spec_->action.size()) {}
 
-StepStatus ClosedFormSystem::Step(std::span<const double> action) {
+StepOutcome ClosedFormSystem::Step(std::span<const double> action) {
   if (fault_.kind != Fault::Kind::kNone) return StepStatus::kDiverged;
   if (const size_t index = FirstNonFinite(action); index < action.size()) {
     fault_ = {Fault::Kind::kAction, index};

@@ -20,7 +20,7 @@ namespace foreplan {
 class ClosedFormSystem : public System {
  public:
   [[nodiscard]] const SystemSpec& spec() const final { return *spec_; }
-  [[nodiscard]] StepStatus Step(std::span<const double> action) final;
+  [[nodiscard]] StepOutcome Step(std::span<const double> action) final;
   void GetState(std::span<double> state) const final;
   void SetState(std::span<const double> state) final;
   [[nodiscard]] std::string Divergence() const final;

@@ -271,7 +271,7 @@ TEST_P(Replay, FollowsTheRecording) {
   system->Reset(Key{0, 0});
   Numbers observation(task.spec().observation.size());
   Numbers next = observation;
-  Numbers state(task.spec().state.size());
+  Numbers state(system->spec().state.size());
   system->Observe(observation);
   for (int step = 0; step < Steps(golden); ++step) {
     const Numbers action = golden.Row("action", step);

@@ -225,7 +225,7 @@ void MujocoSystem::Reset(Key key) {
   fatal_error_.clear();
 }
 
-StepStatus MujocoSystem::Step(std::span<const double> action) {
+StepOutcome MujocoSystem::Step(std::span<const double> action) {
   if (fault_ || !fatal_error_.empty()) return StepStatus::kDiverged;
   const mjModel& m = model();
   fault_time_ = data_->time;

@@ -61,7 +61,7 @@ class MujocoSystem final : public System {
   void Reset(Key key) override;
 
   /// frame_skip times mj_step. A warning of the simulator or a number beyond 1e10 is a divergence.
-  [[nodiscard]] StepStatus Step(std::span<const double> action) override;
+  [[nodiscard]] StepOutcome Step(std::span<const double> action) override;
 
   void StepRows(const SystemRows& rows) override;
 

@@ -17,8 +17,8 @@ std::vector<double> Zero(int size) { return std::vector<double>(static_cast<size
 }  // namespace
 
 ExpressionReward::Compiled ExpressionReward::Compile(
-    const SystemSpec& spec, const ExpressionDefinitions& definitions, const ExpressionText& reward,
-    const std::optional<ExpressionText>& termination) {
+    const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
+    const ExpressionText& reward, const std::optional<ExpressionText>& termination) {
   ExpressionCompiler compiler({spec.observation, spec.action}, definitions);
   const int number = compiler.Number(reward);
   const int condition = termination ? compiler.Condition(*termination) : -1;
@@ -31,12 +31,14 @@ ExpressionReward::ExpressionReward(Compiled compiled)
       program_(graph_, {compiled.number}, compiled.condition, sizes_),
       tape_(graph_, compiled.number, sizes_) {}
 
-ExpressionReward::ExpressionReward(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+ExpressionReward::ExpressionReward(const EnvironmentSpec& spec,
+                                   const ExpressionDefinitions& definitions,
                                    const ExpressionText& reward,
                                    const std::optional<ExpressionText>& termination)
     : ExpressionReward(Compile(spec, definitions, reward, termination)) {}
 
-ExpressionReward::ExpressionReward(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+ExpressionReward::ExpressionReward(const EnvironmentSpec& spec,
+                                   const ExpressionDefinitions& definitions,
                                    const ExpressionText& reward,
                                    std::shared_ptr<const Reward> terminations)
     : ExpressionReward(Compile(spec, definitions, reward, std::nullopt)) {
@@ -66,7 +68,7 @@ double ExpressionReward::Expand(const double* observation, const double* action,
 }
 
 void ExpressionReward::CheckAtReset(System& system) const {
-  const SystemSpec& spec = system.spec();
+  const EnvironmentSpec& spec = system.spec();
   std::vector<double> observation = Zero(sizes_.observation);
   std::vector<double> next = Zero(sizes_.observation);
   std::vector<double> action = Zero(sizes_.action);
@@ -81,7 +83,7 @@ void ExpressionReward::CheckAtReset(System& system) const {
   CheckFinite(spec, {1, observation.data(), action.data(), next.data()});
 }
 
-std::string ExpressionReward::WhyNotFinite(const SystemSpec& spec,
+std::string ExpressionReward::WhyNotFinite(const EnvironmentSpec& spec,
                                            const TransitionBatch& transition) const {
   const std::optional<ExpressionFault> fault =
       FindFault(graph_, tape_, {spec.observation, spec.action}, transition);
@@ -89,13 +91,13 @@ std::string ExpressionReward::WhyNotFinite(const SystemSpec& spec,
   return fault->inputs.empty() ? fault->found : fault->found + ", at " + fault->inputs;
 }
 
-void ExpressionReward::CheckFinite(const SystemSpec& spec,
+void ExpressionReward::CheckFinite(const EnvironmentSpec& spec,
                                    const TransitionBatch& transition) const {
   ThrowIfNotFinite(graph_, tape_, {spec.observation, spec.action}, transition,
                    "at the start of an episode", "a finite reward");
 }
 
-std::string DescribeNotFinite(const Reward& reward, const SystemSpec& spec,
+std::string DescribeNotFinite(const Reward& reward, const EnvironmentSpec& spec,
                               const TransitionBatch& transition) {
   double value = 0;
   uint8_t terminated = 0;

@@ -19,10 +19,10 @@ namespace foreplan {
 class ExpressionReward final : public Reward {
  public:
   /// Without a termination it never ends an episode. Throws InputError that points into a text.
-  ExpressionReward(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+  ExpressionReward(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                    const ExpressionText& reward, const std::optional<ExpressionText>& termination);
   /// Ends episodes where `terminations` does.
-  ExpressionReward(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+  ExpressionReward(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                    const ExpressionText& reward, std::shared_ptr<const Reward> terminations);
 
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
@@ -37,7 +37,7 @@ class ExpressionReward final : public Reward {
 
   /// Why the reward of a transition (one row) is not finite, e.g. "a division by zero, at hinge =
   /// 0"; "" where it is.
-  [[nodiscard]] std::string WhyNotFinite(const SystemSpec& spec,
+  [[nodiscard]] std::string WhyNotFinite(const EnvironmentSpec& spec,
                                          const TransitionBatch& transition) const;
 
  private:
@@ -49,10 +49,10 @@ class ExpressionReward final : public Reward {
   };
 
   explicit ExpressionReward(Compiled compiled);
-  static Compiled Compile(const SystemSpec& spec, const ExpressionDefinitions& definitions,
+  static Compiled Compile(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                           const ExpressionText& reward,
                           const std::optional<ExpressionText>& termination);
-  void CheckFinite(const SystemSpec& spec, const TransitionBatch& transition) const;
+  void CheckFinite(const EnvironmentSpec& spec, const TransitionBatch& transition) const;
 
   ExpressionSizes sizes_;
   ExpressionGraph graph_;
@@ -63,7 +63,7 @@ class ExpressionReward final : public Reward {
 
 /// "is nan", or of an expression "is nan: a division by zero, at hinge = 0"; "" where the reward of
 /// the transition (one row) is finite.
-std::string DescribeNotFinite(const Reward& reward, const SystemSpec& spec,
+std::string DescribeNotFinite(const Reward& reward, const EnvironmentSpec& spec,
                               const TransitionBatch& transition);
 
 }  // namespace foreplan

@@ -10,8 +10,8 @@
 namespace foreplan {
 namespace {
 
-SystemSpec Spec() {
-  SystemSpec spec;
+EnvironmentSpec Spec() {
+  EnvironmentSpec spec;
   spec.observation = {{"x", "m"}, {"y", "m"}};
   spec.action = {{"push", "N"}};
   spec.action_low = {-1};

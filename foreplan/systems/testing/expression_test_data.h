@@ -36,7 +36,7 @@ struct ShippedExpression {
   }
 
   /// `text` is `reward` or `planning_reward`.
-  [[nodiscard]] std::unique_ptr<const Reward> Compile(const SystemSpec& spec,
+  [[nodiscard]] std::unique_ptr<const Reward> Compile(const EnvironmentSpec& spec,
                                                       const std::string& text) const {
     std::optional<ExpressionText> end;
     if (!termination.empty()) end = ExpressionText{"termination", termination};

@@ -76,7 +76,7 @@ inline std::vector<std::vector<int>> DrawnRows(int rows, FitOptions fit, Key key
   options.probabilistic = false;
   options.normalise_targets = false;
   const Dataset data = OneHotData(rows);
-  ThreadPool pool(1);
+  ThreadPool executor(1);
   fit.min_steps = fit.max_steps = 1;
   fit.batch = 1;
   TensorFile saved;
@@ -85,7 +85,7 @@ inline std::vector<std::vector<int>> DrawnRows(int rows, FitOptions fit, Key key
     for (int member = 0; member < members; ++member) {
       std::ranges::fill(ensemble.parameters(member), 0.0F);
     }
-    EnsembleTrainer trainer(ensemble, fit, pool);
+    EnsembleTrainer trainer(ensemble, fit, executor);
     const auto n = static_cast<int>(trainer.Fit(data, key).training_rows);
     if (counting) fit.batch = n;
     trainer.Save(saved);

@@ -17,11 +17,10 @@
 namespace foreplan::testing {
 
 /// x: position, angle and a component that never changes; u: one force.
-inline SystemSpec ToySpec() {
-  SystemSpec spec;
+inline EnvironmentSpec ToySpec() {
+  EnvironmentSpec spec;
   spec.dt = 0.1;
   spec.observation = {{"x", "m"}, {"angle", "rad"}, {"still", ""}};
-  spec.state = spec.observation;
   spec.action = {{"force", "N"}};
   spec.action_low = {-1};
   spec.action_high = {1};
