@@ -219,7 +219,7 @@ class FitSession {
     TensorFile model;
     model_->SaveForUse(model);
     WriteTensors(folder.model_file(), model);
-    WriteSegment(folder.data_folder(), recording_.data, 0);
+    WriteSegments(folder.data_folder(), recording_.data, 0);
     WriteFileAtomically(folder.config_file(), config);
     WriteFileAtomically(folder.machine_file(), machine);
     WriteFileAtomically(folder.calibration_table(), CalibrationCsv(report_));

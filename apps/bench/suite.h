@@ -75,6 +75,7 @@ std::vector<BenchCase> TrainingCases();
 std::vector<BenchCase> LatencyCases();
 std::vector<BenchCase> MppiCases();
 std::vector<BenchCase> TrajoptCases();
+std::vector<BenchCase> StorageCases();
 std::vector<BenchCase> SimulationCases();  // only in a build with MuJoCo
 
 }  // namespace foreplan::apps

@@ -12,6 +12,8 @@ const std::vector<BenchSuite>& BenchSuites() {
       {"latency", "one network at one state", &LatencyCases},
       {"mppi", "sampling control on cheap closed forms", &MppiCases},
       {"trajopt", "trajectory optimisation of the reference problems", &TrajoptCases},
+      {"storage", "what an episode costs that is kept, by how many transitions there are",
+       &StorageCases},
 #ifdef FOREPLAN_HAVE_MUJOCO
       {"simulation", "threaded rollouts of a MuJoCo model", &SimulationCases},
 #endif

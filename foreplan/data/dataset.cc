@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 
 #include "foreplan/core/error.h"
 
@@ -21,23 +24,37 @@ void CheckSize(std::string_view what, size_t found, int expected) {
       fmt::format("dataset: found {} of {} values, expected {}", what, found, expected));
 }
 
-std::span<const double> Row(const std::vector<double>& values, int64_t row, int columns) {
-  return std::span(values).subspan(static_cast<size_t>(row * columns),
-                                   static_cast<size_t>(columns));
+bool IsFinite(double value) { return std::isfinite(value); }
+
+void CheckFinite(std::string_view what, std::span<const double> values) {
+  const auto bad = std::ranges::find_if_not(values, IsFinite);
+  if (bad == values.end()) return;
+  throw InputError(fmt::format("dataset: {}, value {}: found {}, expected a finite number", what,
+                               bad - values.begin() + 1, *bad));
 }
 
-template <typename T>
-std::vector<T> RowsFrom(const std::vector<T>& values, int64_t row, int columns) {
-  return {values.begin() + row * columns, values.end()};
-}
-
-void CheckFinite(const std::string& source, const char* tensor, const std::vector<double>& values,
+void CheckFinite(const std::string& source, const char* tensor, std::span<const double> values,
                  int columns) {
-  const auto bad = std::ranges::find_if_not(values, [](double x) { return std::isfinite(x); });
+  const auto bad = std::ranges::find_if_not(values, IsFinite);
   if (bad == values.end()) return;
   const auto place = bad - values.begin();
   throw InputError(fmt::format("{}: {}: row {}, column {}: found {}, expected a finite number",
                                source, tensor, place / columns, place % columns, *bad));
+}
+
+/// Rows of a segment: as many as a megabyte holds, as a power of two.
+int SegmentShift(int observation_dim, int action_dim) {
+  constexpr int64_t kSegmentBytes = int64_t{1} << 20;
+  const int64_t row_bytes = 8 * (2 * int64_t{observation_dim} + action_dim + 1) + 5;
+  const auto rows = static_cast<uint64_t>(std::max<int64_t>(1, kSegmentBytes / row_bytes));
+  return std::bit_width(rows) - 1;
+}
+
+/// Rows [first, first + count) of a matrix.
+template <typename T>
+std::span<const T> Rows(const std::unique_ptr<T[]>& matrix, int64_t first, int64_t count,
+                        int columns) {
+  return {matrix.get() + first * columns, static_cast<size_t>(count * columns)};
 }
 
 constexpr const char* kFirstRow = "data.first_row";
@@ -60,26 +77,50 @@ std::vector<StepEnd> Ends(const TensorFile& file, std::span<const int64_t> shape
 
 }  // namespace
 
+/// Room for segment_rows() rows, of which the first `size` are there.
+struct Dataset::Segment {
+  int64_t size = 0;
+  std::unique_ptr<double[]> observation;       // [rows x no]
+  std::unique_ptr<double[]> action;            // [rows x nu]
+  std::unique_ptr<double[]> next_observation;  // [rows x no]
+  std::unique_ptr<double[]> reward;            // [rows], NaN: not known
+  std::unique_ptr<int32_t[]> episode;          // [rows]
+  std::unique_ptr<StepEnd[]> end;              // [rows]
+};
+
 Dataset::Dataset(int observation_dim, int action_dim)
     : observation_dim_(observation_dim), action_dim_(action_dim) {
   if (observation_dim < 1 || action_dim < 1) {
     throw InputError(fmt::format("dataset: found {} observations and {} actions, expected some",
                                  observation_dim, action_dim));
   }
+  shift_ = SegmentShift(observation_dim, action_dim);
 }
+
+Dataset::Dataset(const Dataset& other)
+    : observation_dim_(other.observation_dim_),
+      action_dim_(other.action_dim_),
+      shift_(other.shift_),
+      segments_(other.segments_) {
+  if (segments_.empty()) return;
+  segments_.pop_back();
+  AddRows(other.RowsFrom(static_cast<int64_t>(segments_.size()) << shift_));
+}
+
+Dataset& Dataset::operator=(const Dataset& other) { return *this = Dataset(other); }
+
+Dataset::~Dataset() = default;
 
 void Dataset::Add(const Transition& transition) {
   const auto& [observation, action, next_observation, episode, reward, end] = transition;
   CheckSize("observation", observation.size(), observation_dim_);
   CheckSize("action", action.size(), action_dim_);
   CheckSize("next observation", next_observation.size(), observation_dim_);
-  observations_.insert(observations_.end(), observation.begin(), observation.end());
-  actions_.insert(actions_.end(), action.begin(), action.end());
-  next_observations_.insert(next_observations_.end(), next_observation.begin(),
-                            next_observation.end());
-  episode_.push_back(episode);
-  rewards_.push_back(reward);
-  ends_.push_back(end);
+  CheckFinite("observation", observation);
+  CheckFinite("action", action);
+  CheckFinite("next observation", next_observation);
+  const int32_t number = episode;
+  AddRows({1, observation, action, next_observation, {&reward, 1}, {&number, 1}, {&end, 1}});
 }
 
 void Dataset::Add(std::span<const double> observation, std::span<const double> action,
@@ -90,8 +131,50 @@ void Dataset::Add(std::span<const double> observation, std::span<const double> a
        .episode = episode});
 }
 
+void Dataset::AddRows(const TransitionRows& rows) {
+  for (int64_t done = 0; done < rows.rows;) {
+    if (PlaceOf(size()) == 0) segments_.push_back(MakeSegment());
+    Segment& segment = *segments_.back();
+    const int64_t count = std::min(rows.rows - done, segment_rows() - segment.size);
+    const auto copy = [&](const auto& from, auto& to, int columns) {
+      std::copy_n(from.data() + done * columns, count * columns, &to[segment.size * columns]);
+    };
+    copy(rows.observation, segment.observation, observation_dim_);
+    copy(rows.action, segment.action, action_dim_);
+    copy(rows.next_observation, segment.next_observation, observation_dim_);
+    copy(rows.reward, segment.reward, 1);
+    copy(rows.episode, segment.episode, 1);
+    copy(rows.end, segment.end, 1);
+    segment.size += count;
+    done += count;
+  }
+}
+
+// Pages that no row has reached yet are no memory yet.
+std::shared_ptr<Dataset::Segment> Dataset::MakeSegment() const {
+  const auto rows = static_cast<size_t>(segment_rows());
+  const auto no = static_cast<size_t>(observation_dim_);
+  const auto nu = static_cast<size_t>(action_dim_);
+  auto segment = std::make_shared<Segment>();
+  segment->observation = std::make_unique_for_overwrite<double[]>(rows * no);
+  segment->action = std::make_unique_for_overwrite<double[]>(rows * nu);
+  segment->next_observation = std::make_unique_for_overwrite<double[]>(rows * no);
+  segment->reward = std::make_unique_for_overwrite<double[]>(rows);
+  segment->episode = std::make_unique_for_overwrite<int32_t[]>(rows);
+  segment->end = std::make_unique_for_overwrite<StepEnd[]>(rows);
+  return segment;
+}
+
 void Dataset::EndEpisode(StepEnd end) {
-  if (!ends_.empty() && ends_.back() == StepEnd::kContinues) ends_.back() = end;
+  if (segments_.empty()) return;
+  const Segment& last = *segments_.back();
+  StepEnd& last_end = last.end[static_cast<size_t>(last.size - 1)];
+  if (last_end == StepEnd::kContinues) last_end = end;
+}
+
+int64_t Dataset::size() const {
+  if (segments_.empty()) return 0;
+  return ((std::ssize(segments_) - 1) << shift_) + segments_.back()->size;
 }
 
 Transition Dataset::transition(int64_t row) const {
@@ -104,15 +187,27 @@ Transition Dataset::transition(int64_t row) const {
 }
 
 std::span<const double> Dataset::observation(int64_t row) const {
-  return Row(observations_, row, observation_dim_);
+  return Rows(SegmentOf(row).observation, PlaceOf(row), 1, observation_dim_);
 }
 
 std::span<const double> Dataset::action(int64_t row) const {
-  return Row(actions_, row, action_dim_);
+  return Rows(SegmentOf(row).action, PlaceOf(row), 1, action_dim_);
 }
 
 std::span<const double> Dataset::next_observation(int64_t row) const {
-  return Row(next_observations_, row, observation_dim_);
+  return Rows(SegmentOf(row).next_observation, PlaceOf(row), 1, observation_dim_);
+}
+
+int Dataset::episode(int64_t row) const {
+  return SegmentOf(row).episode[static_cast<size_t>(PlaceOf(row))];
+}
+
+double Dataset::reward(int64_t row) const {
+  return SegmentOf(row).reward[static_cast<size_t>(PlaceOf(row))];
+}
+
+StepEnd Dataset::end(int64_t row) const {
+  return SegmentOf(row).end[static_cast<size_t>(PlaceOf(row))];
 }
 
 bool Dataset::continues(int64_t row) const {
@@ -120,23 +215,25 @@ bool Dataset::continues(int64_t row) const {
          std::ranges::equal(observation(row), next_observation(row - 1));
 }
 
-void Dataset::Save(TensorFile& file, int64_t first_row) const {
-  const int64_t rows = size() - first_row;
-  file.tensors["data.observation"] = {{rows, observation_dim_},
-                                      RowsFrom(observations_, first_row, observation_dim_)};
-  file.tensors["data.action"] = {{rows, action_dim_}, RowsFrom(actions_, first_row, action_dim_)};
-  file.tensors["data.next_observation"] = {
-      {rows, observation_dim_}, RowsFrom(next_observations_, first_row, observation_dim_)};
-  file.tensors["data.episode"] = {{rows}, RowsFrom(episode_, first_row, 1)};
-  file.tensors[kReward] = {{rows}, RowsFrom(rewards_, first_row, 1)};
-  file.tensors[kEnd] = {{rows}, std::vector<int32_t>(rows)};
-  std::ranges::transform(ends_.begin() + first_row, ends_.end(),
-                         std::get<std::vector<int32_t>>(file.tensors[kEnd].values).begin(),
-                         [](StepEnd end) { return static_cast<int32_t>(end); });
-  file.metadata[kFirstRow] = fmt::format("{}", first_row);
+TransitionRows Dataset::RowsFrom(int64_t first_row) const {
+  if (first_row >= size()) return {};
+  const Segment& segment = SegmentOf(first_row);
+  const int64_t first = PlaceOf(first_row);
+  const int64_t count = segment.size - first;
+  return {.rows = count,
+          .observation = Rows(segment.observation, first, count, observation_dim_),
+          .action = Rows(segment.action, first, count, action_dim_),
+          .next_observation = Rows(segment.next_observation, first, count, observation_dim_),
+          .reward = Rows(segment.reward, first, count, 1),
+          .episode = Rows(segment.episode, first, count, 1),
+          .end = Rows(segment.end, first, count, 1)};
 }
 
-void Dataset::Restore(const TensorFile& file) { *this = Saved(file); }
+void Dataset::Restore(const TensorFile& file) {
+  Dataset restored(observation_dim_, action_dim_);
+  restored.AppendChecked(file);
+  *this = std::move(restored);
+}
 
 void Dataset::Append(const TensorFile& file) {
   const auto found = file.metadata.find(kFirstRow);
@@ -145,40 +242,61 @@ void Dataset::Append(const TensorFile& file) {
     throw InputError(fmt::format("{}: metadata '{}': found {}, expected {}, the rows before it",
                                  file.source, kFirstRow, first.substr(0, 20), size()));
   }
-  const Dataset more = Saved(file);
-  const auto append = [](auto& to, const auto& from) {
-    to.insert(to.end(), from.begin(), from.end());
-  };
-  append(observations_, more.observations_);
-  append(actions_, more.actions_);
-  append(next_observations_, more.next_observations_);
-  append(episode_, more.episode_);
-  append(rewards_, more.rewards_);
-  append(ends_, more.ends_);
+  AppendChecked(file);
 }
 
-/// What the file holds, as a data set of these dimensions.
-Dataset Dataset::Saved(const TensorFile& file) const {
+void Dataset::AppendChecked(const TensorFile& file) {
   const std::array<int64_t, 1> any = {-1};
-  Dataset saved(observation_dim_, action_dim_);
-  saved.episode_ = file.Ints("data.episode", any);
-  const auto matrix = [&](const char* name, int columns) {
-    const std::array<int64_t, 2> shape = {saved.size(), columns};
-    std::vector<double> values = file.Doubles(name, shape);
+  const std::vector<int32_t>& episodes = file.Ints("data.episode", any);
+  const std::array<int64_t, 1> rows = {std::ssize(episodes)};
+  const auto matrix = [&](const char* name, int columns) -> std::span<const double> {
+    const std::array<int64_t, 2> shape = {rows[0], columns};
+    const std::vector<double>& values = file.Doubles(name, shape);
     CheckFinite(file.source, name, values, columns);
     return values;
   };
-  saved.observations_ = matrix("data.observation", observation_dim_);
-  saved.actions_ = matrix("data.action", action_dim_);
-  saved.next_observations_ = matrix("data.next_observation", observation_dim_);
-  const std::array<int64_t, 1> rows = {saved.size()};
-  const auto count = static_cast<size_t>(saved.size());
-  // Files of earlier versions have neither.
-  saved.rewards_ = file.tensors.contains(kReward)
-                       ? file.Doubles(kReward, rows)
-                       : std::vector<double>(count, std::numeric_limits<double>::quiet_NaN());
-  saved.ends_ = file.tensors.contains(kEnd) ? Ends(file, rows) : std::vector<StepEnd>(count);
-  return saved;
+  // Files of earlier versions have neither rewards nor ends.
+  const std::vector<double> rewards =
+      file.tensors.contains(kReward)
+          ? file.Doubles(kReward, rows)
+          : std::vector<double>(episodes.size(), std::numeric_limits<double>::quiet_NaN());
+  const std::vector<StepEnd> ends =
+      file.tensors.contains(kEnd) ? Ends(file, rows) : std::vector<StepEnd>(episodes.size());
+  AddRows({.rows = rows[0],
+           .observation = matrix("data.observation", observation_dim_),
+           .action = matrix("data.action", action_dim_),
+           .next_observation = matrix("data.next_observation", observation_dim_),
+           .reward = rewards,
+           .episode = episodes,
+           .end = ends});
+}
+
+void Dataset::Save(TensorFile& file, int64_t first_row, int64_t last_row) const {
+  std::vector<double> observation, action, next_observation, reward;
+  std::vector<int32_t> episode, end;
+  const auto append = [](auto& to, const auto& from, int64_t size) {
+    to.insert(to.end(), from.begin(), from.begin() + size);
+  };
+  for (int64_t row = first_row; row < last_row;) {
+    const TransitionRows rows = RowsFrom(row);
+    const int64_t count = std::min(rows.rows, last_row - row);
+    append(observation, rows.observation, count * observation_dim_);
+    append(action, rows.action, count * action_dim_);
+    append(next_observation, rows.next_observation, count * observation_dim_);
+    append(reward, rows.reward, count);
+    append(episode, rows.episode, count);
+    std::transform(rows.end.begin(), rows.end.begin() + count, std::back_inserter(end),
+                   [](StepEnd of_row) { return static_cast<int32_t>(of_row); });
+    row += count;
+  }
+  const int64_t count = last_row - first_row;
+  file.tensors["data.observation"] = {{count, observation_dim_}, std::move(observation)};
+  file.tensors["data.action"] = {{count, action_dim_}, std::move(action)};
+  file.tensors["data.next_observation"] = {{count, observation_dim_}, std::move(next_observation)};
+  file.tensors["data.episode"] = {{count}, std::move(episode)};
+  file.tensors[kReward] = {{count}, std::move(reward)};
+  file.tensors[kEnd] = {{count}, std::move(end)};
+  file.metadata[kFirstRow] = fmt::format("{}", first_row);
 }
 
 }  // namespace foreplan

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,15 +11,36 @@
 
 namespace foreplan {
 
+/// Consecutive rows of transitions that lie together: matrices, row-major, without gaps. Spans are
+/// the owner's.
+struct TransitionRows {
+  int64_t rows = 0;
+  std::span<const double> observation;       // [rows x no]
+  std::span<const double> action;            // [rows x nu]
+  std::span<const double> next_observation;  // [rows x no]
+  std::span<const double> reward;            // [rows], NaN: not known
+  std::span<const int32_t> episode;          // [rows]
+  std::span<const StepEnd> end;              // [rows]
+};
+
 /// Transitions (observation, action, next observation, reward, end) in the order they happened, in
-/// double, row-major. Growing never invalidates indices (but spans, as with std::vector).
+/// double. Rows lie in segments of equally many, about a megabyte each, which are allocated whole:
+/// what stands in a row stays where it is for as long as the data set or a copy of it lives, and
+/// adding one costs the same however many there are. A copy shares all segments but the last, so it
+/// is cheap, and each of the two goes on by itself: a fit may read one while the other grows in
+/// another thread. Memory: 8 (2 no + nu + 1) + 5 bytes a transition.
 class Dataset {
  public:
   /// Both at least 1; throws InputError otherwise.
   Dataset(int observation_dim, int action_dim);
+  Dataset(const Dataset& other);
+  Dataset& operator=(const Dataset& other);
+  Dataset(Dataset&&) noexcept = default;
+  Dataset& operator=(Dataset&&) noexcept = default;
+  ~Dataset();
 
-  /// Throws InputError when a size differs from the dimensions. The spans must not point into this
-  /// data set, whose memory moves when it grows.
+  /// Throws InputError when a size differs from the dimensions, or observation, action or next
+  /// observation hold a number that is not finite, which no file may have; then nothing is added.
   void Add(const Transition& transition);
   /// The same of a step whose reward is not known, and which goes on.
   void Add(std::span<const double> observation, std::span<const double> action,
@@ -27,23 +49,29 @@ class Dataset {
   /// already.
   void EndEpisode(StepEnd end);
 
-  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(episode_.size()); }
+  [[nodiscard]] int64_t size() const;
   [[nodiscard]] int observation_dim() const { return observation_dim_; }
   [[nodiscard]] int action_dim() const { return action_dim_; }
-  /// Spans are valid until the data set grows.
+  /// Spans stay valid, also when the data set grows or is moved.
   [[nodiscard]] Transition transition(int64_t row) const;
   [[nodiscard]] std::span<const double> observation(int64_t row) const;       // [no]
   [[nodiscard]] std::span<const double> action(int64_t row) const;            // [nu]
   [[nodiscard]] std::span<const double> next_observation(int64_t row) const;  // [no]
-  [[nodiscard]] int episode(int64_t row) const { return episode_[static_cast<size_t>(row)]; }
-  /// NaN: not known.
-  [[nodiscard]] double reward(int64_t row) const { return rewards_[static_cast<size_t>(row)]; }
-  [[nodiscard]] StepEnd end(int64_t row) const { return ends_[static_cast<size_t>(row)]; }
+  [[nodiscard]] int episode(int64_t row) const;
+  [[nodiscard]] double reward(int64_t row) const;  // NaN: not known
+  [[nodiscard]] StepEnd end(int64_t row) const;
   /// The row begins where the one before it ended, in the same episode. Not for row 0.
   [[nodiscard]] bool continues(int64_t row) const;
 
-  /// The rows from `first_row` on, 0 <= first_row <= size(), under names that start with "data.".
-  void Save(TensorFile& file, int64_t first_row = 0) const;
+  /// Rows of a segment, the last of which may hold fewer: a power of two.
+  [[nodiscard]] int64_t segment_rows() const { return int64_t{1} << shift_; }
+  /// The rows from `first_row` on that lie together, up to the end of its segment; none at size().
+  [[nodiscard]] TransitionRows RowsFrom(int64_t first_row) const;
+
+  /// Rows first_row ... last_row - 1, of which there may be none, under names that start with
+  /// "data.". 0 <= first_row <= last_row <= size().
+  void Save(TensorFile& file, int64_t first_row, int64_t last_row) const;
+  void Save(TensorFile& file) const { Save(file, 0, size()); }
   /// Replaces all rows by those of the file; of one without rewards and ends, as earlier versions
   /// wrote, they are not known. Throws InputError when names, types or shapes do not fit this data
   /// set, or a number that must be finite is not; then all rows stay as they were.
@@ -53,16 +81,21 @@ class Dataset {
   void Append(const TensorFile& file);
 
  private:
-  [[nodiscard]] Dataset Saved(const TensorFile& file) const;
+  struct Segment;
+
+  [[nodiscard]] const Segment& SegmentOf(int64_t row) const {
+    return *segments_[static_cast<size_t>(row >> shift_)];
+  }
+  [[nodiscard]] int64_t PlaceOf(int64_t row) const { return row & (segment_rows() - 1); }
+  [[nodiscard]] std::shared_ptr<Segment> MakeSegment() const;
+  void AddRows(const TransitionRows& rows);
+  void AppendChecked(const TensorFile& file);
 
   int observation_dim_;
   int action_dim_;
-  std::vector<double> observations_;       // [size x no]
-  std::vector<double> actions_;            // [size x nu]
-  std::vector<double> next_observations_;  // [size x no]
-  std::vector<int32_t> episode_;           // [size]
-  std::vector<double> rewards_;            // [size], NaN: not known
-  std::vector<StepEnd> ends_;              // [size]
+  int shift_;  // log2 of the rows of a segment
+  /// Only the last is this data set's alone, and only that is written to.
+  std::vector<std::shared_ptr<Segment>> segments_;
 };
 
 }  // namespace foreplan

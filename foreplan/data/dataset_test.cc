@@ -5,12 +5,15 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/core/testing/message_of.h"
 
 namespace foreplan {
@@ -96,7 +99,7 @@ TEST(Dataset, KeepsRewardsAndHowStepsEndedInMemoryAndInFiles) {
   TensorFile file;
   data.Save(file);
   TensorFile later;
-  data.Save(later, 1);
+  data.Save(later, 1, data.size());
   Dataset whole(2, 1), joined(2, 1);
   whole.Restore(file);
   joined.Add({.observation = x, .action = u, .next_observation = x, .episode = 1, .reward = -0.5});
@@ -180,7 +183,7 @@ TEST(Dataset, SavesTheRowsFromTheFirstAskedForAndAppendsThemWhereTheyBelong) {
   data.Save(whole);
   data.Add(std::vector{2.1, 2.2}, std::vector{2.3}, std::vector{2.4, 2.5}, 3);
   TensorFile more;
-  data.Save(more, 2);
+  data.Save(more, 2, data.size());
   EXPECT_EQ(more.tensors.at("data.episode").shape, (std::vector<int64_t>{1}));
   Dataset read(2, 1);
   EXPECT_THROW(read.Append(more), InputError);  // its rows 0 and 1 are missing
@@ -217,6 +220,165 @@ TEST(Dataset, RefusesNumbersThatAreNotFiniteNamingFileArrayAndRow) {
     EXPECT_EQ(data.size(), 2);
     EXPECT_EQ(data.action(1)[0], 1.3);
   }
+}
+
+TEST(Dataset, RefusesNumbersThatNoFileMayHoldAndStaysAsItWas) {
+  Dataset data = SmallDataset();
+  const std::vector<double> u{0.3}, x{0.1, 0.2};
+  const std::vector<double> nan{0.1, std::numeric_limits<double>::quiet_NaN()};
+  const std::vector<double> infinite{std::numeric_limits<double>::infinity()};
+  EXPECT_EQ(MessageOf([&] { data.Add(nan, u, x, 1); }),
+            "dataset: observation, value 2: found nan, expected a finite number");
+  EXPECT_EQ(MessageOf([&] { data.Add(x, infinite, x, 1); }),
+            "dataset: action, value 1: found inf, expected a finite number");
+  EXPECT_EQ(MessageOf([&] { data.Add(x, u, nan, 1); }),
+            "dataset: next observation, value 2: found nan, expected a finite number");
+  EXPECT_EQ(data.size(), 2);
+}
+
+// --- segments
+
+constexpr int kWide = 500;  // observations, so that a hundred rows fill a segment
+
+/// Rows first, first + 1, ... whose numbers tell the row and the place in it.
+void AddWideRows(int first, int count, Dataset& data) {
+  std::vector<double> observation(kWide), next(kWide);
+  for (int row = first; row < first + count; ++row) {
+    for (int k = 0; k < kWide; ++k) {
+      observation[static_cast<size_t>(k)] = row + 1e-3 * k;
+      next[static_cast<size_t>(k)] = -row - 1e-3 * k;
+    }
+    data.Add({.observation = observation,
+              .action = std::vector{0.5 * row},
+              .next_observation = next,
+              .episode = row / 50,
+              .reward = 0.25 * row});
+  }
+}
+
+void ExpectWideRow(const Dataset& data, int row) {
+  ASSERT_LT(row, data.size());
+  EXPECT_EQ(data.observation(row).size(), size_t{kWide});
+  EXPECT_EQ(data.observation(row)[0], row);
+  EXPECT_EQ(data.observation(row)[kWide - 1], row + 1e-3 * (kWide - 1));
+  EXPECT_EQ(data.next_observation(row)[1], -row - 1e-3);
+  EXPECT_EQ(data.action(row)[0], 0.5 * row);
+  EXPECT_EQ(data.episode(row), row / 50);
+  EXPECT_EQ(data.reward(row), 0.25 * row);
+}
+
+TEST(Dataset, RowsStayWhereTheyAreWhileItGrowsAndWhenItMoves) {
+  Dataset data(kWide, 1);
+  AddWideRows(0, 1, data);
+  const std::span<const double> first = data.observation(0);
+  const std::span<const double> reward = data.RowsFrom(0).reward;
+  const auto rows = static_cast<int>(data.segment_rows());
+  AddWideRows(1, 10 * rows, data);
+  const std::span<const double> later = data.next_observation(3 * rows);
+  const Dataset moved = std::move(data);
+  EXPECT_EQ(moved.observation(0).data(), first.data());
+  EXPECT_EQ(moved.RowsFrom(0).reward.data(), reward.data());
+  EXPECT_EQ(moved.next_observation(3 * rows).data(), later.data());
+  EXPECT_EQ(first[7], 7e-3);
+  EXPECT_EQ(later[1], -3 * rows - 1e-3);
+  for (const int row : {0, 1, rows - 1, rows, 7 * rows - 1, 10 * rows}) ExpectWideRow(moved, row);
+}
+
+TEST(Dataset, ARowOfItsOwnMayBeAdded) {
+  Dataset data(kWide, 1);
+  AddWideRows(0, static_cast<int>(data.segment_rows()), data);
+  data.Add(data.transition(3));
+  EXPECT_EQ(Copy(data.observation(data.segment_rows())), Copy(data.observation(3)));
+}
+
+TEST(Dataset, AddingRowsAllocatesTheSameHoweverManyThereAre) {
+  Dataset data(kWide, 1);
+  const auto rows = static_cast<int>(data.segment_rows());
+  const std::vector<double> x(kWide), u(1);
+  const auto allocations_of_two_segments = [&] {
+    return testing::CountAllocations([&] {
+      for (int row = 0; row < 2 * rows; ++row) data.Add(x, u, x, 0);
+    });
+  };
+  // At 5 and 100 segments, where the table of segments has room for two more.
+  AddWideRows(0, 5 * rows, data);
+  const long early = allocations_of_two_segments();
+  AddWideRows(7 * rows, 93 * rows, data);
+  EXPECT_EQ(allocations_of_two_segments(), early);
+  EXPECT_LE(early, 2 * 7);  // a segment and its six matrices
+}
+
+TEST(Dataset, TheRowsOfASegmentLieTogether) {
+  Dataset data(kWide, 1);
+  EXPECT_EQ(data.RowsFrom(0).rows, 0);
+  const auto rows = static_cast<int>(data.segment_rows());
+  AddWideRows(0, 2 * rows + 5, data);
+  int64_t seen = 0;
+  while (seen < data.size()) {
+    const TransitionRows part = data.RowsFrom(seen);
+    ASSERT_EQ(part.rows, seen < 2 * rows ? rows : 5);
+    ASSERT_EQ(std::ssize(part.observation), part.rows * kWide);
+    ASSERT_EQ(std::ssize(part.next_observation), part.rows * kWide);
+    for (int64_t i = 0; i < part.rows; ++i) {
+      const auto at = static_cast<size_t>(i);
+      const auto row = static_cast<double>(seen + i);
+      EXPECT_EQ(part.observation[at * kWide + 2], row + 2e-3);
+      EXPECT_EQ(part.next_observation[at * kWide], -row);
+      EXPECT_EQ(part.action[at], 0.5 * row);
+      EXPECT_EQ(part.reward[at], 0.25 * row);
+      EXPECT_EQ(part.episode[at], (seen + i) / 50);
+      EXPECT_EQ(part.end[at], StepEnd::kContinues);
+    }
+    seen += part.rows;
+  }
+  EXPECT_EQ(data.RowsFrom(rows + 3).rows, rows - 3);  // from within a segment to its end
+  EXPECT_EQ(data.RowsFrom(data.size()).rows, 0);
+}
+
+TEST(Dataset, ACopySharesWhatIsFullAndGoesOnByItself) {
+  // The last segment has room, or is full and nothing follows it yet.
+  for (const int more : {5, 0}) {
+    SCOPED_TRACE(more);
+    Dataset data(kWide, 1);
+    const auto rows = static_cast<int>(data.segment_rows());
+    AddWideRows(0, 2 * rows + more, data);
+    Dataset copy = data;
+    Dataset assigned(2, 2);
+    assigned = copy;
+    EXPECT_EQ(copy.observation(0).data(), data.observation(0).data());
+    const int last = 2 * rows + more - 1;
+    EXPECT_NE(copy.observation(last).data(), data.observation(last).data());
+    copy.EndEpisode(StepEnd::kTerminated);
+    data.EndEpisode(StepEnd::kTruncated);
+    AddWideRows(last + 1, rows, copy);
+    data.Add(data.transition(0));
+    EXPECT_EQ(copy.end(last), StepEnd::kTerminated);
+    EXPECT_EQ(data.end(last), StepEnd::kTruncated);
+    EXPECT_EQ(assigned.end(last), StepEnd::kContinues);
+    ASSERT_EQ(copy.size(), last + 1 + rows);
+    ASSERT_EQ(data.size(), last + 2);
+    ASSERT_EQ(assigned.size(), last + 1);
+    for (const int row : {0, rows, last, last + 1, last + rows}) ExpectWideRow(copy, row);
+    ExpectWideRow(assigned, last);
+    EXPECT_EQ(data.reward(last + 1), 0);
+  }
+}
+
+TEST(Dataset, RowsOfSeveralSegmentsAreSavedAndReadBack) {
+  Dataset data(kWide, 1);
+  const auto rows = static_cast<int>(data.segment_rows());
+  AddWideRows(0, 3 * rows + 7, data);
+  data.EndEpisode(StepEnd::kTerminated);
+  TensorFile begin, rest;
+  data.Save(begin, 0, rows + 3);
+  data.Save(rest, rows + 3, data.size());
+  Dataset read(kWide, 1);
+  read.Append(begin);
+  EXPECT_EQ(read.size(), rows + 3);
+  read.Append(rest);
+  ASSERT_EQ(read.size(), data.size());
+  for (int row = 0; row < read.size(); ++row) ExpectWideRow(read, row);
+  EXPECT_EQ(read.end(data.size() - 1), StepEnd::kTerminated);
 }
 
 }  // namespace

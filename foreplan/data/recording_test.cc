@@ -15,6 +15,7 @@
 #include <fstream>
 #include <limits>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -286,9 +287,9 @@ TEST_F(RecordingTest, RunsAreReadFromTheirFileOrTheFolderOfTheirSegments) {
   data.Save(file);
   WriteTensors(folder_ / "a.safetensors", file);
   fs::create_directories(folder_ / "run" / "data");
-  WriteSegment(folder_ / "run" / "data", data, 0);
+  WriteSegments(folder_ / "run" / "data", data, 0);
   data.Add(std::vector{5.0}, std::vector{0.5}, std::vector{6.0}, 9);
-  WriteSegment(folder_ / "run" / "data", data, 5);
+  WriteSegments(folder_ / "run" / "data", data, 5);
   const Recording whole = ReadRecording(folder_ / "a.safetensors", {});
   EXPECT_EQ(whole.episodes, 2);  // counted anew
   EXPECT_THAT(Rows(whole.data), ElementsAre("0 | 0.5 | 1 | 1", "1 | 0.5 | 2 | 1", "2 | 0.5 | 3 | 1",
@@ -304,9 +305,10 @@ TEST_F(RecordingTest, RefusesRunsWithWrongNumbersNamingFileArrayAndRow) {
   const auto refusal = [&](double wrong) {
     Dataset data(2, 1);
     data.Add(std::vector{1.0, 2.0}, std::vector{3.0}, std::vector{4.0, 5.0}, 1);
-    data.Add(std::vector{1.0, 2.0}, std::vector{3.0}, std::vector{4.0, wrong}, 1);
+    data.Add(std::vector{1.0, 2.0}, std::vector{3.0}, std::vector{4.0, 6.0}, 1);
     TensorFile file;
     data.Save(file);
+    std::get<std::vector<double>>(file.tensors["data.next_observation"].values).back() = wrong;
     WriteTensors(folder_ / "a.safetensors", file);
     return Refusal(folder_ / "a.safetensors");
   };

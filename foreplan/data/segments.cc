@@ -39,11 +39,14 @@ fs::path SegmentFile(const fs::path& folder, int64_t first_row) {
   return folder / fmt::format("{}{:012}{}", kPrefix, first_row, kSuffix);
 }
 
-void WriteSegment(const fs::path& folder, const Dataset& data, int64_t first_row) {
-  if (first_row >= data.size()) return;
-  TensorFile file;
-  data.Save(file, first_row);
-  WriteTensors(SegmentFile(folder, first_row), file);
+void WriteSegments(const fs::path& folder, const Dataset& data, int64_t first_row) {
+  while (first_row < data.size()) {
+    const int64_t last_row = first_row + data.RowsFrom(first_row).rows;
+    TensorFile file;
+    data.Save(file, first_row, last_row);
+    WriteTensors(SegmentFile(folder, first_row), file);
+    first_row = last_row;
+  }
 }
 
 void RemoveSegmentsFrom(const fs::path& folder, int64_t row) {

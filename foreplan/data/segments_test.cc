@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -67,7 +68,7 @@ TEST_F(Segments, WhatIsAppendedReadsBack) {
   for (const int count : {3, 1, 4}) {
     const int64_t first = data.size();
     AddRows(static_cast<int>(first), count, data);
-    WriteSegment(folder_, data, first);
+    WriteSegments(folder_, data, first);
   }
   EXPECT_TRUE(HasSegments(folder_));
   Dataset all(1, 1);
@@ -84,11 +85,11 @@ TEST_F(Segments, WhatIsAppendedReadsBack) {
 TEST_F(Segments, AFileHoldsTheNewRowsAlone) {
   Dataset data(1, 1);
   AddRows(0, 1000, data);
-  WriteSegment(folder_, data, 0);
+  WriteSegments(folder_, data, 0);
   const std::string before = ReadFile(folder_ / "transitions-000000000000.safetensors");
   AddRows(1000, 1, data);
-  WriteSegment(folder_, data, 1000);
-  WriteSegment(folder_, data, 1001);  // nothing new
+  WriteSegments(folder_, data, 1000);
+  WriteSegments(folder_, data, 1001);  // nothing new
   EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors",
                                    "transitions-000000001000.safetensors"));
   EXPECT_EQ(ReadFile(folder_ / "transitions-000000000000.safetensors"), before);
@@ -98,17 +99,17 @@ TEST_F(Segments, AFileHoldsTheNewRowsAlone) {
 TEST_F(Segments, RowsThatNoCheckpointKnowsAreWrittenAnew) {
   Dataset data(1, 1);
   AddRows(0, 2, data);
-  WriteSegment(folder_, data, 0);
+  WriteSegments(folder_, data, 0);
   Dataset lost = data;  // killed between these rows and the checkpoint that counts them
   AddRows(50, 3, lost);
-  WriteSegment(folder_, lost, 2);
+  WriteSegments(folder_, lost, 2);
   AddRows(60, 3, lost);
-  WriteSegment(folder_, lost, 5);
+  WriteSegments(folder_, lost, 5);
   ReadSegments(folder_, 2, data);
   RemoveSegmentsFrom(folder_, 2);
   EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors"));
   AddRows(2, 4, data);
-  WriteSegment(folder_, data, 2);
+  WriteSegments(folder_, data, 2);
   Dataset read(1, 1);
   ReadSegments(folder_, -1, read);
   ExpectRows(read, 6);
@@ -120,7 +121,7 @@ TEST_F(Segments, OtherFilesStay) {
   std::ofstream(folder_ / "notes.txt") << "x";
   Dataset data(1, 1);
   AddRows(0, 1, data);
-  WriteSegment(folder_, data, 0);
+  WriteSegments(folder_, data, 0);
   RemoveSegmentsFrom(folder_, 0);
   EXPECT_THAT(Files(), ElementsAre("notes.txt", "transitions-x.safetensors"));
 }
@@ -128,7 +129,7 @@ TEST_F(Segments, OtherFilesStay) {
 TEST_F(Segments, RefusesWhatDoesNotFollowAndStaysAsItWas) {
   Dataset data(1, 1);
   AddRows(0, 3, data);
-  WriteSegment(folder_, data, 0);
+  WriteSegments(folder_, data, 0);
   Dataset kept(1, 1);
   AddRows(0, 1, kept);
   const auto refusal = [&](int64_t rows) {
@@ -155,6 +156,53 @@ TEST_F(Segments, AFileWithoutRowsIsRefused) {
     EXPECT_THAT(MessageOf([&] { ReadSegments(folder_, rows, data); }),
                 HasSubstr("transitions-000000000000.safetensors: found no rows, expected some"));
   }
+}
+
+/// As AddRows, of 20,000 actions each: a megabyte holds four such rows.
+void AddWideRows(int first, int count, Dataset& data) {
+  std::vector<double> action(static_cast<size_t>(data.action_dim()));
+  for (int row = first; row < first + count; ++row) {
+    action.front() = row + 0.2;
+    data.Add(std::vector{row + 0.1}, action, std::vector{row + 0.3}, row / 2);
+  }
+}
+
+constexpr int kWide = 20'000;
+
+TEST_F(Segments, RowsThatGoOnBeyondASegmentAreSeveralFiles) {
+  Dataset data(1, kWide);
+  ASSERT_EQ(data.segment_rows(), 4);
+  AddWideRows(0, 10, data);
+  WriteSegments(folder_, data, 0);
+  EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors",
+                                   "transitions-000000000004.safetensors",
+                                   "transitions-000000000008.safetensors"));
+  AddWideRows(10, 1, data);
+  WriteSegments(folder_, data, 10);
+  AddWideRows(11, 3, data);
+  WriteSegments(folder_, data, 11);
+  EXPECT_EQ(Files().size(), 6U);  // rows 10, 11 and 12 ... 13
+  for (const std::string& file : Files()) EXPECT_LT(fs::file_size(folder_ / file), 1U << 20U);
+  Dataset read(1, kWide);
+  ReadSegments(folder_, -1, read);
+  ExpectRows(read, 14);
+}
+
+TEST_F(Segments, AFileOfAnEarlierVersionMayHoldMoreAndKnowsNoRewards) {
+  Dataset data(1, kWide);
+  AddWideRows(0, 9, data);
+  TensorFile before;
+  data.Save(before);
+  before.tensors.erase("data.reward");
+  before.tensors.erase("data.end");
+  WriteTensors(SegmentFile(folder_, 0), before);
+  AddWideRows(9, 2, data);
+  WriteSegments(folder_, data, 9);  // a run that went on
+  Dataset read(1, kWide);
+  ReadSegments(folder_, -1, read);
+  ExpectRows(read, 11);
+  EXPECT_TRUE(std::isnan(read.reward(8)));
+  EXPECT_EQ(read.end(8), StepEnd::kContinues);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <utility>
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
@@ -84,8 +85,9 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                                       .stop = stop,
                                       .checkpoint = {}});
     if (!run_folder.empty()) {
-      learner->Restore(ReadCheckpoint(RunDirectory::Open(run_folder), task.spec().observation_dim(),
-                                      task.spec().action_dim()));
+      auto [state, data] = ReadCheckpoint(RunDirectory::Open(run_folder),
+                                          task.spec().observation_dim(), task.spec().action_dim());
+      learner->Restore(state, std::move(data));
     }
     return Evaluate(controller, task, learner->controller(), request, stop);
   }

@@ -45,9 +45,10 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 }
 
 RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
-                       const LearnerFactory& make_learner)
+                       const LearnerFactory& make_learner, Progress::Mode progress)
     : experiment_(std::move(experiment)),
       executor_(threads),
+      progress_(progress),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
   const LearnerContext context{.task = experiment_.task,
@@ -76,9 +77,10 @@ void RunSession::Create(const fs::path& path) {
 void RunSession::Resume(const fs::path& path) {
   directory_ = RunDirectory::Open(path);
   directory_->Lock();
-  const EnvironmentSpec& spec = experiment_.task.spec();
-  const TensorFile state = ReadCheckpoint(*directory_, spec.observation_dim(), spec.action_dim());
-  learner_->Restore(state);
+  Checkpoint checkpoint = ReadCheckpoint(*directory_, learner_->data().observation_dim(),
+                                         learner_->data().action_dim());
+  const TensorFile& state = checkpoint.state;
+  learner_->Restore(state, std::move(checkpoint.data));
   seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
   checkpoints_ = CheckpointInteger(state, kNumberKey);
   saved_rows_ = learner_->data().size();
@@ -159,7 +161,7 @@ void RunSession::SaveCheckpoint() {
   tables_.Append(*directory_, log_);
   WriteData();
   TensorFile state;
-  learner_->SaveWithoutData(state);
+  learner_->Save(state);
   tables_.Save(state);
   state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
@@ -177,7 +179,7 @@ void RunSession::WriteModel() {
 
 void RunSession::WriteData() {
   const Dataset& data = learner_->data();
-  WriteSegment(directory_->data_folder(), data, saved_rows_);
+  WriteSegments(directory_->data_folder(), data, saved_rows_);
   saved_rows_ = data.size();
 }
 

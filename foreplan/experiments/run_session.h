@@ -33,7 +33,8 @@ class RunSession {
  public:
   /// Checks everything that can be wrong with the input, writes nothing. Throws InputError.
   RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
-             const LearnerFactory& make_learner = MakeExperimentsLearner);
+             const LearnerFactory& make_learner = MakeExperimentsLearner,
+             Progress::Mode progress = Progress::Mode::kAuto);
 
   /// Makes the folder with config.toml, machine.json and the checkpoint of a run that has not
   /// begun. Leaves no folder behind when it throws.

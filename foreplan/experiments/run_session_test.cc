@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
@@ -36,9 +37,13 @@ namespace {
 
 constexpr int kKilled = 86;   // exit code
 int changes_until_kill = -1;  // -1: it lives
+int64_t changes = 0;
 int64_t bytes_written = 0;
 
-bool KillNow() { return changes_until_kill >= 0 && changes_until_kill-- == 0; }
+bool KillNow() {
+  ++changes;
+  return changes_until_kill >= 0 && changes_until_kill-- == 0;
+}
 
 /// Killed before the change is made.
 void CountChange() {
@@ -100,6 +105,13 @@ class ScriptedLearner final : public Learner {
         before_saving_(std::move(before_saving)),
         after_saving_(std::move(after_saving)) {}
 
+  /// Data that were there before the run.
+  void BeginWith(int64_t rows) {
+    const std::vector<double> observation(static_cast<size_t>(data_.observation_dim()), 0.5);
+    const std::vector<double> action(static_cast<size_t>(data_.action_dim()), 0.25);
+    while (data_.size() < rows) data_.Add(observation, action, observation, 0);
+  }
+
   void Run() override {
     while (episodes_ < context_.run.episodes) {
       Play();
@@ -109,13 +121,13 @@ class ScriptedLearner final : public Learner {
     }
   }
 
-  void SaveWithoutData(TensorFile& state) const override {
+  void Save(TensorFile& state) const override {
     state.tensors["scripted.episodes"] = {{1}, std::vector<int32_t>{episodes_}};
   }
-  void Restore(const TensorFile& state) override {
+  void Restore(const TensorFile& state, Dataset data) override {
     const std::array<int64_t, 1> one = {1};
     episodes_ = state.Ints("scripted.episodes", one)[0];
-    data_.Restore(state);
+    data_ = std::move(data);
   }
   [[nodiscard]] TensorFile Model() const override {
     TensorFile file;
@@ -155,18 +167,45 @@ class ScriptedLearner final : public Learner {
 
 void Nothing(int /*episode*/) {}
 
-class RunSessionTest : public testing::Test {
+/// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
+/// file.
+template <typename Work>
+int Killed(int kill_at, Work work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    changes_until_kill = kill_at;
+    try {
+      work();
+    } catch (...) {
+      _exit(1);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void CreateOrResume(const fs::path& run, RunSession& session) {
+  if (fs::exists(run)) {
+    session.Resume(run);
+  } else {
+    session.Create(run);
+  }
+}
+
+class RunSessionTest : public ::testing::Test {
  protected:
   RunSessionTest() {
-    const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) /
+    const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(::testing::TempDir()) /
               (std::string("run_session_") + test.name() + "_" + std::to_string(getpid()));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
-    testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStderr();
   }
   ~RunSessionTest() override {
-    testing::internal::GetCapturedStderr();
+    ::testing::internal::GetCapturedStderr();
     fs::remove_all(folder_);
   }
 
@@ -175,12 +214,14 @@ class RunSessionTest : public testing::Test {
       const ScriptedLearner::Event& before_saving = Nothing) const {
     RunFlags flags;
     flags.episodes = episodes;
-    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", flags), 1, stop_,
-                                        [=](Experiment& experiment, const LearnerContext& context) {
-                                          return std::make_unique<ScriptedLearner>(
-                                              experiment.task, context, before_saving,
-                                              after_saving);
-                                        });
+    return std::make_unique<RunSession>(
+        LoadExperiment("cartpole_closed_form", flags), 1, stop_,
+        [=, rows = first_rows_](Experiment& experiment, const LearnerContext& context) {
+          auto learner = std::make_unique<ScriptedLearner>(experiment.task, context, before_saving,
+                                                           after_saving);
+          learner->BeginWith(rows);
+          return learner;
+        });
   }
 
   /// A run from beginning to end.
@@ -205,6 +246,30 @@ class RunSessionTest : public testing::Test {
     return files;
   }
 
+  /// Runs that are killed at each of their changes of files in turn go on to what one has that was
+  /// not; how many kills there were.
+  [[nodiscard]] int KillAtEveryWrite(int episodes) const {
+    const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", episodes));
+    for (int kills = 0;; ++kills) {
+      const fs::path run = folder_ / "killed";
+      const int code = Killed(kills, [&] {
+        const auto session = Session(episodes);
+        session->Create(run);
+        session->Run();
+      });
+      if (code == 0) return kills;
+      EXPECT_EQ(code, kKilled) << kills;
+      const auto session = Session(episodes);
+      EXPECT_NO_THROW(CreateOrResume(run, *session)) << kills;
+      session->Run();
+      const bool equal = FilesOf(run) == whole;
+      EXPECT_TRUE(equal) << "killed at change " << kills;
+      EXPECT_FALSE(fs::exists(run.string() + ".incomplete")) << kills;
+      if (code != kKilled || !equal) return kills;
+      fs::remove_all(run);
+    }
+  }
+
   [[nodiscard]] static Dataset DataOf(const fs::path& run) {
     Dataset data(4, 1);
     ReadSegments(run / "data", -1, data);
@@ -212,6 +277,7 @@ class RunSessionTest : public testing::Test {
   }
 
   fs::path folder_;
+  int64_t first_rows_ = 0;  // of the data that are there before a run
   std::atomic<bool> stop_ = false;
 };
 
@@ -238,9 +304,9 @@ TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
     } catch (const RunError& error) {
       EXPECT_EQ(error.what(), what + "; the run's data are kept in " + run.string());
     }
-    EXPECT_THAT(ReadFile(run / "episodes.csv"), testing::HasSubstr("\n3,scripted,5,15,"));
-    EXPECT_THAT(ReadFile(run / "metrics.csv"), testing::HasSubstr("\n3,15,fit.loss,"));
-    EXPECT_THAT(ReadFile(run / "report.html"), testing::HasSubstr("failed: " + what));
+    EXPECT_THAT(ReadFile(run / "episodes.csv"), ::testing::HasSubstr("\n3,scripted,5,15,"));
+    EXPECT_THAT(ReadFile(run / "metrics.csv"), ::testing::HasSubstr("\n3,15,fit.loss,"));
+    EXPECT_THAT(ReadFile(run / "report.html"), ::testing::HasSubstr("failed: " + what));
     EXPECT_EQ(session->Result()["status"], "failed: " + what);
     EXPECT_EQ(session->Result()["episode_returns"].size(), 3U);
     const Dataset data = DataOf(run);
@@ -283,9 +349,9 @@ TEST_F(RunSessionTest, AFailureIsToldEvenWhenTheDiskRefusesWhatIsLeft) {
     session->Run();
     ADD_FAILURE();
   } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), testing::StartsWith("the simulator diverged; "));
-    EXPECT_THAT(error.what(), testing::HasSubstr("episodes.csv: cannot be written"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("transitions-"));
+    EXPECT_THAT(error.what(), ::testing::StartsWith("the simulator diverged; "));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("episodes.csv: cannot be written"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("transitions-"));
   }
 }
 
@@ -300,53 +366,18 @@ TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
 // --- kills
 // ----------------------------------------------------------------------------------------
 
-/// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
-/// file.
-template <typename Work>
-int Killed(int kill_at, Work work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    changes_until_kill = kill_at;
-    try {
-      work();
-    } catch (...) {
-      _exit(1);
-    }
-    _exit(0);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-void CreateOrResume(const fs::path& run, RunSession& session) {
-  if (fs::exists(run)) {
-    session.Resume(run);
-  } else {
-    session.Create(run);
-  }
-}
-
 TEST_F(RunSessionTest, KilledAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
-  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
-  int kills = 0;
-  for (;; ++kills) {
-    const fs::path run = folder_ / ("killed" + std::to_string(kills));
-    const int code = Killed(kills, [&] {
-      const auto session = Session(3);
-      session->Create(run);
-      session->Run();
-    });
-    if (code == 0) break;
-    ASSERT_EQ(code, kKilled) << kills;
-    const auto session = Session(3);
-    ASSERT_NO_THROW(CreateOrResume(run, *session)) << kills;
-    session->Run();
-    ASSERT_EQ(FilesOf(run), whole) << "killed at change " << kills;
-    ASSERT_FALSE(fs::exists(run.string() + ".incomplete")) << kills;
-  }
   // Ten files with at least a write and a rename each, and three more checkpoints.
-  EXPECT_GT(kills, 50);
+  EXPECT_GT(KillAtEveryWrite(3), 50);
+}
+
+TEST_F(RunSessionTest, KilledBetweenTheFilesOfAnEpisodeItGoesOnToo) {
+  // The first episode fills a segment and begins another.
+  first_rows_ = Dataset(4, 1).segment_rows() - 2;
+  EXPECT_GT(KillAtEveryWrite(2), 50);
+  for (const int64_t row : {int64_t{0}, first_rows_, first_rows_ + 2, first_rows_ + kSteps}) {
+    EXPECT_TRUE(fs::is_regular_file(SegmentFile(folder_ / "whole" / "data", row))) << row;
+  }
 }
 
 TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
@@ -403,6 +434,34 @@ TEST_F(RunSessionTest, TimeGoesOnWithTheRun) {
 
 // --- costs
 // ----------------------------------------------------------------------------------------
+
+TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyTransitionsThereAre) {
+  struct Cost {
+    int64_t bytes = 0;    // written
+    int64_t changes = 0;  // of files
+    long allocations = 0;
+  };
+  std::vector<Cost> episodes;  // of a run with 100 and of one with 100,000 rows before it
+  for (const int64_t rows : {100, 100'000}) {
+    std::vector<Cost> sums;  // until that episode was saved
+    first_rows_ = rows;
+    const auto session = Session(7, [&](int) {
+      sums.push_back({bytes_written, changes, testing::allocation_count});
+    });
+    sums.reserve(7);
+    session->Create(folder_ / std::to_string(rows));
+    session->Run();
+    // The seventh: what doubles has room for it.
+    episodes.push_back({sums[6].bytes - sums[5].bytes, sums[6].changes - sums[5].changes,
+                        sums[6].allocations - sums[5].allocations});
+  }
+  const auto [few, many] = std::pair(episodes[0], episodes[1]);
+  // A file's first row has three digits more, a time some more or less, in text as in allocations.
+  EXPECT_NEAR(static_cast<double>(many.bytes), static_cast<double>(few.bytes), 100);
+  EXPECT_NEAR(static_cast<double>(many.allocations), static_cast<double>(few.allocations), 5);
+  EXPECT_EQ(many.changes, few.changes);
+  EXPECT_LT(many.bytes, 5000);  // of more than 8,500,000 that the run has
+}
 
 TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyThereWere) {
   std::vector<int64_t> bytes;  // written until that episode was saved

@@ -76,7 +76,7 @@ TEST(LearnedModels, ThreadsChangeNoBitAndRestoredStateContinues) {
     TensorFile state;
     first.learner->Save(state);
     TestRun second(Episodes(4), 1, Kind(kind));
-    second.learner->Restore(state);
+    second.learner->Restore(state, first.learner->data());
     second.learner->Run();
     ASSERT_EQ(whole.log.episodes().size(), 4U);
     ASSERT_EQ(second.log.episodes().size(), 2U);

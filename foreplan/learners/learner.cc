@@ -94,17 +94,6 @@ const LearnerEntry& Find(const std::string& name) {
 
 }  // namespace
 
-void Learner::Save(TensorFile& state) const {
-  SaveWithoutData(state);
-  data().Save(state);
-}
-
-TensorFile Learner::Data() const {
-  TensorFile file;
-  data().Save(file);
-  return file;
-}
-
 void RunOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("algorithm", algorithm, LearnerNames(), "the loop");
   visitor.Choice("planner", planner, PlannerNames(), "what it plans with");

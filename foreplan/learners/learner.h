@@ -56,19 +56,17 @@ class Learner {
   /// asked to stop.
   virtual void Run() = 0;
 
-  /// Everything needed to go on, bit for bit, between two episodes.
-  void Save(TensorFile& state) const;
-  /// The same without the data, which only grow: what it costs does not depend on how many there
-  /// are.
-  virtual void SaveWithoutData(TensorFile& state) const = 0;
-  /// Of what Save saved. Throws InputError when the state does not fit the options.
-  virtual void Restore(const TensorFile& state) = 0;
+  /// Everything needed to go on, bit for bit, between two episodes, but for data(), which only
+  /// grow: what it costs does not depend on how many there are.
+  virtual void Save(TensorFile& state) const = 0;
+  /// Goes on from what Save saved and the data that there were then. Throws InputError when the
+  /// state does not fit the options or the data.
+  virtual void Restore(const TensorFile& state, Dataset data) = 0;
 
   /// What is learned, as others may read it.
   [[nodiscard]] virtual TensorFile Model() const = 0;
   /// Every transition; rows only join them.
   [[nodiscard]] virtual const Dataset& data() const = 0;
-  [[nodiscard]] TensorFile Data() const;
 
   /// The controller that acts with what was learned so far; owned by the learner.
   virtual Policy& controller() = 0;

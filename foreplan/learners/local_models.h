@@ -76,8 +76,8 @@ class LocalModelsLearner final : public Learner {
   ~LocalModelsLearner() override;
 
   void Run() override;
-  void SaveWithoutData(TensorFile& state) const override;
-  void Restore(const TensorFile& state) override;
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state, Dataset data) override;
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] const Dataset& data() const override { return data_; }
   /// The global policy, or the local one of the first condition.

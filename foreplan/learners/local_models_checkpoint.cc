@@ -57,7 +57,7 @@ void LocalModelsLearner::Experience::Restore(const std::string& prefix, const Te
                                state.source, prefix, jacobians.size(), expected));
 }
 
-void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
+void LocalModelsLearner::Save(TensorFile& state) const {
   if (network_) {
     network_->Save(state);
     trainer_->Save(state);
@@ -95,12 +95,12 @@ void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
   }
 }
 
-void LocalModelsLearner::Restore(const TensorFile& state) {
+void LocalModelsLearner::Restore(const TensorFile& state, Dataset data) {
   const std::array<int64_t, 1> four = {4};
   const std::vector<int32_t>& counters = state.Ints("local_models.counters", four);
   CheckAtLeast(state, "local_models.counters", 0);
   const std::vector<double>& seconds = FiniteValues(state, "local_models.seconds", 2);
-  data_.Restore(state);
+  data_ = std::move(data);
   if (network_) {
     network_->Restore(state);
     trainer_->Restore(state);

@@ -119,7 +119,7 @@ TEST(LocalModelsLearner, RolloutsAreSafeWhenTheirFitFails) {
   EXPECT_EQ(test.log.episodes().size(), 2U);  // one of each condition
   ASSERT_EQ(saved.states.size(), 1U);
   EXPECT_EQ(saved.states[0].episodes, 2U);
-  EXPECT_EQ(saved.states[0].tensors.tensors.at("data.episode").shape.front(), 2 * 30);
+  EXPECT_EQ(saved.states[0].data.size(), 2 * 30);
 }
 
 TEST(LocalModelsLearner, FitsReadTheRolloutsOfSoManyIterations) {
@@ -139,8 +139,7 @@ TEST(LocalModelsLearner, FitsReadTheRolloutsOfSoManyIterations) {
     // The newest come last, the oldest are forgotten.
     const auto& states = std::get<std::vector<double>>(
         saved.states.back().tensors.tensors.at("condition1.rollout_states").values);
-    Dataset data(3, 1);
-    data.Restore(test.learner->Data());
+    const Dataset& data = test.learner->data();
     const auto begin = static_cast<size_t>(data.size()) - 2 * 6 * 30;  // of the last iteration
     for (size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(states[states.size() - 6 * 31 * 3 + i],
@@ -172,8 +171,7 @@ TEST(LocalModelsLearner, DistancesAreOfTheObservationBeforeTheLastAction) {
   TestRun test(Episodes(12, "local_models"), 1,
                {"goal.components=['cos_theta']", "goal.target=[1.0]"}, kPendulum);
   test.learner->Run();
-  Dataset data(3, 1);
-  data.Restore(test.learner->Data());
+  const Dataset& data = test.learner->data();
   ASSERT_EQ(data.size(), 12 * 30);
   double sum = 0;
   for (int64_t last = 29; last < data.size(); last += 30) {
@@ -206,7 +204,7 @@ TEST(LocalModelsLearner, RefusesAStateThatCannotBe) {
     wrong.tensors.at(name) = std::move(tensor);
     TestRun other(Episodes(12, "local_models"), 1, {}, kPendulum);
     try {
-      other.learner->Restore(wrong);
+      other.learner->Restore(wrong, test.learner->data());
     } catch (const InputError& error) {
       return error.what();
     }
@@ -320,9 +318,7 @@ TEST(LocalModelsLearner, NeedsWholeEpisodes) {
   }
   // All are in the log, with what they had, whichever was the short one.
   ASSERT_EQ(test.log.episodes().size(), 5U);
-  Dataset data(test.loaded.first.spec().observation_dim(), 1);
-  data.Restore(test.learner->Data());
-  EXPECT_EQ(data.size(), test.log.episodes().back().total_steps);
+  EXPECT_EQ(test.learner->data().size(), test.log.episodes().back().total_steps);
   EXPECT_EQ(test.log.episodes().front().end, EpisodeEnd::kTerminated);
 }
 #endif

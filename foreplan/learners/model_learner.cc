@@ -215,7 +215,7 @@ void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
   context_.log.ShowStep(state);
 }
 
-void ModelLearner::SaveWithoutData(TensorFile& state) const {
+void ModelLearner::Save(TensorFile& state) const {
   model_->Save(state);
   state.tensors["learner.counters"] = {
       {5},
@@ -226,7 +226,7 @@ void ModelLearner::SaveWithoutData(TensorFile& state) const {
   state.tensors["learner.last_rewards"] = {{std::ssize(last_rewards_)}, last_rewards_};
 }
 
-void ModelLearner::Restore(const TensorFile& state) {
+void ModelLearner::Restore(const TensorFile& state, Dataset data) {
   const std::array<int64_t, 1> five = {5};
   const std::array<int64_t, 1> two = {2};
   const std::array<int64_t, 1> any = {-1};
@@ -236,19 +236,19 @@ void ModelLearner::Restore(const TensorFile& state) {
   CheckFinite(state, "learner.seconds");
   CheckFinite(state, "learner.last_rewards");
   last_rewards_ = state.Doubles("learner.last_rewards", any);
-  data_.Restore(state);
   model_->Restore(state);
   episodes_ = counters[0];
   total_steps_ = counters[1];
   fits_ = counters[2];
   fitted_rows_ = counters[3];
   judged_rows_ = counters[4];
-  if (std::max(fitted_rows_, judged_rows_) > data_.size()) {
+  if (std::max(fitted_rows_, judged_rows_) > data.size()) {
     throw InputError(
         fmt::format("{}: tensor 'learner.counters': found {} and {} rows fitted and "
                     "judged, expected at most the {} of the data",
-                    state.source, fitted_rows_, judged_rows_, data_.size()));
+                    state.source, fitted_rows_, judged_rows_, data.size()));
   }
+  data_ = std::move(data);
   times_ = {seconds[0], seconds[1]};
 }
 

@@ -20,8 +20,8 @@ namespace foreplan {
 /// them. A loop derives from it and says in Run() what happens in which order.
 class ModelLearner : public Learner {
  public:
-  void SaveWithoutData(TensorFile& state) const override;
-  void Restore(const TensorFile& state) override;
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state, Dataset data) override;
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] const Dataset& data() const override { return data_; }
   [[nodiscard]] RunTimes times() const override { return times_; }

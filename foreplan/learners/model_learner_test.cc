@@ -20,12 +20,6 @@ namespace {
 
 constexpr int kLength = 25;  // of an episode of kTinyRun
 
-Dataset DataOf(const Learner& learner) {
-  Dataset data(4, 1);
-  data.Restore(learner.Data());
-  return data;
-}
-
 /// Steps of the run at which a metric was recorded.
 std::vector<int> StepsOf(const TestRun& test, const std::string& metric) {
   std::vector<int> steps;
@@ -74,7 +68,7 @@ TEST(ModelLearner, JudgesNewDataByTheModelBeforeItsRefit) {
     const auto model =
         MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.executor);
     model->Restore(state);
-    return ModelJudge(*model).Judge(DataOf(*test.learner), kLength, 2 * kLength).one_step_rmse;
+    return ModelJudge(*model).Judge(test.learner->data(), kLength, 2 * kLength).one_step_rmse;
   };
   EXPECT_EQ(recorded[0], error_of(saved.states[1].tensors));
   EXPECT_NE(recorded[0], error_of(saved.states[3].tensors));
@@ -83,7 +77,7 @@ TEST(ModelLearner, JudgesNewDataByTheModelBeforeItsRefit) {
 TEST(ModelLearner, EveryEpisodeBeginsElsewhereAndActsByOtherNoise) {
   TestRun test(Episodes(4), 1, {"mpc.base_episodes=4"});
   test.learner->Run();
-  const Dataset data = DataOf(*test.learner);
+  const Dataset data = test.learner->data();
   ASSERT_EQ(data.size(), 4 * kLength);
   std::set<double> starts;
   std::set<double> actions;
@@ -117,7 +111,7 @@ TEST(ModelLearner, TheModelSeesDataInTheScaleOfAllOfThem) {
   // is its change.
   TestRun test(Episodes(2), 1, {"mpc.refit_every=0", "fit.holdout_share=0"});
   test.learner->Run();
-  const Dataset data = DataOf(*test.learner);
+  const Dataset data = test.learner->data();
   ASSERT_EQ(data.size(), 2 * kLength);
   const TensorFile model = test.learner->Model();
   const std::array<int64_t, 1> four = {4};
@@ -225,7 +219,7 @@ TEST(ModelLearner, RefusesAStateWhoseCountersCannotBe) {
     std::get<std::vector<int32_t>>(wrong.tensors.at("learner.counters").values)[counter] = value;
     TestRun other(Episodes(2));
     try {
-      other.learner->Restore(wrong);
+      other.learner->Restore(wrong, test.learner->data());
     } catch (const InputError& error) {
       return error.what();
     }

@@ -74,7 +74,7 @@ TEST(MpcLearner, RestoredStateContinuesBitForBit) {
   TensorFile state;
   first.learner->Save(state);
   TestRun second(Episodes(4));
-  second.learner->Restore(state);
+  second.learner->Restore(state, first.learner->data());
   second.learner->Run();
   ASSERT_EQ(second.log.episodes().size(), 2u);
   for (size_t i = 0; i < 2; ++i) {

@@ -198,16 +198,16 @@ void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double se
   Record("policy.seconds", seconds);
 }
 
-void PolicyBackpropLearner::SaveWithoutData(TensorFile& state) const {
-  ModelLearner::SaveWithoutData(state);
+void PolicyBackpropLearner::Save(TensorFile& state) const {
+  ModelLearner::Save(state);
   policy_.Save(kPrefix, state);
   trainer_.Save(state);
   state.tensors["policy_backprop.trained_rows"] = {
       {1}, std::vector<int32_t>{static_cast<int32_t>(trained_rows_)}};
 }
 
-void PolicyBackpropLearner::Restore(const TensorFile& state) {
-  ModelLearner::Restore(state);
+void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
+  ModelLearner::Restore(state, std::move(rows));
   policy_.Restore(kPrefix, state);
   trainer_.Restore(state);
   const std::array<int64_t, 1> one = {1};

@@ -49,8 +49,8 @@ class PolicyBackpropLearner final : public ModelLearner {
   /// The policy's mean action.
   Policy& controller() override { return controller_; }
 
-  void SaveWithoutData(TensorFile& state) const override;
-  void Restore(const TensorFile& state) override;
+  void Save(TensorFile& state) const override;
+  void Restore(const TensorFile& state, Dataset rows) override;
   [[nodiscard]] TensorFile Model() const override;
 
  private:

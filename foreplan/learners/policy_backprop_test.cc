@@ -90,7 +90,7 @@ TEST(PolicyBackpropLearner, RestoredStateContinuesBitForBit) {
     TensorFile state;
     first.learner->Save(state);
     TestRun second(Backprop(4), 1, settings, kTiny);
-    second.learner->Restore(state);
+    second.learner->Restore(state, first.learner->data());
     second.learner->Run();
     ASSERT_EQ(second.log.episodes().size(), 2u);
     for (size_t i = 0; i < 2; ++i) {
@@ -109,7 +109,7 @@ TEST(PolicyBackpropLearner, RefusesAStateTrainedOnMoreRowsThanThereAre) {
   state.tensors.at("policy_backprop.trained_rows") = {{1}, std::vector<int32_t>{25}};
   TestRun other(Backprop(2), 1, {}, kTiny);
   try {
-    other.learner->Restore(state);
+    other.learner->Restore(state, test.learner->data());
     ADD_FAILURE();
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(),

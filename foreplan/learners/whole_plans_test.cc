@@ -82,8 +82,7 @@ TEST(WholePlans, TheBasePolicyIsJudgedOnAnEpisodeOfItsOwn) {
   test.learner->Run();
   const auto model = MakeLearnedModel(test.loaded.first, test.loaded.second, Key{}, test.executor);
   model->Restore(states.back());
-  Dataset data(4, 1);
-  data.Restore(test.learner->Data());
+  const Dataset& data = test.learner->data();
   ASSERT_EQ(test.Count("model.base.one_step_rmse"), 1);
   // Not on the one that it was fitted to.
   EXPECT_NE(test.Values("model.base.one_step_rmse")[0],
@@ -101,22 +100,22 @@ TEST(WholePlans, BeginWithDataOfAFile) {
   const auto file = std::filesystem::path(::testing::TempDir()) / "base_data.safetensors";
   TestRun base(Episodes(2));
   base.learner->Run();
-  WriteTensors(file, base.learner->Data());
+  TensorFile data;
+  base.learner->data().Save(data);
+  WriteTensors(file, data);
   const std::vector<std::string> settings = {"fit_then_plan.base_episodes=0",
                                              "fit_then_plan.data=" + file.string()};
   TestRun test(Episodes(2, "fit_then_plan"), 1, settings);
   test.learner->Run();
   EXPECT_EQ(test.log.episodes().front().controller, "plan");
   EXPECT_EQ(test.Count("fit.seconds"), 1);
-  const TensorFile data = test.learner->Data();
-  EXPECT_EQ(data.tensors.at("data.episode").shape.front(), 4 * 25);
+  EXPECT_EQ(test.learner->data().size(), 4 * 25);
 }
 
 TEST(FitThenPlan, BeginsWithALogOfOthers) {
   TestRun base(Episodes(1, "fit_then_plan"), 1, {});
   base.learner->Run();
-  Dataset data(4, 1);
-  data.Restore(base.learner->Data());
+  const Dataset& data = base.learner->data();
   std::string csv = "hinge,hinge_velocity,slider,slider_velocity,slide,time\n";  // in any order
   for (int64_t row = 0; row < data.size(); ++row) {
     const auto o = data.observation(row);
@@ -127,16 +126,14 @@ TEST(FitThenPlan, BeginsWithALogOfOthers) {
   std::ofstream(file) << csv;
   TestRun test(Episodes(1, "fit_then_plan"), 1,
                {"fit_then_plan.base_episodes=0", "fit_then_plan.data=" + file.string()});
-  Dataset begun(4, 1);
-  begun.Restore(test.learner->Data());
+  const Dataset begun = test.learner->data();
   ASSERT_EQ(begun.size(), data.size() - 1);  // what follows the last row is not in the log
   for (int64_t row = 0; row < begun.size(); ++row) {
     EXPECT_TRUE(std::ranges::equal(begun.observation(row), data.observation(row)));
     EXPECT_TRUE(std::ranges::equal(begun.next_observation(row), data.next_observation(row)));
   }
   test.learner->Run();
-  Dataset grown(4, 1);
-  grown.Restore(test.learner->Data());
+  const Dataset& grown = test.learner->data();
   EXPECT_EQ(grown.episode(begun.size() - 1), 1);
   EXPECT_EQ(grown.episode(begun.size()), 2);  // its own episode is another one
 }
@@ -154,7 +151,7 @@ TEST(WholePlans, ThreadsChangeNoBitAndRestoredStateContinues) {
     TensorFile state;
     first.learner->Save(state);
     TestRun second(Episodes(4, algorithm), 1, settings);
-    second.learner->Restore(state);
+    second.learner->Restore(state, first.learner->data());
     second.learner->Run();
     ASSERT_EQ(whole.log.episodes().size(), 4U);
     ASSERT_EQ(second.log.episodes().size(), 2U);

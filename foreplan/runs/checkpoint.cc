@@ -7,7 +7,6 @@
 #include <system_error>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/dataset.h"
 #include "foreplan/data/segments.h"
 
 namespace foreplan {
@@ -41,11 +40,11 @@ double CheckpointNumber(const TensorFile& checkpoint, const std::string& key) {
   return Parsed<double>(checkpoint, key, "a number of at least 0");
 }
 
-TensorFile ReadCheckpoint(const RunDirectory& directory, int observation_dim, int action_dim) {
-  TensorFile checkpoint = ReadTensors(directory.checkpoint_file());
-  Dataset data(observation_dim, action_dim);
-  ReadSegments(directory.data_folder(), CheckpointInteger(checkpoint, kCheckpointRows), data);
-  data.Save(checkpoint);
+Checkpoint ReadCheckpoint(const RunDirectory& directory, int observation_dim, int action_dim) {
+  Checkpoint checkpoint{ReadTensors(directory.checkpoint_file()),
+                        Dataset(observation_dim, action_dim)};
+  ReadSegments(directory.data_folder(), CheckpointInteger(checkpoint.state, kCheckpointRows),
+               checkpoint.data);
   return checkpoint;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/runs/run_directory.h"
 
@@ -18,9 +19,14 @@ namespace foreplan {
 /// Metadata: how many rows of the folder's data the checkpoint counts.
 inline constexpr const char* kCheckpointRows = "data.rows";
 
-/// The checkpoint of a run with the rows of data that it counts, as a learner restores them. Throws
-/// InputError naming the file.
-[[nodiscard]] TensorFile ReadCheckpoint(const RunDirectory& directory, int observation_dim,
+/// What a learner goes on from.
+struct Checkpoint {
+  TensorFile state;
+  Dataset data;
+};
+
+/// The checkpoint of a run with the rows of data that it counts. Throws InputError naming the file.
+[[nodiscard]] Checkpoint ReadCheckpoint(const RunDirectory& directory, int observation_dim,
                                         int action_dim);
 
 }  // namespace foreplan

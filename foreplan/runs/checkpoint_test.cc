@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/dataset.h"
 #include "foreplan/data/segments.h"
 
 namespace foreplan {
@@ -32,9 +31,9 @@ class CheckpointTest : public testing::Test {
     for (int row = 0; row < 5; ++row) {
       const std::vector<double> value = {1.0 * row};
       data.Add(value, value, value, row);
-      if (row == 2) WriteSegment(directory_.data_folder(), data, 0);
+      if (row == 2) WriteSegments(directory_.data_folder(), data, 0);
     }
-    WriteSegment(directory_.data_folder(), data, 3);
+    WriteSegments(directory_.data_folder(), data, 3);
     TensorFile file;
     file.metadata[kCheckpointRows] = rows;
     file.metadata["seconds"] = "1.5";
@@ -47,9 +46,7 @@ class CheckpointTest : public testing::Test {
 TEST_F(CheckpointTest, ReadsTheRowsThatItCounts) {
   for (const int rows : {0, 3, 5}) {
     Write(std::to_string(rows));
-    const TensorFile checkpoint = ReadCheckpoint(directory_, 1, 1);
-    Dataset data(1, 1);
-    data.Restore(checkpoint);
+    const auto [checkpoint, data] = ReadCheckpoint(directory_, 1, 1);
     ASSERT_EQ(data.size(), rows);
     for (int row = 0; row < rows; ++row) EXPECT_EQ(data.observation(row)[0], row);
     EXPECT_EQ(CheckpointNumber(checkpoint, "seconds"), 1.5);

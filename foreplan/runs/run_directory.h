@@ -43,7 +43,7 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path events_file() const {
     return path_ / "events.out.tfevents.foreplan";
   }
-  /// Of the files that WriteSegment writes.
+  /// Of the files that WriteSegments writes.
   [[nodiscard]] std::filesystem::path data_folder() const { return path_ / "data"; }
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors

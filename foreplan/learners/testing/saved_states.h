@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/learners/testing/test_run.h"
@@ -15,6 +16,7 @@ namespace foreplan {
 struct SavedStates {
   struct State {
     TensorFile tensors;
+    Dataset data;
     size_t episodes = 0;  // logged
     size_t metrics = 0;   // logged
     long fits = 0;        // done
@@ -25,11 +27,13 @@ struct SavedStates {
   }
 
   void Add(const TestRun& test) {
-    State& state = states.emplace_back();
+    State state{.tensors = {},
+                .data = test.learner->data(),
+                .episodes = test.log.episodes().size(),
+                .metrics = test.log.metrics().size(),
+                .fits = test.Count("fit.seconds")};
     test.learner->Save(state.tensors);
-    state.episodes = test.log.episodes().size();
-    state.metrics = test.log.metrics().size();
-    state.fits = test.Count("fit.seconds");
+    states.push_back(std::move(state));
   }
 
   std::vector<State> states;
@@ -70,7 +74,7 @@ inline void CheckEverySavedState(const RunOptions& run, const std::vector<std::s
     SCOPED_TRACE("state " + std::to_string(i) + " of " + std::to_string(count));
     const SavedStates::State& state = saved.states[i];
     TestRun rest(run, 1, settings, task);
-    rest.learner->Restore(state.tensors);
+    rest.learner->Restore(state.tensors, state.data);
     rest.learner->Run();
     ASSERT_EQ(state.episodes + rest.log.episodes().size(), whole.log.episodes().size());
     for (size_t k = 0; k < rest.log.episodes().size(); ++k) {
