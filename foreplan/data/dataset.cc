@@ -24,18 +24,9 @@ void CheckSize(std::string_view what, size_t found, int expected) {
       fmt::format("dataset: found {} of {} values, expected {}", what, found, expected));
 }
 
-bool IsFinite(double value) { return std::isfinite(value); }
-
-void CheckFinite(std::string_view what, std::span<const double> values) {
-  const auto bad = std::ranges::find_if_not(values, IsFinite);
-  if (bad == values.end()) return;
-  throw InputError(fmt::format("dataset: {}, value {}: found {}, expected a finite number", what,
-                               bad - values.begin() + 1, *bad));
-}
-
 void CheckFinite(const std::string& source, const char* tensor, std::span<const double> values,
                  int columns) {
-  const auto bad = std::ranges::find_if_not(values, IsFinite);
+  const auto bad = std::ranges::find_if_not(values, [](double x) { return std::isfinite(x); });
   if (bad == values.end()) return;
   const auto place = bad - values.begin();
   throw InputError(fmt::format("{}: {}: row {}, column {}: found {}, expected a finite number",
@@ -116,9 +107,6 @@ void Dataset::Add(const Transition& transition) {
   CheckSize("observation", observation.size(), observation_dim_);
   CheckSize("action", action.size(), action_dim_);
   CheckSize("next observation", next_observation.size(), observation_dim_);
-  CheckFinite("observation", observation);
-  CheckFinite("action", action);
-  CheckFinite("next observation", next_observation);
   const int32_t number = episode;
   AddRows({1, observation, action, next_observation, {&reward, 1}, {&number, 1}, {&end, 1}});
 }

@@ -39,8 +39,8 @@ class Dataset {
   Dataset& operator=(Dataset&&) noexcept = default;
   ~Dataset();
 
-  /// Throws InputError when a size differs from the dimensions, or observation, action or next
-  /// observation hold a number that is not finite, which no file may have; then nothing is added.
+  /// Throws InputError when a size differs from the dimensions; then nothing is added. The spans
+  /// may be of this data set.
   void Add(const Transition& transition);
   /// The same of a step whose reward is not known, and which goes on.
   void Add(std::span<const double> observation, std::span<const double> action,

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -222,20 +223,6 @@ TEST(Dataset, RefusesNumbersThatAreNotFiniteNamingFileArrayAndRow) {
   }
 }
 
-TEST(Dataset, RefusesNumbersThatNoFileMayHoldAndStaysAsItWas) {
-  Dataset data = SmallDataset();
-  const std::vector<double> u{0.3}, x{0.1, 0.2};
-  const std::vector<double> nan{0.1, std::numeric_limits<double>::quiet_NaN()};
-  const std::vector<double> infinite{std::numeric_limits<double>::infinity()};
-  EXPECT_EQ(MessageOf([&] { data.Add(nan, u, x, 1); }),
-            "dataset: observation, value 2: found nan, expected a finite number");
-  EXPECT_EQ(MessageOf([&] { data.Add(x, infinite, x, 1); }),
-            "dataset: action, value 1: found inf, expected a finite number");
-  EXPECT_EQ(MessageOf([&] { data.Add(x, u, nan, 1); }),
-            "dataset: next observation, value 2: found nan, expected a finite number");
-  EXPECT_EQ(data.size(), 2);
-}
-
 // --- segments
 
 constexpr int kWide = 500;  // observations, so that a hundred rows fill a segment
@@ -362,6 +349,20 @@ TEST(Dataset, ACopySharesWhatIsFullAndGoesOnByItself) {
     ExpectWideRow(assigned, last);
     EXPECT_EQ(data.reward(last + 1), 0);
   }
+}
+
+TEST(Dataset, ACopyIsReadWhileTheOtherGrowsInAnotherThread) {
+  Dataset data(kWide, 1);
+  const auto rows = static_cast<int>(data.segment_rows());
+  AddWideRows(0, 2 * rows + 5, data);
+  const Dataset copy = data;
+  std::thread writer([&] { AddWideRows(2 * rows + 5, 10 * rows, data); });
+  for (int round = 0; round < 10; ++round) {
+    for (int row = 0; row < copy.size(); ++row) ExpectWideRow(copy, row);
+  }
+  writer.join();
+  EXPECT_EQ(copy.size(), 2 * rows + 5);
+  ExpectWideRow(data, 12 * rows + 4);
 }
 
 TEST(Dataset, RowsOfSeveralSegmentsAreSavedAndReadBack) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -32,6 +34,16 @@ std::optional<int64_t> FirstRow(const fs::path& file) {
   return row;
 }
 
+void CheckCanBeRead(const fs::path& file, const char* array, std::span<const double> values,
+                    int columns) {
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
+    const double value = values[static_cast<size_t>(i)];
+    if (std::isfinite(value)) continue;
+    throw RunError(fmt::format("{}: {}: row {}, column {}: found {}, expected a finite number",
+                               file.string(), array, i / columns, i % columns, value));
+  }
+}
+
 }  // namespace
 
 // Twelve digits, so that names sort as rows do.
@@ -41,11 +53,15 @@ fs::path SegmentFile(const fs::path& folder, int64_t first_row) {
 
 void WriteSegments(const fs::path& folder, const Dataset& data, int64_t first_row) {
   while (first_row < data.size()) {
-    const int64_t last_row = first_row + data.RowsFrom(first_row).rows;
-    TensorFile file;
-    data.Save(file, first_row, last_row);
-    WriteTensors(SegmentFile(folder, first_row), file);
-    first_row = last_row;
+    const fs::path file = SegmentFile(folder, first_row);
+    const TransitionRows rows = data.RowsFrom(first_row);
+    CheckCanBeRead(file, "observation", rows.observation, data.observation_dim());
+    CheckCanBeRead(file, "action", rows.action, data.action_dim());
+    CheckCanBeRead(file, "next observation", rows.next_observation, data.observation_dim());
+    TensorFile tensors;
+    data.Save(tensors, first_row, first_row + rows.rows);
+    WriteTensors(file, tensors);
+    first_row += rows.rows;
   }
 }
 

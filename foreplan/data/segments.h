@@ -12,7 +12,8 @@ namespace foreplan {
 /// Writes the rows of `data` from `first_row` on into folder/transitions-<first row>.safetensors. A
 /// file holds rows of one segment of the data set, a megabyte or one row: rows that go on beyond it
 /// are several files, so that neither writer nor reader ever holds more of them twice. Nothing is
-/// written when there are no such rows. Throws RunError naming file and cause.
+/// written when there are no such rows. Throws RunError naming file and cause: also a number that
+/// is not finite, which ReadSegments would refuse.
 void WriteSegments(const std::filesystem::path& folder, const Dataset& data, int64_t first_row);
 
 /// Removes the files whose rows begin at `row` or behind it, which a process that was killed may

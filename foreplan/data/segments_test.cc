@@ -10,6 +10,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -186,6 +187,27 @@ TEST_F(Segments, RowsThatGoOnBeyondASegmentAreSeveralFiles) {
   Dataset read(1, kWide);
   ReadSegments(folder_, -1, read);
   ExpectRows(read, 14);
+}
+
+TEST_F(Segments, NumbersThatNoReaderTakesAreNotWritten) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const int array : {0, 1, 2}) {
+    const auto value = [&](int of, double good) { return std::vector{of == array ? nan : good}; };
+    Dataset data(1, 1);
+    AddRows(0, 2, data);
+    WriteSegments(folder_, data, 0);
+    AddRows(2, 1, data);
+    data.Add(value(0, 1.0), value(1, 0.5), value(2, 1.0), 2);
+    const std::string name = std::vector{"observation", "action", "next observation"}[array];
+    try {
+      WriteSegments(folder_, data, 2);
+      ADD_FAILURE() << name;
+    } catch (const RunError& error) {
+      EXPECT_EQ(error.what(), SegmentFile(folder_, 2).string() + ": " + name +
+                                  ": row 1, column 0: found nan, expected a finite number");
+    }
+    EXPECT_THAT(Files(), ElementsAre("transitions-000000000000.safetensors"));
+  }
 }
 
 TEST_F(Segments, AFileOfAnEarlierVersionMayHoldMoreAndKnowsNoRewards) {
