@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -106,6 +107,24 @@ TEST_F(Bench, TrajoptSolvesWithoutAllocating) {
   }
 }
 
+TEST_F(Bench, StorageCountsWhatAnEpisodeCostsAndLeavesNothingBehind) {
+  const Json rows = Rows(RunProgram(
+      Quick("storage", {"--set", "transitions=60", "--set", "steps=20", "--set", "observations=3",
+                        "--set", "actions=2", "--set", "metrics=5", "--set", "folder=."})));
+  EXPECT_EQ(Cases(rows), (std::vector<std::string>{"1e4", "1e5", "1e6"}));
+  for (const Json& row : rows) {
+    ExpectTimes(row, "ms");
+    EXPECT_EQ(row["transitions"], 60);
+    // 20 rows of nine doubles, an episode's number and an end, and what is written with them.
+    EXPECT_GT(row["bytes_per_episode"].get<double>(), 20 * (9 * 8 + 4 + 4));
+    EXPECT_LT(row["bytes_per_episode"].get<double>(), 10'000);
+    for (const char* number : {"mb_memory", "mb_resume_peak", "ms_resume", "ms_report"}) {
+      EXPECT_TRUE(row[number].is_number()) << row;
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(work()));
+}
+
 #ifdef FOREPLAN_HAVE_MUJOCO
 TEST_F(Bench, SimulationTakesAModelFile) {
   const std::vector<std::string> sizes = {"--set", "rollouts=3", "--set", "steps=5"};
@@ -163,6 +182,10 @@ TEST_F(Bench, RefusesWrongInputInOneLineBeforeWorkStarts) {
        {"GiB of memory", "available"}},
       {{"bench", "mppi", "--set", "population=1000000", "--set", "horizon=10000"},
        {"GiB of memory", "available"}},
+      {{"bench", "storage", "--set", "transitions=100000000", "--set", "observations=100000"},
+       {"GiB of memory", "available"}},
+      {{"bench", "storage", "--set", "folder=absent"}, {"folder: 'absent/", "No such file"}},
+      {{"bench", "storage", "--precision", "f32"}, {"--precision", "found 'f32'"}},
       {{"bench", "training", "--set", "steps=0"}, {"steps", "found integer 0", "[1"}},
 #ifdef FOREPLAN_HAVE_MUJOCO
       {{"bench", "simulation", "--model", "absent.xml"}, {"absent.xml"}},
