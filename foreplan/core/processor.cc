@@ -65,4 +65,12 @@ bool ProcessorHasAmxBf16() { return false; }
 
 #endif
 
+std::string_view InstructionSet() {
+  if (ProcessorHasAmxBf16()) return "amx_bf16";
+  if (ProcessorHasAvx512Bf16()) return "avx512_bf16";
+  if (ProcessorHasAvx512()) return "avx512";
+  if (ProcessorHasAvx2()) return "avx2";
+  return "other";
+}
+
 }  // namespace foreplan

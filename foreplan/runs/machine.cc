@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "foreplan/core/processor.h"
+
 #ifdef FOREPLAN_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
 #endif
@@ -65,7 +67,8 @@ nlohmann::ordered_json VersionsJson() {
           {"eigen",
            fmt::format("{}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
           {"onednn", OneDnnVersion()},
-          {"mujoco", MujocoVersion()}};
+          {"mujoco", MujocoVersion()},
+          {"instruction_set", InstructionSet()}};
 }
 
 std::string MachineJson(int threads) {

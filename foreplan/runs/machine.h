@@ -6,7 +6,8 @@
 
 namespace foreplan {
 
-/// {foreplan, git_revision, compiler, eigen, onednn, mujoco}; null for a library this build lacks.
+/// {foreplan, git_revision, compiler, eigen, onednn, mujoco, instruction_set}; null for a library
+/// this build lacks.
 nlohmann::ordered_json VersionsJson();
 
 /// The versions, the processor and the threads of a run, as machine.json holds them.

@@ -1,14 +1,17 @@
 // For tests: the expressions of the shipped tasks, testdata/expressions/<task>.toml.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/options.h"
 #include "foreplan/core/testing/source_dir.h"
 #include "foreplan/systems/rewards/expression_reward.h"
+#include "foreplan/systems/rewards/reward.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -45,12 +48,20 @@ struct ShippedExpression {
   }
 };
 
-/// Those whose reward is not an expression anyway.
+/// Those whose reward is the name of a shipped one.
 inline std::vector<std::string> TasksWithBuiltInRewards() {
+  struct RewardOfTask {
+    std::string text;
+
+    void Visit(OptionsVisitor& visitor) { visitor.Field("reward", text, ""); }
+  };
+  const std::vector<std::string> built_in = RewardNames();
   std::vector<std::string> names = Task::ShippedNames();
-  for (const char* name : {"lane_keeping", "pets_pusher_grey", "pilco_cartpole", "planar_arm"}) {
-    std::erase(names, name);
-  }
+  std::erase_if(names, [&](const std::string& name) {
+    RewardOfTask reward;
+    Task::Load(name).second.Read("", reward);
+    return std::ranges::find(built_in, reward.text) == built_in.end();
+  });
   return names;
 }
 
