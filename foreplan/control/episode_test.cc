@@ -296,6 +296,103 @@ TEST(RunEpisode, DivergenceEndsTheEpisodeAndIsNamed) {
   EXPECT_EQ(result.divergence, "step 7: qacc of joint 'hinge'");
 }
 
+// Shows a cart-pole without its state, and says of every step what a script says.
+class ScriptedEnvironment final : public Environment {
+ public:
+  /// Called with the number of the step, from 0; may throw.
+  using Script = std::function<StepOutcome(int step)>;
+  ScriptedEnvironment(const Task& task, Script script)
+      : system_(task.MakeSystem()), script_(std::move(script)) {}
+
+  const EnvironmentSpec& spec() const override { return system_->spec(); }
+  void Reset(Key key) override {
+    system_->Reset(key);
+    step_ = 0;
+  }
+  StepOutcome Step(std::span<const double> action) override {
+    EXPECT_EQ(system_->Step(action), StepStatus::kOk);
+    return script_(step_++);
+  }
+  void Observe(std::span<double> observation) const override { system_->Observe(observation); }
+
+ private:
+  std::unique_ptr<System> system_;
+  Script script_;
+  int step_ = 0;
+};
+
+StepOutcome Paid(double reward, StepEnd end = StepEnd::kContinues) {
+  StepOutcome outcome;
+  outcome.reward = reward;
+  outcome.end = end;
+  return outcome;
+}
+
+TEST(RunEpisode, WhatAnEnvironmentPaysIsTheReward) {
+  const Task task = ExpressionTask("-7");
+  ScriptedEnvironment environment(task, [](int step) { return Paid(step); });
+  FunctionPolicy policy([](const Situation& situation) {
+    EXPECT_TRUE(situation.state.empty());  // it cannot be seen
+    return 0.0;
+  });
+  std::vector<double> rewards;
+  const EpisodeResult result =
+      RunEpisode(task, environment, policy, kKey, 4,
+                 [&](const EpisodeStep& step) { rewards.push_back(step.reward); });
+  EXPECT_EQ(rewards, (std::vector<double>{0, 1, 2, 3}));
+  EXPECT_EQ(result.episode_return, 6);
+  EXPECT_EQ(result.divergence, "");
+}
+
+TEST(RunEpisode, WhereAnEnvironmentDoesNotPayTheTasksRewardCounts) {
+  const Task task = ExpressionTask("-7");
+  ScriptedEnvironment environment(task, [](int) { return StepOutcome(); });
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  EXPECT_EQ(RunEpisode(task, environment, policy, kKey, 4, nullptr).episode_return, -28);
+}
+
+TEST(RunEpisode, AnEnvironmentsEndOfEitherKindEndsTheEpisodeAsThatKind) {
+  const Task task = ExpressionTask("-7");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  for (const StepEnd end : {StepEnd::kTerminated, StepEnd::kTruncated}) {
+    ScriptedEnvironment environment(
+        task, [end](int step) { return Paid(1, step == 2 ? end : StepEnd::kContinues); });
+    std::vector<StepEnd> ends;
+    const EpisodeResult result =
+        RunEpisode(task, environment, policy, kKey, kNoLimit,
+                   [&](const EpisodeStep& step) { ends.push_back(step.end); });
+    EXPECT_EQ(ends, (std::vector<StepEnd>{StepEnd::kContinues, StepEnd::kContinues, end}));
+    EXPECT_EQ(result.terminated, end == StepEnd::kTerminated);
+  }
+}
+
+TEST(RunEpisode, PayThatIsNoNumberEndsTheEpisodeWithoutItsStepAndSaysWhoPaidIt) {
+  const Task task = ExpressionTask("-7");
+  ScriptedEnvironment environment(task, [](int step) { return Paid(step < 2 ? 1 : NAN); });
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  const EpisodeResult result = RunEpisode(task, environment, policy, kKey, kNoLimit, nullptr);
+  EXPECT_EQ(result.steps, 2);
+  EXPECT_EQ(result.episode_return, 2);
+  EXPECT_EQ(result.divergence, "step 2: the environment pays nan");
+}
+
+TEST(RunEpisode, WhatWasBeforeAnEnvironmentsFailureIsKept) {
+  const Task task = ExpressionTask("-7");
+  ScriptedEnvironment environment(task, [](int step) {
+    if (step == 3) throw EnvironmentFailure("no answer");
+    return Paid(1);
+  });
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  int steps = 0;
+  const EpisodeResult result =
+      RunEpisode(task, environment, policy, kKey, kNoLimit, [&](const EpisodeStep&) { ++steps; });
+  EXPECT_EQ(steps, 3);
+  EXPECT_EQ(result.steps, 3);
+  EXPECT_EQ(result.episode_return, 3);
+  EXPECT_EQ(result.failure, "step 3: no answer");
+  EXPECT_FALSE(result.terminated);
+}
+
 TEST(RunEpisode, ARewardThatIsNoNumberEndsTheEpisodeWithoutItsStep) {
   // The velocity grows from 0: soon the root is of a number below 0.
   const Task task = ExpressionTask("sqrt(0.3 - slider_velocity)");

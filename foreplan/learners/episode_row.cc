@@ -19,7 +19,7 @@ EpisodeRow RowOf(const EpisodeResult& result, int length, int episode, int total
           .total_steps = total_steps,
           .episode_return = result.episode_return,
           .end = EndOf(result, length),
-          .note = result.divergence};
+          .note = result.divergence.empty() ? result.failure : result.divergence};
 }
 
 }  // namespace foreplan

@@ -33,7 +33,7 @@ struct EpisodeRow {
   int total_steps = 0;        // of the run so far, this episode included
   double episode_return = 0;  // so far, of an episode that is not whole
   EpisodeEnd end = EpisodeEnd::kLength;
-  std::string note;  // "" or what diverged
+  std::string note;  // "" or what diverged or failed
 };
 
 /// One row of metrics.csv (long form), e.g. {3, 450, "fit.holdout_rmse", 0.012}.

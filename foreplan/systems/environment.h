@@ -59,8 +59,8 @@ class Environment {
 
   [[nodiscard]] virtual const EnvironmentSpec& spec() const = 0;
 
-  /// Begins an episode. A simulator draws the same start for the same key; see is_repeatable.
-  /// Throws EnvironmentFailure.
+  /// Begins an episode. A simulator draws the same start for the same key; others need not, and
+  /// their runs do not repeat. Throws EnvironmentFailure.
   virtual void Reset(Key key) = 0;
 
   /// Advances by spec().dt with the action held; entries outside the bounds are clamped. Throws
@@ -69,9 +69,6 @@ class Environment {
 
   /// After Reset or Step.
   virtual void Observe(std::span<double> observation) const = 0;  // [no]
-
-  /// Equal keys and actions give equal episodes; without that a run does not repeat.
-  [[nodiscard]] virtual bool is_repeatable() const { return true; }
 
   /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
   [[nodiscard]] virtual std::string Divergence() const { return ""; }
