@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(Recorded, KlConstrainedGolden,
 
 TEST_P(KlConstrainedGolden, PolicyMomentsCostsAndDivergences) {
   const double lambda = golden_.at("lambda");
-  const KlConstrainedLqr::Evaluation evaluation =
+  const KlLqrEvaluation evaluation =
       lqr_.Evaluate(lambda, golden_.at("entropy_weight"));
   ASSERT_EQ(evaluation.status, BackwardStatus::kOk);
   const LinearGaussianPolicy policy = lqr_.Policy();
@@ -151,7 +151,7 @@ TEST_P(KlConstrainedGolden, PolicyMomentsCostsAndDivergences) {
 
 TEST_P(KlConstrainedGolden, DivergenceAtAnotherMultiplier) {
   const nlohmann::json& search = golden_.at("search");
-  const KlConstrainedLqr::Evaluation evaluation =
+  const KlLqrEvaluation evaluation =
       lqr_.Evaluate(search.at("lambda"), golden_.at("entropy_weight"));
   EXPECT_NEAR(evaluation.kl, search.at("kl"), kTolerance * search.at("kl").get<double>());
 }
@@ -292,7 +292,7 @@ TEST(KlConstrainedRandom, TheDualsDerivativeIsKlMinusTheBound) {
     const double bound = 0.5;
     const double lambda = std::pow(10.0, static_cast<double>(trial % 5) - 2);
     const auto dual = [&](double at) {
-      const KlConstrainedLqr::Evaluation e = lqr.Evaluate(at, entropy_weight);
+      const KlLqrEvaluation e = lqr.Evaluate(at, entropy_weight);
       return e.cost_change - entropy_weight * e.entropy_change + at * (e.kl - bound);
     };
     const double h = 1e-4 * lambda;
@@ -407,9 +407,9 @@ TEST(KlConstrainedPerStep, AgreesWithTheSingleBoundOnOneStep) {
 TEST(KlConstrainedPerStep, EqualMultipliersAreTheSingleOne) {
   const KlTestProblem problem = RandomKlProblem(5, 2, 8, Key{18, 0});
   KlConstrainedLqr lqr = MakeLqr(problem);
-  const KlConstrainedLqr::Evaluation one = lqr.Evaluate(0.7, 0.1);
+  const KlLqrEvaluation one = lqr.Evaluate(0.7, 0.1);
   const std::vector<double> each(8, 0.7);
-  const KlConstrainedLqr::Evaluation same = lqr.EvaluateEach(each, 0.1);
+  const KlLqrEvaluation same = lqr.EvaluateEach(each, 0.1);
   EXPECT_EQ(one.kl, same.kl);
   EXPECT_EQ(one.cost_change, same.cost_change);
   EXPECT_THROW((void)lqr.EvaluateEach(std::vector<double>(7, 1.0), 0), InputError);
@@ -421,7 +421,7 @@ TEST(KlConstrainedPerStep, TheDualsGradientIsKlMinusTheBounds) {
   std::vector<double> lambda = {0.3, 3, 1, 0.1, 10, 0.7};
   const double bound = 0.2;
   const auto dual = [&] {
-    const KlConstrainedLqr::Evaluation e = lqr.EvaluateEach(lambda, 0.1);
+    const KlLqrEvaluation e = lqr.EvaluateEach(lambda, 0.1);
     double g = e.cost_change - 0.1 * e.entropy_change;
     for (size_t t = 0; t < 6; ++t) g += lambda[t] * (lqr.kl_per_step()[t] - bound);
     return g;
@@ -452,7 +452,7 @@ TEST(KlConstrainedPerStep, DualGradientDescentFindsTheSameMultipliers) {
     const std::vector<double> found(lqr.multipliers().begin(), lqr.multipliers().end());
     const auto minimise = [&](std::span<const double> lambda, std::span<double> constraints,
                               double& dual) {
-      const KlConstrainedLqr::Evaluation e = lqr.EvaluateEach(lambda, 0);
+      const KlLqrEvaluation e = lqr.EvaluateEach(lambda, 0);
       dual = e.cost_change;
       for (size_t t = 0; t < 4; ++t) {
         constraints[t] = lqr.kl_per_step()[t] - bound;
