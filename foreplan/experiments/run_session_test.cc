@@ -216,7 +216,6 @@ class RunSessionTest : public testing::Test {
 };
 
 // --- what ends a run
-// ------------------------------------------------------------------------------
 
 TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
   const std::vector<std::pair<std::string, std::function<void()>>> failures = {
@@ -298,7 +297,6 @@ TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
 }
 
 // --- kills
-// ----------------------------------------------------------------------------------------
 
 /// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
 /// file.
@@ -402,7 +400,6 @@ TEST_F(RunSessionTest, TimeGoesOnWithTheRun) {
 }
 
 // --- costs
-// ----------------------------------------------------------------------------------------
 
 TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyThereWere) {
   std::vector<int64_t> bytes;  // written until that episode was saved
