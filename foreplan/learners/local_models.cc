@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/models/local/mixture_prior.h"
 #include "foreplan/models/local/network_prior.h"
 #include "foreplan/trajopt/kl/initial_policies.h"
@@ -17,10 +18,6 @@ namespace {
 
 using Eigen::VectorXd;
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

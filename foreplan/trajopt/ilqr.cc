@@ -13,7 +13,9 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
 #include "foreplan/core/row_kernels.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 
 namespace foreplan {
 namespace {
@@ -23,11 +25,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kKnotsPerTask = 16;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kResolution = 1e-14;  // of a cost in double: smaller changes are rounding
-
-IlqrOptions Validated(IlqrOptions options) {
-  ValidateOptions("ilqr", options);
-  return options;
-}
 
 void CheckSize(std::string_view what, size_t found, size_t expected) {
   if (found != expected) {
@@ -77,7 +74,7 @@ class Stopwatch {
 
 IlqrSolver::IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Executor* executor)
     : problem_(problem),
-      options_(Validated(options)),
+      options_(Validated("ilqr", options)),
       executor_(executor),
       layout_(CheckedLayout(problem)),
       horizon_(problem.horizon()),
@@ -194,7 +191,7 @@ IlqrResult IlqrSolver::Solve(std::span<const double> x0, std::span<const double>
   result.gap = gap_largest_;
   result.gradient = backward_.largest_gradient();
   result.log = log_;
-  const double total = std::chrono::duration<double>(Clock::now() - begin).count();
+  const double total = SecondsSince(begin);
   result.other_seconds = total - result.seconds();
   return result;
 }
