@@ -36,7 +36,7 @@ inline double TrajectoryKl(const KlTestProblem& problem, const LinearGaussianPol
 ///   cost + lambda (-log previous), M = Quu, N = Qux, m = Qu of the policy's own cost to go;
 ///   M K + N = 0, M k + m = 0, M = (lambda + nu) S^-1.
 inline double StationarityResidual(const KlTestProblem& problem, const LinearGaussianPolicy& policy,
-                            std::span<const double> multipliers, double entropy_weight) {
+                                   std::span<const double> multipliers, double entropy_weight) {
   using Eigen::MatrixXd;
   using Eigen::VectorXd;
   const Eigen::Index nx = problem.dynamics.initial_mean.size();
