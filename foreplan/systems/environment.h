@@ -33,8 +33,8 @@ enum class StepStatus {
 
 /// What an environment says of a step, besides the observation after it.
 struct StepOutcome {
-  StepOutcome(StepStatus status = StepStatus::kOk)
-      : status(status) {}  // NOLINT: a status is an outcome
+  // NOLINTNEXTLINE(google-explicit-constructor): a status is an outcome
+  StepOutcome(StepStatus status = StepStatus::kOk) : status(status) {}
 
   StepStatus status;
   StepEnd end = StepEnd::kContinues;  // a task may end the episode as well
