@@ -15,6 +15,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
@@ -110,8 +111,7 @@ class FitSession {
       if (calibration_.refit) {
         report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
       }
-      report_.seconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      report_.seconds = SecondsSince(start);
       FillReport(split);
       Write(folder);
       folder.Complete();

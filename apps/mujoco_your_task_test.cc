@@ -8,6 +8,7 @@
 
 #include "apps/program_testing.h"
 #include "foreplan/core/testing/source_dir.h"
+#include "foreplan/systems/mujoco/testing/small_png.h"
 
 namespace foreplan::apps {
 namespace {
@@ -95,14 +96,7 @@ TEST_F(YourTask, ARunOfAModelWithTexturesIsEvaluatedResumedAndRepeated) {
   }
   model.insert(model.find("<worldbody>"), texture + "/></asset>\n");
   WriteText("two_links.xml", model);
-  // Grey, 2 x 2.
-  constexpr char kPng[] =
-      "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0\xfd\xd4\x9as"
-      "\0\0\0\x0fIDATx\x9c"
-      "ch\0\x03\x06\x07"
-      "0\0\0$\xce\x04\x81\xd5QV\x15\0\0\0\0IEND\xae"
-      "B`\x82";
-  WriteText("side.png", {kPng, sizeof kPng - 1});
+  WriteText("side.png", {kSmallPng, sizeof kSmallPng - 1});
   const ProgramResult first =
       RunProgram(Small({"my_task.toml", "--episodes", "2", "--out", "first"}));
   ASSERT_EQ(first.exit_code, 0) << first.err;

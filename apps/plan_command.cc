@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,48 @@ Execution Execute(const Task& task, const Reward& reward, System& system,
   return execution;
 }
 
+double Return(const PlannedTrajectory& trajectory) {
+  return std::accumulate(trajectory.rewards.begin(), trajectory.rewards.end(), 0.0);
+}
+
+void WriteTrajectory(const Experiment& experiment, const PlannedTrajectory& trajectory,
+                     const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw InputError(
+        fmt::format("--out: '{}' cannot be made: {}", folder.string(), error.message()));
+  }
+  const Task& task = experiment.task;
+  WriteFileAtomically(folder / "trajectory.csv", TrajectoryCsv(task.spec(), trajectory));
+  WriteFileAtomically(
+      folder / "trajectory.svg",
+      TrajectorySvg(fmt::format("{}, {}, seed {}: return {:.2f} in {} steps", task.name(),
+                                experiment.run.planner, experiment.run.seed, Return(trajectory),
+                                trajectory.steps),
+                    task.spec(), trajectory));
+}
+
+void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTrajectory& trajectory,
+               bool learned, const fs::path& folder, bool json) {
+  if (json) {
+    const nlohmann::ordered_json document = {
+        {"task", experiment.task.name()}, {"planner", experiment.run.planner},
+        {"seed", experiment.run.seed},    {"status", StatusName(plan.status)},
+        {"iterations", plan.iterations},  {"expected_return", plan.expected_return},
+        {"steps", trajectory.steps},      {"return", Return(trajectory)},
+        {"seconds", plan.seconds},        {"directory", folder.string()},
+        {"versions", VersionsJson()}};
+    fmt::print("{}\n", document.dump(2));
+    return;
+  }
+  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}\n{}\n{}\n",
+             experiment.run.planner, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds,
+             Return(trajectory), trajectory.steps,
+             learned ? fmt::format(", expected {:.3f}", plan.expected_return) : "",
+             (folder / "trajectory.csv").string(), (folder / "trajectory.svg").string());
+}
+
 void MakePlanOf(const PlanCommandRequest& request) {
   Experiment experiment = LoadExperiment(request.task, request.flags);
   const Task& task = experiment.task;
@@ -123,37 +166,8 @@ void MakePlanOf(const PlanCommandRequest& request) {
   }
   const auto [trajectory, fault] = Execute(task, task.reward(), *system, plan.actions);
   if (!fault.empty()) throw RunError("plan: " + fault);
-  double sum = 0;
-  for (const double reward : trajectory.rewards) sum += reward;
-
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw InputError(
-        fmt::format("--out: '{}' cannot be made: {}", folder.string(), error.message()));
-  }
-  WriteFileAtomically(folder / "trajectory.csv", TrajectoryCsv(task.spec(), trajectory));
-  WriteFileAtomically(
-      folder / "trajectory.svg",
-      TrajectorySvg(fmt::format("{}, {}, seed {}: return {:.2f} in {} steps", task.name(),
-                                planner_name, experiment.run.seed, sum, trajectory.steps),
-                    task.spec(), trajectory));
-  if (request.json) {
-    const nlohmann::ordered_json document = {
-        {"task", task.name()},           {"planner", planner_name},
-        {"seed", experiment.run.seed},   {"status", StatusName(plan.status)},
-        {"iterations", plan.iterations}, {"expected_return", plan.expected_return},
-        {"steps", trajectory.steps},     {"return", sum},
-        {"seconds", plan.seconds},       {"directory", folder.string()},
-        {"versions", VersionsJson()}};
-    fmt::print("{}\n", document.dump(2));
-    return;
-  }
-  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}\n{}\n{}\n",
-             planner_name, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds, sum,
-             trajectory.steps,
-             learned ? fmt::format(", expected {:.3f}", plan.expected_return) : "",
-             (folder / "trajectory.csv").string(), (folder / "trajectory.svg").string());
+  WriteTrajectory(experiment, trajectory, folder);
+  PrintPlan(experiment, plan, trajectory, learned != nullptr, folder, request.json);
 }
 
 }  // namespace

@@ -250,7 +250,6 @@ TEST_F(RunCommand, GoesOnWithoutItsTerminalWhenToldToIgnoreThat) {
 }
 
 // --- streams that cannot be written
-// ----------------------------------------------------------------
 
 void Redirect(int stream, const char* file) {
   const int opened = open(file, O_WRONLY);

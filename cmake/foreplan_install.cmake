@@ -8,8 +8,13 @@ set(private_dir "${CMAKE_INSTALL_LIBDIR}/foreplan")
 install(TARGETS foreplan EXPORT foreplan_targets)
 install(EXPORT foreplan_targets NAMESPACE foreplan:: FILE foreplan-targets.cmake
         DESTINATION "${package_dir}")
-install(DIRECTORY foreplan/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/foreplan"
-        FILES_MATCHING PATTERN "*.h" PATTERN testing EXCLUDE)
+# Public headers and what they include; all others stay at home (scripts/check_headers.py).
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/installed_headers.txt)
+file(STRINGS cmake/installed_headers.txt installed_headers REGEX "^[^#]")
+foreach(header IN LISTS installed_headers)
+  cmake_path(GET header PARENT_PATH folder)
+  install(FILES "${header}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
+endforeach()
 # CMake wants folders given with "/" to exist; a tree without tasks installs none.
 install(DIRECTORY tasks DESTINATION "${CMAKE_INSTALL_DATADIR}/foreplan" OPTIONAL)
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)

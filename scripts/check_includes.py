@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks that includes point one way: a room includes only itself and the rooms above it.
+"""Checks the house: includes point one way, rooms say what they are, files stay readable.
 
-Help for tests (foreplan/<room>/testing/) is included by tests and benchmarks only. Every room has a README.md that
-says what it may include. Prints every violation as file:line and exits with 1 if there is one. --self-test checks the
-checker.
+A room includes only itself and the rooms above it. Help for tests (foreplan/<room>/testing/) is included by tests and
+benchmarks only. Every room has a README.md that says what it may include. A file of more than 500 lines says why in
+its first comment ("Long because ..."). Prints every violation as file:line and exits with 1 if there is one.
+--self-test checks the checker.
 """
 
 import argparse
@@ -21,6 +22,8 @@ OUTSIDE = ("apps", "benchmarks", "examples")
 UMBRELLA = "foreplan/foreplan.h"
 
 FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/|^(apps/bench|benchmarks)/")
+LONGEST = 500  # [lines] without a reason
+REASON = re.compile(r"\blong because\b", re.IGNORECASE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
 
@@ -70,6 +73,27 @@ def wrong_readmes(root: Path) -> Iterator[str]:
             yield f"{path}: expected the line: {expected}"
 
 
+def first_comment(text: str) -> str:
+    """Of C++ or Python: up to the first line that is none."""
+    if '"""' in text[:200]:
+        return text.split('"""')[1]
+    lines = text.splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith(("//", "#!"))), len(lines))
+    return " ".join(lines[:end])
+
+
+def long_files(root: Path) -> Iterator[str]:
+    for folder in ("foreplan", "scripts", *OUTSIDE):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix not in (".h", ".cc", ".py"):
+                continue
+            text = path.read_text(encoding="utf-8")
+            lines = len(text.splitlines())
+            if lines > LONGEST and not REASON.search(first_comment(text)):
+                yield (f"{path.relative_to(root).as_posix()}: found {lines} lines, expected at most {LONGEST}, or "
+                       f"'Long because ...' in its first comment")
+
+
 def self_test() -> None:
     cases = {
         "foreplan/core/a.h": [("foreplan/core/b.h", True), ("foreplan/data/b.h", False),
@@ -97,6 +121,13 @@ def self_test() -> None:
         found = {" ".join(v.split(" ")[:2]) for v in violations(root)}
         assert found == expected, f"found {found}, expected {expected}"
         assert len(list(wrong_readmes(root))) == len(ROOMS)
+        for name, first, lines in (("foreplan/core/long.h", "// Numbers.", LONGEST + 1),
+                                   ("foreplan/core/table.h", "// Numbers.\n// Long because a table.", LONGEST + 1),
+                                   ("foreplan/core/full.h", "// Numbers.", LONGEST),
+                                   ("foreplan/core/long.py", '"""Numbers.\n\nLong because a table."""', LONGEST + 1)):
+            rest = lines - len(first.splitlines())
+            (root / name).write_text(first + "\n" + "int x;\n" * rest)
+        assert [v.split(":")[0] for v in long_files(root)] == ["foreplan/core/long.h"]
 
 
 def main() -> int:
@@ -106,8 +137,8 @@ def main() -> int:
         self_test()
         return 0
     root = Path(__file__).resolve().parent.parent
-    found = [*violations(root), *wrong_readmes(root)]
-    print("\n".join(found) if found else "includes: all point one way", file=sys.stderr)
+    found = [*violations(root), *wrong_readmes(root), *long_files(root)]
+    print("\n".join(found) if found else "includes: all point one way; no file is too long", file=sys.stderr)
     return 1 if found else 0
 
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <string_view>
 #include <variant>
@@ -35,6 +36,14 @@ void CheckEach(const TensorFile& file, const std::string& name, std::string_view
 
 void CheckFinite(const TensorFile& file, const std::string& name) {
   CheckEach(file, name, "a finite number", [](double) { return true; });
+}
+
+const std::vector<double>& FiniteDoubles(const TensorFile& file, const std::string& name,
+                                         int64_t size) {
+  const std::array<int64_t, 1> shape = {size};
+  const std::vector<double>& values = file.Doubles(name, shape);
+  CheckFinite(file, name);
+  return values;
 }
 
 void CheckPositive(const TensorFile& file, const std::string& name) {

@@ -1,7 +1,9 @@
 // What numbers of a file must be before something is restored from them.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "foreplan/data/safetensors.h"
 
@@ -12,6 +14,9 @@ namespace foreplan {
 
 /// No NaN, no infinity.
 void CheckFinite(const TensorFile& file, const std::string& name);
+/// That tensor's numbers, of any size, or of `size` in one dimension.
+const std::vector<double>& FiniteDoubles(const TensorFile& file, const std::string& name,
+                                         int64_t size = -1);
 /// Finite and above 0, of a size that one can divide by: scales, deviations.
 void CheckPositive(const TensorFile& file, const std::string& name);
 /// Finite and at least `least`: counters.

@@ -7,6 +7,7 @@
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/checkpoint.h"
@@ -28,7 +29,7 @@ class TimedPolicy final : public Policy {
   void Act(const Situation& situation, std::span<double> action) override {
     const auto start = std::chrono::steady_clock::now();
     policy_.Act(situation, action);
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_ += SecondsSince(start);
     ++decisions_;
   }
 

@@ -314,32 +314,42 @@ std::string FitText(const DataFitReport& report) {
   return text;
 }
 
-Json FitJson(const DataFitReport& report) {
+namespace {
+
+Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json HorizonsJson(const DataFitReport& report) {
   const Calibration& calibration = report.calibration;
-  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   Json horizons = Json::array();
   for (const HorizonError& horizon : calibration.horizons) {
     Json components = Json::object();
     for (size_t i = 0; i < report.observation.size(); ++i) {
       components[report.observation[i].name] = {
-          {"rmse", number(horizon.rmse[i])},
+          {"rmse", Number(horizon.rmse[i])},
           {"rmse_unchanged", horizon.persistence[i]},
           {"coverage_50", horizon.coverage[i][0]},
           {"coverage_90", horizon.coverage[i][1]},
           {"coverage_95", horizon.coverage[i][2]},
-          {"epistemic_share", number(horizon.epistemic_share[i])}};
+          {"epistemic_share", Number(horizon.epistemic_share[i])}};
     }
     horizons.push_back({{"steps", horizon.steps},
                         {"starts", horizon.starts},
-                        {"rmse_in_scale", number(ScaledError(calibration, horizon))},
+                        {"rmse_in_scale", Number(ScaledError(calibration, horizon))},
                         {"components", std::move(components)}});
   }
+  return horizons;
+}
+
+}  // namespace
+
+Json FitJson(const DataFitReport& report) {
+  const Calibration& calibration = report.calibration;
   Json members = Json::array();
   for (const MemberError& member : calibration.members) {
-    members.push_back({{"rmse_in_scale", number(member.rmse)}, {"nll", number(member.nll)}});
+    members.push_back({{"rmse_in_scale", Number(member.rmse)}, {"nll", Number(member.nll)}});
   }
   Json fit = Json::object();
-  for (const auto& [name, value] : report.metrics) fit[name] = number(value);
+  for (const auto& [name, value] : report.metrics) fit[name] = Number(value);
   Json scale = Json::object();
   for (size_t i = 0; i < report.observation.size(); ++i) {
     scale[report.observation[i].name] = calibration.scale[i];
@@ -363,14 +373,14 @@ Json FitJson(const DataFitReport& report) {
           {"scale", std::move(scale)},
           {"fit", std::move(fit)},
           {"model", Json::parse(report.details)},
-          {"nll", number(calibration.nll)},
+          {"nll", Number(calibration.nll)},
           {"members", std::move(members)},
           {"novelty",
-           {{"training_95", number(calibration.novelty.training_95)},
-            {"holdout_median", number(calibration.novelty.holdout_median)},
+           {{"training_95", Number(calibration.novelty.training_95)},
+            {"holdout_median", Number(calibration.novelty.holdout_median)},
             {"holdout_share", calibration.novelty.holdout_share},
             {"rank_correlation", calibration.novelty.rank_correlation}}},
-          {"horizons", std::move(horizons)},
+          {"horizons", HorizonsJson(report)},
           {"seconds", report.seconds},
           {"directory", report.folder}};
 }

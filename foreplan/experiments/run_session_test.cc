@@ -282,7 +282,6 @@ class RunSessionTest : public ::testing::Test {
 };
 
 // --- what ends a run
-// ------------------------------------------------------------------------------
 
 TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
   const std::vector<std::pair<std::string, std::function<void()>>> failures = {
@@ -364,7 +363,6 @@ TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
 }
 
 // --- kills
-// ----------------------------------------------------------------------------------------
 
 TEST_F(RunSessionTest, KilledAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
   // Ten files with at least a write and a rename each, and three more checkpoints.
@@ -433,7 +431,6 @@ TEST_F(RunSessionTest, TimeGoesOnWithTheRun) {
 }
 
 // --- costs
-// ----------------------------------------------------------------------------------------
 
 TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyTransitionsThereAre) {
   struct Cost {

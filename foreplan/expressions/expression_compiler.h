@@ -1,5 +1,4 @@
-// From the texts of a task file to a graph: what names mean, what functions there are, and which
-// operands fit.
+// From the texts of a task file to a graph: what names mean.
 #pragma once
 
 #include <map>
@@ -8,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "foreplan/expressions/expression_builder.h"
 #include "foreplan/expressions/expression_definitions.h"
 #include "foreplan/expressions/expression_graph.h"
 #include "foreplan/expressions/expression_scope.h"
@@ -34,20 +34,14 @@ class ExpressionCompiler {
   /// depends on the next observation.
   std::vector<int> NumbersBeforeStep(const ExpressionText& source);
 
-  [[nodiscard]] const ExpressionGraph& graph() const { return graph_; }
+  [[nodiscard]] const ExpressionGraph& graph() const { return build_.graph(); }
 
   /// Names of functions, sorted.
   static std::vector<std::string> FunctionNames();
 
  private:
-  /// Numbers or conditions, one node each.
-  struct Value {
-    bool is_condition = false;
-    std::vector<int> nodes;
-  };
+  using Value = ExpressionValue;
   enum class Time { kPrevious, kNext };
-  struct Function;
-  friend struct ExpressionFunctions;
 
   void CheckNames() const;
   Value CompileSource(const ExpressionText& source, Time time);
@@ -61,32 +55,12 @@ class ExpressionCompiler {
   Value CompileBinary(const Syntax& binary);
   Value CompileArithmetic(ExpressionOp op, const Syntax& binary, const Value& left,
                           const Value& right);
-  int Power(int base, int exponent);
-
-  Value Inputs(ExpressionOp op, size_t first, size_t count);
-  Value Map(ExpressionOp op, const Value& a);
-  Value Map(ExpressionOp op, const Value& a, const Value& b);
-  int Apply(ExpressionOp op, int a, int b = -1, int c = -1) {
-    return graph_.Apply(op, place_, a, b, c);
-  }
-  int Constant(double value) { return graph_.Constant(value); }
-  int Reduce(ExpressionOp op, const std::vector<int>& nodes);
-
-  void ExpectNumbers(const Value& value, const Syntax& syntax) const;
-  void ExpectConditions(const Value& value, const Syntax& syntax) const;
-  /// The nodes of `value`, repeated to `size`; throws InputError when they cannot be.
-  [[nodiscard]] std::vector<int> Spread(const Value& value, size_t size,
-                                        const Syntax& syntax) const;
-  [[nodiscard]] InputError Error(const Syntax& syntax, std::string_view message) const;
-  [[nodiscard]] InputError UnknownNameAt(const Syntax& name, std::string_view what,
-                                         const std::vector<std::string>& known) const;
   [[nodiscard]] std::vector<std::string> KnownNames() const;
 
   ExpressionScope scope_;
   std::span<const NamedConstant> constants_;
   std::span<const NamedQuantity> quantities_;
-  ExpressionGraph graph_;
-  ExpressionGraph::Place place_;                       // of the operation that is compiled
+  ExpressionBuilder build_;
   Time time_ = Time::kNext;                            // of names that do not say it
   std::map<std::pair<size_t, Time>, Value> compiled_;  // quantities
   std::vector<size_t> open_;                           // quantities that are being compiled

@@ -1,21 +1,15 @@
 // An expression made ready to run over many rows.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "foreplan/core/aligned_vector.h"
 #include "foreplan/data/transition_batch.h"
 #include "foreplan/expressions/expression_graph.h"
+#include "foreplan/expressions/expression_instruction.h"
 
 namespace foreplan {
-
-/// Sizes of the rows that an expression reads.
-struct ExpressionSizes {
-  int observation = 0;
-  int action = 0;
-};
 
 /// A list of instructions on registers, each of which holds one number for every row of a block:
 /// what it costs to look at an instruction is shared by the rows. Const and shared between threads;
@@ -34,28 +28,9 @@ class ExpressionProgram {
 
   [[nodiscard]] size_t instructions() const { return instructions_.size(); }
 
-  /// What is done in one go because it often comes together.
-  enum class Fused : uint8_t {
-    kNone,
-    kMultiplyAdd,       // a b + c
-    kMultiplySubtract,  // a b - c
-    kSubtractProduct,   // c - a b
-    kSinCos,            // of the same angle
-  };
-  struct Instruction {
-    ExpressionOp op = ExpressionOp::kConstant;
-    Fused fused = Fused::kNone;
-    std::array<int, 3> operands{};  // registers, or ~constant
-    int to = 0;                     // register
-    int also_to = 0;                // of kSinCos: register of the cosine
-    int index = 0;                  // of an input
-  };
-
  private:
-  class Generator;
-
   ExpressionSizes sizes_;
-  std::vector<Instruction> instructions_;
+  std::vector<ExpressionInstruction> instructions_;
   AlignedVector<double> constants_;  // [constants x LanePair::kRows], each repeated
   int block_rows_ = 0;
   std::vector<int> numbers_;  // operands that hold the results

@@ -12,7 +12,10 @@
 #include "foreplan/learners/mpc.h"
 #include "foreplan/learners/policy_backprop.h"
 #include "foreplan/models/learned_model.h"
+#include "foreplan/models/local/mixture_prior.h"
+#include "foreplan/models/local/network_prior.h"
 #include "foreplan/planners/planner.h"
+#include "foreplan/trajopt/kl/initial_policies.h"
 
 namespace foreplan {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <limits>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,52 +11,16 @@
 #include "foreplan/control/local_rollout.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/learners/local_condition.h"
+#include "foreplan/learners/local_models_options.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/models/local/local_model_fit.h"
-#include "foreplan/models/local/local_prior.h"
-#include "foreplan/models/local/mixture_prior.h"
-#include "foreplan/models/local/network_prior.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/policies/policy_trainer.h"
-#include "foreplan/trajopt/kl/initial_policies.h"
 #include "foreplan/trajopt/kl/kl_constrained_lqr.h"
 
 namespace foreplan {
-
-/// What the policy that acts adds to its mean.
-enum class LocalExploration {
-  kPolicy,  // its own covariance, (lambda + nu) Quu^-1
-  kFixed,   // a fixed deviation
-  kNone,    // nothing: rollouts hardly differ, and regressions are singular
-};
-
-/// Section [local_models].
-struct LocalModelsOptions {
-  int rollouts = 5;        // per condition and iteration
-  int reuse = 1;           // iterations whose rollouts enter a fit
-  double kl_step = 0.2;    // base of the KL bound, per time step
-  bool adapt_step = true;  // by predicted and actual improvement
-  /// A step is taken back whose rollouts cost more, in the mean, than those before it by this share
-  /// of what has been gained since the first; infinity: never. Not with a global policy.
-  double setback = std::numeric_limits<double>::infinity();
-  std::string initial = "lqr";
-  std::string prior = "mixture";
-  LocalExploration exploration = LocalExploration::kPolicy;
-  double fixed_deviation = 1;  // of kFixed
-  double noise_smoothing = 0;  // of the exploration noise [steps]
-  int test_rollouts = 5;       // with noise, per condition, after the last iteration
-  bool global_policy = false;  // one network policy for all conditions
-  int global_start = 0;        // iterations of the local policies alone before it first learns
-  bool on_policy = true;       // rollouts are of the global policy once it has learned
-
-  void Visit(OptionsVisitor& visitor);
-};
-
-/// How much larger the next KL bound is: where the model is quadratically wrong in the step, the
-/// step with the best actual improvement is predicted / (2 (predicted - actual)) of the last
-/// (Levine, Finn et al. 2016, appendix A.3). Within [0.1, 5]; the multiplier within [0.01, 10].
-[[nodiscard]] double NextStepMultiplier(double multiplier, double predicted, double actual);
 
 /// Guided policy search: one linear-Gaussian policy per condition of the task (Levine and Abbeel
 /// 2014), each improved by
@@ -73,7 +37,6 @@ class LocalModelsLearner final : public Learner {
   /// Reads sections local_models, local_models.step, .fit, .mixture, .network, .initial_lqr,
   /// .initial_pd; model and fit with the network prior; policy and policy.fit with a global policy.
   LocalModelsLearner(Config& config, const LearnerContext& context);
-  ~LocalModelsLearner() override;
 
   void Run() override;
   void Save(TensorFile& state) const override;
@@ -86,45 +49,64 @@ class LocalModelsLearner final : public Learner {
   [[nodiscard]] nlohmann::ordered_json Results() const override;
 
  private:
-  struct Condition;
-  struct Experience;
-  struct Accepted;
-  struct Improvement;     // what one iteration found out about one condition
-  struct Test;            // final rollouts of one condition
+  enum Stream : uint64_t {
+    kStart,
+    kRollout,
+    kPrior,
+    kTest,
+    kNetwork,
+    kNetworkFit,
+    kGlobal,
+    kGlobalFit,
+    kGlobalTest
+  };
   struct GlobalTest {     // of the global policy
     double distance = 0;  // without noise
     bool success = false;
     int noisy_successes = 0;
   };
+  struct Test {  // final rollouts of one condition
+    double clean_distance = 0;
+    double clean_return = 0;  // NaN when it diverged
+    bool clean_success = false;
+    int noisy_successes = 0;
+    double noisy_distance = 0;  // mean
+    double noisy_return = 0;    // mean of those that did not diverge
+    int diverged = 0;           // of those with noise
+    GlobalTest global;
+  };
 
+  // The loop: local_models.cc.
+  void MakeLearned(Config& config);
   void MakeConditions(Config& config);
   [[nodiscard]] bool Done() const;
+  void Improve();
+  void LearnNetwork();
+  void LinearizeGlobalPolicy();
+  void AdaptSteps();
+  void TrainGlobalPolicy();
+  [[nodiscard]] bool FollowsGlobalPolicy() const;
+  [[nodiscard]] bool GlobalPolicyActs() const;
+
+  // Taking rollouts: local_models_rollouts.cc.
   void Sample();
+  [[nodiscard]] Eigen::MatrixXd Noise(const LocalCondition& condition, Key key) const;
   void LogRollouts();
   void CheckRollouts() const;
   void Keep();
-  void Improve();
-  void LearnNetwork();
-  void Judge(Condition& condition);
-  void MeasureLastFit(Condition& condition) const;
-  void TakeBackIfWorse(Condition& condition) const;
-  void FitDynamics(Condition& condition);
-  [[nodiscard]] RolloutView Fresh(const Condition& condition) const;
-  void AdaptSteps();
-  void TakeStep(Condition& condition);
-  [[nodiscard]] bool FollowsGlobalPolicy() const;
-  [[nodiscard]] bool GlobalPolicyActs() const;
-  void LinearizeGlobalPolicy();
-  void TrainGlobalPolicy();
-  [[nodiscard]] GlobalTest TestGlobalPolicy(System& system, Key key);
-  [[nodiscard]] Eigen::MatrixXd TestNoise(int number, Key key) const;
-  [[nodiscard]] std::pair<double, bool> JudgeRollout(const LocalRollout& rollout) const;
+  static NoisyAction Noisy(NetworkPolicy& policy);
+
+  // Metrics and final tests: local_models_report.cc.
+  void Record(const std::string& name, double value);
   void Report(double seconds);
   void TestPolicies();
   [[nodiscard]] LocalRollout RollOutTest(int condition, int number, int worker);
-  [[nodiscard]] Eigen::MatrixXd Noise(const Condition& condition, Key key) const;
+  void AddTest(const LocalRollout& rollout, bool noisy, Test& test) const;
+  [[nodiscard]] GlobalTest TestGlobalPolicy(System& system, Key key);
+  [[nodiscard]] Eigen::MatrixXd TestNoise(int number, Key key) const;
+  [[nodiscard]] std::pair<double, bool> JudgeRollout(const LocalRollout& rollout) const;
+  [[nodiscard]] nlohmann::ordered_json TestResults(const Test& test) const;
   [[nodiscard]] nlohmann::ordered_json UnseenResults() const;
-  void Record(const std::string& name, double value);
 
   const LearnerContext context_;
   LocalModelsOptions options_;
@@ -140,7 +122,7 @@ class LocalModelsLearner final : public Learner {
   std::unique_ptr<NetworkPolicy> global_;
   std::unique_ptr<PolicyTrainer> global_trainer_;
   Supervision supervision_;
-  std::vector<std::unique_ptr<Condition>> conditions_;
+  std::vector<std::unique_ptr<LocalCondition>> conditions_;
   std::vector<std::vector<std::unique_ptr<System>>> systems_;  // [workers][conditions]
   std::vector<Test> tests_;
   std::vector<GlobalTest> unseen_tests_;

@@ -11,6 +11,7 @@
 
 #include "foreplan/control/plan_log.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/segments.h"
 #include "foreplan/data/tensor_checks.h"
@@ -24,10 +25,6 @@ namespace {
 enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/systems/component_names.h"
 
@@ -149,7 +150,7 @@ void PolicyBackpropLearner::TrainPolicy() {
                        if (context().stop) throw Interrupted("interrupted");
                      });
   trained_rows_ = data().size();
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = SecondsSince(start);
   CountPlanning(seconds);
   Report(report, seconds);
 }

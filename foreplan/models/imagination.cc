@@ -139,7 +139,7 @@ bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
     if (HasPassed(rollout.deadline)) return false;
     GatherActions(range, t, rollout.actions, tile);
     StepTile(range, t, rollout.key, tile);
-    if (alive < range.rows || !AddPlainRewards(range.rows, tile, returns)) {
+    if (alive < range.rows || !TryAddRewardsOfAllRows(range.rows, tile, returns)) {
       alive -= AddRewards(range.rows, tile, returns);
       FreezeEndedRows(range.rows, tile);
     }
@@ -198,7 +198,7 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
                    tile.reward.data(), tile.terminated.data());
 }
 
-bool Imagination::AddPlainRewards(int rows, Tile& tile, double* returns) const {
+bool Imagination::TryAddRewardsOfAllRows(int rows, Tile& tile, double* returns) const {
   const std::span<const double> next(tile.NextObservation(),
                                      Size(rows, dynamics_.observation_dim()));
   const bool finite = AllFinite(next);

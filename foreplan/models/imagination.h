@@ -65,7 +65,7 @@ class Imagination {
   void GatherActions(TileRange range, int time, std::span<const double> actions, Tile& tile) const;
   void StepTile(TileRange range, int time, Key key, Tile& tile) const;
   /// Adds the rewards when all rows are finite and none ended, the common case; else does nothing.
-  bool AddPlainRewards(int rows, Tile& tile, double* returns) const;
+  bool TryAddRewardsOfAllRows(int rows, Tile& tile, double* returns) const;
   /// How many rows ended with this step.
   int AddRewards(int rows, Tile& tile, double* returns) const;
   void FreezeEndedRows(int rows, Tile& tile) const;

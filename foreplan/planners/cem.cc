@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/validated.h"
 
 namespace foreplan {
 

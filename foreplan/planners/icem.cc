@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/validated.h"
 
 namespace foreplan {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/validated.h"
+
 namespace foreplan {
 namespace {
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 
 namespace foreplan {
 namespace {
@@ -66,7 +67,7 @@ const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
     goes_on = Step(&*action, t);
   }
   plan_.best_return = plan_.expected_return;
-  plan_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  plan_.seconds = SecondsSince(start);
   return plan_;
 }
 

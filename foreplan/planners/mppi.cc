@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "foreplan/core/lanes.h"
+#include "foreplan/core/validated.h"
 
 namespace foreplan {
 namespace {

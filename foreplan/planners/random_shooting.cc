@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "foreplan/core/validated.h"
+
 namespace foreplan {
 
 void RandomShootingOptions::Visit(OptionsVisitor& visitor) {

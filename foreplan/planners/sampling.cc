@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/core/size.h"
 
 namespace foreplan {
@@ -184,9 +185,7 @@ void DecisionClock::Reserve(double seconds) {
       std::chrono::duration<double>(seconds));
 }
 
-double DecisionClock::Seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double DecisionClock::Seconds() const { return SecondsSince(start_); }
 
 const Plan& DecisionClock::Finish() {
   if (is_cut_) plan_.status = PlanStatus::kDeadline;

@@ -156,13 +156,6 @@ class WarmStep {
   std::optional<int64_t> step_;
 };
 
-/// The options if all are in range; throws InputError naming section, option, value and range.
-template <typename Options>
-Options Validated(std::string_view section, Options options) {
-  ValidateOptions(section, options);
-  return options;
-}
-
 /// The clock and the counters of one decision.
 class DecisionClock {
  public:

@@ -10,6 +10,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/column_statistics.h"
 #include "foreplan/data/tensor_checks.h"
 
@@ -21,11 +22,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr int kRows = 64;  // states that go through the network together
-
-NetworkPolicyOptions Validated(NetworkPolicyOptions options) {
-  ValidateOptions("policy", options);
-  return options;
-}
 
 std::vector<int> Widths(const NetworkPolicyOptions& options, int inputs, size_t nu) {
   std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
@@ -52,7 +48,7 @@ NetworkPolicy::NetworkPolicy(int nx, std::span<const double> low, std::span<cons
 NetworkPolicy::NetworkPolicy(const FeatureMap& features, std::span<const double> low,
                              std::span<const double> high, const NetworkPolicyOptions& options,
                              Key key)
-    : options_(Validated(options)),
+    : options_(Validated("policy", options)),
       features_(features),
       low_(low.begin(), low.end()),
       high_(high.begin(), high.end()),

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/nets/adam.h"
 
@@ -18,11 +19,6 @@ namespace {
 enum Stream : uint64_t { kStarts, kNoise, kCheckStarts, kCheck, kFresh, kAscent };
 
 constexpr double kSmallestDeviation = 1e-3;  // of half the range of an action
-
-PolicyGradientOptions Validated(PolicyGradientOptions options) {
-  ValidateOptions("policy_backprop.training", options);
-  return options;
-}
 
 ImaginedReturnOptions Sizes(const PolicyGradientOptions& options, int episode_length) {
   return {.horizon = options.horizon > 0 ? options.horizon : episode_length,
@@ -66,7 +62,7 @@ PolicyGradientTrainer::PolicyGradientTrainer(NetworkPolicy& policy, const Dynami
                                              const PolicyGradientOptions& options,
                                              int episode_length, Executor& executor)
     : policy_(policy),
-      options_(Validated(options)),
+      options_(Validated("policy_backprop.training", options)),
       imagined_(policy, dynamics, reward, Sizes(options_, episode_length), executor),
       starts_(static_cast<size_t>(imagined_.rollouts()) *
               static_cast<size_t>(dynamics.state_dim())),

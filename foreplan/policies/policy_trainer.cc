@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/nets/adam.h"
 
 namespace foreplan {
@@ -23,11 +24,6 @@ void CheckFinite(const char* name, const std::vector<double>& values, int per_ro
     throw RunError(fmt::format("policy fit: {} of row {}: found {}, expected a finite number", name,
                                i / static_cast<size_t>(per_row), values[i]));
   }
-}
-
-PolicyFitOptions Validated(PolicyFitOptions options) {
-  ValidateOptions("policy fit", options);
-  return options;
 }
 
 }  // namespace
@@ -88,7 +84,7 @@ void Supervision::Add(const LinearGaussianPolicy& teacher, const RolloutView& ro
 
 PolicyTrainer::PolicyTrainer(NetworkPolicy& policy, const PolicyFitOptions& options)
     : policy_(policy),
-      options_(Validated(options)),
+      options_(Validated("policy fit", options)),
       gradient_(policy.mlp(), policy.kernel(), options_.batch),
       d_parameters_(policy.parameters().size()),
       batch_input_(static_cast<size_t>(options.batch) * static_cast<size_t>(policy.mlp().inputs())),

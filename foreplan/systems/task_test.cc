@@ -34,7 +34,6 @@ Numbers RandomAction(const SystemSpec& spec, Random& random) {
 }
 
 // --- what holds for every shipped task
-// ------------------------------------------------------------
 
 class ShippedTask : public testing::TestWithParam<std::string> {
  protected:
@@ -174,7 +173,6 @@ INSTANTIATE_TEST_SUITE_P(Tasks, ShippedTask, testing::ValuesIn(Task::ShippedName
                          [](const auto& info) { return info.param; });
 
 // --- the shipped tasks
-// ----------------------------------------------------------------------------
 
 TEST(Task, ShipsTheClosedFormsInEveryBuild) {
   const std::vector<std::string> names = Task::ShippedNames();
@@ -251,7 +249,6 @@ TEST(Task, IsFoundInTheDirectoryOfTheEnvironment) {
 }
 
 // --- wrong input
-// ----------------------------------------------------------------------------------
 
 struct WrongInput {
   std::string name;
@@ -329,7 +326,6 @@ INSTANTIATE_TEST_SUITE_P(Cases, WrongTaskFile, testing::ValuesIn(WrongInputs()),
                          [](const auto& info) { return info.param.name; });
 
 // --- expressions
-// ----------------------------------------------------------------------------------
 
 const std::string kWritten =
     "name = 't'\nepisode_length = 10\n"

@@ -113,16 +113,11 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
   }
 }
 
-// z = (o, u, o'), dz = M (du, dx), M = [0 C; I 0; C'B C'A]: gradient -M'g, Hessian M'(-H) M of the
+// Cost = -reward, in z = (o, u, o'), dz = M (du, dx): gradient -M'g, Hessian M'(-H) M of the
 // concave H.
 void DynamicsProblem::ExpandReward(const double* x, const double* u, const double* next,
                                    const Knot& knot, Buffers& b) const {
-  const KnotLayout layout{tangent_dim(), action_dim()};
-  const int no = dynamics_.observation_dim();
-  const int nx = layout.nx;
-  const int nu = layout.nu;
-  const int nz = 2 * no + nu;
-  const int width = nu + nx;
+  const int nz = 2 * dynamics_.observation_dim() + action_dim();
   const auto ns = static_cast<size_t>(state_dim());
   const double* observation = x;
   const double* next_observation = next;
@@ -137,7 +132,17 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
   for (double& entry : b.hessian) entry = -entry;
   dynamics_.ObservationJacobian(x, b.C.data(), *b.model);
   dynamics_.ObservationJacobian(next, b.next_C.data(), *b.model);
+  SetChain(knot, b);
+  SetCost(knot, b);
+}
 
+// M = [0 C; I 0; C'B C'A], C' of the next state.
+void DynamicsProblem::SetChain(const Knot& knot, Buffers& b) const {
+  const KnotLayout layout{tangent_dim(), action_dim()};
+  const int no = dynamics_.observation_dim();
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  const int width = nu + nx;
   double* M = b.chain.data();
   std::fill(b.chain.begin(), b.chain.end(), 0.0);
   for (int i = 0; i < no; ++i) std::copy_n(&b.C[Size(i, nx)], nx, M + i * width + nu);
@@ -152,13 +157,22 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
       for (int j = 0; j < nx; ++j) row[nu + j] += factor * F[layout.ldu() + j];
     }
   }
-  std::fill(b.product.begin(), b.product.end(), 0.0);
+}
+
+// l_z = -M'g, l_zz = M'(-H) M.
+void DynamicsProblem::SetCost(const Knot& knot, Buffers& b) const {
+  const KnotLayout layout{tangent_dim(), action_dim()};
+  const int nu = layout.nu;
+  const int nz = 2 * dynamics_.observation_dim() + nu;
+  const int width = nu + layout.nx;
+  const double* M = b.chain.data();
+  std::fill(b.product.begin(), b.product.end(), 0.0);  // -H M
   for (int i = 0; i < nz; ++i) {
     for (int p = 0; p < nz; ++p) {
       const double factor = b.hessian[Size(i, nz) + static_cast<size_t>(p)];
       if (factor == 0) continue;
-      for (int j = 0; j < width; ++j)
-        b.product[Size(i, width) + static_cast<size_t>(j)] += factor * M[p * width + j];
+      double* row = &b.product[Size(i, width)];
+      for (int j = 0; j < width; ++j) row[j] += factor * M[p * width + j];
     }
   }
   const KnotView<> view(knot, layout);

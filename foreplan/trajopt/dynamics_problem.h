@@ -44,6 +44,8 @@ class DynamicsProblem final : public TrajectoryProblem {
   struct Buffers;
   void ExpandReward(const double* x, const double* u, const double* next, const Knot& knot,
                     Buffers& b) const;
+  void SetChain(const Knot& knot, Buffers& b) const;
+  void SetCost(const Knot& knot, Buffers& b) const;
 
   const Dynamics& dynamics_;
   const Reward& reward_;

@@ -6,54 +6,17 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/executor.h"
-#include "foreplan/core/options.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/trajopt/backward_pass.h"
+#include "foreplan/trajopt/ilqr_options.h"
 #include "foreplan/trajopt/trajectory_problem.h"
 
 namespace foreplan {
-
-enum class IlqrStatus {
-  kConverged,           // no step promises a relevant decrease of the cost
-  kStationaryStart,     // the guess itself is stationary (minimum, saddle or maximum): nothing done
-  kIterationLimit,      // still improving
-  kStopped,             // the callback said so
-  kDeadline,            // the deadline passed; the trajectory is the best so far
-  kNoDescent,           // no step length brought a decrease even with the largest regularisation
-  kIndefinite,          // Quu not positive definite even with the largest regularisation
-  kInvalidStart,        // cost or state of the guess is not finite
-  kInvalidDerivatives,  // a derivative is NaN or infinite
-};
-
-/// "converged", "stationary start", ...
-std::string_view Name(IlqrStatus status);
-
-enum class Derivatives {
-  kGaussNewton,  // iLQR: the dynamics' second derivatives are left out
-  kFull,  // DDP (Jacobson and Mayne 1970); falls back to kGaussNewton where Quu is indefinite
-};
-
-struct IlqrOptions {
-  int max_iterations = 500;      // 1 ... 1000000
-  double cost_tolerance = 1e-9;  // converged: expected decrease relative to the cost, 0 ... 1
-  double gap_tolerance = 1e-9;   // converged: largest gap of an infeasible guess, 0 ... 1
-  Derivatives derivatives = Derivatives::kGaussNewton;
-  Regularisation regularisation = Regularisation::kActions;
-  double initial_mu = 0;    // regularisation at the start [cost per action squared]
-  double min_mu = 1e-6;     // below it mu is 0
-  double max_mu = 1e10;     // above it the solver gives up
-  double mu_factor = 1.6;   // how fast mu grows and shrinks, 1 ... 100
-  double min_step = 1e-3;   // shortest step of the line search, 0 ... 1
-  double min_ratio = 1e-4;  // actual over expected change that a step must reach ...
-  double max_ratio = 10;    // ... and may not exceed
-
-  void Visit(OptionsVisitor& visitor);
-};
 
 /// What one iteration did.
 struct IlqrIteration {
@@ -96,7 +59,6 @@ class IlqrSolver {
   /// that the problem does not have. Expansions and step lengths are shared out to `executor`; the
   /// results are the same bits with any number of threads, or without a executor.
   IlqrSolver(const TrajectoryProblem& problem, IlqrOptions options, Executor* executor = nullptr);
-  ~IlqrSolver();
 
   /// From the state x0 with the actions [N x nu] as guess (clamped to the bounds). With `states`
   /// [N+1 x state_dim] the guess may be infeasible; its row 0 is replaced by x0. Throws InputError
@@ -140,28 +102,37 @@ class IlqrSolver {
     std::vector<double> us;  // [N x nu]
     double cost = 0;
   };
-  struct Trial;  // a trajectory that a step length leads to
+  struct Trial {  // what a step length leads to
+    Trajectory trajectory;
+    AlignedVector<double> difference;  // [ldx]
+  };
 
+  // The loop: ilqr.cc.
   IlqrStatus Start(std::span<const double> x0, std::span<const double> actions,
                    std::span<const double> states);
   [[nodiscard]] bool IsLate() const;
   [[nodiscard]] bool EndsLate();  // true: late, and the status says so
   bool Expand();                  // false: late
-  void UpdateGains();
   BackwardStatus Backward();
   bool BackwardRegularised();  // false: status_ says why
   [[nodiscard]] bool Converged() const;
   [[nodiscard]] bool SolvedByStep(const IlqrIteration& iteration) const;
-  double ExpectedChange(double alpha) const;
+  bool IncreaseMu();
+  void DecreaseMu();
+  [[nodiscard]] bool feasible() const { return gap_sum_ == 0; }
+
+  // A step: ilqr_step.cc.
+  [[nodiscard]] double ExpectedChange(double alpha) const;
   void LinearRollout();
   void UpdateGapWeight();
   bool LineSearch(IlqrIteration& iteration);  // false: no step accepted, or status_ says why
   bool Accepts(double alpha, const Trial& trial, IlqrIteration& iteration) const;
   template <int FixedNx, int FixedNu>
   void RolloutSized(double alpha, Trial& trial, TrajectoryProblem::Workspace& workspace) const;
-  bool IncreaseMu();
-  void DecreaseMu();
-  [[nodiscard]] bool feasible() const { return gap_sum_ == 0; }
+  void ChooseRollout();
+
+  // Around the solution: ilqr_gains.cc.
+  void UpdateGains();
 
   const TrajectoryProblem& problem_;
   IlqrOptions options_;

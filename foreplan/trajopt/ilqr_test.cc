@@ -24,6 +24,7 @@
 #include "foreplan/trajopt/formula_problem.h"
 #include "foreplan/trajopt/testing/pendulum_swing_up.h"
 #include "foreplan/trajopt/testing/reference_problems.h"
+#include "foreplan/trajopt/testing/watched_problem.h"
 
 namespace foreplan {
 namespace {
@@ -97,32 +98,6 @@ TEST(IlqrSolver, BothRegularisationsReachTheMinimum) {
   EXPECT_NEAR(result.cost, 2.181991481, 1e-6);
 }
 
-// A problem with one thing wrong at a time.
-struct Faulty {
-  static constexpr int kStateDim = 2;
-  static constexpr int kActionDim = 1;
-  int horizon = 5;
-  std::vector<double> low = {};
-  std::vector<double> high = {};
-  double action_weight = 1;
-  double nan_beyond = std::numeric_limits<double>::infinity();
-
-  template <typename T>
-  void Step(int /*t*/, const T* x, const T* u, T* next) const {
-    next[0] = x[0] + 0.1 * x[1];
-    next[1] = x[1] + 0.1 * u[0];
-    if (u[0] > nan_beyond) next[1] = T(std::nan(""));
-  }
-  template <typename T>
-  T StageCost(int /*t*/, const T* x, const T* u) const {
-    return x[0] * x[0] + action_weight * (u[0] * u[0]);
-  }
-  template <typename T>
-  T TerminalCost(const T* x) const {
-    return 10.0 * (x[0] * x[0]);
-  }
-};
-
 std::string Refusal(const Faulty& formula, const IlqrOptions& options = {},
                     std::vector<double> start = {1, 0}, size_t actions = 5, size_t states = 0) {
   try {
@@ -181,53 +156,6 @@ TEST(IlqrSolver, ShortensStepsIntoWhereTheModelFails) {
   EXPECT_TRUE(std::isfinite(result.cost));
   EXPECT_GE(result.iterations, 1);
   for (const double u : solver.actions()) EXPECT_LE(u, 0.5);
-}
-
-/// A problem that tells when it is rolled out and expanded, and can refuse a rollout.
-class Watched final : public TrajectoryProblem {
- public:
-  explicit Watched(const TrajectoryProblem& problem) : problem_(problem) {}
-  std::function<void()> on_rollout = [] {};
-  std::function<void()> on_last_step = [] {};
-  std::function<void()> on_expansion = [] {};
-  bool refuses = false;  // costs are NaN
-
-  [[nodiscard]] int horizon() const override { return problem_.horizon(); }
-  [[nodiscard]] int state_dim() const override { return problem_.state_dim(); }
-  [[nodiscard]] int action_dim() const override { return problem_.action_dim(); }
-  [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override {
-    return problem_.MakeWorkspace();
-  }
-  void Bind(int t, Knot& knot) const override { problem_.Bind(t, knot); }
-  double Step(int t, const double* x, const double* u, double* next,
-              Workspace& workspace) const override {
-    if (t == 0) on_rollout();
-    if (t == horizon() - 1) on_last_step();
-    const double cost = problem_.Step(t, x, u, next, workspace);
-    return refuses ? std::nan("") : cost;
-  }
-  double TerminalCost(const double* x, Workspace& workspace) const override {
-    return problem_.TerminalCost(x, workspace);
-  }
-  void Expand(int first, int last, const double* xs, const double* us, const Knot* knots,
-              Workspace& workspace) const override {
-    on_expansion();
-    problem_.Expand(first, last, xs, us, knots, workspace);
-  }
-  void ExpandTerminal(const double* x, const Knot& knot, Workspace& workspace) const override {
-    problem_.ExpandTerminal(x, knot, workspace);
-  }
-
- private:
-  const TrajectoryProblem& problem_;
-};
-
-/// Refuses the rollouts first ... last, number 1 is the guess's.
-void Refuse(Watched& watched, int first, int last) {
-  watched.on_rollout = [&watched, first, last, rollouts = 0]() mutable {
-    ++rollouts;
-    watched.refuses = rollouts >= first && rollouts <= last;
-  };
 }
 
 /// Largest |f(x_t, u_t) - x_{t+1}|.
@@ -475,133 +403,5 @@ TEST(IlqrSolver, AGuessThatIsInvalidIsCalledSoHoweverLateItIs) {
   EXPECT_EQ(solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
             IlqrStatus::kInvalidStart);
 }
-
-/// K_t along a trajectory by the Riccati recursion with dense matrices, without regularisation.
-std::vector<Eigen::MatrixXd> RiccatiGains(const TrajectoryProblem& problem,
-                                          std::span<const double> xs, std::span<const double> us) {
-  const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
-  const int N = problem.horizon();
-  AlignedVector<double> memory(layout.knot_size() * (static_cast<size_t>(N) + 1));
-  double* at = memory.data();
-  std::vector<Knot> knots;
-  for (int t = 0; t <= N; ++t) {
-    knots.push_back(Knot::Take(layout, at));
-    problem.Bind(t, knots.back());
-  }
-  const auto workspace = problem.MakeWorkspace();
-  problem.Expand(0, N, xs.data(), us.data(), knots.data(), *workspace);
-  problem.ExpandTerminal(xs.data() + N * layout.nx, knots.back(), *workspace);
-  const auto dense = [](int rows, int columns, const auto& entry) {
-    return Eigen::MatrixXd(Eigen::MatrixXd::NullaryExpr(rows, columns, entry));
-  };
-  const int nx = layout.nx;
-  const int nu = layout.nu;
-  const KnotView<> end(knots.back(), layout);
-  Eigen::MatrixXd V = dense(nx, nx, [&](auto i, auto j) { return end.lxx(int(i), int(j)); });
-  std::vector<Eigen::MatrixXd> gains(static_cast<size_t>(N));
-  for (int t = N - 1; t >= 0; --t) {
-    const KnotView<> knot(knots[static_cast<size_t>(t)], layout);
-    const auto A = dense(nx, nx, [&](auto i, auto j) { return knot.A(int(i), int(j)); });
-    const auto B = dense(nx, nu, [&](auto i, auto j) { return knot.B(int(i), int(j)); });
-    const auto lxx = dense(nx, nx, [&](auto i, auto j) { return knot.lxx(int(i), int(j)); });
-    const auto lux = dense(nu, nx, [&](auto i, auto j) { return knot.lux(int(i), int(j)); });
-    const auto luu = dense(nu, nu, [&](auto i, auto j) { return knot.luu(int(i), int(j)); });
-    const Eigen::MatrixXd Quu = luu + B.transpose() * V * B;
-    const Eigen::MatrixXd Qux = lux + B.transpose() * V * A;
-    const Eigen::MatrixXd K = -Quu.llt().solve(Qux);
-    V = lxx + A.transpose() * V * A + Qux.transpose() * K;
-    gains[static_cast<size_t>(t)] = K;
-  }
-  return gains;
-}
-
-TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
-  PendulumSwingUp formula;
-  formula.low.clear();  // bounds would take rows out of the gains
-  formula.high.clear();
-  const FormulaProblem<PendulumSwingUp> problem(formula);
-  const std::vector<double> start = {std::numbers::pi, 0};
-  const std::vector<double> guess(100, 0.1);
-  const auto after_three = [](int iteration) { return iteration == 3; };
-  for (const IlqrStatus end : {IlqrStatus::kIterationLimit, IlqrStatus::kStopped,
-                               IlqrStatus::kDeadline, IlqrStatus::kStationaryStart}) {
-    SCOPED_TRACE(Name(end));
-    IlqrOptions options{.initial_mu = 1};
-    // So little is asked that the guess will do, as its pass, a regularised one, says.
-    if (end == IlqrStatus::kStationaryStart) options.cost_tolerance = 1e-2;
-    IlqrSolver solver(problem, options);
-    if (end == IlqrStatus::kIterationLimit) solver.set_max_iterations(3);
-    solver.set_callback([&](int iteration, const IlqrIteration&) {
-      if (end == IlqrStatus::kStopped) return !after_three(iteration);
-      if (end == IlqrStatus::kDeadline && after_three(iteration)) {
-        solver.set_deadline(std::chrono::steady_clock::now());
-      }
-      return true;
-    });
-    const IlqrResult result = solver.Solve(start, guess);
-    ASSERT_EQ(result.status, end) << Name(result.status);
-    EXPECT_EQ(result.iterations, end == IlqrStatus::kStationaryStart ? 0 : 3);
-    const std::vector<double> xs(solver.states().begin(), solver.states().end());
-    const std::vector<double> us(solver.actions().begin(), solver.actions().end());
-    const std::vector<Eigen::MatrixXd> expected = RiccatiGains(problem, xs, us);
-    const LinearGaussianPolicy policy = solver.TrackingPolicy();
-    for (int t = 0; t < 100; ++t) {
-      const Eigen::MatrixXd& K = expected[static_cast<size_t>(t)];
-      const LinearGaussianStep& step = policy.step(t);
-      // Rounding, 1e-16, times the condition of the recursion along a swing-up.
-      EXPECT_LT((step.feedback - K).norm(), 1e-9 * (1 + K.norm())) << t;
-      for (int i = 0; i < 2; ++i) {
-        EXPECT_EQ(solver.feedback(t)[i], step.feedback(0, i));
-        EXPECT_EQ(step.state(i), xs[static_cast<size_t>(2 * t + i)]);
-      }
-      EXPECT_EQ(step.action(0), us[static_cast<size_t>(t)]);
-      EXPECT_EQ(step.feedforward(0), 0);
-    }
-    // They say nothing about the solution, and asking for them changes nothing.
-    EXPECT_TRUE(SameBits(solver.states(), xs));
-    EXPECT_TRUE(SameBits(solver.actions(), us));
-  }
-}
-
-TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
-  const FormulaProblem<Faulty> problem({});
-  IlqrSolver solver(problem, {});
-  EXPECT_THROW((void)solver.feedback(0), RunError);  // nothing was solved
-  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
-  EXPECT_NO_THROW((void)solver.feedback(0));
-  (void)solver.Solve(std::vector<double>{std::nan(""), 0}, std::vector<double>(5));
-  EXPECT_THROW((void)solver.feedback(0), RunError);
-  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
-  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
-  solver.set_deadline(std::chrono::steady_clock::now());  // the guess is not followed to its end
-  ASSERT_EQ(solver.Solve(std::vector<double>{2, 0}, std::vector<double>(5)).status,
-            IlqrStatus::kDeadline);
-  EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
-  const FormulaProblem<Faulty> concave({.action_weight = -1e12});
-  IlqrSolver none(concave, {});
-  ASSERT_EQ(none.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
-            IlqrStatus::kIndefinite);
-  EXPECT_THROW((void)none.feedback(0), RunError);
-}
-
-TEST(IlqrSolver, GainsAskedForWithinTheCallbackChangeNoBitOfTheSolution) {
-  PendulumSwingUp formula;
-  formula.horizon = 30;
-  const FormulaProblem<PendulumSwingUp> problem(formula);
-  std::vector<std::vector<double>> solutions;
-  for (const bool asks : {false, true}) {
-    IlqrSolver solver(problem, {.initial_mu = 1});
-    solver.set_callback([&](int, const IlqrIteration&) {
-      if (asks) (void)solver.feedback(0);
-      return true;
-    });
-    const IlqrResult result =
-        solver.Solve(std::vector<double>{std::numbers::pi, 0}, std::vector<double>(30, 0.1));
-    EXPECT_GT(result.iterations, 2);
-    solutions.emplace_back(solver.actions().begin(), solver.actions().end());
-  }
-  EXPECT_EQ(solutions[0], solutions[1]);
-}
-
 }  // namespace
 }  // namespace foreplan

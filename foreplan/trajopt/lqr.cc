@@ -212,60 +212,79 @@ void LinearQuadraticProblem::ExpandTerminal(const double* x, const Knot& knot,
   }
 }
 
+namespace {
+
+/// The expansion of an LQR problem around zero: gradients are q and r, and the drift is a gap of
+/// the trajectory 0.
+struct ExpansionAroundZero {
+  ExpansionAroundZero(const LqrProblem& problem, const LinearQuadraticProblem& lq,
+                      KnotLayout layout)
+      : knots(static_cast<size_t>(problem.horizon) + 1),
+        gradients(knots.size() * static_cast<size_t>(layout.ldz())),
+        gaps(static_cast<size_t>(problem.horizon) * static_cast<size_t>(layout.ldx())) {
+    for (int t = 0; t <= problem.horizon; ++t) {
+      Knot& knot = knots[static_cast<size_t>(t)];
+      knot.gradient = gradients.data() + t * layout.ldz();
+      lq.Bind(t, knot);
+      double* lx = knot.gradient + layout.ldu();
+      if (t == problem.horizon) {
+        if (problem.terminal_q.size() > 0) std::copy_n(problem.terminal_q.data(), layout.nx, lx);
+        continue;
+      }
+      const LqrStage& s = problem.stage(t);
+      if (s.r.size() > 0) std::copy_n(s.r.data(), layout.nu, knot.gradient);
+      if (s.q.size() > 0) std::copy_n(s.q.data(), layout.nx, lx);
+      if (s.c.size() > 0) std::copy_n(s.c.data(), layout.nx, gaps.data() + t * layout.ldx());
+    }
+  }
+
+  std::vector<Knot> knots;          // [N + 1]
+  AlignedVector<double> gradients;  // [N + 1 x ldz]
+  AlignedVector<double> gaps;       // [N x ldx]
+};
+
+/// u = K x + k, covariance alpha Quu^-1.
+LinearGaussianStep StepOf(const BackwardPass& backward, int t, KnotLayout layout, double alpha) {
+  const int nx = layout.nx;
+  const int nu = layout.nu;
+  LinearGaussianStep step;
+  step.action = VectorXd::Zero(nu);
+  step.state = VectorXd::Zero(nx);
+  step.feedforward = Eigen::Map<const VectorXd>(backward.feedforward(t), nu);
+  step.feedback = ConstStrided(backward.feedback(t), nu, nx, Eigen::OuterStride<>(layout.ldx()));
+  const MatrixXd Quu =
+      ConstStrided(backward.action_hessian(t), nu, nu, Eigen::OuterStride<>(layout.ldu()));
+  const MatrixXd inverse = Quu.llt().solve(MatrixXd::Identity(nu, nu));
+  step.covariance = 0.5 * alpha * (inverse + inverse.transpose());
+  return step;
+}
+
+}  // namespace
+
 LqrSolution SolveLqr(const LqrProblem& problem, double alpha) {
   if (!(alpha >= 0) || !std::isfinite(alpha)) {
     throw InputError(fmt::format("lqr: alpha: found {}, expected a finite number >= 0", alpha));
   }
   const LinearQuadraticProblem lq(problem);
   const KnotLayout layout{lq.state_dim(), lq.action_dim()};
-  const int N = problem.horizon;
-  const int nx = layout.nx;
-  const int nu = layout.nu;
-
-  // The expansion around zero: gradients are q and r, and the drift is a gap of the trajectory 0.
-  std::vector<Knot> knots(static_cast<size_t>(N) + 1);
-  AlignedVector<double> gradients((static_cast<size_t>(N) + 1) * static_cast<size_t>(layout.ldz()));
-  AlignedVector<double> gaps(static_cast<size_t>(N) * static_cast<size_t>(layout.ldx()));
-  for (int t = 0; t <= N; ++t) {
-    Knot& knot = knots[static_cast<size_t>(t)];
-    knot.gradient = gradients.data() + t * layout.ldz();
-    lq.Bind(t, knot);
-    double* lx = knot.gradient + layout.ldu();
-    if (t == N) {
-      if (problem.terminal_q.size() > 0) std::copy_n(problem.terminal_q.data(), nx, lx);
-      continue;
-    }
-    const LqrStage& s = problem.stage(t);
-    if (s.r.size() > 0) std::copy_n(s.r.data(), nu, knot.gradient);
-    if (s.q.size() > 0) std::copy_n(s.q.data(), nx, lx);
-    if (s.c.size() > 0) std::copy_n(s.c.data(), nx, gaps.data() + t * layout.ldx());
-  }
+  const ExpansionAroundZero expansion(problem, lq, layout);
 
   LqrSolution solution;
-  BackwardPass backward(layout, N, /*bounded=*/false, /*keep_values=*/true);
-  const BackwardStatus status = backward.Run({.knots = knots.data(), .gaps = gaps.data()});
+  BackwardPass backward(layout, problem.horizon, /*bounded=*/false, /*keep_values=*/true);
+  const BackwardStatus status =
+      backward.Run({.knots = expansion.knots.data(), .gaps = expansion.gaps.data()});
   if (status != BackwardStatus::kOk) {
     solution.status =
         status == BackwardStatus::kIndefinite ? LqrStatus::kIndefinite : LqrStatus::kNotFinite;
     solution.failed_step = backward.failed_knot();
     return solution;
   }
-  const Eigen::OuterStride<> stride(layout.ldx());
   std::vector<LinearGaussianStep> steps;
-  for (int t = 0; t <= N; ++t) {
-    solution.V.emplace_back(ConstStrided(backward.value_hessian(t), nx, nx, stride));
-    solution.v.emplace_back(Eigen::Map<const VectorXd>(backward.value_gradient(t), nx));
-    if (t == N) break;
-    LinearGaussianStep step;
-    step.action = VectorXd::Zero(nu);
-    step.state = VectorXd::Zero(nx);
-    step.feedforward = Eigen::Map<const VectorXd>(backward.feedforward(t), nu);
-    step.feedback = ConstStrided(backward.feedback(t), nu, nx, stride);
-    const MatrixXd Quu =
-        ConstStrided(backward.action_hessian(t), nu, nu, Eigen::OuterStride<>(layout.ldu()));
-    const MatrixXd inverse = Quu.llt().solve(MatrixXd::Identity(nu, nu));
-    step.covariance = 0.5 * alpha * (inverse + inverse.transpose());
-    steps.push_back(std::move(step));
+  for (int t = 0; t <= problem.horizon; ++t) {
+    solution.V.emplace_back(ConstStrided(backward.value_hessian(t), layout.nx, layout.nx,
+                                         Eigen::OuterStride<>(layout.ldx())));
+    solution.v.emplace_back(Eigen::Map<const VectorXd>(backward.value_gradient(t), layout.nx));
+    if (t < problem.horizon) steps.push_back(StepOf(backward, t, layout, alpha));
   }
   solution.policy = LinearGaussianPolicy(std::move(steps));
   return solution;

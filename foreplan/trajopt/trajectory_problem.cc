@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "foreplan/core/finite.h"
@@ -28,6 +30,135 @@ double Error(double found, double expected) {
 /// Takes the largest, and a NaN when there is one.
 void Raise(double& largest, double error) { largest = MaxOrNan(largest, error); }
 
+/// Compares the derivatives of one knot with central differences. z = (u, x).
+class DerivativeCheck {
+ public:
+  DerivativeCheck(const TrajectoryProblem& problem, int t, std::span<const double> x,
+                  std::span<const double> u, double step)
+      : problem_(problem),
+        t_(t),
+        step_(step),
+        layout_{problem.tangent_dim(), problem.action_dim()},
+        nx_(static_cast<size_t>(layout_.nx)),
+        nu_(static_cast<size_t>(layout_.nu)),
+        workspace_(problem.MakeWorkspace()),
+        z_(u.begin(), u.end()),
+        // Expand reads the rows of knot t.
+        xs_((static_cast<size_t>(t) + 2) * nx_),
+        us_((static_cast<size_t>(t) + 1) * nu_) {
+    z_.insert(z_.end(), x.begin(), x.end());
+    for (int i = 0; i <= t; ++i) owned_.emplace_back(layout_);
+    for (int i = 0; i <= t; ++i) {
+      knots_.push_back(owned_[static_cast<size_t>(i)].knot());
+      problem.Bind(i, knots_.back());
+    }
+  }
+
+  DerivativeErrors Run() {
+    CheckCostAndDynamics();
+    if (problem_.has_second_derivatives()) CheckCurvature();
+    CheckTerminal();
+    return errors_;
+  }
+
+ private:
+  [[nodiscard]] const double* x() const { return z_.data() + nu_; }
+  [[nodiscard]] const double* u() const { return z_.data(); }
+  /// Of entry j of z, in rows of the layout.
+  [[nodiscard]] size_t Column(size_t j) const {
+    return j < nu_ ? j : static_cast<size_t>(layout_.ldu()) + j - nu_;
+  }
+
+  /// The knot at z.
+  const Knot& Expand() {
+    std::copy_n(x(), nx_, xs_.data() + t_ * layout_.nx);
+    std::copy_n(u(), nu_, us_.data() + t_ * layout_.nu);
+    problem_.Expand(t_, t_ + 1, xs_.data(), us_.data(), knots_.data(), *workspace_);
+    return knots_.back();
+  }
+
+  /// (evaluate(z + step e_j) - evaluate(z - step e_j)) / (2 step), of several numbers.
+  template <typename Evaluate>
+  std::vector<double> Difference(size_t j, Evaluate evaluate) {
+    const double kept = z_[j];
+    z_[j] = kept + step_;
+    std::vector<double> difference = evaluate();
+    z_[j] = kept - step_;
+    const std::vector<double> below = evaluate();
+    z_[j] = kept;
+    for (size_t i = 0; i < below.size(); ++i) {
+      difference[i] = (difference[i] - below[i]) / (2 * step_);
+    }
+    return difference;
+  }
+
+  void CheckCostAndDynamics() {
+    const Knot& knot = Expand();
+    for (size_t j = 0; j < nu_ + nx_; ++j) {
+      const std::vector<double> expected = Difference(j, [&] {  // next state, cost
+        std::vector<double> values(nx_ + 1);
+        values[nx_] = problem_.Step(t_, x(), u(), values.data(), *workspace_);
+        return values;
+      });
+      Raise(errors_.gradient, Error(knot.gradient[Column(j)], expected[nx_]));
+      for (size_t i = 0; i < nx_; ++i) {
+        const double found = knot.jacobian[i * static_cast<size_t>(layout_.ldz()) + Column(j)];
+        Raise(errors_.jacobian, Error(found, expected[i]));
+      }
+    }
+  }
+
+  /// The Hessian of sum_i f_i against differences of its gradient.
+  void CheckCurvature() {
+    OwnedKnot curvature(layout_);
+    const std::vector<double> multiplier(nx_, 1.0);
+    problem_.AddDynamicsHessian(t_, x(), u(), multiplier.data(), curvature.knot());
+    const auto ldx = static_cast<size_t>(layout_.ldx());
+    const auto ldz = static_cast<size_t>(layout_.ldz());
+    for (size_t j = 0; j < nu_ + nx_; ++j) {
+      const std::vector<double> expected = Difference(j, [&] {
+        const Knot& knot = Expand();
+        std::vector<double> gradient(nu_ + nx_);
+        for (size_t k = 0; k < gradient.size(); ++k) {
+          for (size_t i = 0; i < nx_; ++i) gradient[k] += knot.jacobian[i * ldz + Column(k)];
+        }
+        return gradient;
+      });
+      for (size_t i = 0; i < nu_ + nx_; ++i) {
+        const double found = i < nu_   ? curvature.hessian_u[i * ldz + Column(j)]
+                             : j < nu_ ? curvature.hessian_u[j * ldz + Column(i)]
+                                       : curvature.hessian_x[(i - nu_) * ldx + j - nu_];
+        Raise(errors_.dynamics_hessian, Error(found, expected[i]));
+      }
+    }
+  }
+
+  void CheckTerminal() {
+    OwnedKnot owned(layout_);
+    Knot terminal = owned.knot();
+    problem_.Bind(problem_.horizon(), terminal);
+    problem_.ExpandTerminal(x(), terminal, *workspace_);
+    for (size_t j = nu_; j < nu_ + nx_; ++j) {
+      const std::vector<double> expected =
+          Difference(j, [&] { return std::vector{problem_.TerminalCost(x(), *workspace_)}; });
+      Raise(errors_.terminal_gradient, Error(terminal.gradient[Column(j)], expected[0]));
+    }
+  }
+
+  const TrajectoryProblem& problem_;
+  const int t_;
+  const double step_;
+  const KnotLayout layout_;
+  const size_t nx_;
+  const size_t nu_;
+  const std::unique_ptr<TrajectoryProblem::Workspace> workspace_;
+  std::vector<double> z_;
+  std::vector<double> xs_, us_;  // of knots 0 ... t
+  std::vector<OwnedKnot> owned_;
+  std::vector<Knot> knots_;
+  DerivativeErrors errors_;
+};
+
 }  // namespace
 
 void TrajectoryProblem::Difference(const double* x, const double* reference, double* dx) const {
@@ -37,100 +168,7 @@ void TrajectoryProblem::Difference(const double* x, const double* reference, dou
 DerivativeErrors CheckDerivatives(const TrajectoryProblem& problem, int t,
                                   std::span<const double> x, std::span<const double> u,
                                   double step) {
-  const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
-  const auto nx = static_cast<size_t>(layout.nx);
-  const auto nu = static_cast<size_t>(layout.nu);
-  const auto workspace = problem.MakeWorkspace();
-
-  // Expand reads the rows of knot t.
-  std::vector<double> xs((static_cast<size_t>(t) + 2) * nx);
-  std::vector<double> us((static_cast<size_t>(t) + 1) * nu);
-  std::ranges::copy(x, xs.begin() + t * layout.nx);
-  std::ranges::copy(u, us.begin() + t * layout.nu);
-  std::vector<OwnedKnot> owned;
-  std::vector<Knot> knots;
-  for (int i = 0; i <= t; ++i) owned.emplace_back(layout);
-  for (int i = 0; i <= t; ++i) {
-    knots.push_back(owned[static_cast<size_t>(i)].knot());
-    problem.Bind(i, knots.back());
-  }
-  problem.Expand(t, t + 1, xs.data(), us.data(), knots.data(), *workspace);
-  const Knot knot = knots.back();
-
-  DerivativeErrors errors;
-  std::vector<double> z(u.begin(), u.end());  // (u, x)
-  z.insert(z.end(), x.begin(), x.end());
-  const std::vector<double> multiplier(nx, 1.0);
-  // Cost and next state at z with entry i moved; the Lagrangian's gradient for second derivatives.
-  std::vector<double> next_above(nx);
-  std::vector<double> next_below(nx);
-  const auto lagrangian_gradient = [&](std::vector<double>& out) {
-    OwnedKnot moved(layout);
-    std::copy_n(z.data() + nu, nx, xs.data() + t * layout.nx);
-    std::copy_n(z.data(), nu, us.data() + t * layout.nu);
-    problem.Expand(t, t + 1, xs.data(), us.data(), knots.data(), *workspace);
-    for (size_t j = 0; j < nu + nx; ++j) {
-      const size_t column = j < nu ? j : static_cast<size_t>(layout.ldu()) + j - nu;
-      out[j] = 0;
-      for (size_t i = 0; i < nx; ++i) {
-        out[j] += multiplier[i] * knot.jacobian[i * static_cast<size_t>(layout.ldz()) + column];
-      }
-    }
-  };
-  OwnedKnot curvature(layout);
-  if (problem.has_second_derivatives()) {
-    problem.AddDynamicsHessian(t, x.data(), u.data(), multiplier.data(), curvature.knot());
-  }
-  const std::vector<double> jacobian(knot.jacobian, knot.jacobian + layout.jacobian_size());
-  const std::vector<double> gradient(knot.gradient, knot.gradient + layout.ldz());
-  for (size_t j = 0; j < nu + nx; ++j) {
-    const size_t column = j < nu ? j : static_cast<size_t>(layout.ldu()) + j - nu;
-    const double kept = z[j];
-    z[j] = kept + step;
-    const double above = problem.Step(t, z.data() + nu, z.data(), next_above.data(), *workspace);
-    std::vector<double> gradient_above(nu + nx);
-    if (problem.has_second_derivatives()) lagrangian_gradient(gradient_above);
-    z[j] = kept - step;
-    const double below = problem.Step(t, z.data() + nu, z.data(), next_below.data(), *workspace);
-    std::vector<double> gradient_below(nu + nx);
-    if (problem.has_second_derivatives()) lagrangian_gradient(gradient_below);
-    z[j] = kept;
-    Raise(errors.gradient, Error(gradient[column], (above - below) / (2 * step)));
-    for (size_t i = 0; i < nx; ++i) {
-      Raise(errors.jacobian, Error(jacobian[i * static_cast<size_t>(layout.ldz()) + column],
-                                   (next_above[i] - next_below[i]) / (2 * step)));
-    }
-    for (size_t i = 0; problem.has_second_derivatives() && i < nu + nx; ++i) {
-      const double difference = (gradient_above[i] - gradient_below[i]) / (2 * step);
-      double found = 0;
-      if (i < nu) {
-        found = curvature.hessian_u[i * static_cast<size_t>(layout.ldz()) + column];
-      } else if (j < nu) {
-        found = curvature.hessian_u[j * static_cast<size_t>(layout.ldz()) +
-                                    static_cast<size_t>(layout.ldu()) + i - nu];
-      } else {
-        found = curvature.hessian_x[(i - nu) * static_cast<size_t>(layout.ldx()) + j - nu];
-      }
-      Raise(errors.dynamics_hessian, Error(found, difference));
-    }
-  }
-
-  OwnedKnot terminal(layout);
-  Knot terminal_knot = terminal.knot();
-  problem.Bind(problem.horizon(), terminal_knot);
-  problem.ExpandTerminal(x.data(), terminal_knot, *workspace);
-  std::vector<double> moved(x.begin(), x.end());
-  for (size_t j = 0; j < nx; ++j) {
-    moved[j] = x[j] + step;
-    const double above = problem.TerminalCost(moved.data(), *workspace);
-    moved[j] = x[j] - step;
-    const double below = problem.TerminalCost(moved.data(), *workspace);
-    moved[j] = x[j];
-    Raise(errors.terminal_gradient,
-          Error(terminal_knot.gradient[static_cast<size_t>(layout.ldu()) + j],
-                (above - below) / (2 * step)));
-  }
-  return errors;
+  return DerivativeCheck(problem, t, x, u, step).Run();
 }
 
 }  // namespace foreplan

@@ -9,6 +9,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/ensembles/ensemble_tape.h"
 #include "foreplan/nets/mlp_jacobian.h"
@@ -21,11 +22,6 @@ constexpr float kInitialMinLogVariance = -10.0F;
 constexpr int kMaxPlaces = 1024;  // that TS1 shuffles; more particles share them
 
 enum Stream : uint64_t { kWeights, kNoise, kMembers };
-
-EnsembleOptions Validated(EnsembleOptions options) {
-  ValidateOptions("model", options);
-  return options;
-}
 
 std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& features) {
   std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
@@ -89,7 +85,7 @@ struct Ensemble::Buffers : Dynamics::Workspace {
 
 Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
                    const EnsembleOptions& options, Key key)
-    : options_(Validated(options)),
+    : options_(Validated("model", options)),
       features_(spec, encoding),
       mlp_(AffordableMlp(options_, features_)),
       training_kernel_(GetDenseKernel(options_.kernel)),

@@ -20,7 +20,7 @@ namespace {
 
 enum Stream : uint64_t { kHoldout, kMember, kBootstrap, kShuffle };
 
-FitOptions Validated(FitOptions options, const Ensemble& ensemble) {
+FitOptions Checked(FitOptions options, const Ensemble& ensemble) {
   ValidateOptions("fit", options);
   if (options.max_steps < options.min_steps) {
     throw InputError(fmt::format("fit.max_steps: found {}, expected at least fit.min_steps = {}",
@@ -168,7 +168,7 @@ struct EnsembleTrainer::MemberReport {
 
 EnsembleTrainer::EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, Executor& executor)
     : ensemble_(ensemble),
-      options_(Validated(options, ensemble)),
+      options_(Checked(options, ensemble)),
       executor_(executor),
       adam_steps_(static_cast<size_t>(ensemble.members())),
       first_moment_(adam_steps_.size() * static_cast<size_t>(ensemble.member_parameters())),

@@ -13,6 +13,7 @@
 #include "foreplan/core/finite.h"
 #include "foreplan/core/row_kernels.h"
 #include "foreplan/core/size.h"
+#include "foreplan/models/local/k_means.h"
 
 namespace foreplan {
 namespace {
@@ -60,18 +61,6 @@ void AddSquares(int first, int last, View a, View b, double* squares) {
   }
 }
 
-void CheckFinite(const Points& points) {
-  if (AllFinite(points)) return;
-  for (Index n = 0; n < points.cols(); ++n) {
-    for (Index i = 0; i < points.rows(); ++i) {
-      if (std::isfinite(points(i, n))) continue;
-      throw RunError(
-          fmt::format("mixture: point {}, dimension {}: found {}, expected a finite number", n, i,
-                      points(i, n)));
-    }
-  }
-}
-
 }  // namespace
 
 void MixtureOptions::Visit(OptionsVisitor& visitor) {
@@ -116,7 +105,7 @@ void GaussianMixture::Start(const Points& points, std::span<const int> assignmen
         "and as many assignments as points",
         components, N, assignment.size()));
   }
-  CheckFinite(points);
+  CheckPoints(points);
   for (const int k : assignment) {
     if (k >= 0 && k < components) continue;
     throw InputError(
@@ -388,7 +377,7 @@ int GaussianMixture::Maximise(const Points& points, const SoftAssignment& a) {
 }
 
 MixtureReport GaussianMixture::Fit(const Points& points, SoftAssignment& assignment) {
-  CheckFinite(points);
+  CheckPoints(points);
   std::ranges::fill(was_reseeded_, 0);
   MixtureReport report{.log_likelihood = -kInfinity};
   while (report.rounds < options_.max_rounds) {
@@ -419,65 +408,6 @@ void GaussianMixture::Moments(const Eigen::Ref<const VectorXd>& weights, VectorX
       covariance.col(j) += weights[k] * (c.mean[j] - mean[j]) * (c.mean - mean);
     }
   }
-}
-
-std::vector<int> AssignByKMeans(const Points& points, int components, Key key, int rounds) {
-  CheckFinite(points);
-  const Index N = points.cols();
-  if (components < 1 || N < 1) {
-    throw InputError(fmt::format(
-        "k-means: found {} components and {} points, expected at least 1 of each", components, N));
-  }
-  MatrixXd scaled = points.colwise() - points.rowwise().mean();
-  for (Index i = 0; i < points.rows(); ++i) {
-    const double deviation = std::sqrt(scaled.row(i).squaredNorm() / static_cast<double>(N));
-    if (deviation > 0) scaled.row(i) /= deviation;
-  }
-  // k-means++ (Arthur and Vassilvitskii 2007): a centre is drawn by squared distance to the
-  // nearest.
-  Random random(key);
-  MatrixXd centres(points.rows(), components);
-  VectorXd nearest = VectorXd::Constant(N, kInfinity);
-  std::vector<int> assignment(static_cast<size_t>(N), 0);
-  const auto offer = [&](int k) {
-    for (Index n = 0; n < N; ++n) {
-      const double distance = (scaled.col(n) - centres.col(k)).squaredNorm();
-      if (distance >= nearest[n]) continue;
-      nearest[n] = distance;
-      assignment[static_cast<size_t>(n)] = k;
-    }
-  };
-  auto chosen = static_cast<Index>(random.Below(static_cast<uint64_t>(N)));
-  for (int k = 0; k < components; ++k) {
-    if (k > 0) {
-      double left = random.Uniform() * nearest.sum();
-      for (chosen = 0; chosen < N - 1 && left >= nearest[chosen]; ++chosen) left -= nearest[chosen];
-    }
-    centres.col(k) = scaled.col(chosen);
-    offer(k);
-  }
-  for (int round = 0; round < rounds; ++round) {
-    const std::vector<int> before = assignment;
-    VectorXd count = VectorXd::Zero(components);
-    const MatrixXd old = centres;
-    centres.setZero();
-    for (Index n = 0; n < N; ++n) {
-      const int k = assignment[static_cast<size_t>(n)];
-      centres.col(k) += scaled.col(n);
-      count[k] += 1;
-    }
-    nearest.setConstant(kInfinity);
-    for (int k = 0; k < components; ++k) {
-      if (count[k] > 0) {
-        centres.col(k) /= count[k];
-      } else {
-        centres.col(k) = old.col(k);
-      }
-      offer(k);
-    }
-    if (assignment == before) break;
-  }
-  return assignment;
 }
 
 }  // namespace foreplan

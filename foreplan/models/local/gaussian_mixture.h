@@ -130,9 +130,4 @@ class GaussianMixture {
   AlignedVector<double> inverse_diagonal_;  // of U: [d]
 };
 
-/// k-means++ seeding, then at most `rounds` of Lloyd's iterations, on coordinates scaled by their
-/// deviation: [N] components. Throws RunError for points that are not finite.
-[[nodiscard]] std::vector<int> AssignByKMeans(const Eigen::Ref<const Eigen::MatrixXd>& points,
-                                              int components, Key key, int rounds = 10);
-
 }  // namespace foreplan

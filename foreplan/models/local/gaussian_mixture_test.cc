@@ -13,6 +13,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/models/local/k_means.h"
 #include "foreplan/models/local/testing/golden_fits.h"
 
 namespace foreplan {

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/tensor_checks.h"
+#include "foreplan/models/local/k_means.h"
 
 namespace foreplan {
 namespace {

@@ -11,20 +11,13 @@
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
 #include "foreplan/systems/mujoco/mujoco_system.h"
+#include "foreplan/systems/mujoco/testing/small_png.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Grey, 2 x 2.
-constexpr unsigned char kPng[] = {
-    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
-    0x52, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02, 0x08, 0x02, 0x00, 0x00, 0x00, 0xfd,
-    0xd4, 0x9a, 0x73, 0x00, 0x00, 0x00, 0x0f, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0x68,
-    0x00, 0x03, 0x06, 0x07, 0x30, 0x00, 0x00, 0x24, 0xce, 0x04, 0x81, 0xd5, 0x51, 0x56, 0x15,
-    0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
 
 constexpr const char* kTetrahedron =
     "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
@@ -38,7 +31,7 @@ class MujocoFiles : public testing::Test {
     fs::remove_all(folder_);
     fs::create_directories(folder_ / "robot" / "assets");
     std::ofstream(folder_ / "robot" / "side.png", std::ios::binary)
-        .write(reinterpret_cast<const char*>(kPng), sizeof kPng);
+        .write(kSmallPng, sizeof kSmallPng - 1);
     fs::copy(folder_ / "robot" / "side.png", folder_ / "robot" / "assets" / "other.png");
     std::ofstream(folder_ / "robot" / "solid.obj") << kTetrahedron;
     std::ofstream(folder_ / "robot" / "assets" / "other.obj") << kTetrahedron;

@@ -150,7 +150,6 @@ TEST(MujocoStart, DrawsTellAJointFromAVelocityOfTheSameName) {
 }
 
 // --- control ranges
-// -------------------------------------------------------------------------------
 
 constexpr const char* kUnlimited = R"(
   <mujoco>
@@ -201,7 +200,6 @@ TEST(MujocoControlRange, MissingAndWrongOnesAreNamed) {
 }
 
 // --- what a state cannot hold
-// ---------------------------------------------------------------------
 
 TEST(MujocoState, ContinuesBitForBitInAnotherSystemWithActivationsAndMeasurements) {
   MujocoOptions options = Leg();

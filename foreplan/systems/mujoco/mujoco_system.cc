@@ -3,18 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/files.h"
 #include "foreplan/expressions/text_scanner.h"
 #include "foreplan/systems/mujoco/mujoco_components.h"
 #include "foreplan/systems/mujoco/mujoco_observation.h"
-#include "foreplan/systems/mujoco/mujoco_parameters.h"
-#include "foreplan/systems/name_pattern.h"
 
 namespace foreplan {
 namespace {
@@ -23,13 +19,9 @@ double ControlPeriod(const mjModel& model, const MujocoOptions& options) {
   return model.opt.timestep * options.frame_skip;
 }
 
-std::string ActuatorName(const mjModel& model, int actuator) {
-  return MujocoName(model, mjOBJ_ACTUATOR, actuator, "actuator");
-}
-
 void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec) {
   for (int i = 0; i < model.nu; ++i) {
-    const std::string name = ActuatorName(model, i);
+    const std::string name = MujocoName(model, mjOBJ_ACTUATOR, i, "actuator");
     if (!model.actuator_ctrllimited[i]) {
       throw InputError(fmt::format(
           "{}: actuator '{}': found no ctrlrange, expected bounds: there, or in the task "
@@ -60,98 +52,6 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   return spec;
 }
 
-/// What the compiler derives from other fields.
-void SetConstants(mjModel& model) {
-  const MujocoGuard guard;
-  mj_setConst(&model, MakeMujocoData(model).get());
-}
-
-std::string ObservationKey(const std::string& file) { return file + ": system.observation"; }
-std::string OffsetKey(const std::string& file) { return file + ": system.body_offset"; }
-std::string RangeKey(const std::string& file) { return file + ": system.control_range"; }
-std::string ResetKey(const std::string& file) { return file + ": system.reset"; }
-
-}  // namespace
-
-void MujocoOptions::Visit(OptionsVisitor& visitor) {
-  visitor.Field("model", model, "MJCF file");
-  visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
-  visitor.Field("observation", observation,
-                "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
-  visitor.Field("observe_new_positions", observe_new_positions,
-                "bodies and sites at the new state, not as MuJoCo leaves them");
-  visitor.Field("body_offset", body_offset, "\"BODY = (dx, dy, dz)\", added to its place [m]");
-  visitor.Field("control_range", control_range,
-                "\"ACTUATOR = (LOW, HIGH)\", in the place of the model's ctrlrange");
-  visitor.Field("keep_awake", keep_awake, "simulate awake what the model lets fall asleep");
-}
-
-namespace {
-
-/// "NAME = (number, ...)"
-template <size_t kCount>
-struct NamedNumbers {
-  std::string name;
-  std::array<double, kCount> numbers{};
-};
-
-template <size_t kCount>
-NamedNumbers<kCount> ParseNumbers(TextScanner& scanner, std::string name) {
-  NamedNumbers<kCount> parsed{std::move(name), {}};
-  scanner.Expect('=');
-  for (size_t i = 0; i < kCount; ++i) {
-    scanner.Expect(i == 0 ? '(' : ',');
-    parsed.numbers[i] = scanner.Number<double>("a number");
-  }
-  scanner.Expect(')');
-  scanner.ExpectEnd();
-  return parsed;
-}
-
-NamedNumbers<3> ParseBodyOffset(const std::string& where, const std::string& text) {
-  TextScanner scanner(where, text);
-  return ParseNumbers<3>(scanner, scanner.Name("a body"));
-}
-
-NamedNumbers<2> ParseControlRange(const std::string& where, const std::string& text) {
-  TextScanner scanner(where, text);
-  auto parsed = ParseNumbers<2>(scanner, scanner.Pattern("an actuator"));
-  if (!(parsed.numbers[0] < parsed.numbers[1])) throw scanner.Error("LOW < HIGH");
-  return parsed;
-}
-
-void MoveBodies(const MujocoOptions& options, mjModel& model) {
-  const std::string where = OffsetKey(options.model);
-  std::vector<std::string> bodies;  // without the world
-  for (int i = 1; i < model.nbody; ++i) bodies.push_back(MujocoName(model, mjOBJ_BODY, i, "body"));
-  for (const std::string& text : options.body_offset) {
-    const auto [name, offset] = ParseBodyOffset(where, text);
-    const auto found = std::ranges::find(bodies, name);
-    if (found == bodies.end()) throw UnknownName(where, "body", name, bodies);
-    const auto body = static_cast<size_t>(found - bodies.begin()) + 1;
-    for (size_t i = 0; i < 3; ++i) model.body_pos[3 * body + i] += offset[i];
-  }
-  if (!options.body_offset.empty()) SetConstants(model);
-}
-
-void BoundControls(const MujocoOptions& options, mjModel& model) {
-  const std::string where = RangeKey(options.model);
-  std::vector<std::string> actuators;
-  for (int i = 0; i < model.nu; ++i) actuators.push_back(ActuatorName(model, i));
-  for (const std::string& text : options.control_range) {
-    const auto [pattern, range] = ParseControlRange(where, text);
-    bool any = false;
-    for (size_t i = 0; i < actuators.size(); ++i) {
-      if (!MatchesPattern(pattern, actuators[i])) continue;
-      any = true;
-      model.actuator_ctrllimited[i] = 1;
-      model.actuator_ctrlrange[2 * i] = range[0];
-      model.actuator_ctrlrange[2 * i + 1] = range[1];
-    }
-    if (!any) throw UnknownName(where, "actuator", pattern, actuators);
-  }
-}
-
 }  // namespace
 
 struct MujocoSystem::Shared {
@@ -162,33 +62,18 @@ struct MujocoSystem::Shared {
   SystemSpec spec;
 };
 
-MujocoModel CompiledModel(const MujocoOptions& options) {
-  const MujocoModel compiled = LoadMujocoModel(options.model);
-  if (MaySleep(*compiled) && !options.keep_awake) {
-    throw InputError(fmt::format(
-        "{}: found <flag sleep=\"enable\"/>, expected none, as no state can hold who sleeps; "
-        "system.keep_awake = true in the task simulates all bodies awake",
-        options.model));
-  }
-  const std::shared_ptr<mjModel> model = CopyMujocoModel(*compiled);
-  KeepAwake(*model);
-  MoveBodies(options, *model);
-  BoundControls(options, *model);
-  return model;
-}
-
 MujocoSystem::MujocoSystem(const Options& options)
     : MujocoSystem(options, CompiledModel(options)) {}
 
 MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
-  const std::string where = ObservationKey(options.model);
+  const std::string where = options.model + ": system.observation";
   const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
   auto shared = std::make_shared<Shared>();
   shared->model = std::move(model);
   shared->options = options;
   shared->observation =
       MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
-  shared->reset = MujocoReset(ResetKey(options.model), *shared->model, options.reset);
+  shared->reset = MujocoReset(options.model + ": system.reset", *shared->model, options.reset);
   shared->spec = MakeSpec(*shared->model, options, shared->observation);
   data_ = MakeMujocoData(*shared->model);
   shared->reset.Rest(*shared->model, *data_);
@@ -427,94 +312,5 @@ DependentComponents MujocoSystem::dependent_components() const {
 void MujocoSystem::DependentJacobian(std::span<double> jacobian) const {
   shared_->observation.DependentJacobian(model(), *data_, dependent_components(), jacobian);
 }
-
-namespace {
-
-/// True when a copy of the file alone, in a new folder below `directory`, compiles to the same
-/// model. One that names other files (includes, meshes, textures, ...) does not.
-bool StandsAlone(const std::filesystem::path& model, const std::string& mjcf,
-                 const std::filesystem::path& directory) {
-  const std::filesystem::path folder = directory / "model_alone";
-  std::error_code error;
-  std::filesystem::create_directory(folder, error);
-  WriteFileAtomically(folder / model.filename(), mjcf);
-  bool alone = false;
-  try {
-    const MujocoModel copy = LoadMujocoModel(folder / model.filename());
-    alone = AreEqual(*copy, *LoadMujocoModel(model));
-  } catch (const InputError&) {  // something is missing
-  }
-  std::filesystem::remove_all(folder, error);
-  return alone;
-}
-
-class MujocoFactory final : public SystemFactory {
- public:
-  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
-    return std::make_unique<MujocoFactory>(*this);
-  }
-
-  void Read(Config& config, const std::filesystem::path& directory) override {
-    const std::string before = options_.model;  // found already, where conditions change options
-    config.Read("system", options_);
-    config.Read("system.reset", options_.reset);
-    ParseObservation(ObservationKey(config.name()), options_.observation);
-    ParseResetDraws(ResetKey(config.name()) + ".draw", options_.reset.draw);
-    for (const std::string& text : options_.body_offset) {
-      ParseBodyOffset(OffsetKey(config.name()), text);
-    }
-    for (const std::string& text : options_.control_range) {
-      ParseControlRange(RangeKey(config.name()), text);
-    }
-    if (options_.model.empty()) {
-      throw InputError(
-          fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));
-    }
-    if (options_.model != before) {
-      options_.model = (directory / options_.model).lexically_normal().string();
-    }
-  }
-
-  void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
-    TypedSystemOptions<MujocoOptions> section{"mujoco", options_};
-    section.options.model = CopyModel(directory);
-    writer.Write("system", section);
-    writer.Write("system.reset", section.options.reset);
-  }
-
-  [[nodiscard]] std::unique_ptr<System> Make() const override {
-    return std::make_unique<MujocoSystem>(options_);
-  }
-
-  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
-                                        const std::vector<std::string>& names) const override {
-    const MujocoModel model = CompiledModel(options_);
-    std::vector<MujocoParameter> parameters;
-    for (const std::string& name : names) parameters.emplace_back(where, name, *model);
-    return [options = options_, model, parameters](std::span<const double> values) {
-      const std::shared_ptr<mjModel> changed = CopyMujocoModel(*model);
-      for (size_t i = 0; i < parameters.size(); ++i) parameters[i].Set(values[i], *changed);
-      SetConstants(*changed);
-      return std::make_unique<MujocoSystem>(options, changed);
-    };
-  }
-
- private:
-  /// Copies the model and returns its name relative to `directory`; a model in several files stays
-  /// where it is.
-  [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
-    const std::filesystem::path model = options_.model;
-    const std::string mjcf = ReadFile(model);
-    if (!StandsAlone(model, mjcf, directory)) return std::filesystem::absolute(model).string();
-    WriteFileAtomically(directory / model.filename(), mjcf);
-    return model.filename().string();
-  }
-
-  MujocoOptions options_;
-};
-
-}  // namespace
-
-std::unique_ptr<SystemFactory> MakeMujocoFactory() { return std::make_unique<MujocoFactory>(); }
 
 }  // namespace foreplan

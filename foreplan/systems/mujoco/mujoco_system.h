@@ -7,29 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/systems/mujoco/mujoco.h"
-#include "foreplan/systems/mujoco/mujoco_reset.h"
+#include "foreplan/systems/mujoco/mujoco_options.h"
 #include "foreplan/systems/system.h"
 #include "foreplan/systems/system_factory.h"
 
 namespace foreplan {
-
-struct MujocoOptions {
-  std::string model;   // MJCF file
-  int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
-  std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
-  bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
-  std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
-  // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,
-  // the last text that fits counts.
-  std::vector<std::string> control_range;
-  bool keep_awake = false;   // simulate awake what the model lets fall asleep
-  MujocoResetOptions reset;  // around the rest position and velocity 0, or a keyframe
-
-  void Visit(OptionsVisitor& visitor);
-};
 
 /// State = (qpos, qvel, act, time, qacc_warmstart, what was observed of the last step and cannot be
 /// computed from these; see MujocoObservation). Components are named after joints: "hinge" and
@@ -108,10 +92,6 @@ class MujocoSystem final : public System {
   std::vector<double> moved_, above_, below_;          // [state_dim]
   std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]
 };
-
-/// The model of the options' file, its bodies moved and its actuators bounded as they say. Throws
-/// InputError.
-[[nodiscard]] MujocoModel CompiledModel(const MujocoOptions& options);
 
 std::unique_ptr<SystemFactory> MakeMujocoFactory();
 

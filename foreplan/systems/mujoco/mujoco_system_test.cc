@@ -52,7 +52,6 @@ TEST(MujocoSystem, CartPoleIsTheClosedFormAwayFromTheRail) {
 }
 
 // --- the state
-// ------------------------------------------------------------------------------------
 
 TEST(MujocoSystem, ResetIsNoiseAroundTheRestPosition) {
   MujocoOptions options = ShippedModel("pets_cartpole");
@@ -233,7 +232,6 @@ TEST(MujocoSystem, ObservesSensorsByName) {
 }
 
 // --- divergence
-// -----------------------------------------------------------------------------------
 
 class Divergence : public testing::Test {
  protected:
@@ -277,7 +275,6 @@ TEST_F(Divergence, NotFiniteActionsAreNotTakenForZero) {
 }
 
 // --- wrong input
-// ----------------------------------------------------------------------------------
 
 TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
   const auto expect = [](const MujocoOptions& options, const std::string& part) {

@@ -1,0 +1,113 @@
+// Taking rollouts, and what is kept of them.
+#include <fmt/format.h>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/episode_row.h"
+#include "foreplan/learners/local_condition.h"
+#include "foreplan/learners/local_models.h"
+
+namespace foreplan {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// `rollouts` episodes of every condition, in any order: each has its own key.
+void LocalModelsLearner::Sample() {
+  const int rollouts = options_.rollouts;
+  const auto count = static_cast<int>(conditions_.size()) * rollouts;
+  for (const auto& condition : conditions_) {
+    condition->rollouts.resize(static_cast<size_t>(rollouts));
+  }
+  const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
+  const bool on_policy = GlobalPolicyActs();
+  std::vector<NetworkPolicy> actors;  // one per worker
+  const int acting = on_policy ? context_.executor.size() : 0;
+  for (int worker = 0; worker < acting; ++worker) actors.push_back(*global_);
+  context_.executor.ParallelFor(count, [&](int task, int worker) {
+    LocalCondition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
+    System& system = *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)];
+    const Key own = key.Fold(static_cast<uint64_t>(task));
+    condition.rollouts[static_cast<size_t>(task % rollouts)] =
+        on_policy ? RollOut(context_.task, system, Noisy(actors[static_cast<size_t>(worker)]),
+                            ExplorationNoise(nu_, horizon_, options_.noise_smoothing, own.Fold(0)),
+                            own.Fold(1), context_.stop)
+                  : RollOut(context_.task, system, condition.policy, Noise(condition, own.Fold(0)),
+                            own.Fold(1), context_.stop);
+  });
+}
+
+NoisyAction LocalModelsLearner::Noisy(NetworkPolicy& policy) {
+  return [&policy](int /*time*/, const VectorXd& observation, const VectorXd& noise) {
+    return policy.MeanPlusNoise(observation, noise);
+  };
+}
+
+// In units of the policy's deviations.
+MatrixXd LocalModelsLearner::Noise(const LocalCondition& condition, Key key) const {
+  switch (options_.exploration) {
+    case LocalExploration::kPolicy:
+      break;
+    case LocalExploration::kNone:
+      return MatrixXd::Zero(nu_, horizon_);
+    case LocalExploration::kFixed: {
+      MatrixXd noise = ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
+      for (int t = 0; t < horizon_; ++t) {
+        noise.col(t) =
+            condition.policy.InUnitsOfDeviation(t, options_.fixed_deviation * noise.col(t));
+      }
+      return noise;
+    }
+  }
+  return ExplorationNoise(nu_, horizon_, options_.noise_smoothing, key);
+}
+
+// All of them, whatever they are good for, with the transitions that they had.
+void LocalModelsLearner::LogRollouts() {
+  const auto nx = static_cast<size_t>(nx_);
+  const auto nu = static_cast<size_t>(nu_);
+  for (const auto& condition : conditions_) {
+    const std::string actor =
+        fmt::format("{} {}", GlobalPolicyActs() ? "global" : "local", condition->number + 1);
+    for (const LocalRollout& rollout : condition->rollouts) {
+      ++episodes_;
+      total_steps_ += rollout.episode.steps;
+      context_.log.AddEpisode(RowOf(rollout.episode, horizon_, episodes_, total_steps_, actor));
+      for (size_t t = 0; t < static_cast<size_t>(rollout.episode.steps); ++t) {
+        const double* x = rollout.observations.data() + t * nx;
+        data_.Add({.observation = {x, nx},
+                   .action = {rollout.actions.data() + t * nu, nu},
+                   .next_observation = {x + nx, nx},
+                   .episode = episodes_,
+                   .reward = rollout.rewards[t]});
+      }
+      data_.EndEpisode(rollout.episode.terminated ? StepEnd::kTerminated : StepEnd::kTruncated);
+    }
+  }
+}
+
+void LocalModelsLearner::CheckRollouts() const {
+  for (const auto& condition : conditions_) {
+    for (const LocalRollout& rollout : condition->rollouts) {
+      const EpisodeResult& episode = rollout.episode;
+      if (episode.steps == horizon_) continue;
+      throw RunError(fmt::format(
+          "condition {}: an episode ended after {} of {} steps{}{}: local models need whole ones",
+          condition->number + 1, episode.steps, horizon_, episode.divergence.empty() ? "" : ": ",
+          episode.divergence));
+    }
+  }
+}
+
+// From here on the iteration can be finished without rolling out again.
+void LocalModelsLearner::Keep() {
+  for (const auto& condition : conditions_) {
+    condition->sampled_distance = 0;
+    for (const LocalRollout& rollout : condition->rollouts) {
+      condition->sampled_distance += JudgeRollout(rollout).first / options_.rollouts;
+    }
+    condition->Keep(options_.reuse);
+  }
+  sampled_ = true;
+}
+
+}  // namespace foreplan
