@@ -10,15 +10,18 @@ std::optional<std::chrono::nanoseconds> DecisionTime(double ms) {
       std::chrono::duration<double, std::milli>(ms));
 }
 
-void MpcController::Reset(Key /*key*/) { planner_.Reset(); }
+void MpcController::Reset(Key /*key*/) { planner_->Reset(); }
 
 void MpcController::Act(const Situation& situation, std::span<double> action) {
   Budget budget;
   if (deadline_) budget.deadline = std::chrono::steady_clock::now() + *deadline_;
-  plan_ = &planner_.MakePlan({.state = sees_state_ ? situation.state : situation.observation,
-                              .step = situation.time,
-                              .key = situation.key,
-                              .budget = budget});
+  const std::shared_ptr<const Dynamics> dynamics = source_();
+  planner_->set_dynamics(dynamics);
+  plan_ = &planner_->MakePlan(
+      {.state = dynamics->observation_is_state() ? situation.observation : situation.state,
+       .step = situation.time,
+       .key = situation.key,
+       .budget = budget});
   std::copy_n(plan_->actions.begin(), action.size(), action.begin());
 }
 

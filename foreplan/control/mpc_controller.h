@@ -2,9 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
+#include "foreplan/control/dynamics_source.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/policy.h"
 
@@ -20,15 +23,15 @@ class PlanningPolicy : public Policy {
 /// The time for a decision; 0: none is set [ms].
 [[nodiscard]] std::optional<std::chrono::nanoseconds> DecisionTime(double ms);
 
-/// Turns a planner into a policy. Whether the planner's state is the observation or the system's
-/// full state follows from the dynamics (Dynamics::observation_is_state).
+/// Turns a planner into a policy that plans with the model that its source has at every decision.
+/// Whether the planner's state is the observation or the system's full state follows from the model
+/// (Dynamics::observation_is_state).
 class MpcController final : public PlanningPolicy {
  public:
-  /// Each decision may take so long; none: as long as its planner wants. References must outlive
-  /// the controller.
-  MpcController(Planner& planner, const Dynamics& dynamics,
+  /// Each decision may take so long; none: as long as its planner wants.
+  MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
                 std::optional<std::chrono::nanoseconds> deadline = {})
-      : planner_(planner), sees_state_(!dynamics.observation_is_state()), deadline_(deadline) {}
+      : planner_(std::move(planner)), source_(std::move(source)), deadline_(deadline) {}
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
@@ -36,8 +39,8 @@ class MpcController final : public PlanningPolicy {
   [[nodiscard]] const Plan* new_plan() const override { return plan_; }
 
  private:
-  Planner& planner_;
-  bool sees_state_;
+  std::shared_ptr<Planner> planner_;
+  DynamicsSource source_;
   std::optional<std::chrono::nanoseconds> deadline_;
   const Plan* plan_ = nullptr;
 };

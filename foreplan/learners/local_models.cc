@@ -129,7 +129,7 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
                     context.task.name(), context.task.measurement_noise()));
   }
   MakeConditions(config);
-  for (int worker = 0; worker < context.executor.size(); ++worker) {
+  for (int worker = 0; worker < context.executor->size(); ++worker) {
     std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
     for (int i = 0; i < context.task.condition_count(); ++i) {
       systems.push_back(context.task.MakeSystem(i));
@@ -151,11 +151,11 @@ void LocalModelsLearner::MakeConditions(Config& config) {
   const auto network = ReadOptions<NetworkPriorOptions>(config, "local_models.network");
   const EnvironmentSpec& spec = context_.task.spec();
   if (options_.prior == "network") {
-    network_ = std::make_unique<Ensemble>(spec, context_.task.encoding(),
-                                          ReadOptions<EnsembleOptions>(config, "model"),
-                                          key_.Fold(kNetwork));
-    trainer_ = std::make_unique<EnsembleTrainer>(*network_, ReadOptions<FitOptions>(config, "fit"),
-                                                 context_.executor);
+    trainer_ = std::make_unique<EnsembleTrainer>(
+        std::make_shared<const Ensemble>(spec, context_.task.encoding(),
+                                         ReadOptions<EnsembleOptions>(config, "model"),
+                                         key_.Fold(kNetwork)),
+        ReadOptions<FitOptions>(config, "fit"), context_.executor);
   }
   if (options_.global_policy) {
     global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high,
@@ -182,7 +182,8 @@ void LocalModelsLearner::MakeConditions(Config& config) {
     } else if (options_.prior == "mixture") {
       condition->prior = std::make_unique<MixturePrior>(nx_, nu_, mixture, prior_key);
     } else {
-      condition->prior = std::make_unique<NetworkPrior>(*network_, network);
+      condition->prior = std::make_unique<NetworkPrior>(
+          [trainer = trainer_.get()] { return trainer->ensemble(); }, network);
     }
     conditions_.push_back(std::move(condition));
   }
@@ -218,10 +219,10 @@ void LocalModelsLearner::Improve() {
   LearnNetwork();
   LinearizeGlobalPolicy();
   const auto count = static_cast<int>(conditions_.size());
-  context_.executor.ParallelFor(
+  context_.executor->ParallelFor(
       count, [&](int task, int /*worker*/) { Judge(*conditions_[static_cast<size_t>(task)]); });
   AdaptSteps();
-  context_.executor.ParallelFor(
+  context_.executor->ParallelFor(
       count, [&](int task, int /*worker*/) { TakeStep(*conditions_[static_cast<size_t>(task)]); });
   TrainGlobalPolicy();
   ++iterations_;
@@ -240,8 +241,8 @@ void LocalModelsLearner::Sample() {
   const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
   const bool on_policy = GlobalPolicyActs();
   std::vector<NetworkPolicy> actors;  // one per worker
-  while (on_policy && std::ssize(actors) < context_.executor.size()) actors.push_back(*global_);
-  context_.executor.ParallelFor(count, [&](int task, int worker) {
+  while (on_policy && std::ssize(actors) < context_.executor->size()) actors.push_back(*global_);
+  context_.executor->ParallelFor(count, [&](int task, int worker) {
     Condition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
     System& system = *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)];
     const Key own = key.Fold(static_cast<uint64_t>(task));
@@ -342,7 +343,7 @@ void LocalModelsLearner::Keep() {
 }
 
 void LocalModelsLearner::LearnNetwork() {
-  if (!network_) return;
+  if (!trainer_) return;
   trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)));
 }
 
@@ -534,7 +535,7 @@ void LocalModelsLearner::Report(double seconds) {
 void LocalModelsLearner::TestPolicies() {
   const int each = 1 + options_.test_rollouts;
   std::vector<LocalRollout> rollouts(conditions_.size() * static_cast<size_t>(each));
-  context_.executor.ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
+  context_.executor->ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
     rollouts[static_cast<size_t>(task)] = RollOutTest(task / each, task % each, worker);
   });
   tests_.assign(conditions_.size(), {});

@@ -58,8 +58,8 @@ void LocalModelsLearner::Experience::Restore(const std::string& prefix, const Te
 }
 
 void LocalModelsLearner::SaveWithoutData(TensorFile& state) const {
-  if (network_) {
-    network_->Save(state);
+  if (trainer_) {
+    trainer_->ensemble()->Save(state);
     trainer_->Save(state);
   }
   if (global_) global_->Save("global_policy.", state);
@@ -101,9 +101,11 @@ void LocalModelsLearner::Restore(const TensorFile& state) {
   CheckAtLeast(state, "local_models.counters", 0);
   const std::vector<double>& seconds = FiniteValues(state, "local_models.seconds", 2);
   data_.Restore(state);
-  if (network_) {
-    network_->Restore(state);
+  if (trainer_) {
+    auto network = std::make_shared<Ensemble>(*trainer_->ensemble());
+    network->Restore(state);
     trainer_->Restore(state);
+    trainer_->set_ensemble(std::move(network));
   }
   if (global_) global_->Restore("global_policy.", state);
   iterations_ = counters[0];

@@ -22,17 +22,20 @@ struct ImaginationSize {
 
 /// Rolls action sequences through a model. A worker takes a tile (one particle, up to kTileRows
 /// candidates) over the whole horizon, so a tile stays in cache and there is no barrier per step;
-/// the partition does not depend on the number of threads. Allocates only in the constructor.
+/// the partition does not depend on the number of threads. Allocates only when it
+/// is made, and when it gets another model.
 class Imagination {
  public:
   static constexpr int kTileRows = 128;
 
-  /// References must outlive this object. Throws InputError when sizes are not positive.
-  Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
-              Executor& executor);
+  /// Throws InputError when sizes are not positive.
+  Imagination(std::shared_ptr<const Dynamics> dynamics, std::shared_ptr<const Reward> reward,
+              ImaginationSize size, std::shared_ptr<Executor> executor);
   ~Imagination();
 
-  [[nodiscard]] const Dynamics& dynamics() const { return dynamics_; }
+  [[nodiscard]] const Dynamics& dynamics() const { return *dynamics_; }
+  /// From now on another version of the model. Throws InputError unless it has the same sizes.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
   [[nodiscard]] int horizon() const { return size_.horizon; }
 
   /// returns[c] = mean over particles of sum_t r(o_t, u_t, o_{t+1}); after a predicted termination
@@ -58,6 +61,8 @@ class Imagination {
     const Deadline& deadline;
   };
 
+  /// Workspaces of the model, as many particles as it has use for.
+  void MakeTiles();
   /// Returns of the range's candidates for its particle, summed over the horizon: [rows]. False
   /// when the deadline passed.
   bool RollTile(TileRange range, const Rollout& rollout, Tile& tile, double* returns) const;
@@ -70,10 +75,11 @@ class Imagination {
   int AddRewards(int rows, Tile& tile, double* returns) const;
   void FreezeEndedRows(int rows, Tile& tile) const;
 
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
   ImaginationSize size_;
-  Executor& executor_;
+  int particles_ = 1;  // that are imagined
+  std::shared_ptr<Executor> executor_;
   std::vector<double> start_state_;           // [state_dim]
   std::vector<double> start_observation_;     // [no]
   std::vector<double> particle_returns_;      // [particles x candidates]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace foreplan {
 namespace {
@@ -33,12 +34,26 @@ void IlqrPlannerOptions::Visit(OptionsVisitor& visitor) {
 IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.ilqr", options)),
       population_(problem, options_, options_.guesses, Imagined::kExpected),
-      problem_(problem.dynamics, problem.reward, problem.spec, options_.horizon),
-      solver_(problem_, SolverOptions(options_), &problem.executor),
+      problem_(problem),
       actions_(population_.sequence_size()),
       low_(population_.low().begin(), population_.low().end()),
       high_(population_.high().begin(), population_.high().end()) {
+  MakeSolver();
   Reset();
+}
+
+void IlqrPlanner::MakeSolver() {
+  solver_.reset();  // it refers to the problem
+  trajectory_problem_.emplace(problem_.dynamics, problem_.reward, problem_.bounds,
+                              options_.horizon);
+  solver_.emplace(*trajectory_problem_, SolverOptions(options_), problem_.executor.get());
+}
+
+void IlqrPlanner::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+  if (dynamics == problem_.dynamics) return;
+  population_.set_dynamics(dynamics);
+  problem_.dynamics = std::move(dynamics);
+  MakeSolver();
 }
 
 void IlqrPlanner::Reset() {
@@ -77,9 +92,9 @@ const Plan& IlqrPlanner::MakePlan(const PlanRequest& request) {
 }
 
 void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
-  solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
-  solver_.set_deadline(clock.deadline());
-  result_ = solver_.Solve(request.state, actions_);
+  solver_->set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
+  solver_->set_deadline(clock.deadline());
+  result_ = solver_->Solve(request.state, actions_);
   if (result_.status == IlqrStatus::kDeadline) clock.Cut();
   first_ = first_ && clock.is_cut() && result_.iterations == 0;
   if (clock.is_cut() && !std::isfinite(result_.cost)) return;  // before it knew the start's cost
@@ -91,7 +106,7 @@ void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
   if (result_.status == IlqrStatus::kConverged || result_.status == IlqrStatus::kStationaryStart) {
     plan_.status = PlanStatus::kConverged;
   }
-  std::ranges::copy(solver_.actions(), actions_.begin());
+  std::ranges::copy(solver_->actions(), actions_.begin());
 }
 
 // Begins with the best of random sequences that hold their actions, if any is finite. With a
@@ -104,7 +119,7 @@ double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
     clock.Cut();
     return -INFINITY;
   }
-  solver_.SetBounds(population_.low(), population_.high());
+  solver_->SetBounds(population_.low(), population_.high());
   const size_t nu = population_.action_dim();
   const auto draw = [&](Random& random, int /*worker*/, std::span<double> sequence) {
     const double scale = random.Uniform();  // timid and bold ones
@@ -134,7 +149,7 @@ void IlqrPlanner::SetTrustRegion() {
     low_[j] = std::max(population_.low()[j], actions_[j] - reach);
     high_[j] = std::min(population_.high()[j], actions_[j] + reach);
   }
-  solver_.SetBounds(low_, high_);
+  solver_->SetBounds(low_, high_);
 }
 
 }  // namespace foreplan

@@ -14,8 +14,8 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/systems/action_bounds.h"
 #include "foreplan/systems/rewards/reward.h"
-#include "foreplan/systems/system.h"
 
 namespace foreplan {
 
@@ -55,15 +55,16 @@ struct PlanRequest {
   Budget budget;
 };
 
-/// What a planner plans with. References must outlive the planner.
+/// What a planner plans with.
 struct PlanningProblem {
-  const Dynamics& dynamics;
-  const Reward& reward;
-  const EnvironmentSpec& spec;  // action bounds
-  Executor& executor;
+  std::shared_ptr<const Dynamics> dynamics;
+  std::shared_ptr<const Reward> reward;
+  ActionBounds bounds;
+  std::shared_ptr<Executor> executor;  // what works meanwhile, as a fit may, has another one
 };
 
-/// Keeps its warm start between decisions of one episode. Allocates only when it is made.
+/// Keeps its warm start between decisions of one episode. Allocates only when it is made, and when
+/// it gets another model.
 class Planner {
  public:
   virtual ~Planner() = default;
@@ -73,6 +74,10 @@ class Planner {
 
   /// Forgets the warm start: an episode begins.
   virtual void Reset() = 0;
+
+  /// Plans with another version of its model from the next decision on; the warm start stays.
+  /// Throws InputError unless the version has the sizes of the present one.
+  virtual void set_dynamics(std::shared_ptr<const Dynamics> dynamics) = 0;
 
   /// Plans from the request's state. The warm start is the last plan, shifted by the steps that
   /// have passed since; of a plan that is used up nothing is left. The reference is valid until the

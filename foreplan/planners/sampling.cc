@@ -18,15 +18,15 @@ constexpr uint64_t kComparisonStream = uint64_t{1}
                                        << 32;  // of a decision's key; past all iterations
 constexpr double kWorst = -std::numeric_limits<double>::infinity();
 
-void CheckBounds(const EnvironmentSpec& spec, int action_dim) {
+void CheckBounds(const ActionBounds& bounds, int action_dim) {
   const auto nu = static_cast<size_t>(action_dim);
-  if (spec.action_low.size() != nu || spec.action_high.size() != nu) {
+  if (bounds.low.size() != nu || bounds.high.size() != nu) {
     throw InputError(fmt::format("planner: action bounds: found {} lower and {} upper, expected {}",
-                                 spec.action_low.size(), spec.action_high.size(), nu));
+                                 bounds.low.size(), bounds.high.size(), nu));
   }
   for (size_t i = 0; i < nu; ++i) {
-    const double low = spec.action_low[i];
-    const double high = spec.action_high[i];
+    const double low = bounds.low[i];
+    const double high = bounds.high[i];
     if (std::isfinite(low) && std::isfinite(high) && low < high) continue;
     throw InputError(fmt::format(
         "planner: action bounds of component {}: found [{}, {}], expected finite low < high", i,
@@ -44,7 +44,7 @@ void SamplingOptions::Visit(OptionsVisitor& visitor) {
 
 Population::Population(const PlanningProblem& problem, const SamplingOptions& options,
                        int max_candidates, Imagined imagined)
-    : action_dim_(static_cast<size_t>(problem.dynamics.action_dim())),
+    : action_dim_(static_cast<size_t>(problem.dynamics->action_dim())),
       executor_(problem.executor),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,
@@ -52,11 +52,11 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
                     .particles = options.particles,
                     .expected = imagined == Imagined::kExpected},
                    problem.executor) {
-  CheckBounds(problem.spec, problem.dynamics.action_dim());
+  CheckBounds(problem.bounds, problem.dynamics->action_dim());
   for (int t = 0; t < options.horizon; ++t) {
     for (size_t i = 0; i < action_dim_; ++i) {
-      low_.push_back(problem.spec.action_low[i]);
-      high_.push_back(problem.spec.action_high[i]);
+      low_.push_back(problem.bounds.low[i]);
+      high_.push_back(problem.bounds.high[i]);
       middle_.push_back(0.5 * (low_.back() + high_.back()));
     }
   }

@@ -6,9 +6,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/deadline.h"
@@ -36,12 +38,16 @@ enum class Imagined {
 
 /// Action sequences (row-major [horizon x nu]), the box they live in, and their imagined returns.
 /// Candidate c of a key is drawn from a key of its own, so results do not depend on threads.
-/// Allocates only in the constructor.
+/// Allocates only when it is made, and when it gets another model.
 class Population {
  public:
   /// Throws InputError when the bounds are not finite, empty or of another size than the actions.
   Population(const PlanningProblem& problem, const SamplingOptions& options, int max_candidates,
              Imagined imagined = Imagined::kParticles);
+
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+    imagination_.set_dynamics(std::move(dynamics));
+  }
 
   [[nodiscard]] int horizon() const { return imagination_.horizon(); }
   [[nodiscard]] size_t action_dim() const { return action_dim_; }
@@ -49,7 +55,7 @@ class Population {
   [[nodiscard]] std::span<const double> low() const { return low_; }        // [horizon x nu]
   [[nodiscard]] std::span<const double> high() const { return high_; }      // [horizon x nu]
   [[nodiscard]] std::span<const double> middle() const { return middle_; }  // [horizon x nu]
-  [[nodiscard]] int workers() const { return executor_.size(); }
+  [[nodiscard]] int workers() const { return executor_->size(); }
 
   std::span<double> candidate(int index) {
     return {&actions_[static_cast<size_t>(index) * sequence_size()], sequence_size()};
@@ -64,7 +70,7 @@ class Population {
   void Draw(int first, int count, Key key, DrawSequence&& draw) {
     const KeyFamily keys(key.Fold(kActionStream));
     const int chunks = (count - first + kChunk - 1) / kChunk;
-    executor_.ParallelFor(chunks, [&](int chunk, int worker) {
+    executor_->ParallelFor(chunks, [&](int chunk, int worker) {
       const int begin = first + chunk * kChunk;
       for (int c = begin; c < std::min(begin + kChunk, count); ++c) {
         Random random(keys[static_cast<uint64_t>(c)]);
@@ -126,7 +132,7 @@ class Population {
   static int NextChunk(int size, Time start, Time deadline, int most);
 
   size_t action_dim_;
-  Executor& executor_;
+  std::shared_ptr<Executor> executor_;
   Imagination imagination_;
   std::vector<double> low_;       // [horizon x nu]
   std::vector<double> high_;      // [horizon x nu]

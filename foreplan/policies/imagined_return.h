@@ -43,16 +43,22 @@ struct ImaginedReturnReport {
 /// rollout, which keeps its direction; the gradient is then no longer that of R.
 ///
 /// A worker takes a tile (rollouts of one particle) over the whole horizon and back; neither the
-/// tiles nor the order of sums depend on the number of threads. Allocates only in the constructor.
+/// tiles nor the order of sums depend on the number of threads. Allocates only when it is made, and
+/// when it gets another model.
 class ImaginedReturn {
  public:
   static constexpr int kTileRows = 64;
 
-  /// References must outlive this object. Throws InputError when sizes are not positive and when
+  /// The policy must outlive this object. Throws InputError when sizes are not positive and when
   /// the memory does not suffice.
-  ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
-                 const ImaginedReturnOptions& options, Executor& executor);
+  ImaginedReturn(const NetworkPolicy& policy, std::shared_ptr<const Dynamics> dynamics,
+                 std::shared_ptr<const Reward> reward, const ImaginedReturnOptions& options,
+                 std::shared_ptr<Executor> executor);
   ~ImaginedReturn();
+
+  /// From now on another version of the model. Throws InputError unless it has the same sizes and
+  /// is as stochastic.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
 
   [[nodiscard]] int rollouts() const { return options_.particles * options_.starts; }
   [[nodiscard]] int horizon() const { return options_.horizon; }
@@ -73,6 +79,7 @@ class ImaginedReturn {
     int rows = 0;
   };
 
+  void MakeTiles();
   ImaginedReturnReport Run(std::span<const double> starts, Key key, bool gradient);
   [[nodiscard]] TileRange RangeOf(int tile) const;
   void Start(TileRange range, std::span<const double> starts, Tile& tile) const;
@@ -87,10 +94,10 @@ class ImaginedReturn {
   void PullBackPolicy(TileRange range, int time, Tile& tile, std::span<double> d_deviation) const;
 
   const NetworkPolicy& policy_;
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
   ImaginedReturnOptions options_;
-  Executor& executor_;
+  std::shared_ptr<Executor> executor_;
   int tiles_per_particle_ = 1;
   std::vector<double> deviation_;                 // of actions: [nu]
   std::vector<ImaginedReturnReport> reports_;     // [tiles]

@@ -13,6 +13,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/testing/observed_state.h"
@@ -155,7 +156,8 @@ TEST(ImaginedReturn, GradientThroughClosedFormsEqualsDifferencesInDouble) {
   for (const char* name : {"cartpole_closed_form", "pilco_cartpole"}) {
     Setting s(name, kStarts);
     const TrueDynamics dynamics(*s.task.MakeSystem());
-    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), s.Options(), s.executor);
+    ImaginedReturn imagined(*s.policy, testing::Borrowed(dynamics), s.task.shared_planning_reward(),
+                            s.Options(), testing::Borrowed(s.executor));
     const double value = imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation).value;
     const auto system = s.task.MakeSystem();
     const DoubleModel model = [&](int, const std::vector<double>& state, double action) {
@@ -225,8 +227,8 @@ TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
     const Ensemble ensemble = MakeEnsemble(s.task, false, propagation);
     const bool mean = propagation == Propagation::kExpectation;
     const int particles = mean ? 1 : 2;
-    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(particles),
-                            s.executor);
+    ImaginedReturn imagined(*s.policy, testing::Borrowed(ensemble), s.task.shared_planning_reward(),
+                            s.Options(particles), testing::Borrowed(s.executor));
     imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
     const DoubleModel model = [&](int particle, const std::vector<double>& state, double action) {
       std::vector<double> target = MemberInDouble(ensemble, particle, state, action);
@@ -269,7 +271,8 @@ TEST(ImaginedReturn, NoiseIsReparameterised) {
   const Ensemble ensemble = MakeEnsemble(s.task, true, Propagation::kTsInf);
   ImaginedReturnOptions options = s.Options(2);
   s.policy->set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.04));
-  ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), options, s.executor);
+  ImaginedReturn imagined(*s.policy, testing::Borrowed(ensemble), s.task.shared_planning_reward(),
+                          options, testing::Borrowed(s.executor));
   const Key key{5, 1};
   imagined.Gradient(s.starts, key, s.gradient, s.d_deviation);
   double norm = 0;
@@ -296,7 +299,8 @@ TEST(ImaginedReturn, CuttingTheGradientThroughTheStatesWouldBeSeen) {
   for (const double clip : {0.0, 1e-9}) {  // so small a clip cuts lambda at every step
     ImaginedReturnOptions options = s.Options();
     options.adjoint_clip = clip;
-    ImaginedReturn imagined(*s.policy, dynamics, s.task.planning_reward(), options, s.executor);
+    ImaginedReturn imagined(*s.policy, testing::Borrowed(dynamics), s.task.shared_planning_reward(),
+                            options, testing::Borrowed(s.executor));
     imagined.Gradient(s.starts, Key{5, 0}, s.gradient, s.d_deviation);
     gradients.push_back(s.gradient);
   }
@@ -355,14 +359,16 @@ TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
   const std::vector<double> starts = {0.0, -1.0};
   std::vector<float> gradient(policy.parameters().size());
   std::vector<double> d_deviation(1);
-  ImaginedReturn stopping(policy, line, reward, {.horizon = 4, .starts = 2}, executor);
+  ImaginedReturn stopping(policy, testing::Borrowed(line), testing::Borrowed(reward),
+                          {.horizon = 4, .starts = 2}, testing::Borrowed(executor));
   const ImaginedReturnReport ended = stopping.Gradient(starts, Key{1, 1}, gradient, d_deviation);
   EXPECT_NEAR(ended.value, (0.6 + 1.2) / 2, 1e-12);
   EXPECT_EQ(ended.ended, 1);
   EXPECT_EQ(ended.invalid, 1);
   for (const float entry : gradient) EXPECT_TRUE(std::isfinite(entry));
-  ImaginedReturn going_on(policy, line, reward,
-                          {.horizon = 4, .starts = 2, .stop_at_termination = false}, executor);
+  ImaginedReturn going_on(policy, testing::Borrowed(line), testing::Borrowed(reward),
+                          {.horizon = 4, .starts = 2, .stop_at_termination = false},
+                          testing::Borrowed(executor));
   EXPECT_NEAR(going_on.Evaluate(starts, Key{1, 1}).value, (0.6 + 1.2 + 1.8 + 2.4) / 2, 1e-12);
 }
 
@@ -398,8 +404,9 @@ TEST(ImaginedReturn, ActionNoiseIsAnotherAtEveryTimeInEveryRolloutOfEveryTile) {
   const Line line;
   const ActionRecorder recorder;
   const std::vector<double> starts(2 * ImaginedReturn::kTileRows, 0.0);
-  ImaginedReturn imagined(policy, line, recorder,
-                          {.horizon = 4, .starts = static_cast<int>(starts.size())}, executor);
+  ImaginedReturn imagined(policy, testing::Borrowed(line), testing::Borrowed(recorder),
+                          {.horizon = 4, .starts = static_cast<int>(starts.size())},
+                          testing::Borrowed(executor));
   const auto actions_of = [&](Key key) {
     recorder.actions.clear();
     imagined.Evaluate(starts, key);
@@ -450,7 +457,8 @@ TEST(ImaginedReturn, TheActionsNoiseIsNotTheModels) {
   policy.set_covariance(Eigen::MatrixXd::Constant(1, 1, 0.25));
   const StepRecorder recorder;
   const std::vector<double> starts(64, 0.0);
-  ImaginedReturn imagined(policy, model, recorder, {.horizon = 1, .starts = 64}, executor);
+  ImaginedReturn imagined(policy, testing::Borrowed(model), testing::Borrowed(recorder),
+                          {.horizon = 1, .starts = 64}, testing::Borrowed(executor));
   imagined.Evaluate(starts, Key{7, 0});
   ASSERT_EQ(recorder.actions.size(), 64U);
   // 64 independent pairs: a correlation has the deviation 1/8; four of them.
@@ -464,8 +472,9 @@ TEST(ImaginedReturn, DiscountsFromTheFirstRewardOn) {
   const Line line;
   const LineReward reward;
   ImaginedReturn imagined(
-      policy, line, reward,
-      {.horizon = 3, .starts = 1, .discount = 0.5, .stop_at_termination = false}, executor);
+      policy, testing::Borrowed(line), testing::Borrowed(reward),
+      {.horizon = 3, .starts = 1, .discount = 0.5, .stop_at_termination = false},
+      testing::Borrowed(executor));
   EXPECT_NEAR(imagined.Evaluate(std::vector<double>{0}, Key{1, 1}).value,
               0.6 + 0.5 * 1.2 + 0.25 * 1.8, 1e-12);
 }
@@ -481,8 +490,9 @@ TEST(ImaginedReturn, AClipThatDoesNotBindChangesNoBit) {
   std::vector<float> unclipped(gradient);
   for (const double clip : {0.0, 100.0}) {
     ImaginedReturn imagined(
-        policy, line, reward,
-        {.horizon = 3, .starts = 1, .stop_at_termination = false, .adjoint_clip = clip}, executor);
+        policy, testing::Borrowed(line), testing::Borrowed(reward),
+        {.horizon = 3, .starts = 1, .stop_at_termination = false, .adjoint_clip = clip},
+        testing::Borrowed(executor));
     imagined.Gradient(std::vector<double>{0.5}, Key{1, 1}, gradient, d_deviation);
     if (clip == 0) unclipped = gradient;
   }
@@ -495,7 +505,8 @@ TEST(ImaginedReturn, ThreadsChangeNoBitAndNothingIsAllocated) {
   std::vector<std::vector<float>> gradients;
   for (const int threads : {1, 2, 8}) {
     ThreadPool executor(threads);
-    ImaginedReturn imagined(*s.policy, ensemble, s.task.planning_reward(), s.Options(3), executor);
+    ImaginedReturn imagined(*s.policy, testing::Borrowed(ensemble), s.task.shared_planning_reward(),
+                            s.Options(3), testing::Borrowed(executor));
     imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
     EXPECT_EQ(testing::CountAllocations([&] {
                 imagined.Gradient(s.starts, Key{5, 2}, s.gradient, s.d_deviation);
@@ -511,7 +522,8 @@ TEST(ImaginedReturn, NamesWhatIsWrong) {
   Setting s("pilco_cartpole", 1);
   const TrueDynamics dynamics(*s.task.MakeSystem());
   EXPECT_THROW(
-      ImaginedReturn(*s.policy, dynamics, s.task.planning_reward(), {.horizon = 0}, s.executor),
+      ImaginedReturn(*s.policy, testing::Borrowed(dynamics), s.task.shared_planning_reward(),
+                     {.horizon = 0}, testing::Borrowed(s.executor)),
       InputError);
 }
 

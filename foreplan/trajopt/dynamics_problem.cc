@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "foreplan/core/size.h"
 
@@ -39,23 +40,23 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
   std::vector<double> product;                        // Hessian times chain
 };
 
-DynamicsProblem::DynamicsProblem(const Dynamics& dynamics, const Reward& reward,
-                                 const EnvironmentSpec& spec, int horizon)
-    : dynamics_(dynamics),
-      reward_(reward),
+DynamicsProblem::DynamicsProblem(std::shared_ptr<const Dynamics> dynamics,
+                                 std::shared_ptr<const Reward> reward, ActionBounds bounds,
+                                 int horizon)
+    : dynamics_(std::move(dynamics)),
+      reward_(std::move(reward)),
       horizon_(horizon),
-      low_(spec.action_low),
-      high_(spec.action_high) {
-  const int no = dynamics.observation_dim();
-  const int nz = 2 * no + dynamics.action_dim();
+      bounds_(std::move(bounds)) {
+  const int no = dynamics_->observation_dim();
+  const int nz = 2 * no + dynamics_->action_dim();
   const std::vector<double> zero(static_cast<size_t>(nz));
   std::vector<double> gradient(zero.size());
   std::vector<double> hessian(Size(nz, nz));
-  (void)reward_.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
+  (void)reward_->Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
 }
 
 std::unique_ptr<TrajectoryProblem::Workspace> DynamicsProblem::MakeWorkspace() const {
-  return std::make_unique<Buffers>(dynamics_, dynamics_.observation_dim(), tangent_dim(),
+  return std::make_unique<Buffers>(*dynamics_, dynamics_->observation_dim(), tangent_dim(),
                                    action_dim());
 }
 
@@ -64,22 +65,22 @@ double DynamicsProblem::Step(int t, const double* x, const double* u, double* ne
   auto& b = static_cast<Buffers&>(workspace);
   const double* observation = x;
   double* next_observation = next;
-  if (!dynamics_.observation_is_state()) {
-    dynamics_.Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
+  if (!dynamics_->observation_is_state()) {
+    dynamics_->Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
     observation = b.observation.data();
     next_observation = b.next_observation.data();
   }
-  dynamics_.StepMean({.rows = 1,
-                      .state = x,
-                      .action = u,
-                      .next_state = next,
-                      .next_observation = next_observation,
-                      .time = t,
-                      .key = {}},
-                     *b.model);
+  dynamics_->StepMean({.rows = 1,
+                       .state = x,
+                       .action = u,
+                       .next_state = next,
+                       .next_observation = next_observation,
+                       .time = t,
+                       .key = {}},
+                      *b.model);
   double reward = 0;
   uint8_t terminated = 0;
-  reward_.Evaluate(
+  reward_->Evaluate(
       {.rows = 1, .observation = observation, .action = u, .next_observation = next_observation},
       &reward, &terminated);
   return -reward;
@@ -94,12 +95,12 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
   const int nu = layout.nu;
   for (int begin = first; begin < last; begin += kKnotsPerCall) {
     const int rows = std::min(kKnotsPerCall, last - begin);
-    dynamics_.Linearize({.rows = rows,
-                         .state = xs + begin * ns,
-                         .action = us + begin * nu,
-                         .A = b.A.data(),
-                         .B = b.B.data()},
-                        *b.model);
+    dynamics_->Linearize({.rows = rows,
+                          .state = xs + begin * ns,
+                          .action = us + begin * nu,
+                          .A = b.A.data(),
+                          .B = b.B.data()},
+                         *b.model);
     for (int row = 0; row < rows; ++row) {
       const int t = begin + row;
       double* jacobian = knots[t].jacobian;
@@ -118,7 +119,7 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
 void DynamicsProblem::ExpandReward(const double* x, const double* u, const double* next,
                                    const Knot& knot, Buffers& b) const {
   const KnotLayout layout{tangent_dim(), action_dim()};
-  const int no = dynamics_.observation_dim();
+  const int no = dynamics_->observation_dim();
   const int nx = layout.nx;
   const int nu = layout.nu;
   const int nz = 2 * no + nu;
@@ -126,17 +127,17 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
   const auto ns = static_cast<size_t>(state_dim());
   const double* observation = x;
   const double* next_observation = next;
-  if (!dynamics_.observation_is_state()) {
-    dynamics_.Observe({x, ns}, b.observation, *b.model);
-    dynamics_.Observe({next, ns}, b.next_observation, *b.model);
+  if (!dynamics_->observation_is_state()) {
+    dynamics_->Observe({x, ns}, b.observation, *b.model);
+    dynamics_->Observe({next, ns}, b.next_observation, *b.model);
     observation = b.observation.data();
     next_observation = b.next_observation.data();
   }
-  reward_.ExpandConcave(observation, u, next_observation, b.gradient.data(), b.hessian.data(), nz,
-                        b.scratch.data());
+  reward_->ExpandConcave(observation, u, next_observation, b.gradient.data(), b.hessian.data(), nz,
+                         b.scratch.data());
   for (double& entry : b.hessian) entry = -entry;
-  dynamics_.ObservationJacobian(x, b.C.data(), *b.model);
-  dynamics_.ObservationJacobian(next, b.next_C.data(), *b.model);
+  dynamics_->ObservationJacobian(x, b.C.data(), *b.model);
+  dynamics_->ObservationJacobian(next, b.next_C.data(), *b.model);
 
   double* M = b.chain.data();
   std::fill(b.chain.begin(), b.chain.end(), 0.0);

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "foreplan/models/dynamics.h"
+#include "foreplan/systems/action_bounds.h"
 #include "foreplan/systems/rewards/reward.h"
-#include "foreplan/systems/system.h"
 #include "foreplan/trajopt/trajectory_problem.h"
 
 namespace foreplan {
@@ -18,16 +18,16 @@ namespace foreplan {
 /// seen: a reward goes on.
 class DynamicsProblem final : public TrajectoryProblem {
  public:
-  /// References must outlive the problem. Throws InputError when the reward has no derivatives.
-  DynamicsProblem(const Dynamics& dynamics, const Reward& reward, const EnvironmentSpec& spec,
-                  int horizon);
+  /// Throws InputError when the reward has no derivatives.
+  DynamicsProblem(std::shared_ptr<const Dynamics> dynamics, std::shared_ptr<const Reward> reward,
+                  ActionBounds bounds, int horizon);
 
   [[nodiscard]] int horizon() const override { return horizon_; }
-  [[nodiscard]] int state_dim() const override { return dynamics_.state_dim(); }
-  [[nodiscard]] int tangent_dim() const override { return dynamics_.tangent_dim(); }
-  [[nodiscard]] int action_dim() const override { return dynamics_.action_dim(); }
-  [[nodiscard]] std::span<const double> action_low() const override { return low_; }
-  [[nodiscard]] std::span<const double> action_high() const override { return high_; }
+  [[nodiscard]] int state_dim() const override { return dynamics_->state_dim(); }
+  [[nodiscard]] int tangent_dim() const override { return dynamics_->tangent_dim(); }
+  [[nodiscard]] int action_dim() const override { return dynamics_->action_dim(); }
+  [[nodiscard]] std::span<const double> action_low() const override { return bounds_.low; }
+  [[nodiscard]] std::span<const double> action_high() const override { return bounds_.high; }
   [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace() const override;
   double Step(int t, const double* x, const double* u, double* next,
               Workspace& workspace) const override;
@@ -37,7 +37,7 @@ class DynamicsProblem final : public TrajectoryProblem {
   void ExpandTerminal(const double* /*x*/, const Knot& /*knot*/,
                       Workspace& /*workspace*/) const override {}
   void Difference(const double* x, const double* reference, double* dx) const override {
-    dynamics_.Difference(x, reference, dx);
+    dynamics_->Difference(x, reference, dx);
   }
 
  private:
@@ -45,10 +45,10 @@ class DynamicsProblem final : public TrajectoryProblem {
   void ExpandReward(const double* x, const double* u, const double* next, const Knot& knot,
                     Buffers& b) const;
 
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
   int horizon_;
-  std::vector<double> low_, high_;  // [nu]
+  ActionBounds bounds_;
 };
 
 }  // namespace foreplan

@@ -15,6 +15,7 @@
 
 #include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/random.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/rewards/expression_reward.h"
@@ -88,7 +89,8 @@ TEST(DynamicsProblem, ExpansionsEqualDifferencesOfItsSteps) {
       own.emplace(task.spec(), ExpressionDefinitions{}, ExpressionText{"reward", formula},
                   std::nullopt);
     const Reward& reward = own ? *own : task.planning_reward();
-    const DynamicsProblem problem(dynamics, reward, task.spec(), kHorizon);
+    const DynamicsProblem problem(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                                  task.spec(), kHorizon);
     Expanded expanded(problem, start, 1);
     const auto workspace = problem.MakeWorkspace();
     const int nx = problem.state_dim();
@@ -126,7 +128,8 @@ TEST(DynamicsProblem, HessiansArePulledBackThroughTheDynamics) {
   // l = p'^2 + 0.1 v'^2 + 0.01 u^2 with (p', v') = (p + h v, v + h u) has the Hessian M'W M.
   const testing::DoubleIntegrator dynamics;
   const testing::QuadraticReward reward;
-  const DynamicsProblem problem(dynamics, reward, testing::DoubleIntegratorSpec(2), kHorizon);
+  const DynamicsProblem problem(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                                testing::DoubleIntegratorSpec(2), kHorizon);
   const Expanded expanded(problem, {0.4, -0.2}, 2);
   const double h = testing::DoubleIntegrator::kStep;
   Eigen::Matrix3d M;  // rows p', v', u by columns u, p, v
@@ -147,7 +150,8 @@ TEST(DynamicsProblem, ExpansionsInPartsAreTheSameBits) {
   const Task task = Task::Load("cartpole_closed_form").first;
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  const DynamicsProblem problem(dynamics, task.planning_reward(), task.spec(), kHorizon);
+  const DynamicsProblem problem(testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                task.spec(), kHorizon);
   const Expanded whole(problem, {0.1, 0.2, -0.3, 0.4}, 3);
   Expanded parts(problem, {0.1, 0.2, -0.3, 0.4}, 3);
   const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
