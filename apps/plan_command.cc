@@ -43,6 +43,8 @@ std::string_view StatusName(PlanStatus status) {
       return "converged";
     case PlanStatus::kDeadline:
       return "deadline";
+    case PlanStatus::kStopped:
+      return "stopped";
     case PlanStatus::kAllInvalid:
       return "all invalid";
   }

@@ -60,8 +60,8 @@ class TimedController final : public Policy {
   TimedController(const std::shared_ptr<Planner>& planner, const DynamicsSource& model,
                   double deadline_ms, Decisions decisions)
       : decisions_(decisions),
-        timed_(planner, model, DecisionTime(deadline_ms)),
-        late_(planner, model, std::chrono::nanoseconds(0)) {}
+        timed_(planner, model, {.deadline = DecisionTime(deadline_ms)}),
+        late_(planner, model, {.deadline = std::chrono::nanoseconds(0)}) {}
 
   void Reset(Key key) override { timed_.Reset(key); }
   void Act(const Situation& situation, std::span<double> action) override {

@@ -23,26 +23,40 @@ class PlanningPolicy : public Policy {
 /// The time for a decision; 0: none is set [ms].
 [[nodiscard]] std::optional<std::chrono::nanoseconds> DecisionTime(double ms);
 
+struct MpcControl {
+  /// Each decision may take so long; none: as long as its planner wants.
+  std::optional<std::chrono::nanoseconds> deadline = {};
+  int period = 1;  // steps that are executed of a plan before the next is made, if it has them
+};
+
 /// Turns a planner into a policy that plans with the model that its source has at every decision.
-/// Whether the planner's state is the observation or the system's full state follows from the model
-/// (Dynamics::observation_is_state).
+/// Between two decisions the last plan goes on (Plan::ActionAt), with its feedback where the
+/// planner has gains. Whether the planner's state is the observation or the system's full state
+/// follows from the model (Dynamics::observation_is_state).
 class MpcController final : public PlanningPolicy {
  public:
-  /// Each decision may take so long; none: as long as its planner wants.
+  /// Throws InputError for a period below 1.
   MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
-                std::optional<std::chrono::nanoseconds> deadline = {})
-      : planner_(std::move(planner)), source_(std::move(source)), deadline_(deadline) {}
+                const MpcControl& control = {});
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
 
-  [[nodiscard]] const Plan* new_plan() const override { return plan_; }
+  [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? plan_ : nullptr; }
 
  private:
+  [[nodiscard]] bool IsPlanDue(int64_t step) const;
+  void MakePlan(int64_t step, const Situation& situation);
+  [[nodiscard]] std::span<const double> Seen(const Situation& situation) const {
+    return sees_state_ ? situation.state : situation.observation;
+  }
+
   std::shared_ptr<Planner> planner_;
   DynamicsSource source_;
-  std::optional<std::chrono::nanoseconds> deadline_;
-  const Plan* plan_ = nullptr;
+  MpcControl control_;
+  const Plan* plan_ = nullptr;  // the last one of the episode; null: none yet
+  bool sees_state_ = false;     // of its model
+  bool made_now_ = false;
 };
 
 }  // namespace foreplan

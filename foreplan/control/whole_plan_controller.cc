@@ -25,7 +25,8 @@ WholePlanController::WholePlanController(std::shared_ptr<Planner> planner, Plann
 void WholePlanController::MakeSolver() {
   if (control_.polish == 0) return;
   solver_.reset();  // it refers to the problem
-  trajectory_problem_.emplace(problem_.dynamics, problem_.reward, problem_.bounds, horizon_);
+  trajectory_problem_.emplace(problem_.dynamics, problem_.reward, problem_.bounds, horizon_,
+                              problem_.terminal_value);
   IlqrOptions options;
   options.max_iterations = control_.polish;
   options.cost_tolerance = 1e-6;

@@ -13,6 +13,7 @@
 #include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -77,9 +78,11 @@ struct Imagination::Tile {
 
 Imagination::Imagination(std::shared_ptr<const Dynamics> dynamics,
                          std::shared_ptr<const Reward> reward, ImaginationSize size,
-                         std::shared_ptr<Executor> executor)
+                         std::shared_ptr<Executor> executor,
+                         std::shared_ptr<const TerminalValue> terminal_value)
     : dynamics_(std::move(dynamics)),
       reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
       size_(size),
       executor_(std::move(executor)) {
   for (const auto& [name, value] :
@@ -89,6 +92,7 @@ Imagination::Imagination(std::shared_ptr<const Dynamics> dynamics,
       throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
     }
   }
+  CheckTerminalValue(terminal_value_.get(), dynamics_->observation_dim());
   MakeTiles();
 }
 
@@ -116,13 +120,13 @@ void Imagination::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
 Imagination::~Imagination() = default;
 
 bool Imagination::Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
-                           std::span<double> returns, const Deadline& deadline) {
+                           std::span<double> returns, const Cutoff& cutoff) {
   const int candidates = static_cast<int>(returns.size());
   std::copy(state.begin(), state.end(), start_state_.begin());
   dynamics_->Observe(start_state_, start_observation_, *tiles_[0]->workspace);
 
   const int tiles_per_particle = TilesPerParticle(candidates, particles_);
-  const Rollout rollout{actions, key, deadline};
+  const Rollout rollout{actions, key, cutoff};
   std::atomic<bool> late = false;
   executor_->ParallelFor(tiles_per_particle * particles_, [&](int task, int worker) {
     const int particle = task / tiles_per_particle;
@@ -151,7 +155,7 @@ bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
   std::fill_n(returns, range.rows, 0.0);
   int alive = range.rows;
   for (int t = 0; t < size_.horizon && alive > 0; ++t) {
-    if (HasPassed(rollout.deadline)) return false;
+    if (rollout.cutoff.IsReached()) return false;
     GatherActions(range, t, rollout.actions, tile);
     StepTile(range, t, rollout.key, tile);
     if (alive < range.rows || !AddPlainRewards(range.rows, tile, returns)) {
@@ -161,7 +165,15 @@ bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
     std::swap(tile.state, tile.next_state);
     std::swap(tile.observation, tile.next_observation);
   }
+  if (terminal_value_ != nullptr && alive > 0) AddTerminalValues(range.rows, tile, returns);
   return true;
+}
+
+void Imagination::AddTerminalValues(int rows, Tile& tile, double* returns) const {
+  terminal_value_->Evaluate(rows, tile.Observation(), tile.reward.data());
+  for (int row = 0; row < rows; ++row) {
+    if (tile.ended[Size(row)] == 0) returns[row] += tile.reward[Size(row)];
+  }
 }
 
 void Imagination::StartTile(int rows, Tile& tile) const {

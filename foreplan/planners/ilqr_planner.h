@@ -55,6 +55,8 @@ class IlqrPlanner final : public Planner {
   void ShiftWarmStart(int64_t steps);
   double Guess(const PlanRequest& request, DecisionClock& clock);
   void Improve(const PlanRequest& request, DecisionClock& clock);
+  void TakeProposal(const PlanRequest& request, DecisionClock& clock);
+  void AddFeedback();
   void SetTrustRegion();
 
   Options options_;
@@ -66,6 +68,7 @@ class IlqrPlanner final : public Planner {
   std::vector<double> actions_;     // [horizon x nu], what the solver starts from and finds
   std::vector<double> low_, high_;  // [horizon x nu]
   bool first_ = true;
+  bool solved_ = false;  // actions_ are the solver's
   WarmStep warm_step_;
   Plan plan_;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -26,6 +27,7 @@ ImaginedMpc::ImaginedMpc(std::shared_ptr<Planner> planner, const PlanningProblem
     : planner_(std::move(planner)),
       dynamics_(problem.dynamics),
       reward_(problem.reward),
+      terminal_value_(problem.terminal_value),
       steps_(CheckedSteps(steps)),
       workspace_(dynamics_->MakeDerivativeWorkspace(1)),
       state_(static_cast<size_t>(dynamics_->state_dim())),
@@ -63,7 +65,9 @@ const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
     const Plan& ahead = planner_->MakePlan({.state = state_,
                                             .step = t,
                                             .key = request.key.Fold(static_cast<uint64_t>(t)),
-                                            .budget = request.budget});
+                                            .budget = request.budget,
+                                            .stop = request.stop,
+                                            .proposal = request.proposal});
     plan_.iterations += ahead.iterations;
     plan_.rollouts += ahead.rollouts;
     if (plan_.status == PlanStatus::kOk && ahead.status != PlanStatus::kConverged) {
@@ -72,6 +76,11 @@ const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
     std::copy_n(ahead.actions.begin(), nu, action);
     last = action;
     goes_on = Step(&*action, t);
+  }
+  if (goes_on && terminal_value_ != nullptr) {
+    double value = 0;
+    terminal_value_->Evaluate(1, observation_.data(), &value);
+    plan_.expected_return += value;
   }
   plan_.best_return = plan_.expected_return;
   plan_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -27,7 +27,8 @@ class ImaginedMpc final : public Planner {
   void Reset() override { planner_->Reset(); }
   void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override;
   /// Forgets the other planner's warm start, which belongs to the end of the last plan.
-  /// The expected (and best) return is the sum of the rewards along x^.
+  /// The expected (and best) return is the sum of the rewards along x^ and the terminal value,
+  /// where nothing ended before.
   const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
@@ -37,6 +38,7 @@ class ImaginedMpc final : public Planner {
   std::shared_ptr<Planner> planner_;
   std::shared_ptr<const Dynamics> dynamics_;
   std::shared_ptr<const Reward> reward_;
+  std::shared_ptr<const TerminalValue> terminal_value_;  // or null
   int steps_;
   std::unique_ptr<Dynamics::Workspace> workspace_;
   std::vector<double> state_, next_state_;              // [state_dim]

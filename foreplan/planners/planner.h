@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,15 @@
 
 namespace foreplan {
 
+class LinearGaussianPolicy;
+class PolicyProposal;
+class TerminalValue;
+
 enum class PlanStatus {
   kOk,          // all iterations done
   kConverged,   // stopped early by the planner's own rule
   kDeadline,    // cut by the budget; the plan is the best so far, the warm start among them
+  kStopped,     // cut by the stop token, likewise
   kAllInvalid,  // no candidate had a finite return; the plan is the warm start
 };
 
@@ -40,6 +46,14 @@ struct Plan {
   int iterations = 0;
   int rollouts = 0;    // candidates of the iterations
   double seconds = 0;  // wall time of the decision
+  /// u = u^_t + K_t (x - x^_t) around the plan, t from 0 at first_step, where it was asked for and
+  /// the planner has gains, else null; its actions stay inside the bounds.
+  std::shared_ptr<const LinearGaussianPolicy> feedback;
+
+  /// What to do at control step `step` in `state`, [state_dim]: the planned action, and the
+  /// feedback on how far the state is off where the plan has it. action: [nu]. Throws InputError
+  /// for a step that is not the plan's, and a state or an action of another size.
+  void ActionAt(int64_t step, std::span<const double> state, std::span<double> action) const;
 };
 
 /// How much a planner may spend on one decision.
@@ -53,6 +67,10 @@ struct PlanRequest {
   int64_t step = 0;               // control steps since the episode began
   Key key;                        // of all that the decision draws
   Budget budget;
+  std::stop_token stop = {};  // looked at wherever the deadline is
+  /// What else may be done; looked at with the first candidates. Null: nothing.
+  PolicyProposal* proposal = nullptr;
+  bool feedback = false;  // Plan::feedback is wanted
 };
 
 /// What a planner plans with.
@@ -61,6 +79,7 @@ struct PlanningProblem {
   std::shared_ptr<const Reward> reward;
   ActionBounds bounds;
   std::shared_ptr<Executor> executor;  // what works meanwhile, as a fit may, has another one
+  std::shared_ptr<const TerminalValue> terminal_value = {};  // at the horizon; null: none
 };
 
 /// Keeps its warm start between decisions of one episode. Allocates only when it is made, and when

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -10,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/planners/policy_proposal.h"
 
 namespace foreplan {
 namespace {
@@ -51,7 +53,7 @@ Population::Population(const PlanningProblem& problem, const SamplingOptions& op
                     .max_candidates = std::max(max_candidates, kCompared),
                     .particles = options.particles,
                     .expected = imagined == Imagined::kExpected},
-                   problem.executor) {
+                   problem.executor, problem.terminal_value) {
   CheckBounds(problem.bounds, problem.dynamics->action_dim());
   for (int t = 0; t < options.horizon; ++t) {
     for (size_t i = 0; i < action_dim_; ++i) {
@@ -75,13 +77,34 @@ void Population::Clamp(std::span<double> sequence) const {
   }
 }
 
+int Population::Propose(PolicyProposal* proposal, std::span<const double> state, int first,
+                        int count) {
+  if (proposal == nullptr || first >= count) return first;
+  const int room = std::max(1, (count - first) / 2);
+  const auto places = std::span(actions_).subspan(static_cast<size_t>(first) * sequence_size(),
+                                                  static_cast<size_t>(room) * sequence_size());
+  const int proposed = proposal->Propose(state, horizon(), places);
+  if (proposed < 1 || proposed > room) {
+    throw InputError(
+        fmt::format("planner: proposal: found {} sequences, expected 1 ... {}", proposed, room));
+  }
+  for (int c = first; c < first + proposed; ++c) {
+    const std::span<double> sequence = candidate(c);
+    for (size_t j = 0; j < sequence.size(); ++j) {
+      if (std::isnan(sequence[j])) sequence[j] = middle_[j];
+    }
+    Clamp(sequence);
+  }
+  return first + proposed;
+}
+
 bool Population::Evaluate(std::span<const double> state, int first, int count, Key key,
-                          const Deadline& deadline) {
+                          const Cutoff& cutoff) {
   const auto begin = static_cast<size_t>(first);
   const auto candidates = static_cast<size_t>(count - first);
   const bool done = imagination_.Evaluate(
       state, std::span(actions_).subspan(begin * sequence_size(), candidates * sequence_size()),
-      key.Fold(kModelStream), std::span(returns_).subspan(begin, candidates), deadline);
+      key.Fold(kModelStream), std::span(returns_).subspan(begin, candidates), cutoff);
   evaluated_ = done ? count : first;
   return done;
 }
@@ -96,13 +119,13 @@ int Population::NextChunk(int size, Time start, Time deadline, int most) {
 
 bool Population::Compare(std::span<const double> state,
                          std::span<const std::span<const double>> sequences, Key key,
-                         const Deadline& deadline, std::span<double> returns) {
+                         const Cutoff& cutoff, std::span<double> returns) {
   for (size_t i = 0; i < sequences.size(); ++i) {
     std::ranges::copy(sequences[i], &compared_[i * sequence_size()]);
   }
   return imagination_.Evaluate(state,
                                std::span(compared_).first(sequences.size() * sequence_size()),
-                               key.Fold(kModelStream), returns, deadline);
+                               key.Fold(kModelStream), returns, cutoff);
 }
 
 std::span<const int> Population::Elites(int wanted) {
@@ -155,8 +178,11 @@ int64_t WarmStep::MoveTo(int64_t step) {
 }
 
 DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
-    : start_(std::chrono::steady_clock::now()), deadline_(request.budget.deadline), plan_(plan) {
+    : start_(std::chrono::steady_clock::now()),
+      cutoff_(request.budget.deadline, request.stop),
+      plan_(plan) {
   plan_.first_step = request.step;
+  plan_.feedback.reset();
   plan_.status = PlanStatus::kOk;
   plan_.expected_return = plan_.best_return = kWorst;
   plan_.iterations = 0;
@@ -165,7 +191,7 @@ DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
 
 bool DecisionClock::NextIteration(int iterations) {
   if (plan_.iterations >= iterations) return false;
-  if (HasPassed(deadline_)) Cut();
+  if (cutoff_.IsReached()) Cut();
   return !is_cut_;
 }
 
@@ -179,8 +205,8 @@ void DecisionClock::Record(int rollouts, double best_return) {
 }
 
 void DecisionClock::Reserve(double seconds) {
-  if (!deadline_) return;
-  *deadline_ -= std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+  if (!cutoff_.deadline) return;
+  *cutoff_.deadline -= std::chrono::duration_cast<std::chrono::steady_clock::duration>(
       std::chrono::duration<double>(seconds));
 }
 
@@ -189,7 +215,9 @@ double DecisionClock::Seconds() const {
 }
 
 const Plan& DecisionClock::Finish() {
-  if (is_cut_) plan_.status = PlanStatus::kDeadline;
+  if (is_cut_) {
+    plan_.status = cutoff_.stop.stop_requested() ? PlanStatus::kStopped : PlanStatus::kDeadline;
+  }
   if (plan_.iterations > 0 && !any_finite_) plan_.status = PlanStatus::kAllInvalid;
   plan_.seconds = Seconds();
   return plan_;
@@ -203,7 +231,7 @@ SamplingDecision::SamplingDecision(Population& population, const PlanRequest& re
       best_(population.best()),
       warm_return_(kWorst) {
   std::ranges::copy(plan.actions, best_.begin());
-  if (clock_.deadline()) ImagineWarmStart();
+  if (clock_.cutoff().deadline) ImagineWarmStart();
 }
 
 // As often as sequences will be compared at the end, so that it is known how long that takes.
@@ -238,7 +266,7 @@ void SamplingDecision::Compare(std::span<const std::span<const double>> sequence
   std::array<double, Population::kCompared> compared{};
   const auto found = std::span(compared).first(sequences.size());
   if (population_.Compare(request_.state, sequences, request_.key.Fold(kComparisonStream),
-                          request_.budget.deadline, found)) {
+                          {request_.budget.deadline, request_.stop}, found)) {
     std::ranges::copy(found, returns.begin());
   } else {
     clock_.Cut();

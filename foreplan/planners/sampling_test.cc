@@ -75,7 +75,7 @@ TEST_F(PopulationTest, CandidatesImaginedInPartsEarnTheSame) {
 TEST_F(PopulationTest, CandidatesAfterTheDeadlineDoNotCount) {
   Elites({1.0, 0.5}, 2);
   EXPECT_FALSE(population_.Evaluate(std::vector<double>{0, 0}, 1, 2, Key{},
-                                    std::chrono::steady_clock::now()));
+                                    Deadline(std::chrono::steady_clock::now())));
   EXPECT_EQ(population_.evaluated(), 1);
 }
 

@@ -12,6 +12,7 @@
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/models/rollout_tape.h"
+#include "foreplan/models/terminal_value.h"
 #include "foreplan/nets/mlp_tape.h"
 
 namespace foreplan {
@@ -92,10 +93,12 @@ ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy,
                                std::shared_ptr<const Dynamics> dynamics,
                                std::shared_ptr<const Reward> reward,
                                const ImaginedReturnOptions& options,
-                               std::shared_ptr<Executor> executor)
+                               std::shared_ptr<Executor> executor,
+                               std::shared_ptr<const TerminalValue> terminal_value)
     : policy_(policy),
       dynamics_(std::move(dynamics)),
       reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
       options_(Checked(options, *dynamics_)),
       executor_(std::move(executor)),
       tiles_per_particle_((options_.starts + kTileRows - 1) / kTileRows),
@@ -103,6 +106,7 @@ ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy,
       reports_(Size(options_.particles, tiles_per_particle_)),
       d_parameters_(reports_.size(), std::vector<float>(policy.parameters().size())),
       d_deviation_(reports_.size(), std::vector<double>(deviation_.size())) {
+  CheckTerminalValue(terminal_value_.get(), dynamics_->observation_dim());
   MakeTiles();
 }
 
@@ -163,6 +167,7 @@ ImaginedReturnReport ImaginedReturn::Run(std::span<const double> starts, Key key
       Step(range, t, key, tile);
       Account(range, t, tile, report);
     }
+    AccountTerminal(range, tile, report);
     if (gradient) GoBack(range, tile, d_parameters_[Size(index)], d_deviation_[Size(index)]);
   });
   ImaginedReturnReport total;
@@ -284,11 +289,51 @@ void ImaginedReturn::Account(TileRange range, int time, Tile& tile,
   }
 }
 
+// gamma^H, of one of the rollouts.
+double ImaginedReturn::TerminalWeight() const {
+  return std::pow(options_.discount, options_.horizon) / rollouts();
+}
+
+void ImaginedReturn::AccountTerminal(TileRange range, Tile& tile,
+                                     ImaginedReturnReport& report) const {
+  if (terminal_value_ == nullptr) return;
+  const int no = dynamics_->observation_dim();
+  const double weight = TerminalWeight();
+  terminal_value_->Evaluate(range.rows, &tile.observation[Size(options_.horizon, range.rows, no)],
+                            tile.reward.data());
+  for (int row = 0; row < range.rows; ++row) {
+    if (tile.ended[Size(row)] != 0) continue;
+    if (std::isfinite(tile.reward[Size(row)])) {
+      report.value += weight * tile.reward[Size(row)];
+    } else {
+      ++report.invalid;
+      tile.ended[Size(row)] = 1;
+    }
+  }
+}
+
+// lambda_H = gamma^H dV/do_H, 0 for rows that have ended.
+void ImaginedReturn::AddTerminalGradient(TileRange range, Tile& tile) const {
+  if (terminal_value_ == nullptr) return;
+  const int no = dynamics_->observation_dim();
+  const double weight = TerminalWeight();
+  terminal_value_->Gradient(range.rows, &tile.observation[Size(options_.horizon, range.rows, no)],
+                            tile.by_next_observation.data());
+  for (int row = 0; row < range.rows; ++row) {
+    const double factor = tile.ended[Size(row)] != 0 ? 0.0 : weight;
+    for (int i = 0; i < no; ++i) {
+      double& entry = tile.by_next_observation[Size(row, no) + Size(i)];
+      entry = factor == 0 ? 0.0 : factor * entry;
+    }
+  }
+}
+
 void ImaginedReturn::GoBack(TileRange range, Tile& tile, std::span<float> d_parameters,
                             std::span<double> d_deviation) const {
   std::ranges::fill(tile.by_next_state, 0.0);
   std::ranges::fill(tile.by_next_observation, 0.0);
   std::ranges::fill(d_deviation, 0.0);
+  AddTerminalGradient(range, tile);
   for (int t = options_.horizon - 1; t >= 0; --t) {
     AddRewardGradient(range, t, tile);
     tile.model->PullBack(t, tile.by_next_state.data(), tile.by_next_observation.data(),

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/terminal_value.h"
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/task.h"
@@ -348,6 +350,106 @@ class Line final : public testing::ObservedState<1, 1> {
     }
   }
 };
+
+/// V(o') - V(o): what it pays over a rollout telescopes to the terminal value.
+class Telescoping final : public Reward {
+ public:
+  explicit Telescoping(const QuadraticValue& value) : value_(value) {}
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    std::vector<double> before(static_cast<size_t>(batch.rows));
+    value_.Evaluate(batch.rows, batch.observation, before.data());
+    value_.Evaluate(batch.rows, batch.next_observation, reward);
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] -= before[static_cast<size_t>(row)];
+      terminated[row] = 0;
+    }
+  }
+  void Gradient(const TransitionBatch& batch, double* gradient) const override {
+    const int no = value_.observation_dim();
+    const int nz = 2 * no + 1;
+    for (int row = 0; row < batch.rows; ++row) {
+      double* at = gradient + row * nz;
+      value_.Gradient(1, batch.observation + row * no, at);
+      for (int i = 0; i < no; ++i) at[i] = -at[i];
+      at[no] = 0;
+      value_.Gradient(1, batch.next_observation + row * no, at + no + 1);
+    }
+  }
+
+ private:
+  const QuadraticValue& value_;
+};
+
+/// Pays nothing.
+class Nothing final : public Reward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    std::fill_n(reward, batch.rows, 0.0);
+    std::fill_n(terminated, batch.rows, uint8_t{0});
+  }
+  void Gradient(const TransitionBatch& batch, double* gradient) const override {
+    std::fill_n(gradient, 9 * batch.rows, 0.0);
+  }
+};
+
+TEST(ImaginedReturn, TheTerminalValueCountsAsWhatLeadsToIt) {
+  const Setting s("cartpole_closed_form", kStarts);
+  ImaginedReturnOptions options = s.Options();
+  options.discount = 1;
+  const TrueDynamics dynamics(*s.task.MakeSystem());
+  Eigen::MatrixXd P = Eigen::Vector4d(1, 2, 0.3, 0.1).asDiagonal();
+  P(0, 1) = P(1, 0) = 0.4;
+  const auto value = std::make_shared<const QuadraticValue>(P, Eigen::Vector4d(0.1, 0, 0, 0.2), 3);
+  const Telescoping telescoping(*value);
+  const Nothing nothing;
+  const auto executor = std::make_shared<SerialExecutor>();
+  ImaginedReturn by_rewards(*s.policy, testing::Borrowed(dynamics), testing::Borrowed(telescoping),
+                            options, executor);
+  ImaginedReturn by_value(*s.policy, testing::Borrowed(dynamics), testing::Borrowed(nothing),
+                          options, executor, value);
+  std::vector<float> expected(s.policy->parameters().size());
+  std::vector<float> found(expected.size());
+  std::vector<double> expected_deviation(1);
+  std::vector<double> deviation(1);
+  const double telescoped =
+      by_rewards.Gradient(s.starts, Key{1, 1}, expected, expected_deviation).value;
+  const double valued = by_value.Gradient(s.starts, Key{1, 1}, found, deviation).value;
+  double of_starts = 0;
+  for (size_t first = 0; first < s.starts.size(); first += 4) {
+    double of_start = 0;
+    value->Evaluate(1, &s.starts[first], &of_start);
+    of_starts += of_start * 4 / static_cast<double>(s.starts.size());
+  }
+  EXPECT_NEAR(valued, telescoped + of_starts, 1e-9 * std::abs(valued));
+  float largest = 0;
+  for (const float entry : expected) largest = std::max(largest, std::abs(entry));
+  EXPECT_GT(largest, 0);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(found[i], expected[i], 1e-5 * largest) << i;  // float
+  }
+}
+
+TEST(ImaginedReturn, OnlyRolloutsThatGoOnHaveATerminalValue) {
+  const std::vector<double> low = {-1};
+  const std::vector<double> high = {1};
+  const NetworkPolicy policy(1, low, high, {.output = PolicyOutput::kTanh}, Key{1, 0});
+  const Line line;
+  const LineReward reward;
+  const std::vector<double> starts = {0.0, -1.0};  // one ends, one is no number
+  const auto executor = std::make_shared<SerialExecutor>();
+  const auto value = std::make_shared<const QuadraticValue>(Eigen::MatrixXd::Zero(1, 1),
+                                                            Eigen::VectorXd::Zero(1), 8);
+  const auto evaluate = [&](bool stop_at_termination, std::shared_ptr<const TerminalValue> v) {
+    ImaginedReturn imagined(
+        policy, testing::Borrowed(line), testing::Borrowed(reward),
+        {.horizon = 4, .starts = 2, .discount = 0.5, .stop_at_termination = stop_at_termination},
+        executor, std::move(v));
+    return imagined.Evaluate(starts, Key{1, 1}).value;
+  };
+  EXPECT_EQ(evaluate(true, value), evaluate(true, nullptr));
+  // gamma^4 V, of one of two rollouts
+  EXPECT_NEAR(evaluate(false, value), evaluate(false, nullptr) + 0.0625 * 8 / 2, 1e-12);
+}
 
 TEST(ImaginedReturn, EndedAndInvalidRolloutsEarnNothingMore) {
   ThreadPool executor(1);

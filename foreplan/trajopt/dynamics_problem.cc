@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "foreplan/core/size.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -42,9 +43,10 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
 
 DynamicsProblem::DynamicsProblem(std::shared_ptr<const Dynamics> dynamics,
                                  std::shared_ptr<const Reward> reward, ActionBounds bounds,
-                                 int horizon)
+                                 int horizon, std::shared_ptr<const TerminalValue> terminal_value)
     : dynamics_(std::move(dynamics)),
       reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
       horizon_(horizon),
       bounds_(std::move(bounds)) {
   const int no = dynamics_->observation_dim();
@@ -53,6 +55,9 @@ DynamicsProblem::DynamicsProblem(std::shared_ptr<const Dynamics> dynamics,
   std::vector<double> gradient(zero.size());
   std::vector<double> hessian(Size(nz, nz));
   (void)reward_->Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
+  CheckTerminalValue(terminal_value_.get(), no);
+  if (terminal_value_ == nullptr) return;
+  (void)terminal_value_->ExpandConcave(zero.data(), gradient.data(), hessian.data());
 }
 
 std::unique_ptr<TrajectoryProblem::Workspace> DynamicsProblem::MakeWorkspace() const {
@@ -84,6 +89,50 @@ double DynamicsProblem::Step(int t, const double* x, const double* u, double* ne
       {.rows = 1, .observation = observation, .action = u, .next_observation = next_observation},
       &reward, &terminated);
   return -reward;
+}
+
+const double* DynamicsProblem::Observation(const double* x, Buffers& b) const {
+  if (dynamics_->observation_is_state()) return x;
+  dynamics_->Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
+  return b.observation.data();
+}
+
+double DynamicsProblem::TerminalCost(const double* x, Workspace& workspace) const {
+  if (terminal_value_ == nullptr) return 0;
+  double value = 0;
+  terminal_value_->Evaluate(1, Observation(x, static_cast<Buffers&>(workspace)), &value);
+  return -value;
+}
+
+// With do = C dx: gradient -C'g, Hessian C'(-H) C of the concave H.
+void DynamicsProblem::ExpandTerminal(const double* x, const Knot& knot,
+                                     Workspace& workspace) const {
+  if (terminal_value_ == nullptr) return;
+  auto& b = static_cast<Buffers&>(workspace);
+  const int no = dynamics_->observation_dim();
+  const int nx = tangent_dim();
+  (void)terminal_value_->ExpandConcave(Observation(x, b), b.gradient.data(), b.hessian.data());
+  dynamics_->ObservationJacobian(x, b.C.data(), *b.model);
+  for (int i = 0; i < no; ++i) {  // H C
+    for (int p = 0; p < nx; ++p) {
+      double sum = 0;
+      for (int j = 0; j < no; ++j)
+        sum += b.hessian[Size(i, no) + Size(j)] * b.C[Size(j, nx) + Size(p)];
+      b.product[Size(i, nx) + Size(p)] = sum;
+    }
+  }
+  const KnotView<> view(knot, {nx, action_dim()});
+  for (int p = 0; p < nx; ++p) {
+    double gradient = 0;
+    for (int i = 0; i < no; ++i) gradient -= b.C[Size(i, nx) + Size(p)] * b.gradient[Size(i)];
+    view.lx(p) = gradient;
+    for (int q = p; q < nx; ++q) {
+      double sum = 0;
+      for (int i = 0; i < no; ++i)
+        sum -= b.C[Size(i, nx) + Size(p)] * b.product[Size(i, nx) + Size(q)];
+      view.lxx(p, q) = view.lxx(q, p) = sum;
+    }
+  }
 }
 
 void DynamicsProblem::Expand(int first, int last, const double* xs, const double* us,

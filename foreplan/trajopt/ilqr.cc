@@ -192,17 +192,17 @@ void IlqrSolver::UpdateGains() {
   }
   IlqrStatus reason;
   {
-    // No deadline of Solve's is one for this pass, and Solve may go on with its own regularisation;
+    // No cutoff of Solve's is one for this pass, and Solve may go on with its own regularisation;
     // given back also where a model throws.
     struct OfSolve {
       IlqrSolver& solver;
-      std::optional<Clock::time_point> deadline = std::exchange(solver.deadline_, std::nullopt);
+      Cutoff cutoff = std::exchange(solver.cutoff_, {});
       IlqrStatus status = solver.status_;
       double mu = std::exchange(solver.mu_, 0.0);
       double mu_step = std::exchange(solver.mu_step_, 1.0);
 
       ~OfSolve() {
-        solver.deadline_ = deadline;
+        solver.cutoff_ = cutoff;
         solver.status_ = status;
         solver.mu_ = mu;
         solver.mu_step_ = mu_step;
@@ -381,7 +381,7 @@ IlqrStatus IlqrSolver::Start(std::span<const double> x0, std::span<const double>
   return is_valid ? IlqrStatus::kIterationLimit : IlqrStatus::kInvalidStart;
 }
 
-bool IlqrSolver::IsLate() const { return deadline_ && Clock::now() >= *deadline_; }
+bool IlqrSolver::IsLate() const { return cutoff_.IsReached(); }
 
 bool IlqrSolver::EndsLate() {
   if (!IsLate()) return false;

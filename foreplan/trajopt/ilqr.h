@@ -1,15 +1,14 @@
 // Trajectory optimisation by iLQR and DDP.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/deadline.h"
 #include "foreplan/core/executor.h"
 #include "foreplan/core/options.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -23,7 +22,7 @@ enum class IlqrStatus {
   kStationaryStart,     // the guess itself is stationary (minimum, saddle or maximum): nothing done
   kIterationLimit,      // still improving
   kStopped,             // the callback said so
-  kDeadline,            // the deadline passed; the trajectory is the best so far
+  kDeadline,            // the cutoff came; the trajectory is the best so far
   kNoDescent,           // no step length brought a decrease even with the largest regularisation
   kIndefinite,          // Quu not positive definite even with the largest regularisation
   kInvalidStart,        // cost or state of the guess is not finite
@@ -108,13 +107,11 @@ class IlqrSolver {
   void set_callback(std::function<bool(int iteration, const IlqrIteration&)> callback) {
     callback_ = std::move(callback);
   }
-  /// The moment at which Solve ends with the best trajectory so far, from now on; none: never. It
-  /// is looked at before every part of an expansion, every backward pass and every step of a
+  /// When Solve ends with the best trajectory so far, from now on: a moment, or a stop token. It is
+  /// looked at before every part of an expansion, every backward pass and every step of a
   /// rollout, so Solve is late by one of these at most. Where not even the guess was rolled out,
   /// the cost is infinite.
-  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
-    deadline_ = deadline;
-  }
+  void set_cutoff(Cutoff cutoff) { cutoff_ = std::move(cutoff); }
   /// At most this many iterations from now on, 1 ... options.max_iterations.
   void set_max_iterations(int iterations);
   /// Replaces the bounds of a bounded problem, knot by knot, for a trust region: [N x nu] each.
@@ -183,7 +180,7 @@ class IlqrSolver {
   void (IlqrSolver::*rollout_)(double, Trial&, TrajectoryProblem::Workspace&) const = nullptr;
   std::vector<IlqrIteration> log_;
   std::function<bool(int, const IlqrIteration&)> callback_;
-  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  Cutoff cutoff_;
 
   IlqrStatus status_ = IlqrStatus::kInvalidStart;
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use

@@ -448,7 +448,7 @@ TEST(IlqrSolver, TheDeadlineEndsLineSearchesExpansionsAndBackwardPasses) {
     IlqrSolver solver(watched, {.cost_tolerance = 0});
     int rollouts = 0;
     int expansions = 0;
-    const auto pass = [&] { solver.set_deadline(Clock::now()); };
+    const auto pass = [&] { solver.set_cutoff(Deadline(Clock::now())); };
     watched.on_rollout = [&] {
       if (++rollouts == c.late_rollout) pass();
     };
@@ -471,7 +471,7 @@ TEST(IlqrSolver, AGuessThatIsInvalidIsCalledSoHoweverLateItIs) {
   Watched watched(problem);
   IlqrSolver solver(watched, {});
   // The deadline passes within the guess's last step.
-  watched.on_last_step = [&] { solver.set_deadline(std::chrono::steady_clock::now()); };
+  watched.on_last_step = [&] { solver.set_cutoff(Deadline(std::chrono::steady_clock::now())); };
   EXPECT_EQ(solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
             IlqrStatus::kInvalidStart);
 }
@@ -534,7 +534,7 @@ TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
     solver.set_callback([&](int iteration, const IlqrIteration&) {
       if (end == IlqrStatus::kStopped) return !after_three(iteration);
       if (end == IlqrStatus::kDeadline && after_three(iteration)) {
-        solver.set_deadline(std::chrono::steady_clock::now());
+        solver.set_cutoff(Deadline(std::chrono::steady_clock::now()));
       }
       return true;
     });
@@ -573,7 +573,8 @@ TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
   EXPECT_THROW((void)solver.feedback(0), RunError);
   EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
   (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
-  solver.set_deadline(std::chrono::steady_clock::now());  // the guess is not followed to its end
+  solver.set_cutoff(
+      Deadline(std::chrono::steady_clock::now()));  // the guess is not followed to its end
   ASSERT_EQ(solver.Solve(std::vector<double>{2, 0}, std::vector<double>(5)).status,
             IlqrStatus::kDeadline);
   EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
