@@ -36,12 +36,12 @@ const BenchSuite& FindSuite(const std::string& name) {
 
 void Bench(const BenchRequest& request) {
   const BenchSuite& suite = FindSuite(request.suite);
-  ThreadPool executor(request.threads);
+  const auto executor = std::make_shared<ThreadPool>(request.threads);
   Config config;
   for (const std::string& assignment : request.flags.assignments) config.Set(assignment);
   BenchOptions options = request.options;
   options.config = &config;
-  options.executor = &executor;
+  options.executor = executor;
   const std::vector<BenchRow> rows = MeasureSuite(suite, options);
   if (request.json) {
     fmt::print("{}\n", nlohmann::ordered_json(rows).dump(2));

@@ -105,7 +105,7 @@ void Eval(const EvalRequest& request) {
   Experiment experiment = LoadExperiment(target.task, target.flags);
   const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
-  ThreadPool executor(request.threads);
+  const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::atomic<bool>& stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {

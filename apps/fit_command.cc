@@ -84,7 +84,7 @@ class FitSession {
  public:
   explicit FitSession(const FitRequest& request)
       : request_(request),
-        executor_(request.threads),
+        executor_(std::make_shared<ThreadPool>(request.threads)),
         experiment_(LoadTask(request)),
         config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
         recording_(ReadRecording(request.data, Columns())),
@@ -107,7 +107,7 @@ class FitSession {
       const auto start = std::chrono::steady_clock::now();
       report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
       report_.calibration =
-          Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), executor_);
+          Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), *executor_);
       if (calibration_.refit) {
         report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
       }
@@ -215,7 +215,7 @@ class FitSession {
 
   void Write(const RunDirectory& folder) {
     const std::string config = ConfigText(folder);
-    const std::string machine = MachineJson(executor_.size());
+    const std::string machine = MachineJson(executor_->size());
     TensorFile model;
     model_->SaveForUse(model);
     WriteTensors(folder.model_file(), model);
@@ -228,7 +228,7 @@ class FitSession {
   }
 
   const FitRequest& request_;
-  ThreadPool executor_;
+  std::shared_ptr<ThreadPool> executor_;
   std::optional<Experiment> experiment_;  // its config is in config_
   Config config_;
   Recording recording_;

@@ -44,6 +44,8 @@ std::string_view StatusName(PlanStatus status) {
       return "converged";
     case PlanStatus::kDeadline:
       return "deadline";
+    case PlanStatus::kStopped:
+      return "stopped";
     case PlanStatus::kAllInvalid:
       return "all invalid";
   }
@@ -147,15 +149,16 @@ void MakePlanOf(const PlanCommandRequest& request) {
                               ? fs::path(fmt::format("plan-{}-{}", task.name(), planner_name))
                               : fs::path(request.out);
   const auto system = task.MakeSystem();
-  ThreadPool executor(request.threads);
-  const TrueDynamics truth(*system);
+  const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, executor);
-  const Dynamics& dynamics = learned ? learned->dynamics() : truth;
-  const auto planner = MakePlanner(planner_name, experiment.config,
-                                   {dynamics, task.planning_reward(), task.spec(), executor});
+  const std::shared_ptr<const Dynamics> dynamics =
+      learned ? learned->snapshot() : std::make_shared<const TrueDynamics>(*system);
+  const auto planner =
+      MakePlanner(planner_name, experiment.config,
+                  {dynamics, task.shared_planning_reward(), task.spec(), executor});
   const Key key{.seed = static_cast<uint64_t>(experiment.run.seed), .stream = 0};
   system->Reset(key.Fold(0));
-  std::vector<double> state(static_cast<size_t>(dynamics.state_dim()));
+  std::vector<double> state(static_cast<size_t>(dynamics->state_dim()));
   learned ? system->Observe(state) : system->GetState(state);
   const Plan& plan =
       planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});

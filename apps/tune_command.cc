@@ -52,7 +52,7 @@ class Tuner {
         space_(own_.run.planner, own_.config),
         effort_(request.effort > 0 ? request.effort : space_.own_effort()),
         out_(request.out.empty() ? own_.task.name() + "_tuned.toml" : request.out),
-        executor_(request.threads),
+        executor_(std::make_shared<ThreadPool>(request.threads)),
         stop_(stop) {
     if (!out_.string().ends_with(".toml")) {
       throw InputError(
@@ -165,7 +165,7 @@ class Tuner {
   TuningSpace space_;
   double effort_;
   fs::path out_;
-  ThreadPool executor_;
+  std::shared_ptr<ThreadPool> executor_;
   const std::atomic<bool>& stop_;
   std::vector<TuningCandidate> candidates_;  // the first has the own settings
   int best_ = 0;

@@ -2,11 +2,13 @@
 // last one earns no more than the first, which acts at random.
 #include <fmt/core.h>
 
+#include <memory>
+
 #include "foreplan/foreplan.h"
 
 int main() {
   auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
-  foreplan::ThreadPool executor(2);
+  const auto executor = std::make_shared<foreplan::ThreadPool>(2);
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = 4};

@@ -2,16 +2,19 @@
 // when the pendulum does not get up.
 #include <fmt/core.h>
 
+#include <memory>
+
 #include "foreplan/foreplan.h"
 
 int main() {
   auto [task, config] = foreplan::Task::Load("pendulum");
-  foreplan::ThreadPool executor(2);
+  const auto executor = std::make_shared<foreplan::ThreadPool>(2);
   const auto system = task.MakeSystem();
-  const foreplan::TrueDynamics dynamics(*system);
-  const auto planner = foreplan::MakePlanner(
-      "icem", config, {dynamics, task.planning_reward(), task.spec(), executor});
-  foreplan::MpcController controller(*planner, dynamics);
+  const auto dynamics = std::make_shared<const foreplan::TrueDynamics>(*system);
+  foreplan::MpcController controller(
+      foreplan::MakePlanner("icem", config,
+                            {dynamics, task.shared_planning_reward(), task.spec(), executor}),
+      dynamics);
   const foreplan::EpisodeResult result =
       foreplan::RunEpisode(task, *system, controller, foreplan::Key{.seed = 3, .stream = 0},
                            task.episode_length(), [](const foreplan::EpisodeStep&) {});

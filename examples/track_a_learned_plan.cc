@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "foreplan/foreplan.h"
@@ -29,8 +30,9 @@ double Execute(const foreplan::Task& task, const foreplan::LinearGaussianPolicy&
 }
 
 /// What an ensemble learned in eight episodes of control by iLQR.
-foreplan::Ensemble LearnModel(const foreplan::Task& task, foreplan::Config& config, int seed,
-                              foreplan::ThreadPool& executor) {
+std::shared_ptr<const foreplan::Ensemble> LearnModel(
+    const foreplan::Task& task, foreplan::Config& config, int seed,
+    const std::shared_ptr<foreplan::ThreadPool>& executor) {
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{
@@ -40,8 +42,9 @@ foreplan::Ensemble LearnModel(const foreplan::Task& task, foreplan::Config& conf
   learner->Run();
   foreplan::EnsembleOptions options;
   config.Read("model", options);
-  foreplan::Ensemble model(task.spec(), task.encoding(), options, foreplan::Key{});
-  model.Restore(learner->Model());
+  const auto model =
+      std::make_shared<foreplan::Ensemble>(task.spec(), task.encoding(), options, foreplan::Key{});
+  model->Restore(learner->Model());
   return model;
 }
 
@@ -62,7 +65,7 @@ std::vector<double> StartState(const foreplan::Task& task) {
 
 int main(int argc, char** argv) {
   const int seeds = argc > 1 ? std::atoi(argv[1]) : 1;
-  foreplan::ThreadPool executor(2);
+  const auto executor = std::make_shared<foreplan::ThreadPool>(2);
   foreplan::IlqrPlannerOptions planning;
   planning.horizon = kHorizon;
   planning.first_iterations = 400;
@@ -71,8 +74,9 @@ int main(int argc, char** argv) {
   fmt::print("seed  imagined  open loop  TV-LQR feedback\n");
   for (int seed = 1; seed <= seeds; ++seed) {
     auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
-    const foreplan::Ensemble model = LearnModel(task, config, seed, executor);
-    foreplan::IlqrPlanner planner(planning, {model, task.planning_reward(), task.spec(), executor});
+    const auto model = LearnModel(task, config, seed, executor);
+    foreplan::IlqrPlanner planner(planning,
+                                  {model, task.shared_planning_reward(), task.spec(), executor});
     const std::vector<double> start = StartState(task);
     const foreplan::Plan& plan = planner.MakePlan(
         {.state = start, .step = 0, .key = {.seed = 1, .stream = 0}, .budget = {}});

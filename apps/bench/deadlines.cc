@@ -57,10 +57,11 @@ enum class Decisions {
 /// Acts by a planner whose decisions take so long at most.
 class TimedController final : public Policy {
  public:
-  TimedController(Planner& planner, const Dynamics& model, double deadline_ms, Decisions decisions)
+  TimedController(const std::shared_ptr<Planner>& planner, const DynamicsSource& model,
+                  double deadline_ms, Decisions decisions)
       : decisions_(decisions),
-        timed_(planner, model, DecisionTime(deadline_ms)),
-        late_(planner, model, std::chrono::nanoseconds(0)) {}
+        timed_(planner, model, {.deadline = DecisionTime(deadline_ms)}),
+        late_(planner, model, {.deadline = std::chrono::nanoseconds(0)}) {}
 
   void Reset(Key key) override { timed_.Reset(key); }
   void Act(const Situation& situation, std::span<double> action) override {
@@ -81,20 +82,22 @@ class TimedController final : public Policy {
 /// A model of the task cartpole_closed_form, learned as v1.5 does, and one planner.
 class Trial {
  public:
-  Trial(const std::string& planner, const Sizes& sizes, Executor& executor)
+  Trial(const std::string& planner, const Sizes& sizes, std::shared_ptr<Executor> executor)
       : sizes_(sizes),
         loaded_(Task::Load("cartpole_closed_form")),
         data_(task().spec().observation_dim(), task().spec().action_dim()),
-        model_(task().spec(), task().encoding(),
-               ReadOptions<EnsembleOptions>(loaded_.second, "model"), Key{1, 0}),
-        trainer_(model_, Fits(sizes.gradient_steps), executor) {
-    const PlanningProblem problem{model_, task().planning_reward(), task().spec(), executor};
+        trainer_(std::make_shared<const Ensemble>(
+                     task().spec(), task().encoding(),
+                     ReadOptions<EnsembleOptions>(loaded_.second, "model"), Key{1, 0}),
+                 Fits(sizes.gradient_steps), executor) {
+    const PlanningProblem problem{trainer_.ensemble(), task().shared_planning_reward(),
+                                  task().spec(), executor};
     const auto base = MakeBasePolicy("uniform", task().spec());
     for (int episode = 0; episode < sizes.base_episodes; ++episode) Record(*base, episode);
     Refit();
-    const auto learner = MakePlanner("icem", loaded_.second, problem);
+    const std::shared_ptr<Planner> learner = MakePlanner("icem", loaded_.second, problem);
     for (int episode = 0; episode < sizes.learning_episodes; ++episode) {
-      TimedController controller(*learner, model_, 0, Decisions::kAll);
+      TimedController controller(learner, trainer_.ensemble(), 0, Decisions::kAll);
       Record(controller, sizes.base_episodes + episode);
       Refit();
     }
@@ -110,7 +113,7 @@ class Trial {
   /// An episode; its decisions take deadline_ms at most, 0: no limit.
   Played Play(double deadline_ms, int steps, Decisions decisions = Decisions::kAll,
               int episode = 0) {
-    TimedController controller(*planner_, model_, deadline_ms, decisions);
+    TimedController controller(planner_, trainer_.ensemble(), deadline_ms, decisions);
     const auto system = task().MakeSystem();
     const Key key{4, static_cast<uint64_t>(episode)};
     const double earned = RunEpisode(task(), *system, controller, key, steps, {}).episode_return;
@@ -168,10 +171,9 @@ class Trial {
   Sizes sizes_;
   std::pair<Task, Config> loaded_;
   Dataset data_;
-  Ensemble model_;
   EnsembleTrainer trainer_;
   uint64_t fits_ = 0;
-  std::unique_ptr<Planner> planner_;
+  std::shared_ptr<Planner> planner_;
 };
 
 Measurement Measure(const std::string& planner, const BenchOptions& options) {
@@ -186,7 +188,7 @@ Measurement Measure(const std::string& planner, const BenchOptions& options) {
   const auto shared = std::make_shared<Shared>();
   Measurement measurement;
   measurement.fields = {{"case", planner}, {"threads", options.executor->size()}};
-  measurement.prepare = [=, &executor = *options.executor] {
+  measurement.prepare = [=, executor = options.executor] {
     shared->trial = std::make_unique<Trial>(planner, sizes, executor);
   };
   measurement.sample = [=] {

@@ -32,13 +32,11 @@ const std::array kNetworks{Network{"3x200", 3, &SyntheticCartPoleRaw},
 
 /// An ensemble of one deterministic network.
 struct Latency {
-  Latency(const Network& network, Executor& executor)
+  Latency(const Network& network, std::shared_ptr<Executor> executor)
       : task(network.task()),
-        ensemble(task.spec, task.encoding, Options(network), Key{1, 0}),
-        workspace(ensemble.MakeWorkspace(1)),
-        next(static_cast<size_t>(ensemble.observation_dim())) {
-    FitShortly(ensemble, task, executor);
-  }
+        ensemble(FitShortly(Options(network), task, std::move(executor))),
+        workspace(ensemble->MakeWorkspace(1)),
+        next(static_cast<size_t>(ensemble->observation_dim())) {}
 
   static EnsembleOptions Options(const Network& network) {
     EnsembleOptions options;
@@ -51,17 +49,17 @@ struct Latency {
 
   void Forward() {
     const int64_t row = calls++ % kStates;
-    ensemble.Step({.rows = 1,
-                   .state = task.data.observation(row).data(),
-                   .action = task.data.action(row).data(),
-                   .next_state = next.data(),
-                   .next_observation = next.data(),
-                   .key = Key{2, 0}},
-                  *workspace);
+    ensemble->Step({.rows = 1,
+                    .state = task.data.observation(row).data(),
+                    .action = task.data.action(row).data(),
+                    .next_state = next.data(),
+                    .next_observation = next.data(),
+                    .key = Key{2, 0}},
+                   *workspace);
   }
 
   SyntheticTask task;
-  Ensemble ensemble;
+  std::shared_ptr<const Ensemble> ensemble;
   std::unique_ptr<Dynamics::Workspace> workspace;
   std::vector<double> next;  // [nx]
   int64_t calls = 0;
@@ -69,19 +67,19 @@ struct Latency {
 
 /// Jacobians at states and actions of the data, with the inputs' and the targets' scales.
 struct Jacobian {
-  Jacobian(const Network& network, int at, Executor& executor)
-      : latency(network, executor),
+  Jacobian(const Network& network, int at, std::shared_ptr<Executor> executor)
+      : latency(network, std::move(executor)),
         knots(at),
-        jacobian(latency.ensemble.mlp(), GetDenseKernel("auto"), knots),
-        inputs(static_cast<size_t>(latency.ensemble.mlp().inputs())),
+        jacobian(latency.ensemble->mlp(), GetDenseKernel("auto"), knots),
+        inputs(static_cast<size_t>(latency.ensemble->mlp().inputs())),
         x(static_cast<size_t>(kStates + knots) * inputs),
         result(static_cast<size_t>(knots) * latency.next.size() * inputs) {
-    const Normaliser& normaliser = latency.ensemble.input_normaliser();
+    const Normaliser& normaliser = latency.ensemble->input_normaliser();
     std::vector<double> input(inputs);
     for (size_t row = 0; row < x.size() / inputs; ++row) {
       const auto index = static_cast<int64_t>(row);
-      latency.ensemble.features().Input(latency.task.data.observation(index).data(),
-                                        latency.task.data.action(index).data(), input.data());
+      latency.ensemble->features().Input(latency.task.data.observation(index).data(),
+                                         latency.task.data.action(index).data(), input.data());
       for (size_t i = 0; i < inputs; ++i) {
         x[row * inputs + i] =
             static_cast<float>((input[i] - normaliser.mean[i]) / normaliser.scale[i]);
@@ -91,7 +89,7 @@ struct Jacobian {
 
   /// dx'_o / dz_i = [o = i] + scale_o / scale_i J_oi.
   void Evaluate() {
-    const Ensemble& ensemble = latency.ensemble;
+    const Ensemble& ensemble = *latency.ensemble;
     const auto first = static_cast<size_t>(latency.calls++ % kStates);
     jacobian.Evaluate(ensemble.parameters(0), knots, &x[first * inputs]);
     const float* entry = jacobian.jacobian();
@@ -125,7 +123,7 @@ Measurement MeasureJacobian(const std::string& name, const Network& network, int
   measurement.unit = "us";
   measurement.fields = {
       {"case", name}, {"net", network.name}, {"precision", "f32"}, {"threads", 1}};
-  measurement.prepare = [=, &executor = *options.executor] {
+  measurement.prepare = [=, executor = options.executor] {
     *jacobian = std::make_unique<Jacobian>(network, knots, executor);
   };
   measurement.sample = [=] {
@@ -166,7 +164,7 @@ Measurement MeasureForward(const Network& network, const BenchOptions& options) 
   measurement.unit = "us";
   measurement.fields = {
       {"case", "forward_1"}, {"net", network.name}, {"precision", "f32"}, {"threads", 1}};
-  measurement.prepare = [=, &executor = *options.executor] {
+  measurement.prepare = [=, executor = options.executor] {
     *latency = std::make_unique<Latency>(network, executor);
   };
   measurement.sample = [latency] {

@@ -100,12 +100,12 @@ const std::array kDefinitions{
                [] { return MakeReward("pendulum", 3, 1); }}};
 
 struct Planning {
-  Planning(const Definition& definition, const MppiOptions& options, Executor& executor)
+  Planning(const Definition& definition, const MppiOptions& options,
+           std::shared_ptr<Executor> executor)
       : system(definition.system()),
-        reward(definition.reward()),
-        dynamics(*system),
-        planner(options, {dynamics, *reward, system->spec(), executor}),
-        state(static_cast<size_t>(dynamics.state_dim())) {
+        planner(options, {std::make_shared<const TrueDynamics>(*system), definition.reward(),
+                          system->spec(), std::move(executor)}),
+        state(system->spec().state.size()) {
     system->Reset(Key{1, 0});
     system->GetState(state);
   }
@@ -120,8 +120,6 @@ struct Planning {
   }
 
   std::unique_ptr<System> system;
-  std::unique_ptr<const Reward> reward;
-  TrueDynamics dynamics;
   Mppi planner;
   std::vector<double> state;
   uint64_t decisions = 0;
@@ -143,7 +141,7 @@ Measurement Measure(const Definition& definition, const BenchOptions& options) {
   Measurement measurement;
   measurement.fields = {
       {"case", definition.name}, {"precision", "f64"}, {"threads", options.executor->size()}};
-  measurement.prepare = [=, &definition, &executor = *options.executor] {
+  measurement.prepare = [=, &definition, executor = options.executor] {
     *planning = std::make_unique<Planning>(definition, mppi, executor);
   };
   measurement.sample = [planning] {

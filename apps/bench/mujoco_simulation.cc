@@ -104,8 +104,8 @@ Measurement Measure(const BenchOptions& options) {
                         {"threads", options.executor->size()},
                         {"rollouts", sizes.rollouts},
                         {"steps", sizes.steps}};
-  measurement.prepare = [=, &executor = *options.executor] {
-    *simulation = std::make_unique<Simulation>(*system, sizes, executor);
+  measurement.prepare = [=, executor = options.executor] {
+    *simulation = std::make_unique<Simulation>(*system, sizes, *executor);
   };
   measurement.sample = [simulation] { return SecondsPerCall(1, [&] { (*simulation)->Run(); }); };
   measurement.finish = [sizes](double median, BenchRow& row) {

@@ -81,10 +81,10 @@ std::vector<Definition> Definitions() {
 /// Everything that a decision needs, in the order in which it is built.
 struct Planning {
   Planning(const Definition& definition, const SyntheticTask& its_task,
-           const EnsembleOptions& model, Executor& executor)
-      : task(its_task), ensemble(task.spec, task.encoding, model, Key{1, 0}) {
-    FitShortly(ensemble, task, executor);
-    const PlanningProblem problem{ensemble, *task.reward, task.spec, executor};
+           const EnsembleOptions& model, std::shared_ptr<Executor> executor)
+      : task(its_task) {
+    const PlanningProblem problem{FitShortly(model, task, executor), task.reward, task.spec,
+                                  executor};
     const Sizes& sizes = definition.sizes;
     if (definition.decay == 0) {
       CemOptions options;
@@ -122,7 +122,6 @@ struct Planning {
   }
 
   const SyntheticTask& task;
-  Ensemble ensemble;
   std::unique_ptr<Planner> planner;
   uint64_t decisions = 0;
   int rollouts = 0;  // of the last decision, without particles
@@ -180,7 +179,7 @@ Measurement Measure(Definition definition, const BenchOptions& options) {
   measurement.fields = {{"case", definition.name},
                         {"precision", options.precision.empty() ? "f32" : options.precision},
                         {"threads", options.executor->size()}};
-  measurement.prepare = [=, &executor = *options.executor] {
+  measurement.prepare = [=, executor = options.executor] {
     *planning = std::make_unique<Planning>(definition, *task, model, executor);
   };
   measurement.sample = [planning] { return (*planning)->Decide(); };

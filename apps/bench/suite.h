@@ -24,7 +24,7 @@ struct BenchOptions {
   int repeats = 25;          // most samples per case
   double seconds = 10;       // per case, after which no further sample is taken [s]
   Config* config = nullptr;  // --set: sizes that replace those of the cases
-  Executor* executor = nullptr;
+  std::shared_ptr<Executor> executor;
 };
 
 /// How a case is timed.

@@ -129,11 +129,17 @@ SyntheticTask SyntheticHalfCheetahRaw() {
   return {HalfCheetahSpec(), {}, std::make_unique<HalfCheetahReward>(), HalfCheetahData()};
 }
 
-void FitShortly(Ensemble& ensemble, const SyntheticTask& task, Executor& executor) {
-  FitOptions options;
-  options.min_steps = 100;
-  options.max_steps = 100;
-  EnsembleTrainer(ensemble, options, executor).Fit(task.data, Key{9, 0});
+std::shared_ptr<const Ensemble> FitShortly(const EnsembleOptions& options,
+                                           const SyntheticTask& task,
+                                           std::shared_ptr<Executor> executor) {
+  FitOptions fit;
+  fit.min_steps = 100;
+  fit.max_steps = 100;
+  EnsembleTrainer trainer(
+      std::make_shared<const Ensemble>(task.spec, task.encoding, options, Key{1, 0}), fit,
+      std::move(executor));
+  trainer.Fit(task.data, Key{9, 0});
+  return trainer.ensemble();
 }
 
 }  // namespace foreplan::apps

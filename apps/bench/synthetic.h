@@ -15,7 +15,7 @@ namespace foreplan::apps {
 struct SyntheticTask {
   EnvironmentSpec spec;
   Encoding encoding;
-  std::unique_ptr<const Reward> reward;
+  std::shared_ptr<const Reward> reward;
   Dataset data;
 };
 
@@ -31,6 +31,8 @@ SyntheticTask SyntheticHalfCheetahRaw();
 
 /// A hundred gradient steps, so that weights are those of trained networks and imagined states stay
 /// where the data are.
-void FitShortly(Ensemble& ensemble, const SyntheticTask& task, Executor& executor);
+std::shared_ptr<const Ensemble> FitShortly(const EnsembleOptions& options,
+                                           const SyntheticTask& task,
+                                           std::shared_ptr<Executor> executor);
 
 }  // namespace foreplan::apps

@@ -32,11 +32,11 @@ struct Sizes {
 
 /// Fits go on from where the last one ended.
 struct Training {
-  Training(const Sizes& sizes, const EnsembleOptions& model, Executor& executor)
+  Training(const Sizes& sizes, const EnsembleOptions& model, std::shared_ptr<Executor> executor)
       : task(SyntheticCartPole()),
         steps(sizes.steps),
-        ensemble(task.spec, task.encoding, model, Key{1, 0}),
-        trainer(ensemble, Fit(sizes), executor) {}
+        trainer(std::make_shared<const Ensemble>(task.spec, task.encoding, model, Key{1, 0}),
+                Fit(sizes), std::move(executor)) {}
 
   static FitOptions Fit(const Sizes& sizes) {
     FitOptions fit;
@@ -53,7 +53,6 @@ struct Training {
 
   SyntheticTask task;
   int steps;
-  Ensemble ensemble;
   EnsembleTrainer trainer;
   uint64_t fits = 0;
 };
@@ -90,12 +89,12 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
                         {"precision", "f32"},
                         {"threads", options.executor->size()},
                         {"batch", sizes.batch}};
-  measurement.prepare = [=, &executor = *options.executor] {
+  measurement.prepare = [=, executor = options.executor] {
     *training = std::make_unique<Training>(sizes, model, executor);
   };
   measurement.sample = [training] { return (*training)->SecondsPerStep(); };
   measurement.finish = [=](double median, BenchRow& row) {
-    const double flop = FlopPerStep(sizes, (*training)->ensemble.features());
+    const double flop = FlopPerStep(sizes, (*training)->trainer.ensemble()->features());
     row["gflop"] = 1e-9 * flop;
     row["gflops"] = 1e-9 * flop / median;
   };

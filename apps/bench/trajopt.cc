@@ -55,7 +55,7 @@ Measurement MeasureSolve(const std::string& problem, const std::string& variant,
                         {"threads", options.executor->size()}};
   measurement.prepare = [=, executor = options.executor] {
     *solving = std::make_unique<Solving>(MakeReferenceCase(problem, variant),
-                                         executor->size() > 1 ? executor : nullptr);
+                                         executor->size() > 1 ? executor.get() : nullptr);
     (*solving)->Solve();
   };
   measurement.sample = [solving] {

@@ -1,6 +1,11 @@
 #include "foreplan/control/mpc_controller.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
+
+#include "foreplan/core/error.h"
 
 namespace foreplan {
 
@@ -10,16 +15,42 @@ std::optional<std::chrono::nanoseconds> DecisionTime(double ms) {
       std::chrono::duration<double, std::milli>(ms));
 }
 
-void MpcController::Reset(Key /*key*/) { planner_.Reset(); }
+MpcController::MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
+                             const MpcControl& control)
+    : planner_(std::move(planner)), source_(std::move(source)), control_(control) {
+  if (control.period >= 1) return;
+  throw InputError(fmt::format("mpc: period: found {}, expected at least 1", control.period));
+}
+
+void MpcController::Reset(Key /*key*/) {
+  planner_->Reset();
+  plan_ = nullptr;
+  made_now_ = false;
+}
+
+bool MpcController::IsPlanDue(int64_t step) const {
+  return plan_ == nullptr || step <= plan_->first_step ||
+         step - plan_->first_step >= std::min(control_.period, planner_->horizon());
+}
+
+void MpcController::MakePlan(int64_t step, const Situation& situation) {
+  Budget budget;
+  if (control_.deadline) budget.deadline = std::chrono::steady_clock::now() + *control_.deadline;
+  const std::shared_ptr<const Dynamics> dynamics = source_();
+  planner_->set_dynamics(dynamics);
+  sees_state_ = !dynamics->observation_is_state();
+  plan_ = &planner_->MakePlan({.state = Seen(situation),
+                               .step = step,
+                               .key = situation.key,
+                               .budget = budget,
+                               .feedback = control_.period > 1});
+}
 
 void MpcController::Act(const Situation& situation, std::span<double> action) {
-  Budget budget;
-  if (deadline_) budget.deadline = std::chrono::steady_clock::now() + *deadline_;
-  plan_ = &planner_.MakePlan({.state = sees_state_ ? situation.state : situation.observation,
-                              .step = situation.time,
-                              .key = situation.key,
-                              .budget = budget});
-  std::copy_n(plan_->actions.begin(), action.size(), action.begin());
+  const int64_t step = situation.time;
+  made_now_ = IsPlanDue(step);
+  if (made_now_) MakePlan(step, situation);
+  plan_->ActionAt(step, Seen(situation), action);
 }
 
 }  // namespace foreplan

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
+#include "foreplan/control/dynamics_source.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/policy.h"
 
@@ -20,26 +23,40 @@ class PlanningPolicy : public Policy {
 /// The time for a decision; 0: none is set [ms].
 [[nodiscard]] std::optional<std::chrono::nanoseconds> DecisionTime(double ms);
 
-/// Turns a planner into a policy. Whether the planner's state is the observation or the system's
-/// full state follows from the dynamics (Dynamics::observation_is_state).
+struct MpcControl {
+  /// Each decision may take so long; none: as long as its planner wants.
+  std::optional<std::chrono::nanoseconds> deadline = {};
+  int period = 1;  // steps that are executed of a plan before the next is made, if it has them
+};
+
+/// Turns a planner into a policy that plans with the model that its source has at every decision.
+/// Between two decisions the last plan goes on (Plan::ActionAt), with its feedback where the
+/// planner has gains. Whether the planner's state is the observation or the system's full state
+/// follows from the model (Dynamics::observation_is_state).
 class MpcController final : public PlanningPolicy {
  public:
-  /// Each decision may take so long; none: as long as its planner wants. References must outlive
-  /// the controller.
-  MpcController(Planner& planner, const Dynamics& dynamics,
-                std::optional<std::chrono::nanoseconds> deadline = {})
-      : planner_(planner), sees_state_(!dynamics.observation_is_state()), deadline_(deadline) {}
+  /// Throws InputError for a period below 1.
+  MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
+                const MpcControl& control = {});
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
 
-  [[nodiscard]] const Plan* new_plan() const override { return plan_; }
+  [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? plan_ : nullptr; }
 
  private:
-  Planner& planner_;
-  bool sees_state_;
-  std::optional<std::chrono::nanoseconds> deadline_;
-  const Plan* plan_ = nullptr;
+  [[nodiscard]] bool IsPlanDue(int64_t step) const;
+  void MakePlan(int64_t step, const Situation& situation);
+  [[nodiscard]] std::span<const double> Seen(const Situation& situation) const {
+    return sees_state_ ? situation.state : situation.observation;
+  }
+
+  std::shared_ptr<Planner> planner_;
+  DynamicsSource source_;
+  MpcControl control_;
+  const Plan* plan_ = nullptr;  // the last one of the episode; null: none yet
+  bool sees_state_ = false;     // of its model
+  bool made_now_ = false;
 };
 
 }  // namespace foreplan

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/closed_form/cartpole.h"
@@ -20,15 +24,24 @@ class FakePlanner final : public Planner {
   Budget budget;
   Key key;
   int resets = 0;
+  int plans = 0;
+  bool wants_feedback = false;
+  std::shared_ptr<const Dynamics> dynamics;
 
   FakePlanner() { plan_.actions = {0.25, 0.5, 0.75}; }
   [[nodiscard]] int horizon() const override { return 3; }
   void Reset() override { ++resets; }
+  void set_dynamics(std::shared_ptr<const Dynamics> version) override {
+    dynamics = std::move(version);
+  }
   const Plan& MakePlan(const PlanRequest& request) override {
     state.assign(request.state.begin(), request.state.end());
     step = request.step;
     budget = request.budget;
     key = request.key;
+    wants_feedback = request.feedback;
+    plan_.first_step = request.step;
+    ++plans;
     return plan_;
   }
 
@@ -38,11 +51,12 @@ class FakePlanner final : public Planner {
 
 const std::vector<double> kObservation = {1, 2};
 const std::vector<double> kState = {3, 4, 5};
+const auto kModel = std::make_shared<const testing::DoubleIntegrator>();
 constexpr Key kKey{.seed = 1, .stream = 2};
 
 TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
   FakePlanner planner;
-  MpcController controller(planner, testing::DoubleIntegrator());
+  MpcController controller(testing::Borrowed(planner), kModel);
   controller.Reset(Key{});
   EXPECT_EQ(planner.resets, 1);
   double action = 0;
@@ -58,9 +72,9 @@ TEST(MpcController, GivesEachDecisionItsTime) {
   FakePlanner planner;
   double action = 0;
   const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
-  MpcController(planner, testing::DoubleIntegrator()).Act(situation, {&action, 1});
+  MpcController(testing::Borrowed(planner), kModel).Act(situation, {&action, 1});
   EXPECT_FALSE(planner.budget.deadline.has_value());
-  MpcController timed(planner, testing::DoubleIntegrator(), DecisionTime(2000));
+  MpcController timed(testing::Borrowed(planner), kModel, {.deadline = DecisionTime(2000)});
   for (int decision = 0; decision < 2; ++decision) {
     const auto before = std::chrono::steady_clock::now();
     timed.Act(situation, {&action, 1});
@@ -79,10 +93,75 @@ TEST(MpcController, PlansFromWhatTheModelCallsItsState) {
   FakePlanner planner;
   double action = 0;
   const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
-  MpcController(planner, testing::DoubleIntegrator()).Act(situation, {&action, 1});
+  MpcController(testing::Borrowed(planner), kModel).Act(situation, {&action, 1});
   EXPECT_EQ(planner.state, kObservation);
-  MpcController(planner, TrueDynamics(CartPole())).Act(situation, {&action, 1});
+  MpcController(testing::Borrowed(planner), std::make_shared<TrueDynamics>(CartPole()))
+      .Act(situation, {&action, 1});
   EXPECT_EQ(planner.state, kState);
+}
+
+TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
+  FakePlanner planner;
+  std::shared_ptr<const Dynamics> present = kModel;
+  MpcController controller(testing::Borrowed(planner), DynamicsSource([&] { return present; }));
+  double action = 0;
+  Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  controller.Act(situation, {&action, 1});
+  EXPECT_EQ(planner.dynamics, kModel);
+  present = std::make_shared<const testing::DoubleIntegrator>();
+  situation.time = 1;
+  controller.Act(situation, {&action, 1});
+  EXPECT_EQ(planner.dynamics, present);
+}
+
+class MpcPeriod : public ::testing::Test {
+ protected:
+  /// The actions of steps 0 ... steps - 1.
+  std::vector<double> Play(int period, int steps) {
+    MpcController controller(testing::Borrowed(planner_), kModel,
+                             {.deadline = {}, .period = period});
+    controller.Reset(Key{});
+    std::vector<double> actions;
+    for (int time = 0; time < steps; ++time) {
+      const int before = planner_.plans;
+      double action = 0;
+      controller.Act({.observation = kObservation, .state = kState, .time = time, .key = kKey},
+                     {&action, 1});
+      EXPECT_EQ(controller.new_plan() != nullptr, planner_.plans != before) << time;
+      actions.push_back(action);
+    }
+    return actions;
+  }
+  FakePlanner planner_;
+};
+
+TEST_F(MpcPeriod, IsTheNumberOfStepsOfEachPlan) {
+  EXPECT_EQ(Play(1, 3), (std::vector<double>{0.25, 0.25, 0.25}));
+  EXPECT_FALSE(planner_.wants_feedback);
+  planner_.step = -1;
+  EXPECT_EQ(Play(2, 5), (std::vector<double>{0.25, 0.5, 0.25, 0.5, 0.25}));
+  EXPECT_EQ(planner_.step, 4);
+  EXPECT_TRUE(planner_.wants_feedback);
+}
+
+TEST_F(MpcPeriod, BeyondThePlanEndsWithThePlan) {
+  EXPECT_EQ(Play(9, 5), (std::vector<double>{0.25, 0.5, 0.75, 0.25, 0.5}));
+  EXPECT_EQ(planner_.step, 3);
+}
+
+TEST_F(MpcPeriod, BeginsAnewWithEveryEpisode) {
+  Play(3, 2);
+  EXPECT_EQ(Play(3, 2), (std::vector<double>{0.25, 0.5}));
+  EXPECT_EQ(planner_.resets, 2);
+}
+
+TEST_F(MpcPeriod, OfNoStepsIsTheUsersError) {
+  try {
+    Play(0, 1);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "mpc: period: found 0, expected at least 1");
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/physics/physics_fit.h"
 #include "foreplan/models/physics/physics_model.h"
@@ -51,9 +52,10 @@ TEST(PhysicsPlanning, SwingsTheCartPoleUpAfterOneRandomEpisode) {
 
   const PhysicsModel model(*Family(fit.values));
   ThreadPool executor(2);
-  const auto planner =
-      MakePlanner("icem", config, {model, task.planning_reward(), task.spec(), executor});
-  MpcController controller(*planner, model);
+  MpcController controller(MakePlanner("icem", config,
+                                       {testing::Borrowed(model), task.shared_planning_reward(),
+                                        task.spec(), testing::Borrowed(executor)}),
+                           testing::Borrowed(model));
   for (uint64_t seed = 0; seed < 3; ++seed) {
     const EpisodeResult result = RunEpisode(task, *system, controller, Key{seed, 5},
                                             task.episode_length(), [](const EpisodeStep&) {});

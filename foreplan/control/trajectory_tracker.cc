@@ -64,11 +64,11 @@ Eigen::MatrixXd StateWeights(const RowMajor& states) {
 }
 
 /// diag(action_weight / h_j^2)
-Eigen::MatrixXd ActionWeights(const EnvironmentSpec& spec, double action_weight) {
-  Eigen::VectorXd weights(spec.action_dim());
+Eigen::MatrixXd ActionWeights(const ActionBounds& bounds, double action_weight) {
+  Eigen::VectorXd weights(static_cast<Eigen::Index>(bounds.low.size()));
   for (Eigen::Index j = 0; j < weights.size(); ++j) {
     const auto i = static_cast<size_t>(j);
-    weights(j) = action_weight / std::pow(0.5 * (spec.action_high[i] - spec.action_low[i]), 2);
+    weights(j) = action_weight / std::pow(0.5 * (bounds.high[i] - bounds.low[i]), 2);
   }
   return weights.asDiagonal();
 }
@@ -84,7 +84,7 @@ void CheckSolved(const LqrSolution& solution) {
 
 }  // namespace
 
-LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const EnvironmentSpec& spec,
+LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const ActionBounds& bounds,
                                      std::span<const double> start, std::span<const double> actions,
                                      double action_weight) {
   CheckTangentSpace(dynamics);
@@ -98,7 +98,7 @@ LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const Environment
   LqrProblem problem;
   problem.horizon = horizon;
   problem.terminal_Q = StateWeights(xs);
-  const Eigen::MatrixXd R = ActionWeights(spec, action_weight);
+  const Eigen::MatrixXd R = ActionWeights(bounds, action_weight);
   RowMajor A(nx, nx);
   RowMajor B(nx, nu);
   for (int t = 0; t < horizon; ++t) {
@@ -128,7 +128,7 @@ LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics, const Environment
     step.state = xs.row(t);
   }
   LinearGaussianPolicy policy(std::move(steps));
-  policy.set_bounds(spec.action_low, spec.action_high);
+  policy.set_bounds(bounds.low, bounds.high);
   return policy;
 }
 

@@ -5,7 +5,7 @@
 
 #include "foreplan/models/dynamics.h"
 #include "foreplan/policies/linear_gaussian.h"
-#include "foreplan/systems/system.h"
+#include "foreplan/systems/action_bounds.h"
 
 namespace foreplan {
 
@@ -15,11 +15,11 @@ namespace foreplan {
 ///   sum_t sum_i (dx_i / s_i)^2 + action_weight sum_j (du_j / h_j)^2,
 /// s_i: deviation of component i along x^ (1 where it does not move), h_j: half range of action j.
 /// A cost of distances and not the task's reward, as a reward may be flat where the plan passes by.
-/// Actions are clamped to the bounds of `spec`. Throws InputError for a model whose tangent space
+/// Actions are clamped to the bounds. Throws InputError for a model whose tangent space
 /// is not its state, and RunError where the prediction, its derivatives or the gains are not
 /// finite.
 [[nodiscard]] LinearGaussianPolicy TrackTrajectory(const Dynamics& dynamics,
-                                                   const EnvironmentSpec& spec,
+                                                   const ActionBounds& bounds,
                                                    std::span<const double> start,
                                                    std::span<const double> actions,
                                                    double action_weight = 1);

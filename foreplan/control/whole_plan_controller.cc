@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "foreplan/control/trajectory_tracker.h"
 #include "foreplan/core/error.h"
@@ -10,25 +11,38 @@
 
 namespace foreplan {
 
-WholePlanController::WholePlanController(Planner& planner, const PlanningProblem& problem,
-                                         const WholePlanControl& control)
-    : planner_(planner),
-      dynamics_(problem.dynamics),
-      spec_(problem.spec),
-      horizon_(planner.horizon()),
+WholePlanController::WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem,
+                                         DynamicsSource source, const WholePlanControl& control)
+    : planner_(std::move(planner)),
+      problem_(std::move(problem)),
+      source_(std::move(source)),
+      horizon_(planner_->horizon()),
       control_(control),
       next_(horizon_) {
-  if (control.polish == 0) return;
-  problem_ =
-      std::make_unique<DynamicsProblem>(problem.dynamics, problem.reward, problem.spec, horizon_);
+  MakeSolver();
+}
+
+void WholePlanController::MakeSolver() {
+  if (control_.polish == 0) return;
+  solver_.reset();  // it refers to the problem
+  trajectory_problem_.emplace(problem_.dynamics, problem_.reward, problem_.bounds, horizon_,
+                              problem_.terminal_value);
   IlqrOptions options;
-  options.max_iterations = control.polish;
+  options.max_iterations = control_.polish;
   options.cost_tolerance = 1e-6;
-  solver_ = std::make_unique<IlqrSolver>(*problem_, options, &problem.executor);
+  solver_.emplace(*trajectory_problem_, options, problem_.executor.get());
+}
+
+void WholePlanController::TakeModel() {
+  std::shared_ptr<const Dynamics> dynamics = source_();
+  planner_->set_dynamics(dynamics);
+  if (dynamics == problem_.dynamics) return;
+  problem_.dynamics = std::move(dynamics);
+  MakeSolver();
 }
 
 void WholePlanController::Reset(Key /*key*/) {
-  planner_.Reset();
+  planner_->Reset();
   next_ = horizon_;
   made_now_ = false;
 }
@@ -38,19 +52,21 @@ bool WholePlanController::IsPlanDue() const {
 }
 
 void WholePlanController::MakePlan(const Situation& situation) {
-  const auto x = dynamics_.observation_is_state() ? situation.observation : situation.state;
+  TakeModel();
+  const Dynamics& dynamics = *problem_.dynamics;
+  const auto x = dynamics.observation_is_state() ? situation.observation : situation.state;
   plan_ =
-      planner_.MakePlan({.state = x, .step = situation.time, .key = situation.key, .budget = {}});
-  const size_t expected = Size(horizon_, dynamics_.action_dim());
+      planner_->MakePlan({.state = x, .step = situation.time, .key = situation.key, .budget = {}});
+  const size_t expected = Size(horizon_, dynamics.action_dim());
   if (plan_.actions.size() != expected) {
     throw InputError(fmt::format("planner: plan: found {} numbers, expected {}: {} steps of {}",
-                                 plan_.actions.size(), expected, horizon_, dynamics_.action_dim()));
+                                 plan_.actions.size(), expected, horizon_, dynamics.action_dim()));
   }
   next_ = 0;
-  if (solver_ != nullptr) Polish(x);
+  if (solver_) Polish(x);
   if (!control_.track) return;
-  tracking_ = TrackTrajectory(dynamics_, spec_, x, plan_.actions);
-  tracking_.set_sees_state(!dynamics_.observation_is_state());
+  tracking_ = TrackTrajectory(dynamics, problem_.bounds, x, plan_.actions);
+  tracking_.set_sees_state(!dynamics.observation_is_state());
 }
 
 void WholePlanController::Polish(std::span<const double> x) {

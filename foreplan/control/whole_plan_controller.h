@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "foreplan/control/dynamics_source.h"
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -20,31 +22,33 @@ struct WholePlanControl {
 
 /// Plans from the first state, for as many steps as the planner's horizon, executes the plan, and
 /// plans anew when it is used up, or after `period` steps; then the planner's warm start is what is
-/// left of its last plan. Open loop, or tracked with time-varying
-/// feedback gains, u = u^_t + K_t (x - x^_t).
+/// left of its last plan. Open loop, or tracked with time-varying feedback gains,
+/// u = u^_t + K_t (x - x^_t).
 class WholePlanController final : public PlanningPolicy {
  public:
-  /// References must outlive the controller. Throws InputError to polish with a reward without
-  /// derivatives.
-  WholePlanController(Planner& planner, const PlanningProblem& problem,
-                      const WholePlanControl& control);
+  /// Plans with the model that `source` has at every plan, first with that of the problem. Throws
+  /// InputError to polish with a reward without derivatives.
+  WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem,
+                      DynamicsSource source, const WholePlanControl& control);
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
   [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? &plan_ : nullptr; }
 
  private:
+  void MakeSolver();
+  void TakeModel();
   [[nodiscard]] bool IsPlanDue() const;
   void MakePlan(const Situation& situation);
   void Polish(std::span<const double> x);
 
-  Planner& planner_;
-  const Dynamics& dynamics_;
-  const EnvironmentSpec& spec_;
+  std::shared_ptr<Planner> planner_;
+  PlanningProblem problem_;
+  DynamicsSource source_;
   int horizon_;  // steps of a plan
   WholePlanControl control_;
-  std::unique_ptr<DynamicsProblem> problem_;  // of the solver
-  std::unique_ptr<IlqrSolver> solver_;        // null: plans are not polished
+  std::optional<DynamicsProblem> trajectory_problem_;  // of the solver
+  std::optional<IlqrSolver> solver_;                   // none: plans are not polished
   LinearGaussianPolicy tracking_;
   Plan plan_;
   int next_ = 0;  // step of the plan that is due

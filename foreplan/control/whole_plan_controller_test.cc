@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "foreplan/control/episode.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
@@ -25,13 +28,15 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
   ThreadPool executor(1);
-  const PlanningProblem problem{dynamics, task.planning_reward(), task.spec(), executor};
+  const PlanningProblem problem{testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                task.spec(), testing::Borrowed(executor)};
   IlqrPlanner::Options options;
   options.horizon = kSteps;
   options.first_iterations = 300;
   options.guesses = 1024;
   IlqrPlanner planner(options, problem);
-  WholePlanController controller(planner, problem, {.track = tracked});
+  WholePlanController controller(testing::Borrowed(planner), problem, testing::Borrowed(dynamics),
+                                 {.track = tracked});
 
   struct Disturbed final : Policy {
     explicit Disturbed(PlanningPolicy& inner, double size) : inner(inner), size(size) {}
@@ -55,12 +60,16 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
 // Answers with plans of which every action is unlike the others, and remembers what it was asked.
 class CountingPlanner final : public Planner {
  public:
-  std::vector<int64_t> steps;  // of the requests
+  std::vector<int64_t> steps;                             // of the requests
+  std::vector<std::shared_ptr<const Dynamics>> dynamics;  // before each of them
   int resets = 0;
   int missing = 0;  // actions that its plans lack
 
   [[nodiscard]] int horizon() const override { return 4; }
   void Reset() override { ++resets; }
+  void set_dynamics(std::shared_ptr<const Dynamics> version) override {
+    dynamics.push_back(std::move(version));
+  }
   const Plan& MakePlan(const PlanRequest& request) override {
     steps.push_back(request.step);
     plan_.first_step = request.step;
@@ -79,7 +88,10 @@ class PlanningPeriod : public ::testing::Test {
  protected:
   /// The actions of an episode.
   std::vector<double> Play(const WholePlanControl& control, int steps) {
-    WholePlanController controller(planner_, {dynamics_, reward_, spec_, executor_}, control);
+    WholePlanController controller(testing::Borrowed(planner_),
+                                   {testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+                                    testing::Borrowed(executor_)},
+                                   DynamicsSource([this] { return present_; }), control);
     controller.Reset(Key{});
     std::vector<double> actions;
     const std::vector<double> state = {0, 0};
@@ -94,6 +106,7 @@ class PlanningPeriod : public ::testing::Test {
 
   CountingPlanner planner_;
   testing::DoubleIntegrator dynamics_;
+  std::shared_ptr<const Dynamics> present_ = testing::Borrowed(dynamics_);
   testing::QuadraticReward reward_;
   EnvironmentSpec spec_ = testing::DoubleIntegratorSpec(1000);
   ThreadPool executor_{1};
@@ -119,6 +132,15 @@ TEST_F(PlanningPeriod, WarmStartsAreForgottenAtTheEpisodesStartOnly) {
   EXPECT_EQ(planner_.resets, 2);
 }
 
+TEST_F(PlanningPeriod, EveryPlanIsMadeWithTheModelThatIsThereThen) {
+  Play({.polish = 1, .period = 2}, 3);
+  const auto first = present_;
+  EXPECT_EQ(planner_.dynamics, (std::vector{first, first}));
+  present_ = std::make_shared<const testing::DoubleIntegrator>();
+  Play({.polish = 1, .period = 2}, 1);
+  EXPECT_EQ(planner_.dynamics.back(), present_);
+}
+
 TEST_F(PlanningPeriod, APlanOfAnotherLengthIsRefused) {
   planner_.missing = 1;
   try {
@@ -142,7 +164,10 @@ TEST(WholePlanController, APolishedPlanExpectsWhatThePolishedActionsEarn) {
   const EnvironmentSpec spec = testing::DoubleIntegratorSpec(1000);
   ThreadPool executor(1);
   CountingPlanner planner;
-  WholePlanController controller(planner, {dynamics, reward, spec, executor}, {.polish = 20});
+  WholePlanController controller(
+      testing::Borrowed(planner),
+      {testing::Borrowed(dynamics), testing::Borrowed(reward), spec, testing::Borrowed(executor)},
+      testing::Borrowed(dynamics), {.polish = 20});
   controller.Reset(Key{});
   const std::vector<double> state = {1, 0};
   double action = 0;

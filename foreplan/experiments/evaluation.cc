@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "foreplan/control/mpc_controller.h"
@@ -74,14 +75,14 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              Executor& executor, const std::atomic<bool>& stop) {
+                              std::shared_ptr<Executor> executor, const std::atomic<bool>& stop) {
   const Task& task = experiment.task;
   if (controller == kLearned) {
     RunLog log;
     const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
                                      {.task = task,
                                       .run = experiment.run,
-                                      .executor = executor,
+                                      .executor = std::move(executor),
                                       .log = log,
                                       .stop = stop,
                                       .checkpoint = {}});
@@ -93,10 +94,11 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
     return Evaluate(controller, task, learner->controller(), request, stop);
   }
   if (controller == kTrueModel) {
-    const TrueDynamics dynamics(*task.MakeSystem());
-    const auto planner = MakePlanner(experiment.run.planner, experiment.config,
-                                     {dynamics, task.planning_reward(), task.spec(), executor});
-    MpcController mpc(*planner, dynamics);
+    const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
+    MpcController mpc(
+        MakePlanner(experiment.run.planner, experiment.config,
+                    {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)}),
+        dynamics);
     return Evaluate(controller, task, mpc, request, stop);
   }
   const auto policy = MakeBasePolicy(controller, task.spec());

@@ -44,6 +44,6 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 /// the true system) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              Executor& executor, const std::atomic<bool>& stop);
+                              std::shared_ptr<Executor> executor, const std::atomic<bool>& stop);
 
 }  // namespace foreplan

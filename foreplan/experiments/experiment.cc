@@ -85,9 +85,10 @@ Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   return experiment;
 }
 
-std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, Executor& executor) {
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
+                                               std::shared_ptr<Executor> executor) {
   if (experiment.run.model.empty()) return nullptr;
-  auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, executor);
+  auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, std::move(executor));
   model->RestoreForUse(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
   return model;
 }

@@ -49,7 +49,8 @@ struct Target {
 Target ResolveTarget(const std::string& target, RunFlags flags);
 
 /// The model of the experiment's run.model; null when there is none.
-std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment, Executor& executor);
+std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
+                                               std::shared_ptr<Executor> executor);
 
 /// Everything that config.toml holds: running that file repeats the run. `directory` is where the
 /// text will stand; files the task needs are copied there.

@@ -47,7 +47,7 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
                        const LearnerFactory& make_learner, Progress::Mode progress)
     : experiment_(std::move(experiment)),
-      executor_(threads),
+      executor_(std::make_shared<ThreadPool>(threads)),
       progress_(progress),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
@@ -152,7 +152,7 @@ double RunSession::wall_seconds() const {
 
 void RunSession::WriteSetup() {
   WriteFileAtomically(directory_->config_file(), ConfigText(experiment_, directory_->path()));
-  WriteFileAtomically(directory_->machine_file(), MachineJson(executor_.size()));
+  WriteFileAtomically(directory_->machine_file(), MachineJson(executor_->size()));
 }
 
 // What only grows comes before the checkpoint that counts it, and what is made from the same state

@@ -62,7 +62,7 @@ class RunSession {
   void WriteReport();
 
   Experiment experiment_;
-  ThreadPool executor_;
+  std::shared_ptr<ThreadPool> executor_;
   Progress progress_;
   RunLog log_;
   RunTables tables_;

@@ -40,7 +40,7 @@ struct RunTimes {
 struct LearnerContext {
   const Task& task;
   const RunOptions& run;
-  Executor& executor;
+  std::shared_ptr<Executor> executor;
   RunLog& log;
   const std::atomic<bool>& stop;  // set by Ctrl-C: the learner throws Interrupted at the next step
   /// Saves the learner's state. Called whenever that is complete: after every episode, before

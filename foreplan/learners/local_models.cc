@@ -39,7 +39,7 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
   }
   MakeLearned(config);
   MakeConditions(config);
-  for (int worker = 0; worker < context.executor.size(); ++worker) {
+  for (int worker = 0; worker < context.executor->size(); ++worker) {
     std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
     for (int i = 0; i < context.task.condition_count(); ++i) {
       systems.push_back(context.task.MakeSystem(i));
@@ -56,11 +56,11 @@ Policy& LocalModelsLearner::controller() {
 void LocalModelsLearner::MakeLearned(Config& config) {
   const EnvironmentSpec& spec = context_.task.spec();
   if (options_.prior == "network") {
-    network_ = std::make_unique<Ensemble>(spec, context_.task.encoding(),
-                                          ReadOptions<EnsembleOptions>(config, "model"),
-                                          key_.Fold(kNetwork));
-    trainer_ = std::make_unique<EnsembleTrainer>(*network_, ReadOptions<FitOptions>(config, "fit"),
-                                                 context_.executor);
+    trainer_ = std::make_unique<EnsembleTrainer>(
+        std::make_shared<const Ensemble>(spec, context_.task.encoding(),
+                                         ReadOptions<EnsembleOptions>(config, "model"),
+                                         key_.Fold(kNetwork)),
+        ReadOptions<FitOptions>(config, "fit"), context_.executor);
   }
   if (options_.global_policy) {
     global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high,
@@ -95,7 +95,8 @@ void LocalModelsLearner::MakeConditions(Config& config) {
     } else if (options_.prior == "mixture") {
       condition->prior = std::make_unique<MixturePrior>(nx_, nu_, mixture, prior_key);
     } else {
-      condition->prior = std::make_unique<NetworkPrior>(*network_, network);
+      condition->prior = std::make_unique<NetworkPrior>(
+          [trainer = trainer_.get()] { return trainer->ensemble(); }, network);
     }
     conditions_.push_back(std::move(condition));
   }
@@ -133,11 +134,11 @@ void LocalModelsLearner::Improve() {
   // One step back in one condition would leave the global policy where it is.
   const double setback = global_ ? std::numeric_limits<double>::infinity() : options_.setback;
   const auto count = static_cast<int>(conditions_.size());
-  context_.executor.ParallelFor(count, [&](int task, int /*worker*/) {
+  context_.executor->ParallelFor(count, [&](int task, int /*worker*/) {
     conditions_[static_cast<size_t>(task)]->Judge(setback);
   });
   AdaptSteps();
-  context_.executor.ParallelFor(count, [&](int task, int /*worker*/) {
+  context_.executor->ParallelFor(count, [&](int task, int /*worker*/) {
     conditions_[static_cast<size_t>(task)]->TakeStep(options_.kl_step, step_);
   });
   TrainGlobalPolicy();
@@ -148,7 +149,7 @@ void LocalModelsLearner::Improve() {
 }
 
 void LocalModelsLearner::LearnNetwork() {
-  if (!network_) return;
+  if (!trainer_) return;
   trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)));
 }
 

@@ -117,8 +117,7 @@ class LocalModelsLearner final : public Learner {
   int nu_;
   int horizon_;  // T
   Dataset data_;
-  std::unique_ptr<Ensemble> network_;  // of the network prior
-  std::unique_ptr<EnsembleTrainer> trainer_;
+  std::unique_ptr<EnsembleTrainer> trainer_;  // of the network prior; or null
   std::unique_ptr<NetworkPolicy> global_;
   std::unique_ptr<PolicyTrainer> global_trainer_;
   Supervision supervision_;

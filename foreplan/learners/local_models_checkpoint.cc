@@ -1,5 +1,6 @@
 // What a run of local models goes on from.
 #include <array>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -10,8 +11,8 @@
 namespace foreplan {
 
 void LocalModelsLearner::Save(TensorFile& state) const {
-  if (network_) {
-    network_->Save(state);
+  if (trainer_) {
+    trainer_->ensemble()->Save(state);
     trainer_->Save(state);
   }
   if (global_) global_->Save("global_policy.", state);
@@ -28,9 +29,11 @@ void LocalModelsLearner::Restore(const TensorFile& state, Dataset data) {
   CheckAtLeast(state, "local_models.counters", 0);
   const std::vector<double>& seconds = FiniteDoubles(state, "local_models.seconds", 2);
   data_ = std::move(data);
-  if (network_) {
-    network_->Restore(state);
+  if (trainer_) {
+    auto network = std::make_shared<Ensemble>(*trainer_->ensemble());
+    network->Restore(state);
     trainer_->Restore(state);
+    trainer_->set_ensemble(std::move(network));
   }
   if (global_) global_->Restore("global_policy.", state);
   iterations_ = counters[0];

@@ -51,7 +51,7 @@ void LocalModelsLearner::Report(double seconds) {
 void LocalModelsLearner::TestPolicies() {
   const int each = 1 + options_.test_rollouts;
   std::vector<LocalRollout> rollouts(conditions_.size() * static_cast<size_t>(each));
-  context_.executor.ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
+  context_.executor->ParallelFor(static_cast<int>(rollouts.size()), [&](int task, int worker) {
     rollouts[static_cast<size_t>(task)] = RollOutTest(task / each, task % each, worker);
   });
   tests_.assign(conditions_.size(), {});

@@ -21,9 +21,9 @@ void LocalModelsLearner::Sample() {
   const Key key = key_.Fold(kRollout).Fold(static_cast<uint64_t>(iterations_));
   const bool on_policy = GlobalPolicyActs();
   std::vector<NetworkPolicy> actors;  // one per worker
-  const int acting = on_policy ? context_.executor.size() : 0;
+  const int acting = on_policy ? context_.executor->size() : 0;
   for (int worker = 0; worker < acting; ++worker) actors.push_back(*global_);
-  context_.executor.ParallelFor(count, [&](int task, int worker) {
+  context_.executor->ParallelFor(count, [&](int task, int worker) {
     LocalCondition& condition = *conditions_[static_cast<size_t>(task / rollouts)];
     System& system = *systems_[static_cast<size_t>(worker)][static_cast<size_t>(condition.number)];
     const Key own = key.Fold(static_cast<uint64_t>(task));

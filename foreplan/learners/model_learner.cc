@@ -62,7 +62,8 @@ void ModelLearner::BeginWithModel() {
 }
 
 PlanningProblem ModelLearner::problem() const {
-  return {model(), context_.task.planning_reward(), context_.task.spec(), context_.executor};
+  return {model_->snapshot(), context_.task.shared_planning_reward(), context_.task.spec(),
+          context_.executor};
 }
 
 bool ModelLearner::Done() const {

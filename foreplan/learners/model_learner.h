@@ -47,8 +47,8 @@ class ModelLearner : public Learner {
   [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   [[nodiscard]] PlanningProblem problem() const;
-  [[nodiscard]] const Dynamics& model() const { return model_->dynamics(); }
-  [[nodiscard]] Planner& planner() { return *planner_; }  // of a loop that plans
+  [[nodiscard]] const std::shared_ptr<LearnedModel>& model() const { return model_; }
+  [[nodiscard]] const std::shared_ptr<Planner>& planner() { return planner_; }  // null: none plans
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 
@@ -92,11 +92,11 @@ class ModelLearner : public Learner {
   Key key_;
   std::unique_ptr<System> system_;
   Dataset data_;
-  std::unique_ptr<LearnedModel> model_;
+  std::shared_ptr<LearnedModel> model_;
   ModelJudge judge_;
   std::string base_policy_name_;
   std::unique_ptr<Policy> base_policy_;
-  std::unique_ptr<Planner> planner_;  // null in a loop that does not plan
+  std::shared_ptr<Planner> planner_;  // null in a loop that does not plan
   std::vector<double> last_rewards_;
   RunTimes times_;
   int episodes_ = 0;         // finished

@@ -7,6 +7,7 @@ void MpcOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("base_episodes", base_episodes, {1, 1e6}, "episodes of the base policy");
   visitor.Field("deadline_ms", deadline_ms, {0, 1e9},
                 "a decision takes no longer [ms]; 0: as long as its planner wants");
+  visitor.Field("period", period, {1, 10000}, "steps between two plans");
 }
 
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
@@ -15,7 +16,8 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options)
     : ModelLearner(config, context, options.base_policy),
       options_(options),
-      controller_(planner(), model(), DecisionTime(options.deadline_ms)) {}
+      controller_(planner(), model(),
+                  {.deadline = DecisionTime(options.deadline_ms), .period = options.period}) {}
 
 void MpcLearner::Run() {
   const int base = BaseEpisodes(options_.base_episodes);

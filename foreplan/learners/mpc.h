@@ -15,6 +15,7 @@ struct MpcOptions {
   std::string base_policy = "uniform";
   int base_episodes = 1;   // episodes of the base policy before the first fit
   double deadline_ms = 0;  // a decision takes no longer [ms]; 0: as long as its planner wants
+  int period = 1;          // steps between two plans, 1 ... 10000
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/true_dynamics.h"
@@ -17,7 +18,8 @@ constexpr int kThreads = 2;
 
 class GateRun {
  public:
-  GateRun(const std::string& task, int seed) : loaded_(Task::Load(task)), executor_(kThreads) {
+  GateRun(const std::string& task, int seed)
+      : loaded_(Task::Load(task)), executor_(std::make_shared<ThreadPool>(kThreads)) {
     loaded_.second.Read("run", run_);
     run_.seed = seed;
     learner_ = MakeLearner(run_.algorithm, loaded_.second,
@@ -52,7 +54,7 @@ class GateRun {
  private:
   std::pair<Task, Config> loaded_;
   RunOptions run_;
-  ThreadPool executor_;
+  std::shared_ptr<ThreadPool> executor_;
   RunLog log_;
   std::atomic<bool> stop_ = false;
   std::unique_ptr<Learner> learner_;
@@ -88,9 +90,10 @@ double TrueModelReturn(const std::string& planner_name, const std::vector<std::s
   ThreadPool executor(kThreads);
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  const auto planner =
-      MakePlanner(planner_name, config, {dynamics, task.planning_reward(), task.spec(), executor});
-  MpcController controller(*planner, dynamics);
+  MpcController controller(MakePlanner(planner_name, config,
+                                       {testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                        task.spec(), testing::Borrowed(executor)}),
+                           testing::Borrowed(dynamics));
   double sum = 0;
   for (int start = 0; start < starts; ++start) {
     sum += RunEpisode(task, *system, controller, Key{77, 1}.Fold(static_cast<uint64_t>(start)),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
 #include "foreplan/learners/testing/test_run.h"
 
@@ -105,6 +106,20 @@ TEST(MpcLearner, UnknownAlgorithmIsTheUsersErrorWithTheNearestName) {
     FAIL();
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("mpc"), std::string::npos) << error.what();
+  }
+}
+
+TEST(MpcLearner, ExecutesSeveralStepsOfAPlan) {
+  TestRun test(Episodes(2), 1, {"mpc.period=3"});
+  test.learner->Run();
+  auto& controller = dynamic_cast<PlanningPolicy&>(test.learner->controller());
+  controller.Reset(Key{});
+  const std::vector<double> observation = {0.1, 3, 0, 0.2};
+  for (int time = 0; time < 5; ++time) {
+    double action = 0;
+    controller.Act({.observation = observation, .state = {}, .time = time, .key = Key{1, 1}},
+                   {&action, 1});
+    EXPECT_EQ(controller.new_plan() != nullptr, time % 3 == 0) << time;
   }
 }
 

@@ -47,9 +47,10 @@ NetworkPolicy MakePolicy(const Task& task, const BackpropPolicyOptions& options,
           key};
 }
 
-std::unique_ptr<TrueDynamics> TrueModel(const PolicyBackpropOptions& options, const Task& task) {
+std::shared_ptr<const TrueDynamics> TrueModel(const PolicyBackpropOptions& options,
+                                              const Task& task) {
   if (!options.true_model) return nullptr;
-  return std::make_unique<TrueDynamics>(*task.MakeSystem());
+  return std::make_shared<const TrueDynamics>(*task.MakeSystem());
 }
 
 void CheckReward(const Task& task) {
@@ -99,9 +100,8 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
                          ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
                          key_.Fold(kPolicy))),
       controller_(policy_),
-      trainer_(policy_, true_ ? static_cast<const Dynamics&>(*true_) : model(),
-               context.task.planning_reward(), training_, context.task.episode_length(),
-               context.executor) {
+      trainer_(policy_, ImaginedModel(), context.task.shared_planning_reward(), training_,
+               context.task.episode_length(), context.executor) {
   CheckReward(context.task);
 }
 
@@ -129,6 +129,11 @@ bool PolicyBackpropLearner::IsTrainingDue() const {
   return first_with_a_model || Done() || fresh >= options_.train_every;
 }
 
+std::shared_ptr<const Dynamics> PolicyBackpropLearner::ImaginedModel() const {
+  if (true_) return true_;
+  return model()->snapshot();
+}
+
 void PolicyBackpropLearner::TrainPolicy() {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
@@ -143,6 +148,7 @@ void PolicyBackpropLearner::TrainPolicy() {
   } else {
     Record("policy.realised_return", RealisedReturn());  // of the policy of the last training
   }
+  trainer_.set_dynamics(ImaginedModel());
   const PolicyGradientReport report =
       trainer_.Train([this](Key key, std::span<double> starts) { DrawStarts(key, starts); },
                      key_.Fold(kTraining).Fold(static_cast<uint64_t>(trainer_.trainings())),
@@ -156,7 +162,7 @@ void PolicyBackpropLearner::TrainPolicy() {
 }
 
 void PolicyBackpropLearner::DrawStarts(Key key, std::span<double> starts) {
-  const auto ns = static_cast<size_t>(true_ ? true_->state_dim() : model().state_dim());
+  const auto ns = static_cast<size_t>(ImaginedModel()->state_dim());
   for (size_t first = 0; first < starts.size(); first += ns) {
     const Key own = key.Fold(first);
     Random random(own);

@@ -58,6 +58,8 @@ class PolicyBackpropLearner final : public ModelLearner {
                         const PolicyBackpropOptions& options);
 
   [[nodiscard]] bool IsTrainingDue() const;
+  /// What rollouts are imagined with.
+  [[nodiscard]] std::shared_ptr<const Dynamics> ImaginedModel() const;
   void TrainPolicy();
   void DrawStarts(Key key, std::span<double> starts);
   /// Return of the last episode over the imagined horizon, in the mean over where it can begin.
@@ -67,8 +69,8 @@ class PolicyBackpropLearner final : public ModelLearner {
   PolicyBackpropOptions options_;
   PolicyGradientOptions training_;
   Key key_;
-  std::unique_ptr<System> system_;      // gives start states
-  std::unique_ptr<TrueDynamics> true_;  // or null
+  std::unique_ptr<System> system_;            // gives start states
+  std::shared_ptr<const TrueDynamics> true_;  // or null
   NetworkPolicy policy_;
   MeanPolicy controller_;
   PolicyGradientTrainer trainer_;

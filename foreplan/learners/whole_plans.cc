@@ -76,11 +76,12 @@ WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context
     return;
   }
   const int horizon = PlanHorizon(options, context.task);
+  std::shared_ptr<Planner> whole = planner();
   if (options.search == PlanSearch::kImaginedMpc) {
-    imagined_ = std::make_unique<ImaginedMpc>(planner(), problem(), horizon);
+    whole = std::make_shared<ImaginedMpc>(planner(), problem(), horizon);
   }
   controller_ = std::make_unique<WholePlanController>(
-      imagined_ ? *imagined_ : planner(), problem(),
+      std::move(whole), problem(), model(),
       WholePlanControl{.track = options.execution == Execution::kTracked,
                        .polish = options.polish});
 }

@@ -54,7 +54,6 @@ class WholePlanLearner : public ModelLearner {
   WholePlanLearner(Config& config, const LearnerContext& context, const WholePlanOptions& options);
 
   WholePlanOptions options_;
-  std::unique_ptr<ImaginedMpc> imagined_;  // or null
   std::unique_ptr<PlanningPolicy> controller_;
 };
 

@@ -91,7 +91,7 @@ std::vector<double> SteadyChange(const Dataset& data, const LearnedModel& model)
 struct Forecaster {
   explicit Forecaster(const LearnedModel& model, int particles)
       : workspace(model.MakePredictionWorkspace()),
-        no(static_cast<size_t>(model.dynamics().observation_dim())),
+        no(static_cast<size_t>(model.snapshot()->observation_dim())),
         state(static_cast<size_t>(particles) * no),
         mean(state.size()),
         deviation(state.size()) {}
@@ -125,7 +125,7 @@ class Calibrator {
         options_(options),
         key_(key),
         executor_(executor),
-        no_(static_cast<size_t>(model.dynamics().observation_dim())),
+        no_(static_cast<size_t>(model.snapshot()->observation_dim())),
         members_(static_cast<size_t>(model.members())),
         particles_(std::max(options.particles / model.members(), 1) * model.members()) {
     for (int worker = 0; worker < executor.size(); ++worker) {

@@ -48,10 +48,10 @@ class KnownModel final : public LearnedModel {
       : members_(members),
         deviation_(deviation),
         offset_(std::move(offset)),
-        noise_moves_state_(noise_moves_state) {}
+        noise_moves_state_(noise_moves_state) {
+    Publish(std::make_shared<::foreplan::testing::DoubleIntegrator>());  // its sizes
+  }
 
-  const Dynamics& dynamics() const override { return sizes_; }
-  FitMetrics Fit(const Dataset&, Key) override { return {}; }
   int members() const override { return members_; }
   std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
     return std::make_unique<Dynamics::Workspace>();
@@ -70,7 +70,8 @@ class KnownModel final : public LearnedModel {
   void Restore(const TensorFile&) override {}
 
  private:
-  ::foreplan::testing::DoubleIntegrator sizes_;  // two components, one action
+  FitMetrics FitVersion(const Dataset&, Key, const FitControl&) override { return {}; }
+
   int members_;
   double deviation_;
   Offset offset_;

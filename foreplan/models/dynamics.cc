@@ -1,7 +1,10 @@
 #include "foreplan/models/dynamics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -73,6 +76,20 @@ std::unique_ptr<RolloutTape> Dynamics::MakeTape(int max_rows, int steps) const {
         "one that takes gradients back through its own noise");
   }
   return std::make_unique<LinearizedTape>(*this, max_rows, steps);
+}
+
+void CheckReplaces(const Dynamics& next, const Dynamics& present) {
+  const auto sizes = [](const Dynamics& dynamics) {
+    return fmt::format("{} state numbers ({} dimensions), {} observed, {} actions{}",
+                       dynamics.state_dim(), dynamics.tangent_dim(), dynamics.observation_dim(),
+                       dynamics.action_dim(),
+                       dynamics.observation_is_state() ? ", the state observed" : "");
+  };
+  const std::string found = sizes(next);
+  const std::string expected = sizes(present);
+  if (found == expected) return;
+  throw InputError(
+      fmt::format("dynamics: found a model of {}, expected one of {}", found, expected));
 }
 
 double CheckDerivatives(const Dynamics& dynamics, std::span<const double> state,

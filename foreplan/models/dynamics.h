@@ -91,6 +91,10 @@ class Dynamics {
   [[nodiscard]] virtual std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const;
 };
 
+/// Throws InputError unless `next` can stand where `present` stood: the same sizes, the same kind
+/// of state.
+void CheckReplaces(const Dynamics& next, const Dynamics& present);
+
 /// Largest entry of |Linearize - central differences of StepMean| over 1 + |entry|, at one knot,
 /// for models whose tangent space is their state. `step` is the half width of the differences.
 [[nodiscard]] double CheckDerivatives(const Dynamics& dynamics, std::span<const double> state,

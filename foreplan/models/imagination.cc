@@ -13,6 +13,7 @@
 #include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -75,9 +76,15 @@ struct Imagination::Tile {
   std::vector<uint8_t> ended;            // [rows], by an earlier step
 };
 
-Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
-                         Executor& executor)
-    : dynamics_(dynamics), reward_(reward), size_(size), executor_(executor) {
+Imagination::Imagination(std::shared_ptr<const Dynamics> dynamics,
+                         std::shared_ptr<const Reward> reward, ImaginationSize size,
+                         std::shared_ptr<Executor> executor,
+                         std::shared_ptr<const TerminalValue> terminal_value)
+    : dynamics_(std::move(dynamics)),
+      reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
+      size_(size),
+      executor_(std::move(executor)) {
   for (const auto& [name, value] :
        {std::pair{"horizon", size.horizon}, std::pair{"max_candidates", size.max_candidates},
         std::pair{"particles", size.particles}}) {
@@ -85,30 +92,43 @@ Imagination::Imagination(const Dynamics& dynamics, const Reward& reward, Imagina
       throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
     }
   }
-  if (!dynamics.is_stochastic() || size.expected) size_.particles = 1;
+  CheckTerminalValue(terminal_value_.get(), dynamics_->observation_dim());
+  MakeTiles();
+}
+
+void Imagination::MakeTiles() {
+  particles_ = dynamics_->is_stochastic() && !size_.expected ? size_.particles : 1;
   CheckMemory("planner",
-              static_cast<double>(sizeof(double) * Size(size_.particles, size_.max_candidates)));
-  start_state_.resize(Size(dynamics.state_dim()));
-  start_observation_.resize(Size(dynamics.observation_dim()));
-  particle_returns_.resize(Size(size_.particles, size_.max_candidates));
+              static_cast<double>(sizeof(double) * Size(particles_, size_.max_candidates)));
+  start_state_.resize(Size(dynamics_->state_dim()));
+  start_observation_.resize(Size(dynamics_->observation_dim()));
+  particle_returns_.resize(Size(particles_, size_.max_candidates));
   const int max_rows = std::min(kTileRows, size_.max_candidates);
-  for (int worker = 0; worker < executor.size(); ++worker) {
-    tiles_.push_back(std::make_unique<Tile>(dynamics, max_rows, size.expected));
+  tiles_.clear();
+  for (int worker = 0; worker < executor_->size(); ++worker) {
+    tiles_.push_back(std::make_unique<Tile>(*dynamics_, max_rows, size_.expected));
   }
+}
+
+void Imagination::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+  if (dynamics == dynamics_) return;
+  CheckReplaces(*dynamics, *dynamics_);
+  dynamics_ = std::move(dynamics);
+  MakeTiles();
 }
 
 Imagination::~Imagination() = default;
 
 bool Imagination::Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
-                           std::span<double> returns, const Deadline& deadline) {
+                           std::span<double> returns, const Cutoff& cutoff) {
   const int candidates = static_cast<int>(returns.size());
   std::copy(state.begin(), state.end(), start_state_.begin());
-  dynamics_.Observe(start_state_, start_observation_, *tiles_[0]->workspace);
+  dynamics_->Observe(start_state_, start_observation_, *tiles_[0]->workspace);
 
-  const int tiles_per_particle = TilesPerParticle(candidates, size_.particles);
-  const Rollout rollout{actions, key, deadline};
+  const int tiles_per_particle = TilesPerParticle(candidates, particles_);
+  const Rollout rollout{actions, key, cutoff};
   std::atomic<bool> late = false;
-  executor_.ParallelFor(tiles_per_particle * size_.particles, [&](int task, int worker) {
+  executor_->ParallelFor(tiles_per_particle * particles_, [&](int task, int worker) {
     const int particle = task / tiles_per_particle;
     const int part = task % tiles_per_particle;
     const int first = FirstRow(part, tiles_per_particle, candidates);
@@ -122,10 +142,9 @@ bool Imagination::Evaluate(std::span<const double> state, std::span<const double
 
   for (int c = 0; c < candidates; ++c) {
     double sum = 0;
-    for (int p = 0; p < size_.particles; ++p)
-      sum += particle_returns_[Size(p, candidates) + Size(c)];
+    for (int p = 0; p < particles_; ++p) sum += particle_returns_[Size(p, candidates) + Size(c)];
     returns[Size(c)] =
-        std::isfinite(sum) ? sum / size_.particles : -std::numeric_limits<double>::infinity();
+        std::isfinite(sum) ? sum / particles_ : -std::numeric_limits<double>::infinity();
   }
   return true;
 }
@@ -136,7 +155,7 @@ bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
   std::fill_n(returns, range.rows, 0.0);
   int alive = range.rows;
   for (int t = 0; t < size_.horizon && alive > 0; ++t) {
-    if (HasPassed(rollout.deadline)) return false;
+    if (rollout.cutoff.IsReached()) return false;
     GatherActions(range, t, rollout.actions, tile);
     StepTile(range, t, rollout.key, tile);
     if (alive < range.rows || !TryAddRewardsOfAllRows(range.rows, tile, returns)) {
@@ -146,23 +165,31 @@ bool Imagination::RollTile(TileRange range, const Rollout& rollout, Tile& tile,
     std::swap(tile.state, tile.next_state);
     std::swap(tile.observation, tile.next_observation);
   }
+  if (terminal_value_ != nullptr && alive > 0) AddTerminalValues(range.rows, tile, returns);
   return true;
+}
+
+void Imagination::AddTerminalValues(int rows, Tile& tile, double* returns) const {
+  terminal_value_->Evaluate(rows, tile.Observation(), tile.reward.data());
+  for (int row = 0; row < rows; ++row) {
+    if (tile.ended[Size(row)] == 0) returns[row] += tile.reward[Size(row)];
+  }
 }
 
 void Imagination::StartTile(int rows, Tile& tile) const {
   for (int row = 0; row < rows; ++row) {
     std::copy(start_state_.begin(), start_state_.end(),
-              &tile.state[Size(row, dynamics_.state_dim())]);
-    if (dynamics_.observation_is_state()) continue;
+              &tile.state[Size(row, dynamics_->state_dim())]);
+    if (dynamics_->observation_is_state()) continue;
     std::copy(start_observation_.begin(), start_observation_.end(),
-              &tile.observation[Size(row, dynamics_.observation_dim())]);
+              &tile.observation[Size(row, dynamics_->observation_dim())]);
   }
   std::fill_n(tile.ended.begin(), rows, uint8_t{0});
 }
 
 void Imagination::GatherActions(TileRange range, int time, std::span<const double> actions,
                                 Tile& tile) const {
-  const int nu = dynamics_.action_dim();
+  const int nu = dynamics_->action_dim();
   const auto stride = static_cast<ptrdiff_t>(Size(size_.horizon, nu));
   const double* from = &actions[Size(range.first) * Size(size_.horizon, nu) + Size(time, nu)];
   double* to = tile.action.data();
@@ -183,24 +210,24 @@ void Imagination::StepTile(TileRange range, int time, Key key, Tile& tile) const
                         .next_state = tile.next_state.data(),
                         .next_observation = tile.NextObservation(),
                         .particle = range.particle,
-                        .particles = size_.particles,
+                        .particles = particles_,
                         .time = time,
                         .key = key};
   if (size_.expected) {
-    dynamics_.StepMean(batch, *tile.workspace);
+    dynamics_->StepMean(batch, *tile.workspace);
   } else {
-    dynamics_.Step(batch, *tile.workspace);
+    dynamics_->Step(batch, *tile.workspace);
   }
-  reward_.Evaluate({.rows = range.rows,
-                    .observation = tile.Observation(),
-                    .action = tile.action.data(),
-                    .next_observation = tile.NextObservation()},
-                   tile.reward.data(), tile.terminated.data());
+  reward_->Evaluate({.rows = range.rows,
+                     .observation = tile.Observation(),
+                     .action = tile.action.data(),
+                     .next_observation = tile.NextObservation()},
+                    tile.reward.data(), tile.terminated.data());
 }
 
 bool Imagination::TryAddRewardsOfAllRows(int rows, Tile& tile, double* returns) const {
   const std::span<const double> next(tile.NextObservation(),
-                                     Size(rows, dynamics_.observation_dim()));
+                                     Size(rows, dynamics_->observation_dim()));
   const bool finite = AllFinite(next);
   uint8_t terminated = 0;
   for (int row = 0; row < rows; ++row) terminated |= tile.terminated[Size(row)];
@@ -210,7 +237,7 @@ bool Imagination::TryAddRewardsOfAllRows(int rows, Tile& tile, double* returns) 
 }
 
 int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {
-  const int no = dynamics_.observation_dim();
+  const int no = dynamics_->observation_dim();
   int ended = 0;
   for (int row = 0; row < rows; ++row) {
     if (tile.ended[Size(row)] != 0) continue;
@@ -228,12 +255,12 @@ int Imagination::AddRewards(int rows, Tile& tile, double* returns) const {
 // An ended row stays in the batch at the last state before its end, which the model can digest; its
 // rewards are no longer counted.
 void Imagination::FreezeEndedRows(int rows, Tile& tile) const {
-  const int ns = dynamics_.state_dim();
-  const int no = dynamics_.observation_dim();
+  const int ns = dynamics_->state_dim();
+  const int no = dynamics_->observation_dim();
   for (int row = 0; row < rows; ++row) {
     if (tile.ended[Size(row)] == 0) continue;
     std::copy_n(&tile.state[Size(row, ns)], ns, &tile.next_state[Size(row, ns)]);
-    if (dynamics_.observation_is_state()) continue;
+    if (dynamics_->observation_is_state()) continue;
     std::copy_n(&tile.observation[Size(row, no)], no, &tile.next_observation[Size(row, no)]);
   }
 }

@@ -13,6 +13,8 @@
 
 namespace foreplan {
 
+class TerminalValue;
+
 struct ImaginationSize {
   int horizon = 0;         // steps
   int max_candidates = 0;  // action sequences per call
@@ -22,26 +24,32 @@ struct ImaginationSize {
 
 /// Rolls action sequences through a model. A worker takes a tile (one particle, up to kTileRows
 /// candidates) over the whole horizon, so a tile stays in cache and there is no barrier per step;
-/// the partition does not depend on the number of threads. Allocates only in the constructor.
+/// the partition does not depend on the number of threads. Allocates only when it
+/// is made, and when it gets another model.
 class Imagination {
  public:
   static constexpr int kTileRows = 128;
 
-  /// References must outlive this object. Throws InputError when sizes are not positive.
-  Imagination(const Dynamics& dynamics, const Reward& reward, ImaginationSize size,
-              Executor& executor);
+  /// terminal_value: of the observations at the horizon; null: none. Throws InputError when sizes
+  /// are not positive, and for a value of observations of another size.
+  Imagination(std::shared_ptr<const Dynamics> dynamics, std::shared_ptr<const Reward> reward,
+              ImaginationSize size, std::shared_ptr<Executor> executor,
+              std::shared_ptr<const TerminalValue> terminal_value = nullptr);
   ~Imagination();
 
-  [[nodiscard]] const Dynamics& dynamics() const { return dynamics_; }
+  [[nodiscard]] const Dynamics& dynamics() const { return *dynamics_; }
+  /// From now on another version of the model. Throws InputError unless it has the same sizes.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
   [[nodiscard]] int horizon() const { return size_.horizon; }
 
-  /// returns[c] = mean over particles of sum_t r(o_t, u_t, o_{t+1}); after a predicted termination
-  /// the row is frozen and earns nothing more. A candidate that is not finite gets -infinity.
-  /// False when the deadline passed before all was imagined; then the returns are no returns. It is
+  /// returns[c] = mean over particles of sum_{t<H} r(o_t, u_t, o_{t+1}) + V(o_H); after a predicted
+  /// termination the row is frozen and earns nothing more, no terminal value either. A candidate
+  /// that is not finite gets -infinity.
+  /// False when the cutoff came before all was imagined; then the returns are no returns. It is
   /// looked at before every step of a tile.
   /// state: [state_dim]; actions: [candidates x horizon x nu]; returns: [candidates].
   bool Evaluate(std::span<const double> state, std::span<const double> actions, Key key,
-                std::span<double> returns, const Deadline& deadline = {});
+                std::span<double> returns, const Cutoff& cutoff = {});
 
  private:
   struct Tile;  // one worker's buffers
@@ -55,11 +63,13 @@ class Imagination {
   struct Rollout {
     std::span<const double> actions;  // [candidates x horizon x nu]
     Key key;
-    const Deadline& deadline;
+    const Cutoff& cutoff;
   };
 
+  /// Workspaces of the model, as many particles as it has use for.
+  void MakeTiles();
   /// Returns of the range's candidates for its particle, summed over the horizon: [rows]. False
-  /// when the deadline passed.
+  /// when the cutoff came.
   bool RollTile(TileRange range, const Rollout& rollout, Tile& tile, double* returns) const;
   void StartTile(int rows, Tile& tile) const;
   void GatherActions(TileRange range, int time, std::span<const double> actions, Tile& tile) const;
@@ -69,11 +79,15 @@ class Imagination {
   /// How many rows ended with this step.
   int AddRewards(int rows, Tile& tile, double* returns) const;
   void FreezeEndedRows(int rows, Tile& tile) const;
+  /// V(o_H) of the rows that go on beyond the horizon.
+  void AddTerminalValues(int rows, Tile& tile, double* returns) const;
 
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
+  std::shared_ptr<const TerminalValue> terminal_value_;  // or null
   ImaginationSize size_;
-  Executor& executor_;
+  int particles_ = 1;  // that are imagined
+  std::shared_ptr<Executor> executor_;
   std::vector<double> start_state_;           // [state_dim]
   std::vector<double> start_observation_;     // [no]
   std::vector<double> particle_returns_;      // [particles x candidates]

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
@@ -35,8 +36,9 @@ std::vector<double> Evaluate(const Dynamics& dynamics, const Reward& reward, int
   ThreadPool executor(threads);
   const int candidates = static_cast<int>(actions.size()) / horizon;
   Imagination imagination(
-      dynamics, reward, {.horizon = horizon, .max_candidates = candidates, .particles = particles},
-      executor);
+      testing::Borrowed(dynamics), testing::Borrowed(reward),
+      {.horizon = horizon, .max_candidates = candidates, .particles = particles},
+      testing::Borrowed(executor));
   std::vector<double> returns(static_cast<size_t>(candidates));
   imagination.Evaluate(kStart, actions, kKey, returns);
   return returns;
@@ -182,8 +184,9 @@ TEST(Imagination, RollsASimulatorWhoseStateIsNotTheObservation) {
   const int horizon = 9;
   const auto actions = RandomActions(30, horizon);
   ThreadPool executor(2);
-  Imagination imagination(dynamics, *reward,
-                          {.horizon = horizon, .max_candidates = 30, .particles = 1}, executor);
+  Imagination imagination(testing::Borrowed(dynamics), testing::Borrowed(*reward),
+                          {.horizon = horizon, .max_candidates = 30, .particles = 1},
+                          testing::Borrowed(executor));
   system.Reset(kKey);
   std::vector<double> start(static_cast<size_t>(dynamics.state_dim()));
   system.GetState(start);
@@ -215,8 +218,9 @@ TEST(Imagination, AllocatesOnlyWhenItIsMade) {
     dynamics.noise = 0.1;
     const QuadraticReward reward;
     ThreadPool executor(threads);
-    Imagination imagination(dynamics, reward, {.horizon = 8, .max_candidates = 100, .particles = 5},
-                            executor);
+    Imagination imagination(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                            {.horizon = 8, .max_candidates = 100, .particles = 5},
+                            testing::Borrowed(executor));
     const auto actions = RandomActions(100, 8);
     std::vector<double> returns(100);
     EXPECT_EQ(
@@ -230,7 +234,8 @@ TEST(Imagination, NamesTheSizeThatIsWrong) {
   const QuadraticReward reward;
   ThreadPool executor(1);
   try {
-    Imagination imagination(dynamics, reward, {.horizon = 0, .max_candidates = 1}, executor);
+    Imagination imagination(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                            {.horizon = 0, .max_candidates = 1}, testing::Borrowed(executor));
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(), "imagination: horizon: found 0, expected at least 1");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
@@ -45,14 +46,29 @@ struct ModelOptions {
 
 }  // namespace
 
+std::shared_ptr<const Dynamics> LearnedModel::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
+}
+
+void LearnedModel::Publish(std::shared_ptr<const Dynamics> version) noexcept {
+  const std::lock_guard lock(mutex_);
+  snapshot_.swap(version);  // the one before ends behind the lock
+}
+
+FitMetrics LearnedModel::Fit(const Dataset& data, Key key, std::stop_token stop,
+                             FitProgress progress) {
+  return FitVersion(data, key, {.stop = std::move(stop), .progress = std::move(progress)});
+}
+
 nlohmann::ordered_json LearnedModel::Describe() const { return nlohmann::ordered_json::object(); }
 
 std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Config& config, Key key,
-                                               Executor& executor) {
+                                               std::shared_ptr<Executor> executor) {
   const auto options = ReadOptions<ModelOptions>(config, kSection);
   const auto physics = ReadOptions<PhysicsOptions>(config, kPhysicsSection);
   const auto fit = ReadOptions<FitOptions>(config, kFitSection);
-  if (options.kind.kind != ModelKind::kEnsemble && subject.task == nullptr) {
+  if (options.kind.kind != ModelKind::kEnsemble && !subject.task) {
     throw InputError(
         fmt::format("{}: found physics without a task, expected the task whose system "
                     "has the unknown parameters",
@@ -63,12 +79,12 @@ std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Conf
       return std::make_unique<FittedPhysics>(*subject.task, physics);
     case ModelKind::kResidual:
       return std::make_unique<ResidualModel>(*subject.task, physics, options.ensemble, fit, key,
-                                             executor);
+                                             std::move(executor));
     case ModelKind::kEnsemble:
       break;
   }
   return std::make_unique<EnsembleModel>(subject.spec, subject.encoding, options.ensemble, fit, key,
-                                         executor);
+                                         std::move(executor));
 }
 
 void WriteModelOptions(Config& config, ConfigWriter& writer) {

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +16,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/models/fit_control.h"
 #include "foreplan/models/observation_difference.h"
 #include "foreplan/systems/task.h"
 
@@ -21,20 +25,28 @@ namespace foreplan {
 /// What one fit did, by the names that metrics have after "fit.".
 using FitMetrics = std::vector<std::pair<std::string, double>>;
 
+/// A model in versions: what a fit found never changes again, the next fit publishes another. Any
+/// thread may take the present version and plan with it, also while another thread fits; everything
+/// else here is for the thread that fits.
 class LearnedModel {
  public:
   virtual ~LearnedModel() = default;
+  LearnedModel(const LearnedModel&) = delete;
+  LearnedModel& operator=(const LearnedModel&) = delete;
 
-  /// What planners step; the same object for the model's whole life. Its state is the observation.
-  [[nodiscard]] virtual const Dynamics& dynamics() const = 0;
+  /// The present version, for planners. Its state is the observation; its sizes are those of all
+  /// versions.
+  [[nodiscard]] std::shared_ptr<const Dynamics> snapshot() const;
 
-  /// Fits to all rows. Throws RunError when the fit diverges.
-  virtual FitMetrics Fit(const Dataset& data, Key key) = 0;
+  /// Fits to all rows and publishes what it found. Throws RunError when the fit diverges and
+  /// Interrupted when `stop` asks for an end; whatever is thrown, the model is as it was.
+  FitMetrics Fit(const Dataset& data, Key key, std::stop_token stop = {},
+                 FitProgress progress = {});
 
   // Its predictive distribution: a mixture of members, each a normal distribution per component.
 
   [[nodiscard]] virtual int members() const = 0;
-  /// A workspace for Predict.
+  /// A workspace for Predict until the next fit.
   [[nodiscard]] virtual std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const = 0;
   /// What that member says of the next observation: mean and standard deviation, [no] each.
   virtual void Predict(int member, const double* observation, const double* action, double* mean,
@@ -59,6 +71,18 @@ class LearnedModel {
 
   /// What can be told of the last fit beside metrics, e.g. the values of unknown parameters.
   [[nodiscard]] virtual nlohmann::ordered_json Describe() const;
+
+ protected:
+  /// A derived class publishes its first version when it is made.
+  LearnedModel() = default;
+  void Publish(std::shared_ptr<const Dynamics> version) noexcept;
+
+ private:
+  /// Fit: all or nothing.
+  virtual FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) = 0;
+
+  mutable std::mutex mutex_;  // of snapshot_
+  std::shared_ptr<const Dynamics> snapshot_;
 };
 
 /// Restores `part`, then what `rest` restores; where that throws, the part is as it was.
@@ -77,24 +101,25 @@ void RestoreBoth(Part& part, const TensorFile& file, const Rest& rest) {
 
 /// What a model is of: a task, or data of which nothing is known but their names.
 struct ModelSubject {
-  ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a view of it
-      : spec(of_task.spec()), encoding(of_task.encoding()), task(&of_task) {}
-  ModelSubject(const EnvironmentSpec& of_spec, const Encoding& of_encoding)
-      : spec(of_spec), encoding(of_encoding) {}
+  ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a task is a subject
+      : spec(of_task.spec()), encoding(of_task.encoding()), task(of_task) {}
+  ModelSubject(EnvironmentSpec of_spec, Encoding of_encoding)
+      : spec(std::move(of_spec)), encoding(std::move(of_encoding)) {}
 
-  const EnvironmentSpec& spec;
-  const Encoding& encoding;
-  const Task* task = nullptr;
+  EnvironmentSpec spec;
+  Encoding encoding;
+  std::optional<Task> task;
 };
 
 /// Makes the model that section [model] of `config` asks for by its key `kind`:
 ///   ensemble   networks (sections [model], [fit])
 ///   physics    the task's system with unknown parameters (section [model.physics]); needs a task
 ///   residual   the same plus an ensemble of what it leaves unexplained
-/// Throws InputError. References must outlive the model.
+/// Throws InputError. Fits share their work out to `executor`: another one than that of what plans
+/// meanwhile.
 [[nodiscard]] std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject,
                                                              Config& config, Key key,
-                                                             Executor& executor);
+                                                             std::shared_ptr<Executor> executor);
 /// Its sections, as they are in effect.
 void WriteModelOptions(Config& config, ConfigWriter& writer);
 /// Throws InputError unless `config` asks for an ensemble; `who` needs one.

@@ -26,8 +26,7 @@ bool IsUnbroken(const Dataset& data, int64_t first, int steps) {
 
 ModelJudge::ModelJudge(const LearnedModel& model)
     : model_(model),
-      workspace_(model.MakePredictionWorkspace()),
-      member_mean_(static_cast<size_t>(model.dynamics().observation_dim())),
+      member_mean_(static_cast<size_t>(model.snapshot()->observation_dim())),
       member_deviation_(member_mean_.size()),
       mean_(member_mean_.size()),
       aleatoric_(member_mean_.size()),
@@ -58,6 +57,7 @@ void ModelJudge::Predict(const double* observation, const double* action) {
 
 ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
                              int open_loop_steps) {
+  workspace_ = model_.MakePredictionWorkspace();  // of the last fit
   ModelError result{.rows = last - first, .component_rmse = std::vector<double>(mean_.size())};
   double covered = 0;
   double epistemic = 0;

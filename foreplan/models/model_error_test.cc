@@ -117,9 +117,8 @@ TEST(ModelJudge, OpenLoopNeverGoesThroughAHoleOrIntoAnotherEpisode) {
 }
 
 TEST(ModelJudge, OneStepOfOpenLoopIsTheOneStepError) {
-  ThreadPool executor(1);
   const EnsembleModel model(testing::ToySpec(), testing::kToyEncoding, testing::SmallOptions(), {},
-                            Key{1, 1}, executor);
+                            Key{1, 1}, std::make_shared<SerialExecutor>());
   const ModelError one = ModelJudge(model).Judge(testing::ToyData(60, 2), 0, 60, 1);
   EXPECT_EQ(one.open_loop_runs, 60);
   EXPECT_NEAR(one.open_loop_rmse, one.one_step_rmse, 1e-12);  // rounding

@@ -123,10 +123,10 @@ TEST(ObservationDifference, UnwrapsAnglesFromTheStartOfEachStretch) {
 /// angle' = angle + action, two members that are off to either side.
 class TurningModel final : public LearnedModel {
  public:
-  explicit TurningModel(const ObservationDifference& difference) : difference_(difference) {}
+  explicit TurningModel(const ObservationDifference& difference) : difference_(difference) {
+    Publish(std::make_shared<::foreplan::testing::DoubleIntegrator>());  // its sizes
+  }
 
-  const Dynamics& dynamics() const override { return sizes_; }
-  FitMetrics Fit(const Dataset&, Key) override { return {}; }
   int members() const override { return 2; }
   std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
     return std::make_unique<Dynamics::Workspace>();
@@ -144,7 +144,8 @@ class TurningModel final : public LearnedModel {
   void Restore(const TensorFile&) override {}
 
  private:
-  ::foreplan::testing::DoubleIntegrator sizes_;  // two components, one action
+  FitMetrics FitVersion(const Dataset&, Key, const FitControl&) override { return {}; }
+
   ObservationDifference difference_;
   std::vector<double> scale_ = {0.5, 0.1};
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
@@ -23,8 +24,9 @@ using testing::RecordingReward;
 class CemTest : public ::testing::Test {
  protected:
   const Plan& MakePlan(const CemOptions& options) {
-    planner_ =
-        std::make_unique<Cem>(options, PlanningProblem{dynamics_, reward_, spec_, executor_});
+    planner_ = std::make_unique<Cem>(
+        options, PlanningProblem{testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+                                 testing::Borrowed(executor_)});
     return planner_->MakePlan(
         {.state = start_, .step = 0, .key = {.seed = 2, .stream = 0}, .budget = {}});
   }
@@ -98,7 +100,8 @@ TEST_F(CemTest, MomentumKeepsItsShareOfMeanAndVariance) {
   options.elites = 4;
   options.iterations = 2;
   options.momentum = 0.5;
-  Cem planner(options, {dynamics_, reward, spec_, executor_});
+  Cem planner(options, {testing::Borrowed(dynamics_), testing::Borrowed(reward), spec_,
+                        testing::Borrowed(executor_)});
   const Key key{.seed = 5, .stream = 0};
   planner.MakePlan({.state = start_, .step = 0, .key = key, .budget = {}});
   ASSERT_GE(reward.actions.size(), 20U);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/planners/planner.h"
@@ -30,7 +31,9 @@ class EnsemblePlanning : public ::testing::TestWithParam<std::string> {
     config.Set("planner." + GetParam() + ".population=24");
     config.Set("planner." + GetParam() + ".horizon=10");
     if (GetParam() == "cem") config.Set("planner.cem.elites=5");
-    return MakePlanner(GetParam(), config, {model_, *reward_, system_.spec(), executor});
+    return MakePlanner(GetParam(), config,
+                       {testing::Borrowed(model_), testing::Borrowed(*reward_), system_.spec(),
+                        testing::Borrowed(executor)});
   }
 
   CartPole system_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/true_dynamics.h"
@@ -36,10 +37,12 @@ class Planning {
     system->Reset(Key{1, 0});
     state_.resize(static_cast<size_t>(dynamics_->state_dim()));
     on_networks ? system->Observe(state_) : system->GetState(state_);
-    built_in_ =
-        MakePlanner("icem", config, {*dynamics_, task.planning_reward(), task.spec(), executor_});
-    with_expression_ =
-        MakePlanner("icem", config, {*dynamics_, *expression_, task.spec(), executor_});
+    built_in_ = MakePlanner("icem", config,
+                            {testing::Borrowed(*dynamics_), task.shared_planning_reward(),
+                             task.spec(), testing::Borrowed(executor_)});
+    with_expression_ = MakePlanner("icem", config,
+                                   {testing::Borrowed(*dynamics_), testing::Borrowed(*expression_),
+                                    task.spec(), testing::Borrowed(executor_)});
   }
 
   const Plan& Decide(bool expression, uint64_t decision) {

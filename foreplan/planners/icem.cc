@@ -76,7 +76,7 @@ const Plan& Icem::MakePlan(const PlanRequest& request) {
   }
   const Plan& plan =
       decision.Conclude(options_.execute == IcemExecute::kBest ? decision.best() : mean_);
-  if (plan.status == PlanStatus::kDeadline) mean_ = plan.actions;
+  if (decision.is_cut()) mean_ = plan.actions;
   return plan;
 }
 

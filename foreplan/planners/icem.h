@@ -1,6 +1,9 @@
 // The improved cross-entropy method.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "foreplan/planners/colored_noise.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/planners/sampling.h"
@@ -42,6 +45,9 @@ class Icem final : public Planner {
 
   [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override {
+    population_.set_dynamics(std::move(dynamics));
+  }
   const Plan& MakePlan(const PlanRequest& request) override;
 
  private:

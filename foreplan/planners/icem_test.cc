@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
@@ -30,7 +31,9 @@ const std::vector<double> kStart = {1.0, 0.0};
 class IcemTest : public ::testing::Test {
  protected:
   Icem Make(const IcemOptions& options) {
-    return {options, {dynamics_, reward_, spec_, executor_}};
+    return {options,
+            {testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+             testing::Borrowed(executor_)}};
   }
 
   static PlanRequest At(int64_t step, const std::vector<double>& state = kStart) {
@@ -73,7 +76,8 @@ TEST_F(IcemTest, TheBestElitesAndTheLastMeanCompeteAgain) {
   options.population = 20;
   options.decay = 1;
   options.momentum = 0;
-  Icem planner(options, {dynamics_, reward, spec_, executor_});
+  Icem planner(options, {testing::Borrowed(dynamics_), testing::Borrowed(reward), spec_,
+                         testing::Borrowed(executor_)});
   const double last_mean = planner.MakePlan(At(0)).actions[0];
   PlanRequest again = At(1);
   again.step = 0;  // nothing is shifted
@@ -129,11 +133,15 @@ TEST_F(IcemTest, ElitesOfTheLastDecisionCompeteShiftedByTheStepsThatPassed) {
       options.elites = 1;
       options.keep_fraction = keep_fraction;
       options.momentum = 1;  // the mean stays in the middle, and is what is executed
-      Icem planner(options, {dynamics, reward_, spec_, executor_});
+      Icem planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward_), spec_,
+                             testing::Borrowed(executor_)});
       planner.MakePlan(At(0));
       options.execute = IcemExecute::kBest;  // tells the best sequence of the same decision
       const std::vector<double> best =
-          Icem(options, {dynamics, reward_, spec_, executor_}).MakePlan(At(0)).actions;
+          Icem(options, {testing::Borrowed(dynamics), testing::Borrowed(reward_), spec_,
+                         testing::Borrowed(executor_)})
+              .MakePlan(At(0))
+              .actions;
       // The best sequence, shifted, its last action repeated.
       for (size_t t = 0; t < 5; ++t) {
         dynamics.only.push_back(best[std::min<size_t>(t + static_cast<size_t>(passed), 4)]);
@@ -155,7 +163,8 @@ TEST_F(IcemTest, TheShiftedMeanCompetes) {
   options.elites = 1;
   options.keep_fraction = 0;
   options.momentum = 0;
-  Icem planner(options, {dynamics, reward_, spec_, executor_});
+  Icem planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward_), spec_,
+                         testing::Borrowed(executor_)});
   const std::vector<double> mean = planner.MakePlan(At(0)).actions;
   dynamics.only = {mean[2], mean[3], mean[4], mean[4], mean[4]};
   EXPECT_EQ(planner.MakePlan(At(2)).status, PlanStatus::kOk);
@@ -173,7 +182,8 @@ TEST_F(IcemTest, MomentumKeepsItsShareOfMeanAndDeviation) {
   options.keep_fraction = 0;
   options.iterations = 3;  // the mean joins the last one only
   options.momentum = 0.5;
-  Icem planner(options, {dynamics_, reward, spec_, executor_});
+  Icem planner(options, {testing::Borrowed(dynamics_), testing::Borrowed(reward), spec_,
+                         testing::Borrowed(executor_)});
   planner.MakePlan(At(0));
   ASSERT_GE(reward.actions.size(), 20U);
   // Over a single step the smallest action is best.

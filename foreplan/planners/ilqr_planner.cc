@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "foreplan/core/error.h"
 #include "foreplan/core/validated.h"
+#include "foreplan/policies/linear_gaussian.h"
 
 namespace foreplan {
 namespace {
@@ -34,13 +37,27 @@ void IlqrPlannerOptions::Visit(OptionsVisitor& visitor) {
 
 IlqrPlanner::IlqrPlanner(Options options, const PlanningProblem& problem)
     : options_(Validated("planner.ilqr", options)),
-      population_(problem, options_, options_.guesses, Imagined::kExpected),
-      problem_(problem.dynamics, problem.reward, problem.spec, options_.horizon),
-      solver_(problem_, SolverOptions(options_), &problem.executor),
+      population_(problem, options_, std::max(2, options_.guesses), Imagined::kExpected),
+      problem_(problem),
       actions_(population_.sequence_size()),
       low_(population_.low().begin(), population_.low().end()),
       high_(population_.high().begin(), population_.high().end()) {
+  MakeSolver();
   Reset();
+}
+
+void IlqrPlanner::MakeSolver() {
+  solver_.reset();  // it refers to the problem
+  trajectory_problem_.emplace(problem_.dynamics, problem_.reward, problem_.bounds, options_.horizon,
+                              problem_.terminal_value);
+  solver_.emplace(*trajectory_problem_, SolverOptions(options_), problem_.executor.get());
+}
+
+void IlqrPlanner::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+  if (dynamics == problem_.dynamics) return;
+  population_.set_dynamics(dynamics);
+  problem_.dynamics = std::move(dynamics);
+  MakeSolver();
 }
 
 void IlqrPlanner::Reset() {
@@ -65,23 +82,50 @@ const Plan& IlqrPlanner::MakePlan(const PlanRequest& request) {
   double warm_return = -INFINITY;
   if (first_) {
     warm_return = Guess(request, clock);
-  } else if (options_.trust_region > 0) {
-    SetTrustRegion();
+  } else {
+    TakeProposal(request, clock);
+    if (options_.trust_region > 0) SetTrustRegion();
   }
+  solved_ = false;
   if (clock.NextIteration(1)) Improve(request, clock);
   // A first decision that was cut may have found nothing as good as what it began with.
   if (clock.is_cut() && warm_return >= plan_.expected_return) {
     plan_.expected_return = warm_return;
   } else {
     std::ranges::copy(actions_, plan_.actions.begin());
+    if (request.feedback && solved_ && !clock.is_cut()) AddFeedback();
   }
   return clock.Finish();
 }
 
+void IlqrPlanner::AddFeedback() {
+  if (problem_.dynamics->tangent_dim() != problem_.dynamics->state_dim()) return;
+  try {
+    LinearGaussianPolicy policy = solver_->TrackingPolicy();
+    policy.set_bounds(problem_.bounds.low, problem_.bounds.high);
+    plan_.feedback = std::make_shared<const LinearGaussianPolicy>(std::move(policy));
+  } catch (const RunError&) {
+    // Around this plan there are no gains.
+  }
+}
+
+// Begins with a proposal where the model likes it better than the warm start.
+void IlqrPlanner::TakeProposal(const PlanRequest& request, DecisionClock& clock) {
+  if (request.proposal == nullptr) return;
+  std::ranges::copy(actions_, population_.candidate(0).begin());
+  const int count =
+      population_.Propose(request.proposal, request.state, 1, std::max(2, options_.guesses));
+  if (!population_.Evaluate(request.state, 0, count, request.key, clock.cutoff())) {
+    return clock.Cut();
+  }
+  const auto best = population_.Elites(1);
+  if (!best.empty()) std::ranges::copy(population_.candidate(best[0]), actions_.begin());
+}
+
 void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
-  solver_.set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
-  solver_.set_deadline(clock.deadline());
-  result_ = solver_.Solve(request.state, actions_);
+  solver_->set_max_iterations(first_ ? options_.first_iterations : options_.iterations);
+  solver_->set_cutoff(clock.cutoff());
+  result_ = solver_->Solve(request.state, actions_);
   if (result_.status == IlqrStatus::kDeadline) clock.Cut();
   first_ = first_ && clock.is_cut() && result_.iterations == 0;
   if (clock.is_cut() && !std::isfinite(result_.cost)) return;  // before it knew the start's cost
@@ -93,7 +137,8 @@ void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
   if (result_.status == IlqrStatus::kConverged || result_.status == IlqrStatus::kStationaryStart) {
     plan_.status = PlanStatus::kConverged;
   }
-  std::ranges::copy(solver_.actions(), actions_.begin());
+  std::ranges::copy(solver_->actions(), actions_.begin());
+  solved_ = true;
 }
 
 // Begins with the best of random sequences that hold their actions, if any is finite. With a
@@ -101,12 +146,12 @@ void IlqrPlanner::Improve(const PlanRequest& request, DecisionClock& clock) {
 double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
   double warm_return = -INFINITY;
   const std::span<const double> warm_start = actions_;
-  if (clock.deadline() && !population_.Compare(request.state, {&warm_start, 1}, request.key,
-                                               clock.deadline(), {&warm_return, 1})) {
+  if (clock.cutoff().deadline && !population_.Compare(request.state, {&warm_start, 1}, request.key,
+                                                      clock.cutoff(), {&warm_return, 1})) {
     clock.Cut();
     return -INFINITY;
   }
-  solver_.SetBounds(population_.low(), population_.high());
+  solver_->SetBounds(population_.low(), population_.high());
   const size_t nu = population_.action_dim();
   const auto draw = [&](Random& random, int /*worker*/, std::span<double> sequence) {
     const double scale = random.Uniform();  // timid and bold ones
@@ -118,7 +163,8 @@ double IlqrPlanner::Guess(const PlanRequest& request, DecisionClock& clock) {
                         : sequence[j - nu];
     }
   };
-  if (!population_.Explore(request.state, 0, options_.guesses, request.key, clock.deadline(),
+  const int proposed = population_.Propose(request.proposal, request.state, 0, options_.guesses);
+  if (!population_.Explore(request.state, proposed, options_.guesses, request.key, clock.cutoff(),
                            draw)) {
     clock.Cut();
   }
@@ -136,7 +182,7 @@ void IlqrPlanner::SetTrustRegion() {
     low_[j] = std::max(population_.low()[j], actions_[j] - reach);
     high_[j] = std::min(population_.high()[j], actions_[j] + reach);
   }
-  solver_.SetBounds(low_, high_);
+  solver_->SetBounds(low_, high_);
 }
 
 }  // namespace foreplan

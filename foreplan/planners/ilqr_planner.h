@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "foreplan/planners/planner.h"
@@ -40,27 +41,34 @@ class IlqrPlanner final : public Planner {
 
   [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
+  /// The solver and its solution are those of the model: both are made anew.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override;
   const Plan& MakePlan(const PlanRequest& request) override;
 
   /// The solver after MakePlan: states, actions and gains of the plan, log of its iterations.
-  [[nodiscard]] IlqrSolver& solver() { return solver_; }
+  [[nodiscard]] IlqrSolver& solver() { return *solver_; }
   [[nodiscard]] const IlqrResult& result() const { return result_; }
 
  private:
+  void MakeSolver();
   void ForgetPlan();
   void ShiftWarmStart(int64_t steps);
   double Guess(const PlanRequest& request, DecisionClock& clock);
   void Improve(const PlanRequest& request, DecisionClock& clock);
+  void TakeProposal(const PlanRequest& request, DecisionClock& clock);
+  void AddFeedback();
   void SetTrustRegion();
 
   Options options_;
   Population population_;
-  DynamicsProblem problem_;
-  IlqrSolver solver_;
+  PlanningProblem problem_;
+  std::optional<DynamicsProblem> trajectory_problem_;
+  std::optional<IlqrSolver> solver_;
   IlqrResult result_;
   std::vector<double> actions_;     // [horizon x nu], what the solver starts from and finds
   std::vector<double> low_, high_;  // [horizon x nu]
   bool first_ = true;
+  bool solved_ = false;  // actions_ are the solver's
   WarmStep warm_step_;
   Plan plan_;
 };

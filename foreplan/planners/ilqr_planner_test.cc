@@ -12,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
@@ -35,7 +36,8 @@ TEST(IlqrPlanner, ReachesTheOptimumOfALinearQuadraticTask) {
   ThreadPool executor(1);
   IlqrPlannerOptions options;
   options.horizon = 20;
-  IlqrPlanner planner(options, {dynamics, reward, spec, executor});
+  IlqrPlanner planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                testing::Borrowed(executor)});
   const Plan& plan = planner.MakePlan({.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}});
   EXPECT_EQ(plan.status, PlanStatus::kConverged);
   EXPECT_NEAR(plan.expected_return, OptimalReturn({1, 0}, 20), 1e-6);
@@ -51,7 +53,8 @@ TEST(IlqrPlanner, KeepsToBoundsAndTrustRegion) {
   options.horizon = 10;
   options.trust_region = 0.1;
   for (const auto& [here, there] : {std::pair{kRight, kLeft}, {kLeft, kRight}}) {
-    IlqrPlanner planner(options, {dynamics, reward, spec, executor});
+    IlqrPlanner planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                  testing::Borrowed(executor)});
     const std::vector<double> before =
         planner.MakePlan({.state = here, .step = 0, .key = Key{1, 0}, .budget = {}}).actions;
     // From the other side the best actions are the opposite ones; one decision may not jump there.
@@ -77,7 +80,8 @@ TEST(IlqrPlanner, GivesTheSameBitsWithAnyNumberOfThreadsAndAllocatesNothing) {
   std::vector<double> expected;
   for (const int threads : {1, 2, 4}) {
     ThreadPool executor(threads);
-    IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), executor});
+    IlqrPlanner planner(options, {testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                  task.spec(), testing::Borrowed(executor)});
     (void)planner.MakePlan({.state = state, .step = 0, .key = Key{3, 0}, .budget = {}});
     const std::vector<double> actions =
         planner.MakePlan({.state = state, .step = 1, .key = Key{3, 1}, .budget = {}}).actions;
@@ -108,7 +112,8 @@ TEST(IlqrPlanner, JudgesGuessesAsTheSolverDoes) {
     IlqrPlannerOptions options;
     options.horizon = 10;
     options.guesses = guesses;
-    IlqrPlanner planner(options, {dynamics, reward, spec, executor});
+    IlqrPlanner planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                  testing::Borrowed(executor)});
     PlanRequest request{.state = kRight, .step = 0, .key = Key{1, 0}, .budget = {}};
     planner.MakePlan(request);
     return planner.result().log.front();
@@ -136,7 +141,8 @@ TEST(IlqrPlanner, AGuessThatEndsBeforeTheModelFailsIsNotInvalid) {
   ThreadPool executor(1);
   IlqrPlannerOptions options;
   options.horizon = 10;
-  IlqrPlanner planner(options, {dynamics, reward, spec, executor});
+  IlqrPlanner planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                testing::Borrowed(executor)});
   const std::vector<double> outwards = {0.8, 3};  // nothing can hold it
   const Plan& plan =
       planner.MakePlan({.state = outwards, .step = 0, .key = Key{1, 0}, .budget = {}});
@@ -157,7 +163,9 @@ TEST(IlqrPlanner, RefusesRewardsWithoutDerivatives) {
   const Opaque reward;
   const EnvironmentSpec spec = DoubleIntegratorSpec(8.0);
   ThreadPool executor(1);
-  EXPECT_THROW(IlqrPlanner({}, {dynamics, reward, spec, executor}), InputError);
+  EXPECT_THROW(IlqrPlanner({}, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                testing::Borrowed(executor)}),
+               InputError);
 }
 
 /// Return of one episode under the planner on the true system.
@@ -195,7 +203,8 @@ TEST(IlqrPlanner, SwingsTheCartPoleUpInClosedLoop) {
   const auto [task, config] = Task::Load("cartpole_closed_form");
   const TrueDynamics dynamics(*task.MakeSystem());
   ThreadPool executor(1);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
+  IlqrPlanner planner({}, {testing::Borrowed(dynamics), task.shared_planning_reward(), task.spec(),
+                           testing::Borrowed(executor)});
   for (uint64_t seed = 0; seed < 3; ++seed) {
     // Random actions earn about 0; sampling planners on the true model about 178.
     EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), seed), 170) << seed;
@@ -207,7 +216,8 @@ TEST(IlqrPlanner, HoldsTheInvertedPendulumOfMujoco) {
   const auto [task, config] = Task::Load("gymnasium_inverted_pendulum");
   const TrueDynamics dynamics(*task.MakeSystem());
   ThreadPool executor(1);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
+  IlqrPlanner planner({}, {testing::Borrowed(dynamics), task.shared_planning_reward(), task.spec(),
+                           testing::Borrowed(executor)});
   for (uint64_t seed = 0; seed < 3; ++seed) {
     EXPECT_EQ(EpisodeReturn(task, planner, 200, seed), 200) << seed;
   }
@@ -217,7 +227,8 @@ TEST(IlqrPlanner, SwingsTheCartPoleOfMujocoUpThroughFiniteDifferences) {
   const auto [task, config] = Task::Load("pets_cartpole");
   const TrueDynamics dynamics(*task.MakeSystem());
   ThreadPool executor(2);
-  IlqrPlanner planner({}, {dynamics, task.planning_reward(), task.spec(), executor});
+  IlqrPlanner planner({}, {testing::Borrowed(dynamics), task.shared_planning_reward(), task.spec(),
+                           testing::Borrowed(executor)});
   EXPECT_GT(EpisodeReturn(task, planner, task.episode_length(), 0), 170);
 }
 
@@ -227,7 +238,8 @@ TEST(IlqrPlanner, PlansTheHalfCheetahThroughFiniteDifferencesAndContacts) {
   ThreadPool executor(2);
   IlqrPlanner::Options options;
   options.solver.initial_mu = 1;
-  IlqrPlanner planner(options, {dynamics, task.planning_reward(), task.spec(), executor});
+  IlqrPlanner planner(options, {testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                task.spec(), testing::Borrowed(executor)});
   const auto system = task.MakeSystem();
   system->Reset(Key{0, 0});
   std::vector<double> state(static_cast<size_t>(system->spec().state_dim()));

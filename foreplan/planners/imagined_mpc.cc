@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -22,29 +23,38 @@ int CheckedSteps(int steps) {
 
 }  // namespace
 
-ImaginedMpc::ImaginedMpc(Planner& planner, const PlanningProblem& problem, int steps)
-    : planner_(planner),
+ImaginedMpc::ImaginedMpc(std::shared_ptr<Planner> planner, const PlanningProblem& problem,
+                         int steps)
+    : planner_(std::move(planner)),
       dynamics_(problem.dynamics),
       reward_(problem.reward),
+      terminal_value_(problem.terminal_value),
       steps_(CheckedSteps(steps)),
-      workspace_(dynamics_.MakeDerivativeWorkspace(1)),
-      state_(static_cast<size_t>(dynamics_.state_dim())),
+      workspace_(dynamics_->MakeDerivativeWorkspace(1)),
+      state_(static_cast<size_t>(dynamics_->state_dim())),
       next_state_(state_.size()),
-      observation_(static_cast<size_t>(dynamics_.observation_dim())),
+      observation_(static_cast<size_t>(dynamics_->observation_dim())),
       next_observation_(observation_.size()) {
-  plan_.actions.resize(static_cast<size_t>(steps_ * dynamics_.action_dim()));
+  plan_.actions.resize(static_cast<size_t>(steps_ * dynamics_->action_dim()));
+}
+
+void ImaginedMpc::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+  if (dynamics == dynamics_) return;
+  planner_->set_dynamics(dynamics);  // checks it
+  dynamics_ = std::move(dynamics);
+  workspace_ = dynamics_->MakeDerivativeWorkspace(1);
 }
 
 const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  const auto nu = static_cast<size_t>(dynamics_.action_dim());
-  planner_.Reset();
+  const auto nu = static_cast<size_t>(dynamics_->action_dim());
+  planner_->Reset();
   plan_.first_step = request.step;
   plan_.expected_return = 0;
   plan_.status = PlanStatus::kOk;
   plan_.iterations = plan_.rollouts = 0;
   std::ranges::copy(request.state, state_.begin());
-  dynamics_.Observe(state_, observation_, *workspace_);
+  dynamics_->Observe(state_, observation_, *workspace_);
   auto last = plan_.actions.begin();
   bool goes_on = true;
   for (int t = 0; t < steps_; ++t) {
@@ -53,10 +63,12 @@ const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
       std::copy_n(last, nu, action);
       continue;
     }
-    const Plan& ahead = planner_.MakePlan({.state = state_,
-                                           .step = t,
-                                           .key = request.key.Fold(static_cast<uint64_t>(t)),
-                                           .budget = request.budget});
+    const Plan& ahead = planner_->MakePlan({.state = state_,
+                                            .step = t,
+                                            .key = request.key.Fold(static_cast<uint64_t>(t)),
+                                            .budget = request.budget,
+                                            .stop = request.stop,
+                                            .proposal = request.proposal});
     plan_.iterations += ahead.iterations;
     plan_.rollouts += ahead.rollouts;
     if (plan_.status == PlanStatus::kOk && ahead.status != PlanStatus::kConverged) {
@@ -66,28 +78,33 @@ const Plan& ImaginedMpc::MakePlan(const PlanRequest& request) {
     last = action;
     goes_on = Step(&*action, t);
   }
+  if (goes_on && terminal_value_ != nullptr) {
+    double value = 0;
+    terminal_value_->Evaluate(1, observation_.data(), &value);
+    plan_.expected_return += value;
+  }
   plan_.best_return = plan_.expected_return;
   plan_.seconds = SecondsSince(start);
   return plan_;
 }
 
 bool ImaginedMpc::Step(const double* action, int time) {
-  dynamics_.StepMean({.rows = 1,
-                      .state = state_.data(),
-                      .action = action,
-                      .next_state = next_state_.data(),
-                      .next_observation = next_observation_.data(),
-                      .time = time,
-                      .key = {}},
-                     *workspace_);
-  if (dynamics_.observation_is_state()) next_observation_ = next_state_;
+  dynamics_->StepMean({.rows = 1,
+                       .state = state_.data(),
+                       .action = action,
+                       .next_state = next_state_.data(),
+                       .next_observation = next_observation_.data(),
+                       .time = time,
+                       .key = {}},
+                      *workspace_);
+  if (dynamics_->observation_is_state()) next_observation_ = next_state_;
   double reward = 0;
   uint8_t terminated = 0;
-  reward_.Evaluate({.rows = 1,
-                    .observation = observation_.data(),
-                    .action = action,
-                    .next_observation = next_observation_.data()},
-                   &reward, &terminated);
+  reward_->Evaluate({.rows = 1,
+                     .observation = observation_.data(),
+                     .action = action,
+                     .next_observation = next_observation_.data()},
+                    &reward, &terminated);
   if (!std::isfinite(reward)) {
     plan_.status = PlanStatus::kAllInvalid;
     plan_.expected_return = -INFINITY;

@@ -16,25 +16,29 @@ namespace foreplan {
 /// action is repeated and nothing more is earned.
 ///
 /// A decision costs `steps` decisions of the other planner. Its budget goes to them: past the
-/// deadline each does nothing, so the plan is the warm start's. Allocates only when it is made.
+/// deadline each does nothing, so the plan is the warm start's. Allocates only when
+/// it is made, and when it gets another model.
 class ImaginedMpc final : public Planner {
  public:
-  /// References must outlive the planner. Throws InputError when `steps` is not positive.
-  ImaginedMpc(Planner& planner, const PlanningProblem& problem, int steps);
+  /// Throws InputError when `steps` is not positive.
+  ImaginedMpc(std::shared_ptr<Planner> planner, const PlanningProblem& problem, int steps);
 
   [[nodiscard]] int horizon() const override { return steps_; }
-  void Reset() override { planner_.Reset(); }
+  void Reset() override { planner_->Reset(); }
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override;
   /// Forgets the other planner's warm start, which belongs to the end of the last plan.
-  /// The expected (and best) return is the sum of the rewards along x^.
+  /// The expected (and best) return is the sum of the rewards along x^ and the terminal value,
+  /// where nothing ended before.
   const Plan& MakePlan(const PlanRequest& request) override;
 
  private:
   /// Replaces state_ and observation_ by what is expected next; false when the plan ends here.
   bool Step(const double* action, int time);
 
-  Planner& planner_;
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<Planner> planner_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
+  std::shared_ptr<const TerminalValue> terminal_value_;  // or null
   int steps_;
   std::unique_ptr<Dynamics::Workspace> workspace_;
   std::vector<double> state_, next_state_;              // [state_dim]

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/planners/icem.h"
@@ -26,13 +28,15 @@ const std::vector<double> kStart = {1.0, 0.0};
 
 class ImaginedMpcTest : public ::testing::Test {
  protected:
-  PlanningProblem problem() { return {dynamics_, reward_, spec_, executor_}; }
+  PlanningProblem problem() {
+    return {testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+            testing::Borrowed(executor_)};
+  }
 
   Plan Make() {
     IcemOptions options;
     options.horizon = 12;
-    Icem icem(options, problem());
-    return ImaginedMpc(icem, problem(), kSteps)
+    return ImaginedMpc(std::make_shared<Icem>(options, problem()), problem(), kSteps)
         .MakePlan({.state = kStart, .step = 0, .key = kKey, .budget = {}});
   }
 
@@ -57,8 +61,7 @@ TEST_F(ImaginedMpcTest, EqualKeysGiveEqualPlans) { EXPECT_EQ(Make().actions, Mak
 TEST_F(ImaginedMpcTest, ForgetsTheOtherPlannersWarmStart) {
   IcemOptions options;
   options.horizon = 12;
-  Icem icem(options, problem());
-  ImaginedMpc planner(icem, problem(), kSteps);
+  ImaginedMpc planner(std::make_shared<Icem>(options, problem()), problem(), kSteps);
   const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
   const std::vector<double> first = planner.MakePlan(request).actions;
   EXPECT_EQ(planner.MakePlan(request).actions, first);
@@ -79,8 +82,19 @@ TEST_F(ImaginedMpcTest, APredictionThatIsNotFiniteIsNoPlan) {
   for (const double action : plan.actions) EXPECT_TRUE(std::isfinite(action));
 }
 
+TEST_F(ImaginedMpcTest, ControlsTheVersionOfTheModelThatItIsGiven) {
+  ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), 3);
+  const auto knows_nothing = std::make_shared<DoubleIntegrator>();
+  knows_nothing->nan_above = -INFINITY;
+  planner.set_dynamics(knows_nothing);
+  const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
+  EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kAllInvalid);
+  planner.set_dynamics(testing::Borrowed(dynamics_));
+  EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kOk);
+}
+
 TEST_F(ImaginedMpcTest, NoStepsAreTheUsersError) {
-  Icem icem({}, problem());
+  const auto icem = std::make_shared<Icem>(IcemOptions(), problem());
   EXPECT_THROW(ImaginedMpc(icem, problem(), 0), InputError);
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
@@ -67,7 +68,8 @@ TEST_P(MppiTest, UpdatesAsThePlainFormula) {
   options.lambda = 0.05;
   options.noise_sigma = 0.8;  // large, so that many samples are clamped
   options.control_cost = GetParam();
-  Mppi planner(options, {dynamics, reward, spec, executor});
+  Mppi planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                         testing::Borrowed(executor)});
   std::vector<double> nominal(kHorizon, 0.0);
   for (uint64_t step = 0; step < 4; ++step) {
     const Plan& plan = planner.MakePlan({.state = kStart,

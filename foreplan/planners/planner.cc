@@ -1,11 +1,16 @@
 #include "foreplan/planners/planner.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "foreplan/core/error.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"
 #include "foreplan/planners/ilqr_planner.h"
 #include "foreplan/planners/mppi.h"
 #include "foreplan/planners/random_shooting.h"
+#include "foreplan/policies/linear_gaussian.h"
 
 namespace foreplan {
 namespace {
@@ -53,6 +58,32 @@ const Entry& Find(const std::string& name, const Config& config) {
 }
 
 }  // namespace
+
+void Plan::ActionAt(int64_t step, std::span<const double> state, std::span<double> action) const {
+  const size_t nu = action.size();
+  const auto horizon = nu == 0 ? int64_t{0} : static_cast<int64_t>(actions.size() / nu);
+  if (nu == 0 || actions.size() % nu != 0) {
+    throw InputError(
+        fmt::format("plan: found an action of {} numbers, expected a part of the {} of "
+                    "the whole plan",
+                    nu, actions.size()));
+  }
+  if (step < first_step || step >= first_step + horizon) {
+    throw InputError(fmt::format("plan: step: found {}, expected {} ... {}", step, first_step,
+                                 first_step + horizon - 1));
+  }
+  const auto t = static_cast<int>(step - first_step);
+  if (!feedback) {
+    std::copy_n(&actions[static_cast<size_t>(t) * nu], nu, action.begin());
+    return;
+  }
+  const auto expected = feedback->step(t).state.size();
+  if (std::ssize(state) != expected) {
+    throw InputError(
+        fmt::format("plan: state: found {} numbers, expected {}", state.size(), expected));
+  }
+  feedback->ActMean(t, state, action);
+}
 
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
                                      const PlanningProblem& problem, std::optional<int> horizon) {

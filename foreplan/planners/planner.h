@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -14,15 +15,20 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/systems/action_bounds.h"
 #include "foreplan/systems/rewards/reward.h"
-#include "foreplan/systems/system.h"
 
 namespace foreplan {
+
+class LinearGaussianPolicy;
+class PolicyProposal;
+class TerminalValue;
 
 enum class PlanStatus {
   kOk,          // all iterations done
   kConverged,   // stopped early by the planner's own rule
   kDeadline,    // cut by the budget; the plan is the best so far, the warm start among them
+  kStopped,     // cut by the stop token, likewise
   kAllInvalid,  // no candidate had a finite return; the plan is the warm start
 };
 
@@ -40,6 +46,14 @@ struct Plan {
   int iterations = 0;
   int rollouts = 0;    // candidates of the iterations
   double seconds = 0;  // wall time of the decision
+  /// u = u^_t + K_t (x - x^_t) around the plan, t from 0 at first_step, where it was asked for and
+  /// the planner has gains, else null; its actions stay inside the bounds.
+  std::shared_ptr<const LinearGaussianPolicy> feedback;
+
+  /// What to do at control step `step` in `state`, [state_dim]: the planned action, and the
+  /// feedback on how far the state is off where the plan has it. action: [nu]. Throws InputError
+  /// for a step that is not the plan's, and a state or an action of another size.
+  void ActionAt(int64_t step, std::span<const double> state, std::span<double> action) const;
 };
 
 /// How much a planner may spend on one decision.
@@ -53,17 +67,23 @@ struct PlanRequest {
   int64_t step = 0;               // control steps since the episode began
   Key key;                        // of all that the decision draws
   Budget budget;
+  std::stop_token stop = {};  // looked at wherever the deadline is
+  /// What else may be done; looked at with the first candidates. Null: nothing.
+  PolicyProposal* proposal = nullptr;
+  bool feedback = false;  // Plan::feedback is wanted
 };
 
-/// What a planner plans with. References must outlive the planner.
+/// What a planner plans with.
 struct PlanningProblem {
-  const Dynamics& dynamics;
-  const Reward& reward;
-  const EnvironmentSpec& spec;  // action bounds
-  Executor& executor;
+  std::shared_ptr<const Dynamics> dynamics;
+  std::shared_ptr<const Reward> reward;
+  ActionBounds bounds;
+  std::shared_ptr<Executor> executor;  // what works meanwhile, as a fit may, has another one
+  std::shared_ptr<const TerminalValue> terminal_value = {};  // at the horizon; null: none
 };
 
-/// Keeps its warm start between decisions of one episode. Allocates only when it is made.
+/// Keeps its warm start between decisions of one episode. Allocates only when it is made, and when
+/// it gets another model.
 class Planner {
  public:
   virtual ~Planner() = default;
@@ -73,6 +93,10 @@ class Planner {
 
   /// Forgets the warm start: an episode begins.
   virtual void Reset() = 0;
+
+  /// Plans with another version of its model from the next decision on; the warm start stays.
+  /// Throws InputError unless the version has the sizes of the present one.
+  virtual void set_dynamics(std::shared_ptr<const Dynamics> dynamics) = 0;
 
   /// Plans from the request's state. The warm start is the last plan, shifted by the steps that
   /// have passed since; of a plan that is used up nothing is left. The reference is valid until the

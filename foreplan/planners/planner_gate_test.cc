@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
@@ -23,7 +24,9 @@ double MeanReturn(const std::string& name, const std::vector<std::string>& setti
   const TrueDynamics dynamics(system);
   const auto reward = MakeReward("pets_cartpole", 4, 1);
   ThreadPool executor(2);
-  const auto planner = MakePlanner(name, config, {dynamics, *reward, system.spec(), executor});
+  const auto planner = MakePlanner(name, config,
+                                   {testing::Borrowed(dynamics), testing::Borrowed(*reward),
+                                    system.spec(), testing::Borrowed(executor)});
 
   double sum = 0;
   std::vector<double> state(4);

@@ -14,9 +14,12 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
+#include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/testing/slow_dynamics.h"
+#include "foreplan/systems/closed_form/cartpole.h"
 
 namespace foreplan {
 namespace {
@@ -38,7 +41,9 @@ class PlannerTest : public ::testing::TestWithParam<std::string> {
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
     for (const auto& setting : settings) config.Set("planner." + GetParam() + "." + setting);
-    return MakePlanner(GetParam(), config, {dynamics_, reward_, spec_, executor});
+    return MakePlanner(GetParam(), config,
+                       {testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+                        testing::Borrowed(executor)});
   }
 
   /// A decision at a step of the episode, with a key of its own.
@@ -174,6 +179,78 @@ TEST_P(PlannerTest, AStepBackIsAnEpisodeThatBeganWithoutReset) {
   EXPECT_NO_THROW(planner->MakePlan(At(4)));
 }
 
+/// The double integrator with another push by the same action.
+class Heavier final : public DoubleIntegrator {
+ public:
+  void Step(const StepBatch& batch, Workspace& workspace) const override {
+    DoubleIntegrator::Step(batch, workspace);
+    for (int row = 0; row < batch.rows; ++row) {
+      batch.next_state[2 * row + 1] -= 0.5 * kStep * batch.action[row];
+    }
+  }
+  void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override {
+    DoubleIntegrator::Linearize(batch, workspace);
+    for (int row = 0; row < batch.rows; ++row) batch.B[2 * row + 1] = 0.5 * kStep;
+  }
+};
+
+TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
+  ThreadPool executor(2);
+  const auto heavier = std::make_shared<const Heavier>();
+  const auto planner = Make(executor);
+  const double before = planner->MakePlan(At(0)).expected_return;
+  planner->set_dynamics(heavier);
+  planner->Reset();
+  const Plan after = planner->MakePlan(At(0));
+  EXPECT_NE(after.expected_return, before);
+  Config config = Config::FromString("", "test");
+  config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
+  const auto fresh =
+      MakePlanner(GetParam(), config,
+                  {heavier, testing::Borrowed(reward_), spec_, testing::Borrowed(executor)});
+  EXPECT_EQ(after.actions, fresh->MakePlan(At(0)).actions);
+}
+
+TEST_P(PlannerTest, AnotherVersionLeavesTheWarmStart) {
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
+  const std::vector<double> last = planner->MakePlan(At(0)).actions;
+  const auto knows_nothing = std::make_shared<DoubleIntegrator>();
+  knows_nothing->nan_above = -100;
+  planner->set_dynamics(knows_nothing);
+  const Plan& plan = planner->MakePlan(At(2));
+  ASSERT_EQ(plan.status, PlanStatus::kAllInvalid);
+  EXPECT_TRUE(std::equal(last.begin() + 2, last.end(), plan.actions.begin()));
+}
+
+TEST_P(PlannerTest, AModelOfOtherSizesIsRefused) {
+  ThreadPool executor(1);
+  const auto planner = Make(executor);
+  try {
+    planner->set_dynamics(std::make_shared<TrueDynamics>(CartPole()));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "dynamics: found a model of 4 state numbers (4 dimensions), 4 observed, 1 actions, "
+        "expected one of 2 state numbers (2 dimensions), 2 observed, 1 actions, the state "
+        "observed");
+  }
+  EXPECT_NO_THROW(planner->MakePlan(At(0)));
+}
+
+TEST_P(PlannerTest, AsNoisyAsTheModelIsAreItsPlans) {
+  // With noise the particles differ, without there is one: a planner made for either does both.
+  ThreadPool executor(1);
+  const auto noisy = std::make_shared<DoubleIntegrator>();
+  noisy->noise = 0.5;
+  const auto planner = Make(executor);
+  planner->set_dynamics(noisy);
+  const std::vector<double> found = planner->MakePlan(At(0)).actions;
+  dynamics_.noise = 0.5;
+  EXPECT_EQ(found, Make(executor)->MakePlan(At(0)).actions);
+}
+
 TEST_P(PlannerTest, ExpectsWhatTheExecutedActionsEarn) {
   ThreadPool executor(1);
   const auto planner = Make(executor);
@@ -228,7 +305,9 @@ TEST_P(PlannerTest, HardlyAnyModelCallBeginsAfterTheDeadline) {
   ThreadPool executor(1);
   Config config = Config::FromString("", "test");
   config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, executor});
+  const auto planner = MakePlanner(GetParam(), config,
+                                   {testing::Borrowed(dynamics), testing::Borrowed(reward_), spec_,
+                                    testing::Borrowed(executor)});
   // 0.1 ms: not even the warm start's rollout is done; 1 ms: some of it; 8 ms: a few chunks.
   for (const int microseconds : {100, 1000, 8000}) {
     for (int64_t step = 0; step < 3; ++step) {
@@ -251,7 +330,9 @@ TEST_P(PlannerTest, ADecisionThatIsCutIsNotWorseThanTheShiftedLastPlan) {
   ThreadPool executor(1);
   Config config = Config::FromString("", "test");
   config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-  const auto planner = MakePlanner(GetParam(), config, {dynamics, reward_, spec_, executor});
+  const auto planner = MakePlanner(GetParam(), config,
+                                   {testing::Borrowed(dynamics), testing::Borrowed(reward_), spec_,
+                                    testing::Borrowed(executor)});
   std::vector<double> state = kStart;
   std::vector<double> last = planner->MakePlan(At(0)).actions;
   dynamics.row_time = std::chrono::microseconds(GetParam() == "ilqr" ? 60 : 3);
@@ -295,7 +376,9 @@ TEST_P(PlannerTest, MovingTheOriginOfTheActionsMovesThePlan) {
     spec.action_high = {middle + 0.75};
     Config config = Config::FromString("", "test");
     config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
-    const auto planner = MakePlanner(GetParam(), config, {dynamics_, reward, spec, executor});
+    const auto planner = MakePlanner(GetParam(), config,
+                                     {testing::Borrowed(dynamics_), testing::Borrowed(reward), spec,
+                                      testing::Borrowed(executor)});
     for (int64_t step = 0; step < 3; ++step) planner->MakePlan(At(step));
     plans.push_back(planner->MakePlan(At(3)).actions);
     for (double& action : plans.back()) action -= middle;
@@ -351,7 +434,9 @@ TEST(Planners, AnUnknownNameIsAnswered) {
   const EnvironmentSpec spec = DoubleIntegratorSpec(1.0);
   Config config = Config::FromString("", "test.toml");
   try {
-    MakePlanner("icme", config, {dynamics, reward, spec, executor});
+    MakePlanner("icme", config,
+                {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                 testing::Borrowed(executor)});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(error.what(),

@@ -1,6 +1,9 @@
 // Random shooting: the best of many uniform action sequences.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "foreplan/planners/planner.h"
 #include "foreplan/planners/sampling.h"
 
@@ -23,6 +26,9 @@ class RandomShooting final : public Planner {
 
   [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override {
+    population_.set_dynamics(std::move(dynamics));
+  }
   const Plan& MakePlan(const PlanRequest& request) override;
 
  private:

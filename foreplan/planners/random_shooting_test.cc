@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 
@@ -22,7 +23,8 @@ TEST(RandomShooting, PlansTheBestCandidate) {
   RandomShootingOptions options;
   options.horizon = 2;
   options.population = 200;
-  RandomShooting planner(options, {dynamics, reward, spec, executor});
+  RandomShooting planner(options, {testing::Borrowed(dynamics), testing::Borrowed(reward), spec,
+                                   testing::Borrowed(executor)});
   const std::vector<double> start = {1, 0};
   const Key key{.seed = 8, .stream = 0};
   const Plan& plan = planner.MakePlan({.state = start, .step = 0, .key = key, .budget = {}});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -11,6 +12,7 @@
 #include "foreplan/core/memory.h"
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/core/size.h"
+#include "foreplan/planners/policy_proposal.h"
 
 namespace foreplan {
 namespace {
@@ -19,15 +21,15 @@ constexpr uint64_t kComparisonStream = uint64_t{1}
                                        << 32;  // of a decision's key; past all iterations
 constexpr double kWorst = -std::numeric_limits<double>::infinity();
 
-void CheckBounds(const EnvironmentSpec& spec, int action_dim) {
+void CheckBounds(const ActionBounds& bounds, int action_dim) {
   const auto nu = static_cast<size_t>(action_dim);
-  if (spec.action_low.size() != nu || spec.action_high.size() != nu) {
+  if (bounds.low.size() != nu || bounds.high.size() != nu) {
     throw InputError(fmt::format("planner: action bounds: found {} lower and {} upper, expected {}",
-                                 spec.action_low.size(), spec.action_high.size(), nu));
+                                 bounds.low.size(), bounds.high.size(), nu));
   }
   for (size_t i = 0; i < nu; ++i) {
-    const double low = spec.action_low[i];
-    const double high = spec.action_high[i];
+    const double low = bounds.low[i];
+    const double high = bounds.high[i];
     if (std::isfinite(low) && std::isfinite(high) && low < high) continue;
     throw InputError(fmt::format(
         "planner: action bounds of component {}: found [{}, {}], expected finite low < high", i,
@@ -45,19 +47,19 @@ void SamplingOptions::Visit(OptionsVisitor& visitor) {
 
 Population::Population(const PlanningProblem& problem, const SamplingOptions& options,
                        int max_candidates, Imagined imagined)
-    : action_dim_(static_cast<size_t>(problem.dynamics.action_dim())),
+    : action_dim_(static_cast<size_t>(problem.dynamics->action_dim())),
       executor_(problem.executor),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,
                     .max_candidates = std::max(max_candidates, kCompared),
                     .particles = options.particles,
                     .expected = imagined == Imagined::kExpected},
-                   problem.executor) {
-  CheckBounds(problem.spec, problem.dynamics.action_dim());
+                   problem.executor, problem.terminal_value) {
+  CheckBounds(problem.bounds, problem.dynamics->action_dim());
   for (int t = 0; t < options.horizon; ++t) {
     for (size_t i = 0; i < action_dim_; ++i) {
-      low_.push_back(problem.spec.action_low[i]);
-      high_.push_back(problem.spec.action_high[i]);
+      low_.push_back(problem.bounds.low[i]);
+      high_.push_back(problem.bounds.high[i]);
       middle_.push_back(0.5 * (low_.back() + high_.back()));
     }
   }
@@ -76,13 +78,34 @@ void Population::Clamp(std::span<double> sequence) const {
   }
 }
 
+int Population::Propose(PolicyProposal* proposal, std::span<const double> state, int first,
+                        int count) {
+  if (proposal == nullptr || first >= count) return first;
+  const int room = std::max(1, (count - first) / 2);
+  const auto places = std::span(actions_).subspan(static_cast<size_t>(first) * sequence_size(),
+                                                  static_cast<size_t>(room) * sequence_size());
+  const int proposed = proposal->Propose(state, horizon(), places);
+  if (proposed < 1 || proposed > room) {
+    throw InputError(
+        fmt::format("planner: proposal: found {} sequences, expected 1 ... {}", proposed, room));
+  }
+  for (int c = first; c < first + proposed; ++c) {
+    const std::span<double> sequence = candidate(c);
+    for (size_t j = 0; j < sequence.size(); ++j) {
+      if (std::isnan(sequence[j])) sequence[j] = middle_[j];
+    }
+    Clamp(sequence);
+  }
+  return first + proposed;
+}
+
 bool Population::Evaluate(std::span<const double> state, int first, int count, Key key,
-                          const Deadline& deadline) {
+                          const Cutoff& cutoff) {
   const auto begin = static_cast<size_t>(first);
   const auto candidates = static_cast<size_t>(count - first);
   const bool done = imagination_.Evaluate(
       state, std::span(actions_).subspan(begin * sequence_size(), candidates * sequence_size()),
-      key.Fold(kModelStream), std::span(returns_).subspan(begin, candidates), deadline);
+      key.Fold(kModelStream), std::span(returns_).subspan(begin, candidates), cutoff);
   evaluated_ = done ? count : first;
   return done;
 }
@@ -97,13 +120,13 @@ int Population::NextChunk(int size, Time start, Time deadline, int most) {
 
 bool Population::Compare(std::span<const double> state,
                          std::span<const std::span<const double>> sequences, Key key,
-                         const Deadline& deadline, std::span<double> returns) {
+                         const Cutoff& cutoff, std::span<double> returns) {
   for (size_t i = 0; i < sequences.size(); ++i) {
     std::ranges::copy(sequences[i], &compared_[i * sequence_size()]);
   }
   return imagination_.Evaluate(state,
                                std::span(compared_).first(sequences.size() * sequence_size()),
-                               key.Fold(kModelStream), returns, deadline);
+                               key.Fold(kModelStream), returns, cutoff);
 }
 
 std::span<const int> Population::Elites(int wanted) {
@@ -156,8 +179,11 @@ int64_t WarmStep::MoveTo(int64_t step) {
 }
 
 DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
-    : start_(std::chrono::steady_clock::now()), deadline_(request.budget.deadline), plan_(plan) {
+    : start_(std::chrono::steady_clock::now()),
+      cutoff_(request.budget.deadline, request.stop),
+      plan_(plan) {
   plan_.first_step = request.step;
+  plan_.feedback.reset();
   plan_.status = PlanStatus::kOk;
   plan_.expected_return = plan_.best_return = kWorst;
   plan_.iterations = 0;
@@ -166,7 +192,7 @@ DecisionClock::DecisionClock(const PlanRequest& request, Plan& plan)
 
 bool DecisionClock::NextIteration(int iterations) {
   if (plan_.iterations >= iterations) return false;
-  if (HasPassed(deadline_)) Cut();
+  if (cutoff_.IsReached()) Cut();
   return !is_cut_;
 }
 
@@ -180,15 +206,17 @@ void DecisionClock::Record(int rollouts, double best_return) {
 }
 
 void DecisionClock::Reserve(double seconds) {
-  if (!deadline_) return;
-  *deadline_ -= std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+  if (!cutoff_.deadline) return;
+  *cutoff_.deadline -= std::chrono::duration_cast<std::chrono::steady_clock::duration>(
       std::chrono::duration<double>(seconds));
 }
 
 double DecisionClock::Seconds() const { return SecondsSince(start_); }
 
 const Plan& DecisionClock::Finish() {
-  if (is_cut_) plan_.status = PlanStatus::kDeadline;
+  if (is_cut_) {
+    plan_.status = cutoff_.stop.stop_requested() ? PlanStatus::kStopped : PlanStatus::kDeadline;
+  }
   if (plan_.iterations > 0 && !any_finite_) plan_.status = PlanStatus::kAllInvalid;
   plan_.seconds = Seconds();
   return plan_;
@@ -202,7 +230,7 @@ SamplingDecision::SamplingDecision(Population& population, const PlanRequest& re
       best_(population.best()),
       warm_return_(kWorst) {
   std::ranges::copy(plan.actions, best_.begin());
-  if (clock_.deadline()) ImagineWarmStart();
+  if (clock_.cutoff().deadline) ImagineWarmStart();
 }
 
 // As often as sequences will be compared at the end, so that it is known how long that takes.
@@ -237,7 +265,7 @@ void SamplingDecision::Compare(std::span<const std::span<const double>> sequence
   std::array<double, Population::kCompared> compared{};
   const auto found = std::span(compared).first(sequences.size());
   if (population_.Compare(request_.state, sequences, request_.key.Fold(kComparisonStream),
-                          request_.budget.deadline, found)) {
+                          {request_.budget.deadline, request_.stop}, found)) {
     std::ranges::copy(found, returns.begin());
   } else {
     clock_.Cut();

@@ -6,9 +6,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/deadline.h"
@@ -36,12 +38,16 @@ enum class Imagined {
 
 /// Action sequences (row-major [horizon x nu]), the box they live in, and their imagined returns.
 /// Candidate c of a key is drawn from a key of its own, so results do not depend on threads.
-/// Allocates only in the constructor.
+/// Allocates only when it is made, and when it gets another model.
 class Population {
  public:
   /// Throws InputError when the bounds are not finite, empty or of another size than the actions.
   Population(const PlanningProblem& problem, const SamplingOptions& options, int max_candidates,
              Imagined imagined = Imagined::kParticles);
+
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+    imagination_.set_dynamics(std::move(dynamics));
+  }
 
   [[nodiscard]] int horizon() const { return imagination_.horizon(); }
   [[nodiscard]] size_t action_dim() const { return action_dim_; }
@@ -49,7 +55,7 @@ class Population {
   [[nodiscard]] std::span<const double> low() const { return low_; }        // [horizon x nu]
   [[nodiscard]] std::span<const double> high() const { return high_; }      // [horizon x nu]
   [[nodiscard]] std::span<const double> middle() const { return middle_; }  // [horizon x nu]
-  [[nodiscard]] int workers() const { return executor_.size(); }
+  [[nodiscard]] int workers() const { return executor_->size(); }
 
   std::span<double> candidate(int index) {
     return {&actions_[static_cast<size_t>(index) * sequence_size()], sequence_size()};
@@ -64,7 +70,7 @@ class Population {
   void Draw(int first, int count, Key key, DrawSequence&& draw) {
     const KeyFamily keys(key.Fold(kActionStream));
     const int chunks = (count - first + kChunk - 1) / kChunk;
-    executor_.ParallelFor(chunks, [&](int chunk, int worker) {
+    executor_->ParallelFor(chunks, [&](int chunk, int worker) {
       const int begin = first + chunk * kChunk;
       for (int c = begin; c < std::min(begin + kChunk, count); ++c) {
         Random random(keys[static_cast<uint64_t>(c)]);
@@ -74,40 +80,44 @@ class Population {
     });
   }
 
+  /// Writes what `proposal` has, null: nothing, from candidate `first` on, clamped to the bounds,
+  /// into at most half of the places before `count`, at least one; returns the place behind.
+  int Propose(PolicyProposal* proposal, std::span<const double> state, int first, int count);
+
   /// Clamps a sequence to the bounds.
   void Clamp(std::span<double> sequence) const;
 
   /// Imagines candidates first ... count - 1 from `state`, those before them having been imagined
   /// with the same key; a return that is not finite is -infinity. False, and they do not count,
-  /// when the deadline passed before all was imagined.
+  /// when the cutoff came before all was imagined.
   bool Evaluate(std::span<const double> state, int first, int count, Key key,
-                const Deadline& deadline = {});
+                const Cutoff& cutoff = {});
   [[nodiscard]] int evaluated() const { return evaluated_; }
 
   /// Draws candidates and imagines them all; those before `first` stand already. With a deadline it
-  /// goes chunk by chunk, each as large as half of the time left allows; false when the deadline
-  /// passed before the end.
+  /// goes chunk by chunk, each as large as half of the time left allows; false when the cutoff came
+  /// before the end.
   template <typename DrawSequence>
-  bool Explore(std::span<const double> state, int first, int count, Key key,
-               const Deadline& deadline, DrawSequence&& draw) {
+  bool Explore(std::span<const double> state, int first, int count, Key key, const Cutoff& cutoff,
+               DrawSequence&& draw) {
     evaluated_ = 0;
-    int chunk = deadline ? kChunk : count;
+    int chunk = cutoff.deadline ? kChunk : count;
     for (int begin = 0; begin < count;) {
       const auto start = std::chrono::steady_clock::now();
       const int end = std::min(begin + chunk, count);
       Draw(std::clamp(first, begin, end), end, key, draw);
-      if (!Evaluate(state, begin, end, key, deadline)) return false;
-      if (deadline) chunk = NextChunk(end - begin, start, *deadline, count);
+      if (!Evaluate(state, begin, end, key, cutoff)) return false;
+      if (cutoff.deadline) chunk = NextChunk(end - begin, start, *cutoff.deadline, count);
       begin = end;
     }
     return true;
   }
 
   /// Returns of at most kCompared sequences of the caller's ([horizon x nu] each), imagined
-  /// together. False when the deadline passed.
+  /// together. False when the cutoff came.
   static constexpr int kCompared = 3;
   bool Compare(std::span<const double> state, std::span<const std::span<const double>> sequences,
-               Key key, const Deadline& deadline, std::span<double> returns);
+               Key key, const Cutoff& cutoff, std::span<double> returns);
 
   /// The best of the candidates evaluated last, best first, equal returns by index; at most
   /// `wanted`, and only those with a finite return. Valid until the next call.
@@ -126,7 +136,7 @@ class Population {
   static int NextChunk(int size, Time start, Time deadline, int most);
 
   size_t action_dim_;
-  Executor& executor_;
+  std::shared_ptr<Executor> executor_;
   Imagination imagination_;
   std::vector<double> low_;       // [horizon x nu]
   std::vector<double> high_;      // [horizon x nu]
@@ -169,8 +179,8 @@ class DecisionClock {
   void Record(int rollouts, double best_return);
 
   /// When searching has to end.
-  [[nodiscard]] const Deadline& deadline() const { return deadline_; }
-  /// From now on it ends so much earlier [s].
+  [[nodiscard]] const Cutoff& cutoff() const { return cutoff_; }
+  /// From now on its deadline, if there is one, is so much earlier [s].
   void Reserve(double seconds);
   /// The time is over before the work is done.
   void Cut() { is_cut_ = true; }
@@ -183,7 +193,7 @@ class DecisionClock {
 
  private:
   std::chrono::steady_clock::time_point start_;
-  Deadline deadline_;
+  Cutoff cutoff_;
   Plan& plan_;
   bool any_finite_ = false;
   bool is_cut_ = false;
@@ -200,14 +210,20 @@ class SamplingDecision {
 
   [[nodiscard]] bool NextIteration(int iterations) { return clock_.NextIteration(iterations); }
 
-  /// The candidates of an iteration, see Population::Explore.
+  /// The candidates of an iteration, see Population::Explore; with those of the first one what the
+  /// request proposes.
   template <typename DrawSequence>
   void Explore(int first, int count, Key key, DrawSequence&& draw) {
-    if (!population_.Explore(request_.state, first, count, key, clock_.deadline(), draw)) {
+    if (plan_.iterations == 0) {
+      first = population_.Propose(request_.proposal, request_.state, first, count);
+    }
+    if (!population_.Explore(request_.state, first, count, key, clock_.cutoff(), draw)) {
       clock_.Cut();
     }
     FinishIteration();
   }
+
+  [[nodiscard]] bool is_cut() const { return clock_.is_cut(); }
 
   /// The best candidate of the last iteration that had a valid one; until then the warm start.
   [[nodiscard]] std::span<const double> best() const { return best_; }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/planners/testing/slow_dynamics.h"
@@ -27,7 +28,10 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 class PopulationTest : public ::testing::Test {
  protected:
   // One-step candidates from rest at 0: the return falls with the size of the action.
-  PopulationTest() : population_({dynamics_, reward_, spec_, executor_}, {.horizon = 1}, 8) {}
+  PopulationTest()
+      : population_({testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+                     testing::Borrowed(executor_)},
+                    {.horizon = 1}, 8) {}
 
   std::vector<int> Elites(const std::vector<double>& actions, int wanted) {
     for (size_t c = 0; c < actions.size(); ++c) {
@@ -71,12 +75,14 @@ TEST_F(PopulationTest, CandidatesImaginedInPartsEarnTheSame) {
 TEST_F(PopulationTest, CandidatesAfterTheDeadlineDoNotCount) {
   Elites({1.0, 0.5}, 2);
   EXPECT_FALSE(population_.Evaluate(std::vector<double>{0, 0}, 1, 2, Key{},
-                                    std::chrono::steady_clock::now()));
+                                    Deadline(std::chrono::steady_clock::now())));
   EXPECT_EQ(population_.evaluated(), 1);
 }
 
 TEST_F(PopulationTest, WithADeadlineFarAwayExploringDrawsTheSame) {
-  Population population({dynamics_, reward_, spec_, executor_}, {.horizon = 3}, 100);
+  Population population({testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
+                         testing::Borrowed(executor_)},
+                        {.horizon = 3}, 100);
   const auto draw = [](Random& random, int, std::span<double> sequence) {
     random.FillNormal(sequence);
   };
@@ -100,7 +106,9 @@ TEST(SamplingDecision, ThatIsCutExecutesTheBestOfWarmStartCandidatesAndAnswer) {
   const QuadraticReward reward;
   const EnvironmentSpec spec = DoubleIntegratorSpec(2.0);
   ThreadPool executor(1);
-  Population population({dynamics, reward, spec, executor}, {.horizon = 1}, 2);
+  Population population(
+      {testing::Borrowed(dynamics), testing::Borrowed(reward), spec, testing::Borrowed(executor)},
+      {.horizon = 1}, 2);
   const std::vector<double> rest = {0, 0};
   for (const double candidate : {0.5, 0.05}) {
     Plan plan;
@@ -153,7 +161,9 @@ TEST_F(PopulationTest, RejectsBoundsThatAreNoBox) {
     spec.action_low = {low};
     spec.action_high = {high};
     try {
-      const Population population({dynamics_, reward_, spec, executor_}, {}, 8);
+      const Population population({testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec,
+                                   testing::Borrowed(executor_)},
+                                  {}, 8);
     } catch (const InputError& error) {
       return error.what();
     }

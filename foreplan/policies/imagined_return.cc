@@ -12,6 +12,7 @@
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/models/rollout_tape.h"
+#include "foreplan/models/terminal_value.h"
 #include "foreplan/nets/mlp_tape.h"
 
 namespace foreplan {
@@ -88,25 +89,48 @@ struct ImaginedReturn::Tile {
   std::vector<double> by_action;                 // [rows x nu]
 };
 
-ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics,
-                               const Reward& reward, const ImaginedReturnOptions& options,
-                               Executor& executor)
+ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy,
+                               std::shared_ptr<const Dynamics> dynamics,
+                               std::shared_ptr<const Reward> reward,
+                               const ImaginedReturnOptions& options,
+                               std::shared_ptr<Executor> executor,
+                               std::shared_ptr<const TerminalValue> terminal_value)
     : policy_(policy),
-      dynamics_(dynamics),
-      reward_(reward),
-      options_(Checked(options, dynamics)),
-      executor_(executor),
+      dynamics_(std::move(dynamics)),
+      reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
+      options_(Checked(options, *dynamics_)),
+      executor_(std::move(executor)),
       tiles_per_particle_((options_.starts + kTileRows - 1) / kTileRows),
-      deviation_(Size(dynamics.action_dim())),
+      deviation_(Size(dynamics_->action_dim())),
       reports_(Size(options_.particles, tiles_per_particle_)),
       d_parameters_(reports_.size(), std::vector<float>(policy.parameters().size())),
       d_deviation_(reports_.size(), std::vector<double>(deviation_.size())) {
+  CheckTerminalValue(terminal_value_.get(), dynamics_->observation_dim());
+  MakeTiles();
+}
+
+void ImaginedReturn::MakeTiles() {
   const int rows = std::min(kTileRows, options_.starts);
   CheckMemory("imagined rollouts",
-              executor.size() * MlpTape::Bytes(policy.mlp(), rows, options_.horizon, kKeep));
-  for (int worker = 0; worker < executor.size(); ++worker) {
-    tiles_.push_back(std::make_unique<Tile>(policy, dynamics, rows, options_.horizon));
+              executor_->size() * MlpTape::Bytes(policy_.mlp(), rows, options_.horizon, kKeep));
+  tiles_.clear();
+  for (int worker = 0; worker < executor_->size(); ++worker) {
+    tiles_.push_back(std::make_unique<Tile>(policy_, *dynamics_, rows, options_.horizon));
   }
+}
+
+void ImaginedReturn::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+  if (dynamics == dynamics_) return;
+  CheckReplaces(*dynamics, *dynamics_);
+  if (dynamics->is_stochastic() != dynamics_->is_stochastic()) {
+    throw InputError(
+        fmt::format("imagined return: dynamics: found a model {} noise, expected one {}",
+                    dynamics->is_stochastic() ? "with" : "without",
+                    dynamics_->is_stochastic() ? "with it" : "without"));
+  }
+  dynamics_ = std::move(dynamics);
+  MakeTiles();
 }
 
 ImaginedReturn::~ImaginedReturn() = default;
@@ -132,7 +156,7 @@ ImaginedReturnReport ImaginedReturn::Run(std::span<const double> starts, Key key
   for (int i = 0; i < policy_.action_dim(); ++i) {
     deviation_[Size(i)] = std::sqrt(policy_.covariance()(i, i));
   }
-  executor_.ParallelFor(static_cast<int>(reports_.size()), [&](int index, int worker) {
+  executor_->ParallelFor(static_cast<int>(reports_.size()), [&](int index, int worker) {
     const TileRange range = RangeOf(index);
     Tile& tile = *tiles_[Size(worker)];
     ImaginedReturnReport& report = reports_[Size(index)];
@@ -143,6 +167,7 @@ ImaginedReturnReport ImaginedReturn::Run(std::span<const double> starts, Key key
       Step(range, t, key, tile);
       Account(range, t, tile, report);
     }
+    AccountTerminal(range, tile, report);
     if (gradient) GoBack(range, tile, d_parameters_[Size(index)], d_deviation_[Size(index)]);
   });
   ImaginedReturnReport total;
@@ -163,26 +188,26 @@ ImaginedReturn::TileRange ImaginedReturn::RangeOf(int tile) const {
 }
 
 void ImaginedReturn::Start(TileRange range, std::span<const double> starts, Tile& tile) const {
-  const int ns = dynamics_.state_dim();
-  const int no = dynamics_.observation_dim();
+  const int ns = dynamics_->state_dim();
+  const int no = dynamics_->observation_dim();
   std::fill_n(tile.ended.begin(), range.rows, uint8_t{0});
   const std::span<const double> first = starts.subspan(Size(range.first, ns), Size(range.rows, ns));
-  if (dynamics_.observation_is_state()) {
+  if (dynamics_->observation_is_state()) {
     std::ranges::copy(first, tile.observation.begin());
     return;
   }
   std::ranges::copy(first, tile.state.begin());
   for (int row = 0; row < range.rows; ++row) {
-    dynamics_.Observe(first.subspan(Size(row, ns), Size(ns)),
-                      std::span(tile.observation).subspan(Size(row, no), Size(no)),
-                      *tile.workspace);
+    dynamics_->Observe(first.subspan(Size(row, ns), Size(ns)),
+                       std::span(tile.observation).subspan(Size(row, no), Size(no)),
+                       *tile.workspace);
   }
 }
 
 // u = clamp(pi(o) + deviation noise).
 void ImaginedReturn::Act(TileRange range, int time, Key key, Tile& tile) const {
-  const int no = dynamics_.observation_dim();
-  const int nu = dynamics_.action_dim();
+  const int no = dynamics_->observation_dim();
+  const int nu = dynamics_->action_dim();
   policy_.Normalise(range.rows, &tile.observation[Size(time, range.rows, no)], tile.input.data());
   const float* y = tile.network.Forward(policy_.parameters(), time, range.rows, tile.input.data());
   const bool noisy = std::ranges::any_of(deviation_, [](double d) { return d > 0; });
@@ -206,12 +231,12 @@ void ImaginedReturn::Act(TileRange range, int time, Key key, Tile& tile) const {
 }
 
 void ImaginedReturn::Step(TileRange range, int time, Key key, Tile& tile) const {
-  const int ns = dynamics_.state_dim();
-  const int no = dynamics_.observation_dim();
-  const int nu = dynamics_.action_dim();
+  const int ns = dynamics_->state_dim();
+  const int no = dynamics_->observation_dim();
+  const int nu = dynamics_->action_dim();
   std::vector<double>& states = tile.state.empty() ? tile.observation : tile.state;
   const auto noise = std::span(tile.model_noise).first(Size(range.rows, no));
-  if (dynamics_.is_stochastic()) {
+  if (dynamics_->is_stochastic()) {
     Random(key.Fold(kModelNoise).Fold(Size(range.index)).Fold(Size(time))).FillNormal(noise);
   }
   double* next_observation = &tile.observation[Size(time + 1, range.rows, no)];
@@ -224,19 +249,19 @@ void ImaginedReturn::Step(TileRange range, int time, Key key, Tile& tile) const 
                     .particles = options_.particles,
                     .time = time,
                     .key = key},
-                   dynamics_.is_stochastic() ? noise.data() : nullptr);
-  reward_.Evaluate({.rows = range.rows,
-                    .observation = &tile.observation[Size(time, range.rows, no)],
-                    .action = &tile.action[Size(time, range.rows, nu)],
-                    .next_observation = next_observation},
-                   tile.reward.data(), tile.terminated.data());
+                   dynamics_->is_stochastic() ? noise.data() : nullptr);
+  reward_->Evaluate({.rows = range.rows,
+                     .observation = &tile.observation[Size(time, range.rows, no)],
+                     .action = &tile.action[Size(time, range.rows, nu)],
+                     .next_observation = next_observation},
+                    tile.reward.data(), tile.terminated.data());
 }
 
 // A row that has ended stays where it ended, which the model can digest, and earns nothing more.
 void ImaginedReturn::Account(TileRange range, int time, Tile& tile,
                              ImaginedReturnReport& report) const {
-  const int ns = dynamics_.state_dim();
-  const int no = dynamics_.observation_dim();
+  const int ns = dynamics_->state_dim();
+  const int no = dynamics_->observation_dim();
   const double weight = std::pow(options_.discount, time) / rollouts();
   const auto stay = [&](std::vector<double>& values, int row, int columns) {
     std::copy_n(&values[Size(time, range.rows, columns) + Size(row, columns)], columns,
@@ -264,11 +289,51 @@ void ImaginedReturn::Account(TileRange range, int time, Tile& tile,
   }
 }
 
+// gamma^H, of one of the rollouts.
+double ImaginedReturn::TerminalWeight() const {
+  return std::pow(options_.discount, options_.horizon) / rollouts();
+}
+
+void ImaginedReturn::AccountTerminal(TileRange range, Tile& tile,
+                                     ImaginedReturnReport& report) const {
+  if (terminal_value_ == nullptr) return;
+  const int no = dynamics_->observation_dim();
+  const double weight = TerminalWeight();
+  terminal_value_->Evaluate(range.rows, &tile.observation[Size(options_.horizon, range.rows, no)],
+                            tile.reward.data());
+  for (int row = 0; row < range.rows; ++row) {
+    if (tile.ended[Size(row)] != 0) continue;
+    if (std::isfinite(tile.reward[Size(row)])) {
+      report.value += weight * tile.reward[Size(row)];
+    } else {
+      ++report.invalid;
+      tile.ended[Size(row)] = 1;
+    }
+  }
+}
+
+// lambda_H = gamma^H dV/do_H, 0 for rows that have ended.
+void ImaginedReturn::AddTerminalGradient(TileRange range, Tile& tile) const {
+  if (terminal_value_ == nullptr) return;
+  const int no = dynamics_->observation_dim();
+  const double weight = TerminalWeight();
+  terminal_value_->Gradient(range.rows, &tile.observation[Size(options_.horizon, range.rows, no)],
+                            tile.by_next_observation.data());
+  for (int row = 0; row < range.rows; ++row) {
+    const double factor = tile.ended[Size(row)] != 0 ? 0.0 : weight;
+    for (int i = 0; i < no; ++i) {
+      double& entry = tile.by_next_observation[Size(row, no) + Size(i)];
+      entry = factor == 0 ? 0.0 : factor * entry;
+    }
+  }
+}
+
 void ImaginedReturn::GoBack(TileRange range, Tile& tile, std::span<float> d_parameters,
                             std::span<double> d_deviation) const {
   std::ranges::fill(tile.by_next_state, 0.0);
   std::ranges::fill(tile.by_next_observation, 0.0);
   std::ranges::fill(d_deviation, 0.0);
+  AddTerminalGradient(range, tile);
   for (int t = options_.horizon - 1; t >= 0; --t) {
     AddRewardGradient(range, t, tile);
     tile.model->PullBack(t, tile.by_next_state.data(), tile.by_next_observation.data(),
@@ -283,13 +348,13 @@ void ImaginedReturn::GoBack(TileRange range, Tile& tile, std::span<float> d_para
 
 // lambda of a rollout, by state and observation together, is no longer than allowed.
 void ImaginedReturn::ClipAdjoints(TileRange range, Tile& tile) const {
-  const int nx = dynamics_.tangent_dim();
-  const int no = dynamics_.observation_dim();
+  const int nx = dynamics_->tangent_dim();
+  const int no = dynamics_->observation_dim();
   for (int row = 0; row < range.rows; ++row) {
     double* by_state = &tile.by_state[Size(row, nx)];
     double* by_observation = &tile.by_observation[Size(row, no)];
     double squares = 0;
-    if (dynamics_.observation_is_state()) {
+    if (dynamics_->observation_is_state()) {
       for (int i = 0; i < nx; ++i) squares += std::pow(by_state[i] + by_observation[i], 2);
     } else {
       for (int i = 0; i < nx; ++i) squares += by_state[i] * by_state[i];
@@ -305,14 +370,14 @@ void ImaginedReturn::ClipAdjoints(TileRange range, Tile& tile) const {
 
 // The reward's own part: by o_{t+1} into what comes from later, by o_t and u_t kept for the policy.
 void ImaginedReturn::AddRewardGradient(TileRange range, int time, Tile& tile) const {
-  const int no = dynamics_.observation_dim();
-  const int nu = dynamics_.action_dim();
+  const int no = dynamics_->observation_dim();
+  const int nu = dynamics_->action_dim();
   const int nz = 2 * no + nu;
-  reward_.Gradient({.rows = range.rows,
-                    .observation = &tile.observation[Size(time, range.rows, no)],
-                    .action = &tile.action[Size(time, range.rows, nu)],
-                    .next_observation = &tile.observation[Size(time + 1, range.rows, no)]},
-                   tile.by_transition.data());
+  reward_->Gradient({.rows = range.rows,
+                     .observation = &tile.observation[Size(time, range.rows, no)],
+                     .action = &tile.action[Size(time, range.rows, nu)],
+                     .next_observation = &tile.observation[Size(time + 1, range.rows, no)]},
+                    tile.by_transition.data());
   for (int row = 0; row < range.rows; ++row) {
     const double weight = tile.weight[Size(time, range.rows) + Size(row)];
     double* by_transition = &tile.by_transition[Size(row, nz)];
@@ -326,13 +391,14 @@ void ImaginedReturn::AddRewardGradient(TileRange range, int time, Tile& tile) co
 // From the action to the observation, with the reward's part by both.
 void ImaginedReturn::PullBackPolicy(TileRange range, int time, Tile& tile,
                                     std::span<double> d_deviation) const {
-  const int no = dynamics_.observation_dim();
-  const int nu = dynamics_.action_dim();
+  const int no = dynamics_->observation_dim();
+  const int nu = dynamics_->action_dim();
   const int nz = 2 * no + nu;
   for (int row = 0; row < range.rows; ++row) {
     // Nothing after an end counts; a step that led to no number has no derivatives either.
     if (tile.weight[Size(time, range.rows) + Size(row)] == 0) {
-      std::fill_n(&tile.by_state[Size(row, dynamics_.tangent_dim())], dynamics_.tangent_dim(), 0.0);
+      std::fill_n(&tile.by_state[Size(row, dynamics_->tangent_dim())], dynamics_->tangent_dim(),
+                  0.0);
       std::fill_n(&tile.by_action[Size(row, nu)], nu, 0.0);
     }
     for (int i = 0; i < nu; ++i) {

@@ -13,6 +13,8 @@
 
 namespace foreplan {
 
+class TerminalValue;
+
 struct ImaginedReturnOptions {
   int horizon = 0;                  // [steps]
   int particles = 1;                // 1 is used when the model is not stochastic
@@ -29,30 +31,38 @@ struct ImaginedReturnReport {
   int invalid = 0;   // rollouts that came to numbers that are not finite
 };
 
-/// R(theta) = mean over rollouts of sum_t gamma^t r(o_t, u_t, o_{t+1}), u_t ~ pi_theta(o_t) clamped
-/// to the bounds, with all noise reparameterised: R is a function of the parameters, the starts and
-/// the key, and smooth where the model and the reward are (but for terminations).
+/// R(theta) = mean over rollouts of sum_{t<H} gamma^t r(o_t, u_t, o_{t+1}) + gamma^H V(o_H),
+/// u_t ~ pi_theta(o_t) clamped to the bounds, with all noise reparameterised: R is a function of
+/// the parameters, the starts and the key, and smooth where the model and the reward are (but for
+/// terminations). A rollout that ended has no terminal value.
 ///
-/// The gradient goes backwards in time through the states and is exact (Heess et al. 2015, with
-/// the whole horizon in the place of a value function):
+/// The gradient goes backwards in time through the states and is exact (Heess et al. 2015):
 ///   lambda_t = dr_t/do_t + (df/do)' lambda_{t+1} + (dpi/do)' (dr_t/du_t + (df/du)' lambda_{t+1})
-/// where dr_{t}/do_{t+1} joins lambda_{t+1}. A terminal value would enter as lambda at the horizon.
+/// where dr_{t}/do_{t+1} joins lambda_{t+1}, and lambda_H = gamma^H dV/do_H.
 ///
 /// Near an unstable state that the policy does not yet stabilise, lambda grows with every step
 /// back, and a few rollouts outweigh all others. adjoint_clip shortens the lambda of such a
 /// rollout, which keeps its direction; the gradient is then no longer that of R.
 ///
 /// A worker takes a tile (rollouts of one particle) over the whole horizon and back; neither the
-/// tiles nor the order of sums depend on the number of threads. Allocates only in the constructor.
+/// tiles nor the order of sums depend on the number of threads. Allocates only when it is made, and
+/// when it gets another model.
 class ImaginedReturn {
  public:
   static constexpr int kTileRows = 64;
 
-  /// References must outlive this object. Throws InputError when sizes are not positive and when
-  /// the memory does not suffice.
-  ImaginedReturn(const NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
-                 const ImaginedReturnOptions& options, Executor& executor);
+  /// terminal_value: V; null: none. The policy must outlive this object. Throws InputError when
+  /// sizes are not positive, for a value of observations of another size, and when the memory does
+  /// not suffice.
+  ImaginedReturn(const NetworkPolicy& policy, std::shared_ptr<const Dynamics> dynamics,
+                 std::shared_ptr<const Reward> reward, const ImaginedReturnOptions& options,
+                 std::shared_ptr<Executor> executor,
+                 std::shared_ptr<const TerminalValue> terminal_value = nullptr);
   ~ImaginedReturn();
+
+  /// From now on another version of the model. Throws InputError unless it has the same sizes and
+  /// is as stochastic.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
 
   [[nodiscard]] int rollouts() const { return options_.particles * options_.starts; }
   [[nodiscard]] int horizon() const { return options_.horizon; }
@@ -73,6 +83,7 @@ class ImaginedReturn {
     int rows = 0;
   };
 
+  void MakeTiles();
   ImaginedReturnReport Run(std::span<const double> starts, Key key, bool gradient);
   [[nodiscard]] TileRange RangeOf(int tile) const;
   void Start(TileRange range, std::span<const double> starts, Tile& tile) const;
@@ -80,6 +91,10 @@ class ImaginedReturn {
   void Step(TileRange range, int time, Key key, Tile& tile) const;
   /// Adds rewards, and settles how the rows go on.
   void Account(TileRange range, int time, Tile& tile, ImaginedReturnReport& report) const;
+  /// gamma^H V(o_H) of the rows that go on.
+  void AccountTerminal(TileRange range, Tile& tile, ImaginedReturnReport& report) const;
+  void AddTerminalGradient(TileRange range, Tile& tile) const;
+  [[nodiscard]] double TerminalWeight() const;
   void GoBack(TileRange range, Tile& tile, std::span<float> d_parameters,
               std::span<double> d_deviation) const;
   void AddRewardGradient(TileRange range, int time, Tile& tile) const;
@@ -87,10 +102,11 @@ class ImaginedReturn {
   void PullBackPolicy(TileRange range, int time, Tile& tile, std::span<double> d_deviation) const;
 
   const NetworkPolicy& policy_;
-  const Dynamics& dynamics_;
-  const Reward& reward_;
+  std::shared_ptr<const Dynamics> dynamics_;
+  std::shared_ptr<const Reward> reward_;
+  std::shared_ptr<const TerminalValue> terminal_value_;  // or null
   ImaginedReturnOptions options_;
-  Executor& executor_;
+  std::shared_ptr<Executor> executor_;
   int tiles_per_particle_ = 1;
   std::vector<double> deviation_;                 // of actions: [nu]
   std::vector<ImaginedReturnReport> reports_;     // [tiles]

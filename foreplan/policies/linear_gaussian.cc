@@ -171,7 +171,16 @@ void LinearGaussianPolicy::Act(const Situation& situation, std::span<double> act
   const std::span<const double> seen = sees_state_ ? situation.state : situation.observation;
   const Eigen::Map<const Eigen::VectorXd> x(seen.data(), s.state.size());
   Random random(situation.key);
-  const Eigen::VectorXd u = Sample(t, x, random);
+  Clamped(Sample(t, x, random), action);
+}
+
+void LinearGaussianPolicy::ActMean(int t, std::span<const double> x,
+                                   std::span<double> action) const {
+  const Eigen::Map<const Eigen::VectorXd> at(x.data(), static_cast<Eigen::Index>(x.size()));
+  Clamped(Mean(t, at), action);
+}
+
+void LinearGaussianPolicy::Clamped(const Eigen::VectorXd& u, std::span<double> action) const {
   for (size_t i = 0; i < action.size(); ++i) {
     action[i] = u[static_cast<Eigen::Index>(i)];
     if (!low_.empty()) action[i] = std::clamp(action[i], low_[i], high_[i]);

@@ -69,8 +69,12 @@ class LinearGaussianPolicy final : public Policy {
   void set_bounds(std::span<const double> low, std::span<const double> high);
   void Reset(Key /*key*/) override {}
   void Act(const Situation& situation, std::span<double> action) override;
+  /// The mean action at x, [nx], clamped to the bounds: what Act does without noise.
+  void ActMean(int t, std::span<const double> x, std::span<double> action) const;
 
  private:
+  void Clamped(const Eigen::VectorXd& u, std::span<double> action) const;
+
   std::vector<LinearGaussianStep> steps_;
   std::vector<Eigen::MatrixXd> root_;  // L of Sigma = L L', [nu x nu]
   std::vector<double> low_, high_;

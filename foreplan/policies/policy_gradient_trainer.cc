@@ -57,17 +57,19 @@ void PolicyGradientOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("entropy", entropy, {0, 1e6}, "weight of the entropy per step");
 }
 
-PolicyGradientTrainer::PolicyGradientTrainer(NetworkPolicy& policy, const Dynamics& dynamics,
-                                             const Reward& reward,
+PolicyGradientTrainer::PolicyGradientTrainer(NetworkPolicy& policy,
+                                             std::shared_ptr<const Dynamics> dynamics,
+                                             std::shared_ptr<const Reward> reward,
                                              const PolicyGradientOptions& options,
-                                             int episode_length, Executor& executor)
+                                             int episode_length, std::shared_ptr<Executor> executor)
     : policy_(policy),
       options_(Validated("policy_backprop.training", options)),
-      imagined_(policy, dynamics, reward, Sizes(options_, episode_length), executor),
+      imagined_(policy, dynamics, std::move(reward), Sizes(options_, episode_length),
+                std::move(executor)),
       starts_(static_cast<size_t>(imagined_.rollouts()) *
-              static_cast<size_t>(dynamics.state_dim())),
+              static_cast<size_t>(dynamics->state_dim())),
       check_starts_(starts_.size()),
-      d_deviation_(static_cast<size_t>(dynamics.action_dim())) {
+      d_deviation_(static_cast<size_t>(dynamics->action_dim())) {
   if (options_.gaussian) {
     for (int i = 0; i < policy.action_dim(); ++i) {
       log_deviation_.push_back(

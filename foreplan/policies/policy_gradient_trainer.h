@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/executor.h"
@@ -63,10 +65,15 @@ class PolicyGradientTrainer {
   /// Fills rollouts' start states, [rollouts x state_dim].
   using DrawStarts = std::function<void(Key, std::span<double>)>;
 
-  /// References must outlive the trainer. Throws InputError (options out of range).
-  PolicyGradientTrainer(NetworkPolicy& policy, const Dynamics& dynamics, const Reward& reward,
-                        const PolicyGradientOptions& options, int episode_length,
-                        Executor& executor);
+  /// The policy must outlive the trainer. Throws InputError (options out of range).
+  PolicyGradientTrainer(NetworkPolicy& policy, std::shared_ptr<const Dynamics> dynamics,
+                        std::shared_ptr<const Reward> reward, const PolicyGradientOptions& options,
+                        int episode_length, std::shared_ptr<Executor> executor);
+
+  /// Trains through another version of the model from now on, see ImaginedReturn.
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
+    imagined_.set_dynamics(std::move(dynamics));
+  }
 
   /// `may_go_on` is asked before every gradient step; it may throw. Throws RunError when no step
   /// had a finite gradient and when a deviation grows beyond all numbers.

@@ -13,22 +13,29 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/testing/observed_state.h"
 
 namespace foreplan {
 namespace {
 
-/// x' = x + u.
+/// x' = x + gain u.
 class Integrator final : public testing::ObservedState<1, 1> {
  public:
+  double gain = 1;
+
   void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
     for (int row = 0; row < batch.rows; ++row) {
-      batch.next_state[row] = batch.next_observation[row] = batch.state[row] + batch.action[row];
+      batch.next_state[row] = batch.next_observation[row] =
+          batch.state[row] + gain * batch.action[row];
     }
   }
   void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
-    for (int row = 0; row < batch.rows; ++row) batch.A[row] = batch.B[row] = 1;
+    for (int row = 0; row < batch.rows; ++row) {
+      batch.A[row] = 1;
+      batch.B[row] = gain;
+    }
   }
 };
 
@@ -62,14 +69,15 @@ struct Setting {
       : policy(1, kLow, kHigh, {.width = 8, .output = PolicyOutput::kTanh}, Key{1, 0}),
         reward(weight),
         options(options),
-        trainer(policy, dynamics, reward, options, 3, executor) {}
+        trainer(policy, testing::Borrowed(dynamics), testing::Borrowed(reward), options, 3,
+                testing::Borrowed(executor)) {}
 
   PolicyGradientReport Train() { return trainer.Train(StartAtZero, Key{2, 0}, NeverStop); }
   /// The imagined return of the policy as it is.
   double Value() {
     const std::vector<double> starts(static_cast<size_t>(options.starts));
-    ImaginedReturn imagined(policy, dynamics, reward, {.horizon = 3, .starts = options.starts},
-                            executor);
+    ImaginedReturn imagined(policy, testing::Borrowed(dynamics), testing::Borrowed(reward),
+                            {.horizon = 3, .starts = options.starts}, testing::Borrowed(executor));
     return imagined.Evaluate(starts, Key{3, 0}).value;
   }
   double Deviation() const { return std::sqrt(policy.covariance()(0, 0)); }
@@ -98,6 +106,22 @@ TEST(PolicyGradientTrainer, AscendsToTheBestReturn) {
   EXPECT_GT(report.value, -0.01);
   EXPECT_EQ(report.steps, 300);
   EXPECT_EQ(report.invalid_gradients, 0);
+}
+
+TEST(PolicyGradientTrainer, TrainsThroughTheVersionOfTheModelThatItIsGiven) {
+  PolicyGradientOptions options;
+  options.steps = 20;
+  const auto weaker = std::make_shared<Integrator>();
+  weaker->gain = 0.3;
+  Setting given(options);
+  given.trainer.set_dynamics(weaker);
+  Setting made(options);
+  made.dynamics.gain = 0.3;
+  const PolicyGradientReport expected = made.Train();
+  const PolicyGradientReport report = given.Train();
+  EXPECT_EQ(report.first_value, expected.first_value);
+  EXPECT_EQ(report.value, expected.value);
+  EXPECT_NE(report.value, Setting(options).Train().value);
 }
 
 TEST(PolicyGradientTrainer, LeavesTheBestPolicyThatItChecked) {

@@ -91,6 +91,9 @@ class Task {
   [[nodiscard]] const Reward& reward() const { return *reward_; }
   /// What planners maximise: the reward, unless the task names a denser one for planning.
   [[nodiscard]] const Reward& planning_reward() const { return *planning_reward_; }
+  [[nodiscard]] std::shared_ptr<const Reward> shared_planning_reward() const {
+    return planning_reward_;
+  }
   [[nodiscard]] const Goal& goal() const { return goal_; }
   [[nodiscard]] const Encoding& encoding() const { return encoding_; }
   [[nodiscard]] const std::string& name() const { return name_; }

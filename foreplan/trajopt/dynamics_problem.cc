@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "foreplan/core/size.h"
+#include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
 namespace {
@@ -39,23 +41,27 @@ struct DynamicsProblem::Buffers final : TrajectoryProblem::Workspace {
   std::vector<double> product;                        // Hessian times chain
 };
 
-DynamicsProblem::DynamicsProblem(const Dynamics& dynamics, const Reward& reward,
-                                 const EnvironmentSpec& spec, int horizon)
-    : dynamics_(dynamics),
-      reward_(reward),
+DynamicsProblem::DynamicsProblem(std::shared_ptr<const Dynamics> dynamics,
+                                 std::shared_ptr<const Reward> reward, ActionBounds bounds,
+                                 int horizon, std::shared_ptr<const TerminalValue> terminal_value)
+    : dynamics_(std::move(dynamics)),
+      reward_(std::move(reward)),
+      terminal_value_(std::move(terminal_value)),
       horizon_(horizon),
-      low_(spec.action_low),
-      high_(spec.action_high) {
-  const int no = dynamics.observation_dim();
-  const int nz = 2 * no + dynamics.action_dim();
+      bounds_(std::move(bounds)) {
+  const int no = dynamics_->observation_dim();
+  const int nz = 2 * no + dynamics_->action_dim();
   const std::vector<double> zero(static_cast<size_t>(nz));
   std::vector<double> gradient(zero.size());
   std::vector<double> hessian(Size(nz, nz));
-  (void)reward_.Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
+  (void)reward_->Expand(zero.data(), zero.data(), zero.data(), gradient.data(), hessian.data());
+  CheckTerminalValue(terminal_value_.get(), no);
+  if (terminal_value_ == nullptr) return;
+  (void)terminal_value_->ExpandConcave(zero.data(), gradient.data(), hessian.data());
 }
 
 std::unique_ptr<TrajectoryProblem::Workspace> DynamicsProblem::MakeWorkspace() const {
-  return std::make_unique<Buffers>(dynamics_, dynamics_.observation_dim(), tangent_dim(),
+  return std::make_unique<Buffers>(*dynamics_, dynamics_->observation_dim(), tangent_dim(),
                                    action_dim());
 }
 
@@ -64,25 +70,69 @@ double DynamicsProblem::Step(int t, const double* x, const double* u, double* ne
   auto& b = static_cast<Buffers&>(workspace);
   const double* observation = x;
   double* next_observation = next;
-  if (!dynamics_.observation_is_state()) {
-    dynamics_.Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
+  if (!dynamics_->observation_is_state()) {
+    dynamics_->Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
     observation = b.observation.data();
     next_observation = b.next_observation.data();
   }
-  dynamics_.StepMean({.rows = 1,
-                      .state = x,
-                      .action = u,
-                      .next_state = next,
-                      .next_observation = next_observation,
-                      .time = t,
-                      .key = {}},
-                     *b.model);
+  dynamics_->StepMean({.rows = 1,
+                       .state = x,
+                       .action = u,
+                       .next_state = next,
+                       .next_observation = next_observation,
+                       .time = t,
+                       .key = {}},
+                      *b.model);
   double reward = 0;
   uint8_t terminated = 0;
-  reward_.Evaluate(
+  reward_->Evaluate(
       {.rows = 1, .observation = observation, .action = u, .next_observation = next_observation},
       &reward, &terminated);
   return -reward;
+}
+
+const double* DynamicsProblem::Observation(const double* x, Buffers& b) const {
+  if (dynamics_->observation_is_state()) return x;
+  dynamics_->Observe({x, static_cast<size_t>(state_dim())}, b.observation, *b.model);
+  return b.observation.data();
+}
+
+double DynamicsProblem::TerminalCost(const double* x, Workspace& workspace) const {
+  if (terminal_value_ == nullptr) return 0;
+  double value = 0;
+  terminal_value_->Evaluate(1, Observation(x, static_cast<Buffers&>(workspace)), &value);
+  return -value;
+}
+
+// With do = C dx: gradient -C'g, Hessian C'(-H) C of the concave H.
+void DynamicsProblem::ExpandTerminal(const double* x, const Knot& knot,
+                                     Workspace& workspace) const {
+  if (terminal_value_ == nullptr) return;
+  auto& b = static_cast<Buffers&>(workspace);
+  const int no = dynamics_->observation_dim();
+  const int nx = tangent_dim();
+  (void)terminal_value_->ExpandConcave(Observation(x, b), b.gradient.data(), b.hessian.data());
+  dynamics_->ObservationJacobian(x, b.C.data(), *b.model);
+  for (int i = 0; i < no; ++i) {  // H C
+    for (int p = 0; p < nx; ++p) {
+      double sum = 0;
+      for (int j = 0; j < no; ++j)
+        sum += b.hessian[Size(i, no) + Size(j)] * b.C[Size(j, nx) + Size(p)];
+      b.product[Size(i, nx) + Size(p)] = sum;
+    }
+  }
+  const KnotView<> view(knot, {nx, action_dim()});
+  for (int p = 0; p < nx; ++p) {
+    double gradient = 0;
+    for (int i = 0; i < no; ++i) gradient -= b.C[Size(i, nx) + Size(p)] * b.gradient[Size(i)];
+    view.lx(p) = gradient;
+    for (int q = p; q < nx; ++q) {
+      double sum = 0;
+      for (int i = 0; i < no; ++i)
+        sum -= b.C[Size(i, nx) + Size(p)] * b.product[Size(i, nx) + Size(q)];
+      view.lxx(p, q) = view.lxx(q, p) = sum;
+    }
+  }
 }
 
 void DynamicsProblem::Expand(int first, int last, const double* xs, const double* us,
@@ -94,12 +144,12 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
   const int nu = layout.nu;
   for (int begin = first; begin < last; begin += kKnotsPerCall) {
     const int rows = std::min(kKnotsPerCall, last - begin);
-    dynamics_.Linearize({.rows = rows,
-                         .state = xs + begin * ns,
-                         .action = us + begin * nu,
-                         .A = b.A.data(),
-                         .B = b.B.data()},
-                        *b.model);
+    dynamics_->Linearize({.rows = rows,
+                          .state = xs + begin * ns,
+                          .action = us + begin * nu,
+                          .A = b.A.data(),
+                          .B = b.B.data()},
+                         *b.model);
     for (int row = 0; row < rows; ++row) {
       const int t = begin + row;
       double* jacobian = knots[t].jacobian;
@@ -117,21 +167,21 @@ void DynamicsProblem::Expand(int first, int last, const double* xs, const double
 // concave H.
 void DynamicsProblem::ExpandReward(const double* x, const double* u, const double* next,
                                    const Knot& knot, Buffers& b) const {
-  const int nz = 2 * dynamics_.observation_dim() + action_dim();
+  const int nz = 2 * dynamics_->observation_dim() + action_dim();
   const auto ns = static_cast<size_t>(state_dim());
   const double* observation = x;
   const double* next_observation = next;
-  if (!dynamics_.observation_is_state()) {
-    dynamics_.Observe({x, ns}, b.observation, *b.model);
-    dynamics_.Observe({next, ns}, b.next_observation, *b.model);
+  if (!dynamics_->observation_is_state()) {
+    dynamics_->Observe({x, ns}, b.observation, *b.model);
+    dynamics_->Observe({next, ns}, b.next_observation, *b.model);
     observation = b.observation.data();
     next_observation = b.next_observation.data();
   }
-  reward_.ExpandConcave(observation, u, next_observation, b.gradient.data(), b.hessian.data(), nz,
-                        b.scratch.data());
+  reward_->ExpandConcave(observation, u, next_observation, b.gradient.data(), b.hessian.data(), nz,
+                         b.scratch.data());
   for (double& entry : b.hessian) entry = -entry;
-  dynamics_.ObservationJacobian(x, b.C.data(), *b.model);
-  dynamics_.ObservationJacobian(next, b.next_C.data(), *b.model);
+  dynamics_->ObservationJacobian(x, b.C.data(), *b.model);
+  dynamics_->ObservationJacobian(next, b.next_C.data(), *b.model);
   SetChain(knot, b);
   SetCost(knot, b);
 }
@@ -139,7 +189,7 @@ void DynamicsProblem::ExpandReward(const double* x, const double* u, const doubl
 // M = [0 C; I 0; C'B C'A], C' of the next state.
 void DynamicsProblem::SetChain(const Knot& knot, Buffers& b) const {
   const KnotLayout layout{tangent_dim(), action_dim()};
-  const int no = dynamics_.observation_dim();
+  const int no = dynamics_->observation_dim();
   const int nx = layout.nx;
   const int nu = layout.nu;
   const int width = nu + nx;
@@ -163,7 +213,7 @@ void DynamicsProblem::SetChain(const Knot& knot, Buffers& b) const {
 void DynamicsProblem::SetCost(const Knot& knot, Buffers& b) const {
   const KnotLayout layout{tangent_dim(), action_dim()};
   const int nu = layout.nu;
-  const int nz = 2 * dynamics_.observation_dim() + nu;
+  const int nz = 2 * dynamics_->observation_dim() + nu;
   const int width = nu + layout.nx;
   const double* M = b.chain.data();
   std::fill(b.product.begin(), b.product.end(), 0.0);  // -H M

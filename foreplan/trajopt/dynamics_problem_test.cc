@@ -15,6 +15,8 @@
 
 #include "foreplan/core/aligned_vector.h"
 #include "foreplan/core/random.h"
+#include "foreplan/core/testing/borrowed.h"
+#include "foreplan/models/terminal_value.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/rewards/expression_reward.h"
@@ -88,7 +90,8 @@ TEST(DynamicsProblem, ExpansionsEqualDifferencesOfItsSteps) {
       own.emplace(task.spec(), ExpressionDefinitions{}, ExpressionText{"reward", formula},
                   std::nullopt);
     const Reward& reward = own ? *own : task.planning_reward();
-    const DynamicsProblem problem(dynamics, reward, task.spec(), kHorizon);
+    const DynamicsProblem problem(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                                  task.spec(), kHorizon);
     Expanded expanded(problem, start, 1);
     const auto workspace = problem.MakeWorkspace();
     const int nx = problem.state_dim();
@@ -126,7 +129,8 @@ TEST(DynamicsProblem, HessiansArePulledBackThroughTheDynamics) {
   // l = p'^2 + 0.1 v'^2 + 0.01 u^2 with (p', v') = (p + h v, v + h u) has the Hessian M'W M.
   const testing::DoubleIntegrator dynamics;
   const testing::QuadraticReward reward;
-  const DynamicsProblem problem(dynamics, reward, testing::DoubleIntegratorSpec(2), kHorizon);
+  const DynamicsProblem problem(testing::Borrowed(dynamics), testing::Borrowed(reward),
+                                testing::DoubleIntegratorSpec(2), kHorizon);
   const Expanded expanded(problem, {0.4, -0.2}, 2);
   const double h = testing::DoubleIntegrator::kStep;
   Eigen::Matrix3d M;  // rows p', v', u by columns u, p, v
@@ -147,7 +151,8 @@ TEST(DynamicsProblem, ExpansionsInPartsAreTheSameBits) {
   const Task task = Task::Load("cartpole_closed_form").first;
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  const DynamicsProblem problem(dynamics, task.planning_reward(), task.spec(), kHorizon);
+  const DynamicsProblem problem(testing::Borrowed(dynamics), task.shared_planning_reward(),
+                                task.spec(), kHorizon);
   const Expanded whole(problem, {0.1, 0.2, -0.3, 0.4}, 3);
   Expanded parts(problem, {0.1, 0.2, -0.3, 0.4}, 3);
   const KnotLayout layout{problem.tangent_dim(), problem.action_dim()};
@@ -161,6 +166,53 @@ TEST(DynamicsProblem, ExpansionsInPartsAreTheSameBits) {
                           layout.knot_size() * sizeof(double)),
               0)
         << t;
+  }
+}
+
+TEST(DynamicsProblem, TheTerminalCostIsMinusTheValueOfTheObservation) {
+  const auto [task, config] = Task::Load("pendulum");  // observes cosine and sine of its angle
+  const auto system = task.MakeSystem();
+  const auto dynamics = std::make_shared<const TrueDynamics>(*system);
+  ASSERT_FALSE(dynamics->observation_is_state());
+  const int no = dynamics->observation_dim();
+  Eigen::MatrixXd P = Eigen::MatrixXd::Identity(no, no);
+  P(0, 1) = P(1, 0) = 0.3;
+  const Eigen::VectorXd target = Eigen::VectorXd::Constant(no, 0.2);
+  const auto value = std::make_shared<const QuadraticValue>(P, target, 4);
+  const DynamicsProblem problem(dynamics, task.shared_planning_reward(), task.spec(), 3, value);
+  system->Reset(Key{2, 0});
+  std::vector<double> x(static_cast<size_t>(dynamics->state_dim()));
+  system->GetState(x);
+  std::vector<double> observation(static_cast<size_t>(no));
+  system->Observe(observation);
+  double of_observation = 0;
+  value->Evaluate(1, observation.data(), &of_observation);
+  const auto workspace = problem.MakeWorkspace();
+  EXPECT_EQ(problem.TerminalCost(x.data(), *workspace), -of_observation);
+  const std::vector<double> u(static_cast<size_t>(dynamics->action_dim()));
+  EXPECT_LT(CheckDerivatives(problem, 0, x, u).terminal_gradient, 1e-8);
+  const DynamicsProblem without(dynamics, task.shared_planning_reward(), task.spec(), 3);
+  EXPECT_EQ(without.TerminalCost(x.data(), *without.MakeWorkspace()), 0);
+}
+
+TEST(DynamicsProblem, TheHessianOfTheTerminalCostIsPulledBackThroughTheObservation) {
+  // Where the state is observed it is 2 P.
+  const testing::DoubleIntegrator dynamics;
+  const testing::QuadraticReward reward;
+  Eigen::MatrixXd P(2, 2);
+  P << 3, 1, 1, 2;
+  const DynamicsProblem problem(
+      testing::Borrowed(dynamics), testing::Borrowed(reward), testing::DoubleIntegratorSpec(2), 3,
+      std::make_shared<const QuadraticValue>(P, Eigen::Vector2d(0.5, -1)));
+  const KnotLayout layout{2, 1};
+  std::vector<double> memory(layout.knot_size());
+  double* free = memory.data();
+  const Knot knot = Knot::Take(layout, free);
+  const std::vector<double> x = {0.3, 0.7};
+  problem.ExpandTerminal(x.data(), knot, *problem.MakeWorkspace());
+  const KnotView<> view(knot, layout);
+  for (int i = 0; i < 2; ++i) {
+    for (int j = 0; j < 2; ++j) EXPECT_EQ(view.lxx(i, j), 2 * P(i, j));
   }
 }
 

@@ -251,7 +251,7 @@ IlqrStatus IlqrSolver::Start(std::span<const double> x0, std::span<const double>
   return is_valid ? IlqrStatus::kIterationLimit : IlqrStatus::kInvalidStart;
 }
 
-bool IlqrSolver::IsLate() const { return deadline_ && Clock::now() >= *deadline_; }
+bool IlqrSolver::IsLate() const { return cutoff_.IsReached(); }
 
 bool IlqrSolver::EndsLate() {
   if (!IsLate()) return false;

@@ -1,15 +1,14 @@
 // Trajectory optimisation by iLQR and DDP.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "foreplan/core/aligned_vector.h"
+#include "foreplan/core/deadline.h"
 #include "foreplan/core/executor.h"
 #include "foreplan/policies/linear_gaussian.h"
 #include "foreplan/trajopt/backward_pass.h"
@@ -70,13 +69,11 @@ class IlqrSolver {
   void set_callback(std::function<bool(int iteration, const IlqrIteration&)> callback) {
     callback_ = std::move(callback);
   }
-  /// The moment at which Solve ends with the best trajectory so far, from now on; none: never. It
-  /// is looked at before every part of an expansion, every backward pass and every step of a
+  /// When Solve ends with the best trajectory so far, from now on: a moment, or a stop token. It is
+  /// looked at before every part of an expansion, every backward pass and every step of a
   /// rollout, so Solve is late by one of these at most. Where not even the guess was rolled out,
   /// the cost is infinite.
-  void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
-    deadline_ = deadline;
-  }
+  void set_cutoff(Cutoff cutoff) { cutoff_ = std::move(cutoff); }
   /// At most this many iterations from now on, 1 ... options.max_iterations.
   void set_max_iterations(int iterations);
   /// Replaces the bounds of a bounded problem, knot by knot, for a trust region: [N x nu] each.
@@ -154,7 +151,7 @@ class IlqrSolver {
   void (IlqrSolver::*rollout_)(double, Trial&, TrajectoryProblem::Workspace&) const = nullptr;
   std::vector<IlqrIteration> log_;
   std::function<bool(int, const IlqrIteration&)> callback_;
-  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  Cutoff cutoff_;
 
   IlqrStatus status_ = IlqrStatus::kInvalidStart;
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use

@@ -1,7 +1,6 @@
 // Feedback around the solution of iLQR.
 #include <fmt/format.h>
 
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,18 +22,17 @@ void IlqrSolver::UpdateGains() {
   }
   IlqrStatus reason;
   {
-    // No deadline of Solve's is one for this pass, and Solve may go on with its own regularisation;
+    // No cutoff of Solve's is one for this pass, and Solve may go on with its own regularisation;
     // given back also where a model throws.
     struct OfSolve {
       IlqrSolver& solver;
-      std::optional<std::chrono::steady_clock::time_point> deadline =
-          std::exchange(solver.deadline_, std::nullopt);
+      Cutoff cutoff = std::exchange(solver.cutoff_, {});
       IlqrStatus status = solver.status_;
       double mu = std::exchange(solver.mu_, 0.0);
       double mu_step = std::exchange(solver.mu_step_, 1.0);
 
       ~OfSolve() {
-        solver.deadline_ = deadline;
+        solver.cutoff_ = cutoff;
         solver.status_ = status;
         solver.mu_ = mu;
         solver.mu_step_ = mu_step;

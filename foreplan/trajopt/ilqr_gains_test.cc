@@ -93,7 +93,7 @@ TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
     solver.set_callback([&](int iteration, const IlqrIteration&) {
       if (end == IlqrStatus::kStopped) return !after_three(iteration);
       if (end == IlqrStatus::kDeadline && after_three(iteration)) {
-        solver.set_deadline(std::chrono::steady_clock::now());
+        solver.set_cutoff(Deadline(std::chrono::steady_clock::now()));
       }
       return true;
     });
@@ -132,7 +132,8 @@ TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {
   EXPECT_THROW((void)solver.feedback(0), RunError);
   EXPECT_THROW((void)solver.TrackingPolicy(), RunError);
   (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5));
-  solver.set_deadline(std::chrono::steady_clock::now());  // the guess is not followed to its end
+  solver.set_cutoff(
+      Deadline(std::chrono::steady_clock::now()));  // the guess is not followed to its end
   ASSERT_EQ(solver.Solve(std::vector<double>{2, 0}, std::vector<double>(5)).status,
             IlqrStatus::kDeadline);
   EXPECT_THROW((void)solver.TrackingPolicy(), RunError);

@@ -13,7 +13,7 @@ enum class IlqrStatus {
   kStationaryStart,     // the guess itself is stationary (minimum, saddle or maximum): nothing done
   kIterationLimit,      // still improving
   kStopped,             // the callback said so
-  kDeadline,            // the deadline passed; the trajectory is the best so far
+  kDeadline,            // the cutoff came; the trajectory is the best so far
   kNoDescent,           // no step length brought a decrease even with the largest regularisation
   kIndefinite,          // Quu not positive definite even with the largest regularisation
   kInvalidStart,        // cost or state of the guess is not finite

@@ -376,7 +376,7 @@ TEST(IlqrSolver, TheDeadlineEndsLineSearchesExpansionsAndBackwardPasses) {
     IlqrSolver solver(watched, {.cost_tolerance = 0});
     int rollouts = 0;
     int expansions = 0;
-    const auto pass = [&] { solver.set_deadline(Clock::now()); };
+    const auto pass = [&] { solver.set_cutoff(Deadline(Clock::now())); };
     watched.on_rollout = [&] {
       if (++rollouts == c.late_rollout) pass();
     };
@@ -399,7 +399,7 @@ TEST(IlqrSolver, AGuessThatIsInvalidIsCalledSoHoweverLateItIs) {
   Watched watched(problem);
   IlqrSolver solver(watched, {});
   // The deadline passes within the guess's last step.
-  watched.on_last_step = [&] { solver.set_deadline(std::chrono::steady_clock::now()); };
+  watched.on_last_step = [&] { solver.set_cutoff(Deadline(std::chrono::steady_clock::now())); };
   EXPECT_EQ(solver.Solve(std::vector<double>{1, 0}, std::vector<double>(5)).status,
             IlqrStatus::kInvalidStart);
 }

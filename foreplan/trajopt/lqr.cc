@@ -334,8 +334,16 @@ StationaryLqr SolveStationaryLqr(const LqrStage& stage) {
     result.status = LqrStatus::kNotConverged;
     return result;
   }
+  const MatrixXd Qux = stage.B.transpose() * H * stage.A + S;
   result.V = H;
-  result.K = -factor.solve(stage.B.transpose() * H * stage.A + S);
+  result.K = -factor.solve(Qux);
+  // Without a solution the doubling may stand still far away from any, by rounding.
+  constexpr double kRounding = 1e-6;
+  const MatrixXd residual =
+      stage.Q + stage.A.transpose() * H * stage.A + Qux.transpose() * result.K - H;
+  if (!(residual.stableNorm() <= kRounding * H.stableNorm())) {
+    result.status = LqrStatus::kNotConverged;
+  }
   return result;
 }
 

@@ -50,18 +50,19 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
                          const std::atomic<bool>& stop) {
   Experiment experiment = MakeExperiment(comparison, cell, seed);
   const Task& task = experiment.task;
-  ThreadPool executor(comparison.threads);
-  const TrueDynamics dynamics(*task.MakeSystem());
-  const auto planner = MakePlanner(experiment.run.planner, experiment.config,
-                                   {dynamics, task.planning_reward(), task.spec(), executor});
-  MpcController controller(*planner, dynamics);
+  const auto executor = std::make_shared<ThreadPool>(comparison.threads);
+  const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
+  MpcController controller(
+      MakePlanner(experiment.run.planner, experiment.config,
+                  {dynamics, task.shared_planning_reward(), task.spec(), executor}),
+      dynamics);
   Finding finding = {{"episode_returns", Finding::array()},
                      {"episode_steps", Finding::array()},
                      {"episode_ends", Finding::array()},
                      {"wall_seconds", 0.0},
                      {"model_error_base", 0.0},
                      {"model_error_visited", 0.0}};
-  finding.update(MeasureController({task, seed, executor, stop}, controller,
+  finding.update(MeasureController({task, seed, *executor, stop}, controller,
                                    comparison.final_episodes, nullptr));
   return finding;
 }
@@ -90,8 +91,8 @@ Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
   const LearnedCell learned(folder);
   const Dataset base = BaseData(context);
   const std::vector<double> scale = ChangeScale(base);
-  finding["model_error_base"] = MedianOneStepError(learned.model(), base, scale);
-  finding["model_error_visited"] = MedianOneStepError(learned.model(), visited, scale);
+  finding["model_error_base"] = MedianOneStepError(*learned.model(), base, scale);
+  finding["model_error_visited"] = MedianOneStepError(*learned.model(), visited, scale);
   return finding;
 }
 
@@ -106,8 +107,7 @@ Experiment ExperimentOf(const fs::path& run) {
 
 LearnedCell::LearnedCell(const fs::path& run)
     : experiment_(ExperimentOf(run)),
-      executor_(1),
-      model_(LoadLearnedModel(experiment_, executor_)) {}
+      model_(LoadLearnedModel(experiment_, std::make_shared<SerialExecutor>())) {}
 
 fs::path CellFolder(const Comparison& comparison, const Cell& cell, int seed) {
   return comparison.folder / cell.name / fmt::format("seed-{}", seed);

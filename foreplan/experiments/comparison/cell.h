@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "foreplan/core/thread_pool.h"
 #include "foreplan/experiments/comparison/measure.h"
 #include "foreplan/experiments/experiment.h"
 
@@ -50,11 +49,10 @@ class LearnedCell {
  public:
   explicit LearnedCell(const std::filesystem::path& run);
 
-  [[nodiscard]] const Dynamics& model() const { return model_->dynamics(); }
+  [[nodiscard]] std::shared_ptr<const Dynamics> model() const { return model_->snapshot(); }
 
  private:
   Experiment experiment_;
-  ThreadPool executor_;
   std::unique_ptr<LearnedModel> model_;
 };
 

@@ -22,23 +22,15 @@
 namespace foreplan {
 namespace {
 
-/// A planner, and what executes so many steps of each of its plans. One controller whatever the
-/// period, so that nothing else differs; the warm start is what is left of the last plan.
-struct PeriodicController {
-  PeriodicController(std::unique_ptr<Planner> made, const PlanningProblem& problem, int period)
-      : planner(std::move(made)) {
-    if (period > planner->horizon()) {
-      imagined = std::make_unique<ImaginedMpc>(*planner, problem, period);
-    }
-    Planner& source = imagined ? *imagined : *planner;
-    controller =
-        std::make_unique<WholePlanController>(source, problem, WholePlanControl{.period = period});
+/// What executes so many steps of each of a planner's plans. One controller whatever the period, so
+/// that nothing else differs; the warm start is what is left of the last plan.
+WholePlanController MakePeriodic(std::shared_ptr<Planner> planner, const PlanningProblem& problem,
+                                 int period) {
+  if (period > planner->horizon()) {
+    planner = std::make_shared<ImaginedMpc>(std::move(planner), problem, period);
   }
-
-  std::unique_ptr<Planner> planner;
-  std::unique_ptr<ImaginedMpc> imagined;  // or null
-  std::unique_ptr<Policy> controller;
-};
+  return {std::move(planner), problem, problem.dynamics, {.period = period}};
+}
 
 Experiment LoadWith(const Comparison& comparison, std::vector<std::string> assignments,
                     const std::string& planner = "icem") {
@@ -60,7 +52,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
   constexpr std::array kHorizons = {10, 25, 50};
   constexpr std::array kPopulations = {16, 64};
   const LearnedCell cell(CellFolder(comparison, learned, seed));
-  ThreadPool executor(comparison.threads);
+  const auto executor = std::make_shared<ThreadPool>(comparison.threads);
   Finding rows = Finding::array();
   for (const int horizon : kHorizons) {
     for (const int population : kPopulations) {
@@ -69,12 +61,13 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
                        fmt::format("planner.icem.population={}", population),
                        fmt::format("planner.icem.elites={}", std::max(2, population / 6))});
       const Task& task = experiment.task;
-      const PlanningProblem problem{cell.model(), task.planning_reward(), task.spec(), executor};
+      const PlanningProblem problem{cell.model(), task.shared_planning_reward(), task.spec(),
+                                    executor};
       for (const int period : {1, 5, 25, task.episode_length()}) {
-        PeriodicController periodic(MakePlanner("icem", experiment.config, problem), problem,
-                                    period);
-        const Finding finding = MeasureController(
-            {task, seed, executor, stop}, *periodic.controller, comparison.study_episodes, nullptr);
+        WholePlanController periodic =
+            MakePeriodic(MakePlanner("icem", experiment.config, problem), problem, period);
+        const Finding finding = MeasureController({task, seed, *executor, stop}, periodic,
+                                                  comparison.study_episodes, nullptr);
         rows.push_back({{"replan_every", period},
                         {"horizon", horizon},
                         {"population", population},
@@ -104,15 +97,16 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
       {"iLQR", "ilqr", {}},
       {"iLQR without trust region", "ilqr", {"planner.ilqr.trust_region=0"}}};
   const LearnedCell cell(CellFolder(comparison, learned, seed));
-  ThreadPool executor(comparison.threads);
+  const auto executor = std::make_shared<ThreadPool>(comparison.threads);
   Finding rows = Finding::array();
   for (const Row& row : kRows) {
     Experiment experiment = LoadWith(comparison, row.settings, row.planner);
     const Task& task = experiment.task;
-    const auto planner = MakePlanner(row.planner, experiment.config,
-                                     {cell.model(), task.planning_reward(), task.spec(), executor});
-    MpcController controller(*planner, cell.model());
-    const Finding finding = MeasureController({task, seed, executor, stop}, controller,
+    MpcController controller(
+        MakePlanner(row.planner, experiment.config,
+                    {cell.model(), task.shared_planning_reward(), task.spec(), executor}),
+        cell.model());
+    const Finding finding = MeasureController({task, seed, *executor, stop}, controller,
                                               comparison.study_episodes, nullptr);
     rows.push_back({{"planner", row.label},
                     {"final_return", MeanReturn(finding)},
@@ -127,18 +121,20 @@ Finding MeasureDriftingCar(int seed, int threads, const std::atomic<bool>& stop)
   constexpr std::array kDrifts = {0, 1, 2, 4};  // [deg]
   auto [task, config] = Task::Load("lane_keeping");
   const int length = task.episode_length();
-  ThreadPool executor(threads);
+  const auto executor = std::make_shared<ThreadPool>(threads);
   Finding rows = Finding::array();
   for (const int drift : kDrifts) {
     const std::vector<std::string> belief = {fmt::format("system.drift={}", drift)};
-    const PhysicsModel model(*Task::Load("lane_keeping", belief).first.MakeSystem());
-    const PlanningProblem problem{model, task.planning_reward(), task.spec(), executor};
+    const auto model = std::make_shared<const PhysicsModel>(
+        *Task::Load("lane_keeping", belief).first.MakeSystem());
+    const PlanningProblem problem{model, task.shared_planning_reward(), task.spec(), executor};
     for (const int period : {length, 25, 5, 1}) {
-      PeriodicController periodic(MakePlanner("icem", config, problem), problem, period);
+      WholePlanController periodic =
+          MakePeriodic(MakePlanner("icem", config, problem), problem, period);
       double largest = 0;
       const Evaluation evaluation =
-          Evaluate(kTrueModel, task, *periodic.controller,
-                   {.episodes = 1, .first = 0, .seed = seed}, stop, [&](const EpisodeStep& step) {
+          Evaluate(kTrueModel, task, periodic, {.episodes = 1, .first = 0, .seed = seed}, stop,
+                   [&](const EpisodeStep& step) {
                      largest = std::max(largest, std::abs(step.next_observation[0]));
                    });
       rows.push_back({{"drift_of_model", drift},

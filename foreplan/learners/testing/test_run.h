@@ -35,7 +35,7 @@ struct TestRun {
                    const std::vector<std::string>& settings = {}, const TestTask& task = {})
       : loaded(Task::Load(task.name, Joined(task.settings, settings))),
         run(std::move(options)),
-        executor(threads),
+        executor(std::make_shared<ThreadPool>(threads)),
         learner(MakeLearner(run.algorithm, loaded.second,
                             {loaded.first, run, executor, log, stop, [this] {
                                if (checkpoint) checkpoint();
@@ -60,7 +60,7 @@ struct TestRun {
 
   std::pair<Task, Config> loaded;
   RunOptions run;
-  ThreadPool executor;
+  std::shared_ptr<ThreadPool> executor;
   RunLog log;
   std::atomic<bool> stop = false;
   std::function<void()> checkpoint;  // whenever the learner's state is complete

@@ -31,10 +31,10 @@ std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& featur
 }
 
 // The members' network, if the machine can hold what they need: parameters, their packed copy and,
-// in training, two moments, a gradient, the parameters and moments that are in the making and, with
-// early stopping, the best of these.
+// in training, two moments, a gradient, the parameters and moments that are in the making, their
+// packed copy and, with early stopping, the best of these.
 Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
-  constexpr double kCopies = 11;
+  constexpr double kCopies = 12;
   Mlp mlp(Widths(options, features));
   CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
   return mlp;

@@ -10,14 +10,17 @@ namespace foreplan {
 
 EnsembleModel::EnsembleModel(const EnvironmentSpec& spec, const Encoding& encoding,
                              const EnsembleOptions& options, const FitOptions& fit, Key key,
-                             Executor& executor)
-    : ensemble_(spec, encoding, options, key),
-      trainer_(ensemble_, fit, executor),
-      scale_(ensemble_.target_normaliser().scale) {}
+                             std::shared_ptr<Executor> executor)
+    : trainer_(std::make_shared<const Ensemble>(spec, encoding, options, key), fit,
+               std::move(executor)),
+      scale_(ensemble()->target_normaliser().scale) {
+  Publish(ensemble());
+}
 
-FitMetrics EnsembleModel::Fit(const Dataset& data, Key key) {
-  FitReport report = trainer_.Fit(data, key);
+FitMetrics EnsembleModel::FitVersion(const Dataset& data, Key key, const FitControl& control) {
+  FitReport report = trainer_.Fit(data, key, control);
   scale_ = std::move(report.scale);
+  Publish(ensemble());
   FitMetrics metrics = {{"training_loss", report.training_loss},
                         {"steps", static_cast<double>(report.steps)}};
   if (report.holdout_rows > 0) metrics.emplace_back("holdout_rmse", report.holdout_rmse);
@@ -25,13 +28,13 @@ FitMetrics EnsembleModel::Fit(const Dataset& data, Key key) {
 }
 
 std::unique_ptr<Dynamics::Workspace> EnsembleModel::MakePredictionWorkspace() const {
-  return ensemble_.MakeWorkspace(1);
+  return ensemble()->MakeWorkspace(1);
 }
 
 void EnsembleModel::Predict(int member, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
-  ensemble_.PredictTarget(member, 1, observation, action, mean, deviation, workspace);
-  ensemble_.features().Apply(observation, mean, mean);
+  ensemble()->PredictTarget(member, 1, observation, action, mean, deviation, workspace);
+  ensemble()->features().Apply(observation, mean, mean);
 }
 
 void EnsembleModel::Save(TensorFile& file) const {
@@ -44,7 +47,7 @@ void EnsembleModel::Restore(const TensorFile& file) {
 }
 
 void EnsembleModel::SaveForUse(TensorFile& file) const {
-  ensemble_.Save(file);
+  ensemble()->Save(file);
   file.tensors["model.scale"] = {{std::ssize(scale_)}, scale_};
 }
 
@@ -52,8 +55,11 @@ void EnsembleModel::RestoreForUse(const TensorFile& file) {
   const std::array<int64_t, 1> components = {std::ssize(scale_)};
   std::vector<double> scale = file.Doubles("model.scale", components);
   CheckAtLeast(file, "model.scale", 0);
-  ensemble_.Restore(file);
+  auto restored = std::make_shared<Ensemble>(*ensemble());
+  restored->Restore(file);
+  trainer_.set_ensemble(std::move(restored));
   scale_ = std::move(scale);
+  Publish(ensemble());
 }
 
 }  // namespace foreplan

@@ -13,20 +13,22 @@ namespace foreplan {
 
 class EnsembleModel final : public LearnedModel {
  public:
-  /// References must outlive the model. Throws InputError (options out of range).
+  /// Throws InputError (options out of range).
   EnsembleModel(const EnvironmentSpec& spec, const Encoding& encoding,
-                const EnsembleOptions& options, const FitOptions& fit, Key key, Executor& executor);
+                const EnsembleOptions& options, const FitOptions& fit, Key key,
+                std::shared_ptr<Executor> executor);
 
-  [[nodiscard]] const Dynamics& dynamics() const override { return ensemble_; }
-  [[nodiscard]] const Ensemble& ensemble() const { return ensemble_; }
-  FitMetrics Fit(const Dataset& data, Key key) override;
-  [[nodiscard]] int members() const override { return ensemble_.members(); }
+  /// The present version.
+  [[nodiscard]] const std::shared_ptr<const Ensemble>& ensemble() const {
+    return trainer_.ensemble();
+  }
+  [[nodiscard]] int members() const override { return ensemble()->members(); }
   [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
   void Predict(int member, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] std::span<const double> scale() const override { return scale_; }
   [[nodiscard]] const ObservationDifference& difference() const override {
-    return ensemble_.features().difference();
+    return ensemble()->features().difference();
   }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
@@ -34,7 +36,8 @@ class EnsembleModel final : public LearnedModel {
   void RestoreForUse(const TensorFile& file) override;
 
  private:
-  Ensemble ensemble_;
+  FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) override;
+
   EnsembleTrainer trainer_;
   std::vector<double> scale_;  // [no]
 };

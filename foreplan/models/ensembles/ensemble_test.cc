@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
 #include "foreplan/models/imagination.h"
@@ -280,8 +281,9 @@ TEST(Propagation, FewParticlesAreEqualBitForBitOnAnyNumberOfThreads) {
     std::vector<std::vector<double>> returns;
     for (const int threads : {1, 2, 5}) {
       ThreadPool executor(threads);
-      Imagination imagination(model, reward, {.horizon = 6, .max_candidates = 40, .particles = 3},
-                              executor);
+      Imagination imagination(testing::Borrowed(model), testing::Borrowed(reward),
+                              {.horizon = 6, .max_candidates = 40, .particles = 3},
+                              testing::Borrowed(executor));
       returns.emplace_back(40);
       imagination.Evaluate(start, actions, Key{4, 1}, returns.back());
     }

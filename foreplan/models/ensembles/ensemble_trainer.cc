@@ -20,6 +20,8 @@ namespace {
 
 enum Stream : uint64_t { kHoldout, kMember, kBootstrap, kShuffle };
 
+constexpr int kTold = 100;  // times that a member tells how far it is
+
 FitOptions Checked(FitOptions options, const Ensemble& ensemble) {
   ValidateOptions("fit", options);
   if (options.max_steps < options.min_steps) {
@@ -115,6 +117,7 @@ struct EnsembleTrainer::Draft {
   std::vector<float> first_moment;   // [members x member_parameters]
   std::vector<float> second_moment;  // [members x member_parameters]
   std::vector<int64_t> adam_steps;   // [members]
+  int steps = 0;                     // planned, of each member
 
   Member member(int index) {
     const auto place = static_cast<size_t>(index);
@@ -128,11 +131,11 @@ struct EnsembleTrainer::Draft {
 
 // What one worker needs to train a member.
 struct EnsembleTrainer::Buffers {
-  Buffers(const Ensemble& ensemble, int batch)
-      : gradient(ensemble.mlp(), ensemble.training_kernel(), batch),
-        input(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.mlp().inputs())),
+  Buffers(const Ensemble& ensemble, const Mlp& mlp, int batch)
+      : gradient(mlp, ensemble.training_kernel(), batch),
+        input(static_cast<size_t>(batch) * static_cast<size_t>(mlp.inputs())),
         target(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.features().targets())),
-        d_output(static_cast<size_t>(batch) * static_cast<size_t>(ensemble.mlp().outputs())),
+        d_output(static_cast<size_t>(batch) * static_cast<size_t>(mlp.outputs())),
         d_parameters(static_cast<size_t>(ensemble.member_parameters())),
         values(static_cast<size_t>(
             std::max(ensemble.features().inputs(), ensemble.features().targets()))),
@@ -160,51 +163,62 @@ struct EnsembleTrainer::Buffers {
   int64_t best_adam_steps = 0;
 };
 
+// Who follows the fit.
+struct EnsembleTrainer::Observed {
+  const FitControl& control;
+  FitMeter& meter;  // of gradient steps
+};
+
 struct EnsembleTrainer::MemberReport {
   int steps = 0;
   double training_loss = 0;
   double holdout_error = 0;  // mean squared
 };
 
-EnsembleTrainer::EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, Executor& executor)
-    : ensemble_(ensemble),
-      options_(Checked(options, ensemble)),
-      executor_(executor),
-      adam_steps_(static_cast<size_t>(ensemble.members())),
-      first_moment_(adam_steps_.size() * static_cast<size_t>(ensemble.member_parameters())),
+EnsembleTrainer::EnsembleTrainer(std::shared_ptr<const Ensemble> ensemble,
+                                 const FitOptions& options, std::shared_ptr<Executor> executor)
+    : ensemble_(std::move(ensemble)),
+      mlp_(ensemble_->mlp()),
+      options_(Checked(options, *ensemble_)),
+      executor_(std::move(executor)),
+      adam_steps_(static_cast<size_t>(ensemble_->members())),
+      first_moment_(adam_steps_.size() * static_cast<size_t>(ensemble_->member_parameters())),
       second_moment_(first_moment_.size()) {
-  for (int worker = 0; worker < executor.size(); ++worker) {
-    buffers_.push_back(std::make_unique<Buffers>(ensemble, options_.batch));
+  for (int worker = 0; worker < executor_->size(); ++worker) {
+    buffers_.push_back(std::make_unique<Buffers>(*ensemble_, mlp_, options_.batch));
   }
 }
 
 EnsembleTrainer::~EnsembleTrainer() = default;
 
-FitReport EnsembleTrainer::Fit(const Dataset& data, Key key) {
+FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& control) {
   if (data.size() == 0) throw InputError("fit: found no transitions, expected at least 1");
   Draft draft = Begin(data);
   const double epoch_steps =
       options_.epochs * static_cast<double>(draft.training.size()) / options_.batch;
-  const int steps =
-      static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
-                                  static_cast<double>(options_.max_steps)));
+  draft.steps = static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
+                                            static_cast<double>(options_.max_steps)));
+  FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
   std::vector<MemberReport> reports(adam_steps_.size());
-  executor_.ParallelFor(ensemble_.members(), [&](int member, int worker) {
+  executor_->ParallelFor(ensemble_->members(), [&](int member, int worker) {
     reports[static_cast<size_t>(member)] =
-        TrainMember(member, steps, key, draft, *buffers_[static_cast<size_t>(worker)]);
+        TrainMember(member, key, draft, {control, meter}, *buffers_[static_cast<size_t>(worker)]);
   });
+  control.ThrowIfStopped();
 
   FitReport report;
   report.training_rows = static_cast<int64_t>(draft.training.size());
   report.holdout_rows = static_cast<int64_t>(draft.holdout.size());
   for (const MemberReport& member : reports) {
     report.steps = std::max(report.steps, member.steps);
-    report.training_loss += member.training_loss / ensemble_.members();
-    report.holdout_rmse += std::sqrt(member.holdout_error) / ensemble_.members();
+    report.training_loss += member.training_loss / ensemble_->members();
+    report.holdout_rmse += std::sqrt(member.holdout_error) / ensemble_->members();
   }
-  report.scale = MeasureChanges(data, ensemble_.features().difference(), draft.training).deviation;
+  report.scale = MeasureChanges(data, ensemble_->features().difference(), draft.training).deviation;
+  auto fitted = std::make_shared<Ensemble>(*ensemble_);
   // From here on nothing throws.
-  ensemble_.Replace(std::move(draft.parameters), std::move(draft.input), std::move(draft.target));
+  fitted->Replace(std::move(draft.parameters), std::move(draft.input), std::move(draft.target));
+  ensemble_ = std::move(fitted);
   first_moment_ = std::move(draft.first_moment);
   second_moment_ = std::move(draft.second_moment);
   adam_steps_ = std::move(draft.adam_steps);
@@ -215,15 +229,15 @@ EnsembleTrainer::Draft EnsembleTrainer::Begin(const Dataset& data) const {
   Draft draft{.data = data,
               .training = {},
               .holdout = {},
-              .input = ensemble_.input_normaliser(),
-              .target = ensemble_.target_normaliser(),
+              .input = ensemble_->input_normaliser(),
+              .target = ensemble_->target_normaliser(),
               .target_scale = {},
               .parameters = {},
               .first_moment = first_moment_,
               .second_moment = second_moment_,
               .adam_steps = adam_steps_};
-  for (int member = 0; member < ensemble_.members(); ++member) {
-    const std::span<const float> own = std::as_const(ensemble_).parameters(member);
+  for (int member = 0; member < ensemble_->members(); ++member) {
+    const std::span<const float> own = ensemble_->parameters(member);
     draft.parameters.insert(draft.parameters.end(), own.begin(), own.end());
   }
   SplitRows(draft);
@@ -247,7 +261,7 @@ void EnsembleTrainer::SplitRows(Draft& draft) const {
 // units to what it judges.
 void EnsembleTrainer::MeasureRows(Draft& draft) const {
   const Dataset& data = draft.data;
-  const FeatureMap& features = ensemble_.features();
+  const FeatureMap& features = ensemble_->features();
   const auto rows = std::ssize(draft.training);
   const auto row = [&](int64_t i) { return draft.training[static_cast<size_t>(i)]; };
   draft.input = Normaliser::OfInputs(
@@ -264,7 +278,7 @@ void EnsembleTrainer::MeasureRows(Draft& draft) const {
       },
       MagnitudeOf(data, draft.training));
   draft.target_scale = targets.deviation;
-  if (ensemble_.options().normalise_targets) {
+  if (ensemble_->options().normalise_targets) {
     draft.target = Normaliser::OfTargets(std::move(targets));
   }
 }
@@ -272,10 +286,10 @@ void EnsembleTrainer::MeasureRows(Draft& draft) const {
 // Names the expression and the row where an input is not finite.
 void EnsembleTrainer::CheckInputs(const Draft& draft) const {
   const auto finite = [](double value) { return std::isfinite(value); };
-  std::vector<double> input(static_cast<size_t>(ensemble_.features().inputs()));
+  std::vector<double> input(static_cast<size_t>(ensemble_->features().inputs()));
   const auto usable = [&](int64_t row) {
-    ensemble_.features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
-                               input.data());
+    ensemble_->features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
+                                input.data());
     return std::ranges::all_of(input, finite);
   };
   if (std::ranges::all_of(draft.input.mean, finite) && std::ranges::all_of(draft.holdout, usable)) {
@@ -283,7 +297,7 @@ void EnsembleTrainer::CheckInputs(const Draft& draft) const {
   }
   for (int64_t row = 0; row < draft.data.size(); ++row) {
     try {
-      ensemble_.features().CheckFinite(
+      ensemble_->features().CheckFinite(
           draft.data.observation(row).data(), draft.data.action(row).data(),
           fmt::format("in row {} of the data, of episode {}", row + 1, draft.data.episode(row)));
     } catch (const InputError& error) {
@@ -294,20 +308,22 @@ void EnsembleTrainer::CheckInputs(const Draft& draft) const {
 
 void EnsembleTrainer::FillInput(const Draft& draft, int64_t row, std::vector<double>& values,
                                 float* input) const {
-  ensemble_.features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
-                             values.data());
+  ensemble_->features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
+                              values.data());
   draft.input.Apply(values.data(), input);
 }
 
 void EnsembleTrainer::FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
                                  float* target) const {
-  ensemble_.features().Target(draft.data.observation(row).data(),
-                              draft.data.next_observation(row).data(), values.data());
+  ensemble_->features().Target(draft.data.observation(row).data(),
+                               draft.data.next_observation(row).data(), values.data());
   draft.target.Apply(values.data(), target);
 }
 
-EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, int steps, Key key,
-                                                           Draft& draft, Buffers& buffers) const {
+EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, Key key, Draft& draft,
+                                                           const Observed& observed,
+                                                           Buffers& buffers) const {
+  const int steps = draft.steps;
   const Key member_key = key.Fold(kMember).Fold(static_cast<uint64_t>(index));
   const std::vector<int64_t>& training = draft.training;
   buffers.resampled = training;
@@ -321,11 +337,13 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, int steps,
   const auto holdout_error = [&] { return HoldoutError(draft, member.parameters, buffers); };
   const bool early_stopping = options_.patience > 0 && !draft.holdout.empty();
   const int check_every = std::max(1, steps / options_.checks);
+  const int tell_every = std::max(1, steps / kTold);
   double best_error = early_stopping ? holdout_error() : 0;
   int failed_checks = 0;
   if (early_stopping) buffers.Best().CopyFrom(member);
   buffers.losses.clear();
   for (int step = 1; step <= steps; ++step) {
+    observed.control.ThrowIfStopped();
     sampler.Fill(buffers.rows);
     const double loss = TakeGradientStep(draft, member, buffers.rows, buffers);
     if (!std::isfinite(loss)) {
@@ -333,6 +351,7 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, int steps,
                                  index, std::isnan(loss) ? "nan" : "infinite", step, steps));
     }
     buffers.losses.push_back(static_cast<float>(loss));
+    if (step % tell_every == 0) observed.meter.Add(tell_every, loss);
     if (!early_stopping || step % check_every != 0) continue;
     const double error = holdout_error();
     if (error < best_error) {
@@ -348,6 +367,7 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, int steps,
   MemberReport report;
   report.steps = static_cast<int>(buffers.losses.size());
   report.training_loss = MeanOfLastTenth(buffers.losses);
+  observed.meter.Add(steps - report.steps / tell_every * tell_every, report.training_loss);
   if (!draft.holdout.empty()) report.holdout_error = holdout_error();
   if (!std::isfinite(report.holdout_error)) {
     throw RunError(fmt::format("fit: the hold-out error of member {} is {} after {} gradient steps",
@@ -359,10 +379,10 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, int steps,
 
 double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& member,
                                          std::span<const int64_t> batch, Buffers& buffers) const {
-  const Mlp& mlp = ensemble_.mlp();
+  const Mlp& mlp = ensemble_->mlp();
   const int rows = static_cast<int>(batch.size());
   const auto inputs = static_cast<size_t>(mlp.inputs());
-  const auto targets = static_cast<size_t>(ensemble_.features().targets());
+  const auto targets = static_cast<size_t>(ensemble_->features().targets());
   for (size_t i = 0; i < batch.size(); ++i) {
     FillInput(draft, batch[i], buffers.values, buffers.input.data() + i * inputs);
     FillTarget(draft, batch[i], buffers.values, buffers.target.data() + i * targets);
@@ -372,10 +392,10 @@ double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& membe
   const std::span<float> gradient(buffers.d_parameters);
   const float* output = buffers.gradient.Forward(parameters, rows, buffers.input.data());
   double loss = 0;
-  if (ensemble_.options().probabilistic) {
+  if (ensemble_->options().probabilistic) {
     float* d_max = gradient.data() + mlp.parameters();
     loss = GaussianNll(rows, static_cast<int>(targets), output, buffers.target.data(),
-                       ensemble_.BoundsIn(parameters), options_.log_variance_penalty,
+                       ensemble_->BoundsIn(parameters), options_.log_variance_penalty,
                        options_.nll_beta, buffers.d_output.data(), d_max, d_max + targets);
   } else {
     loss = SquaredError(rows, static_cast<int>(targets), output, buffers.target.data(),
@@ -398,7 +418,7 @@ double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& membe
 // gradient += decay W, on weights only.
 void EnsembleTrainer::AddWeightDecay(std::span<const float> parameters,
                                      std::span<float> gradient) const {
-  const Mlp& mlp = ensemble_.mlp();
+  const Mlp& mlp = ensemble_->mlp();
   for (int layer = 0; layer < mlp.layers(); ++layer) {
     const size_t place = options_.weight_decay.size() == 1 ? 0 : static_cast<size_t>(layer);
     const auto decay = static_cast<float>(options_.weight_decay[place]);
@@ -412,8 +432,8 @@ void EnsembleTrainer::AddWeightDecay(std::span<const float> parameters,
 // Mean squared error over the hold-out rows, in target deviations; constant targets have none.
 double EnsembleTrainer::HoldoutError(const Draft& draft, std::span<const float> parameters,
                                      Buffers& buffers) const {
-  const auto inputs = static_cast<size_t>(ensemble_.mlp().inputs());
-  const auto outputs = static_cast<size_t>(ensemble_.mlp().outputs());
+  const auto inputs = static_cast<size_t>(ensemble_->mlp().inputs());
+  const auto outputs = static_cast<size_t>(ensemble_->mlp().outputs());
   const std::vector<int64_t>& holdout = draft.holdout;
   double sum = 0;
   int64_t count = 0;
@@ -439,7 +459,7 @@ double EnsembleTrainer::HoldoutError(const Draft& draft, std::span<const float> 
 }
 
 void EnsembleTrainer::Save(TensorFile& file) const {
-  const std::vector<int64_t> shape = {ensemble_.members(), ensemble_.member_parameters()};
+  const std::vector<int64_t> shape = {ensemble_->members(), ensemble_->member_parameters()};
   file.tensors["trainer.first_moment"] = {shape, first_moment_};
   file.tensors["trainer.second_moment"] = {shape, second_moment_};
   std::vector<int32_t> steps;
@@ -448,12 +468,12 @@ void EnsembleTrainer::Save(TensorFile& file) const {
     steps.push_back(
         static_cast<int32_t>(std::min<int64_t>(taken, std::numeric_limits<int32_t>::max())));
   }
-  file.tensors["trainer.adam_steps"] = {{ensemble_.members()}, std::move(steps)};
+  file.tensors["trainer.adam_steps"] = {{ensemble_->members()}, std::move(steps)};
 }
 
 void EnsembleTrainer::Restore(const TensorFile& file) {
-  const std::array<int64_t, 2> shape = {ensemble_.members(), ensemble_.member_parameters()};
-  const std::array<int64_t, 1> members = {ensemble_.members()};
+  const std::array<int64_t, 2> shape = {ensemble_->members(), ensemble_->member_parameters()};
+  const std::array<int64_t, 1> members = {ensemble_->members()};
   std::vector<float> first = file.Floats("trainer.first_moment", shape);
   std::vector<float> second = file.Floats("trainer.second_moment", shape);
   const std::vector<int32_t>& steps = file.Ints("trainer.adam_steps", members);

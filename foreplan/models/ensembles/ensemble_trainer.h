@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/executor.h"
@@ -12,6 +13,7 @@
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/fit_control.h"
 
 namespace foreplan {
 
@@ -45,19 +47,27 @@ struct FitReport {
   std::vector<double> scale;  // standard deviations of the changes trained on; 0: none: [no]
 };
 
-/// Trains the members of one ensemble, each on its own rows with its own key; keeps weights and
-/// Adam moments from fit to fit (warm start). Members run in parallel; threads change no bit.
+/// Trains the members of one ensemble, each on its own rows with its own key; goes on from fit to
+/// fit with weights and Adam moments (warm start). Every fit makes a new ensemble; the ones before
+/// stay as they are. Members run in parallel; threads change no bit.
 class EnsembleTrainer {
  public:
-  /// References must outlive the trainer. Throws InputError (options out of range).
-  EnsembleTrainer(Ensemble& ensemble, const FitOptions& options, Executor& executor);
+  /// Begins with `ensemble`. Throws InputError (options out of range).
+  EnsembleTrainer(std::shared_ptr<const Ensemble> ensemble, const FitOptions& options,
+                  std::shared_ptr<Executor> executor);
   ~EnsembleTrainer();
+
+  /// What the last fit made.
+  [[nodiscard]] const std::shared_ptr<const Ensemble>& ensemble() const { return ensemble_; }
+  /// Goes on from there; of the same networks.
+  void set_ensemble(std::shared_ptr<const Ensemble> ensemble) { ensemble_ = std::move(ensemble); }
 
   /// Refits normalisers and members to the data: normalisers to the rows that are trained on, a
   /// member that stops early to what it was at its best check, weights, moments and step count.
   /// Throws RunError naming member, step and quantity when a loss is not finite, or expression and
-  /// row of an input that is not. Whatever is thrown, ensemble and trainer are then as they were.
-  FitReport Fit(const Dataset& data, Key key);
+  /// row of an input that is not, and Interrupted when asked to stop, which it looks at before
+  /// every gradient step. Whatever is thrown, the trainer is then as it was.
+  FitReport Fit(const Dataset& data, Key key, const FitControl& control = {});
 
   /// Adam moments and step counts, under names that start with "trainer.".
   void Save(TensorFile& file) const;
@@ -69,6 +79,7 @@ class EnsembleTrainer {
   struct Buffers;
   struct Draft;
   struct Member;
+  struct Observed;
   struct MemberReport;
 
   [[nodiscard]] Draft Begin(const Dataset& data) const;
@@ -79,16 +90,18 @@ class EnsembleTrainer {
   void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
   void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
                   float* target) const;
-  MemberReport TrainMember(int member, int steps, Key key, Draft& draft, Buffers& buffers) const;
+  MemberReport TrainMember(int member, Key key, Draft& draft, const Observed& observed,
+                           Buffers& buffers) const;
   double TakeGradientStep(const Draft& draft, const Member& member, std::span<const int64_t> batch,
                           Buffers& buffers) const;
   void AddWeightDecay(std::span<const float> parameters, std::span<float> gradient) const;
   double HoldoutError(const Draft& draft, std::span<const float> parameters,
                       Buffers& buffers) const;
 
-  Ensemble& ensemble_;
+  std::shared_ptr<const Ensemble> ensemble_;
+  Mlp mlp_;  // of the members, as long as there are buffers
   FitOptions options_;
-  Executor& executor_;
+  std::shared_ptr<Executor> executor_;
   std::vector<int64_t> adam_steps_;  // of every member since the ensemble was made: [members]
   std::vector<float> first_moment_;  // [members x member_parameters]
   std::vector<float> second_moment_;

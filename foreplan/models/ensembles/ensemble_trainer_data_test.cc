@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/change_statistics.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
@@ -131,10 +132,11 @@ std::vector<int64_t> AllRows(const Dataset& data) {
 TEST(EnsembleTrainer, EveryFitNormalisesByAllOfItsData) {
   ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3), executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), QuickFit(3),
+                          testing::Borrowed(executor));
   Dataset data = ToyData(60, 1);
   trainer.Fit(data, Key{1, 2});
-  ExpectNormalisersOf(model, data, AllRows(data));
+  ExpectNormalisersOf(*trainer.ensemble(), data, AllRows(data));
   for (int row = 0; row < 60; ++row) {  // elsewhere, and moving otherwise
     const double x[3] = {20.0 + row, 1, 0.7};
     const double next[3] = {x[0] + 0.3 * row, 1.5, 0.7};
@@ -142,7 +144,7 @@ TEST(EnsembleTrainer, EveryFitNormalisesByAllOfItsData) {
     data.Add(x, std::span(&u, 1), next, 2);
   }
   trainer.Fit(data, Key{1, 3});
-  ExpectNormalisersOf(model, data, AllRows(data));
+  ExpectNormalisersOf(*trainer.ensemble(), data, AllRows(data));
 }
 
 TEST(EnsembleTrainer, HeldOutRowsDoNotEnterTheNormalisers) {
@@ -156,8 +158,9 @@ TEST(EnsembleTrainer, HeldOutRowsDoNotEnterTheNormalisers) {
   for (int row = 0; row < kOneHotRows; ++row) {
     if (sides[static_cast<size_t>(row)] == 1) training.push_back(row);
   }
-  const FitReport report = EnsembleTrainer(model, options, executor).Fit(data, Key{1, 2});
-  ExpectNormalisersOf(model, data, training);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), options, testing::Borrowed(executor));
+  const FitReport report = trainer.Fit(data, Key{1, 2});
+  ExpectNormalisersOf(*trainer.ensemble(), data, training);
   EXPECT_EQ(report.scale, MeasureChanges(data, {}, training).deviation);
   EXPECT_NE(report.scale, MeasureChanges(data, {}).deviation);
 }
@@ -192,7 +195,7 @@ TEST(EnsembleTrainer, AUnitOfLengthChangesNothing) {
   std::vector<std::vector<float>> parameters;
   // Powers of two: 1 m, a micrometre, 10^-12 m. All else is equal bit for bit.
   for (const double unit : {1.0, std::ldexp(1.0, -20), std::ldexp(1.0, -40)}) {
-    EnsembleModel model(spec, {}, SmallOptions(), options, Key{1, 1}, executor);
+    EnsembleModel model(spec, {}, SmallOptions(), options, Key{1, 1}, testing::Borrowed(executor));
     const Dataset data = PushedMass(unit);
     const FitMetrics metrics = model.Fit(data, Key{1, 2});
     EXPECT_EQ(metrics.back().first, "holdout_rmse");
@@ -213,19 +216,20 @@ TEST(EnsembleTrainer, AUnitOfLengthChangesNothing) {
 
 TEST(EnsembleTrainer, ConstantComponentsNeverGiveNanAndStayConstant) {
   ThreadPool executor(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(200), Key{1, 1}, executor);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(200), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(ToyData(100, 1), Key{1, 2});
   EXPECT_EQ(model.scale()[2], 0);
-  const auto workspace = model.dynamics().MakeWorkspace(1);
+  const auto workspace = model.snapshot()->MakeWorkspace(1);
   const std::vector<double> x = {0.3, 1.2, 0.7};
   const std::vector<double> u = {0.4};
   std::vector<double> next(3);
-  model.dynamics().Step({.rows = 1,
-                         .state = x.data(),
-                         .action = u.data(),
-                         .next_state = next.data(),
-                         .key = Key{1, 3}},
-                        *workspace);
+  model.snapshot()->Step({.rows = 1,
+                          .state = x.data(),
+                          .action = u.data(),
+                          .next_state = next.data(),
+                          .key = Key{1, 3}},
+                         *workspace);
   EXPECT_TRUE(std::isfinite(next[0]));
   EXPECT_NEAR(next[2], 0.7, 1e-14);  // a few roundings
 }
@@ -245,7 +249,8 @@ TEST(EnsembleTrainer, WhatKeepsItsPaceGoesOnAtThatPace) {
     data.Add(before, std::span(&u, 1), after, 1);
   }
   ThreadPool executor(1);
-  EnsembleModel model(spec, {}, SmallOptions(), QuickFit(100), Key{1, 1}, executor);
+  EnsembleModel model(spec, {}, SmallOptions(), QuickFit(100), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(data, Key{1, 2});
   EXPECT_GT(model.scale()[0], 0);
   EXPECT_EQ(model.scale()[1], 0);
@@ -273,7 +278,8 @@ TEST(EnsembleTrainer, WhatItsRateMovesExactlyIsNotTakenForConstant) {
     data.Add(before, std::span(&u, 1), after, 1);
   }
   ThreadPool executor(1);
-  EnsembleModel model(spec, encoding, SmallOptions(), QuickFit(5), Key{1, 1}, executor);
+  EnsembleModel model(spec, encoding, SmallOptions(), QuickFit(5), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(data, Key{1, 2});
   EXPECT_GT(model.scale()[0], 0.05);  // its changes are 0.1 of a standard normal
 }

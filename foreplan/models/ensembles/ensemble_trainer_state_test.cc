@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
@@ -37,15 +38,16 @@ std::string FailedFit(const Encoding& encoding, const FitOptions& options, const
                       const Dataset& bad, const EnsembleOptions& size = SmallOptions()) {
   ThreadPool executor(2);
   Ensemble ensemble(ToySpec(), encoding, size, Key{1, 1});
-  EnsembleTrainer trainer(ensemble, options, executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(ensemble), options,
+                          testing::Borrowed(executor));
   trainer.Fit(good, Key{1, 2});
-  const TensorFile before = Everything(ensemble, trainer);
+  const TensorFile before = Everything(trainer);
   const double x[3] = {0.3, 1.2, 0.7};
   const double u = 0.4;
   const auto predict = [&] {
     std::vector<double> numbers(6);
-    const auto workspace = ensemble.MakeWorkspace(1);
-    ensemble.PredictTarget(3, 1, x, &u, numbers.data(), numbers.data() + 3, *workspace);
+    const auto workspace = trainer.ensemble()->MakeWorkspace(1);
+    trainer.ensemble()->PredictTarget(3, 1, x, &u, numbers.data(), numbers.data() + 3, *workspace);
     return numbers;
   };
   const std::vector<double> predicted = predict();
@@ -55,7 +57,7 @@ std::string FailedFit(const Encoding& encoding, const FitOptions& options, const
   } catch (const RunError& error) {
     message = error.what();
   }
-  EXPECT_TRUE(SameTensors(before, Everything(ensemble, trainer))) << message;
+  EXPECT_TRUE(SameTensors(before, Everything(trainer))) << message;
   EXPECT_EQ(predict(), predicted);
   return message;
 }
@@ -128,10 +130,11 @@ TEST(EnsembleTrainer, ThreadsChangeNoBit) {
   for (const int threads : {1, 2, 8}) {
     ThreadPool executor(threads);
     Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-    EnsembleTrainer trainer(model, StoppingFit(5), executor);
+    EnsembleTrainer trainer(std::make_shared<Ensemble>(model), StoppingFit(5),
+                            testing::Borrowed(executor));
     trainer.Fit(ToyData(150, 1), Key{1, 2});
     trainer.Fit(ToyData(200, 1), Key{1, 3});
-    states.push_back(Everything(model, trainer));
+    states.push_back(Everything(trainer));
   }
   EXPECT_TRUE(SameTensors(states[0], states[1]));
   EXPECT_TRUE(SameTensors(states[0], states[2]));
@@ -140,24 +143,28 @@ TEST(EnsembleTrainer, ThreadsChangeNoBit) {
 TEST(EnsembleTrainer, SavedStateContinuesBitForBit) {
   ThreadPool executor(2);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, StoppingFit(3), executor);  // members stop at different steps
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), StoppingFit(3),
+                          testing::Borrowed(executor));  // members stop at different steps
   trainer.Fit(ToyData(150, 1), Key{1, 2});
-  TensorFile saved = Everything(model, trainer);
+  TensorFile saved = Everything(trainer);
   Ensemble other(ToySpec(), kEncoding, SmallOptions(), Key{9, 9});
-  EnsembleTrainer other_trainer(other, StoppingFit(3), executor);
+  EnsembleTrainer other_trainer(std::make_shared<Ensemble>(other), StoppingFit(3),
+                                testing::Borrowed(executor));
   other.Restore(saved);
+  other_trainer.set_ensemble(std::make_shared<Ensemble>(other));
   other_trainer.Restore(saved);
   trainer.Fit(ToyData(200, 1), Key{1, 3});
   other_trainer.Fit(ToyData(200, 1), Key{1, 3});
-  EXPECT_TRUE(SameTensors(Everything(model, trainer), Everything(other, other_trainer)));
+  EXPECT_TRUE(SameTensors(Everything(trainer), Everything(other_trainer)));
 }
 
 TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
   ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3), executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), QuickFit(3),
+                          testing::Borrowed(executor));
   trainer.Fit(ToyData(20, 1), Key{1, 2});
-  const TensorFile good = Everything(model, trainer);
+  const TensorFile good = Everything(trainer);
   const auto refusal = [&](const std::string& tensor, double value) {
     TensorFile file = good;
     file.source = "checkpoint.safetensors";
@@ -172,7 +179,7 @@ TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
     } catch (const InputError& error) {
       message = error.what();
     }
-    EXPECT_TRUE(SameTensors(good, Everything(model, trainer))) << message;
+    EXPECT_TRUE(SameTensors(good, Everything(trainer))) << message;
     return message;
   };
   EXPECT_EQ(refusal("trainer.adam_steps", -7),
@@ -185,7 +192,8 @@ TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
 
 TEST(EnsembleModel, ARefusedFileLeavesEverythingAsItWas) {
   ThreadPool executor(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(ToyData(30, 1), Key{1, 2});
   TensorFile file;
   model.Save(file);
@@ -202,11 +210,13 @@ TEST(EnsembleModel, ARefusedFileLeavesEverythingAsItWas) {
 
 TEST(EnsembleModel, SavesTheScaleThatItsErrorsAreIn) {
   ThreadPool executor(1);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(ToyData(30, 1), Key{1, 2});
   TensorFile file;
   model.SaveForUse(file);
-  EnsembleModel other(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1}, executor);
+  EnsembleModel other(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1},
+                      testing::Borrowed(executor));
   other.RestoreForUse(file);
   EXPECT_TRUE(std::ranges::equal(other.scale(), model.scale()));
   EXPECT_EQ(other.scale()[2], 0);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
 #include "foreplan/models/ensembles/testing/ensemble_fits.h"
@@ -64,12 +65,12 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
     std::fill_n(parameters.begin() + mlp.weight_offset(zero_layer),
                 mlp.bias_offset(zero_layer) - mlp.weight_offset(zero_layer), 0.0F);
     const std::vector<float> before(parameters.begin(), parameters.end());
-    EnsembleTrainer trainer(model, fit, executor);
+    EnsembleTrainer trainer(std::make_shared<Ensemble>(model), fit, testing::Borrowed(executor));
     trainer.Fit(data, Key{1, 2});
     TensorFile saved;
     trainer.Save(saved);
     const std::vector<float>& moment = FloatsOf(saved, "trainer.first_moment");
-    const std::span<const float> after = std::as_const(model).parameters(0);
+    const std::span<const float> after = trainer.ensemble()->parameters(0);
     for (int layer = 0; layer < 2; ++layer) {
       const float decay = layer == 0 ? 0.5F : 0.25F;
       for (int i = mlp.weight_offset(layer); i < mlp.bias_offset(layer); ++i) {
@@ -93,7 +94,7 @@ TEST(EnsembleTrainer, GradientClipBoundsTheNormOfEachMembersGradient) {
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
   FitOptions options = QuickFit(1);
   options.gradient_clip = 1e-3;
-  EnsembleTrainer trainer(model, options, executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), options, testing::Borrowed(executor));
   trainer.Fit(ToyData(40, 1), Key{1, 2});
   TensorFile saved;
   trainer.Save(saved);
@@ -109,7 +110,8 @@ TEST(EnsembleTrainer, GradientClipBoundsTheNormOfEachMembersGradient) {
 TEST(EnsembleTrainer, AdamCountsTheStepsOfAllFitsPerMember) {
   ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(30), executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), QuickFit(30),
+                          testing::Borrowed(executor));
   EXPECT_EQ(AdamSteps(trainer), std::vector<int32_t>(5, 0));
   trainer.Fit(ToyData(40, 1), Key{1, 2});
   EXPECT_EQ(AdamSteps(trainer), std::vector<int32_t>(5, 30));
@@ -119,7 +121,8 @@ TEST(EnsembleTrainer, AdamCountsTheStepsOfAllFitsPerMember) {
 
 TEST(EnsembleTrainer, LearnsASmoothSystemFromLittleData) {
   ThreadPool executor(2);
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1}, executor);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), QuickFit(2000), Key{1, 1},
+                      testing::Borrowed(executor));
   const FitMetrics metrics = model.Fit(ToyData(400, 1), Key{1, 2});
   EXPECT_EQ(metrics[1], (std::pair<std::string, double>("steps", 2000)));
   const ModelError error = ModelJudge(model).Judge(ToyData(200, 2), 0, 200);
@@ -141,14 +144,15 @@ TEST(EnsembleTrainer, LearnsTheNoiseOfTheData) {
   }
   ThreadPool executor(2);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EnsembleTrainer trainer(model, QuickFit(3000), executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), QuickFit(3000),
+                          testing::Borrowed(executor));
   trainer.Fit(data, Key{1, 2});
-  const auto workspace = model.MakeWorkspace(1);
+  const auto workspace = trainer.ensemble()->MakeWorkspace(1);
   const double x[3] = {0.1, 0.0, 0.7};
   const double u = 0;
   double mean[3];
   double deviation[3];
-  model.PredictTarget(0, 1, x, &u, mean, deviation, *workspace);
+  trainer.ensemble()->PredictTarget(0, 1, x, &u, mean, deviation, *workspace);
   EXPECT_NEAR(deviation[0], 0.2, 0.04);  // 2000 noisy rows and one network: within 20 %
 }
 
@@ -157,8 +161,9 @@ TEST(EnsembleTrainer, DeterministicMembersFitTheMean) {
   EnsembleOptions options = SmallOptions();
   options.members = 1;
   options.probabilistic = false;
-  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1}, executor);
-  EXPECT_FALSE(model.dynamics().is_stochastic());
+  EnsembleModel model(ToySpec(), kEncoding, options, QuickFit(2000), Key{1, 1},
+                      testing::Borrowed(executor));
+  EXPECT_FALSE(model.snapshot()->is_stochastic());
   model.Fit(ToyData(400, 1), Key{1, 2});
   EXPECT_LT(ModelJudge(model).Judge(ToyData(200, 2), 0, 200).one_step_rmse, 0.06);
 }
@@ -167,7 +172,8 @@ TEST(EnsembleTrainer, AnOutlierJumpLeavesTheOrdinaryRowsPredicted) {
   ThreadPool executor(2);
   FitOptions options = QuickFit(1500);
   options.gradient_clip = 10;
-  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), options, Key{1, 1}, executor);
+  EnsembleModel model(ToySpec(), kEncoding, SmallOptions(), options, Key{1, 1},
+                      testing::Borrowed(executor));
   Dataset data = ToyData(200, 1);
   model.Fit(data, Key{1, 2});
   const double x[3] = {0, 0, 0.7};
@@ -210,9 +216,9 @@ Stage StageAfter(int steps, int members, Key init) {
   Ensemble model(ToySpec(), kEncoding, options, init);
   FitOptions fit = StoppingFit(0);
   fit.min_steps = fit.max_steps = steps;
-  EnsembleTrainer trainer(model, fit, executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), fit, testing::Borrowed(executor));
   const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
-  return {Everything(model, trainer), report.holdout_rmse, report.training_loss};
+  return {Everything(trainer), report.holdout_rmse, report.training_loss};
 }
 
 TEST(EnsembleTrainer, EarlyStoppingReturnsToTheCheckWithTheLeastHoldOutError) {
@@ -221,7 +227,8 @@ TEST(EnsembleTrainer, EarlyStoppingReturnsToTheCheckWithTheLeastHoldOutError) {
     EnsembleOptions options = SmallOptions();
     options.members = 1;
     Ensemble model(ToySpec(), kEncoding, options, Key{1, init});
-    EnsembleTrainer trainer(model, StoppingFit(5), executor);
+    EnsembleTrainer trainer(std::make_shared<Ensemble>(model), StoppingFit(5),
+                            testing::Borrowed(executor));
     const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
     EXPECT_EQ(report.holdout_rows + report.training_rows, 40);
     EXPECT_GT(report.holdout_rows, 0);
@@ -239,7 +246,7 @@ TEST(EnsembleTrainer, EarlyStoppingReturnsToTheCheckWithTheLeastHoldOutError) {
     }
     EXPECT_EQ(best, report.steps - 5 * 4);  // five checks without a better one
     EXPECT_EQ(report.holdout_rmse, least);
-    EXPECT_TRUE(SameTensors(Everything(model, trainer), StageAfter(best, 1, Key{1, init}).state));
+    EXPECT_TRUE(SameTensors(Everything(trainer), StageAfter(best, 1, Key{1, init}).state));
   }
 }
 
@@ -249,9 +256,10 @@ TEST(EnsembleTrainer, MembersStopEachAtItsOwnBestWithItsOwnMomentsAndSteps) {
   EnsembleOptions options = SmallOptions();
   options.members = members;
   Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
-  EnsembleTrainer trainer(model, StoppingFit(5), executor);
+  EnsembleTrainer trainer(std::make_shared<Ensemble>(model), StoppingFit(5),
+                          testing::Borrowed(executor));
   const FitReport report = trainer.Fit(NoiseData(40), Key{1, 2});
-  const TensorFile stopped = Everything(model, trainer);
+  const TensorFile stopped = Everything(trainer);
   const std::vector<int32_t> taken = AdamSteps(trainer);
   EXPECT_GT(std::set<int32_t>(taken.begin(), taken.end()).size(), 1U);
   // The one that went on longest stopped five checks after its best.
@@ -277,7 +285,9 @@ TEST(EnsembleTrainer, TrainingLossIsThatOfTheLastTenthOfTheStepsTaken) {
   FitOptions fit = StoppingFit(5);
   fit.min_steps = fit.max_steps = 20000;
   fit.checks = 5000;  // every 4 steps
-  const FitReport report = EnsembleTrainer(model, fit, executor).Fit(NoiseData(40), Key{1, 2});
+  const FitReport report =
+      EnsembleTrainer(std::make_shared<Ensemble>(model), fit, testing::Borrowed(executor))
+          .Fit(NoiseData(40), Key{1, 2});
   ASSERT_LT(report.steps, 2000);
   EXPECT_NE(report.training_loss, 0);
   EXPECT_EQ(report.training_loss, StageAfter(report.steps, 1, Key{1, 1}).training_loss);
@@ -289,15 +299,16 @@ TEST(EnsembleTrainer, TrainingLossIsTheMeanOverTheLastTenthOfTheSteps) {
   const Dataset data = ToyData(1, 1);
   ThreadPool executor(1);
   const auto losses = [&](const std::vector<int>& fits) {
-    Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+    auto model = std::make_shared<const Ensemble>(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
     // The trainer keeps its options: each fit has a trainer, and moments and steps go along.
     TensorFile state;
-    EnsembleTrainer(model, QuickFit(1), executor).Save(state);
+    EnsembleTrainer(model, QuickFit(1), testing::Borrowed(executor)).Save(state);
     std::vector<double> of_fits;
     for (const int steps : fits) {
-      EnsembleTrainer trainer(model, QuickFit(steps), executor);
+      EnsembleTrainer trainer(model, QuickFit(steps), testing::Borrowed(executor));
       trainer.Restore(state);
       of_fits.push_back(trainer.Fit(data, Key{1, 2}).training_loss);
+      model = trainer.ensemble();
       trainer.Save(state);
     }
     return of_fits;
@@ -321,7 +332,10 @@ TEST(EnsembleTrainer, HoldOutErrorLeavesOutWhatIsConstantInTraining) {
   options.holdout_share = 0.4;
   ThreadPool executor(1);
   Ensemble model(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
-  EXPECT_LT(EnsembleTrainer(model, options, executor).Fit(data, Key{1, 2}).holdout_rmse, 10);
+  EXPECT_LT(EnsembleTrainer(std::make_shared<Ensemble>(model), options, testing::Borrowed(executor))
+                .Fit(data, Key{1, 2})
+                .holdout_rmse,
+            10);
 }
 
 }  // namespace

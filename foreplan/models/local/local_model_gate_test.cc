@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
@@ -63,7 +64,7 @@ Rollouts Roll(const System& prototype, int count, double phase, double noise, Ke
 }
 
 /// An ensemble that has seen 30 rollouts of other phases.
-std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& executor) {
+std::shared_ptr<const Ensemble> Train(const System& system, double noise, Executor& executor) {
   Dataset data(4, 1);
   for (int episode = 0; episode < 30; ++episode) {
     const Key key = Key{11, 0}.Fold(static_cast<uint64_t>(episode));
@@ -76,11 +77,13 @@ std::unique_ptr<Ensemble> Train(const System& system, double noise, Executor& ex
   EnsembleOptions options;
   options.hidden_layers = 2;
   options.width = 64;
-  auto ensemble = std::make_unique<Ensemble>(system.spec(), Encoding{}, options, Key{12, 0});
   FitOptions fit;
   fit.min_steps = fit.max_steps = 4000;
-  EnsembleTrainer(*ensemble, fit, executor).Fit(data, Key{13, 0});
-  return ensemble;
+  EnsembleTrainer trainer(
+      std::make_shared<const Ensemble>(system.spec(), Encoding{}, options, Key{12, 0}), fit,
+      testing::Borrowed(executor));
+  trainer.Fit(data, Key{13, 0});
+  return trainer.ensemble();
 }
 
 /// Deviations of (x, u) at every time: [5 x T].
@@ -126,7 +129,7 @@ using Table = std::map<std::pair<std::string, int>, double>;  // (prior, rollout
 
 /// Errors of all priors for one system and noise, in the mean over seeds.
 Table Measure(const std::string& name, const System& system, double noise, Executor& executor) {
-  const std::unique_ptr<Ensemble> ensemble = Train(system, noise, executor);
+  const std::shared_ptr<const Ensemble> ensemble = Train(system, noise, executor);
   const MatrixXd deviations = Deviations(Roll(system, 200, 0.5, noise, Key{16, 0}).view);
   Table table;
   for (const int N : {2, 3, 5, 10, 20, 50}) {
@@ -138,8 +141,9 @@ Table Measure(const std::string& name, const System& system, double noise, Execu
       NoPrior none;
       MixturePrior mixture(4, 1, mixture_options, Key{15, seed});
       mixture.Learn(rollouts.view);
-      NetworkPrior network(*ensemble, {});
-      NetworkPrior network_alone(*ensemble, {.strength = 1e6});
+      const auto trained = [&] { return ensemble; };
+      NetworkPrior network(trained, {});
+      NetworkPrior network_alone(trained, {.strength = 1e6});
       const auto add = [&](const char* prior_name, LocalPrior& prior, EvidenceUse evidence) {
         LocalFitOptions options;
         options.evidence = evidence;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
 
@@ -19,19 +21,21 @@ void NetworkPriorOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("strength", strength, {0, 1e6}, "samples that the network counts for");
 }
 
-NetworkPrior::NetworkPrior(const Ensemble& ensemble, const NetworkPriorOptions& options)
-    : ensemble_(ensemble), options_(options) {
+NetworkPrior::NetworkPrior(std::function<std::shared_ptr<const Ensemble>()> ensemble,
+                           const NetworkPriorOptions& options)
+    : source_(std::move(ensemble)), options_(options) {
   ValidateOptions("network prior", options_);
 }
 
 void NetworkPrior::Prepare(const RolloutView& rollouts) {
   CheckRollouts("network prior", rollouts);
+  ensemble_ = source_();
   const int nx = rollouts.nx;
   const int nu = rollouts.nu;
-  if (nx != ensemble_.state_dim() || nu != ensemble_.action_dim()) {
+  if (nx != ensemble_->state_dim() || nu != ensemble_->action_dim()) {
     throw InputError(
         fmt::format("network prior: found rollouts of {} states and {} actions, expected {} and {}",
-                    nx, nu, ensemble_.state_dim(), ensemble_.action_dim()));
+                    nx, nu, ensemble_->state_dim(), ensemble_->action_dim()));
   }
   rollouts_ = rollouts;
   const int T = rollouts.transitions;
@@ -65,11 +69,11 @@ void NetworkPrior::Predict() {
   }
   A_.resize(static_cast<Index>(T) * nx, nx);
   B_.resize(static_cast<Index>(T) * nx, rollouts_.nu);
-  if (T > workspace_rows_) {
-    workspace_ = ensemble_.MakeDerivativeWorkspace(T);
+  if (T > workspace_rows_) {  // fits all versions: their networks are the same
+    workspace_ = ensemble_->MakeDerivativeWorkspace(T);
     workspace_rows_ = T;
   }
-  ensemble_.Linearize(
+  ensemble_->Linearize(
       {.rows = T, .state = state_.data(), .action = action_.data(), .A = A_.data(), .B = B_.data()},
       *workspace_);
   StepBatch step;
@@ -77,12 +81,12 @@ void NetworkPrior::Predict() {
   step.state = state_.data();
   step.action = action_.data();
   step.next_state = next_.data();
-  ensemble_.StepMean(step, *workspace_);
+  ensemble_->StepMean(step, *workspace_);
   // mean of the members' variances + variance of their means
-  const double share = 1.0 / ensemble_.members();
-  for (int member = 0; member < ensemble_.members(); ++member) {
-    ensemble_.PredictTarget(member, T, state_.data(), action_.data(), member_mean_.data(),
-                            member_deviation_.data(), *workspace_);
+  const double share = 1.0 / ensemble_->members();
+  for (int member = 0; member < ensemble_->members(); ++member) {
+    ensemble_->PredictTarget(member, T, state_.data(), action_.data(), member_mean_.data(),
+                             member_deviation_.data(), *workspace_);
     member_sum_ += share * member_mean_;
     noise_ += share * (member_mean_.cwiseAbs2() + member_deviation_.cwiseAbs2());
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,8 +31,10 @@ struct NetworkPriorOptions {
 /// moves in.
 class NetworkPrior final : public LocalPrior {
  public:
-  /// The ensemble must outlive the prior; it is trained by others. Throws InputError (options).
-  NetworkPrior(const Ensemble& ensemble, const NetworkPriorOptions& options);
+  /// What others train: `ensemble` is asked for the present version at every Prepare. Throws
+  /// InputError (options).
+  NetworkPrior(std::function<std::shared_ptr<const Ensemble>()> ensemble,
+               const NetworkPriorOptions& options);
 
   void Learn(const RolloutView& /*fresh*/) override {}
   void Prepare(const RolloutView& rollouts) override;
@@ -42,7 +45,8 @@ class NetworkPrior final : public LocalPrior {
 
   void Predict();
 
-  const Ensemble& ensemble_;
+  std::function<std::shared_ptr<const Ensemble>()> source_;
+  std::shared_ptr<const Ensemble> ensemble_;  // of the last Prepare
   NetworkPriorOptions options_;
   std::unique_ptr<Dynamics::Workspace> workspace_;
   int workspace_rows_ = 0;

@@ -15,6 +15,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/models/local/local_model_fit.h"
 #include "foreplan/models/local/testing/golden_fits.h"
 #include "foreplan/models/local/testing/toy_rollouts.h"
@@ -45,7 +46,7 @@ TEST(NetworkPrior, TrustedFullyTheFitIsTheNetworksLinearisation) {
   const auto workspace = ensemble.MakeDerivativeWorkspace(1);
   for (const int N : {1, 4}) {
     const ToyRollouts data(N, 10, 6);
-    NetworkPrior prior(ensemble, {.strength = 1e6});
+    NetworkPrior prior([&] { return testing::Borrowed(ensemble); }, {.strength = 1e6});
     LocalFitOptions options;
     options.ridge = 0;
     LocalModelFit fit;
@@ -85,7 +86,7 @@ TEST(NetworkPrior, TheBeliefIsThatOfTheFormula) {
   const int N = 4;
   const int T = 10;
   const ToyRollouts data(N, T, 9, 0.05);
-  NetworkPrior prior(ensemble, {.strength = 2.5});
+  NetworkPrior prior([&] { return testing::Borrowed(ensemble); }, {.strength = 2.5});
   prior.Prepare(data.view);
   // D: variances over rollouts in the mean over time, not below 1e-3 of those over everything.
   MatrixXd z(5, N);
@@ -143,7 +144,7 @@ TEST(NetworkPrior, TheBeliefIsThatOfTheFormula) {
 TEST(NetworkPrior, TrustedNotAtAllTheFitIsTheSamples) {
   const Ensemble ensemble = ToyEnsemble();
   const ToyRollouts data(8, 10, 7);
-  NetworkPrior prior(ensemble, {.strength = 1e-9});
+  NetworkPrior prior([&] { return testing::Borrowed(ensemble); }, {.strength = 1e-9});
   NoPrior none;
   LocalModelFit with;
   LocalModelFit without;
@@ -156,7 +157,7 @@ TEST(NetworkPrior, TrustedNotAtAllTheFitIsTheSamples) {
 
 TEST(NetworkPrior, RefusesRolloutsOfAnotherSystem) {
   const Ensemble ensemble = ToyEnsemble();
-  NetworkPrior prior(ensemble, {});
+  NetworkPrior prior([&] { return testing::Borrowed(ensemble); }, {});
   ToyRollouts data(2, 10, 8);
   data.view.nx = 1;
   data.view.transitions = 4;

@@ -36,6 +36,7 @@ std::vector<double> Starts(const std::vector<Unknown>& unknowns) {
 }
 
 struct MembersWorkspace final : Dynamics::Workspace {
+  std::vector<std::shared_ptr<const PhysicsModel>> members;
   std::vector<std::unique_ptr<Dynamics::Workspace>> of_member;
 };
 
@@ -46,36 +47,37 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
       unknowns_(ParseUnknowns(options.unknowns)),
       observation_(Names(task.spec().observation)),
       difference_(task.spec(), task.encoding()),
-      family_(MakeTiedFamily(task, unknowns_, options.ties)),
-      model_(*family_(Starts(unknowns_))),
-      scale_(task.spec().observation.size()),
-      noise_(scale_.size()) {
+      family_(MakeTiedFamily(task, unknowns_, options.ties)) {
   const std::vector<double> starts = Starts(unknowns_);
+  Found guessed;
   for (int member = 0; member < kMembers; ++member) {
-    values_.insert(values_.end(), starts.begin(), starts.end());
-    if (member > 0) drawn_.push_back(std::make_unique<PhysicsModel>(*family_(starts)));
+    guessed.values.insert(guessed.values.end(), starts.begin(), starts.end());
   }
+  guessed.scale = guessed.noise = std::vector<double>(observation_.size());
+  guessed.members = ModelsOf(guessed.values);
+  Take(std::move(guessed));
 }
 
-FitMetrics FittedPhysics::Fit(const Dataset& data, Key key) {
-  auto [found, metrics] = Find(data, key);
+FitMetrics FittedPhysics::FitVersion(const Dataset& data, Key key, const FitControl& control) {
+  auto [found, metrics] = Find(data, key, control);
   Take(std::move(found));
   return metrics;
 }
 
-std::pair<FittedPhysics::Found, FitMetrics> FittedPhysics::Find(const Dataset& recorded,
-                                                                Key key) const {
+std::pair<FittedPhysics::Found, FitMetrics> FittedPhysics::Find(const Dataset& recorded, Key key,
+                                                                const FitControl& control) const {
   const Dataset data = difference_.Unwrapped(recorded);  // as the system moves
   std::vector<Unknown> unknowns = unknowns_;
   const size_t p = unknowns.size();
-  for (size_t i = 0; i < p; ++i) unknowns[i].start = values_[i];
+  for (size_t i = 0; i < p; ++i) unknowns[i].start = found_.values[i];
   constexpr uint64_t kGuesses = 1;
-  const PhysicsFit fit = FitPhysics(family_, unknowns, data, options_.fit, key.Fold(kGuesses));
-  Found found{.values = std::vector<double>(values_.size()),
+  const PhysicsFit fit =
+      FitPhysics(family_, unknowns, data, options_.fit, key.Fold(kGuesses), control);
+  Found found{.values = std::vector<double>(found_.values.size()),
               .scale = MeasureChanges(data, difference_).deviation,
               .noise = fit.noise,
               .description = Description(fit).dump(),
-              .systems = {}};
+              .members = {}};
   Random random(key);
   for (size_t member = 0; member < kMembers; ++member) {
     // theta ~ N(fit, covariance), within the bounds
@@ -89,7 +91,7 @@ std::pair<FittedPhysics::Found, FitMetrics> FittedPhysics::Find(const Dataset& r
           std::clamp(draw[static_cast<Eigen::Index>(i)], unknowns[i].low, unknowns[i].high);
     }
   }
-  found.systems = SystemsOf(found.values);
+  found.members = ModelsOf(found.values);
   FitMetrics metrics = {{"iterations", fit.iterations},
                         {"converged", fit.status == PhysicsFitStatus::kConverged ? 1 : 0},
                         {"unidentified", static_cast<double>(fit.unidentifiable.size())},
@@ -98,39 +100,38 @@ std::pair<FittedPhysics::Found, FitMetrics> FittedPhysics::Find(const Dataset& r
   return {std::move(found), std::move(metrics)};
 }
 
-std::vector<std::unique_ptr<const System>> FittedPhysics::SystemsOf(
+std::vector<std::shared_ptr<const PhysicsModel>> FittedPhysics::ModelsOf(
     std::span<const double> values) const {
   const size_t p = unknowns_.size();
-  std::vector<std::unique_ptr<const System>> systems;
+  std::vector<std::shared_ptr<const PhysicsModel>> models;
   for (size_t first = 0; first < values.size(); first += p) {
-    systems.push_back(family_(values.subspan(first, p)));
+    models.push_back(std::make_shared<const PhysicsModel>(*family_(values.subspan(first, p))));
   }
-  return systems;
+  return models;
 }
 
 void FittedPhysics::Take(Found found) noexcept {
-  values_ = std::move(found.values);
-  scale_ = std::move(found.scale);
-  noise_ = std::move(found.noise);
-  description_ = std::move(found.description);
-  model_.Replace(std::move(found.systems[0]));
-  for (size_t i = 0; i < drawn_.size(); ++i) drawn_[i]->Replace(std::move(found.systems[i + 1]));
+  found_ = std::move(found);
+  Publish(found_.members[0]);
 }
 
 std::unique_ptr<Dynamics::Workspace> FittedPhysics::MakePredictionWorkspace() const {
   auto workspace = std::make_unique<MembersWorkspace>();
-  workspace->of_member.push_back(model_.MakeWorkspace(1));
-  for (const auto& member : drawn_) workspace->of_member.push_back(member->MakeWorkspace(1));
+  workspace->members = found_.members;
+  for (const auto& member : found_.members) {
+    workspace->of_member.push_back(member->MakeWorkspace(1));
+  }
   return workspace;
 }
 
 void FittedPhysics::Predict(int member, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
   const auto place = static_cast<size_t>(member);
-  const PhysicsModel& model = member == 0 ? model_ : *drawn_[place - 1];
-  model.Step({.rows = 1, .state = observation, .action = action, .next_state = mean, .key = {}},
-             *static_cast<MembersWorkspace&>(workspace).of_member[place]);
-  std::ranges::copy(noise_, deviation);
+  auto& w = static_cast<MembersWorkspace&>(workspace);
+  w.members[place]->Step(
+      {.rows = 1, .state = observation, .action = action, .next_state = mean, .key = {}},
+      *w.of_member[place]);
+  std::ranges::copy(found_.noise, deviation);
 }
 
 std::string FittedPhysics::NamesOfUnknowns() const {
@@ -155,35 +156,35 @@ void FittedPhysics::CheckNames(const TensorFile& file) const {
 
 void FittedPhysics::Save(TensorFile& file) const {
   const auto p = static_cast<int64_t>(unknowns_.size());
-  const auto no = static_cast<int64_t>(scale_.size());
-  file.tensors["physics.values"] = {{kMembers, p}, values_};
-  file.tensors["physics.scale"] = {{no}, scale_};
-  file.tensors["physics.noise"] = {{no}, noise_};
+  const auto no = static_cast<int64_t>(found_.scale.size());
+  file.tensors["physics.values"] = {{kMembers, p}, found_.values};
+  file.tensors["physics.scale"] = {{no}, found_.scale};
+  file.tensors["physics.noise"] = {{no}, found_.noise};
   file.metadata["physics.unknowns"] = NamesOfUnknowns();
-  file.metadata["physics.fit"] = description_;
+  file.metadata["physics.fit"] = found_.description;
 }
 
 void FittedPhysics::Restore(const TensorFile& file) {
   CheckNames(file);
   const auto p = static_cast<int64_t>(unknowns_.size());
   const std::array<int64_t, 2> members = {kMembers, p};
-  const std::array<int64_t, 1> components = {static_cast<int64_t>(scale_.size())};
+  const std::array<int64_t, 1> components = {static_cast<int64_t>(found_.scale.size())};
   Found found{.values = file.Doubles("physics.values", members),
               .scale = file.Doubles("physics.scale", components),
               .noise = file.Doubles("physics.noise", components),
-              .description = description_,
-              .systems = {}};
+              .description = found_.description,
+              .members = {}};
   CheckFinite(file, "physics.values");
   CheckAtLeast(file, "physics.scale", 0);
   CheckAtLeast(file, "physics.noise", 0);
   const auto description = file.metadata.find("physics.fit");
   if (description != file.metadata.end()) found.description = description->second;
-  found.systems = SystemsOf(found.values);
+  found.members = ModelsOf(found.values);
   Take(std::move(found));
 }
 
 nlohmann::ordered_json FittedPhysics::Describe() const {
-  return nlohmann::ordered_json::parse(description_, nullptr, false);
+  return nlohmann::ordered_json::parse(found_.description, nullptr, false);
 }
 
 nlohmann::ordered_json FittedPhysics::Description(const PhysicsFit& fit) const {

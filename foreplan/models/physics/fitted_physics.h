@@ -24,21 +24,19 @@ class FittedPhysics final : public LearnedModel {
   /// observed.
   FittedPhysics(const Task& task, const PhysicsOptions& options);
 
-  [[nodiscard]] const Dynamics& dynamics() const override { return model_; }
-  /// Begins at the values of the fit before. Whatever is thrown, the model is then as it was.
-  FitMetrics Fit(const Dataset& data, Key key) override;
-
   /// What the model is made of.
   struct Found {
-    std::vector<double> values;                          // [members x p], the first are the fit's
-    std::vector<double> scale;                           // [no]
-    std::vector<double> noise;                           // [no]
-    std::string description;                             // of the fit, JSON
-    std::vector<std::unique_ptr<const System>> systems;  // of the values: [members]
+    std::vector<double> values;      // [members x p], the first are the fit's
+    std::vector<double> scale;       // [no]
+    std::vector<double> noise;       // [no]
+    std::string description = "{}";  // of the fit, JSON
+    std::vector<std::shared_ptr<const PhysicsModel>> members;  // of the values
   };
-  /// The two halves of Fit, for what is fitted between them: what it finds, while the model stays
-  /// as it is, and the metrics; then that becomes the model, without a throw.
-  [[nodiscard]] std::pair<Found, FitMetrics> Find(const Dataset& data, Key key) const;
+  /// The two halves of Fit, for what is fitted between them: what it finds from the values of the
+  /// fit before, while the model stays as it is, and the metrics; then that becomes the model,
+  /// without a throw.
+  [[nodiscard]] std::pair<Found, FitMetrics> Find(const Dataset& data, Key key,
+                                                  const FitControl& control) const;
   void Take(Found found) noexcept;
 
   [[nodiscard]] int members() const override { return kMembers; }
@@ -48,7 +46,7 @@ class FittedPhysics final : public LearnedModel {
   [[nodiscard]] bool noise_moves_state() const override {
     return options_.fit.noise == NoiseModel::kProcess;
   }
-  [[nodiscard]] std::span<const double> scale() const override { return scale_; }
+  [[nodiscard]] std::span<const double> scale() const override { return found_.scale; }
   [[nodiscard]] const ObservationDifference& difference() const override { return difference_; }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
@@ -57,7 +55,8 @@ class FittedPhysics final : public LearnedModel {
  private:
   static constexpr int kMembers = 8;
 
-  [[nodiscard]] std::vector<std::unique_ptr<const System>> SystemsOf(
+  FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) override;
+  [[nodiscard]] std::vector<std::shared_ptr<const PhysicsModel>> ModelsOf(
       std::span<const double> values) const;
   [[nodiscard]] nlohmann::ordered_json Description(const PhysicsFit& fit) const;
   [[nodiscard]] std::string NamesOfUnknowns() const;  // a line each, in order
@@ -68,12 +67,7 @@ class FittedPhysics final : public LearnedModel {
   std::vector<std::string> observation_;  // names
   ObservationDifference difference_;
   SystemFamily family_;
-  PhysicsModel model_;
-  std::string description_ = "{}";                    // of the last fit, JSON
-  std::vector<double> values_;                        // [members x p], the first are the fit's
-  std::vector<std::unique_ptr<PhysicsModel>> drawn_;  // [members - 1]
-  std::vector<double> scale_;                         // [no]
-  std::vector<double> noise_;                         // [no]
+  Found found_;
 };
 
 }  // namespace foreplan

@@ -63,10 +63,8 @@ double Value(const LearnedModel& model, const std::string& name) {
   return 0;
 }
 
-TEST(FittedPhysics, FindsTheParametersAndKeepsWorkspacesUsable) {
+TEST(FittedPhysics, FindsTheParameters) {
   FittedPhysics model(ClosedForm(), {.unknowns = kUnknowns, .ties = {}, .fit = {}});
-  const auto workspace = model.dynamics().MakeWorkspace(1);
-  const auto predictions = model.MakePredictionWorkspace();
   const Dataset data = Recorded(ClosedForm(), 200, 1e-3, Key{1, 2});
   const FitMetrics metrics = model.Fit(data, Key{1, 3});
   EXPECT_EQ(metrics[1], (std::pair<std::string, double>("converged", 1)));
@@ -75,14 +73,15 @@ TEST(FittedPhysics, FindsTheParametersAndKeepsWorkspacesUsable) {
   EXPECT_NEAR(Value(model, "pole_inertia"), 0.640, 0.03);
   EXPECT_NEAR(Value(model, "hinge_damping"), 1, 0.1);
 
-  // Workspaces from before the fit step the fitted system.
+  const auto workspace = model.snapshot()->MakeWorkspace(1);
+  const auto predictions = model.MakePredictionWorkspace();
   std::vector<double> next(4);
-  model.dynamics().Step({.rows = 1,
-                         .state = data.observation(7).data(),
-                         .action = data.action(7).data(),
-                         .next_state = next.data(),
-                         .key = {}},
-                        *workspace);
+  model.snapshot()->Step({.rows = 1,
+                          .state = data.observation(7).data(),
+                          .action = data.action(7).data(),
+                          .next_state = next.data(),
+                          .key = {}},
+                         *workspace);
   std::vector<double> mean(4);
   std::vector<double> deviation(4);
   model.Predict(0, data.observation(7).data(), data.action(7).data(), mean.data(), deviation.data(),
@@ -275,7 +274,7 @@ TEST(FittedPhysics, RefusesWrongTexts) {
 }
 
 /// Physics whose pole is known to be balanced about its axis: the truth is skewed by 0.3 rad.
-ResidualModel WrongPhysics(const Task& task, Executor& executor) {
+ResidualModel WrongPhysics(const Task& task) {
   EnsembleOptions ensemble;
   ensemble.members = 3;
   ensemble.hidden_layers = 2;
@@ -284,18 +283,17 @@ ResidualModel WrongPhysics(const Task& task, Executor& executor) {
   fit.min_steps = fit.max_steps = 800;
   return {task,      {.unknowns = kUnknowns, .ties = {"pole_skew = 0"}, .fit = {}},
           ensemble,  fit,
-          Key{1, 1}, executor};
+          Key{1, 1}, std::make_shared<ThreadPool>(2)};
 }
 
 TEST(ResidualModel, LearnsWhatThePhysicsLacks) {
-  ThreadPool executor(2);
   const std::vector<std::string> skewed = {"system.pole_skew=0.3"};
   const Task task = Task::Load("cartpole_closed_form", skewed).first;
   const Dataset training = Recorded(task, 600, 0, Key{1, 2});
   const Dataset test = Recorded(task, 200, 0, Key{2, 2});
   FittedPhysics physics(task, {.unknowns = kUnknowns, .ties = {"pole_skew = 0"}, .fit = {}});
   physics.Fit(training, Key{1, 3});
-  ResidualModel both = WrongPhysics(task, executor);
+  ResidualModel both = WrongPhysics(task);
   both.Fit(training, Key{1, 3});
   const double alone = ModelJudge(physics).Judge(test, 0, 200).one_step_rmse;
   const double together = ModelJudge(both).Judge(test, 0, 200).one_step_rmse;
@@ -304,24 +302,23 @@ TEST(ResidualModel, LearnsWhatThePhysicsLacks) {
 }
 
 TEST(ResidualModel, DerivativesAreThoseOfTheSum) {
-  ThreadPool executor(2);
-  ResidualModel model = WrongPhysics(ClosedForm(), executor);
+  ResidualModel model = WrongPhysics(ClosedForm());
   model.Fit(Recorded(ClosedForm(), 100, 1e-3, Key{1, 2}), Key{1, 3});
   const std::vector<double> state = {0.1, 0.8, -0.4, 1.1};
   const std::vector<double> action = {0.7};
   // The networks are of single precision: differences of 1e-2 carry 1e-5 of rounding and 1e-4 of
   // curvature.
-  EXPECT_LT(CheckDerivatives(model.dynamics(), state, action, 1e-2), 1e-3);
-  const auto workspace = model.dynamics().MakeWorkspace(1);
-  const auto derivative_workspace = model.dynamics().MakeDerivativeWorkspace(1);
+  EXPECT_LT(CheckDerivatives(*model.snapshot(), state, action, 1e-2), 1e-3);
+  const auto workspace = model.snapshot()->MakeWorkspace(1);
+  const auto derivative_workspace = model.snapshot()->MakeDerivativeWorkspace(1);
   std::vector<double> a(4), b(4);
   for (auto [next, w] : {std::pair{&a, workspace.get()}, {&b, derivative_workspace.get()}}) {
-    model.dynamics().StepMean({.rows = 1,
-                               .state = state.data(),
-                               .action = action.data(),
-                               .next_state = next->data(),
-                               .key = {}},
-                              *w);
+    model.snapshot()->StepMean({.rows = 1,
+                                .state = state.data(),
+                                .action = action.data(),
+                                .next_state = next->data(),
+                                .key = {}},
+                               *w);
   }
   EXPECT_EQ(a, b);
 }

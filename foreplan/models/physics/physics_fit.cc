@@ -69,9 +69,16 @@ struct End {
   std::vector<std::vector<double>> costs;
 };
 
+/// Who follows the fit.
+struct Observed {
+  const FitControl& control;
+  FitMeter& meter;  // of iterations
+};
+
 /// Levenberg-Marquardt until the full step is shorter than the tolerance. Returns whether a step
 /// was taken; end.status says how it ended.
-bool Minimise(PhysicsProblem& problem, const PhysicsFitOptions& options, End& end) {
+bool Minimise(PhysicsProblem& problem, const PhysicsFitOptions& options, const Observed& observed,
+              End& end) {
   constexpr double kLeastDamping = 1e-12;
   constexpr double kMostDamping = 1e12;
   double mu = 1e-3;
@@ -91,7 +98,9 @@ bool Minimise(PhysicsProblem& problem, const PhysicsFitOptions& options, End& en
     VectorXd tried;
     bool accepted = false;
     while (!accepted && mu <= kMostDamping && end.iterations < options.max_iterations) {
+      observed.control.ThrowIfStopped();
       ++end.iterations;
+      observed.meter.Add(1, at->cost);
       tried = end.values + problem.Step(*at, end.values, mu, starts);
       cost = problem.Cost(tried, starts);
       accepted = cost < at->cost;
@@ -114,7 +123,8 @@ bool Minimise(PhysicsProblem& problem, const PhysicsFitOptions& options, End& en
 }
 
 /// Parameters and noise in turn, until neither changes.
-End FitFrom(const VectorXd& guess, const PhysicsFitOptions& options, PhysicsProblem& problem) {
+End FitFrom(const VectorXd& guess, const PhysicsFitOptions& options, const Observed& observed,
+            PhysicsProblem& problem) {
   constexpr int kMostRounds = 50;
   End end;
   end.values = guess;
@@ -123,7 +133,7 @@ End FitFrom(const VectorXd& guess, const PhysicsFitOptions& options, PhysicsProb
     const auto noise = problem.EstimateNoise(end.values);
     if (!noise) return end;
     problem.set_noise(*noise);
-    const bool moved = Minimise(problem, options, end);
+    const bool moved = Minimise(problem, options, observed, end);
     if (!moved || end.status != PhysicsFitStatus::kConverged) break;
     end.status = PhysicsFitStatus::kIterationLimit;
   }
@@ -325,7 +335,8 @@ void PhysicsFitOptions::Visit(OptionsVisitor& visitor) {
 }
 
 PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unknowns,
-                      const Dataset& data, const PhysicsFitOptions& options, Key key) {
+                      const Dataset& data, const PhysicsFitOptions& options, Key key,
+                      const FitControl& control) {
   CheckInput(unknowns, data, options);
   VectorXd guess(static_cast<Eigen::Index>(unknowns.size()));
   for (size_t i = 0; i < unknowns.size(); ++i) {
@@ -335,16 +346,20 @@ PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unkno
   CheckSystem(*system, data);
   PhysicsProblem problem(family, unknowns, data, options);
   PhysicsFit fit;
-  End best = FitFrom(guess, options, problem);
+  const double most = static_cast<double>(options.max_iterations) * (1 + options.guesses);
+  FitMeter meter(control, most);
+  const Observed observed{control, meter};
+  End best = FitFrom(guess, options, observed, problem);
   fit.iterations = best.iterations;
   if (!IsGood(best, problem)) {
     for (const VectorXd& other : DrawGuesses(unknowns, options.guesses, key, problem)) {
-      End end = FitFrom(other, options, problem);
+      End end = FitFrom(other, options, observed, problem);
       ++fit.guesses;
       fit.iterations += end.iterations;
       if (end.badness < best.badness) best = std::move(end);
     }
   }
+  meter.Add(most - fit.iterations, best.costs.empty() ? 0 : best.costs.back().back());
   if (std::isinf(best.badness)) {
     throw RunError("physics fit: the system diverges with the guessed parameters; guess others");
   }
@@ -366,6 +381,7 @@ PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unkno
       OpenDirections(unknowns, {best.values, at->information, options.identifiable_below});
   JudgePrecision({best.values, problem.WithPriors(at->information), options.identifiable_below},
                  fit);
+  control.ThrowIfStopped();
   return fit;
 }
 

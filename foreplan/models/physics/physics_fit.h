@@ -11,6 +11,7 @@
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/models/fit_control.h"
 #include "foreplan/systems/system_factory.h"
 
 namespace foreplan {
@@ -89,8 +90,10 @@ struct PhysicsFit {
 ///
 /// The systems' states must begin with what is observed; the rest of a state starts as zeros.
 /// Throws InputError for wrong options and unknowns, data that are too few, not finite or of
-/// another size; RunError when no guess can predict the data.
+/// another size; RunError when no guess can predict the data; Interrupted when asked to stop, which
+/// is looked at in every iteration. The share of the work is that of the iterations it may take.
 PhysicsFit FitPhysics(const SystemFamily& family, std::span<const Unknown> unknowns,
-                      const Dataset& data, const PhysicsFitOptions& options = {}, Key key = {});
+                      const Dataset& data, const PhysicsFitOptions& options = {}, Key key = {},
+                      const FitControl& control = {});
 
 }  // namespace foreplan

@@ -11,10 +11,9 @@
 
 namespace foreplan {
 struct PhysicsModel::PhysicsWorkspace final : Dynamics::Workspace {
-  PhysicsWorkspace(std::unique_ptr<System> instance, int of_version)
-      : system(std::move(instance)), version(of_version), state(system->spec().state.size()) {}
+  explicit PhysicsWorkspace(std::unique_ptr<System> instance)
+      : system(std::move(instance)), state(system->spec().state.size()) {}
   std::unique_ptr<System> system;
-  int version;
   std::vector<double> state;  // [the system's state_dim]
 };
 
@@ -35,21 +34,7 @@ PhysicsModel::PhysicsModel(const System& system)
 }
 
 std::unique_ptr<Dynamics::Workspace> PhysicsModel::MakeWorkspace(int /*max_rows*/) const {
-  return std::make_unique<PhysicsWorkspace>(system_->Clone(), version_);
-}
-
-void PhysicsModel::Replace(std::unique_ptr<const System> system) noexcept {
-  system_ = std::move(system);
-  ++version_;
-}
-
-System& PhysicsModel::Current(Workspace& workspace) const {
-  auto& w = static_cast<PhysicsWorkspace&>(workspace);
-  if (w.version != version_) {
-    w.system = system_->Clone();
-    w.version = version_;
-  }
-  return *w.system;
+  return std::make_unique<PhysicsWorkspace>(system_->Clone());
 }
 
 void PhysicsModel::Observe(std::span<const double> state, std::span<double> observation,
@@ -59,7 +44,7 @@ void PhysicsModel::Observe(std::span<const double> state, std::span<double> obse
 
 void PhysicsModel::Step(const StepBatch& batch, Workspace& workspace) const {
   auto& w = static_cast<PhysicsWorkspace&>(workspace);
-  System& system = Current(workspace);
+  System& system = *w.system;
   const auto no = static_cast<size_t>(observation_dim());
   const auto nu = static_cast<size_t>(action_dim());
   if (sees_whole_state_) {
@@ -93,7 +78,7 @@ void PhysicsModel::Linearize(const LinearizeBatch& batch, Workspace& workspace) 
   }
   const int nx = state_dim();
   const int nu = action_dim();
-  System& system = Current(workspace);
+  System& system = *static_cast<PhysicsWorkspace&>(workspace).system;
   for (int row = 0; row < batch.rows; ++row) {
     system.Linearize({.state = batch.state + row * nx,
                       .action = batch.action + row * nu,

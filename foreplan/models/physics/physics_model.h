@@ -17,10 +17,6 @@ class PhysicsModel final : public Dynamics {
   /// Throws InputError naming the observation component that is not where the state has it.
   explicit PhysicsModel(const System& system);
 
-  /// Goes on as this system, of the same sizes. Workspaces made before stay usable; not while
-  /// others step.
-  void Replace(std::unique_ptr<const System> system) noexcept;
-
   [[nodiscard]] int state_dim() const override { return observation_dim(); }
   [[nodiscard]] int observation_dim() const override { return system_->spec().observation_dim(); }
   [[nodiscard]] int action_dim() const override { return system_->spec().action_dim(); }
@@ -34,11 +30,8 @@ class PhysicsModel final : public Dynamics {
 
  private:
   struct PhysicsWorkspace;
-  /// The workspace's system, brought up to date.
-  [[nodiscard]] System& Current(Workspace& workspace) const;
 
   std::unique_ptr<const System> system_;
-  int version_ = 0;  // counts Replace
   bool sees_whole_state_;
 };
 

@@ -71,6 +71,7 @@ class ResidualTape final : public RolloutTape {
 };
 
 struct PredictionWorkspace final : Dynamics::Workspace {
+  std::shared_ptr<const Dynamics> of_physics;
   std::unique_ptr<Dynamics::Workspace> physics;
   std::unique_ptr<Dynamics::Workspace> residual;
   std::vector<double> next;  // [no], of the physics
@@ -87,16 +88,16 @@ struct ResidualDynamics::Buffers final : Dynamics::Workspace {
 
 std::unique_ptr<Dynamics::Workspace> ResidualDynamics::MakeWorkspace(int max_rows) const {
   auto buffers = std::make_unique<Buffers>();
-  buffers->physics = physics_.MakeWorkspace(max_rows);
-  buffers->residual = residual_.MakeWorkspace(max_rows);
+  buffers->physics = physics_->MakeWorkspace(max_rows);
+  buffers->residual = residual_->MakeWorkspace(max_rows);
   buffers->sum.resize(Size(max_rows, state_dim()));
   return buffers;
 }
 
 std::unique_ptr<Dynamics::Workspace> ResidualDynamics::MakeDerivativeWorkspace(int max_rows) const {
   auto buffers = std::make_unique<Buffers>();
-  buffers->physics = physics_.MakeDerivativeWorkspace(max_rows);
-  buffers->residual = residual_.MakeDerivativeWorkspace(max_rows);
+  buffers->physics = physics_->MakeDerivativeWorkspace(max_rows);
+  buffers->residual = residual_->MakeDerivativeWorkspace(max_rows);
   buffers->sum.resize(Size(max_rows, state_dim()));
   buffers->A.resize(Size(max_rows, state_dim(), state_dim()));
   buffers->B.resize(Size(max_rows, state_dim(), action_dim()));
@@ -114,8 +115,8 @@ void ResidualDynamics::StepBoth(StepFunction step, const StepBatch& batch,
   StepBatch of_networks = batch;
   of_networks.next_state = buffers.sum.data();
   of_networks.next_observation = nullptr;
-  (residual_.*step)(of_networks, *buffers.residual);
-  (physics_.*step)(batch, *buffers.physics);
+  ((*residual_).*step)(of_networks, *buffers.residual);
+  ((*physics_).*step)(batch, *buffers.physics);
   const size_t numbers = Size(batch.rows, state_dim());
   for (size_t i = 0; i < numbers; ++i) batch.next_state[i] += buffers.sum[i] - batch.state[i];
   if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
@@ -136,8 +137,8 @@ void ResidualDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspa
   LinearizeBatch of_networks = batch;
   of_networks.A = buffers.A.data();
   of_networks.B = buffers.B.data();
-  residual_.Linearize(of_networks, *buffers.residual);
-  physics_.Linearize(batch, *buffers.physics);
+  residual_->Linearize(of_networks, *buffers.residual);
+  physics_->Linearize(batch, *buffers.physics);
   // A = A_f + A_g - I, B = B_f + B_g
   const size_t nx = Size(state_dim());
   for (size_t i = 0; i < Size(batch.rows, state_dim(), state_dim()); ++i) {
@@ -150,25 +151,31 @@ void ResidualDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspa
 }
 
 std::unique_ptr<RolloutTape> ResidualDynamics::MakeTape(int max_rows, int steps) const {
-  return std::make_unique<ResidualTape>(physics_, residual_, max_rows, steps);
+  return std::make_unique<ResidualTape>(*physics_, *residual_, max_rows, steps);
 }
 
 ResidualModel::ResidualModel(const Task& task, const PhysicsOptions& physics,
                              const EnsembleOptions& ensemble, const FitOptions& fit, Key key,
-                             Executor& executor)
+                             std::shared_ptr<Executor> executor)
     : physics_(task, physics),
-      residual_(task.spec(), WithoutAbsolute(task.encoding()), ensemble, fit, key, executor),
-      dynamics_(physics_.dynamics(), residual_.ensemble()) {
+      residual_(task.spec(), WithoutAbsolute(task.encoding()), ensemble, fit, key,
+                std::move(executor)) {
   if (!physics_.noise_moves_state()) {
     throw InputError(
         "model.physics.noise: found measurement with model.kind = residual, expected process: "
         "networks that learn single steps would learn the noise of both ends");
   }
+  PublishSum();
 }
 
-FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
-  auto [physics, metrics] = physics_.Find(data, key.Fold(0));
-  const PhysicsModel found(*physics.systems[0]);
+void ResidualModel::PublishSum() {
+  Publish(std::make_shared<const ResidualDynamics>(physics_.snapshot(), residual_.ensemble()));
+}
+
+FitMetrics ResidualModel::FitVersion(const Dataset& data, Key key, const FitControl& control) {
+  constexpr double kPhysicsShare = 0.1;  // of the work, about
+  auto [physics, metrics] = physics_.Find(data, key.Fold(0), control.Part(0, kPhysicsShare));
+  const PhysicsModel& found = *physics.members[0];
   Dataset errors(data.observation_dim(), data.action_dim());
   const auto workspace = found.MakeWorkspace(1);
   std::vector<double> next(static_cast<size_t>(data.observation_dim()));
@@ -192,18 +199,21 @@ FitMetrics ResidualModel::Fit(const Dataset& data, Key key) {
     transition.next_observation = next;
     errors.Add(transition);
   }
-  for (auto& [name, value] : residual_.Fit(errors, key.Fold(1))) {
+  const FitControl networks = control.Part(kPhysicsShare, 1);
+  for (auto& [name, value] : residual_.Fit(errors, key.Fold(1), networks.stop, networks.progress)) {
     metrics.emplace_back("residual." + name, value);
   }
   physics_.Take(std::move(physics));
+  PublishSum();
   return metrics;
 }
 
 std::unique_ptr<Dynamics::Workspace> ResidualModel::MakePredictionWorkspace() const {
   auto workspace = std::make_unique<PredictionWorkspace>();
-  workspace->physics = physics_.dynamics().MakeWorkspace(1);
+  workspace->of_physics = physics_.snapshot();
+  workspace->physics = workspace->of_physics->MakeWorkspace(1);
   workspace->residual = residual_.MakePredictionWorkspace();
-  workspace->next.resize(Size(dynamics_.observation_dim()));
+  workspace->next.resize(Size(workspace->of_physics->observation_dim()));
   return workspace;
 }
 
@@ -211,7 +221,7 @@ void ResidualModel::Predict(int member, const double* observation, const double*
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
   auto& w = static_cast<PredictionWorkspace&>(workspace);
   residual_.Predict(member, observation, action, mean, deviation, *w.residual);
-  physics_.dynamics().Step(
+  w.of_physics->Step(
       {.rows = 1, .state = observation, .action = action, .next_state = w.next.data(), .key = {}},
       *w.physics);
   for (size_t i = 0; i < w.next.size(); ++i) mean[i] += w.next[i] - observation[i];
@@ -226,6 +236,7 @@ void ResidualModel::Save(TensorFile& file) const {
 
 void ResidualModel::Restore(const TensorFile& file) {
   RestoreBoth(physics_, file, [&] { residual_.Restore(file); });
+  PublishSum();
 }
 
 void ResidualModel::SaveForUse(TensorFile& file) const {
@@ -235,6 +246,7 @@ void ResidualModel::SaveForUse(TensorFile& file) const {
 
 void ResidualModel::RestoreForUse(const TensorFile& file) {
   RestoreBoth(physics_, file, [&] { residual_.RestoreForUse(file); });
+  PublishSum();
 }
 
 }  // namespace foreplan

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "foreplan/core/executor.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
@@ -11,17 +12,18 @@
 namespace foreplan {
 
 /// The sum of two models' changes: x' = f(x, u) + (g(x, u) - x), where g is an ensemble fitted to
-/// x + (x' - f(x, u)). Both must outlive it.
+/// x + (x' - f(x, u)).
 class ResidualDynamics final : public Dynamics {
  public:
-  ResidualDynamics(const Dynamics& physics, const Ensemble& residual)
-      : physics_(physics), residual_(residual) {}
+  ResidualDynamics(std::shared_ptr<const Dynamics> physics,
+                   std::shared_ptr<const Ensemble> residual)
+      : physics_(std::move(physics)), residual_(std::move(residual)) {}
 
-  [[nodiscard]] int state_dim() const override { return physics_.state_dim(); }
-  [[nodiscard]] int observation_dim() const override { return physics_.observation_dim(); }
-  [[nodiscard]] int action_dim() const override { return physics_.action_dim(); }
+  [[nodiscard]] int state_dim() const override { return physics_->state_dim(); }
+  [[nodiscard]] int observation_dim() const override { return physics_->observation_dim(); }
+  [[nodiscard]] int action_dim() const override { return physics_->action_dim(); }
   [[nodiscard]] bool observation_is_state() const override { return true; }
-  [[nodiscard]] bool is_stochastic() const override { return residual_.is_stochastic(); }
+  [[nodiscard]] bool is_stochastic() const override { return residual_->is_stochastic(); }
   [[nodiscard]] std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const override;
   [[nodiscard]] std::unique_ptr<Workspace> MakeDerivativeWorkspace(int max_rows) const override;
   void Observe(std::span<const double> state, std::span<double> observation,
@@ -39,20 +41,18 @@ class ResidualDynamics final : public Dynamics {
   /// x' = f(x, u) + (g(x, u) - x), both parts by `step`.
   void StepBoth(StepFunction step, const StepBatch& batch, Workspace& workspace) const;
 
-  const Dynamics& physics_;
-  const Ensemble& residual_;
+  std::shared_ptr<const Dynamics> physics_;
+  std::shared_ptr<const Ensemble> residual_;
 };
 
 /// Fits the physics, then the ensemble to its errors; when either fails, both are as they were. The
 /// members are the ensemble's.
 class ResidualModel final : public LearnedModel {
  public:
-  /// References must outlive the model. Throws InputError (options out of range, wrong unknowns).
+  /// Throws InputError (options out of range, wrong unknowns).
   ResidualModel(const Task& task, const PhysicsOptions& physics, const EnsembleOptions& ensemble,
-                const FitOptions& fit, Key key, Executor& executor);
+                const FitOptions& fit, Key key, std::shared_ptr<Executor> executor);
 
-  [[nodiscard]] const Dynamics& dynamics() const override { return dynamics_; }
-  FitMetrics Fit(const Dataset& data, Key key) override;
   [[nodiscard]] int members() const override { return residual_.members(); }
   [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
   void Predict(int member, const double* observation, const double* action, double* mean,
@@ -68,9 +68,11 @@ class ResidualModel final : public LearnedModel {
   [[nodiscard]] nlohmann::ordered_json Describe() const override;
 
  private:
+  FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) override;
+  void PublishSum();
+
   FittedPhysics physics_;
   EnsembleModel residual_;
-  ResidualDynamics dynamics_;
 };
 
 }  // namespace foreplan

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
 #include "foreplan/models/model_error.h"
@@ -41,7 +42,7 @@ class ResidualTapeTest : public ::testing::Test {
       : physics_(*CartPoleTask().MakeSystem()),
         residual_(CartPoleTask().spec(), {.sin_cos = {"hinge"}, .omit = {}, .absolute = {}},
                   Options(), Key{1, 1}),
-        model_(physics_, residual_) {
+        model_(testing::Borrowed(physics_), testing::Borrowed(residual_)) {
     for (int member = 0; member < 3; ++member) {
       for (float& parameter : residual_.parameters(member)) parameter *= 2;
       residual_.Pack(member);
@@ -173,7 +174,8 @@ TEST(ResidualModel, ARefusedFileLeavesPhysicsAndNetworksAsTheyWere) {
   const Task task = Task::Load("cartpole_closed_form").first;
   ThreadPool executor(2);
   ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                      testing::SmallOptions(), testing::QuickFit(3), Key{1, 1}, executor);
+                      testing::SmallOptions(), testing::QuickFit(3), Key{1, 1},
+                      testing::Borrowed(executor));
   TensorFile file;
   model.Save(file);  // physics as guessed
   std::get<std::vector<float>>(file.tensors.at("model.parameters").values)[7] =
@@ -221,7 +223,8 @@ TEST(ResidualModel, LearnsFromAnglesWithinATurnAsFromThoseThatGoOn) {
   ThreadPool executor(1);
   const auto error = [&](const Dataset& data) {
     ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                        testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, executor);
+                        testing::SmallOptions(), testing::QuickFit(20), Key{1, 1},
+                        testing::Borrowed(executor));
     model.Fit(data, Key{1, 2});
     return ModelJudge(model).Judge(data, 0, data.size(), 3).one_step_rmse;
   };
@@ -236,7 +239,8 @@ TEST(ResidualModel, WhenTheNetworksFailThePhysicsStayToo) {
   const Task task = Task::Load("cartpole_closed_form", settings).first;
   ThreadPool executor(2);
   ResidualModel model(task, {.unknowns = {"cart_mass = 5 in [0.5, 100]"}, .ties = {}, .fit = {}},
-                      testing::SmallOptions(), testing::QuickFit(20), Key{1, 1}, executor);
+                      testing::SmallOptions(), testing::QuickFit(20), Key{1, 1},
+                      testing::Borrowed(executor));
   model.Fit(Pushed(false, 1), Key{1, 2});
   TensorFile before;
   model.Save(before);

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
 
@@ -30,9 +31,9 @@ inline std::vector<float> MemberPart(const std::vector<float>& all, int members,
 }
 
 // Everything that a fit may change.
-inline TensorFile Everything(const Ensemble& ensemble, const EnsembleTrainer& trainer) {
+inline TensorFile Everything(const EnsembleTrainer& trainer) {
   TensorFile file;
-  ensemble.Save(file);
+  trainer.ensemble()->Save(file);
   trainer.Save(file);
   return file;
 }
@@ -76,14 +77,14 @@ inline std::vector<std::vector<int>> DrawnRows(int rows, FitOptions fit, Key key
   options.probabilistic = false;
   options.normalise_targets = false;
   const Dataset data = OneHotData(rows);
-  ThreadPool executor(1);
+  const auto executor = std::make_shared<SerialExecutor>();
   fit.min_steps = fit.max_steps = 1;
   fit.batch = 1;
   TensorFile saved;
   for (const bool counting : {true, false}) {
-    Ensemble ensemble(OneHotSpec(), {}, options, Key{1, 1});
+    const auto ensemble = std::make_shared<Ensemble>(OneHotSpec(), Encoding{}, options, Key{1, 1});
     for (int member = 0; member < members; ++member) {
-      std::ranges::fill(ensemble.parameters(member), 0.0F);
+      std::ranges::fill(ensemble->parameters(member), 0.0F);
     }
     EnsembleTrainer trainer(ensemble, fit, executor);
     const auto n = static_cast<int>(trainer.Fit(data, key).training_rows);

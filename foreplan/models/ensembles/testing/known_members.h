@@ -21,12 +21,10 @@ class KnownMembers final : public LearnedModel {
 
   KnownMembers(std::vector<Member> members, std::vector<double> scale,
                ObservationDifference difference = {})
-      : difference_(std::move(difference)),
-        members_(std::move(members)),
-        scale_(std::move(scale)) {}
+      : difference_(std::move(difference)), members_(std::move(members)), scale_(std::move(scale)) {
+    Publish(std::make_shared<DoubleIntegrator>());  // two components, one action
+  }
 
-  [[nodiscard]] const Dynamics& dynamics() const override { return sizes_; }
-  FitMetrics Fit(const Dataset& /*data*/, Key /*key*/) override { return {}; }
   [[nodiscard]] int members() const override { return static_cast<int>(members_.size()); }
   [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
     return std::make_unique<Dynamics::Workspace>();
@@ -45,7 +43,11 @@ class KnownMembers final : public LearnedModel {
   void Restore(const TensorFile& /*file*/) override {}
 
  private:
-  DoubleIntegrator sizes_;  // two components, one action
+  FitMetrics FitVersion(const Dataset& /*data*/, Key /*key*/,
+                        const FitControl& /*control*/) override {
+    return {};
+  }
+
   ObservationDifference difference_;
   std::vector<Member> members_;
   std::vector<double> scale_;
