@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -67,49 +68,72 @@ std::string NotFinite(const EnvironmentSpec& spec, std::span<const double> obser
   return "";
 }
 
-// Reward and end by the task; false, with the reason, when there is no reward to be had.
-bool TryJudge(const Task& task, const Buffers& buffers, EpisodeStep& step,
-              std::string& divergence) {
-  uint8_t terminated = 0;
-  const TransitionBatch transition{.rows = 1,
-                                   .observation = buffers.observation.data(),
-                                   .action = buffers.action.data(),
-                                   .next_observation = buffers.next_observation.data()};
-  task.reward().Evaluate(transition, &step.reward, &terminated);
-  if (!std::isfinite(step.reward)) {
-    divergence = fmt::format("step {}: reward {}", step.time,
-                             DescribeNotFinite(task.reward(), task.spec(), transition));
-    return false;
-  }
-  if (terminated != 0) step.end = StepEnd::kTerminated;
-  return true;
+TransitionBatch AsBatch(const Buffers& buffers) {
+  return {.rows = 1,
+          .observation = buffers.observation.data(),
+          .action = buffers.action.data(),
+          .next_observation = buffers.next_observation.data()};
 }
 
-// The step with its reward and end; false, with the reason, when it came to nothing.
-bool TryStep(const Task& task, Environment& environment, Buffers& buffers, EpisodeStep& step,
-             std::string& divergence) {
-  const StepOutcome outcome = environment.Step(buffers.action);
-  if (outcome.status != StepStatus::kOk) {
-    divergence = fmt::format("step {}: {}", step.time, environment.Divergence());
-    return false;
+// What others' code throws becomes the error of a run that says whose code it was.
+template <typename Function>
+auto Ask(const char* whom, int time, const Function& function) {
+  try {
+    return function();
+  } catch (const RunError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw RunError(fmt::format("step {}: the {} throws: {}", time, whom, error.what()));
   }
-  environment.Observe(buffers.next_observation);
-  if (std::string what = NotFinite(environment.spec(), buffers.next_observation); !what.empty()) {
-    divergence = fmt::format("step {}: {}", step.time, what);
-    return false;
+}
+
+// The reward as the environment pays it; "" or why there is none.
+std::string TakePay(const StepOutcome& outcome, EpisodeStep& step) {
+  if (!outcome.reward) {
+    throw RunError(
+        fmt::format("step {}: the environment pays nothing, expected a reward with every "
+                    "step, as the task has none of its own",
+                    step.time));
   }
-  step.end = outcome.end;
-  if (!outcome.reward) return TryJudge(task, buffers, step, divergence);
   step.reward = *outcome.reward;
-  if (std::isfinite(step.reward)) return true;
-  divergence =
-      fmt::format("step {}: the environment pays {}", step.time, WithoutSignOfNan(step.reward));
-  return false;
+  if (std::isfinite(step.reward)) return "";
+  return fmt::format("the environment pays {}", WithoutSignOfNan(step.reward));
+}
+
+// Reward and end; "" or why there is none.
+std::string Judge(const Task& task, const StepOutcome& outcome, const Buffers& buffers,
+                  EpisodeStep& step) {
+  step.end = outcome.end;
+  double reward = 0;
+  uint8_t terminated = 0;
+  if (task.termination() != nullptr) {
+    Ask("reward", step.time,
+        [&] { task.termination()->Evaluate(AsBatch(buffers), &reward, &terminated); });
+  }
+  if (terminated != 0) step.end = StepEnd::kTerminated;
+  if (task.environment_pays()) return TakePay(outcome, step);
+  step.reward = reward;
+  if (std::isfinite(reward)) return "";
+  return "reward " + DescribeNotFinite(task.reward(), task.spec(), AsBatch(buffers));
+}
+
+// The step with its reward and end; "" or why it came to nothing.
+std::string TakeStep(const Task& task, Environment& environment, Buffers& buffers,
+                     EpisodeStep& step) {
+  const StepOutcome outcome = Ask("environment", step.time, [&] {
+    const StepOutcome stepped = environment.Step(buffers.action);
+    if (stepped.status == StepStatus::kOk) environment.Observe(buffers.next_observation);
+    return stepped;
+  });
+  if (outcome.status != StepStatus::kOk) return environment.Divergence();
+  const std::string what = NotFinite(task.spec(), buffers.next_observation);
+  return what.empty() ? Judge(task, outcome, buffers, step) : what;
 }
 
 }  // namespace
 
 double PlanningReward(const Task& task, const EpisodeStep& step) {
+  if (task.planning_reward_is_learned()) return step.reward;
   double reward = 0;
   uint8_t terminated = 0;
   task.planning_reward().Evaluate({.rows = 1,
@@ -134,13 +158,15 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
 EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
                          const EpisodeKeys& keys, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe) {
-  environment.Reset(keys.environment);
-  policy.Reset(keys.policy);
-  const EnvironmentSpec& spec = environment.spec();
+  const EnvironmentSpec& spec = task.spec();
   const auto* system = dynamic_cast<const System*>(&environment);
   Buffers buffers(spec, system);
   EpisodeResult result;
-  environment.Observe(buffers.observation);
+  Ask("environment", 0, [&] {
+    environment.Reset(keys.environment);
+    environment.Observe(buffers.observation);
+  });
+  policy.Reset(keys.policy);
   if (const std::string what = NotFinite(spec, buffers.observation); !what.empty()) {
     result.divergence = "start: " + what;
     return result;
@@ -162,7 +188,11 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
                      .action = buffers.action,
                      .next_observation = buffers.next_measured};
     try {
-      if (!TryStep(task, environment, buffers, step, result.divergence)) break;
+      const std::string trouble = TakeStep(task, environment, buffers, step);
+      if (!trouble.empty()) {
+        result.divergence = fmt::format("step {}: {}", time, trouble);
+        break;
+      }
     } catch (const EnvironmentFailure& failure) {
       result.failure = fmt::format("step {}: {}", time, failure.what());
       break;

@@ -52,11 +52,11 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   Evaluation evaluation;
   evaluation.controller = controller;
   TimedPolicy timed(policy);
-  const std::unique_ptr<System> system = task.MakeSystem();
+  const std::shared_ptr<Environment> environment = task.MakeEnvironment();
   const Key key{static_cast<uint64_t>(request.seed), kEvaluationStream};
   for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
     const EpisodeResult result =
-        RunEpisode(task, *system, timed, key.Fold(static_cast<uint64_t>(episode)),
+        RunEpisode(task, *environment, timed, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&](const EpisodeStep& step) {
                      if (stop) throw Interrupted("interrupted; nothing was written");
                      if (observe) observe(step);

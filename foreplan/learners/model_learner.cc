@@ -41,12 +41,12 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
                            const std::string& base_policy, std::optional<int> plan_horizon)
     : context_(context),
       key_{static_cast<uint64_t>(context.run.seed), 0},
-      system_(context.task.MakeSystem()),
-      data_(system_->spec().observation_dim(), system_->spec().action_dim()),
+      environment_(context.task.MakeEnvironment()),
+      data_(context.task.spec().observation_dim(), context.task.spec().action_dim()),
       model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.executor)),
       judge_(*model_),
       base_policy_name_(base_policy),
-      base_policy_(MakeBasePolicy(base_policy, system_->spec())),
+      base_policy_(MakeBasePolicy(base_policy, context.task.spec())),
       planner_(LearnerPlans(context.run.algorithm)
                    ? MakePlanner(context.run.planner, config, problem(), plan_horizon)
                    : nullptr) {
@@ -101,7 +101,7 @@ void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
 void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
   log.id = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
   const EpisodeResult result =
-      RunEpisode(context_.task, *system_, policy, EpisodeKey(episodes_), StepsLeft(),
+      RunEpisode(context_.task, *environment_, policy, EpisodeKey(episodes_), StepsLeft(),
                  [&](const EpisodeStep& step) { Observe(step, log); });
   data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
@@ -154,7 +154,7 @@ bool ModelLearner::JudgeNewData() {
 
 void ModelLearner::JudgeBasePolicy() {
   Dataset measured(data_.observation_dim(), data_.action_dim());
-  RunEpisode(context_.task, *system_, *base_policy_, key_.Fold(kJudge),
+  RunEpisode(context_.task, *environment_, *base_policy_, key_.Fold(kJudge),
              context_.task.episode_length(), [&](const EpisodeStep& step) {
                measured.Add(step.observation, step.action, step.next_observation, 1);
              });

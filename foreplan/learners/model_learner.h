@@ -90,7 +90,7 @@ class ModelLearner : public Learner {
 
   const LearnerContext context_;
   Key key_;
-  std::unique_ptr<System> system_;
+  std::shared_ptr<Environment> environment_;
   Dataset data_;
   std::shared_ptr<LearnedModel> model_;
   ModelJudge judge_;

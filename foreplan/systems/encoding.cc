@@ -30,13 +30,14 @@ void ExpandPatterns(const EnvironmentSpec& spec, std::vector<std::string>& names
   names = std::move(expanded);
 }
 
-void CheckEncoding(const Config& config, const Encoding& encoding, const EnvironmentSpec& spec) {
+void CheckEncoding(const std::string& where, const Encoding& encoding,
+                   const EnvironmentSpec& spec) {
   const std::vector<std::string> known = Names(spec.observation);
   const auto check = [&](std::string_view key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       if (std::find(known.begin(), known.end(), name) == known.end()) {
-        throw UnknownName(fmt::format("{}: encoding.{}", config.name(), key),
-                          "observation component", name, known);
+        throw UnknownName(fmt::format("{}: encoding.{}", where, key), "observation component", name,
+                          known);
       }
     }
   };
@@ -48,15 +49,15 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const Environ
     throw InputError(
         fmt::format("{}: encoding.integrate: found '{}', expected a pattern that matches a "
                     "component whose rate is observed, as 'x' with 'x_velocity' or 'x_rate'",
-                    config.name(), name));
+                    where, name));
   }
   check("integrate", encoding.integrate);
   const auto exclude = [&](std::string_view key, const std::vector<std::string>& names,
                            std::string_view other, const std::vector<std::string>& others) {
     for (const std::string& name : names) {
       if (std::find(others.begin(), others.end(), name) == others.end()) continue;
-      throw InputError(fmt::format("{}: encoding: found '{}' in {} and in {}, expected one",
-                                   config.name(), name, key, other));
+      throw InputError(fmt::format("{}: encoding: found '{}' in {} and in {}, expected one", where,
+                                   name, key, other));
     }
   };
   exclude("omit", encoding.omit, "sin_cos", encoding.sin_cos);
@@ -66,7 +67,7 @@ void CheckEncoding(const Config& config, const Encoding& encoding, const Environ
     throw InputError(
         fmt::format("{0}: encoding.integrate: found '{1}', expected a component whose "
                     "rate is observed, as '{1}_velocity' or '{1}_rate'",
-                    config.name(), name));
+                    where, name));
   }
 }
 
@@ -89,25 +90,36 @@ int RateOf(const EnvironmentSpec& spec, const std::string& name) {
   return -1;
 }
 
-Encoding ReadEncoding(Config& config, const EnvironmentSpec& spec,
-                      const ExpressionDefinitions& definitions) {
-  Encoding encoding;
-  config.Read("encoding", encoding);
+Encoding CompleteEncoding(const std::string& where, Encoding encoding, const EnvironmentSpec& spec,
+                          const ExpressionDefinitions& definitions) {
   const auto any = [](const Component&) { return true; };
   for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
     ExpandPatterns(spec, *names, any);
   }
   ExpandPatterns(spec, encoding.integrate,
                  [&](const Component& component) { return RateOf(spec, component.name) >= 0; });
-  CheckEncoding(config, encoding, spec);
+  CheckEncoding(where, encoding, spec);
   if (encoding.inputs.empty()) return encoding;
+  const std::string place =
+      encoding.inputs_where.empty() ? where + ": encoding.inputs" : encoding.inputs_where;
   std::vector<ExpressionText> texts;
   for (size_t i = 0; i < encoding.inputs.size(); ++i) {
-    texts.push_back(
-        {fmt::format("{}[{}]", config.Where("encoding", "inputs"), i), encoding.inputs[i]});
+    texts.push_back({fmt::format("{}[{}]", place, i), encoding.inputs[i]});
   }
   encoding.expressions = std::make_shared<const InputExpressions>(spec, definitions, texts);
   return encoding;
+}
+
+Encoding ReadEncodingSection(Config& config) {
+  Encoding encoding;
+  config.Read("encoding", encoding);
+  if (!encoding.inputs.empty()) encoding.inputs_where = config.Where("encoding", "inputs");
+  return encoding;
+}
+
+Encoding ReadEncoding(Config& config, const EnvironmentSpec& spec,
+                      const ExpressionDefinitions& definitions) {
+  return CompleteEncoding(config.name(), ReadEncodingSection(config), spec, definitions);
 }
 
 }  // namespace foreplan

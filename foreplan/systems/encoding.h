@@ -22,14 +22,21 @@ struct Encoding {
   std::vector<std::string> integrate = {};
   /// Expressions that enter the model besides.
   std::vector<std::string> inputs = {};
-  /// Of `inputs`, by ReadEncoding; null when there are none.
+  std::string inputs_where = {};  // where a file has them, for messages
+  /// Of `inputs`, by CompleteEncoding; null when there are none.
   std::shared_ptr<const InputExpressions> expressions = {};
 
   void Visit(OptionsVisitor& visitor);
 };
 
-/// Replaces patterns by the names they match, and compiles the inputs. Throws InputError for what
-/// is no component, has no rate, contradicts, or is no expression.
+/// Replaces patterns by the names they match, and compiles the inputs. Throws InputError, which
+/// starts with `where`, for what is no component, has no rate, contradicts, or is no expression.
+Encoding CompleteEncoding(const std::string& where, Encoding encoding, const EnvironmentSpec& spec,
+                          const ExpressionDefinitions& definitions);
+
+/// The section as it stands in a file.
+Encoding ReadEncodingSection(Config& config);
+/// Both.
 Encoding ReadEncoding(Config& config, const EnvironmentSpec& spec,
                       const ExpressionDefinitions& definitions);
 

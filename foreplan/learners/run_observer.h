@@ -1,0 +1,53 @@
+// Those who look on while a learner runs: logs, displays, checkpoints, recorders, programs.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "foreplan/control/episode.h"
+#include "foreplan/models/learned_model.h"
+#include "foreplan/planners/planner.h"
+#include "foreplan/runs/run_log.h"
+#include "foreplan/systems/environment.h"
+
+namespace foreplan {
+
+class Learner;
+
+/// An episode that begins.
+struct EpisodeBegin {
+  int episode = 0;         // from 1; those of the base policy count
+  std::string controller;  // what acts: "uniform", "mpc", ...
+  const Environment& environment;
+};
+
+/// A step that was taken.
+struct ObservedStep {
+  const EpisodeStep& step;
+  int episode = 0;            // from 1
+  int total_steps = 0;        // of the run, this one included
+  double episode_return = 0;  // so far
+  bool is_fit_due = false;    // comes next
+};
+
+/// Told everything in the order it happens, by the thread that runs the learner; what it is given is
+/// valid during the call. What it throws ends the run as an error of the learner's own would.
+/// Each function does nothing unless it is overridden.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+
+  virtual void OnEpisodeBegin(const EpisodeBegin& /*episode*/) {}
+  /// The plan whose first action the step after this executes.
+  virtual void OnPlan(const Plan& /*plan*/) {}
+  virtual void OnStep(const ObservedStep& /*step*/) {}
+  /// A fit has ended.
+  virtual void OnFit(const FitMetrics& /*metrics*/) {}
+  virtual void OnMetric(const MetricRow& /*metric*/) {}
+  virtual void OnEpisodeEnd(const EpisodeRow& /*episode*/) {}
+  /// The learner's state is complete, Learner::Save may be called: after every episode, before
+  /// anything is made of it, and once more after what was.
+  virtual void OnStateComplete(const Learner& /*learner*/) {}
+};
+
+}  // namespace foreplan

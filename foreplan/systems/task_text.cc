@@ -1,0 +1,250 @@
+#include "foreplan/systems/task_text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iomanip>
+#include <optional>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/systems/closed_form/closed_form.h"
+#include "foreplan/systems/task.h"
+#include "foreplan/systems/task_files.h"
+#ifdef FOREPLAN_HAVE_MUJOCO
+#include "foreplan/systems/mujoco/mujoco_system.h"
+#endif
+
+namespace foreplan {
+namespace {
+
+constexpr std::string_view kMujoco = "mujoco";
+// In the place of a reward.
+constexpr std::string_view kPaidByEnvironment = "environment";
+constexpr std::string_view kLearnedFromData = "learned";
+
+struct SystemType {
+  std::string type;
+
+  void Visit(OptionsVisitor& visitor) {
+    std::vector<std::string> types = ClosedFormNames();
+    types.emplace_back(kMujoco);
+    visitor.Choice("type", type, std::span<const std::string>(types),
+                   "mujoco or a closed-form system");
+  }
+};
+
+InputError MissingKey(const Config& config, std::string_view key, std::string_view expected) {
+  return InputError(
+      fmt::format("{}: found no key '{}', expected {}", config.name(), key, expected));
+}
+
+void CheckTaskOptions(const Config& config, const TaskOptions& options) {
+  if (options.name.empty()) throw MissingKey(config, "name", "the task's name");
+  if (options.reward.empty())
+    throw MissingKey(config, "reward", "an expression or the name of a reward");
+  if (options.episode_length == 0) throw MissingKey(config, "episode_length", "a number of steps");
+}
+
+std::string ReadSystemType(Config& config) {
+  SystemType system;
+  config.Read("system", system);
+  if (system.type.empty()) throw MissingKey(config, "system.type", "mujoco or a closed form");
+  return system.type;
+}
+
+std::unique_ptr<SystemFactory> MakeFactory([[maybe_unused]] const Config& config,
+                                           const std::string& type) {
+  if (type != kMujoco) return MakeClosedFormFactory(type);
+#ifdef FOREPLAN_HAVE_MUJOCO
+  return MakeMujocoFactory();
+#else
+  throw InputError(fmt::format(
+      "{}: system.type: found 'mujoco', but this build of foreplan has no MuJoCo; expected one of "
+      "its closed-form systems: {}",
+      config.name(), fmt::join(ClosedFormNames(), ", ")));
+#endif
+}
+
+/// The text with the model's file by its full path: where a run keeps the text, there is no copy.
+std::string WithFullModelPath(const std::string& where, const std::filesystem::path& directory,
+                              const std::string& text) {
+  struct Model {
+    std::string model;
+    void Visit(OptionsVisitor& visitor) { visitor.Field("model", model, "MJCF file"); }
+  } of_system;
+  Config changes = Config::FromString(text, where);
+  changes.Read("system", of_system);
+  if (of_system.model.empty()) return text;
+  const std::string key = "system.model=";
+  std::ostringstream full;
+  full << key << std::quoted(std::filesystem::absolute(directory / of_system.model).string());
+  for (const std::string& assignment : changes.Assignments("system")) {
+    if (!assignment.starts_with(key)) full << '\n' << assignment;
+  }
+  return full.str();
+}
+
+/// The systems of the texts; the texts name models by their full paths afterwards.
+std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
+                                                        const std::filesystem::path& directory,
+                                                        const SystemFactory& factory,
+                                                        const std::string& field,
+                                                        std::vector<std::string>& changed_by) {
+  std::vector<std::shared_ptr<const System>> variants;
+  for (size_t i = 0; i < changed_by.size(); ++i) {
+    const std::string where = fmt::format("{}: conditions.{}[{}]", config.name(), field, i);
+    Config changes = Config::FromString(changed_by[i], where);
+    const std::unique_ptr<SystemFactory> changed = factory.Clone();
+    changed->Read(changes, directory);
+    changes.ThrowOnUnknownKeys();
+    changed_by[i] = WithFullModelPath(where, directory, changed_by[i]);
+    variants.push_back(changed->Make());
+  }
+  return variants;
+}
+
+RewardSource SourceOf(const ExpressionText& text) {
+  if (text.text == kPaidByEnvironment) return PaidByEnvironment{};
+  if (text.text == kLearnedFromData) return LearnedFromData{};
+  return text;
+}
+
+std::filesystem::path TaskFile(const std::string& name_or_file) {
+  if (name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml")) {
+    return name_or_file;
+  }
+  const std::vector<std::string> known = TaskFileNames();
+  if (std::find(known.begin(), known.end(), name_or_file) == known.end()) {
+    throw UnknownName("task", "task", name_or_file, Task::ShippedNames());
+  }
+  return TasksDirectory() / (name_or_file + ".toml");
+}
+
+}  // namespace
+
+void TaskOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
+  visitor.Field("summary", summary, "one line");
+  visitor.Field("reward", reward,
+                "an expression, the name of a shipped reward, or 'environment': what it pays");
+  if (planning_reward.empty())
+    planning_reward = reward == kPaidByEnvironment ? kLearnedFromData : reward;
+  visitor.Field("planning_reward", planning_reward,
+                "what planners maximise; default: the reward; 'learned': from what steps earned");
+  visitor.Field("termination", termination,
+                "an expression; empty: never, or as the shipped reward has it");
+  visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
+  visitor.Field("measurement_noise", measurement_noise, {0, 1e6},
+                "deviation of every observed component from the true one");
+}
+
+void ConditionOptions::Visit(OptionsVisitor& visitor) {
+  visitor.Field("set", set, "TOML for [system], one text per condition");
+  visitor.Field("unseen", unseen, "the same, of variants that learners are only judged on");
+}
+
+TaskText::TaskText(Config& config, const std::filesystem::path& directory) : where_(config.name()) {
+  config.Read("", options_);
+  CheckTaskOptions(config, options_);
+  reward_ = {config.Where("", "reward"), options_.reward};
+  planning_reward_ = {config.Where("", "planning_reward"), options_.planning_reward};
+  termination_ = {config.Where("", "termination"), options_.termination};
+  definitions_ = ExpressionDefinitions::Read(config);
+  auto factory = MakeFactory(config, ReadSystemType(config));
+  factory->Read(config, directory);
+  config.Read("conditions", conditions_);
+  variants_ = MakeVariants(config, directory, *factory, "set", conditions_.set);
+  unseen_ = MakeVariants(config, directory, *factory, "unseen", conditions_.unseen);
+  factory_ = std::move(factory);
+  config.Read("goal", goal_);
+  encoding_ = ReadEncodingSection(config);
+  std::vector<std::string> texts = encoding_.inputs;
+  texts.insert(texts.end(), {options_.reward, options_.planning_reward, options_.termination});
+  definitions_.ThrowOnUnusedOverrides(std::move(texts));
+}
+
+TaskDefinition TaskText::Definition() const {
+  std::shared_ptr<const System> prototype =
+      variants_.empty() ? std::shared_ptr<const System>(factory_->Make()) : variants_.front();
+  if (prototype->spec().action.empty()) {
+    throw InputError(
+        fmt::format("{}: system: found no actuators, expected something to control", where_));
+  }
+  return {.name = options_.name,
+          .summary = options_.summary,
+          .system = std::move(prototype),
+          .reward = SourceOf(reward_),
+          .planning_reward = SourceOf(planning_reward_),
+          .termination = termination_,
+          .definitions = definitions_,
+          .episode_length = options_.episode_length,
+          .measurement_noise = options_.measurement_noise,
+          .encoding = encoding_,
+          .goal = goal_,
+          .conditions = variants_,
+          .unseen = unseen_,
+          .where = where_};
+}
+
+void TaskText::Save(ConfigWriter& writer, const std::filesystem::path& directory,
+                    const Encoding& encoding) const {
+  TaskOptions options = options_;
+  writer.Write("", options);
+  definitions_.Write(writer);
+  factory_->Write(writer, directory);
+  ConditionOptions conditions = conditions_;
+  writer.Write("conditions", conditions);
+  GoalOptions goal = goal_;
+  writer.Write("goal", goal);
+  Encoding complete = encoding;
+  writer.Write("encoding", complete);
+}
+
+Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
+  auto text = std::make_shared<const TaskText>(config, directory);
+  Task task(text->Definition());
+  task.text_ = std::move(text);
+  return task;
+}
+
+std::pair<Task, Config> Task::Load(const std::string& name_or_file,
+                                   std::span<const std::string> overrides) {
+  const std::filesystem::path file = TaskFile(name_or_file);
+  Config config = Config::FromFile(file);
+  for (const std::string& assignment : overrides) config.Set(assignment);
+  Task task = FromConfig(config, file.parent_path());
+  return {std::move(task), std::move(config)};
+}
+
+std::vector<std::string> Task::ShippedNames() {
+  std::vector<std::string> names = TaskFileNames();
+#ifndef FOREPLAN_HAVE_MUJOCO
+  const std::filesystem::path directory = TasksDirectory();
+  std::erase_if(names, [&](const std::string& name) {
+    Config config = Config::FromFile(directory / (name + ".toml"));
+    return ReadSystemType(config) == kMujoco;
+  });
+#endif
+  return names;
+}
+
+void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) const {
+  if (text_ != nullptr) return text_->Save(writer, directory, encoding_);
+  struct Summary {
+    std::string name;
+    std::string summary;
+    int episode_length;
+    void Visit(OptionsVisitor& visitor) {
+      visitor.Field("name", name, "of a task that was made in code");
+      visitor.Field("summary", summary, "one line");
+      visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
+    }
+  } of_code{name(), summary(), episode_length()};
+  writer.Write("", of_code);
+}
+
+}  // namespace foreplan

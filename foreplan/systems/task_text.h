@@ -1,0 +1,72 @@
+// A task as a file has it, so that a run can write it down.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/config.h"
+#include "foreplan/expressions/expression_definitions.h"
+#include "foreplan/systems/encoding.h"
+#include "foreplan/systems/goal.h"
+#include "foreplan/systems/system_factory.h"
+#include "foreplan/systems/task_definition.h"
+
+namespace foreplan {
+
+/// The top-level keys of a task file.
+struct TaskOptions {
+  std::string name;
+  std::string summary;
+  std::string reward;
+  std::string planning_reward;
+  std::string termination;
+  int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
+  double measurement_noise = 0;
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Section [conditions]: variants of the system that one learner is to master.
+struct ConditionOptions {
+  std::vector<std::string>
+      set;  // TOML for [system], e.g. "system.body_offset = ['arm = (0, 1, 0)']"
+  std::vector<std::string> unseen;  // the same, of variants that it is only judged on
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Const and shared between threads.
+class TaskText {
+ public:
+  /// See Task::FromConfig.
+  TaskText(Config& config, const std::filesystem::path& directory);
+
+  /// What the text says.
+  [[nodiscard]] TaskDefinition Definition() const;
+  /// See Task::MakeFamily.
+  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
+                                        const std::vector<std::string>& parameters) const {
+    return factory_->MakeFamily(where, parameters);
+  }
+  /// See Task::Save; the encoding with the names that its patterns matched.
+  void Save(ConfigWriter& writer, const std::filesystem::path& directory,
+            const Encoding& encoding) const;
+
+ private:
+  std::string where_;  // the file
+  TaskOptions options_;
+  ExpressionText reward_;
+  ExpressionText planning_reward_;
+  ExpressionText termination_;
+  ExpressionDefinitions definitions_;
+  std::unique_ptr<const SystemFactory> factory_;
+  ConditionOptions conditions_;
+  std::vector<std::shared_ptr<const System>> variants_;  // one per condition
+  std::vector<std::shared_ptr<const System>> unseen_;
+  GoalOptions goal_;
+  Encoding encoding_;
+};
+
+}  // namespace foreplan
