@@ -10,7 +10,9 @@ int main() {
   foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = 4};
-  foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}})->Run();
+  const auto learner = foreplan::MakeLearner(run.algorithm, config, {task, run, executor, stop});
+  learner->AddObserver(std::make_shared<foreplan::LogObserver>(log, run, task.episode_length()));
+  learner->Run();
   for (const foreplan::EpisodeRow& episode : log.episodes()) {
     fmt::print("episode {}: return {:.1f}\n", episode.episode, episode.episode_return);
   }

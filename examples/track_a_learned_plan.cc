@@ -31,12 +31,10 @@ double Execute(const foreplan::Task& task, const foreplan::LinearGaussianPolicy&
 /// What an ensemble learned in eight episodes of control by iLQR.
 foreplan::Ensemble LearnModel(const foreplan::Task& task, foreplan::Config& config, int seed,
                               foreplan::ThreadPool& executor) {
-  foreplan::RunLog log;
   const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{
       .algorithm = "mpc", .planner = "ilqr", .seed = seed, .episodes = 8};
-  const auto learner =
-      foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}});
+  const auto learner = foreplan::MakeLearner(run.algorithm, config, {task, run, executor, stop});
   learner->Run();
   foreplan::EnsembleOptions options;
   config.Read("model", options);

@@ -75,14 +75,9 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                               Executor& executor, const std::atomic<bool>& stop) {
   const Task& task = experiment.task;
   if (controller == kLearned) {
-    RunLog log;
-    const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
-                                     {.task = task,
-                                      .run = experiment.run,
-                                      .executor = executor,
-                                      .log = log,
-                                      .stop = stop,
-                                      .checkpoint = {}});
+    const auto learner =
+        MakeLearner(experiment.run.algorithm, experiment.config,
+                    {.task = task, .run = experiment.run, .executor = executor, .stop = stop});
     if (!run_folder.empty()) {
       learner->Restore(ReadCheckpoint(RunDirectory::Open(run_folder), task.spec().observation_dim(),
                                       task.spec().action_dim()));

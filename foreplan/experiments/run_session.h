@@ -54,6 +54,8 @@ class RunSession {
   [[nodiscard]] double wall_seconds() const;
 
  private:
+  class CheckpointObserver;
+
   void WriteSetup();
   void SaveCheckpoint();
   void WriteModel();

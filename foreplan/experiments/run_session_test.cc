@@ -100,14 +100,15 @@ class ScriptedLearner final : public Learner {
         before_saving_(std::move(before_saving)),
         after_saving_(std::move(after_saving)) {}
 
-  void Run() override {
-    while (episodes_ < context_.run.episodes) {
-      Play();
-      before_saving_(episodes_);
-      context_.checkpoint();
-      after_saving_(episodes_);
-    }
+  bool Step() override {
+    if (episodes_ == context_.run.episodes) return false;
+    Play();
+    before_saving_(episodes_);
+    Tell(&RunObserver::OnStateComplete, *this);
+    after_saving_(episodes_);
+    return true;
   }
+  void AddData(const Dataset& /*data*/) override { throw std::logic_error("takes none"); }
 
   void SaveWithoutData(TensorFile& state) const override {
     state.tensors["scripted.episodes"] = {{1}, std::vector<int32_t>{episodes_}};
@@ -136,14 +137,14 @@ class ScriptedLearner final : public Learner {
       data_.Add(observation, action, observation, episodes_);
     }
     const int total_steps = kSteps * episodes_;
-    context_.log.AddMetric(episodes_, total_steps, "fit.loss", 0.5 * episodes_);
+    Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps, "fit.loss", 0.5 * episodes_});
     EpisodeRow row;
     row.episode = episodes_;
     row.controller = "scripted";
     row.steps = kSteps;
     row.total_steps = total_steps;
     row.episode_return = 0.25 * episodes_;
-    context_.log.AddEpisode(row);
+    Tell(&RunObserver::OnEpisodeEnd, row);
   }
 
   const LearnerContext context_;

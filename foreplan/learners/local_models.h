@@ -75,7 +75,10 @@ class LocalModelsLearner final : public Learner {
   LocalModelsLearner(Config& config, const LearnerContext& context);
   ~LocalModelsLearner() override;
 
-  void Run() override;
+  /// An iteration; the last call tests the policies.
+  bool Step() override;
+  /// Throws InputError: rollouts are of its own policies.
+  void AddData(const Dataset& data) override;
   void SaveWithoutData(TensorFile& state) const override;
   void Restore(const TensorFile& state) override;
   [[nodiscard]] TensorFile Model() const override;
@@ -101,6 +104,8 @@ class LocalModelsLearner final : public Learner {
   [[nodiscard]] bool Done() const;
   void Sample();
   void LogRollouts();
+  void LogRollout(const Condition& condition, const LocalRollout& rollout,
+                  const std::string& actor);
   void CheckRollouts() const;
   void Keep();
   void Improve();

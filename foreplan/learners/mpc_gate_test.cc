@@ -7,6 +7,7 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/learners/log_observer.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/true_dynamics.h"
 
@@ -20,8 +21,9 @@ class GateRun {
   GateRun(const std::string& task, int seed) : loaded_(Task::Load(task)), executor_(kThreads) {
     loaded_.second.Read("run", run_);
     run_.seed = seed;
-    learner_ = MakeLearner(run_.algorithm, loaded_.second,
-                           {loaded_.first, run_, executor_, log_, stop_, {}});
+    learner_ = MakeLearner(run_.algorithm, loaded_.second, {loaded_.first, run_, executor_, stop_});
+    learner_->AddObserver(
+        std::make_shared<LogObserver>(log_, run_, loaded_.first.episode_length()));
     learner_->Run();
   }
 

@@ -11,6 +11,7 @@
 
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/learners/log_observer.h"
 
 namespace foreplan {
 
@@ -31,15 +32,27 @@ struct TestTask {
 };
 
 struct TestRun {
+  /// Calls what the test wants to be called.
+  class CheckpointCall final : public RunObserver {
+   public:
+    explicit CheckpointCall(const TestRun& run) : run_(run) {}
+    void OnStateComplete(const Learner& /*learner*/) override {
+      if (run_.checkpoint) run_.checkpoint();
+    }
+
+   private:
+    const TestRun& run_;
+  };
+
   explicit TestRun(RunOptions options, int threads = 1,
                    const std::vector<std::string>& settings = {}, const TestTask& task = {})
       : loaded(Task::Load(task.name, Joined(task.settings, settings))),
         run(std::move(options)),
         executor(threads),
-        learner(MakeLearner(run.algorithm, loaded.second,
-                            {loaded.first, run, executor, log, stop, [this] {
-                               if (checkpoint) checkpoint();
-                             }})) {}
+        learner(MakeLearner(run.algorithm, loaded.second, {loaded.first, run, executor, stop})) {
+    learner->AddObserver(std::make_shared<LogObserver>(log, run, loaded.first.episode_length()));
+    learner->AddObserver(std::make_shared<CheckpointCall>(*this));
+  }
 
   static std::vector<std::string> Joined(std::vector<std::string> all,
                                          const std::vector<std::string>& settings) {
