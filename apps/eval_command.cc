@@ -106,7 +106,7 @@ void Eval(const EvalRequest& request) {
   const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
   const auto executor = std::make_shared<ThreadPool>(request.threads);
-  const std::atomic<bool>& stop = CatchInterrupts();
+  const std::stop_token stop = CatchInterrupts();
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
     evaluations.push_back(EvaluateController(controller, experiment, target.run_folder,

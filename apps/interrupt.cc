@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -11,8 +12,8 @@
 namespace foreplan::apps {
 namespace {
 
-std::atomic<bool> caught = false;  // loops look at the flag
-std::atomic<bool> interrupted = false;
+std::atomic<bool> caught = false;  // loops look at the token
+std::stop_source interrupted;
 
 bool IsIgnored(int signal) {
   struct sigaction action {};
@@ -23,7 +24,7 @@ void WaitForSignals(const sigset_t& signals) {
   for (;;) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
-    if (!caught || interrupted.exchange(true)) _exit(kInterrupted);
+    if (!caught || !interrupted.request_stop()) _exit(kInterrupted);
   }
 }
 
@@ -40,9 +41,9 @@ void TakeSignals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-const std::atomic<bool>& CatchInterrupts() {
+std::stop_token CatchInterrupts() {
   caught = true;
-  return interrupted;
+  return interrupted.get_token();
 }
 
 }  // namespace foreplan::apps

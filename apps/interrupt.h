@@ -1,7 +1,7 @@
-// Signals: taken by a thread of their own, and seen by loops as a flag.
+// Signals: taken by a thread of their own, and seen by loops as a token.
 #pragma once
 
-#include <atomic>
+#include <stop_token>
 
 namespace foreplan::apps {
 
@@ -13,8 +13,8 @@ namespace foreplan::apps {
 /// A pipe or terminal that is gone becomes an error of the write, not the end of the program.
 void TakeSignals();
 
-/// From now on such a signal sets the returned flag; a second one ends the program at once (what is
-/// on disk can be resumed at any time).
-const std::atomic<bool>& CatchInterrupts();
+/// From now on such a signal stops by the returned token; a second one ends the program at once
+/// (what is on disk can be resumed at any time).
+std::stop_token CatchInterrupts();
 
 }  // namespace foreplan::apps

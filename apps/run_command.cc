@@ -33,7 +33,7 @@ struct RunRequest {
   bool json = false;
 };
 
-std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::atomic<bool>& stop) {
+std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::stop_token& stop) {
   if (!request.resume.empty()) {
     const RunDirectory directory = RunDirectory::Open(request.resume);
     auto session = std::make_unique<RunSession>(

@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +46,7 @@ struct TuneRequest {
 /// One search: candidates, what they earned, and what came of it.
 class Tuner {
  public:
-  Tuner(const TuneRequest& request, const std::atomic<bool>& stop)
+  Tuner(const TuneRequest& request, const std::stop_token& stop)
       : request_(request),
         target_(ResolveTarget(request.target, request.flags)),
         own_(LoadExperiment(target_.task, target_.flags)),
@@ -166,7 +167,7 @@ class Tuner {
   double effort_;
   fs::path out_;
   std::shared_ptr<ThreadPool> executor_;
-  const std::atomic<bool>& stop_;
+  const std::stop_token stop_;
   std::vector<TuningCandidate> candidates_;  // the first has the own settings
   int best_ = 0;
   std::vector<double> own_check_, best_check_;  // returns from fresh starts

@@ -10,9 +10,10 @@ int main() {
   auto [task, config] = foreplan::Task::Load("cartpole_closed_form");
   const auto executor = std::make_shared<foreplan::ThreadPool>(2);
   foreplan::RunLog log;
-  const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = 4};
-  foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}})->Run();
+  const auto learner = foreplan::MakeLearner(run.algorithm, config, {task, run, executor});
+  learner->AddObserver(std::make_shared<foreplan::LogObserver>(log, run, task.episode_length()));
+  learner->Run();
   for (const foreplan::EpisodeRow& episode : log.episodes()) {
     fmt::print("episode {}: return {:.1f}\n", episode.episode, episode.episode_return);
   }

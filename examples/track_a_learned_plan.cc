@@ -33,12 +33,9 @@ double Execute(const foreplan::Task& task, const foreplan::LinearGaussianPolicy&
 std::shared_ptr<const foreplan::Ensemble> LearnModel(
     const foreplan::Task& task, foreplan::Config& config, int seed,
     const std::shared_ptr<foreplan::ThreadPool>& executor) {
-  foreplan::RunLog log;
-  const std::atomic<bool> stop = false;
   const foreplan::RunOptions run{
       .algorithm = "mpc", .planner = "ilqr", .seed = seed, .episodes = 8};
-  const auto learner =
-      foreplan::MakeLearner(run.algorithm, config, {task, run, executor, log, stop, {}});
+  const auto learner = foreplan::MakeLearner(run.algorithm, config, {task, run, executor});
   learner->Run();
   foreplan::EnsembleOptions options;
   config.Read("model", options);

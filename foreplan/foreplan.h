@@ -17,6 +17,8 @@
 #include "foreplan/data/dataset.h"                       // IWYU pragma: export
 #include "foreplan/data/recording.h"                     // IWYU pragma: export
 #include "foreplan/learners/learner.h"                   // IWYU pragma: export
+#include "foreplan/learners/log_observer.h"              // IWYU pragma: export
+#include "foreplan/learners/run_observer.h"              // IWYU pragma: export
 #include "foreplan/models/calibration.h"                 // IWYU pragma: export
 #include "foreplan/models/ensembles/ensemble.h"          // IWYU pragma: export
 #include "foreplan/models/ensembles/ensemble_trainer.h"  // IWYU pragma: export

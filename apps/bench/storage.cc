@@ -94,10 +94,10 @@ class TemporaryFolder {
 /// what would be its fit.
 class SyntheticLearner final : public Learner {
  public:
-  SyntheticLearner(const Sizes& sizes, const LearnerContext& context)
-      : sizes_(sizes), context_(context), data_(sizes.observations, sizes.actions) {}
+  explicit SyntheticLearner(const Sizes& sizes)
+      : sizes_(sizes), data_(sizes.observations, sizes.actions) {}
 
-  void PlayEpisode() {
+  bool Step() override {
     ++episodes_;
     Random random(Key{static_cast<uint64_t>(episodes_), 0});
     std::vector<double> before(static_cast<size_t>(sizes_.observations));
@@ -121,16 +121,18 @@ class SyntheticLearner final : public Learner {
     row.steps = sizes_.steps;
     row.total_steps = total_steps;
     row.episode_return = random.Normal();
-    context_.log.AddEpisode(row);
-    context_.checkpoint();
+    Tell(&RunObserver::OnEpisodeEnd, row);
+    Tell(&RunObserver::OnStateComplete, *this);
     for (int metric = 0; metric < sizes_.metrics; ++metric) {
-      context_.log.AddMetric(episodes_, total_steps, fmt::format("synthetic.metric_{}", metric),
-                             random.Normal());
+      Tell(&RunObserver::OnMetric,
+           MetricRow{episodes_, total_steps, fmt::format("synthetic.metric_{}", metric),
+                     random.Normal()});
     }
-    context_.checkpoint();
+    Tell(&RunObserver::OnStateComplete, *this);
+    return true;
   }
+  void AddData(const Dataset& data) override { data_ = data; }
 
-  void Run() override {}
   void Save(TensorFile& state) const override {
     state.tensors["episodes"] = {{1}, std::vector<int32_t>{episodes_}};
   }
@@ -145,7 +147,6 @@ class SyntheticLearner final : public Learner {
 
  private:
   const Sizes sizes_;
-  const LearnerContext context_;
   Dataset data_;
   int episodes_ = 0;
 };
@@ -157,25 +158,25 @@ class StoredRun {
     const double before = ResidentMegabytes();
     session_ = MakeSession();
     session_->Create(folder_.path() / "run");
-    while (learner().data().size() < sizes.transitions) learner().PlayEpisode();
+    while (learner().data().size() < sizes.transitions) learner().Step();
     megabytes_ = ResidentMegabytes() - before;
     transitions_ = learner().data().size();
   }
 
   double SecondsPerEpisode() {
     const double before = BytesWritten();
-    const double seconds = SecondsPerCall(1, [this] { learner().PlayEpisode(); });
+    const double seconds = SecondsPerCall(1, [this] { learner().Step(); });
     bytes_ = BytesWritten() - before;
     return seconds;
   }
 
   /// What is beside the times of episodes; the run goes on from its folder.
-  void Report(BenchRow& row, Executor& executor) {
+  void Report(BenchRow& row, std::shared_ptr<Executor> executor) {
     row["transitions"] = transitions_;
     row["steps_per_episode"] = sizes_.steps;
     row["bytes_per_episode"] = bytes_;
     row["mb_memory"] = megabytes_;
-    row["ms_fit_of_one_step"] = 1e3 * SecondsOfShortestFit(executor);
+    row["ms_fit_of_one_step"] = 1e3 * SecondsOfShortestFit(std::move(executor));
     row["ms_report"] = 1e3 * SecondsPerCall(1, [this] { session_->Run(); });
     session_.reset();
     malloc_trim(0);
@@ -191,10 +192,10 @@ class StoredRun {
 
  private:
   [[nodiscard]] std::unique_ptr<RunSession> MakeSession() const {
-    const auto make = [this](Experiment& /*experiment*/, const LearnerContext& context) {
-      return std::make_unique<SyntheticLearner>(sizes_, context);
+    const auto make = [this](Experiment& /*experiment*/, const LearnerContext& /*context*/) {
+      return std::make_unique<SyntheticLearner>(sizes_);
     };
-    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", {}), 1, stop_, make,
+    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", {}), 1, {}, make,
                                         Progress::Mode::kSilent);
   }
   [[nodiscard]] SyntheticLearner& learner() {
@@ -202,22 +203,22 @@ class StoredRun {
   }
 
   /// Of a fit of one gradient step to all transitions: what it takes beside its gradient steps.
-  double SecondsOfShortestFit(Executor& executor) {
+  double SecondsOfShortestFit(std::shared_ptr<Executor> executor) {
     EnvironmentSpec spec;
     for (int i = 0; i < sizes_.observations; ++i)
       spec.observation.push_back({fmt::format("o{}", i), ""});
     for (int i = 0; i < sizes_.actions; ++i) spec.action.push_back({fmt::format("u{}", i), ""});
     spec.action_low.assign(spec.action.size(), -1.0);
     spec.action_high.assign(spec.action.size(), 1.0);
-    Ensemble ensemble(spec, {}, {.members = 1, .hidden_layers = 1, .width = 8}, Key{1, 0});
+    const EnsembleOptions options{.members = 1, .hidden_layers = 1, .width = 8};
     FitOptions fit;
     fit.min_steps = fit.max_steps = 1;
-    EnsembleTrainer trainer(ensemble, fit, executor);
+    EnsembleTrainer trainer(std::make_shared<const Ensemble>(spec, Encoding{}, options, Key{1, 0}),
+                            fit, std::move(executor));
     return SecondsPerCall(1, [&] { trainer.Fit(learner().data(), Key{2, 0}); });
   }
 
   const Sizes sizes_;
-  const std::atomic<bool> stop_ = false;
   TemporaryFolder folder_;
   std::unique_ptr<RunSession> session_;
   int64_t transitions_ = 0;  // before the first measured episode
@@ -236,7 +237,7 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
   measurement.fields = {{"case", name}};
   measurement.prepare = [=] { *run = std::make_unique<StoredRun>(sizes); };
   measurement.sample = [run] { return (*run)->SecondsPerEpisode(); };
-  measurement.finish = [=, &executor = *options.executor](double /*median*/, BenchRow& fields) {
+  measurement.finish = [=, executor = options.executor](double /*median*/, BenchRow& fields) {
     (*run)->Report(fields, executor);
     run->reset();
   };

@@ -84,7 +84,7 @@ Eigen::MatrixXd ExplorationNoise(int nu, int steps, double smoothing, Key key) {
 }
 
 LocalRollout RollOut(const Task& task, System& system, const LinearGaussianPolicy& policy,
-                     const Eigen::MatrixXd& noise, Key key, const std::atomic<bool>& stop) {
+                     const Eigen::MatrixXd& noise, Key key, const std::stop_token& stop) {
   return RollOut(
       task, system,
       [&policy](int time, const Eigen::VectorXd& observation, const Eigen::VectorXd& units) {
@@ -94,7 +94,7 @@ LocalRollout RollOut(const Task& task, System& system, const LinearGaussianPolic
 }
 
 LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
-                     const Eigen::MatrixXd& noise, Key key, const std::atomic<bool>& stop) {
+                     const Eigen::MatrixXd& noise, Key key, const std::stop_token& stop) {
   const auto no = static_cast<size_t>(system.spec().observation_dim());
   const auto nu = static_cast<size_t>(system.spec().action_dim());
   const auto steps = static_cast<size_t>(task.episode_length());
@@ -109,7 +109,7 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
   keys.measurements = key.Fold(kMeasurements);
   rollout.episode =
       RunEpisode(task, system, actor, keys, task.episode_length(), [&](const EpisodeStep& step) {
-        if (stop) throw Interrupted("interrupted");
+        if (stop.stop_requested()) throw Interrupted("interrupted");
         const auto t = static_cast<size_t>(step.time);
         const auto at = [](std::vector<double>& values, size_t offset) {
           return values.begin() + static_cast<std::ptrdiff_t>(offset);

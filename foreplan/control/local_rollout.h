@@ -2,8 +2,8 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <atomic>
 #include <functional>
+#include <stop_token>
 #include <vector>
 
 #include "foreplan/control/episode.h"
@@ -39,9 +39,9 @@ using NoisyAction = std::function<Eigen::VectorXd(int time, const Eigen::VectorX
 /// in units of the policy's deviations. Throws Interrupted when `stop` is set.
 [[nodiscard]] LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy,
                                    const Eigen::MatrixXd& noise, Key key,
-                                   const std::atomic<bool>& stop);
+                                   const std::stop_token& stop);
 [[nodiscard]] LocalRollout RollOut(const Task& task, System& system,
                                    const LinearGaussianPolicy& policy, const Eigen::MatrixXd& noise,
-                                   Key key, const std::atomic<bool>& stop);
+                                   Key key, const std::stop_token& stop);
 
 }  // namespace foreplan

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <numeric>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,7 @@ Task CartPole(const std::string& reward, const std::string& more = "") {
   return Task::FromConfig(config, ".");
 }
 
-const std::atomic<bool> kGoOn = false;
+const std::stop_token kGoOn;
 
 TEST(RollOut, HoldsEveryTransitionWithTheNoiseOfItsTime) {
   const Task task = CartPole("next.slider_velocity");
@@ -159,10 +160,11 @@ TEST(RollOut, StopsWhenAsked) {
   const NoisyAction idle = [](int, const VectorXd&, const VectorXd&) {
     return VectorXd(VectorXd::Zero(1));
   };
-  const std::atomic<bool> stop = true;
-  EXPECT_THROW(
-      (void)RollOut(task, *task.MakeSystem(), idle, MatrixXd::Zero(1, 20), Key{3, 4}, stop),
-      Interrupted);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THROW((void)RollOut(task, *task.MakeSystem(), idle, MatrixXd::Zero(1, 20), Key{3, 4},
+                             stop.get_token()),
+               Interrupted);
 }
 
 }  // namespace

@@ -160,6 +160,23 @@ void Dataset::EndEpisode(StepEnd end) {
   if (last_end == StepEnd::kContinues) last_end = end;
 }
 
+void Dataset::AddEpisodes(const Dataset& others) {
+  if (others.observation_dim() != observation_dim_ || others.action_dim() != action_dim_) {
+    throw InputError(fmt::format(
+        "data: found others with {} observed numbers and {} actions, expected {} and {}",
+        others.observation_dim(), others.action_dim(), observation_dim_, action_dim_));
+  }
+  EndEpisode(StepEnd::kTruncated);
+  for (int64_t row = 0, rows = others.size(); row < rows; ++row) {
+    Transition transition = others.transition(row);
+    const bool begins = row == 0 || others.episode(row - 1) != transition.episode;
+    transition.episode = begins ? next_episode() : next_episode() - 1;
+    const bool cut = row + 1 == rows || others.episode(row + 1) != others.episode(row);
+    if (cut && transition.end == StepEnd::kContinues) transition.end = StepEnd::kTruncated;
+    Add(transition);
+  }
+}
+
 int64_t Dataset::size() const {
   if (segments_.empty()) return 0;
   return ((std::ssize(segments_) - 1) << shift_) + segments_.back()->size;

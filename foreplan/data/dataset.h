@@ -48,6 +48,9 @@ class Dataset {
   /// The episode of the last row ended with it. Nothing when there is no row, or it is an end
   /// already.
   void EndEpisode(StepEnd end);
+  /// All rows of others, as episodes numbered on from the last; where one just ends, it is
+  /// truncated. Throws InputError for other sizes.
+  void AddEpisodes(const Dataset& others);
 
   [[nodiscard]] int64_t size() const;
   [[nodiscard]] int observation_dim() const { return observation_dim_; }
@@ -58,6 +61,8 @@ class Dataset {
   [[nodiscard]] std::span<const double> action(int64_t row) const;            // [nu]
   [[nodiscard]] std::span<const double> next_observation(int64_t row) const;  // [no]
   [[nodiscard]] int episode(int64_t row) const;
+  /// The number of an episode that is to join them, from 1.
+  [[nodiscard]] int next_episode() const { return size() > 0 ? episode(size() - 1) + 1 : 1; }
   [[nodiscard]] double reward(int64_t row) const;  // NaN: not known
   [[nodiscard]] StepEnd end(int64_t row) const;
   /// The row begins where the one before it ended, in the same episode. Not for row 0.

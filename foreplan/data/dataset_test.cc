@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
@@ -293,6 +294,44 @@ TEST(Dataset, AddingRowsAllocatesTheSameHoweverManyThereAre) {
   AddWideRows(7 * rows, 93 * rows, data);
   EXPECT_EQ(allocations_of_two_segments(), early);
   EXPECT_LE(early, 2 * 7);  // a segment and its six matrices
+}
+
+TEST(Dataset, EpisodesOfOthersJoinUnderNumbersOfTheirOwn) {
+  const auto row = [](double value, int episode, StepEnd end) {
+    static std::array<double, 1> o;
+    static std::array<double, 1> u;
+    o = {value};
+    u = {-value};
+    return Transition{.observation = o,
+                      .action = u,
+                      .next_observation = o,
+                      .episode = episode,
+                      .reward = 10 * value,
+                      .end = end};
+  };
+  Dataset others(1, 1);
+  others.Add(row(1, 4, StepEnd::kContinues));
+  others.Add(row(2, 4, StepEnd::kContinues));  // cut without a word
+  others.Add(row(3, 9, StepEnd::kContinues));
+  others.Add(row(4, 9, StepEnd::kTerminated));
+  Dataset data(1, 1);
+  data.Add(row(0, 1, StepEnd::kContinues));
+  data.AddEpisodes(others);
+  ASSERT_EQ(data.size(), 5);
+  const std::vector<int> episodes = {1, 2, 2, 3, 3};
+  const std::vector<StepEnd> ends = {StepEnd::kTruncated, StepEnd::kContinues, StepEnd::kTruncated,
+                                     StepEnd::kContinues, StepEnd::kTerminated};
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(data.episode(i), episodes[static_cast<size_t>(i)]) << i;
+    EXPECT_EQ(data.end(i), ends[static_cast<size_t>(i)]) << i;
+    EXPECT_EQ(data.observation(i)[0], i);
+    EXPECT_EQ(data.action(i)[0], -i);
+    EXPECT_EQ(data.reward(i), 10 * i);
+  }
+  EXPECT_EQ(data.next_episode(), 4);
+  EXPECT_EQ(MessageOf([&] { data.AddEpisodes(Dataset(2, 1)); }),
+            "data: found others with 2 observed numbers and 1 actions, expected 1 and 1");
+  EXPECT_EQ(data.size(), 5);
 }
 
 TEST(Dataset, TheRowsOfASegmentLieTogether) {

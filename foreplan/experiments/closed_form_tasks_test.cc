@@ -44,14 +44,13 @@ void PrintTo(const Earnings& earnings, std::ostream* out) { *out << earnings.tas
 class ClosedFormTask : public testing::TestWithParam<Earnings> {
  protected:
   [[nodiscard]] double Return(const std::string& controller) {
-    return EvaluateController(controller, experiment_, "", {.episodes = 3}, executor_, stop_)
+    return EvaluateController(controller, experiment_, "", {.episodes = 3}, executor_, {})
         .summary.mean;
   }
 
  private:
   Experiment experiment_ = LoadExperiment(GetParam().task, {});
   SerialExecutor executor_;
-  std::atomic<bool> stop_ = false;
 };
 
 // Bounds: a tenth below what ten starts earn (docs/results/closed_form_tasks.md), and what luck may

@@ -47,7 +47,7 @@ class TimedPolicy final : public Policy {
 }  // namespace
 
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
-                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const EvaluationRequest& request, const std::stop_token& stop,
                     const std::function<void(const EpisodeStep&)>& observe) {
   Evaluation evaluation;
   evaluation.controller = controller;
@@ -58,7 +58,8 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
     const EpisodeResult result =
         RunEpisode(task, *environment, timed, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&](const EpisodeStep& step) {
-                     if (stop) throw Interrupted("interrupted; nothing was written");
+                     if (stop.stop_requested())
+                       throw Interrupted("interrupted; nothing was written");
                      if (observe) observe(step);
                    });
     if (!result.divergence.empty()) {
@@ -75,17 +76,12 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              std::shared_ptr<Executor> executor, const std::atomic<bool>& stop) {
+                              std::shared_ptr<Executor> executor, const std::stop_token& stop) {
   const Task& task = experiment.task;
   if (controller == kLearned) {
-    RunLog log;
-    const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
-                                     {.task = task,
-                                      .run = experiment.run,
-                                      .executor = std::move(executor),
-                                      .log = log,
-                                      .stop = stop,
-                                      .checkpoint = {}});
+    const auto learner = MakeLearner(
+        experiment.run.algorithm, experiment.config,
+        {.task = task, .run = experiment.run, .executor = std::move(executor), .stop = stop});
     if (!run_folder.empty()) {
       auto [state, data] = ReadCheckpoint(RunDirectory::Open(run_folder),
                                           task.spec().observation_dim(), task.spec().action_dim());

@@ -1,8 +1,8 @@
 // Measures controllers on a task, without learning.
 #pragma once
 
-#include <atomic>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ struct Evaluation {
 /// `observe` sees every step. Throws RunError when the system diverges and Interrupted when `stop`
 /// is set.
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
-                    const EvaluationRequest& request, const std::atomic<bool>& stop,
+                    const EvaluationRequest& request, const std::stop_token& stop,
                     const std::function<void(const EpisodeStep&)>& observe = {});
 
 /// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
@@ -44,6 +44,6 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
 /// the true system) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              std::shared_ptr<Executor> executor, const std::atomic<bool>& stop);
+                              std::shared_ptr<Executor> executor, const std::stop_token& stop);
 
 }  // namespace foreplan

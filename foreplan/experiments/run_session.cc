@@ -11,6 +11,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/learners/log_observer.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/report.h"
@@ -39,25 +40,34 @@ std::string Trouble(Function write) {
 
 }  // namespace
 
+/// Saves the run whenever its state is complete.
+class RunSession::CheckpointObserver final : public RunObserver {
+ public:
+  explicit CheckpointObserver(RunSession& session) : session_(session) {}
+  void OnStateComplete(const Learner& /*learner*/) override { session_.SaveCheckpoint(); }
+
+ private:
+  RunSession& session_;
+};
+
 std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
                                                 const LearnerContext& context) {
   return MakeLearner(experiment.run.algorithm, experiment.config, context);
 }
 
-RunSession::RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
+RunSession::RunSession(Experiment experiment, int threads, const std::stop_token& stop,
                        const LearnerFactory& make_learner, Progress::Mode progress)
     : experiment_(std::move(experiment)),
       executor_(std::make_shared<ThreadPool>(threads)),
       progress_(progress),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
-  const LearnerContext context{.task = experiment_.task,
-                               .run = experiment_.run,
-                               .executor = executor_,
-                               .log = log_,
-                               .stop = stop,
-                               .checkpoint = [this] { SaveCheckpoint(); }};
+  const LearnerContext context{
+      .task = experiment_.task, .run = experiment_.run, .executor = executor_, .stop = stop};
   learner_ = make_learner(experiment_, context);
+  learner_->AddObserver(
+      std::make_shared<LogObserver>(log_, experiment_.run, experiment_.task.episode_length()));
+  learner_->AddObserver(std::make_shared<CheckpointObserver>(*this));
 }
 
 void RunSession::Create(const fs::path& path) {

@@ -1,7 +1,6 @@
 // One run: a learner, its log and its folder.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "foreplan/core/thread_pool.h"
@@ -32,7 +32,7 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 class RunSession {
  public:
   /// Checks everything that can be wrong with the input, writes nothing. Throws InputError.
-  RunSession(Experiment experiment, int threads, const std::atomic<bool>& stop,
+  RunSession(Experiment experiment, int threads, const std::stop_token& stop,
              const LearnerFactory& make_learner = MakeExperimentsLearner,
              Progress::Mode progress = Progress::Mode::kAuto);
 
@@ -55,6 +55,8 @@ class RunSession {
   [[nodiscard]] double wall_seconds() const;
 
  private:
+  class CheckpointObserver;
+
   void WriteSetup();
   void SaveCheckpoint();
   void WriteModel();

@@ -112,14 +112,15 @@ class ScriptedLearner final : public Learner {
     while (data_.size() < rows) data_.Add(observation, action, observation, 0);
   }
 
-  void Run() override {
-    while (episodes_ < context_.run.episodes) {
-      Play();
-      before_saving_(episodes_);
-      context_.checkpoint();
-      after_saving_(episodes_);
-    }
+  bool Step() override {
+    if (episodes_ == context_.run.episodes) return false;
+    Play();
+    before_saving_(episodes_);
+    Tell(&RunObserver::OnStateComplete, *this);
+    after_saving_(episodes_);
+    return true;
   }
+  void AddData(const Dataset& /*data*/) override { throw std::logic_error("takes none"); }
 
   void Save(TensorFile& state) const override {
     state.tensors["scripted.episodes"] = {{1}, std::vector<int32_t>{episodes_}};
@@ -148,14 +149,14 @@ class ScriptedLearner final : public Learner {
       data_.Add(observation, action, observation, episodes_);
     }
     const int total_steps = kSteps * episodes_;
-    context_.log.AddMetric(episodes_, total_steps, "fit.loss", 0.5 * episodes_);
+    Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps, "fit.loss", 0.5 * episodes_});
     EpisodeRow row;
     row.episode = episodes_;
     row.controller = "scripted";
     row.steps = kSteps;
     row.total_steps = total_steps;
     row.episode_return = 0.25 * episodes_;
-    context_.log.AddEpisode(row);
+    Tell(&RunObserver::OnEpisodeEnd, row);
   }
 
   const LearnerContext context_;
@@ -215,7 +216,7 @@ class RunSessionTest : public ::testing::Test {
     RunFlags flags;
     flags.episodes = episodes;
     return std::make_unique<RunSession>(
-        LoadExperiment("cartpole_closed_form", flags), 1, stop_,
+        LoadExperiment("cartpole_closed_form", flags), 1, {},
         [=, rows = first_rows_](Experiment& experiment, const LearnerContext& context) {
           auto learner = std::make_unique<ScriptedLearner>(experiment.task, context, before_saving,
                                                            after_saving);
@@ -278,7 +279,6 @@ class RunSessionTest : public ::testing::Test {
 
   fs::path folder_;
   int64_t first_rows_ = 0;  // of the data that are there before a run
-  std::atomic<bool> stop_ = false;
 };
 
 // --- what ends a run

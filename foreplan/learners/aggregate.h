@@ -11,7 +11,7 @@ class AggregateLearner final : public WholePlanLearner {
  public:
   /// Reads sections aggregate, model, fit and planner.<name> of `config`.
   AggregateLearner(Config& config, const LearnerContext& context);
-  void Run() override;
+  bool Step() override;
 };
 
 }  // namespace foreplan

@@ -12,7 +12,7 @@ class FitThenPlanLearner final : public WholePlanLearner {
  public:
   /// Reads sections fit_then_plan, model, fit and planner.<name> of `config`.
   FitThenPlanLearner(Config& config, const LearnerContext& context);
-  void Run() override;
+  bool Step() override;
 };
 
 }  // namespace foreplan

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/learners/aggregate.h"
@@ -96,6 +97,15 @@ const LearnerEntry& Find(const std::string& name) {
 }
 
 }  // namespace
+
+void Learner::Run() {
+  while (Step()) {
+  }
+}
+
+void Learner::AddObserver(std::shared_ptr<RunObserver> observer) {
+  observers_.push_back(std::move(observer));
+}
 
 void RunOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("algorithm", algorithm, LearnerNames(), "the loop");

@@ -1,19 +1,17 @@
 // The loops. Each is one readable file; this header is what programs see of them.
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/executor.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/learners/run_observer.h"
 #include "foreplan/policies/policy.h"
-#include "foreplan/runs/run_directory.h"
-#include "foreplan/runs/run_log.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -36,25 +34,32 @@ struct RunTimes {
   double fitting_seconds = 0;
 };
 
-/// What a learner works with. References must outlive the learner.
+/// What a learner works with.
 struct LearnerContext {
-  const Task& task;
-  const RunOptions& run;
-  std::shared_ptr<Executor> executor;
-  RunLog& log;
-  const std::atomic<bool>& stop;  // set by Ctrl-C: the learner throws Interrupted at the next step
-  /// Saves the learner's state. Called whenever that is complete: after every episode, before
-  /// anything is made of it, and once more after what was. May be empty.
-  std::function<void()> checkpoint;
+  Task task;
+  RunOptions run;
+  std::shared_ptr<Executor> executor = std::make_shared<SerialExecutor>();
+  std::stop_token stop = {};  // the learner throws Interrupted at the next step, and within fits
 };
 
 class Learner {
  public:
   virtual ~Learner() = default;
 
-  /// Runs to the end of the options. Throws RunError when the run cannot go on, Interrupted when
-  /// asked to stop.
-  virtual void Run() = 0;
+  /// The next episode, or iteration of several, after what is due of those before (a fit, a
+  /// training); false when the options are used up: then nothing is due any more. Throws RunError
+  /// when the run cannot go on, Interrupted when asked to stop.
+  virtual bool Step() = 0;
+  /// Steps to the end of the options.
+  void Run();
+
+  /// From now on it is told what happens.
+  void AddObserver(std::shared_ptr<RunObserver> observer);
+
+  /// Adds transitions that others made, to be learned from like those of the learner's own; no
+  /// episode of the run. Between two steps. Throws InputError for other sizes, and where a learner
+  /// makes nothing of them.
+  virtual void AddData(const Dataset& data) = 0;
 
   /// Everything needed to go on, bit for bit, between two episodes, but for data(), which only
   /// grow: what it costs does not depend on how many there are.
@@ -75,6 +80,16 @@ class Learner {
 
   /// What it found beyond episodes and metrics, as members of the run's result.
   [[nodiscard]] virtual nlohmann::ordered_json Results() const;
+
+ protected:
+  /// Tells every observer, e.g. Tell(&RunObserver::OnPlan, plan).
+  template <typename Event, typename... Arguments>
+  void Tell(Event event, const Arguments&... arguments) const {
+    for (const auto& observer : observers_) (*observer.*event)(arguments...);
+  }
+
+ private:
+  std::vector<std::shared_ptr<RunObserver>> observers_;
 };
 
 /// Reads the learner's sections of `config` and makes it. Throws InputError for an unknown name.

@@ -102,23 +102,28 @@ void LocalModelsLearner::MakeConditions(Config& config) {
   }
 }
 
-void LocalModelsLearner::Run() {
-  const auto save = [this] {
-    if (context_.checkpoint) context_.checkpoint();
-  };
-  while (sampled_ || !Done()) {
-    // A run that stops in its fits goes on with the rollouts that it has.
-    if (!sampled_) {
-      Sample();
-      LogRollouts();
-      CheckRollouts();
-      Keep();
-      save();
-    }
-    Improve();
-    save();
+bool LocalModelsLearner::Step() {
+  if (!sampled_ && Done()) {
+    TestPolicies();
+    return false;
   }
-  TestPolicies();
+  // A run that stops in its fits goes on with the rollouts that it has.
+  if (!sampled_) {
+    Sample();
+    LogRollouts();
+    CheckRollouts();
+    Keep();
+    Tell(&RunObserver::OnStateComplete, *this);
+  }
+  Improve();
+  Tell(&RunObserver::OnStateComplete, *this);
+  return true;
+}
+
+void LocalModelsLearner::AddData(const Dataset& /*data*/) {
+  throw InputError(
+      "local_models: found data of others, expected none: it learns from rollouts of "
+      "its own policies");
 }
 
 bool LocalModelsLearner::Done() const {
@@ -150,7 +155,8 @@ void LocalModelsLearner::Improve() {
 
 void LocalModelsLearner::LearnNetwork() {
   if (!trainer_) return;
-  trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)));
+  trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)),
+                context_.stop);
 }
 
 // What the steps stay near. An untrained global policy is nothing to stay near.

@@ -38,7 +38,10 @@ class LocalModelsLearner final : public Learner {
   /// .initial_pd; model and fit with the network prior; policy and policy.fit with a global policy.
   LocalModelsLearner(Config& config, const LearnerContext& context);
 
-  void Run() override;
+  /// An iteration; the last call tests the policies.
+  bool Step() override;
+  /// Throws InputError: rollouts are of its own policies.
+  void AddData(const Dataset& data) override;
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset data) override;
   [[nodiscard]] TensorFile Model() const override;
@@ -92,6 +95,8 @@ class LocalModelsLearner final : public Learner {
   void Sample();
   [[nodiscard]] Eigen::MatrixXd Noise(const LocalCondition& condition, Key key) const;
   void LogRollouts();
+  void LogRollout(const LocalCondition& condition, const LocalRollout& rollout,
+                  const std::string& actor);
   void CheckRollouts() const;
   void Keep();
   static NoisyAction Noisy(NetworkPolicy& policy);

@@ -14,7 +14,7 @@ namespace foreplan {
 using Eigen::MatrixXd;
 
 void LocalModelsLearner::Record(const std::string& name, double value) {
-  context_.log.AddMetric(episodes_, total_steps_, name, value);
+  Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps_, name, value});
 }
 
 void LocalModelsLearner::Report(double seconds) {

@@ -63,26 +63,44 @@ MatrixXd LocalModelsLearner::Noise(const LocalCondition& condition, Key key) con
 
 // All of them, whatever they are good for, with the transitions that they had.
 void LocalModelsLearner::LogRollouts() {
-  const auto nx = static_cast<size_t>(nx_);
-  const auto nu = static_cast<size_t>(nu_);
   for (const auto& condition : conditions_) {
     const std::string actor =
         fmt::format("{} {}", GlobalPolicyActs() ? "global" : "local", condition->number + 1);
-    for (const LocalRollout& rollout : condition->rollouts) {
-      ++episodes_;
-      total_steps_ += rollout.episode.steps;
-      context_.log.AddEpisode(RowOf(rollout.episode, horizon_, episodes_, total_steps_, actor));
-      for (size_t t = 0; t < static_cast<size_t>(rollout.episode.steps); ++t) {
-        const double* x = rollout.observations.data() + t * nx;
-        data_.Add({.observation = {x, nx},
-                   .action = {rollout.actions.data() + t * nu, nu},
-                   .next_observation = {x + nx, nx},
-                   .episode = episodes_,
-                   .reward = rollout.rewards[t]});
-      }
-      data_.EndEpisode(rollout.episode.terminated ? StepEnd::kTerminated : StepEnd::kTruncated);
-    }
+    for (const LocalRollout& rollout : condition->rollouts) LogRollout(*condition, rollout, actor);
   }
+}
+
+void LocalModelsLearner::LogRollout(const LocalCondition& condition, const LocalRollout& rollout,
+                                    const std::string& actor) {
+  const auto nx = static_cast<size_t>(nx_);
+  const auto nu = static_cast<size_t>(nu_);
+  const System& system = *systems_.front()[static_cast<size_t>(condition.number)];
+  ++episodes_;
+  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_, actor, system});
+  double sum = 0;
+  for (int time = 0; time < rollout.episode.steps; ++time) {
+    const auto t = static_cast<size_t>(time);
+    const double* x = rollout.observations.data() + t * nx;
+    const bool is_last = time + 1 == rollout.episode.steps;
+    const StepEnd end = rollout.episode.terminated ? StepEnd::kTerminated : StepEnd::kTruncated;
+    const EpisodeStep step{.time = time,
+                           .observation = {x, nx},
+                           .action = {rollout.actions.data() + t * nu, nu},
+                           .next_observation = {x + nx, nx},
+                           .reward = rollout.rewards[t],
+                           .end = is_last ? end : StepEnd::kContinues};
+    data_.Add({.observation = step.observation,
+               .action = step.action,
+               .next_observation = step.next_observation,
+               .episode = episodes_,
+               .reward = step.reward,
+               .end = step.end});
+    ++total_steps_;
+    sum += step.reward;
+    Tell(&RunObserver::OnStep, ObservedStep{step, episodes_, total_steps_, sum});
+  }
+  Tell(&RunObserver::OnEpisodeEnd,
+       RowOf(rollout.episode, horizon_, episodes_, total_steps_, actor));
 }
 
 void LocalModelsLearner::CheckRollouts() const {

@@ -337,7 +337,7 @@ TEST(LocalModelsLearner, RefusesNoiseOfMeasurementsThatItDoesNotKnow) {
 
 TEST(LocalModelsLearner, StopsWhenAsked) {
   TestRun test(Episodes(24, "local_models"), 1, {}, kPendulum);
-  test.stop = true;
+  test.stop.request_stop();
   EXPECT_THROW(test.learner->Run(), Interrupted);
 }
 

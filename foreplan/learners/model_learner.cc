@@ -30,9 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 struct ModelLearner::EpisodeLog {
   Clock::time_point start = Clock::now();
-  int id = 0;                               // of the episode in the data
-  const PlanningPolicy* planned = nullptr;  // null: the base policy acts
-  int refit_every = 0;
   double episode_return = 0;  // so far
   PlanLog plans;
 };
@@ -81,28 +78,33 @@ Key ModelLearner::EpisodeKey(int episode) const {
   return key_.Fold(kEpisode).Fold(static_cast<uint64_t>(episode));
 }
 
-void ModelLearner::PlayBaseEpisode() {
-  EpisodeLog log;
-  Play(*base_policy_, base_policy_name_, log);
+void ModelLearner::PlayBaseEpisode() { PlayEpisode(base_policy_name_, *base_policy_); }
+
+void ModelLearner::PlayEpisode(const std::string& name, Policy& policy) {
+  Play(name, policy, nullptr, [this](const EpisodeStep& step) { AddToData(step); });
 }
 
-void ModelLearner::PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every) {
-  EpisodeLog log;
-  log.planned = &policy;
-  log.refit_every = refit_every;
-  Play(policy, name, log);
+void ModelLearner::PlayEpisode(const std::string& name, PlanningPolicy& policy) {
+  Play(name, policy, &policy, [this](const EpisodeStep& step) { AddToData(step); });
 }
 
-void ModelLearner::PlayEpisode(Policy& policy, const std::string& name) {
-  EpisodeLog log;
-  Play(policy, name, log);
+void ModelLearner::PlayEpisode(const std::string& name, PlanningPolicy& policy,
+                               const StepFunction& observe) {
+  Play(name, policy, &policy, observe);
 }
 
-void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log) {
-  log.id = data_.size() > 0 ? data_.episode(data_.size() - 1) + 1 : 1;
+void ModelLearner::Play(const std::string& name, Policy& policy, const PlanningPolicy* planned,
+                        const StepFunction& observe) {
+  EpisodeLog log;
+  episode_id_ = data_.next_episode();
+  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_});
   const EpisodeResult result =
       RunEpisode(context_.task, *environment_, policy, EpisodeKey(episodes_), StepsLeft(),
-                 [&](const EpisodeStep& step) { Observe(step, log); });
+                 [&](const EpisodeStep& step) {
+                   if (context_.stop.stop_requested()) throw Interrupted("interrupted");
+                   CountStep(step, planned, log);
+                   observe(step);
+                 });
   data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
   Report(result, name, log);
@@ -114,33 +116,40 @@ void ModelLearner::Play(Policy& policy, const std::string& name, EpisodeLog& log
   Checkpoint();
 }
 
-// One observed transition: keep it, and refit when it is time.
-void ModelLearner::Observe(const EpisodeStep& step, EpisodeLog& log) {
-  if (context_.stop) throw Interrupted("interrupted");
+void ModelLearner::CountStep(const EpisodeStep& step, const PlanningPolicy* planned,
+                             EpisodeLog& log) {
+  ++total_steps_;
+  log.episode_return += step.reward;
+  const Plan* plan = planned != nullptr ? planned->new_plan() : nullptr;
+  log.plans.AddStep(plan, data_.action_dim(), PlanningReward(context_.task, step));
+  if (plan != nullptr) {
+    times_.planning_seconds += plan->seconds;
+    Tell(&RunObserver::OnPlan, *plan);
+  }
+  Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, log.episode_return});
+}
+
+void ModelLearner::AddToData(const EpisodeStep& step) {
   data_.Add({.observation = step.observation,
              .action = step.action,
              .next_observation = step.next_observation,
-             .episode = log.id,
+             .episode = episode_id_,
              .reward = step.reward,
              .end = step.end});
-  ++total_steps_;
-  log.episode_return += step.reward;
-  const Plan* plan = log.planned != nullptr ? log.planned->new_plan() : nullptr;
-  log.plans.AddStep(plan, data_.action_dim(), PlanningReward(context_.task, step));
-  if (plan != nullptr) times_.planning_seconds += plan->seconds;
-  const bool due = log.refit_every > 0 && data_.size() - fitted_rows_ >= log.refit_every;
-  Show(step, log, due ? "fitting" : "acting");
-  // What is due after the last step waits until the episode is saved.
-  if (due && step.end == StepEnd::kContinues) Refit();
 }
+
+void ModelLearner::AddData(const Dataset& data) { data_.AddEpisodes(data); }
 
 void ModelLearner::Refit() {
   const Clock::time_point start = Clock::now();
+  Tell(&RunObserver::OnFitBegin);
   JudgeNewData();
-  const FitMetrics metrics = model_->Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)));
+  const FitMetrics metrics =
+      model_->Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)), context_.stop);
   ++fits_;
   fitted_rows_ = judged_rows_ = data_.size();
   times_.fitting_seconds += SecondsSince(start);
+  Tell(&RunObserver::OnFit, metrics);
   for (const auto& [name, value] : metrics) Record("fit." + name, value);
   Record("fit.seconds", SecondsSince(start));
 }
@@ -165,12 +174,10 @@ void ModelLearner::LoadData(const std::string& file) {
   data_ = ReadRecording(file, ColumnsOf(context_.task.spec())).data;
 }
 
-void ModelLearner::Checkpoint() const {
-  if (context_.checkpoint) context_.checkpoint();
-}
+void ModelLearner::Checkpoint() const { Tell(&RunObserver::OnStateComplete, *this); }
 
 void ModelLearner::Record(std::string_view name, double value) const {
-  context_.log.AddMetric(episodes_, total_steps_, name, value);
+  Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps_, std::string(name), value});
 }
 
 void ModelLearner::RecordModelError(const std::string& prefix, const ModelError& error) const {
@@ -193,24 +200,8 @@ void ModelLearner::Report(const EpisodeResult& result, const std::string& policy
     Record("planning.realised_return", outcome.realised);
   }
   Record("episode.seconds", SecondsSince(log.start));
-  context_.log.AddEpisode(
-      RowOf(result, context_.task.episode_length(), episodes_, total_steps_, policy_name));
-}
-
-void ModelLearner::Show(const EpisodeStep& step, const EpisodeLog& log,
-                        const std::string& activity) {
-  ProgressState state;
-  state.episode = episodes_ + 1;
-  state.episodes = context_.run.episodes;
-  state.step = step.time + 1;
-  state.steps = context_.task.episode_length();
-  state.total_steps = total_steps_;
-  state.max_total_steps = context_.run.steps;
-  state.episode_return = log.episode_return;
-  state.decisions_per_second =
-      log.plans.seconds() > 0 ? log.plans.plans() / log.plans.seconds() : 0;
-  state.activity = activity;
-  context_.log.ShowStep(state);
+  Tell(&RunObserver::OnEpisodeEnd,
+       RowOf(result, context_.task.episode_length(), episodes_, total_steps_, policy_name));
 }
 
 void ModelLearner::Save(TensorFile& state) const {

@@ -1,6 +1,7 @@
 // What the loops share that learn one model from one growing data set.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,13 +18,14 @@
 namespace foreplan {
 
 /// Data, model, fits, base policy, planner (of loops that plan), and what is reported about
-/// them. A loop derives from it and says in Run() what happens in which order.
+/// them. A loop derives from it and says in Step() what happens in which order.
 class ModelLearner : public Learner {
  public:
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset data) override;
   [[nodiscard]] TensorFile Model() const override;
   [[nodiscard]] const Dataset& data() const override { return data_; }
+  void AddData(const Dataset& data) override;
   [[nodiscard]] RunTimes times() const override { return times_; }
   /// Member `model`: what can be told of the last fit, of models that tell something.
   [[nodiscard]] nlohmann::ordered_json Results() const override;
@@ -52,12 +54,17 @@ class ModelLearner : public Learner {
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 
-  /// One episode; its transitions join the data, and the state is saved before anything is made of
-  /// them. With `refit_every` > 0 the model is refitted within the episode whenever so many of them
-  /// are new.
+  using StepFunction = std::function<void(const EpisodeStep& step)>;
+  /// One episode of a policy, which `name` stands for in the log; a step that acts by a plan says
+  /// so to the observers. `observe` is called after each step and adds it to the data: AddToData,
+  /// when there is nothing else to do. Afterwards the state is saved before anything is made of it.
+  void PlayEpisode(const std::string& name, PlanningPolicy& policy, const StepFunction& observe);
+  void PlayEpisode(const std::string& name, Policy& policy);
+  void PlayEpisode(const std::string& name, PlanningPolicy& policy);
   void PlayBaseEpisode();
-  void PlayEpisode(PlanningPolicy& policy, const std::string& name, int refit_every = 0);
-  void PlayEpisode(Policy& policy, const std::string& name);
+  /// The transition joins the data, as one of the episode that is being played.
+  void AddToData(const EpisodeStep& step);
+  [[nodiscard]] int64_t rows_since_fit() const { return data_.size() - fitted_rows_; }
   /// Fits the model to all data.
   void Refit();
   /// The model's error on transitions that it has not been fitted to, those since the last fit or
@@ -82,11 +89,11 @@ class ModelLearner : public Learner {
 
   [[nodiscard]] Key EpisodeKey(int episode) const;
   [[nodiscard]] int StepsLeft() const;
-  void Play(Policy& policy, const std::string& name, EpisodeLog& log);
-  void Observe(const EpisodeStep& step, EpisodeLog& log);
+  void Play(const std::string& name, Policy& policy, const PlanningPolicy* planned,
+            const StepFunction& observe);
+  void CountStep(const EpisodeStep& step, const PlanningPolicy* planned, EpisodeLog& log);
   void RecordModelError(const std::string& prefix, const ModelError& error) const;
   void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
-  void Show(const EpisodeStep& step, const EpisodeLog& log, const std::string& activity);
 
   const LearnerContext context_;
   Key key_;
@@ -99,6 +106,7 @@ class ModelLearner : public Learner {
   std::shared_ptr<Planner> planner_;  // null in a loop that does not plan
   std::vector<double> last_rewards_;
   RunTimes times_;
+  int episode_id_ = 0;       // in the data, of the episode that is being played
   int episodes_ = 0;         // finished
   int total_steps_ = 0;      // taken
   int fits_ = 0;             // done

@@ -1,6 +1,7 @@
 #include "foreplan/learners/mpc.h"
 
 namespace foreplan {
+
 void MpcOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("refit_every", refit_every, {0, 1e9}, "steps between fits; 0: after each episode");
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
@@ -19,21 +20,29 @@ MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcO
       controller_(planner(), model(),
                   {.deadline = DecisionTime(options.deadline_ms), .period = options.period}) {}
 
-void MpcLearner::Run() {
-  const int base = BaseEpisodes(options_.base_episodes);
-  for (;;) {
-    // The episode is saved by now: a run that stops in its fit goes on here.
-    if (episodes() >= base && has_new_data()) {
-      Refit();
-      Checkpoint();
-    }
-    if (Done()) return;
-    if (episodes() < base) {
-      PlayBaseEpisode();
-    } else {
-      PlayEpisode(controller_, "mpc", options_.refit_every);
-    }
+bool MpcLearner::Step() {
+  const bool has_base = episodes() >= BaseEpisodes(options_.base_episodes);
+  // The episode before is saved by now: a run that stops in its fit goes on here.
+  if (has_base && has_new_data()) {
+    Refit();
+    Checkpoint();
   }
+  if (Done()) return false;
+  if (!has_base) {
+    PlayBaseEpisode();
+    return true;
+  }
+  // Every step: plan from o_t and execute the first action (the controller does),
+  PlayEpisode("mpc", controller_, [this](const EpisodeStep& step) {
+    AddToData(step);  // D <- D + (o_t, u_t, o_t+1),
+    // and every N steps fit f to D. What is due after the last step waits until that is saved.
+    if (IsRefitDue() && step.end == StepEnd::kContinues) Refit();
+  });
+  return true;
+}
+
+bool MpcLearner::IsRefitDue() const {
+  return options_.refit_every > 0 && rows_since_fit() >= options_.refit_every;
 }
 
 }  // namespace foreplan

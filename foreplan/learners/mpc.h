@@ -27,11 +27,13 @@ class MpcLearner final : public ModelLearner {
   /// Reads sections mpc, model, fit and planner.<name> of `config`.
   MpcLearner(Config& config, const LearnerContext& context);
 
-  void Run() override;
+  bool Step() override;
   Policy& controller() override { return controller_; }
 
  private:
   MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options);
+
+  [[nodiscard]] bool IsRefitDue() const;
 
   MpcOptions options_;
   MpcController controller_;

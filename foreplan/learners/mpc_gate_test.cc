@@ -8,6 +8,7 @@
 #include "foreplan/control/episode.h"
 #include "foreplan/core/testing/borrowed.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/learners/log_observer.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/true_dynamics.h"
 
@@ -22,8 +23,9 @@ class GateRun {
       : loaded_(Task::Load(task)), executor_(std::make_shared<ThreadPool>(kThreads)) {
     loaded_.second.Read("run", run_);
     run_.seed = seed;
-    learner_ = MakeLearner(run_.algorithm, loaded_.second,
-                           {loaded_.first, run_, executor_, log_, stop_, {}});
+    learner_ = MakeLearner(run_.algorithm, loaded_.second, {loaded_.first, run_, executor_});
+    learner_->AddObserver(
+        std::make_shared<LogObserver>(log_, run_, loaded_.first.episode_length()));
     learner_->Run();
   }
 
@@ -56,7 +58,6 @@ class GateRun {
   RunOptions run_;
   std::shared_ptr<ThreadPool> executor_;
   RunLog log_;
-  std::atomic<bool> stop_ = false;
   std::unique_ptr<Learner> learner_;
 };
 

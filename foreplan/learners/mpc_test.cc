@@ -85,7 +85,7 @@ TEST(MpcLearner, RestoredStateContinuesBitForBit) {
 
 TEST(MpcLearner, StopsWhenAsked) {
   TestRun test(Episodes(3));
-  test.stop = true;
+  test.stop.request_stop();
   EXPECT_THROW(test.learner->Run(), Interrupted);
 }
 

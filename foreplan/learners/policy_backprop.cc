@@ -105,21 +105,20 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
   CheckReward(context.task);
 }
 
-void PolicyBackpropLearner::Run() {
-  for (;;) {
-    // The episode is saved by now: a run that stops in its fit or its training goes on here.
-    if (IsTrainingDue()) {
-      if (!true_ && has_new_data()) Refit();
-      TrainPolicy();
-      Checkpoint();
-    }
-    if (Done()) return;
-    if (episodes() < BaseEpisodes(options_.base_episodes)) {
-      PlayBaseEpisode();
-    } else {
-      PlayEpisode(policy_, "policy");
-    }
+bool PolicyBackpropLearner::Step() {
+  // The episode before is saved by now: a run that stops in its fit or its training goes on here.
+  if (IsTrainingDue()) {
+    if (!true_ && has_new_data()) Refit();
+    TrainPolicy();
+    Checkpoint();
   }
+  if (Done()) return false;
+  if (episodes() < BaseEpisodes(options_.base_episodes)) {
+    PlayBaseEpisode();
+  } else {
+    PlayEpisode("policy", policy_);
+  }
+  return true;
 }
 
 bool PolicyBackpropLearner::IsTrainingDue() const {
@@ -153,7 +152,7 @@ void PolicyBackpropLearner::TrainPolicy() {
       trainer_.Train([this](Key key, std::span<double> starts) { DrawStarts(key, starts); },
                      key_.Fold(kTraining).Fold(static_cast<uint64_t>(trainer_.trainings())),
                      [this] {
-                       if (context().stop) throw Interrupted("interrupted");
+                       if (context().stop.stop_requested()) throw Interrupted("interrupted");
                      });
   trained_rows_ = data().size();
   const double seconds = SecondsSince(start);

@@ -45,7 +45,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   /// InputError for a reward without derivatives.
   PolicyBackpropLearner(Config& config, const LearnerContext& context);
 
-  void Run() override;
+  bool Step() override;
   /// The policy's mean action.
   Policy& controller() override { return controller_; }
 

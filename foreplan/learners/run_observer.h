@@ -27,11 +27,10 @@ struct ObservedStep {
   int episode = 0;            // from 1
   int total_steps = 0;        // of the run, this one included
   double episode_return = 0;  // so far
-  bool is_fit_due = false;    // comes next
 };
 
-/// Told everything in the order it happens, by the thread that runs the learner; what it is given is
-/// valid during the call. What it throws ends the run as an error of the learner's own would.
+/// Told everything in the order it happens, by the thread that runs the learner; what it is given
+/// is valid during the call. What it throws ends the run as an error of the learner's own would.
 /// Each function does nothing unless it is overridden.
 class RunObserver {
  public:
@@ -41,6 +40,7 @@ class RunObserver {
   /// The plan whose first action the step after this executes.
   virtual void OnPlan(const Plan& /*plan*/) {}
   virtual void OnStep(const ObservedStep& /*step*/) {}
+  virtual void OnFitBegin() {}
   /// A fit has ended.
   virtual void OnFit(const FitMetrics& /*metrics*/) {}
   virtual void OnMetric(const MetricRow& /*metric*/) {}

@@ -29,7 +29,7 @@ Experiment MakeExperiment(const Comparison& comparison, const Cell& cell, int se
 
 /// A run that is there goes on with its own settings.
 std::unique_ptr<RunSession> OpenSession(const Comparison& comparison, const Cell& cell, int seed,
-                                        const std::atomic<bool>& stop) {
+                                        const std::stop_token& stop) {
   const fs::path folder = CellFolder(comparison, cell, seed);
   if (!fs::exists(folder)) {
     fs::create_directories(folder.parent_path());
@@ -47,7 +47,7 @@ std::unique_ptr<RunSession> OpenSession(const Comparison& comparison, const Cell
 
 /// The planner on the true system.
 Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int seed,
-                         const std::atomic<bool>& stop) {
+                         const std::stop_token& stop) {
   Experiment experiment = MakeExperiment(comparison, cell, seed);
   const Task& task = experiment.task;
   const auto executor = std::make_shared<ThreadPool>(comparison.threads);
@@ -68,7 +68,7 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
 }
 
 Finding MeasureRun(const Comparison& comparison, const Cell& cell, int seed,
-                   const std::atomic<bool>& stop) {
+                   const std::stop_token& stop) {
   const std::unique_ptr<RunSession> session = OpenSession(comparison, cell, seed, stop);
   session->Run();
   const Finding result = session->Result();
@@ -114,7 +114,7 @@ fs::path CellFolder(const Comparison& comparison, const Cell& cell, int seed) {
 }
 
 Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
-                const std::atomic<bool>& stop) {
+                const std::stop_token& stop) {
   const fs::path folder = CellFolder(comparison, cell, seed);
   return KeptFinding(folder.string() + ".json", [&] {
     WriteToStderr(fmt::format("{}, seed {}\n", cell.label, seed));

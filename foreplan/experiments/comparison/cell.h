@@ -1,9 +1,9 @@
 // One cell of a comparison: a run on disk, and how good what it learned is.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -42,7 +42,7 @@ struct Comparison {
 /// MedianOneStepError on the base data, in its scale, and on what the final episodes visited; null
 /// without a global model.
 Finding RunCell(const Comparison& comparison, const Cell& cell, int seed,
-                const std::atomic<bool>& stop);
+                const std::stop_token& stop);
 
 /// What the run in a folder has learned, of whatever kind its model is.
 class LearnedCell {

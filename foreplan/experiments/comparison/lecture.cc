@@ -278,7 +278,7 @@ void ChooseStudies(const std::vector<std::string>& only, std::vector<std::string
   }
 }
 
-void MeasureCells(const Comparison& comparison, int seed, const std::atomic<bool>& stop,
+void MeasureCells(const Comparison& comparison, int seed, const std::stop_token& stop,
                   Measured& measured) {
   for (const auto* cells : {&measured.systems, &measured.refits}) {
     for (const Cell& cell : *cells) {
@@ -288,7 +288,7 @@ void MeasureCells(const Comparison& comparison, int seed, const std::atomic<bool
   }
 }
 
-void MeasureStudies(const Comparison& comparison, int seed, const std::atomic<bool>& stop,
+void MeasureStudies(const Comparison& comparison, int seed, const std::stop_token& stop,
                     Measured& measured) {
   const auto system = [&](const char* name) -> const Cell& { return Find(measured.systems, name); };
   const auto keep = [&](const std::string& name, const std::function<Finding()>& measure) {
@@ -304,7 +304,7 @@ void MeasureStudies(const Comparison& comparison, int seed, const std::atomic<bo
 }
 
 Measured Measure(const Comparison& comparison, int length, int seeds,
-                 const std::vector<std::string>& only, const std::atomic<bool>& stop) {
+                 const std::vector<std::string>& only, const std::stop_token& stop) {
   Measured measured{.systems = Systems(comparison, length),
                     .refits = {Mpc(1), Mpc(25), Mpc(kRefitEvery), Mpc(length)},
                     .cells = {},
@@ -409,7 +409,7 @@ void WriteFiles(const Comparison& comparison, const std::string& figure, const N
 }  // namespace
 
 Json CompareLecture(const Comparison& wanted, int seeds, const std::vector<std::string>& only,
-                    const std::atomic<bool>& stop) {
+                    const std::stop_token& stop) {
   Comparison comparison = wanted;
   ChooseStudies(only, comparison.studies);
   CheckFolder(comparison);

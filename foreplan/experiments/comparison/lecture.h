@@ -1,9 +1,9 @@
 // The lecture's story as one experiment: v0.5, v1.0, v1.5, v2.0, local models, the true model.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -20,6 +20,6 @@ namespace foreplan {
 /// that no cell has.
 nlohmann::ordered_json CompareLecture(const Comparison& comparison, int seeds,
                                       const std::vector<std::string>& only,
-                                      const std::atomic<bool>& stop);
+                                      const std::stop_token& stop);
 
 }  // namespace foreplan

@@ -1,11 +1,11 @@
 // What a comparison measures of a controller, besides how it learned.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "foreplan/core/executor.h"
@@ -27,7 +27,7 @@ struct MeasureContext {
   const Task& task;
   int seed = 0;
   Executor& executor;
-  const std::atomic<bool>& stop;
+  const std::stop_token& stop;
 };
 
 /// Plays `episodes` fresh episodes, the same starts for every controller: {final_returns: [...],

@@ -48,7 +48,7 @@ double MeanReturn(const Finding& finding) {
 }  // namespace
 
 Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int seed,
-                          const std::atomic<bool>& stop) {
+                          const std::stop_token& stop) {
   constexpr std::array kHorizons = {10, 25, 50};
   constexpr std::array kPopulations = {16, 64};
   const LearnedCell cell(CellFolder(comparison, learned, seed));
@@ -80,7 +80,7 @@ Finding MeasureReplanning(const Comparison& comparison, const Cell& learned, int
 }
 
 Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int seed,
-                        const std::atomic<bool>& stop) {
+                        const std::stop_token& stop) {
   struct Row {
     std::string label;
     std::string planner;
@@ -117,7 +117,7 @@ Finding MeasurePlanners(const Comparison& comparison, const Cell& learned, int s
   return rows;
 }
 
-Finding MeasureDriftingCar(int seed, int threads, const std::atomic<bool>& stop) {
+Finding MeasureDriftingCar(int seed, int threads, const std::stop_token& stop) {
   constexpr std::array kDrifts = {0, 1, 2, 4};  // [deg]
   auto [task, config] = Task::Load("lane_keeping");
   const int length = task.episode_length();

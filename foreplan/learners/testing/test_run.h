@@ -2,15 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/learners/log_observer.h"
 
 namespace foreplan {
 
@@ -31,15 +32,28 @@ struct TestTask {
 };
 
 struct TestRun {
+  /// Calls what the test wants to be called.
+  class CheckpointCall final : public RunObserver {
+   public:
+    explicit CheckpointCall(const TestRun& run) : run_(run) {}
+    void OnStateComplete(const Learner& /*learner*/) override {
+      if (run_.checkpoint) run_.checkpoint();
+    }
+
+   private:
+    const TestRun& run_;
+  };
+
   explicit TestRun(RunOptions options, int threads = 1,
                    const std::vector<std::string>& settings = {}, const TestTask& task = {})
       : loaded(Task::Load(task.name, Joined(task.settings, settings))),
         run(std::move(options)),
         executor(std::make_shared<ThreadPool>(threads)),
         learner(MakeLearner(run.algorithm, loaded.second,
-                            {loaded.first, run, executor, log, stop, [this] {
-                               if (checkpoint) checkpoint();
-                             }})) {}
+                            {loaded.first, run, executor, stop.get_token()})) {
+    learner->AddObserver(std::make_shared<LogObserver>(log, run, loaded.first.episode_length()));
+    learner->AddObserver(std::make_shared<CheckpointCall>(*this));
+  }
 
   static std::vector<std::string> Joined(std::vector<std::string> all,
                                          const std::vector<std::string>& settings) {
@@ -62,7 +76,7 @@ struct TestRun {
   RunOptions run;
   std::shared_ptr<ThreadPool> executor;
   RunLog log;
-  std::atomic<bool> stop = false;
+  std::stop_source stop;
   std::function<void()> checkpoint;  // whenever the learner's state is complete
   std::unique_ptr<Learner> learner;
 };
