@@ -173,8 +173,7 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
   }
   Measure(task, keys.measurements.Fold(0), buffers.observation, buffers.measured);
   const int length = std::min(task.episode_length(), max_steps);
-  StepEnd end = StepEnd::kContinues;
-  while (result.steps < length && end == StepEnd::kContinues) {
+  while (result.steps < length && result.end == StepEnd::kContinues) {
     const int time = result.steps;
     if (system != nullptr) system->GetState(buffers.state);
     policy.Act({.observation = buffers.measured,
@@ -194,6 +193,7 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
         break;
       }
     } catch (const EnvironmentFailure& failure) {
+      if (result.steps == 0) throw;
       result.failure = fmt::format("step {}: {}", time, failure.what());
       break;
     }
@@ -201,9 +201,8 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
             buffers.next_measured);
     result.episode_return += step.reward;
     ++result.steps;
+    result.end = step.end;
     if (result.steps == length && step.end == StepEnd::kContinues) step.end = StepEnd::kTruncated;
-    end = step.end;
-    result.terminated = end == StepEnd::kTerminated;
     if (observe) observe(step);
     std::swap(buffers.observation, buffers.next_observation);
     std::swap(buffers.measured, buffers.next_measured);

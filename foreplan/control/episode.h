@@ -31,7 +31,8 @@ struct EpisodeStep {
 struct EpisodeResult {
   double episode_return = 0;  // sum of raw rewards; those that a divergence cost are missing
   int steps = 0;
-  bool terminated = false;
+  /// As the last step said: kContinues where time was over, or something went wrong.
+  StepEnd end = StepEnd::kContinues;
   std::string divergence;  // what diverged, "" when nothing did
   std::string failure;     // how the environment failed within the episode, "" when it did not
 };
@@ -49,12 +50,13 @@ struct EpisodeKeys {
 };
 
 /// Resets environment and policy and runs to the end. `observe` is called after each step; it may
-/// throw to leave early. Ends after `max_steps` steps at the latest. What the environment pays is
-/// the reward, where it pays; otherwise the task's, whose termination counts then, too. A
-/// simulator, an observation or a reward that comes to no number ends the episode, as does an
-/// environment that fails, and that step is no transition (the one before has been observed as one
-/// that goes on). Throws RunError for an action that is not finite, EnvironmentFailure when an
-/// episode cannot begin.
+/// throw to leave early. Ends after `max_steps` steps at the latest. The reward is
+/// what the environment pays where the task says so, otherwise the task's; either may end the
+/// episode. A simulator, an observation or a reward that comes to no number ends the episode, as
+/// does an environment that fails, and that step is no transition (the one before has been observed
+/// as one that goes on). Throws EnvironmentFailure when it comes before the first step was taken,
+/// and RunError, which says whose code it was, for an action that is not finite and for what the
+/// environment or the reward throw.
 EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
                          const EpisodeKeys& keys, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe);

@@ -12,9 +12,14 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/policies/testing/function_policy.h"
+#include "foreplan/systems/testing/scripted_environment.h"
 
 namespace foreplan {
 namespace {
+
+using testing::ExpressionTask;
+using testing::FunctionPolicy;
 
 constexpr Key kKey{.seed = 21, .stream = 0};
 constexpr int kNoLimit = std::numeric_limits<int>::max();
@@ -35,31 +40,6 @@ velocity = 0.1
                                      "test");
   return Task::FromConfig(config, ".");
 }
-
-/// The cart-pole with a reward and an end of its own; it starts at rest.
-Task ExpressionTask(const std::string& reward, const std::string& more = "") {
-  Config config = Config::FromString("name = \"cartpole\"\nreward = \"" + reward + "\"\n" + more +
-                                         "\nepisode_length = 30\n[system]\ntype = \"cartpole\"\n" +
-                                         "[system.reset]\nposition = 0\nvelocity = 0\n",
-                                     "test");
-  return Task::FromConfig(config, ".");
-}
-
-// A policy given by a function of the situation.
-class FunctionPolicy final : public Policy {
- public:
-  using Function = std::function<double(const Situation&)>;
-  explicit FunctionPolicy(Function function) : function_(std::move(function)) {}
-  void Reset(Key key) override { reset_key = key; }
-  void Act(const Situation& situation, std::span<double> action) override {
-    action[0] = function_(situation);
-  }
-
-  Key reset_key;
-
- private:
-  Function function_;
-};
 
 // Passes everything on to another system, but diverges at a given step.
 class DivergingSystem final : public System {
@@ -111,7 +91,7 @@ TEST(RunEpisode, ReportsEveryTransitionAndSumsTheRewards) {
   EXPECT_EQ(result.steps, 30);
   EXPECT_EQ(steps, 30);
   EXPECT_EQ(result.episode_return, sum);
-  EXPECT_FALSE(result.terminated);
+  EXPECT_NE(result.end, StepEnd::kTerminated);
   EXPECT_EQ(result.divergence, "");
 }
 
@@ -141,7 +121,7 @@ TEST(RunEpisode, EndsWithTheStepThatTerminates) {
         velocities.push_back(step.next_observation[2]);
         ends.push_back(step.end);
       });
-  EXPECT_TRUE(result.terminated);
+  EXPECT_EQ(result.end, StepEnd::kTerminated);
   ASSERT_GE(result.steps, 2);
   ASSERT_LT(result.steps, 30);
   EXPECT_EQ(result.episode_return, result.steps);
@@ -161,7 +141,7 @@ TEST(RunEpisode, ATimeLimitIsNoTermination) {
   const EpisodeResult result = RunEpisode(task, *system, policy, kKey, kNoLimit,
                                           [&](const EpisodeStep& step) { end = step.end; });
   EXPECT_EQ(result.steps, 30);
-  EXPECT_FALSE(result.terminated);
+  EXPECT_NE(result.end, StepEnd::kTerminated);
   EXPECT_EQ(end, StepEnd::kTruncated);
 }
 
@@ -172,7 +152,7 @@ TEST(RunEpisode, AnEndOfTheTaskInTheLastStepIsATermination) {
   StepEnd end = StepEnd::kContinues;
   const auto observe = [&](const EpisodeStep& step) { end = step.end; };
   const int steps = RunEpisode(task, *system, policy, kKey, kNoLimit, observe).steps;
-  EXPECT_TRUE(RunEpisode(task, *system, policy, kKey, steps, observe).terminated);
+  EXPECT_EQ(RunEpisode(task, *system, policy, kKey, steps, observe).end, StepEnd::kTerminated);
   EXPECT_EQ(end, StepEnd::kTerminated);
 }
 
@@ -294,103 +274,6 @@ TEST(RunEpisode, DivergenceEndsTheEpisodeAndIsNamed) {
   EXPECT_EQ(result.steps, 7);
   EXPECT_EQ(steps, 7);  // the step that diverged is no transition
   EXPECT_EQ(result.divergence, "step 7: qacc of joint 'hinge'");
-}
-
-// Shows a cart-pole without its state, and says of every step what a script says.
-class ScriptedEnvironment final : public Environment {
- public:
-  /// Called with the number of the step, from 0; may throw.
-  using Script = std::function<StepOutcome(int step)>;
-  ScriptedEnvironment(const Task& task, Script script)
-      : system_(task.MakeSystem()), script_(std::move(script)) {}
-
-  const EnvironmentSpec& spec() const override { return system_->spec(); }
-  void Reset(Key key) override {
-    system_->Reset(key);
-    step_ = 0;
-  }
-  StepOutcome Step(std::span<const double> action) override {
-    EXPECT_EQ(system_->Step(action), StepStatus::kOk);
-    return script_(step_++);
-  }
-  void Observe(std::span<double> observation) const override { system_->Observe(observation); }
-
- private:
-  std::unique_ptr<System> system_;
-  Script script_;
-  int step_ = 0;
-};
-
-StepOutcome Paid(double reward, StepEnd end = StepEnd::kContinues) {
-  StepOutcome outcome;
-  outcome.reward = reward;
-  outcome.end = end;
-  return outcome;
-}
-
-TEST(RunEpisode, WhatAnEnvironmentPaysIsTheReward) {
-  const Task task = ExpressionTask("-7");
-  ScriptedEnvironment environment(task, [](int step) { return Paid(step); });
-  FunctionPolicy policy([](const Situation& situation) {
-    EXPECT_TRUE(situation.state.empty());  // it cannot be seen
-    return 0.0;
-  });
-  std::vector<double> rewards;
-  const EpisodeResult result =
-      RunEpisode(task, environment, policy, kKey, 4,
-                 [&](const EpisodeStep& step) { rewards.push_back(step.reward); });
-  EXPECT_EQ(rewards, (std::vector<double>{0, 1, 2, 3}));
-  EXPECT_EQ(result.episode_return, 6);
-  EXPECT_EQ(result.divergence, "");
-}
-
-TEST(RunEpisode, WhereAnEnvironmentDoesNotPayTheTasksRewardCounts) {
-  const Task task = ExpressionTask("-7");
-  ScriptedEnvironment environment(task, [](int) { return StepOutcome(); });
-  FunctionPolicy policy([](const Situation&) { return 0.0; });
-  EXPECT_EQ(RunEpisode(task, environment, policy, kKey, 4, nullptr).episode_return, -28);
-}
-
-TEST(RunEpisode, AnEnvironmentsEndOfEitherKindEndsTheEpisodeAsThatKind) {
-  const Task task = ExpressionTask("-7");
-  FunctionPolicy policy([](const Situation&) { return 0.0; });
-  for (const StepEnd end : {StepEnd::kTerminated, StepEnd::kTruncated}) {
-    ScriptedEnvironment environment(
-        task, [end](int step) { return Paid(1, step == 2 ? end : StepEnd::kContinues); });
-    std::vector<StepEnd> ends;
-    const EpisodeResult result =
-        RunEpisode(task, environment, policy, kKey, kNoLimit,
-                   [&](const EpisodeStep& step) { ends.push_back(step.end); });
-    EXPECT_EQ(ends, (std::vector<StepEnd>{StepEnd::kContinues, StepEnd::kContinues, end}));
-    EXPECT_EQ(result.terminated, end == StepEnd::kTerminated);
-  }
-}
-
-TEST(RunEpisode, PayThatIsNoNumberEndsTheEpisodeWithoutItsStepAndSaysWhoPaidIt) {
-  const Task task = ExpressionTask("-7");
-  ScriptedEnvironment environment(task, [](int step) { return Paid(step < 2 ? 1 : NAN); });
-  FunctionPolicy policy([](const Situation&) { return 0.0; });
-  const EpisodeResult result = RunEpisode(task, environment, policy, kKey, kNoLimit, nullptr);
-  EXPECT_EQ(result.steps, 2);
-  EXPECT_EQ(result.episode_return, 2);
-  EXPECT_EQ(result.divergence, "step 2: the environment pays nan");
-}
-
-TEST(RunEpisode, WhatWasBeforeAnEnvironmentsFailureIsKept) {
-  const Task task = ExpressionTask("-7");
-  ScriptedEnvironment environment(task, [](int step) {
-    if (step == 3) throw EnvironmentFailure("no answer");
-    return Paid(1);
-  });
-  FunctionPolicy policy([](const Situation&) { return 0.0; });
-  int steps = 0;
-  const EpisodeResult result =
-      RunEpisode(task, environment, policy, kKey, kNoLimit, [&](const EpisodeStep&) { ++steps; });
-  EXPECT_EQ(steps, 3);
-  EXPECT_EQ(result.steps, 3);
-  EXPECT_EQ(result.episode_return, 3);
-  EXPECT_EQ(result.failure, "step 3: no answer");
-  EXPECT_FALSE(result.terminated);
 }
 
 TEST(RunEpisode, ARewardThatIsNoNumberEndsTheEpisodeWithoutItsStep) {

@@ -129,7 +129,7 @@ TEST(RollOut, StopsWhereTheEpisodeEndsAndSaysHow) {
   };
   const Task falling = CartPole("1", "termination = \"slider_velocity > 0.3\"");
   const LocalRollout ended = RollOut(falling, *falling.MakeSystem(), push, noise, Key{3, 2}, kGoOn);
-  EXPECT_TRUE(ended.episode.terminated);
+  EXPECT_EQ(ended.episode.end, StepEnd::kTerminated);
   EXPECT_LT(ended.episode.steps, 20);
   EXPECT_EQ(ended.episode.episode_return, ended.episode.steps);
   EXPECT_EQ(std::accumulate(ended.rewards.begin(), ended.rewards.end(), 0.0), ended.episode.steps);

@@ -62,9 +62,10 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
                        throw Interrupted("interrupted; nothing was written");
                      if (observe) observe(step);
                    });
-    if (!result.divergence.empty()) {
+    const std::string& trouble = result.divergence.empty() ? result.failure : result.divergence;
+    if (!trouble.empty()) {
       throw RunError(fmt::format("{}: episode {} of controller '{}': {}", task.name(), episode + 1,
-                                 controller, result.divergence));
+                                 controller, trouble));
     }
     evaluation.returns.push_back(result.episode_return);
     evaluation.steps.push_back(result.steps);

@@ -5,8 +5,11 @@ namespace {
 
 EpisodeEnd EndOf(const EpisodeResult& result, int length) {
   if (!result.divergence.empty()) return EpisodeEnd::kDiverged;
-  if (result.terminated) return EpisodeEnd::kTerminated;
-  return result.steps < length ? EpisodeEnd::kCutOff : EpisodeEnd::kLength;
+  if (!result.failure.empty()) return EpisodeEnd::kFailed;
+  if (result.end == StepEnd::kTerminated) return EpisodeEnd::kTerminated;
+  // A limit of the environment's own is one of time as well.
+  const bool is_whole = result.end == StepEnd::kTruncated || result.steps == length;
+  return is_whole ? EpisodeEnd::kLength : EpisodeEnd::kCutOff;
 }
 
 }  // namespace

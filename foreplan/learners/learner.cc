@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "foreplan/control/reconnect.h"
 #include "foreplan/core/error.h"
 #include "foreplan/learners/aggregate.h"
 #include "foreplan/learners/fit_then_plan.h"
@@ -39,6 +40,7 @@ template <typename Options>
 void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
                        ConfigWriter& writer) {
   WriteSection<Options>(name, config, writer);
+  WriteSection<EnvironmentOptions>("environment", config, writer);
   WriteModelOptions(config, writer);
   WritePlannerOptions(run.planner, config, writer);
 }
@@ -59,6 +61,7 @@ void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Co
 
 void WritePolicyBackprop(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
                          ConfigWriter& writer) {
+  WriteSection<EnvironmentOptions>("environment", config, writer);
   WriteSection<PolicyBackpropOptions>("policy_backprop", config, writer);
   WriteSection<BackpropPolicyOptions>("policy_backprop.policy", config, writer);
   WriteSection<PolicyGradientOptions>("policy_backprop.training", config, writer);

@@ -82,7 +82,8 @@ void LocalModelsLearner::LogRollout(const LocalCondition& condition, const Local
     const auto t = static_cast<size_t>(time);
     const double* x = rollout.observations.data() + t * nx;
     const bool is_last = time + 1 == rollout.episode.steps;
-    const StepEnd end = rollout.episode.terminated ? StepEnd::kTerminated : StepEnd::kTruncated;
+    const StepEnd end =
+        rollout.episode.end == StepEnd::kContinues ? StepEnd::kTruncated : rollout.episode.end;
     const EpisodeStep step{.time = time,
                            .observation = {x, nx},
                            .action = {rollout.actions.data() + t * nu, nu},

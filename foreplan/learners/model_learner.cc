@@ -39,6 +39,7 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
     : context_(context),
       key_{static_cast<uint64_t>(context.run.seed), 0},
       environment_(context.task.MakeEnvironment()),
+      reconnecting_(ReadOptions<EnvironmentOptions>(config, "environment")),
       data_(context.task.spec().observation_dim(), context.task.spec().action_dim()),
       model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.executor)),
       judge_(*model_),
@@ -99,12 +100,11 @@ void ModelLearner::Play(const std::string& name, Policy& policy, const PlanningP
   episode_id_ = data_.next_episode();
   Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_});
   const EpisodeResult result =
-      RunEpisode(context_.task, *environment_, policy, EpisodeKey(episodes_), StepsLeft(),
-                 [&](const EpisodeStep& step) {
-                   if (context_.stop.stop_requested()) throw Interrupted("interrupted");
-                   CountStep(step, planned, log);
-                   observe(step);
-                 });
+      Act(policy, EpisodeKey(episodes_), StepsLeft(), [&](const EpisodeStep& step) {
+        if (context_.stop.stop_requested()) throw Interrupted("interrupted");
+        CountStep(step, planned, log);
+        observe(step);
+      });
   data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
   Report(result, name, log);
@@ -114,6 +114,13 @@ void ModelLearner::Play(const std::string& name, Policy& policy, const PlanningP
         fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
   }
   Checkpoint();
+}
+
+EpisodeResult ModelLearner::Act(Policy& policy, Key key, int max_steps,
+                                const StepFunction& observe) {
+  return RunWhenReachable(reconnecting_, context_.stop, [&] {
+    return RunEpisode(context_.task, *environment_, policy, key, max_steps, observe);
+  });
 }
 
 void ModelLearner::CountStep(const EpisodeStep& step, const PlanningPolicy* planned,
@@ -163,10 +170,10 @@ bool ModelLearner::JudgeNewData() {
 
 void ModelLearner::JudgeBasePolicy() {
   Dataset measured(data_.observation_dim(), data_.action_dim());
-  RunEpisode(context_.task, *environment_, *base_policy_, key_.Fold(kJudge),
-             context_.task.episode_length(), [&](const EpisodeStep& step) {
-               measured.Add(step.observation, step.action, step.next_observation, 1);
-             });
+  Act(*base_policy_, key_.Fold(kJudge), context_.task.episode_length(),
+      [&](const EpisodeStep& step) {
+        measured.Add(step.observation, step.action, step.next_observation, 1);
+      });
   RecordModelError("model.base", judge_.Judge(measured, 0, measured.size()));
 }
 

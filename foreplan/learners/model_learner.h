@@ -9,6 +9,7 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
+#include "foreplan/control/reconnect.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/models/learned_model.h"
@@ -91,6 +92,7 @@ class ModelLearner : public Learner {
   [[nodiscard]] int StepsLeft() const;
   void Play(const std::string& name, Policy& policy, const PlanningPolicy* planned,
             const StepFunction& observe);
+  EpisodeResult Act(Policy& policy, Key key, int max_steps, const StepFunction& observe);
   void CountStep(const EpisodeStep& step, const PlanningPolicy* planned, EpisodeLog& log);
   void RecordModelError(const std::string& prefix, const ModelError& error) const;
   void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
@@ -98,6 +100,7 @@ class ModelLearner : public Learner {
   const LearnerContext context_;
   Key key_;
   std::shared_ptr<Environment> environment_;
+  EnvironmentOptions reconnecting_;
   Dataset data_;
   std::shared_ptr<LearnedModel> model_;
   ModelJudge judge_;

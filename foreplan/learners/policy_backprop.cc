@@ -94,7 +94,7 @@ PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContex
       options_(options),
       training_(ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training")),
       key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
-      system_(context.task.MakeSystem()),
+      system_(context.task.has_system() ? context.task.MakeSystem() : nullptr),
       true_(TrueModel(options_, context.task)),
       policy_(MakePolicy(context.task,
                          ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
@@ -147,6 +147,7 @@ void PolicyBackpropLearner::TrainPolicy() {
   } else {
     Record("policy.realised_return", RealisedReturn());  // of the policy of the last training
   }
+  if (system_ == nullptr) FindEpisodeStarts();
   trainer_.set_dynamics(ImaginedModel());
   const PolicyGradientReport report =
       trainer_.Train([this](Key key, std::span<double> starts) { DrawStarts(key, starts); },
@@ -160,6 +161,25 @@ void PolicyBackpropLearner::TrainPolicy() {
   Report(report, seconds);
 }
 
+// Of an environment whose starts cannot be drawn there are those that were seen.
+void PolicyBackpropLearner::FindEpisodeStarts() {
+  for (; searched_rows_ < data().size(); ++searched_rows_) {
+    const int64_t row = searched_rows_;
+    const bool begins = row == 0 || data().episode(row) != data().episode(row - 1);
+    if (begins) episode_starts_.push_back(row);
+  }
+}
+
+void PolicyBackpropLearner::DrawEpisodeStart(Key key, std::span<double> start) {
+  if (system_ == nullptr) {
+    const size_t number = Random(key).Below(episode_starts_.size());
+    std::ranges::copy(data().observation(episode_starts_[number]), start.begin());
+    return;
+  }
+  system_->Reset(key);
+  true_ ? system_->GetState(start) : system_->Observe(start);
+}
+
 void PolicyBackpropLearner::DrawStarts(Key key, std::span<double> starts) {
   const auto ns = static_cast<size_t>(ImaginedModel()->state_dim());
   for (size_t first = 0; first < starts.size(); first += ns) {
@@ -167,8 +187,7 @@ void PolicyBackpropLearner::DrawStarts(Key key, std::span<double> starts) {
     Random random(own);
     const std::span<double> start = starts.subspan(first, ns);
     if (true_ || random.Uniform() < options_.reset_share) {
-      system_->Reset(own.Fold(1));
-      true_ ? system_->GetState(start) : system_->Observe(start);
+      DrawEpisodeStart(own.Fold(1), start);
     } else {
       const auto row = static_cast<int64_t>(random.Below(static_cast<uint64_t>(data().size())));
       std::ranges::copy(data().observation(row), start.begin());

@@ -61,6 +61,8 @@ class PolicyBackpropLearner final : public ModelLearner {
   /// What rollouts are imagined with.
   [[nodiscard]] std::shared_ptr<const Dynamics> ImaginedModel() const;
   void TrainPolicy();
+  void FindEpisodeStarts();
+  void DrawEpisodeStart(Key key, std::span<double> start);
   void DrawStarts(Key key, std::span<double> starts);
   /// Return of the last episode over the imagined horizon, in the mean over where it can begin.
   [[nodiscard]] double RealisedReturn() const;
@@ -69,12 +71,14 @@ class PolicyBackpropLearner final : public ModelLearner {
   PolicyBackpropOptions options_;
   PolicyGradientOptions training_;
   Key key_;
-  std::unique_ptr<System> system_;            // gives start states
+  std::unique_ptr<System> system_;            // gives start states; null: the data do
+  std::vector<int64_t> episode_starts_;       // rows of the data; without a system
   std::shared_ptr<const TrueDynamics> true_;  // or null
   NetworkPolicy policy_;
   MeanPolicy controller_;
   PolicyGradientTrainer trainer_;
-  int64_t trained_rows_ = 0;  // of the data, at the last training
+  int64_t searched_rows_ = 0;  // of the data, for episode_starts_
+  int64_t trained_rows_ = 0;   // of the data, at the last training
 };
 
 }  // namespace foreplan

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "foreplan/runs/summary.h"
 
@@ -16,6 +17,7 @@ WholeReturns WholeReturnsOf(std::span<const EpisodeRow> rows) {
       whole.episodes.push_back(row.episode);
     }
     whole.diverged += row.end == EpisodeEnd::kDiverged ? 1 : 0;
+    whole.failed += row.end == EpisodeEnd::kFailed ? 1 : 0;
     whole.cut_off += row.end == EpisodeEnd::kCutOff ? 1 : 0;
   }
   return whole;
@@ -30,8 +32,11 @@ size_t WholeReturns::best() const {
 }
 
 std::string WholeReturns::LeftOut() const {
-  std::string text = diverged > 0 ? fmt::format("{} diverged", diverged) : "";
-  if (cut_off > 0) text += fmt::format("{}{} cut off", text.empty() ? "" : ", ", cut_off);
+  std::string text;
+  for (const auto& [count, how] :
+       {std::pair{diverged, "diverged"}, {failed, "failed"}, {cut_off, "cut off"}}) {
+    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, how);
+  }
   return text;
 }
 

@@ -10,19 +10,20 @@
 
 namespace foreplan {
 
-/// Of an episode that was cut off or diverged the rewards that did not come are missing, which is
+/// Of an episode that was cut off, diverged or failed the rewards that did not come are missing, which is
 /// to its credit where rewards are costs: means and the best are of whole episodes alone.
 struct WholeReturns {
   std::vector<double> returns;
   std::vector<int> episodes;  // their numbers, as in EpisodeRow
   int diverged = 0;           // episodes left out
+  int failed = 0;             // episodes left out
   int cut_off = 0;            // episodes left out
 
   /// NaN without any.
   [[nodiscard]] double MeanOfLast(size_t count) const;
   /// Position of the highest return; there must be one.
   [[nodiscard]] size_t best() const;
-  /// "2 diverged, 1 cut off", "" when nothing is left out.
+  /// "2 diverged, 1 failed, 1 cut off", "" when nothing is left out.
   [[nodiscard]] std::string LeftOut() const;
 };
 

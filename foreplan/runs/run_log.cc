@@ -17,7 +17,8 @@ namespace {
 constexpr std::array<std::string_view, 7> kEpisodeColumns = {
     "episode", "controller", "steps", "total_steps", "return", "end", "note"};
 // In the order of EpisodeEnd.
-constexpr std::array<std::string_view, 4> kEnds = {"length", "terminated", "cut_off", "diverged"};
+constexpr std::array<std::string_view, 5> kEnds = {"length", "terminated", "cut_off", "diverged",
+                                                   "failed"};
 constexpr std::array<std::string_view, 4> kMetricColumns = {"episode", "total_steps", "name",
                                                             "value"};
 

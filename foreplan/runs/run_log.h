@@ -18,6 +18,7 @@ enum class EpisodeEnd : uint8_t {
   kTerminated,  // "terminated": the task's end
   kCutOff,      // "cut_off": the run's bound of steps was reached
   kDiverged,    // "diverged": the simulator or the reward came to no number
+  kFailed,      // "failed": the environment could not be reached any more
 };
 [[nodiscard]] std::string_view NameOf(EpisodeEnd end);
 /// Its return can be compared with those of other episodes.

@@ -128,7 +128,7 @@ TEST(RunLog, RefusesMalformedTextAndNamesTheLine) {
       {"1,mpc,7.5,7,1,length,\n", "line 2: found steps '7.5', expected an integer"},
       {"1,mpc,99999999999,7,1,length,\n", "expected an integer"},
       {"1,mpc,7,7,1,yes,\n",
-       "found end 'yes', expected one of length, terminated, cut_off, diverged"},
+       "found end 'yes', expected one of length, terminated, cut_off, diverged, failed"},
       {"1,mpc,7,7,1,length\n", "line 2: found 6 fields, expected 7"},
       {"1,mpc,7,7,1,length,,\n", "line 2: found 8 fields, expected 7"},
       {"1,mpc,7,7,1,length,", "expected a line end"},

@@ -33,8 +33,8 @@ TEST(TensorBoard, WritesRecordsOfEvents) {
 }
 
 TEST(TensorBoard, ShowsReturnsOfWholeEpisodesOnly) {
-  for (const EpisodeEnd end :
-       {EpisodeEnd::kLength, EpisodeEnd::kTerminated, EpisodeEnd::kCutOff, EpisodeEnd::kDiverged}) {
+  for (const EpisodeEnd end : {EpisodeEnd::kLength, EpisodeEnd::kTerminated, EpisodeEnd::kCutOff,
+                               EpisodeEnd::kDiverged, EpisodeEnd::kFailed}) {
     RunLog log;
     EpisodeRow row;
     row.episode_return = -3;
