@@ -6,6 +6,7 @@
 //   Calibration   how far such a model can be trusted               foreplan/models/calibration.h
 //   Planner       chooses actions by imagining what a model does    foreplan/planners/planner.h
 //   Learner       the loop that acts, learns and plans              foreplan/learners/learner.h
+//   RunSession    a learner, its log and its folder                 foreplan/experiments/run_session.h
 #pragma once
 
 #include "foreplan/control/episode.h"                    // IWYU pragma: export
@@ -16,6 +17,7 @@
 #include "foreplan/core/thread_pool.h"                   // IWYU pragma: export
 #include "foreplan/data/dataset.h"                       // IWYU pragma: export
 #include "foreplan/data/recording.h"                     // IWYU pragma: export
+#include "foreplan/experiments/run_session.h"            // IWYU pragma: export
 #include "foreplan/learners/learner.h"                   // IWYU pragma: export
 #include "foreplan/learners/log_observer.h"              // IWYU pragma: export
 #include "foreplan/learners/run_observer.h"              // IWYU pragma: export

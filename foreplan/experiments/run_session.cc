@@ -112,8 +112,11 @@ void RunSession::Run() {
     status_ = fmt::format("interrupted after episode {}", saved_episodes_);
     progress_.Close();
     const std::string trouble = Trouble([this] { WriteReport(); });
-    throw Interrupted(fmt::format("{}; resume with: foreplan run --resume {}{}", status_,
-                                  directory_->path().string(), trouble));
+    const std::string how = experiment_.task.is_made_in_code()
+                                ? "the program that began it resumes it from"
+                                : "resume with: foreplan run --resume";
+    throw Interrupted(
+        fmt::format("{}; {} {}{}", status_, how, directory_->path().string(), trouble));
   } catch (const std::exception& error) {
     // Whatever it is: input was checked before the run, so what ends it now is no wrong input.
     status_ = fmt::format("failed: {}", error.what());

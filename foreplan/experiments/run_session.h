@@ -32,7 +32,7 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 class RunSession {
  public:
   /// Checks everything that can be wrong with the input, writes nothing. Throws InputError.
-  RunSession(Experiment experiment, int threads, const std::stop_token& stop,
+  RunSession(Experiment experiment, int threads, const std::stop_token& stop = {},
              const LearnerFactory& make_learner = MakeExperimentsLearner,
              Progress::Mode progress = Progress::Mode::kAuto);
 

@@ -62,6 +62,8 @@ class Task {
   // Who needs to read and set states asks for a system. These throw InputError, in one line, where
   // the task is of an environment that shows none.
 
+  /// No file says what it is: only the program that made it can make it again.
+  [[nodiscard]] bool is_made_in_code() const { return text_ == nullptr; }
   [[nodiscard]] bool has_system() const { return definition_->system != nullptr; }
   /// With conditions: the first.
   [[nodiscard]] std::unique_ptr<System> MakeSystem() const;
