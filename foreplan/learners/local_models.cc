@@ -156,7 +156,7 @@ void LocalModelsLearner::Improve() {
 void LocalModelsLearner::LearnNetwork() {
   if (!trainer_) return;
   trainer_->Fit(data_, key_.Fold(kNetworkFit).Fold(static_cast<uint64_t>(iterations_)),
-                context_.stop);
+                {.stop = context_.stop, .progress = {}});
 }
 
 // What the steps stay near. An untrained global policy is nothing to stay near.
