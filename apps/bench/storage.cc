@@ -170,12 +170,12 @@ class StoredRun {
   }
 
   /// What is beside the times of episodes; the run goes on from its folder.
-  void Report(BenchRow& row, Executor& executor) {
+  void Report(BenchRow& row, std::shared_ptr<Executor> executor) {
     row["transitions"] = transitions_;
     row["steps_per_episode"] = sizes_.steps;
     row["bytes_per_episode"] = bytes_;
     row["mb_memory"] = megabytes_;
-    row["ms_fit_of_one_step"] = 1e3 * SecondsOfShortestFit(executor);
+    row["ms_fit_of_one_step"] = 1e3 * SecondsOfShortestFit(std::move(executor));
     row["ms_report"] = 1e3 * SecondsPerCall(1, [this] { session_->Run(); });
     session_.reset();
     malloc_trim(0);
@@ -202,17 +202,19 @@ class StoredRun {
   }
 
   /// Of a fit of one gradient step to all transitions: what it takes beside its gradient steps.
-  double SecondsOfShortestFit(Executor& executor) {
+  double SecondsOfShortestFit(std::shared_ptr<Executor> executor) {
     EnvironmentSpec spec;
     for (int i = 0; i < sizes_.observations; ++i)
       spec.observation.push_back({fmt::format("o{}", i), ""});
     for (int i = 0; i < sizes_.actions; ++i) spec.action.push_back({fmt::format("u{}", i), ""});
     spec.action_low.assign(spec.action.size(), -1.0);
     spec.action_high.assign(spec.action.size(), 1.0);
-    Ensemble ensemble(spec, {}, {.members = 1, .hidden_layers = 1, .width = 8}, Key{1, 0});
+    const EnsembleOptions options{.members = 1, .hidden_layers = 1, .width = 8};
     FitOptions fit;
     fit.min_steps = fit.max_steps = 1;
-    EnsembleTrainer trainer(ensemble, fit, executor);
+    EnsembleTrainer trainer(
+        std::make_shared<const Ensemble>(spec, Encoding{}, options, Key{1, 0}), fit,
+        std::move(executor));
     return SecondsPerCall(1, [&] { trainer.Fit(learner().data(), Key{2, 0}); });
   }
 
@@ -236,7 +238,7 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
   measurement.fields = {{"case", name}};
   measurement.prepare = [=] { *run = std::make_unique<StoredRun>(sizes); };
   measurement.sample = [run] { return (*run)->SecondsPerEpisode(); };
-  measurement.finish = [=, &executor = *options.executor](double /*median*/, BenchRow& fields) {
+  measurement.finish = [=, executor = options.executor](double /*median*/, BenchRow& fields) {
     (*run)->Report(fields, executor);
     run->reset();
   };

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <ostream>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -50,7 +51,7 @@ class ClosedFormTask : public testing::TestWithParam<Earnings> {
 
  private:
   Experiment experiment_ = LoadExperiment(GetParam().task, {});
-  SerialExecutor executor_;
+  std::shared_ptr<Executor> executor_ = std::make_shared<SerialExecutor>();
   std::atomic<bool> stop_ = false;
 };
 
