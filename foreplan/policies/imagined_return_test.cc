@@ -21,7 +21,6 @@
 #include "foreplan/models/testing/observed_state.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/policies/testing/imagined_setting.h"
-#include "foreplan/policies/testing/network_in_double.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {

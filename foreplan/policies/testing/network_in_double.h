@@ -11,7 +11,7 @@
 
 namespace foreplan {
 
-std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<double>& parameters,
+inline std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<double>& parameters,
                                      std::vector<double> x) {
   for (int layer = 0; layer < mlp.layers(); ++layer) {
     const int outputs = mlp.layer_outputs(layer);
@@ -29,7 +29,7 @@ std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<double>& 
   return x;
 }
 
-std::vector<double> Normalised(const FeatureMap& features, const Normaliser& normaliser,
+inline std::vector<double> Normalised(const FeatureMap& features, const Normaliser& normaliser,
                                const double* observation, const double* action) {
   std::vector<double> input(static_cast<size_t>(features.inputs()));
   features.Input(observation, action, input.data());
