@@ -212,9 +212,8 @@ class StoredRun {
     const EnsembleOptions options{.members = 1, .hidden_layers = 1, .width = 8};
     FitOptions fit;
     fit.min_steps = fit.max_steps = 1;
-    EnsembleTrainer trainer(
-        std::make_shared<const Ensemble>(spec, Encoding{}, options, Key{1, 0}), fit,
-        std::move(executor));
+    EnsembleTrainer trainer(std::make_shared<const Ensemble>(spec, Encoding{}, options, Key{1, 0}),
+                            fit, std::move(executor));
     return SecondsPerCall(1, [&] { trainer.Fit(learner().data(), Key{2, 0}); });
   }
 

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <ostream>
 #include <memory>
+#include <ostream>
 #include <set>
 #include <string>
 

@@ -12,7 +12,7 @@
 namespace foreplan {
 
 inline std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<double>& parameters,
-                                     std::vector<double> x) {
+                                            std::vector<double> x) {
   for (int layer = 0; layer < mlp.layers(); ++layer) {
     const int outputs = mlp.layer_outputs(layer);
     std::vector<double> y(static_cast<size_t>(outputs));
@@ -30,7 +30,7 @@ inline std::vector<double> EvaluateInDouble(const Mlp& mlp, const std::vector<do
 }
 
 inline std::vector<double> Normalised(const FeatureMap& features, const Normaliser& normaliser,
-                               const double* observation, const double* action) {
+                                      const double* observation, const double* action) {
   std::vector<double> input(static_cast<size_t>(features.inputs()));
   features.Input(observation, action, input.data());
   for (size_t i = 0; i < input.size(); ++i) {
