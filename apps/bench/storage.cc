@@ -13,6 +13,7 @@
 #include <fstream>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -195,8 +196,8 @@ class StoredRun {
     const auto make = [this](Experiment& /*experiment*/, const LearnerContext& /*context*/) {
       return std::make_unique<SyntheticLearner>(sizes_);
     };
-    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", {}), 1, {}, make,
-                                        Progress::Mode::kSilent);
+    return std::make_unique<RunSession>(LoadExperiment("cartpole_closed_form", {}), 1,
+                                        std::stop_token(), make, Progress::Mode::kSilent);
   }
   [[nodiscard]] SyntheticLearner& learner() {
     return dynamic_cast<SyntheticLearner&>(session_->learner());

@@ -17,6 +17,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -216,7 +217,7 @@ class RunSessionTest : public ::testing::Test {
     RunFlags flags;
     flags.episodes = episodes;
     return std::make_unique<RunSession>(
-        LoadExperiment("cartpole_closed_form", flags), 1, {},
+        LoadExperiment("cartpole_closed_form", flags), 1, std::stop_token(),
         [=, rows = first_rows_](Experiment& experiment, const LearnerContext& context) {
           auto learner = std::make_unique<ScriptedLearner>(experiment.task, context, before_saving,
                                                            after_saving);
