@@ -33,8 +33,8 @@ struct EpisodeResult {
   int steps = 0;
   /// As the last step said: kContinues where time was over, or something went wrong.
   StepEnd end = StepEnd::kContinues;
-  std::string divergence;  // what diverged, "" when nothing did
-  std::string failure;     // how the environment failed within the episode, "" when it did not
+  std::string divergence = {};  // what diverged, "" when nothing did
+  std::string failure = {};     // how the environment failed within the episode, "" when it did not
 };
 
 /// Whatever is random in an episode.
