@@ -8,7 +8,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/message_of.h"
-#include "foreplan/data/tensor_file.h"
+#include "foreplan/data/safetensors.h"
 #include "foreplan/learners/testing/test_run.h"
 #include "foreplan/systems/testing/scripted_environment.h"
 
