@@ -58,15 +58,22 @@ class ProgramTest : public testing::Test {
   pid_t Start(
       const std::vector<std::string>& arguments,
       const std::function<void()>& before = [] {}) const {
+    return StartOther(FOREPLAN_PROGRAM, arguments, "", before);
+  }
+
+  /// Another program; its streams go to files of its own, folder_/out<name>.
+  pid_t StartOther(
+      const std::string& program, const std::vector<std::string>& arguments,
+      const std::string& name, const std::function<void()>& before = [] {}) const {
     const pid_t child = fork();
     if (child != 0) return child;
-    std::vector<std::string> words = Concatenated({FOREPLAN_PROGRAM}, arguments);
+    std::vector<std::string> words = Concatenated({program}, arguments);
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     const bool ready = chdir(work().c_str()) == 0 &&
-                       std::freopen((folder_ / "out").c_str(), "w", stdout) != nullptr &&
-                       std::freopen((folder_ / "err").c_str(), "w", stderr) != nullptr;
+                       std::freopen((folder_ / ("out" + name)).c_str(), "w", stdout) != nullptr &&
+                       std::freopen((folder_ / ("err" + name)).c_str(), "w", stderr) != nullptr;
     before();
     if (ready) execv(argv[0], argv.data());
     _exit(127);
@@ -91,11 +98,15 @@ class ProgramTest : public testing::Test {
     return false;
   }
 
-  [[nodiscard]] ProgramResult Wait(pid_t child) const {
+  [[nodiscard]] ProgramResult Wait(pid_t child, const std::string& name = "") const {
     int status = 0;
     EXPECT_EQ(waitpid(child, &status, 0), child);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, FileText(folder_ / "out"),
-            FileText(folder_ / "err")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, OutOf(name),
+            FileText(folder_ / ("err" + name))};
+  }
+  /// What it has printed so far.
+  [[nodiscard]] std::string OutOf(const std::string& name) const {
+    return FileText(folder_ / ("out" + name));
   }
 
   [[nodiscard]] ProgramResult RunProgram(

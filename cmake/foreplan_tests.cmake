@@ -56,9 +56,10 @@ function(foreplan_add_tests)
   foreplan_glob(app_tests apps/*_test.cc)
   if(app_tests)
     foreplan_add_room_test(apps ${app_tests})
-    add_dependencies(apps_test foreplan_cli)
+    add_dependencies(apps_test foreplan_cli example_learn_over_a_socket)
     target_compile_definitions(apps_test PRIVATE
-      FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>")
+      FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>"
+      FOREPLAN_SOCKET_EXAMPLE="$<TARGET_FILE:example_learn_over_a_socket>")
   endif()
 endfunction()
 

@@ -2,7 +2,7 @@
 // loopback socket, a line for a line, and its state cannot be read, set or copied.
 //
 //   example_learn_over_a_socket                        both processes, a short run
-//   example_learn_over_a_socket serve PORT             the cart-pole alone
+//   example_learn_over_a_socket serve PORT             the cart-pole alone; 0: any port, printed
 //   example_learn_over_a_socket learn PORT FOLDER      the learner alone; a run in a new folder ...
 //   example_learn_over_a_socket resume PORT FOLDER     ... that goes on after whatever ended it
 //
@@ -20,6 +20,7 @@
 #include <array>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -248,7 +249,12 @@ int main(int argc, char** argv) {
       return code;
     }
     int port = std::stoi(words.at(2));
-    if (words[1] == "serve") Serve(Listen(port));
+    if (words[1] == "serve") {
+      const int listening = Listen(port);
+      fmt::print("{}\n", port);
+      std::fflush(stdout);
+      Serve(listening);
+    }
     return Learn(port, words.at(3), words[1] == "resume", 10);
   } catch (const foreplan::RunError& error) {  // what was learned is kept
     fmt::print(stderr, "{}\n", error.what());
