@@ -98,7 +98,7 @@ class SyntheticLearner final : public Learner {
   explicit SyntheticLearner(const Sizes& sizes)
       : sizes_(sizes), data_(sizes.observations, sizes.actions) {}
 
-  bool Step() override {
+  void PlayEpisode() {
     ++episodes_;
     Random random(Key{static_cast<uint64_t>(episodes_), 0});
     std::vector<double> before(static_cast<size_t>(sizes_.observations));
@@ -130,8 +130,9 @@ class SyntheticLearner final : public Learner {
                      random.Normal()});
     }
     Tell(&RunObserver::OnStateComplete, *this);
-    return true;
   }
+
+  bool Step() override { return false; }
   void AddData(const Dataset& data) override { data_ = data; }
 
   void Save(TensorFile& state) const override {
@@ -159,14 +160,14 @@ class StoredRun {
     const double before = ResidentMegabytes();
     session_ = MakeSession();
     session_->Create(folder_.path() / "run");
-    while (learner().data().size() < sizes.transitions) learner().Step();
+    while (learner().data().size() < sizes.transitions) learner().PlayEpisode();
     megabytes_ = ResidentMegabytes() - before;
     transitions_ = learner().data().size();
   }
 
   double SecondsPerEpisode() {
     const double before = BytesWritten();
-    const double seconds = SecondsPerCall(1, [this] { learner().Step(); });
+    const double seconds = SecondsPerCall(1, [this] { learner().PlayEpisode(); });
     bytes_ = BytesWritten() - before;
     return seconds;
   }

@@ -63,7 +63,7 @@ TEST(RunEpisode, AnEnvironmentThatIsToPayAndDoesNotIsNamed) {
   ScriptedEnvironment environment(task,
                                   [](int step) { return step < 2 ? Paid(1) : StepOutcome(); });
   FunctionPolicy policy([](const Situation&) { return 0.0; });
-  EXPECT_EQ(MessageOf([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
             "step 2: the environment pays nothing, expected a reward with every step, as the task "
             "has none of its own");
 }
@@ -75,14 +75,14 @@ TEST(RunEpisode, WhatOthersThrowSaysWhoseItIs) {
     if (step == 2) throw std::out_of_range("map::at");
     return Paid(1);
   });
-  EXPECT_EQ(MessageOf([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
             "step 2: the environment throws: map::at");
   const Task own({.name = "own",
                   .system = task.MakeSystem(),
                   .reward = std::make_shared<const ThrowingReward>(),
                   .episode_length = 30});
   const auto system = own.MakeSystem();
-  EXPECT_EQ(MessageOf([&] { RunEpisode(own, *system, policy, kKey, 4, nullptr); }),
+  EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(own, *system, policy, kKey, 4, nullptr); }),
             "step 0: the reward throws: std::bad_alloc");
 }
 

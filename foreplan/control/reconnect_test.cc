@@ -28,7 +28,8 @@ TEST(RunWhenReachable, GivesUpWhenTheTimeIsOverAndSaysWhatWasWrong) {
     throw EnvironmentFailure("no answer");
   };
   const auto run = [&](double seconds) {
-    return MessageOf([&] { RunWhenReachable({.reconnect_seconds = seconds}, {}, fails); });
+    return MessageOf<RunError>(
+        [&] { RunWhenReachable({.reconnect_seconds = seconds}, {}, fails); });
   };
   EXPECT_EQ(run(0),
             "the environment could not be reached for 0 s (environment.reconnect_seconds): no "
@@ -40,7 +41,7 @@ TEST(RunWhenReachable, GivesUpWhenTheTimeIsOverAndSaysWhatWasWrong) {
 
 TEST(RunWhenReachable, OtherErrorsAreNotTriedAgain) {
   int calls = 0;
-  EXPECT_EQ(MessageOf([&] {
+  EXPECT_EQ(MessageOf<RunError>([&] {
               RunWhenReachable({}, {}, [&]() -> EpisodeResult {
                 ++calls;
                 throw RunError("diverged");

@@ -15,13 +15,6 @@ namespace foreplan {
 namespace {
 
 void CheckNumbers(const TaskDefinition& task) {
-  // The name becomes part of file names.
-  constexpr std::string_view kAllowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-  if (task.name.empty() || task.name.find_first_not_of(kAllowed) != std::string::npos) {
-    throw InputError(fmt::format("{}: name: found '{}', expected letters, digits, '_', '-', '.'",
-                                 task.where, task.name));
-  }
   constexpr int kLongest = 1'000'000;
   if (task.episode_length < 1 || task.episode_length > kLongest) {
     throw InputError(fmt::format("{}: episode_length: found {}, expected 1 ... {} steps",
@@ -120,6 +113,7 @@ void FillPlaces(TaskDefinition& task) {
 
 Task::Task(TaskDefinition definition) {
   FillPlaces(definition);
+  CheckTaskName(definition.where, definition.name);
   CheckNumbers(definition);
   spec_ = std::make_shared<const EnvironmentSpec>(SpecOf(definition));
   CheckSpec(definition.where, *spec_);

@@ -126,6 +126,14 @@ std::filesystem::path TaskFile(const std::string& name_or_file) {
 
 }  // namespace
 
+void CheckTaskName(const std::string& where, const std::string& name) {
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  if (!name.empty() && name.find_first_not_of(kAllowed) == std::string::npos) return;
+  throw InputError(
+      fmt::format("{}: name: found '{}', expected letters, digits, '_', '-', '.'", where, name));
+}
+
 void TaskOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("name", name, "of the task: letters, digits, '_', '-' and '.'");
   visitor.Field("summary", summary, "one line");
@@ -150,6 +158,7 @@ void ConditionOptions::Visit(OptionsVisitor& visitor) {
 TaskText::TaskText(Config& config, const std::filesystem::path& directory) : where_(config.name()) {
   config.Read("", options_);
   CheckTaskOptions(config, options_);
+  CheckTaskName(where_, options_.name);
   reward_ = {config.Where("", "reward"), options_.reward};
   planning_reward_ = {config.Where("", "planning_reward"), options_.planning_reward};
   termination_ = {config.Where("", "termination"), options_.termination};

@@ -15,6 +15,9 @@
 
 namespace foreplan {
 
+/// Names become parts of file names. Throws InputError, which starts with `where`.
+void CheckTaskName(const std::string& where, const std::string& name);
+
 /// The top-level keys of a task file.
 struct TaskOptions {
   std::string name;
