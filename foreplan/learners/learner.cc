@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "foreplan/control/reconnect.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/registry.h"
 #include "foreplan/learners/aggregate.h"
 #include "foreplan/learners/fit_then_plan.h"
 #include "foreplan/learners/local_models.h"
@@ -21,13 +21,6 @@
 
 namespace foreplan {
 namespace {
-
-struct LearnerEntry {
-  const char* name;
-  std::unique_ptr<Learner> (*make)(Config&, const LearnerContext&);
-  void (*write)(const std::string& name, const RunOptions&, Config&, ConfigWriter&);
-  bool plans = true;
-};
 
 template <typename Options>
 void WriteSection(const std::string& section, Config& config, ConfigWriter& writer) {
@@ -83,21 +76,18 @@ std::unique_ptr<Learner> MakeLocalModels(Config& config, const LearnerContext& c
   return Make<LocalModelsLearner>(config, context);
 }
 
-// Adding a learner is one line here.
-constexpr std::array kLearners = {
-    LearnerEntry{"aggregate", Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>},
-    LearnerEntry{"fit_then_plan", Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>},
-    LearnerEntry{"local_models", MakeLocalModels, WriteLocalModels, false},
-    LearnerEntry{"mpc", Make<MpcLearner>, WriteModelLearner<MpcOptions>},
-    LearnerEntry{"policy_backprop", Make<PolicyBackpropLearner>, WritePolicyBackprop, false},
-};
-
-const LearnerEntry& Find(const std::string& name) {
-  for (const LearnerEntry& entry : kLearners) {
-    if (entry.name == name) return entry;
-  }
-  throw UnknownName("run.algorithm", "algorithm", name, LearnerNames());
+Registry<LearnerEntry>& Learners() {
+  static Registry<LearnerEntry> learners(
+      "algorithm",
+      {{"aggregate", {Make<AggregateLearner>, WriteModelLearner<WholePlanOptions>}},
+       {"fit_then_plan", {Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>}},
+       {"local_models", {MakeLocalModels, WriteLocalModels, false}},
+       {"mpc", {Make<MpcLearner>, WriteModelLearner<MpcOptions>}},
+       {"policy_backprop", {Make<PolicyBackpropLearner>, WritePolicyBackprop, false}}});
+  return learners;
 }
+
+LearnerEntry Find(const std::string& name) { return Learners().Find("run.algorithm", name); }
 
 }  // namespace
 
@@ -121,10 +111,10 @@ void RunOptions::Visit(OptionsVisitor& visitor) {
 
 nlohmann::ordered_json Learner::Results() const { return nlohmann::ordered_json::object(); }
 
-std::vector<std::string> LearnerNames() {
-  std::vector<std::string> names;
-  for (const LearnerEntry& entry : kLearners) names.emplace_back(entry.name);
-  return names;
+std::vector<std::string> LearnerNames() { return Learners().Names(); }
+
+void RegisterLearner(const std::string& name, LearnerEntry entry) {
+  Learners().Add(name, std::move(entry));
 }
 
 bool LearnerPlans(const std::string& name) { return Find(name).plans; }

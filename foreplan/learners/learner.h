@@ -1,6 +1,7 @@
 // The loops. Each is one readable file; this header is what programs see of them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <stop_token>
@@ -91,6 +92,19 @@ class Learner {
  private:
   std::vector<std::shared_ptr<RunObserver>> observers_;
 };
+
+/// How a learner is made from the sections of a configuration, and how these are written as they
+/// are in effect. Every section that may stand in a file is read by `write`, whatever is run.
+struct LearnerEntry {
+  std::function<std::unique_ptr<Learner>(Config& config, const LearnerContext& context)> make;
+  std::function<void(const std::string& name, const RunOptions& run, Config& config,
+                     ConfigWriter& writer)>
+      write;
+  bool plans = true;  // it acts through the run's planner
+};
+
+/// From now on runs may name that learner. Throws InputError where the name is taken.
+void RegisterLearner(const std::string& name, LearnerEntry entry);
 
 /// Reads the learner's sections of `config` and makes it. Throws InputError for an unknown name.
 std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,

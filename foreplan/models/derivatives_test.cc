@@ -10,6 +10,7 @@
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/closed_form/closed_form.h"
+#include "foreplan/systems/system_types.h"
 #include "foreplan/systems/task.h"
 
 namespace foreplan {
@@ -24,7 +25,7 @@ std::vector<double> Normals(int count, uint64_t stream, double scale) {
 
 TEST(Derivatives, OfEveryClosedFormEqualDifferences) {
   for (const std::string& name : ClosedFormNames()) {
-    const auto system = MakeClosedFormFactory(name)->Make();
+    const auto system = MakeSystemFactory("test", name)->Make();
     const TrueDynamics dynamics(*system);
     for (uint64_t i = 0; i < 5; ++i) {
       const auto state = Normals(dynamics.state_dim(), i, 0.5);
@@ -39,7 +40,7 @@ TEST(Derivatives, OfEveryClosedFormEqualDifferences) {
 }
 
 TEST(Derivatives, ByAClampedActionAreZero) {
-  const auto system = MakeClosedFormFactory("unicycle")->Make();
+  const auto system = MakeSystemFactory("test", "unicycle")->Make();
   const TrueDynamics dynamics(*system);
   const auto workspace = dynamics.MakeDerivativeWorkspace(1);
   const std::vector<double> state = {0.1, 0.2, 0.3};
@@ -55,7 +56,7 @@ TEST(Derivatives, ByAClampedActionAreZero) {
 }
 
 TEST(Derivatives, OfTheObservationEqualDifferences) {
-  const auto system = MakeClosedFormFactory("pendulum")->Make();
+  const auto system = MakeSystemFactory("test", "pendulum")->Make();
   std::vector<double> jacobian(6);
   system->ObservationJacobian(std::vector<double>{0.7, -0.2}, jacobian);
   const std::vector<double> expected = {-std::sin(0.7), 0, std::cos(0.7), 0, 0, 1};

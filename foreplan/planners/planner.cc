@@ -3,58 +3,29 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/registry.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"
 #include "foreplan/planners/ilqr_planner.h"
 #include "foreplan/planners/mppi.h"
+#include "foreplan/planners/planner_registry.h"
 #include "foreplan/planners/random_shooting.h"
 #include "foreplan/policies/linear_gaussian.h"
 
 namespace foreplan {
 namespace {
 
-struct Entry {
-  std::string name;
-  std::unique_ptr<Planner> (*make)(const std::string& section, Config& config,
-                                   const PlanningProblem& problem, std::optional<int> horizon);
-  void (*write)(const std::string& section, Config& config, ConfigWriter& writer);
-};
-
-template <typename PlannerType>
-Entry Register(const std::string& name) {
-  using Options = typename PlannerType::Options;
-  return {name,
-          [](const std::string& section, Config& config, const PlanningProblem& problem,
-             std::optional<int> horizon) -> std::unique_ptr<Planner> {
-            auto options = ReadOptions<Options>(config, section);
-            options.horizon = horizon.value_or(options.horizon);
-            return std::make_unique<PlannerType>(options, problem);
-          },
-          [](const std::string& section, Config& config, ConfigWriter& writer) {
-            auto options = ReadOptions<Options>(config, section);
-            writer.Write(section, options);
-          }};
-}
-
-// One line per planner.
-const std::vector<Entry>& Planners() {
-  static const std::vector<Entry> kPlanners = {
-      Register<RandomShooting>("random_shooting"),
-      Register<Cem>("cem"),
-      Register<Icem>("icem"),
-      Register<Mppi>("mppi"),
-      Register<IlqrPlanner>("ilqr"),
-  };
-  return kPlanners;
-}
-
-const Entry& Find(const std::string& name, const Config& config) {
-  for (const Entry& entry : Planners()) {
-    if (entry.name == name) return entry;
-  }
-  throw UnknownName(config.name(), "planner", name, PlannerNames());
+Registry<PlannerEntry>& Planners() {
+  static Registry<PlannerEntry> planners("planner",
+                                         {{"random_shooting", PlannerEntryOf<RandomShooting>()},
+                                          {"cem", PlannerEntryOf<Cem>()},
+                                          {"icem", PlannerEntryOf<Icem>()},
+                                          {"mppi", PlannerEntryOf<Mppi>()},
+                                          {"ilqr", PlannerEntryOf<IlqrPlanner>()}});
+  return planners;
 }
 
 }  // namespace
@@ -87,17 +58,17 @@ void Plan::ActionAt(int64_t step, std::span<const double> state, std::span<doubl
 
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
                                      const PlanningProblem& problem, std::optional<int> horizon) {
-  return Find(name, config).make("planner." + name, config, problem, horizon);
+  return Planners().Find(config.name(), name).make("planner." + name, config, problem, horizon);
 }
 
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer) {
-  Find(name, config).write("planner." + name, config, writer);
+  Planners().Find(config.name(), name).write("planner." + name, config, writer);
 }
 
-std::vector<std::string> PlannerNames() {
-  std::vector<std::string> names;
-  for (const Entry& entry : Planners()) names.push_back(entry.name);
-  return names;
+std::vector<std::string> PlannerNames() { return Planners().Names(); }
+
+void RegisterPlanner(const std::string& name, PlannerEntry entry) {
+  Planners().Add(name, std::move(entry));
 }
 
 }  // namespace foreplan

@@ -11,17 +11,12 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/systems/closed_form/closed_form.h"
 #include "foreplan/systems/task.h"
 #include "foreplan/systems/task_files.h"
-#ifdef FOREPLAN_HAVE_MUJOCO
-#include "foreplan/systems/mujoco/mujoco_system.h"
-#endif
 
 namespace foreplan {
 namespace {
 
-constexpr std::string_view kMujoco = "mujoco";
 // In the place of a reward.
 constexpr std::string_view kPaidByEnvironment = "environment";
 constexpr std::string_view kLearnedFromData = "learned";
@@ -30,10 +25,9 @@ struct SystemType {
   std::string type;
 
   void Visit(OptionsVisitor& visitor) {
-    std::vector<std::string> types = ClosedFormNames();
-    types.emplace_back(kMujoco);
+    const std::vector<std::string> types = SystemTypes();
     visitor.Choice("type", type, std::span<const std::string>(types),
-                   "mujoco or a closed-form system");
+                   "mujoco, a closed-form system, or one of the program's");
   }
 };
 
@@ -54,19 +48,6 @@ std::string ReadSystemType(Config& config) {
   config.Read("system", system);
   if (system.type.empty()) throw MissingKey(config, "system.type", "mujoco or a closed form");
   return system.type;
-}
-
-std::unique_ptr<SystemFactory> MakeFactory([[maybe_unused]] const Config& config,
-                                           const std::string& type) {
-  if (type != kMujoco) return MakeClosedFormFactory(type);
-#ifdef FOREPLAN_HAVE_MUJOCO
-  return MakeMujocoFactory();
-#else
-  throw InputError(fmt::format(
-      "{}: system.type: found 'mujoco', but this build of foreplan has no MuJoCo; expected one of "
-      "its closed-form systems: {}",
-      config.name(), fmt::join(ClosedFormNames(), ", ")));
-#endif
 }
 
 /// The text with the model's file by its full path: where a run keeps the text, there is no copy.
@@ -163,7 +144,7 @@ TaskText::TaskText(Config& config, const std::filesystem::path& directory) : whe
   planning_reward_ = {config.Where("", "planning_reward"), options_.planning_reward};
   termination_ = {config.Where("", "termination"), options_.termination};
   definitions_ = ExpressionDefinitions::Read(config);
-  auto factory = MakeFactory(config, ReadSystemType(config));
+  auto factory = MakeSystemFactory(config.name(), ReadSystemType(config));
   factory->Read(config, directory);
   config.Read("conditions", conditions_);
   variants_ = MakeVariants(config, directory, *factory, "set", conditions_.set);
@@ -235,7 +216,7 @@ std::vector<std::string> Task::ShippedNames() {
   const std::filesystem::path directory = TasksDirectory();
   std::erase_if(names, [&](const std::string& name) {
     Config config = Config::FromFile(directory / (name + ".toml"));
-    return ReadSystemType(config) == kMujoco;
+    return ReadSystemType(config) == kMujocoType;
   });
 #endif
   return names;

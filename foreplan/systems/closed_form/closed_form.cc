@@ -9,80 +9,9 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
-#include "foreplan/systems/closed_form/acrobot.h"
-#include "foreplan/systems/closed_form/car.h"
-#include "foreplan/systems/closed_form/cartpole.h"
-#include "foreplan/systems/closed_form/frictionless_cartpole.h"
-#include "foreplan/systems/closed_form/pendulum.h"
-#include "foreplan/systems/closed_form/pilco_cartpole.h"
-#include "foreplan/systems/closed_form/planar_quadrotor.h"
-#include "foreplan/systems/closed_form/quadrotor.h"
-#include "foreplan/systems/closed_form/unicycle.h"
 
 namespace foreplan {
 namespace {
-
-/// `MySystem` has a nested `Options` with a `ResetOptions reset` and is made from it.
-template <typename MySystem>
-class ClosedFormFactory final : public SystemFactory {
- public:
-  [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
-    return std::make_unique<ClosedFormFactory>(*this);
-  }
-  explicit ClosedFormFactory(std::string type) : type_(std::move(type)) {}
-
-  void Read(Config& config, const std::filesystem::path&) override {
-    config.Read("system", options_);
-    config.Read("system.reset", options_.reset);
-  }
-
-  void Write(ConfigWriter& writer, const std::filesystem::path&) const override {
-    TypedSystemOptions<typename MySystem::Options> section{type_, options_};
-    writer.Write("system", section);
-    writer.Write("system.reset", section.options.reset);
-  }
-
-  [[nodiscard]] std::unique_ptr<System> Make() const override {
-    return std::make_unique<MySystem>(options_);
-  }
-
-  [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
-                                        const std::vector<std::string>& parameters) const override {
-    return [factory = *this, where, parameters](std::span<const double> values) {
-      std::string text = "[system]\n";
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        text += fmt::format("{} = {}\n", parameters[i], values[i]);
-      }
-      Config changes = Config::FromString(text, where);
-      ClosedFormFactory changed = factory;
-      changed.Read(changes, {});
-      changes.ThrowOnUnknownKeys();
-      return changed.Make();
-    };
-  }
-
- private:
-  std::string type_;
-  typename MySystem::Options options_;
-};
-
-template <typename MySystem>
-std::unique_ptr<SystemFactory> MakeFactoryOf(const std::string& type) {
-  return std::make_unique<ClosedFormFactory<MySystem>>(type);
-}
-
-// Every closed-form system, by the name it has in task files.
-const std::array kClosedForms{
-    std::pair{"acrobot", &MakeFactoryOf<Acrobot>},
-    std::pair{"car", &MakeFactoryOf<Car>},
-    std::pair{"cartpole", &MakeFactoryOf<CartPole>},
-    std::pair{"frictionless_cartpole", &MakeFactoryOf<FrictionlessCartPole>},
-    std::pair{"pendulum", &MakeFactoryOf<Pendulum>},
-    std::pair{"pilco_cartpole", &MakeFactoryOf<PilcoCartPole>},
-    std::pair{"planar_quadrotor", &MakeFactoryOf<PlanarQuadrotor>},
-    std::pair{"quadrotor", &MakeFactoryOf<Quadrotor>},
-    std::pair{"unicycle", &MakeFactoryOf<Unicycle>},
-};
 
 /// Index of the first entry that is NaN or infinite; `values.size()` if there is none.
 size_t FirstNonFinite(std::span<const double> values) {
@@ -135,20 +64,6 @@ std::string ClosedFormSystem::Divergence() const {
                          WithoutSignOfNan(state_[fault_.index]));
   }
   return "";
-}
-
-std::unique_ptr<SystemFactory> MakeClosedFormFactory(const std::string& name) {
-  for (const auto& [known, make] : kClosedForms) {
-    if (name == known) return make(name);
-  }
-  throw UnknownName("system.type", "closed-form system", name, ClosedFormNames());
-}
-
-std::vector<std::string> ClosedFormNames() {
-  std::vector<std::string> names;
-  names.reserve(kClosedForms.size());
-  for (const auto& [name, make] : kClosedForms) names.emplace_back(name);
-  return names;
 }
 
 }  // namespace foreplan

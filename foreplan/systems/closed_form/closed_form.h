@@ -148,8 +148,4 @@ class ClosedFormOf : public ClosedFormSystem {
   }
 };
 
-/// Throws InputError for an unknown name (with the nearest).
-std::unique_ptr<SystemFactory> MakeClosedFormFactory(const std::string& name);
-std::vector<std::string> ClosedFormNames();
-
 }  // namespace foreplan

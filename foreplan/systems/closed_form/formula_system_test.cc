@@ -20,7 +20,7 @@ namespace {
 
 TEST(FormulaSystem, EveryNameMakesASystemThatStepsAndResetsByKey) {
   for (const std::string& name : ClosedFormNames()) {
-    const auto factory = MakeClosedFormFactory(name);
+    const auto factory = MakeSystemFactory("test", name);
     const auto system = factory->Make();
     const auto copy = factory->Make();
     system->Reset(Key{1, 2});

@@ -13,6 +13,7 @@
 #include "foreplan/core/dual.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/lanes.h"
+#include "foreplan/core/registry.h"
 #include "foreplan/core/semidefinite.h"
 #include "foreplan/systems/rewards/gymnasium_reward_functions.h"
 #include "foreplan/systems/rewards/reward_functions.h"
@@ -204,8 +205,8 @@ std::unique_ptr<const Reward> MakeRewardOf(const std::string& name, int observat
   return std::make_unique<const RewardOf<Function>>();
 }
 
-// Every reward, by the name it has in task files.
-const std::array kRewards{
+// Every shipped reward, by the name it has in task files.
+constexpr std::array kRewards{
     std::pair{"centered_inverted_pendulum", &MakeRewardOf<CenteredInvertedPendulumReward>},
     std::pair{"gymnasium_ant", &MakeRewardOf<GymnasiumAntReward>},
     std::pair{"gymnasium_half_cheetah", &MakeRewardOf<GymnasiumHalfCheetahReward>},
@@ -226,6 +227,11 @@ const std::array kRewards{
     std::pair{"pets_pusher_planning", &MakeRewardOf<PetsPusherPlanningReward>},
     std::pair{"pets_reacher3d", &MakeRewardOf<PetsReacher3dReward>},
 };
+
+Registry<RewardMaker>& Rewards() {
+  static Registry<RewardMaker> rewards("reward", {kRewards.begin(), kRewards.end()});
+  return rewards;
+}
 
 }  // namespace
 
@@ -251,19 +257,15 @@ double Reward::ExpandConcave(const double* observation, const double* action,
   return reward;
 }
 
-std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
-                                         int action_dim) {
-  for (const auto& [known, make] : kRewards) {
-    if (name == known) return make(name, observation_dim, action_dim);
-  }
-  throw UnknownName("reward", "reward", name, RewardNames());
+void RegisterReward(const std::string& name, RewardMaker make) {
+  Rewards().Add(name, std::move(make));
 }
 
-std::vector<std::string> RewardNames() {
-  std::vector<std::string> names;
-  names.reserve(kRewards.size());
-  for (const auto& [name, make] : kRewards) names.emplace_back(name);
-  return names;
+std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
+                                         int action_dim) {
+  return Rewards().Find("reward", name)(name, observation_dim, action_dim);
 }
+
+std::vector<std::string> RewardNames() { return Rewards().Names(); }
 
 }  // namespace foreplan

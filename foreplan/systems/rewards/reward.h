@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,8 +38,16 @@ class Reward {
                                int variables, double* scratch) const;
 };
 
-/// The shipped reward of that name for observations of size `observation_dim` and actions of size
-/// `action_dim`. Throws InputError for an unknown name (with the nearest) or sizes that don't fit.
+using RewardMaker = std::function<std::unique_ptr<const Reward>(
+    const std::string& name, int observation_dim, int action_dim)>;
+
+/// From now on task files may name that reward, as they name the shipped ones. Throws InputError
+/// where the name is taken.
+void RegisterReward(const std::string& name, RewardMaker make);
+
+/// The reward of that name, shipped or registered, for observations of size `observation_dim` and
+/// actions of size `action_dim`. Throws InputError for an unknown name (with the nearest) or sizes
+/// that don't fit.
 std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
                                          int action_dim);
 std::vector<std::string> RewardNames();
