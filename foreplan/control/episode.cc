@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -20,12 +21,14 @@ constexpr uint64_t kPolicyStream = 1;
 constexpr uint64_t kDecisionStream = 2;
 constexpr uint64_t kMeasurementStream = 3;
 
+constexpr double kNobodyWrote = std::numeric_limits<double>::quiet_NaN();
+
 // One step's vectors.
 struct Buffers {
   explicit Buffers(const EnvironmentSpec& spec, const System* system)
       : state(system != nullptr ? system->spec().state.size() : 0),
-        observation(spec.observation.size()),
-        next_observation(spec.observation.size()),
+        observation(spec.observation.size(), kNobodyWrote),
+        next_observation(spec.observation.size(), kNobodyWrote),
         measured(spec.observation.size()),
         next_measured(spec.observation.size()),
         action(spec.action.size()) {}
@@ -37,6 +40,18 @@ struct Buffers {
   std::vector<double> next_measured;     // [no]
   std::vector<double> action;            // [nu]
 };
+
+void CheckEnvironment(const EnvironmentSpec& expected, const EnvironmentSpec& found) {
+  if (found.observation_dim() == expected.observation_dim() &&
+      found.action_dim() == expected.action_dim()) {
+    return;
+  }
+  throw InputError(
+      fmt::format("environment: found {} observed components and {} actions, expected the {} and "
+                  "{} of the task",
+                  found.observation_dim(), found.action_dim(), expected.observation_dim(),
+                  expected.action_dim()));
+}
 
 void Measure(const Task& task, Key key, const std::vector<double>& observation,
              std::vector<double>& measured) {
@@ -122,6 +137,7 @@ std::string TakeStep(const Task& task, Environment& environment, Buffers& buffer
                      EpisodeStep& step) {
   const StepOutcome outcome = Ask("environment", step.time, [&] {
     const StepOutcome stepped = environment.Step(buffers.action);
+    std::ranges::fill(buffers.next_observation, kNobodyWrote);
     if (stepped.status == StepStatus::kOk) environment.Observe(buffers.next_observation);
     return stepped;
   });
@@ -144,6 +160,15 @@ double PlanningReward(const Task& task, const EpisodeStep& step) {
   return reward;
 }
 
+Transition AsTransition(const EpisodeStep& step, int episode) {
+  return {.observation = step.observation,
+          .action = step.action,
+          .next_observation = step.next_observation,
+          .episode = episode,
+          .reward = step.reward,
+          .end = step.end};
+}
+
 EpisodeKeys::EpisodeKeys(Key key)
     : environment(key.Fold(kEnvironmentStream)),
       policy(key.Fold(kPolicyStream)),
@@ -159,6 +184,7 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
                          const EpisodeKeys& keys, int max_steps,
                          const std::function<void(const EpisodeStep&)>& observe) {
   const EnvironmentSpec& spec = task.spec();
+  CheckEnvironment(spec, environment.spec());
   const auto* system = dynamic_cast<const System*>(&environment);
   Buffers buffers(spec, system);
   EpisodeResult result;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct EpisodeStep {
 /// What planners maximise (Task::planning_reward), of this step.
 [[nodiscard]] double PlanningReward(const Task& task, const EpisodeStep& step);
 
+/// Of the episode with that number.
+[[nodiscard]] Transition AsTransition(const EpisodeStep& step, int episode);
+
 struct EpisodeResult {
   double episode_return = 0;  // sum of raw rewards; those that a divergence cost are missing
   int steps = 0;
@@ -50,18 +54,20 @@ struct EpisodeKeys {
 };
 
 /// Resets environment and policy and runs to the end. `observe` is called after each step; it may
-/// throw to leave early. Ends after `max_steps` steps at the latest. The reward is
-/// what the environment pays where the task says so, otherwise the task's; either may end the
-/// episode. A simulator, an observation or a reward that comes to no number ends the episode, as
-/// does an environment that fails, and that step is no transition (the one before has been observed
-/// as one that goes on). Throws EnvironmentFailure when it comes before the first step was taken,
-/// and RunError, which says whose code it was, for an action that is not finite and for what the
-/// environment or the reward throw.
+/// throw to leave early. Ends after `max_steps` steps at the latest. The reward is what the
+/// environment pays where the task says so, otherwise the task's; either may end the episode. A
+/// simulator, an observation or a reward that comes to no number ends the episode, as does an
+/// environment that fails, and that step is no transition (the one before has been observed as one
+/// that goes on). Throws EnvironmentFailure when it comes before the first step was taken,
+/// RunError, which says whose code it was, for an action that is not finite and for what the
+/// environment or the reward throw, and InputError for an environment of other sizes than the
+/// task's.
 EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
-                         const EpisodeKeys& keys, int max_steps,
-                         const std::function<void(const EpisodeStep&)>& observe);
+                         const EpisodeKeys& keys, int max_steps = std::numeric_limits<int>::max(),
+                         const std::function<void(const EpisodeStep&)>& observe = {});
 /// With keys derived from `key`.
 EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy, Key key,
-                         int max_steps, const std::function<void(const EpisodeStep&)>& observe);
+                         int max_steps = std::numeric_limits<int>::max(),
+                         const std::function<void(const EpisodeStep&)>& observe = {});
 
 }  // namespace foreplan

@@ -18,6 +18,7 @@ std::optional<std::chrono::nanoseconds> DecisionTime(double ms) {
 MpcController::MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
                              const MpcControl& control)
     : planner_(std::move(planner)), source_(std::move(source)), control_(control) {
+  if (planner_ == nullptr) throw InputError("mpc: planner: found null, expected one");
   if (control.period >= 1) return;
   throw InputError(fmt::format("mpc: period: found {}, expected at least 1", control.period));
 }

@@ -35,7 +35,7 @@ struct MpcControl {
 /// follows from the model (Dynamics::observation_is_state).
 class MpcController final : public PlanningPolicy {
  public:
-  /// Throws InputError for a period below 1.
+  /// Throws InputError for a planner that is null and a period below 1.
   MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
                 const MpcControl& control = {});
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -68,5 +69,12 @@ class Registry {
   std::string what_;
   std::vector<std::pair<std::string, Entry>> entries_;
 };
+
+/// What the function registered under that name has made. Throws InputError when that is nothing.
+template <typename T>
+std::unique_ptr<T> NotNull(std::string_view what, std::string_view name, std::unique_ptr<T> made) {
+  if (made != nullptr) return made;
+  throw InputError(fmt::format("{} '{}': found null, expected what it makes", what, name));
+}
 
 }  // namespace foreplan

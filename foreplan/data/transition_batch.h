@@ -3,6 +3,14 @@
 
 namespace foreplan {
 
+/// How many numbers the vectors of a transition have.
+struct TransitionSizes {
+  int observation = 0;
+  int action = 0;
+
+  friend bool operator==(const TransitionSizes&, const TransitionSizes&) = default;
+};
+
 /// Row-major rows of transitions.
 struct TransitionBatch {
   int rows = 0;

@@ -36,7 +36,7 @@ struct Evaluation {
 /// `observe` sees every step. Throws RunError when the system diverges and Interrupted when `stop`
 /// is set.
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
-                    const EvaluationRequest& request, const std::stop_token& stop,
+                    const EvaluationRequest& request = {}, const std::stop_token& stop = {},
                     const std::function<void(const EpisodeStep&)>& observe = {});
 
 /// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is

@@ -17,13 +17,13 @@ namespace foreplan {
 
 /// What is asked for beside a task; what is absent leaves the config as it is.
 struct RunFlags {
-  std::optional<std::string> algorithm;
-  std::optional<std::string> planner;
-  std::optional<int> seed;
-  std::optional<int> episodes;
-  std::optional<int> steps;
-  std::optional<std::string> model;      // folder of a fit or a run
-  std::vector<std::string> assignments;  // --set
+  std::optional<std::string> algorithm = {};
+  std::optional<std::string> planner = {};
+  std::optional<int> seed = {};
+  std::optional<int> episodes = {};
+  std::optional<int> steps = {};
+  std::optional<std::string> model = {};      // folder of a fit or a run
+  std::vector<std::string> assignments = {};  // --set
 };
 
 /// Built-in defaults < task file < --set < flags.

@@ -101,6 +101,11 @@ void RunSession::Resume(const fs::path& path) {
   WriteModel();
 }
 
+void RunSession::CreateOrResume(const fs::path& path) {
+  std::error_code error;
+  fs::exists(path, error) ? Resume(path) : Create(path);
+}
+
 void RunSession::Run() {
   try {
     learner_->Run();

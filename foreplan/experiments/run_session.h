@@ -28,19 +28,22 @@ using LearnerFactory =
 std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
                                                 const LearnerContext& context);
 
-/// Call Create or Resume, then Run. Whatever ends a run, its folder says how far it came.
+/// Call Create, Resume or CreateOrResume, then Run. Whatever ends a run, its folder says how far it
+/// came.
 class RunSession {
  public:
   /// Checks everything that can be wrong with the input, writes nothing. Throws InputError.
-  RunSession(Experiment experiment, int threads, const std::stop_token& stop = {},
-             const LearnerFactory& make_learner = MakeExperimentsLearner,
-             Progress::Mode progress = Progress::Mode::kAuto);
+  explicit RunSession(Experiment experiment, int threads = 1, const std::stop_token& stop = {},
+                      const LearnerFactory& make_learner = MakeExperimentsLearner,
+                      Progress::Mode progress = Progress::Mode::kAuto);
 
   /// Makes the folder with config.toml, machine.json and the checkpoint of a run that has not
   /// begun. Leaves no folder behind when it throws.
   void Create(const std::filesystem::path& path);
   /// Goes on from the checkpoint of that run.
   void Resume(const std::filesystem::path& path);
+  /// Resume where that folder exists, Create where it does not.
+  void CreateOrResume(const std::filesystem::path& path);
 
   /// Learns to the end; saves after each episode. Throws Interrupted after Ctrl-C and RunError when
   /// anything else ended the run, in both cases after writing what there is.

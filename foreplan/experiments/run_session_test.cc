@@ -188,14 +188,6 @@ int Killed(int kill_at, Work work) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void CreateOrResume(const fs::path& run, RunSession& session) {
-  if (fs::exists(run)) {
-    session.Resume(run);
-  } else {
-    session.Create(run);
-  }
-}
-
 class RunSessionTest : public ::testing::Test {
  protected:
   RunSessionTest() {
@@ -262,7 +254,7 @@ class RunSessionTest : public ::testing::Test {
       if (code == 0) return kills;
       EXPECT_EQ(code, kKilled) << kills;
       const auto session = Session(episodes);
-      EXPECT_NO_THROW(CreateOrResume(run, *session)) << kills;
+      EXPECT_NO_THROW(session->CreateOrResume(run)) << kills;
       session->Run();
       const bool equal = FilesOf(run) == whole;
       EXPECT_TRUE(equal) << "killed at change " << kills;
@@ -386,7 +378,7 @@ TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
   // Every process comes a little further than the one before.
   while (Killed(2 + kills, [&] {
            const auto session = Session(3);
-           CreateOrResume(run, *session);
+           session->CreateOrResume(run);
            session->Run();
          }) != 0) {
     ASSERT_LT(++kills, 200);

@@ -191,7 +191,7 @@ void ExecuteCondition(const Instruction& instruction, const Block& block) {
 
 }  // namespace
 
-void Execute(const Instruction& instruction, const Block& block, ExpressionSizes sizes) {
+void Execute(const Instruction& instruction, const Block& block, TransitionSizes sizes) {
   if (instruction.fused != Fused::kNone) return ExecuteFused(instruction, block);
   const auto no = static_cast<size_t>(sizes.observation);
   const auto nu = static_cast<size_t>(sizes.action);

@@ -46,6 +46,6 @@ struct ExpressionBlock {
 
 /// Runs one instruction on all rows of the block.
 void Execute(const ExpressionInstruction& instruction, const ExpressionBlock& block,
-             ExpressionSizes sizes);
+             TransitionSizes sizes);
 
 }  // namespace foreplan

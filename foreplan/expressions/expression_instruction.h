@@ -9,11 +9,6 @@
 namespace foreplan {
 
 /// Sizes of the rows that an expression reads.
-struct ExpressionSizes {
-  int observation = 0;
-  int action = 0;
-};
-
 /// What is done in one go because it often comes together.
 enum class ExpressionFusion : uint8_t {
   kNone,

@@ -34,7 +34,7 @@ bool HoldsNan(const double* values, size_t count) {
   return rest || Lanes::Any(found);
 }
 
-TransitionBatch RowsFrom(const TransitionBatch& batch, int first, int rows, ExpressionSizes sizes) {
+TransitionBatch RowsFrom(const TransitionBatch& batch, int first, int rows, TransitionSizes sizes) {
   const auto observations = static_cast<size_t>(first) * static_cast<size_t>(sizes.observation);
   return {.rows = rows,
           .observation = batch.observation + observations,
@@ -43,7 +43,7 @@ TransitionBatch RowsFrom(const TransitionBatch& batch, int first, int rows, Expr
 }
 
 /// NaN for the rows that hold one.
-void SpoilRowsWithNan(const TransitionBatch& rows, ExpressionSizes sizes, double* numbers,
+void SpoilRowsWithNan(const TransitionBatch& rows, TransitionSizes sizes, double* numbers,
                       size_t numbers_per_row) {
   const auto count = static_cast<size_t>(rows.rows);
   const auto no = static_cast<size_t>(sizes.observation);
@@ -64,7 +64,7 @@ void SpoilRowsWithNan(const TransitionBatch& rows, ExpressionSizes sizes, double
 }  // namespace
 
 ExpressionProgram::ExpressionProgram(const ExpressionGraph& graph, const std::vector<int>& numbers,
-                                     int condition, ExpressionSizes sizes)
+                                     int condition, TransitionSizes sizes)
     : sizes_(sizes), is_fixed_(condition < 0 || graph.IsConstant(condition)) {
   fixed_condition_ = is_fixed_ && condition >= 0 && graph[condition].constant != 0;
   std::vector<int> outputs = numbers;

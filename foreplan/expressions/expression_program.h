@@ -19,7 +19,7 @@ class ExpressionProgram {
   /// `condition` may be -1, which never holds. Throws InputError when there are too many numbers
   /// to keep at a time.
   ExpressionProgram(const ExpressionGraph& graph, const std::vector<int>& numbers, int condition,
-                    ExpressionSizes sizes);
+                    TransitionSizes sizes);
 
   /// How many numbers it computes.
   [[nodiscard]] int count() const { return static_cast<int>(numbers_.size()); }
@@ -29,7 +29,7 @@ class ExpressionProgram {
   [[nodiscard]] size_t instructions() const { return instructions_.size(); }
 
  private:
-  ExpressionSizes sizes_;
+  TransitionSizes sizes_;
   std::vector<ExpressionInstruction> instructions_;
   AlignedVector<double> constants_;  // [constants x LanePair::kRows], each repeated
   int block_rows_ = 0;

@@ -99,7 +99,7 @@ Partials PartialsOfTwo(Op op, double a, double b, double y) {
 
 }  // namespace
 
-ExpressionTape::ExpressionTape(const ExpressionGraph& graph, int output, ExpressionSizes sizes)
+ExpressionTape::ExpressionTape(const ExpressionGraph& graph, int output, TransitionSizes sizes)
     : sizes_(sizes) {
   const std::vector<int> order = graph.InOrder({output});
   if (order.size() > kMaxSteps) {

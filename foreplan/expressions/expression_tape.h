@@ -18,7 +18,7 @@ class ExpressionTape {
   static constexpr int kMaxSteps = 4096;
 
   /// Throws InputError for more than kMaxSteps operations.
-  ExpressionTape(const ExpressionGraph& graph, int output, ExpressionSizes sizes);
+  ExpressionTape(const ExpressionGraph& graph, int output, TransitionSizes sizes);
 
   /// As Reward::Gradient, of one row.
   void Gradient(const double* observation, const double* action, const double* next_observation,
@@ -55,7 +55,7 @@ class ExpressionTape {
   void ComputeAdjoints(const double* values, const double* tangents, double* adjoints,
                        double* adjoint_tangents) const;
 
-  ExpressionSizes sizes_;
+  TransitionSizes sizes_;
   std::vector<Step> steps_;  // the last one is the output
   std::vector<Input> inputs_;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -33,9 +34,7 @@ template <typename Options>
 void WriteModelLearner(const std::string& name, const RunOptions& run, Config& config,
                        ConfigWriter& writer) {
   WriteSection<Options>(name, config, writer);
-  WriteSection<EnvironmentOptions>("environment", config, writer);
-  WriteModelOptions(config, writer);
-  WritePlannerOptions(run.planner, config, writer);
+  ModelLearner::WriteSections(run, config, writer);
 }
 
 void WriteLocalModels(const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
@@ -96,7 +95,30 @@ void Learner::Run() {
   }
 }
 
+void Learner::AddData(const Dataset& /*data*/) {
+  throw InputError("data: found those of others, which this learner makes nothing of");
+}
+
+TensorFile Learner::Model() const {
+  TensorFile model;
+  Save(model);
+  return model;
+}
+
+void Learner::RethrowOfObserver(const char* function) {
+  try {
+    throw;
+  } catch (const RunError&) {
+    throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw RunError(fmt::format("an observer's {} throws: {}", function, error.what()));
+  }
+}
+
 void Learner::AddObserver(std::shared_ptr<RunObserver> observer) {
+  if (observer == nullptr) throw InputError("observer: found null, expected one");
   observers_.push_back(std::move(observer));
 }
 
@@ -114,6 +136,10 @@ nlohmann::ordered_json Learner::Results() const { return nlohmann::ordered_json:
 std::vector<std::string> LearnerNames() { return Learners().Names(); }
 
 void RegisterLearner(const std::string& name, LearnerEntry entry) {
+  if (!entry.make || !entry.write) {
+    throw InputError(
+        fmt::format("algorithm '{}': found no function, expected make and write", name));
+  }
   Learners().Add(name, std::move(entry));
 }
 
@@ -121,7 +147,10 @@ bool LearnerPlans(const std::string& name) { return Find(name).plans; }
 
 std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
                                      const LearnerContext& context) {
-  return Find(name).make(config, context);
+  LearnerContext named = context;
+  named.run.algorithm = name;
+  if (context.executor == nullptr) throw InputError("learner: executor: found null, expected one");
+  return NotNull("algorithm", name, Find(name).make(config, named));
 }
 
 void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,

@@ -1,6 +1,7 @@
 // The loops. Each is one readable file; this header is what programs see of them.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -54,13 +55,13 @@ class Learner {
   /// Steps to the end of the options.
   void Run();
 
-  /// From now on it is told what happens.
+  /// From now on it is told what happens. Throws InputError for null.
   void AddObserver(std::shared_ptr<RunObserver> observer);
 
   /// Adds transitions that others made, to be learned from like those of the learner's own; no
   /// episode of the run. Between two steps. Throws InputError for other sizes, and where a learner
-  /// makes nothing of them.
-  virtual void AddData(const Dataset& data) = 0;
+  /// makes nothing of them, which is the default.
+  virtual void AddData(const Dataset& data);
 
   /// Everything needed to go on, bit for bit, between two episodes, but for data(), which only
   /// grow: what it costs does not depend on how many there are.
@@ -69,27 +70,40 @@ class Learner {
   /// state does not fit the options or the data.
   virtual void Restore(const TensorFile& state, Dataset data) = 0;
 
-  /// What is learned, as others may read it.
-  [[nodiscard]] virtual TensorFile Model() const = 0;
+  /// What is learned, as others may read it; the default is what Save saves.
+  [[nodiscard]] virtual TensorFile Model() const;
   /// Every transition; rows only join them.
   [[nodiscard]] virtual const Dataset& data() const = 0;
 
   /// The controller that acts with what was learned so far; owned by the learner.
   virtual Policy& controller() = 0;
 
-  [[nodiscard]] virtual RunTimes times() const = 0;
+  [[nodiscard]] virtual RunTimes times() const { return {}; }
 
   /// What it found beyond episodes and metrics, as members of the run's result.
   [[nodiscard]] virtual nlohmann::ordered_json Results() const;
+
+  /// Appends the sections that it reads beside that of its own options.
+  static void WriteSections(const RunOptions& /*run*/, Config& /*config*/,
+                            ConfigWriter& /*writer*/) {}
 
  protected:
   /// Tells every observer, e.g. Tell(&RunObserver::OnPlan, plan).
   template <typename Event, typename... Arguments>
   void Tell(Event event, const Arguments&... arguments) const {
-    for (const auto& observer : observers_) (*observer.*event)(arguments...);
+    for (const auto& observer : observers_) {
+      try {
+        (*observer.*event)(arguments...);
+      } catch (...) {
+        RethrowOfObserver(NameOf(event));
+      }
+    }
   }
 
  private:
+  /// The error of a run, unless what is thrown is the library's own.
+  [[noreturn]] static void RethrowOfObserver(const char* function);
+
   std::vector<std::shared_ptr<RunObserver>> observers_;
 };
 
@@ -103,10 +117,37 @@ struct LearnerEntry {
   bool plans = true;  // it acts through the run's planner
 };
 
-/// From now on runs may name that learner. Throws InputError where the name is taken.
+/// Of a learner that is made from (LearnerContext), or from (Config, LearnerContext). Nested
+/// Options stand in the section that is named as the learner is, and are read by its constructor;
+/// those of what it derives from in others.
+template <typename LearnerType>
+[[nodiscard]] LearnerEntry LearnerEntryOf(bool plans = false) {
+  return {
+      .make = [](Config& config, const LearnerContext& context) -> std::unique_ptr<Learner> {
+        if constexpr (std::constructible_from<LearnerType, Config&, const LearnerContext&>) {
+          return std::make_unique<LearnerType>(config, context);
+        } else {
+          static_cast<void>(config);
+          return std::make_unique<LearnerType>(context);
+        }
+      },
+      .write =
+          [](const std::string& name, const RunOptions& run, Config& config, ConfigWriter& writer) {
+            if constexpr (requires { typename LearnerType::Options; }) {
+              auto options = ReadOptions<typename LearnerType::Options>(config, name);
+              writer.Write(name, options);
+            }
+            LearnerType::WriteSections(run, config, writer);
+          },
+      .plans = plans};
+}
+
+/// From now on runs may name that learner. Throws InputError where the name is taken or a function
+/// is missing.
 void RegisterLearner(const std::string& name, LearnerEntry entry);
 
-/// Reads the learner's sections of `config` and makes it. Throws InputError for an unknown name.
+/// Reads the learner's sections of `config` and makes it, whatever algorithm context.run says.
+/// Throws InputError for an unknown name.
 std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
                                      const LearnerContext& context);
 /// Appends the learner's sections (model, fit, planner, the loop's own) as they are in effect.

@@ -11,8 +11,9 @@ namespace foreplan {
 /// Keeps episodes and metrics in a log; the log's display, if it has one, shows every step.
 class LogObserver final : public RunObserver {
  public:
-  /// `episode_length`: of the task [steps]. The log must outlive the observer.
-  LogObserver(RunLog& log, const RunOptions& run, int episode_length);
+  /// The log must outlive the observer. `run` and `episode_length`, of the task [steps], are what a
+  /// display shows the progress by.
+  explicit LogObserver(RunLog& log, const RunOptions& run = {}, int episode_length = 0);
 
   void OnEpisodeBegin(const EpisodeBegin& episode) override;
   void OnPlan(const Plan& plan) override;

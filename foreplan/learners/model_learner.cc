@@ -51,6 +51,13 @@ ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
   if (begins_with_model()) BeginWithModel();
 }
 
+void ModelLearner::WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer) {
+  auto environment = ReadOptions<EnvironmentOptions>(config, "environment");
+  writer.Write("environment", environment);
+  WriteModelOptions(config, writer);
+  WritePlannerOptions(run.planner, config, writer);
+}
+
 void ModelLearner::BeginWithModel() {
   const RunDirectory folder = RunDirectory::OpenModel(context_.run.model);
   model_->RestoreForUse(ReadTensors(folder.model_file()));
@@ -137,12 +144,7 @@ void ModelLearner::CountStep(const EpisodeStep& step, const PlanningPolicy* plan
 }
 
 void ModelLearner::AddToData(const EpisodeStep& step) {
-  data_.Add({.observation = step.observation,
-             .action = step.action,
-             .next_observation = step.next_observation,
-             .episode = episode_id_,
-             .reward = step.reward,
-             .end = step.end});
+  data_.Add(AsTransition(step, episode_id_));
 }
 
 void ModelLearner::AddData(const Dataset& data) { data_.AddEpisodes(data); }

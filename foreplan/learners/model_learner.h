@@ -31,6 +31,9 @@ class ModelLearner : public Learner {
   /// Member `model`: what can be told of the last fit, of models that tell something.
   [[nodiscard]] nlohmann::ordered_json Results() const override;
 
+  /// Environment, model, physics and fit, and the run's planner.
+  static void WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer);
+
  protected:
   /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>, whose
   /// horizon `plan_horizon` replaces.

@@ -30,7 +30,8 @@ struct ObservedStep {
 };
 
 /// Told everything in the order it happens, by the thread that runs the learner; what it is given
-/// is valid during the call. What it throws ends the run as an error of the learner's own would.
+/// is valid during the call. What it throws ends the run as a RunError that names the function, as
+/// an error of the learner's own would.
 /// Each function does nothing unless it is overridden.
 class RunObserver {
  public:
@@ -49,5 +50,25 @@ class RunObserver {
   /// anything is made of it, and once more after what was.
   virtual void OnStateComplete(const Learner& /*learner*/) {}
 };
+
+// What is told, for messages.
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const EpisodeBegin&)) {
+  return "OnEpisodeBegin";
+}
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const Plan&)) { return "OnPlan"; }
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const ObservedStep&)) {
+  return "OnStep";
+}
+constexpr const char* NameOf(void (RunObserver::* /*event*/)()) { return "OnFitBegin"; }
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const FitMetrics&)) { return "OnFit"; }
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const MetricRow&)) {
+  return "OnMetric";
+}
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const EpisodeRow&)) {
+  return "OnEpisodeEnd";
+}
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const Learner&)) {
+  return "OnStateComplete";
+}
 
 }  // namespace foreplan

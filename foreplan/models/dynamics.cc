@@ -12,6 +12,19 @@
 
 namespace foreplan {
 
+std::unique_ptr<Dynamics::Workspace> Dynamics::MakeWorkspace(int /*max_rows*/) const {
+  return std::make_unique<Workspace>();
+}
+
+void Dynamics::Observe(std::span<const double> state, std::span<double> observation,
+                       Workspace& /*workspace*/) const {
+  if (!observation_is_state()) {
+    throw InputError(
+        "dynamics: found a model whose state is no observation, expected an Observe of its own");
+  }
+  std::ranges::copy(state, observation.begin());
+}
+
 void Dynamics::Difference(const double* state, const double* reference, double* tangent) const {
   for (int i = 0; i < state_dim(); ++i) tangent[i] = state[i] - reference[i];
 }

@@ -37,6 +37,9 @@ class RolloutTape;
 ///
 /// A state row is opaque to planners: a learned model's state is the observation, a simulator's is
 /// its full state. A row that cannot be predicted comes out as NaN, never as an exception.
+///
+/// What is not overridden is that of a deterministic model whose state is the observation and whose
+/// workspace is empty.
 class Dynamics {
  public:
   class Workspace {
@@ -47,22 +50,22 @@ class Dynamics {
   virtual ~Dynamics() = default;
 
   [[nodiscard]] virtual int state_dim() const = 0;
-  [[nodiscard]] virtual int observation_dim() const = 0;
+  [[nodiscard]] virtual int observation_dim() const { return state_dim(); }
   [[nodiscard]] virtual int action_dim() const = 0;
 
   /// True for models whose state is the observation: next_state is then next_observation too.
-  [[nodiscard]] virtual bool observation_is_state() const = 0;
+  [[nodiscard]] virtual bool observation_is_state() const { return true; }
 
   /// True when rows of different particles can differ (members, sampled noise). A planner imagines
   /// a single particle otherwise.
-  [[nodiscard]] virtual bool is_stochastic() const = 0;
+  [[nodiscard]] virtual bool is_stochastic() const { return false; }
 
   /// One per worker; the only place that allocates.
-  [[nodiscard]] virtual std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Workspace> MakeWorkspace(int max_rows) const;
 
-  /// The observation of one state.
+  /// The observation of one state. Models whose state is none override it.
   virtual void Observe(std::span<const double> state, std::span<double> observation,
-                       Workspace& workspace) const = 0;
+                       Workspace& workspace) const;
 
   virtual void Step(const StepBatch& batch, Workspace& workspace) const = 0;
 

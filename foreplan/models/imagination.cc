@@ -43,6 +43,12 @@ int FirstRow(int tile, int tiles, int candidates) {
 
 }  // namespace
 
+void CheckModelAndReward(const std::string& who, const Dynamics* dynamics, const Reward* reward) {
+  if (dynamics == nullptr) throw InputError(who + ": dynamics: found null, expected a model");
+  if (reward == nullptr) throw InputError(who + ": reward: found null, expected one");
+  CheckSizes(who + ": reward", *reward, {dynamics->observation_dim(), dynamics->action_dim()});
+}
+
 struct Imagination::Tile {
   Tile(const Dynamics& dynamics, int max_rows, bool expected)
       : workspace(expected ? dynamics.MakeDerivativeWorkspace(max_rows)
@@ -92,6 +98,8 @@ Imagination::Imagination(std::shared_ptr<const Dynamics> dynamics,
       throw InputError(fmt::format("imagination: {}: found {}, expected at least 1", name, value));
     }
   }
+  CheckModelAndReward("imagination", dynamics_.get(), reward_.get());
+  if (executor_ == nullptr) throw InputError("imagination: executor: found null, expected one");
   CheckTerminalValue(terminal_value_.get(), dynamics_->observation_dim());
   MakeTiles();
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "foreplan/core/deadline.h"
@@ -14,6 +15,10 @@
 namespace foreplan {
 
 class TerminalValue;
+
+/// Throws InputError, which starts with `who`, for a model or a reward that is null, and for a
+/// reward of transitions of other sizes than the model's.
+void CheckModelAndReward(const std::string& who, const Dynamics* dynamics, const Reward* reward);
 
 struct ImaginationSize {
   int horizon = 0;         // steps
@@ -31,7 +36,8 @@ class Imagination {
   static constexpr int kTileRows = 128;
 
   /// terminal_value: of the observations at the horizon; null: none. Throws InputError when sizes
-  /// are not positive, and for a value of observations of another size.
+  /// are not positive, for a reward or a value of other sizes than the model's, and where one of
+  /// the others is null.
   Imagination(std::shared_ptr<const Dynamics> dynamics, std::shared_ptr<const Reward> reward,
               ImaginationSize size, std::shared_ptr<Executor> executor,
               std::shared_ptr<const TerminalValue> terminal_value = nullptr);

@@ -7,6 +7,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/registry.h"
+#include "foreplan/models/imagination.h"
 #include "foreplan/planners/cem.h"
 #include "foreplan/planners/icem.h"
 #include "foreplan/planners/ilqr_planner.h"
@@ -58,7 +59,9 @@ void Plan::ActionAt(int64_t step, std::span<const double> state, std::span<doubl
 
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
                                      const PlanningProblem& problem, std::optional<int> horizon) {
-  return Planners().Find(config.name(), name).make("planner." + name, config, problem, horizon);
+  CheckModelAndReward("planner", problem.dynamics.get(), problem.reward.get());
+  const PlannerEntry entry = Planners().Find(config.name(), name);
+  return NotNull("planner", name, entry.make("planner." + name, config, problem, horizon));
 }
 
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer) {
@@ -68,6 +71,9 @@ void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& 
 std::vector<std::string> PlannerNames() { return Planners().Names(); }
 
 void RegisterPlanner(const std::string& name, PlannerEntry entry) {
+  if (!entry.make || !entry.write) {
+    throw InputError(fmt::format("planner '{}': found no function, expected make and write", name));
+  }
   Planners().Add(name, std::move(entry));
 }
 

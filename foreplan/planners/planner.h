@@ -78,7 +78,8 @@ struct PlanningProblem {
   std::shared_ptr<const Dynamics> dynamics;
   std::shared_ptr<const Reward> reward;
   ActionBounds bounds;
-  std::shared_ptr<Executor> executor;  // what works meanwhile, as a fit may, has another one
+  // What works meanwhile, as a fit may, has another one.
+  std::shared_ptr<Executor> executor = std::make_shared<SerialExecutor>();
   std::shared_ptr<const TerminalValue> terminal_value = {};  // at the horizon; null: none
 };
 

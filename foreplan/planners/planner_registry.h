@@ -39,7 +39,8 @@ template <typename PlannerType>
               }};
 }
 
-/// From now on configurations may name that planner. Throws InputError where the name is taken.
+/// From now on configurations may name that planner. Throws InputError where the name is taken or a
+/// function is missing.
 void RegisterPlanner(const std::string& name, PlannerEntry entry);
 
 }  // namespace foreplan

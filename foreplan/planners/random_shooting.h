@@ -1,11 +1,9 @@
 // Random shooting: the best of many uniform action sequences.
 #pragma once
 
-#include <memory>
-#include <utility>
+#include <span>
 
-#include "foreplan/planners/planner.h"
-#include "foreplan/planners/sampling.h"
+#include "foreplan/planners/sampling_planner.h"
 
 namespace foreplan {
 
@@ -17,27 +15,17 @@ struct RandomShootingOptions : SamplingOptions {
 
 /// Draws sequences uniformly within the bounds and takes the one with the highest imagined return.
 /// The warm start serves only when no candidate is valid, or when a decision is cut and it is best.
-class RandomShooting final : public Planner {
+class RandomShooting final : public SamplingPlanner {
  public:
   using Options = RandomShootingOptions;
 
   /// Throws InputError naming the option that is out of range.
-  RandomShooting(Options options, const PlanningProblem& problem);
-
-  [[nodiscard]] int horizon() const override { return population_.horizon(); }
-  void Reset() override;
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override {
-    population_.set_dynamics(std::move(dynamics));
-  }
-  const Plan& MakePlan(const PlanRequest& request) override;
+  RandomShooting(const Options& options, const PlanningProblem& problem);
 
  private:
-  void ForgetPlan();
+  std::span<const double> Search(SamplingDecision& decision, Key key) override;
 
-  Options options_;
-  Population population_;
-  WarmStep warm_step_;
-  Plan plan_;
+  int candidates_;
 };
 
 }  // namespace foreplan

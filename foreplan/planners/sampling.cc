@@ -37,6 +37,11 @@ void CheckBounds(const ActionBounds& bounds, int action_dim) {
   }
 }
 
+size_t ActionDim(const PlanningProblem& problem) {
+  CheckModelAndReward("planner", problem.dynamics.get(), problem.reward.get());
+  return static_cast<size_t>(problem.dynamics->action_dim());
+}
+
 }  // namespace
 
 void SamplingOptions::Visit(OptionsVisitor& visitor) {
@@ -47,7 +52,7 @@ void SamplingOptions::Visit(OptionsVisitor& visitor) {
 
 Population::Population(const PlanningProblem& problem, const SamplingOptions& options,
                        int max_candidates, Imagined imagined)
-    : action_dim_(static_cast<size_t>(problem.dynamics->action_dim())),
+    : action_dim_(ActionDim(problem)),
       executor_(problem.executor),
       imagination_(problem.dynamics, problem.reward,
                    {.horizon = options.horizon,

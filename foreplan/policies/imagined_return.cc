@@ -11,6 +11,7 @@
 #include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/models/imagination.h"
 #include "foreplan/models/rollout_tape.h"
 #include "foreplan/models/terminal_value.h"
 #include "foreplan/nets/mlp_tape.h"
@@ -22,7 +23,9 @@ enum Stream : uint64_t { kModelNoise, kPolicyNoise };
 
 constexpr auto kKeep = MlpTape::Keep::kAllGradients;
 
-ImaginedReturnOptions Checked(ImaginedReturnOptions options, const Dynamics& dynamics) {
+ImaginedReturnOptions Checked(ImaginedReturnOptions options, const Dynamics* dynamics,
+                              const Reward* reward) {
+  CheckModelAndReward("imagined return", dynamics, reward);
   for (const auto& [name, value] :
        {std::pair{"horizon", options.horizon}, std::pair{"particles", options.particles},
         std::pair{"starts", options.starts}}) {
@@ -30,7 +33,7 @@ ImaginedReturnOptions Checked(ImaginedReturnOptions options, const Dynamics& dyn
     throw InputError(
         fmt::format("imagined return: {}: found {}, expected at least 1", name, value));
   }
-  if (!dynamics.is_stochastic()) options.particles = 1;
+  if (!dynamics->is_stochastic()) options.particles = 1;
   return options;
 }
 
@@ -99,7 +102,7 @@ ImaginedReturn::ImaginedReturn(const NetworkPolicy& policy,
       dynamics_(std::move(dynamics)),
       reward_(std::move(reward)),
       terminal_value_(std::move(terminal_value)),
-      options_(Checked(options, *dynamics_)),
+      options_(Checked(options, dynamics_.get(), reward_.get())),
       executor_(std::move(executor)),
       tiles_per_particle_((options_.starts + kTileRows - 1) / kTileRows),
       deviation_(Size(dynamics_->action_dim())),

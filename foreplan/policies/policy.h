@@ -23,8 +23,9 @@ class Policy {
  public:
   virtual ~Policy() = default;
 
-  /// Called when an episode begins.
-  virtual void Reset(Key key) = 0;
+  /// Called when an episode begins: what a policy remembers of the one before is forgotten. The
+  /// default is for one that remembers nothing.
+  virtual void Reset(Key /*key*/) {}
 
   virtual void Act(const Situation& situation, std::span<double> action) = 0;  // action: [nu]
 };

@@ -67,7 +67,7 @@ class Environment {
   /// EnvironmentFailure.
   [[nodiscard]] virtual StepOutcome Step(std::span<const double> action) = 0;
 
-  /// After Reset or Step.
+  /// After Reset or Step. Writes every number; one that nobody wrote counts as NaN.
   virtual void Observe(std::span<double> observation) const = 0;  // [no]
 
   /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".

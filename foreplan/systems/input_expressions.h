@@ -48,7 +48,7 @@ class InputExpressions {
 
   EnvironmentSpec spec_;
   ExpressionGraph graph_;
-  ExpressionSizes sizes_;
+  TransitionSizes sizes_;
   ExpressionProgram program_;
   std::vector<ExpressionTape> tapes_;  // [count]
 };

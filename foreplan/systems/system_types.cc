@@ -65,6 +65,7 @@ Registry<SystemFactoryMaker>& Systems() {
 }  // namespace
 
 void RegisterSystem(const std::string& type, SystemFactoryMaker make) {
+  if (!make) throw InputError(fmt::format("system '{}': found no function that makes it", type));
   Systems().Add(type, std::move(make));
 }
 
@@ -75,7 +76,7 @@ std::unique_ptr<SystemFactory> MakeSystemFactory(std::string_view where, const s
         "of its closed-form systems: {}",
         where, fmt::join(ClosedFormNames(), ", ")));
   }
-  return Systems().Find(where, type)(type);
+  return NotNull("system", type, Systems().Find(where, type)(type));
 }
 
 std::vector<std::string> SystemTypes() { return Systems().Names(); }

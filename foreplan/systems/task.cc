@@ -67,17 +67,17 @@ void CheckSpec(const std::string& where, const EnvironmentSpec& spec) {
   }
 }
 
-void CheckSameSpec(const std::string& where, const EnvironmentSpec& expected,
-                   const EnvironmentSpec& found) {
+void CheckSameSpec(const std::string& where, const std::string& first,
+                   const EnvironmentSpec& expected, const EnvironmentSpec& found) {
   if (Names(found.observation) == Names(expected.observation) &&
       Names(found.action) == Names(expected.action) && found.dt == expected.dt) {
     return;
   }
   throw InputError(fmt::format(
       "{}: found a system of {} observed components, {} actions, {} s per step, expected those of "
-      "the first condition: {}, {}, {} s",
-      where, found.observation_dim(), found.action_dim(), found.dt, expected.observation_dim(),
-      expected.action_dim(), expected.dt));
+      "{}: {}, {}, {} s",
+      where, found.observation_dim(), found.action_dim(), found.dt, first,
+      expected.observation_dim(), expected.action_dim(), expected.dt));
 }
 
 EnvironmentSpec SpecOf(const TaskDefinition& task) {
@@ -119,7 +119,11 @@ Task::Task(TaskDefinition definition) {
   CheckSpec(definition.where, *spec_);
   for (const auto* systems : {&definition.conditions, &definition.unseen}) {
     for (const auto& system : *systems) {
-      CheckSameSpec(definition.where + ": conditions", *spec_, system->spec());
+      if (system == nullptr) {
+        throw InputError(definition.where + ": conditions: found null, expected a system");
+      }
+      CheckSameSpec(definition.where + ": conditions", "the first condition", *spec_,
+                    system->spec());
     }
   }
   goal_ = Goal(definition.where, definition.goal, *spec_);
@@ -135,9 +139,10 @@ Task::Task(TaskDefinition definition) {
 std::shared_ptr<Environment> Task::MakeEnvironment() const {
   if (definition_->environment != nullptr) return definition_->environment;
   if (definition_->system != nullptr) return definition_->system->Clone();
+  const std::string where = definition_->where + ": make_environment";
   std::shared_ptr<Environment> made = definition_->make_environment();
-  if (made != nullptr)
-    CheckSameSpec(definition_->where + ": make_environment", *spec_, made->spec());
+  if (made == nullptr) throw InputError(where + ": found null, expected an environment");
+  CheckSameSpec(where, "the first it made", *spec_, made->spec());
   return made;
 }
 

@@ -40,7 +40,7 @@ class Task {
   /// `overrides` ("key=value") are set before anything is read. The config carries the whole file,
   /// for the sections that other rooms read. Throws InputError, also for an unknown name.
   static std::pair<Task, Config> Load(const std::string& name_or_file,
-                                      std::span<const std::string> overrides = {});
+                                      const std::vector<std::string>& overrides = {});
 
   /// Names of the shipped tasks this build can run, sorted.
   static std::vector<std::string> ShippedNames();

@@ -13,23 +13,23 @@ namespace foreplan {
 namespace {
 
 /// Makes the rewards of a task from their texts.
-class RewardMaker {
+class TaskRewardMaker {
  public:
-  RewardMaker(const TaskDefinition& task, const EnvironmentSpec& spec, const System* system)
+  TaskRewardMaker(const TaskDefinition& task, const EnvironmentSpec& spec, const System* system)
       : task_(task), spec_(spec), system_(system) {
     if (!task.termination.text.empty()) termination_ = task.termination;
   }
 
   [[nodiscard]] std::shared_ptr<const Reward> Make(const ExpressionText& text) const {
-    if (!IsShippedReward(text.text)) return FromExpression(text, nullptr);
-    RefuseTermination(fmt::format("the shipped reward '{}'", text.text));
-    return Shipped(text.text);
+    if (!IsRewardName(text.text)) return FromExpression(text, nullptr);
+    RefuseTermination(fmt::format("the reward '{}'", text.text));
+    return Named(text.text);
   }
 
   /// An expression ends episodes as the task's reward does.
   [[nodiscard]] std::shared_ptr<const Reward> MakeForPlanning(
       const ExpressionText& text, const std::shared_ptr<const Reward>& ends) const {
-    if (IsShippedReward(text.text)) return Shipped(text.text);
+    if (IsRewardName(text.text)) return Named(text.text);
     return FromExpression(text, ends);
   }
 
@@ -46,8 +46,17 @@ class RewardMaker {
                     termination_->where, beside));
   }
 
+  /// A function of the user's.
+  [[nodiscard]] std::shared_ptr<const Reward> Checked(
+      const char* key, const std::shared_ptr<const Reward>& reward) const {
+    const std::string where = fmt::format("{}: {}", task_.where, key);
+    if (reward == nullptr) throw InputError(where + ": found null, expected a function");
+    CheckSizes(where, *reward, {spec_.observation_dim(), spec_.action_dim()});
+    return reward;
+  }
+
  private:
-  [[nodiscard]] std::shared_ptr<const Reward> Shipped(const std::string& name) const {
+  [[nodiscard]] std::shared_ptr<const Reward> Named(const std::string& name) const {
     try {
       return MakeReward(name, spec_.observation_dim(), spec_.action_dim());
     } catch (const InputError& error) {
@@ -68,7 +77,7 @@ class RewardMaker {
     return reward;
   }
 
-  // A single word may have been meant to be a shipped reward.
+  // A single word may have been meant to be the name of a reward.
   void CheckSingleName(const ExpressionText& source) const {
     std::vector<std::string> known = RewardNames();
     for (const NamedQuantity& quantity : task_.definitions.quantities) {
@@ -95,26 +104,22 @@ class RewardMaker {
 
 }  // namespace
 
-bool IsShippedReward(const std::string& text) {
+bool IsRewardName(const std::string& text) {
   const std::vector<std::string> names = RewardNames();
   return std::find(names.begin(), names.end(), text) != names.end();
 }
 
 TaskRewards MakeTaskRewards(const TaskDefinition& definition, const EnvironmentSpec& spec,
                             const System* system) {
-  const RewardMaker make(definition, spec, system);
+  const TaskRewardMaker make(definition, spec, system);
   TaskRewards rewards;
   std::shared_ptr<const Reward> ends;  // of another reward that planning takes the ends from
   if (const auto* text = std::get_if<ExpressionText>(&definition.reward)) {
     rewards.reward = make.Make(*text);
-    if (IsShippedReward(text->text)) ends = rewards.reward;
+    if (IsRewardName(text->text)) ends = rewards.reward;
   } else if (const auto* own = std::get_if<std::shared_ptr<const Reward>>(&definition.reward)) {
-    if (*own == nullptr) {
-      throw InputError(
-          fmt::format("{}: reward: found null, expected a function", definition.where));
-    }
     make.RefuseTermination("a reward that is a function");
-    ends = rewards.reward = *own;
+    ends = rewards.reward = make.Checked("reward", *own);
   } else if (std::holds_alternative<PaidByEnvironment>(definition.reward)) {
     rewards.environment_pays = true;
     rewards.reward = make.MakeTermination();
@@ -131,7 +136,7 @@ TaskRewards MakeTaskRewards(const TaskDefinition& definition, const EnvironmentS
     rewards.planning = is_same ? rewards.reward : make.MakeForPlanning(*text, ends);
   } else if (const auto* own =
                  std::get_if<std::shared_ptr<const Reward>>(&definition.planning_reward)) {
-    rewards.planning = *own;
+    rewards.planning = make.Checked("planning_reward", *own);
   } else if (std::holds_alternative<std::monostate>(definition.planning_reward)) {
     if (!rewards.environment_pays) rewards.planning = rewards.reward;
   } else if (std::holds_alternative<PaidByEnvironment>(definition.planning_reward)) {

@@ -20,7 +20,7 @@ struct TaskRewards {
 TaskRewards MakeTaskRewards(const TaskDefinition& definition, const EnvironmentSpec& spec,
                             const System* system);
 
-/// Whether a text is the name of a shipped reward.
-bool IsShippedReward(const std::string& text);
+/// Whether a text is the name of a reward, shipped or registered.
+bool IsRewardName(const std::string& text);
 
 }  // namespace foreplan

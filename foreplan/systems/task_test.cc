@@ -309,7 +309,7 @@ std::vector<WrongInput> WrongInputs() {
                  "expected one of normal, uniform"},
       WrongInput{"TerminationBesideAName",
                  kTop + "termination = 'theta_dot > 9'\n[system]\ntype = 'pendulum'\n",
-                 "4:1: termination: found one beside the shipped reward 'pendulum'"},
+                 "4:1: termination: found one beside the reward 'pendulum'"},
 #ifdef FOREPLAN_HAVE_MUJOCO
       WrongInput{"NoModel", kTop + "[system]\ntype = 'mujoco'\n", "found no key 'system.model'"},
       WrongInput{"UnknownPart",

@@ -202,7 +202,7 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
 }
 
 std::pair<Task, Config> Task::Load(const std::string& name_or_file,
-                                   std::span<const std::string> overrides) {
+                                   const std::vector<std::string>& overrides) {
   const std::filesystem::path file = TaskFile(name_or_file);
   Config config = Config::FromFile(file);
   for (const std::string& assignment : overrides) config.Set(assignment);

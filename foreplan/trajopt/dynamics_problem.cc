@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "foreplan/core/size.h"
+#include "foreplan/models/imagination.h"
 #include "foreplan/models/terminal_value.h"
 
 namespace foreplan {
@@ -49,6 +50,7 @@ DynamicsProblem::DynamicsProblem(std::shared_ptr<const Dynamics> dynamics,
       terminal_value_(std::move(terminal_value)),
       horizon_(horizon),
       bounds_(std::move(bounds)) {
+  CheckModelAndReward("trajectory problem", dynamics_.get(), reward_.get());
   const int no = dynamics_->observation_dim();
   const int nz = 2 * no + dynamics_->action_dim();
   const std::vector<double> zero(static_cast<size_t>(nz));

@@ -44,7 +44,7 @@ class Compiled {
   }
 
  private:
-  static constexpr ExpressionSizes kSizes{4, 2};
+  static constexpr TransitionSizes kSizes{4, 2};
 
   Compiled(ExpressionCompiler compiler, const std::string& number, const std::string& condition)
       : number_(compiler.Number({"t: reward", number})),

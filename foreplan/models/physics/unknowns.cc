@@ -77,7 +77,7 @@ class Ties {
   }
 
  private:
-  ExpressionSizes sizes_;
+  TransitionSizes sizes_;
   std::vector<std::string> names_;
   std::vector<ExpressionProgram> programs_;
 };

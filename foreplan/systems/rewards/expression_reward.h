@@ -25,6 +25,7 @@ class ExpressionReward final : public Reward {
   ExpressionReward(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                    const ExpressionText& reward, std::shared_ptr<const Reward> terminations);
 
+  [[nodiscard]] std::optional<TransitionSizes> sizes() const override { return sizes_; }
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
   void Gradient(const TransitionBatch& batch, double* gradient) const override;
   double Expand(const double* observation, const double* action, const double* next_observation,
@@ -42,7 +43,7 @@ class ExpressionReward final : public Reward {
 
  private:
   struct Compiled {
-    ExpressionSizes sizes;
+    TransitionSizes sizes;
     ExpressionGraph graph;
     int number = 0;      // node
     int condition = -1;  // node
@@ -54,7 +55,7 @@ class ExpressionReward final : public Reward {
                           const std::optional<ExpressionText>& termination);
   void CheckFinite(const EnvironmentSpec& spec, const TransitionBatch& transition) const;
 
-  ExpressionSizes sizes_;
+  TransitionSizes sizes_;
   ExpressionGraph graph_;
   ExpressionProgram program_;
   ExpressionTape tape_;

@@ -117,6 +117,9 @@ void GradientOfReward(const double* observation, const double* action, const dou
 template <typename Function>
 class DifferentiableReward : public Reward {
  public:
+  [[nodiscard]] std::optional<TransitionSizes> sizes() const final {
+    return TransitionSizes{Function::kObservationDim, Function::kActionDim};
+  }
   void Gradient(const TransitionBatch& batch, double* gradient) const final {
     constexpr int no = Function::kObservationDim;
     constexpr int nu = Function::kActionDim;
@@ -235,8 +238,15 @@ Registry<RewardMaker>& Rewards() {
 
 }  // namespace
 
-void Reward::Gradient(const TransitionBatch& /*batch*/, double* /*gradient*/) const {
-  throw InputError("reward: found one without derivatives, expected one that has them");
+void Reward::Gradient(const TransitionBatch& batch, double* gradient) const {
+  const std::optional<TransitionSizes> of = sizes();
+  if (!of) throw InputError("reward: found one without derivatives, expected one that has them");
+  const int nz = 2 * of->observation + of->action;
+  std::vector<double> hessian(static_cast<size_t>(nz) * static_cast<size_t>(nz));
+  for (int row = 0; row < batch.rows; ++row) {
+    Expand(batch.observation + row * of->observation, batch.action + row * of->action,
+           batch.next_observation + row * of->observation, gradient + row * nz, hessian.data());
+  }
 }
 
 double Reward::Expand(const double* /*observation*/, const double* /*action*/,
@@ -257,13 +267,25 @@ double Reward::ExpandConcave(const double* observation, const double* action,
   return reward;
 }
 
+void CheckSizes(const std::string& where, const Reward& reward, const TransitionSizes& expected) {
+  const std::optional<TransitionSizes> found = reward.sizes();
+  if (!found || *found == expected) return;
+  throw InputError(
+      fmt::format("{}: found one for {} observation and {} action components, expected {} and {}",
+                  where, found->observation, found->action, expected.observation, expected.action));
+}
+
 void RegisterReward(const std::string& name, RewardMaker make) {
+  if (!make) throw InputError(fmt::format("reward '{}': found no function that makes it", name));
   Rewards().Add(name, std::move(make));
 }
 
 std::unique_ptr<const Reward> MakeReward(const std::string& name, int observation_dim,
                                          int action_dim) {
-  return Rewards().Find("reward", name)(name, observation_dim, action_dim);
+  auto reward =
+      NotNull("reward", name, Rewards().Find("reward", name)(name, observation_dim, action_dim));
+  CheckSizes(fmt::format("reward '{}'", name), *reward, {observation_dim, action_dim});
+  return reward;
 }
 
 std::vector<std::string> RewardNames() { return Rewards().Names(); }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,18 @@ class Reward {
  public:
   virtual ~Reward() = default;
 
+  /// Of the transitions that it is written for, which whoever takes it looks at first; none: of
+  /// any.
+  [[nodiscard]] virtual std::optional<TransitionSizes> sizes() const { return {}; }
+
   /// reward: [rows]; terminated: [rows], 1 where the episode ends with this transition. A row that
   /// holds a NaN anywhere gets the reward NaN.
   virtual void Evaluate(const TransitionBatch& batch, double* reward,
                         uint8_t* terminated) const = 0;
 
   /// Gradient of every row's reward by z = (observation, action, next observation), exact:
-  /// gradient: [rows x nz], nz = 2 no + nu. Throws InputError when the reward has no derivatives.
+  /// gradient: [rows x nz], nz = 2 no + nu. The default is that of Expand, for a reward that says
+  /// its sizes, and allocates. Throws InputError when the reward has no derivatives.
   virtual void Gradient(const TransitionBatch& batch, double* gradient) const;
 
   /// Gradient and Hessian of one row's reward by z = (observation, action, next observation),
@@ -37,6 +43,9 @@ class Reward {
                                const double* next_observation, double* gradient, double* hessian,
                                int variables, double* scratch) const;
 };
+
+/// Throws InputError, which starts with `where`, for a reward of other sizes.
+void CheckSizes(const std::string& where, const Reward& reward, const TransitionSizes& expected);
 
 using RewardMaker = std::function<std::unique_ptr<const Reward>(
     const std::string& name, int observation_dim, int action_dim)>;

@@ -1,0 +1,42 @@
+// What a planner is that draws action sequences and imagines them.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "foreplan/planners/planner.h"
+#include "foreplan/planners/sampling.h"
+
+namespace foreplan {
+
+/// Keeps the population, the warm start (the last plan, shifted by the steps that passed) and the
+/// rules of a decision: deadline, stop, proposals, what is executed when it is cut. A planner
+/// derives from it and says in Search how candidates are drawn.
+class SamplingPlanner : public Planner {
+ public:
+  [[nodiscard]] int horizon() const final { return population_.horizon(); }
+  void Reset() final;
+  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) final {
+    population_.set_dynamics(std::move(dynamics));
+  }
+  const Plan& MakePlan(const PlanRequest& request) final;
+
+ protected:
+  /// `population`: most candidates of an iteration.
+  SamplingPlanner(const PlanningProblem& problem, const SamplingOptions& options, int population);
+
+  /// One decision: iterations of SamplingDecision::Explore, as long as NextIteration says. What the
+  /// plan is to be: [horizon x nu].
+  virtual std::span<const double> Search(SamplingDecision& decision, Key key) = 0;
+
+  [[nodiscard]] const Population& population() const { return population_; }
+
+ private:
+  void ForgetPlan();
+
+  Population population_;
+  WarmStep warm_step_;
+  Plan plan_;
+};
+
+}  // namespace foreplan
