@@ -1,11 +1,15 @@
 // Episodes of environments that pay, end, fail and throw.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <new>
+#include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "foreplan/control/episode.h"
@@ -109,6 +113,66 @@ TEST(RunEpisode, PayThatIsNoNumberEndsTheEpisodeWithoutItsStepAndSaysWhoPaidIt) 
   EXPECT_EQ(result.steps, 2);
   EXPECT_EQ(result.episode_return, 2);
   EXPECT_EQ(result.divergence, "step 2: the environment pays nan");
+}
+
+/// Observes what a script says, of a cart-pole that does not move.
+class Observing final : public Environment {
+ public:
+  using Script = std::function<void(int step, std::span<double> observation)>;
+  Observing(EnvironmentSpec spec, Script script)
+      : spec_(std::move(spec)), script_(std::move(script)) {}
+  const EnvironmentSpec& spec() const override { return spec_; }
+  void Reset(Key /*key*/) override { step_ = 0; }
+  StepOutcome Step(std::span<const double> /*action*/) override {
+    ++step_;
+    return Paid(1);
+  }
+  void Observe(std::span<double> observation) const override { script_(step_, observation); }
+
+ private:
+  EnvironmentSpec spec_;
+  Script script_;
+  int step_ = 0;
+};
+
+TEST(RunEpisode, AnObservationThatIsNoNumberIsNamedWithItsStep) {
+  const Task task = ExpressionTask("environment");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  for (const int at : {0, 3}) {
+    Observing environment(task.spec(), [at](int step, std::span<double> observation) {
+      std::ranges::fill(observation, 0.0);
+      if (step == at) observation[1] = NAN;
+    });
+    const EpisodeResult result = RunEpisode(task, environment, policy, kKey);
+    EXPECT_EQ(result.divergence,
+              at == 0 ? "start: observation 'hinge' is nan" : "step 2: observation 'hinge' is nan");
+    EXPECT_EQ(result.steps, std::max(0, at - 1));
+  }
+}
+
+TEST(RunEpisode, ANumberThatNobodyWritesIsNone) {
+  const Task task = ExpressionTask("environment");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  for (const int at : {0, 3}) {
+    // An environment of fewer components than it says, from some step on.
+    Observing environment(task.spec(), [at](int step, std::span<double> observation) {
+      std::ranges::fill(observation.first(step < at ? 4 : 3), 0.0);
+    });
+    const EpisodeResult result = RunEpisode(task, environment, policy, kKey);
+    EXPECT_EQ(result.divergence, at == 0 ? "start: observation 'hinge_velocity' is nan"
+                                         : "step 2: observation 'hinge_velocity' is nan");
+  }
+}
+
+TEST(RunEpisode, AnEnvironmentOfOtherSizesIsRefused) {
+  const Task task = ExpressionTask("environment");
+  EnvironmentSpec spec = task.spec();
+  spec.observation.pop_back();
+  Observing environment(spec, [](int, std::span<double>) { ADD_FAILURE(); });
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  EXPECT_EQ(MessageOf([&] { RunEpisode(task, environment, policy, kKey); }),
+            "environment: found 3 observed components and 1 actions, expected the 4 and 1 of the "
+            "task");
 }
 
 TEST(RunEpisode, WhatWasBeforeAnEnvironmentsFailureIsKept) {
