@@ -164,5 +164,14 @@ TEST_F(MpcPeriod, OfNoStepsIsTheUsersError) {
   }
 }
 
+TEST(MpcController, NeedsAPlanner) {
+  try {
+    const MpcController controller(nullptr, std::make_shared<const testing::DoubleIntegrator>());
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "mpc: planner: found null, expected one");
+  }
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -13,6 +13,7 @@
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/systems/closed_form/closed_form.h"
+#include "foreplan/systems/system_types.h"
 
 namespace foreplan {
 namespace {

@@ -25,9 +25,11 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/learners/testing/scripted_learner.h"
 
 // --- what changes files
 // --------------------------------------------------------------------------- The calls by which
@@ -91,83 +93,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kSteps = 5;  // of an episode
-
-/// Plays episodes whose numbers follow from their number, and saves after each.
-class ScriptedLearner final : public Learner {
- public:
-  using Event = std::function<void(int episode)>;
-
-  /// `before_saving` and `after_saving` are called with the number of the episode that has ended.
-  ScriptedLearner(const Task& task, const LearnerContext& context, Event before_saving,
-                  Event after_saving)
-      : context_(context),
-        data_(task.spec().observation_dim(), task.spec().action_dim()),
-        before_saving_(std::move(before_saving)),
-        after_saving_(std::move(after_saving)) {}
-
-  /// Data that were there before the run.
-  void BeginWith(int64_t rows) {
-    const std::vector<double> observation(static_cast<size_t>(data_.observation_dim()), 0.5);
-    const std::vector<double> action(static_cast<size_t>(data_.action_dim()), 0.25);
-    while (data_.size() < rows) data_.Add(observation, action, observation, 0);
-  }
-
-  bool Step() override {
-    if (episodes_ == context_.run.episodes) return false;
-    Play();
-    before_saving_(episodes_);
-    Tell(&RunObserver::OnStateComplete, *this);
-    after_saving_(episodes_);
-    return true;
-  }
-  void AddData(const Dataset& /*data*/) override { throw std::logic_error("takes none"); }
-
-  void Save(TensorFile& state) const override {
-    state.tensors["scripted.episodes"] = {{1}, std::vector<int32_t>{episodes_}};
-  }
-  void Restore(const TensorFile& state, Dataset data) override {
-    const std::array<int64_t, 1> one = {1};
-    episodes_ = state.Ints("scripted.episodes", one)[0];
-    data_ = std::move(data);
-  }
-  [[nodiscard]] TensorFile Model() const override {
-    TensorFile file;
-    file.tensors["after"] = {{1}, std::vector<int32_t>{episodes_}};
-    return file;
-  }
-  [[nodiscard]] const Dataset& data() const override { return data_; }
-  Policy& controller() override { throw std::logic_error("has none"); }
-  [[nodiscard]] RunTimes times() const override { return {}; }
-
- private:
-  void Play() {
-    ++episodes_;
-    for (int step = 0; step < kSteps; ++step) {
-      const std::vector<double> observation(static_cast<size_t>(data_.observation_dim()),
-                                            episodes_ + 0.1 * step);
-      const std::vector<double> action(static_cast<size_t>(data_.action_dim()), 0.01 * step);
-      data_.Add(observation, action, observation, episodes_);
-    }
-    const int total_steps = kSteps * episodes_;
-    Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps, "fit.loss", 0.5 * episodes_});
-    EpisodeRow row;
-    row.episode = episodes_;
-    row.controller = "scripted";
-    row.steps = kSteps;
-    row.total_steps = total_steps;
-    row.episode_return = 0.25 * episodes_;
-    Tell(&RunObserver::OnEpisodeEnd, row);
-  }
-
-  const LearnerContext context_;
-  Dataset data_;
-  Event before_saving_;
-  Event after_saving_;
-  int episodes_ = 0;
-};
-
-void Nothing(int /*episode*/) {}
+using testing::kSteps;
+using testing::Nothing;
+using testing::ScriptedLearner;
 
 /// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
 /// file.
@@ -311,6 +239,46 @@ TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
     resumed->Run();
     EXPECT_EQ(FilesOf(run), FilesOf(WholeRun("whole" + std::to_string(i), 5)));
   }
+}
+
+TEST_F(RunSessionTest, AnObserverThatThrowsEndsTheRunWhichGoesOnFromItsCheckpoint) {
+  class Throwing final : public RunObserver {
+   public:
+    explicit Throwing(std::function<void()> fail) : fail_(std::move(fail)) {}
+    void OnEpisodeEnd(const EpisodeRow& row) override {
+      if (row.episode == 3) fail_();
+    }
+
+   private:
+    std::function<void()> fail_;
+  };
+  const std::vector<std::pair<std::string, std::function<void()>>> failures = {
+      {"an observer's OnEpisodeEnd throws: map::at", [] { throw std::out_of_range("map::at"); }},
+      {"an observer's OnEpisodeEnd throws: found 3", [] { throw InputError("found 3"); }},
+      {"the battery is empty", [] { throw RunError("the battery is empty"); }}};
+  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 5));
+  for (const auto& [what, fail] : failures) {
+    const fs::path run = folder_ / "run";
+    auto session = Session(5);
+    session->Create(run);
+    session->learner().AddObserver(std::make_shared<Throwing>(fail));
+    EXPECT_EQ(MessageOf<RunError>([&] { session->Run(); }),
+              what + "; the run's data are kept in " + run.string());
+    EXPECT_EQ(DataOf(run).size(), 3 * kSteps);
+    EXPECT_EQ(ReadTensors(run / "checkpoint/state.safetensors").metadata.at("checkpoint"), "3");
+    session.reset();
+    const auto resumed = Session(5);
+    resumed->Resume(run);
+    resumed->Run();
+    EXPECT_EQ(FilesOf(run), whole);
+    fs::remove_all(run);
+  }
+}
+
+TEST_F(RunSessionTest, NobodyIsNoObserver) {
+  const auto session = Session(1);
+  EXPECT_EQ(MessageOf([&] { session->learner().AddObserver(nullptr); }),
+            "observer: found null, expected one");
 }
 
 TEST_F(RunSessionTest, AnInterruptedRunSaysHowToGoOn) {

@@ -54,10 +54,14 @@ Key EpisodeLearner::EpisodeKey() const {
   return key_.Fold(kEpisodeStream).Fold(static_cast<uint64_t>(episodes_));
 }
 
+EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& policy) {
+  return PlayEpisode(name, policy, [this](const EpisodeStep& step) { AddToData(step); });
+}
+
 EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& policy,
                                           const StepFunction& observe) {
   const auto start = std::chrono::steady_clock::now();
-  const int number = data_.next_episode();
+  episode_id_ = data_.next_episode();
   double episode_return = 0;
   Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_});
   const auto take = [&](const EpisodeStep& step) {
@@ -65,8 +69,7 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
     ++total_steps_;
     episode_return += step.reward;
     Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, episode_return});
-    data_.Add(AsTransition(step, number));
-    if (observe) observe(step);
+    observe(step);
   };
   const EpisodeResult result = RunWhenReachable(reconnecting_, context_.stop, [&] {
     return RunEpisode(context_.task, *environment_, policy, EpisodeKey(), StepsLeft(), take);

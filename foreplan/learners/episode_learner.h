@@ -17,6 +17,11 @@ namespace foreplan {
 /// derives from it and says in Step() what acts, and what it makes of the episode.
 class EpisodeLearner : public Learner {
  public:
+  explicit EpisodeLearner(const LearnerContext& context,
+                          const EnvironmentOptions& environment = {});
+  /// Reads section environment of `config`.
+  EpisodeLearner(Config& config, const LearnerContext& context);
+
   void AddData(const Dataset& data) override { data_.AddEpisodes(data); }
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset data) override;
@@ -26,11 +31,6 @@ class EpisodeLearner : public Learner {
   static void WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer);
 
  protected:
-  explicit EpisodeLearner(const LearnerContext& context,
-                          const EnvironmentOptions& environment = {});
-  /// Reads section environment of `config`.
-  EpisodeLearner(Config& config, const LearnerContext& context);
-
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   /// The run's options are used up.
   [[nodiscard]] bool Done() const;
@@ -41,11 +41,14 @@ class EpisodeLearner : public Learner {
   [[nodiscard]] Key EpisodeKey() const;
 
   using StepFunction = std::function<void(const EpisodeStep& step)>;
-  /// One episode of a policy, which `name` stands for in the log. Its transitions join the data;
-  /// `observe` is called after each step. Afterwards Checkpoint() is due. Throws Interrupted when
-  /// the run is asked to stop, EnvironmentFailure, and RunError for an episode without a step.
-  EpisodeResult PlayEpisode(const std::string& name, Policy& policy,
-                            const StepFunction& observe = {});
+  /// One episode of a policy, which `name` stands for in the log. `observe` is called after each
+  /// step and adds it to the data: AddToData, when there is nothing else to do. Afterwards
+  /// Checkpoint() is due. Throws Interrupted when the run is asked to stop, EnvironmentFailure, and
+  /// RunError for an episode without a step.
+  EpisodeResult PlayEpisode(const std::string& name, Policy& policy, const StepFunction& observe);
+  EpisodeResult PlayEpisode(const std::string& name, Policy& policy);
+  /// The transition joins the data, as one of the episode that is being played.
+  void AddToData(const EpisodeStep& step) { data_.Add(AsTransition(step, episode_id_)); }
   /// Saves the run, between two episodes.
   void Checkpoint() const { Tell(&RunObserver::OnStateComplete, *this); }
   void Record(std::string_view name, double value) const;
@@ -58,6 +61,7 @@ class EpisodeLearner : public Learner {
   std::shared_ptr<Environment> environment_;
   EnvironmentOptions reconnecting_;
   Dataset data_;
+  int episode_id_ = 0;   // in the data, of the episode that is being played
   int episodes_ = 0;     // finished
   int total_steps_ = 0;  // taken
 };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/system_types.h"
 #include "foreplan/systems/task.h"
 #include "foreplan/systems/task_files.h"
 

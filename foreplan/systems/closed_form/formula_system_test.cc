@@ -14,6 +14,7 @@
 #include "foreplan/systems/closed_form/planar_quadrotor.h"
 #include "foreplan/systems/closed_form/quadrotor.h"
 #include "foreplan/systems/closed_form/unicycle.h"
+#include "foreplan/systems/system_types.h"
 
 namespace foreplan {
 namespace {
