@@ -1,12 +1,12 @@
 // Start here: everything a program needs, in the order the data walk through the library.
 //
-//   Task          what is controlled and what is wanted of it       foreplan/systems/task.h
-//   Recording     logged data of others                             foreplan/data/recording.h
-//   LearnedModel  networks or physics, fitted to data               foreplan/models/learned_model.h
-//   Calibration   how far such a model can be trusted               foreplan/models/calibration.h
-//   Planner       chooses actions by imagining what a model does    foreplan/planners/planner.h
-//   Learner       the loop that acts, learns and plans              foreplan/learners/learner.h
-//   RunSession    a learner, its log and its folder                 foreplan/experiments/run_session.h
+//   Task          what is controlled and what is wanted of it      foreplan/systems/task.h
+//   Recording     logged data of others                            foreplan/data/recording.h
+//   LearnedModel  networks or physics, fitted to data              foreplan/models/learned_model.h
+//   Calibration   how far such a model can be trusted              foreplan/models/calibration.h
+//   Planner       chooses actions by imagining what a model does   foreplan/planners/planner.h
+//   Learner       the loop that acts, learns and plans             foreplan/learners/learner.h
+//   RunSession    a learner, its log and its folder foreplan/experiments/run_session.h
 #pragma once
 
 #include "foreplan/control/episode.h"                    // IWYU pragma: export
