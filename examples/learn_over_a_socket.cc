@@ -2,7 +2,8 @@
 // loopback socket, a line for a line, and its state cannot be read, set or copied.
 //
 //   example_learn_over_a_socket                        both processes, a short run
-//   example_learn_over_a_socket serve PORT             the cart-pole alone; 0: any port, printed
+//   example_learn_over_a_socket serve PORT [LINES]     the cart-pole alone; port 0: any, printed;
+//                                                      killed when it has read so many lines
 //   example_learn_over_a_socket learn PORT FOLDER      the learner alone; a run in a new folder ...
 //   example_learn_over_a_socket resume PORT FOLDER     ... that goes on after whatever ended it
 //
@@ -88,7 +89,7 @@ int Listen(int& port) {
   return listening;
 }
 
-void Serve(int listening) {
+void Serve(int listening, int64_t lines = 0) {
   const foreplan::Task task = foreplan::Task::Load("cartpole_closed_form").first;
   const std::unique_ptr<foreplan::System> system = task.MakeSystem();
   std::array<double, 4> before{};
@@ -96,6 +97,7 @@ void Serve(int listening) {
   for (;;) {  // one client after another
     Connection client(accept(listening, nullptr, nullptr));
     for (std::string line; client.Receive(line);) {
+      if (lines > 0 && --lines == 0) std::raise(SIGKILL);
       std::istringstream words(line);
       std::string command;
       double value = 0;
@@ -253,7 +255,7 @@ int main(int argc, char** argv) {
       const int listening = Listen(port);
       fmt::print("{}\n", port);
       std::fflush(stdout);
-      Serve(listening);
+      Serve(listening, words.size() > 3 ? std::stoi(words[3]) : 0);
     }
     return Learn(port, words.at(3), words[1] == "resume", 10);
   } catch (const foreplan::RunError& error) {  // what was learned is kept
