@@ -85,20 +85,23 @@ void BackpropPolicyOptions::Visit(OptionsVisitor& visitor) {
 }
 
 PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context)
-    : PolicyBackpropLearner(config, context,
-                            ReadOptions<PolicyBackpropOptions>(config, "policy_backprop")) {}
+    : PolicyBackpropLearner(context, ReadOptions<PolicyBackpropOptions>(config, "policy_backprop"),
+                            ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
+                            ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training"),
+                            ReadModelLearnerParts(config, context, false)) {}
 
-PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context,
-                                             const PolicyBackpropOptions& options)
-    : ModelLearner(config, context, options.base_policy),
+PolicyBackpropLearner::PolicyBackpropLearner(const LearnerContext& context,
+                                             const PolicyBackpropOptions& options,
+                                             const BackpropPolicyOptions& policy,
+                                             const PolicyGradientOptions& training,
+                                             ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), options.base_policy),
       options_(options),
-      training_(ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training")),
+      training_(training),
       key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
       system_(context.task.has_system() ? context.task.MakeSystem() : nullptr),
       true_(TrueModel(options_, context.task)),
-      policy_(MakePolicy(context.task,
-                         ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
-                         key_.Fold(kPolicy))),
+      policy_(MakePolicy(context.task, policy, key_.Fold(kPolicy))),
       controller_(policy_),
       trainer_(policy_, ImaginedModel(), context.task.shared_planning_reward(), training_,
                context.task.episode_length(), context.executor) {

@@ -41,8 +41,11 @@ struct BackpropPolicyOptions {
 ///   through the model; run pi_theta, add what happened to the data).
 class PolicyBackpropLearner final : public ModelLearner {
  public:
-  /// Reads sections policy_backprop (.policy, .training), model and fit of `config`. Throws
-  /// InputError for a reward without derivatives.
+  /// Needs no planner. Throws InputError for a reward without derivatives.
+  PolicyBackpropLearner(const LearnerContext& context, const PolicyBackpropOptions& options,
+                        const BackpropPolicyOptions& policy, const PolicyGradientOptions& training,
+                        ModelLearnerParts parts);
+  /// Reads sections policy_backprop (.policy, .training), environment, model and fit of `config`.
   PolicyBackpropLearner(Config& config, const LearnerContext& context);
 
   bool Step() override;
@@ -54,9 +57,6 @@ class PolicyBackpropLearner final : public ModelLearner {
   [[nodiscard]] TensorFile Model() const override;
 
  private:
-  PolicyBackpropLearner(Config& config, const LearnerContext& context,
-                        const PolicyBackpropOptions& options);
-
   [[nodiscard]] bool IsTrainingDue() const;
   /// What rollouts are imagined with.
   [[nodiscard]] std::shared_ptr<const Dynamics> ImaginedModel() const;

@@ -42,6 +42,15 @@ std::optional<int> SearchHorizon(const WholePlanOptions& options, const Task& ta
   return PlanHorizon(options, task);
 }
 
+void CheckHorizon(const WholePlanOptions& options, const Task& task, const Planner& planner) {
+  const std::optional<int> expected = SearchHorizon(options, task);
+  if (!expected || *expected == planner.horizon()) return;
+  throw InputError(fmt::format(
+      "learner: found a planner of {} steps, expected one of {}, the whole plan that it "
+      "searches at once",
+      planner.horizon(), *expected));
+}
+
 }  // namespace
 
 void WholePlanOptions::Visit(OptionsVisitor& visitor) {
@@ -68,8 +77,14 @@ WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,
 
 WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context,
                                    const WholePlanOptions& options)
-    : ModelLearner(config, context, options.base_policy, SearchHorizon(options, context.task)),
-      options_(options) {
+    : WholePlanLearner(
+          context, options,
+          ReadModelLearnerParts(config, context, true, SearchHorizon(options, context.task))) {}
+
+WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePlanOptions& options,
+                                   ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), options.base_policy), options_(options) {
+  CheckHorizon(options, context.task, *planner());
   if (!options.data.empty()) LoadData(options.data);
   if (options.execution == Execution::kReplanned) {
     controller_ = std::make_unique<MpcController>(planner(), model());

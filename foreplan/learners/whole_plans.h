@@ -44,6 +44,9 @@ class WholePlanLearner : public ModelLearner {
   /// Reads section `section` (and those of ModelLearner). Throws InputError for a data file that
   /// cannot be read, does not fit the task or is empty, and when there would be nothing to fit.
   WholePlanLearner(const std::string& section, Config& config, const LearnerContext& context);
+  /// Throws InputError also for a planner that searches at once and not the whole plan.
+  WholePlanLearner(const LearnerContext& context, const WholePlanOptions& options,
+                   ModelLearnerParts parts);
 
   [[nodiscard]] const WholePlanOptions& options() const { return options_; }
   [[nodiscard]] PlanningPolicy& planning_policy() { return *controller_; }
@@ -51,6 +54,7 @@ class WholePlanLearner : public ModelLearner {
   void Fit();
 
  private:
+  /// With the parts that a configuration says, for these options.
   WholePlanLearner(Config& config, const LearnerContext& context, const WholePlanOptions& options);
 
   WholePlanOptions options_;
