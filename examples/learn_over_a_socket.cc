@@ -200,7 +200,7 @@ foreplan::Experiment MakeExperiment(int port, int episodes) {
   foreplan::Task task({.name = "cartpole_over_a_socket",
                        .summary = "Swing up a cart-pole in another process",
                        .environment = std::make_shared<RemoteCartPole>(port),
-                       .reward = foreplan::ExpressionText{.where = {}, .text = "pets_cartpole"},
+                       .reward = foreplan::ExpressionText{.text = "pets_cartpole"},
                        .episode_length = 200,
                        .encoding = {.sin_cos = {"hinge"}, .omit = {"slider"}}});
   foreplan::Config config = foreplan::Config::FromString(R"(

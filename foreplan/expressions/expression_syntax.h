@@ -20,8 +20,8 @@ namespace foreplan {
 
 /// The text of an expression, and where the user wrote it.
 struct ExpressionText {
-  std::string where;  // "my.toml:3:1: reward"
-  std::string text;
+  std::string where = {};  // "my.toml:3:1: reward"
+  std::string text = {};
 
   /// "<where>: column 7: <message>", then the line of the text and a mark below its column.
   [[nodiscard]] InputError Error(size_t position, std::string_view message) const;
@@ -42,7 +42,7 @@ struct Syntax {
 
   Kind kind = Kind::kNumber;
   size_t position = 0;  // of the character that errors point to
-  std::string text;
+  std::string text = {};
   std::string scope;  // of kName: "next", "previous", "u", or "" when it is not said
   double number = 0;
   IndexRange range;

@@ -36,7 +36,7 @@ int PlanHorizon(const WholePlanOptions& options, const Task& task) {
 
 /// Steps that the planner itself searches, where they are not those of its options.
 std::optional<int> SearchHorizon(const WholePlanOptions& options, const Task& task) {
-  if (options.execution == Execution::kReplanned || options.search != PlanSearch::kAtOnce) {
+  if (options.execution == PlanExecution::kReplanned || options.search != PlanSearch::kAtOnce) {
     return {};
   }
   return PlanHorizon(options, task);
@@ -54,10 +54,10 @@ void CheckHorizon(const WholePlanOptions& options, const Task& task, const Plann
 }  // namespace
 
 void WholePlanOptions::Visit(OptionsVisitor& visitor) {
-  static const std::vector<std::pair<std::string, Execution>> kExecutions = {
-      {"open_loop", Execution::kOpenLoop},
-      {"tracked", Execution::kTracked},
-      {"replanned", Execution::kReplanned}};
+  static const std::vector<std::pair<std::string, PlanExecution>> kExecutions = {
+      {"open_loop", PlanExecution::kOpenLoop},
+      {"tracked", PlanExecution::kTracked},
+      {"replanned", PlanExecution::kReplanned}};
   static const std::vector<std::pair<std::string, PlanSearch>> kSearches = {
       {"imagined_mpc", PlanSearch::kImaginedMpc}, {"at_once", PlanSearch::kAtOnce}};
   visitor.Choice("execution", execution, std::span(kExecutions),
@@ -86,7 +86,7 @@ WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePla
     : ModelLearner(context, std::move(parts), options.base_policy), options_(options) {
   CheckHorizon(options, context.task, *planner());
   if (!options.data.empty()) LoadData(options.data);
-  if (options.execution == Execution::kReplanned) {
+  if (options.execution == PlanExecution::kReplanned) {
     controller_ = std::make_unique<MpcController>(planner(), model());
     return;
   }
@@ -97,7 +97,7 @@ WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePla
   }
   controller_ = std::make_unique<WholePlanController>(
       std::move(whole), problem(), model(),
-      WholePlanControl{.track = options.execution == Execution::kTracked,
+      WholePlanControl{.track = options.execution == PlanExecution::kTracked,
                        .polish = options.polish});
 }
 

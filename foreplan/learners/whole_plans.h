@@ -10,7 +10,7 @@
 
 namespace foreplan {
 
-enum class Execution {
+enum class PlanExecution {
   kOpenLoop,   // the plan's actions, whatever happens
   kTracked,    // with time-varying feedback gains around the plan
   kReplanned,  // a new plan at every step, of the planner's own horizon
@@ -24,7 +24,7 @@ enum class PlanSearch {
 
 /// Sections [fit_then_plan] and [aggregate].
 struct WholePlanOptions {
-  Execution execution = Execution::kOpenLoop;
+  PlanExecution execution = PlanExecution::kOpenLoop;
   int horizon = 0;  // of open-loop and tracked plans [steps]; 0: the episode
   PlanSearch search = PlanSearch::kImaginedMpc;
   int polish = 0;  // iterations of iLQR on the model that improve such a plan

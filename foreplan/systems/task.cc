@@ -125,8 +125,8 @@ Task::Task(TaskDefinition definition) {
   goal_ = Goal(definition.where, definition.goal, *spec_);
   encoding_ =
       CompleteEncoding(definition.where, definition.encoding, *spec_, definition.definitions);
-  if (encoding_.expressions && definition.system != nullptr) {
-    encoding_.expressions->CheckAtReset(*definition.system->Clone());
+  if (encoding_.inputs && definition.system != nullptr) {
+    encoding_.inputs->CheckAtReset(*definition.system->Clone());
   }
   rewards_ = MakeTaskRewards(definition, *spec_, definition.system.get());
   definition_ = std::make_shared<const TaskDefinition>(std::move(definition));
