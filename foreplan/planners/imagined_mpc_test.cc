@@ -86,10 +86,10 @@ TEST_F(ImaginedMpcTest, ControlsTheVersionOfTheModelThatItIsGiven) {
   ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), 3);
   const auto knows_nothing = std::make_shared<DoubleIntegrator>();
   knows_nothing->nan_above = -INFINITY;
-  planner.set_dynamics(knows_nothing);
+  planner.set_model({knows_nothing});
   const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kAllInvalid);
-  planner.set_dynamics(testing::Borrowed(dynamics_));
+  planner.set_model({testing::Borrowed(dynamics_)});
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kOk);
 }
 

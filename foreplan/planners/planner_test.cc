@@ -199,7 +199,7 @@ TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
   const auto heavier = std::make_shared<const Heavier>();
   const auto planner = Make(executor);
   const double before = planner->MakePlan(At(0)).expected_return;
-  planner->set_dynamics(heavier);
+  planner->set_model({heavier});
   planner->Reset();
   const Plan after = planner->MakePlan(At(0));
   EXPECT_NE(after.expected_return, before);
@@ -217,7 +217,7 @@ TEST_P(PlannerTest, AnotherVersionLeavesTheWarmStart) {
   const std::vector<double> last = planner->MakePlan(At(0)).actions;
   const auto knows_nothing = std::make_shared<DoubleIntegrator>();
   knows_nothing->nan_above = -100;
-  planner->set_dynamics(knows_nothing);
+  planner->set_model({knows_nothing});
   const Plan& plan = planner->MakePlan(At(2));
   ASSERT_EQ(plan.status, PlanStatus::kAllInvalid);
   EXPECT_TRUE(std::equal(last.begin() + 2, last.end(), plan.actions.begin()));
@@ -227,7 +227,7 @@ TEST_P(PlannerTest, AModelOfOtherSizesIsRefused) {
   ThreadPool executor(1);
   const auto planner = Make(executor);
   try {
-    planner->set_dynamics(std::make_shared<TrueDynamics>(CartPole()));
+    planner->set_model({std::make_shared<TrueDynamics>(CartPole())});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(
@@ -245,7 +245,7 @@ TEST_P(PlannerTest, AsNoisyAsTheModelIsAreItsPlans) {
   const auto noisy = std::make_shared<DoubleIntegrator>();
   noisy->noise = 0.5;
   const auto planner = Make(executor);
-  planner->set_dynamics(noisy);
+  planner->set_model({noisy});
   const std::vector<double> found = planner->MakePlan(At(0)).actions;
   dynamics_.noise = 0.5;
   EXPECT_EQ(found, Make(executor)->MakePlan(At(0)).actions);

@@ -114,7 +114,7 @@ TEST(PolicyGradientTrainer, TrainsThroughTheVersionOfTheModelThatItIsGiven) {
   const auto weaker = std::make_shared<Integrator>();
   weaker->gain = 0.3;
   Setting given(options);
-  given.trainer.set_dynamics(weaker);
+  given.trainer.set_model({weaker});
   Setting made(options);
   made.dynamics.gain = 0.3;
   const PolicyGradientReport expected = made.Train();
