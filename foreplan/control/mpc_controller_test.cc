@@ -101,7 +101,8 @@ TEST(MpcController, PlansFromWhatTheModelCallsItsState) {
 TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
   FakePlanner planner;
   std::shared_ptr<const Dynamics> present = kModel;
-  MpcController controller(testing::Borrowed(planner), ModelSource([&] { return ModelVersion{present}; }));
+  MpcController controller(testing::Borrowed(planner),
+                           ModelSource([&] { return ModelVersion{present}; }));
   double action = 0;
   Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
   controller.Act(situation, {&action, 1});

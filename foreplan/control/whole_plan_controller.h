@@ -28,8 +28,8 @@ class WholePlanController final : public PlanningPolicy {
  public:
   /// Plans with the model that `source` has at every plan, first with that of the problem. Throws
   /// InputError to polish with a reward without derivatives.
-  WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem,
-                      ModelSource source, const WholePlanControl& control);
+  WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem, ModelSource source,
+                      const WholePlanControl& control);
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;

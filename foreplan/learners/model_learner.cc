@@ -16,6 +16,7 @@
 #include "foreplan/data/segments.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/episode_row.h"
+#include "foreplan/models/rewards/reward_error.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 
@@ -60,8 +61,9 @@ void ModelLearner::BeginWithModel() {
 }
 
 PlanningProblem ModelLearner::problem() const {
-  return {model_->snapshot(), context_.task.shared_planning_reward(), context_.task.spec(),
-          context_.executor};
+  ModelVersion version = model_->version();
+  if (version.reward == nullptr) version.reward = context_.task.shared_planning_reward();
+  return {version.dynamics, version.reward, context_.task.spec(), context_.executor};
 }
 
 bool ModelLearner::Done() const {
@@ -165,6 +167,12 @@ bool ModelLearner::JudgeNewData() {
   const int64_t first = std::exchange(judged_rows_, data_.size());
   if (fits_ == 0 || first == data_.size()) return false;
   RecordModelError("model", judge_.Judge(data_, first, data_.size()));
+  if (const auto reward = model_->version().reward; reward != nullptr) {
+    for (const auto& [name, value] :
+         MetricsOf(MeasureReward(*reward, data_, first, data_.size()))) {
+      Record("model." + name, value);
+    }
+  }
   return true;
 }
 

@@ -93,6 +93,16 @@ TEST_F(ImaginedMpcTest, ControlsTheVersionOfTheModelThatItIsGiven) {
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kOk);
 }
 
+TEST_F(ImaginedMpcTest, EarnsTheRewardOfTheVersionThatItIsGiven) {
+  ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), kSteps);
+  const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
+  const auto short_lived = std::make_shared<QuadraticReward>();
+  short_lived->limit = 0.9;  // |p'| is 1 after the first step
+  planner.set_model({testing::Borrowed(dynamics_), short_lived});
+  const Plan plan = planner.MakePlan(request);
+  EXPECT_EQ(plan.expected_return, ReturnOf(std::span(plan.actions).first(1), kStart));
+}
+
 TEST_F(ImaginedMpcTest, NoStepsAreTheUsersError) {
   const auto icem = std::make_shared<Icem>(IcemOptions(), problem());
   EXPECT_THROW(ImaginedMpc(icem, problem(), 0), InputError);

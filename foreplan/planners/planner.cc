@@ -60,8 +60,8 @@ const Entry& Find(const std::string& name, const Config& config) {
 }  // namespace
 
 bool PlanningProblem::Take(const ModelVersion& version) {
-  const bool is_new = version.dynamics != dynamics ||
-                      (version.reward != nullptr && version.reward != reward);
+  const bool is_new =
+      version.dynamics != dynamics || (version.reward != nullptr && version.reward != reward);
   dynamics = version.dynamics;
   if (version.reward != nullptr) reward = version.reward;
   return is_new;

@@ -194,6 +194,24 @@ class Heavier final : public DoubleIntegrator {
   }
 };
 
+/// Actions cost a hundred times as much.
+class TimidReward final : public QuadraticReward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    QuadraticReward::Evaluate(batch, reward, terminated);
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] -= 0.99 * batch.action[row] * batch.action[row];
+    }
+  }
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* hessian) const override {
+    const double reward = QuadraticReward::Expand(observation, action, next, gradient, hessian);
+    gradient[2] -= 1.98 * *action;
+    hessian[2 * 5 + 2] -= 1.98;
+    return reward - 0.99 * *action * *action;
+  }
+};
+
 TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
   ThreadPool executor(2);
   const auto heavier = std::make_shared<const Heavier>();
@@ -209,6 +227,26 @@ TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
       MakePlanner(GetParam(), config,
                   {heavier, testing::Borrowed(reward_), spec_, testing::Borrowed(executor)});
   EXPECT_EQ(after.actions, fresh->MakePlan(At(0)).actions);
+}
+
+TEST_P(PlannerTest, PlansWithTheRewardOfTheVersionAndKeepsItWhereAVersionHasNone) {
+  ThreadPool executor(2);
+  const auto timid = std::make_shared<const TimidReward>();
+  Config config = Config::FromString("", "test");
+  config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
+  const std::vector<double> expected =
+      MakePlanner(GetParam(), config,
+                  {testing::Borrowed(dynamics_), timid, spec_, testing::Borrowed(executor)})
+          ->MakePlan(At(0))
+          .actions;
+  const auto planner = Make(executor);
+  EXPECT_NE(planner->MakePlan(At(0)).actions, expected);
+  planner->set_model({testing::Borrowed(dynamics_), timid});
+  planner->Reset();
+  EXPECT_EQ(planner->MakePlan(At(0)).actions, expected);
+  planner->set_model({std::make_shared<const DoubleIntegrator>()});
+  planner->Reset();
+  EXPECT_EQ(planner->MakePlan(At(0)).actions, expected);
 }
 
 TEST_P(PlannerTest, AnotherVersionLeavesTheWarmStart) {

@@ -124,6 +124,16 @@ TEST(PolicyGradientTrainer, TrainsThroughTheVersionOfTheModelThatItIsGiven) {
   EXPECT_NE(report.value, Setting(options).Train().value);
 }
 
+TEST(PolicyGradientTrainer, TrainsForTheRewardOfTheVersionThatItIsGiven) {
+  PolicyGradientOptions options;
+  options.steps = 20;
+  Setting given(options);
+  given.trainer.set_model(
+      {testing::Borrowed(given.dynamics), std::make_shared<const Nearness>(3.0)});
+  Setting made(options, 3);
+  EXPECT_EQ(given.Train().value, made.Train().value);
+}
+
 TEST(PolicyGradientTrainer, LeavesTheBestPolicyThatItChecked) {
   // Steps of size 1 leap about; the rate does not fall.
   const PolicyGradientOptions leaps = {

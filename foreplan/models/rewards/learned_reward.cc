@@ -22,9 +22,9 @@
 namespace foreplan {
 namespace {
 
-constexpr int kBlockRows = 128;         // that are evaluated together
-constexpr int kGradientRows = 64;       // that are differentiated together
-constexpr int kOutputs = 2;             // reward, logit of the termination
+constexpr int kBlockRows = 128;           // that are evaluated together
+constexpr int kGradientRows = 64;         // that are differentiated together
+constexpr int kOutputs = 2;               // reward, logit of the termination
 constexpr double kDifference = 1.0 / 50;  // of the Hessian, in deviations
 
 std::vector<int> Widths(const LearnedRewardOptions& options, const TransitionFeatures& features) {
@@ -69,20 +69,20 @@ void LearnedRewardOptions::Visit(OptionsVisitor& visitor) {
 struct LearnedReward::Workspace {
   explicit Workspace(const Design& design);
 
-  AlignedVector<std::byte> work;           // the prediction kernel's
-  std::vector<double> features;            // of a row: [inputs]
-  std::vector<float> input;                // [kBlockRows x inputs]
-  std::vector<uint8_t> finite;             // [kBlockRows]
-  std::vector<double> probability;         // of the end, summed over members: [kBlockRows]
+  AlignedVector<std::byte> work;    // the prediction kernel's
+  std::vector<double> features;     // of a row: [inputs]
+  std::vector<float> input;         // [kBlockRows x inputs]
+  std::vector<uint8_t> finite;      // [kBlockRows]
+  std::vector<double> probability;  // of the end, summed over members: [kBlockRows]
   MlpTape tape;
-  std::vector<float> d_output;             // [kGradientRows x kOutputs]
-  std::vector<float> d_input;              // of a member: [kGradientRows x inputs]
-  std::vector<double> by_input;            // [kGradientRows x inputs]
+  std::vector<float> d_output;   // [kGradientRows x kOutputs]
+  std::vector<float> d_input;    // of a member: [kGradientRows x inputs]
+  std::vector<double> by_input;  // [kGradientRows x inputs]
   std::vector<double> expression_jacobian;
-  std::vector<double> observation;         // z +- h e_j: [2 nz x no]
-  std::vector<double> action;              // [2 nz x nu]
-  std::vector<double> next_observation;    // [2 nz x no]
-  std::vector<double> gradients;           // [2 nz x nz]
+  std::vector<double> observation;       // z +- h e_j: [2 nz x no]
+  std::vector<double> action;            // [2 nz x nu]
+  std::vector<double> next_observation;  // [2 nz x no]
+  std::vector<double> gradients;         // [2 nz x nz]
 };
 
 // What stays the same from fit to fit, and the workspaces that wait for calls.
@@ -212,9 +212,8 @@ void LearnedReward::FillInputs(const TransitionBatch& batch, Workspace& workspac
     const double* action = batch.action + Size(row) * nu;
     const double* next = batch.next_observation + Size(row) * no;
     float* input = &workspace.input[Size(row, mlp().inputs())];
-    const bool finite =
-        AllFinite(std::span(observation, no)) && AllFinite(std::span(action, nu)) &&
-        AllFinite(std::span(next, no));
+    const bool finite = AllFinite(std::span(observation, no)) && AllFinite(std::span(action, nu)) &&
+                        AllFinite(std::span(next, no));
     workspace.finite[Size(row)] = finite ? 1 : 0;
     if (finite) {
       features.Input(observation, action, next, workspace.features.data());
@@ -225,8 +224,8 @@ void LearnedReward::FillInputs(const TransitionBatch& batch, Workspace& workspac
   }
 }
 
-void LearnedReward::EvaluateBlock(const TransitionBatch& batch, double* reward,
-                                  uint8_t* terminated, Workspace& workspace) const {
+void LearnedReward::EvaluateBlock(const TransitionBatch& batch, double* reward, uint8_t* terminated,
+                                  Workspace& workspace) const {
   FillInputs(batch, workspace);
   std::fill_n(reward, batch.rows, 0.0);
   std::ranges::fill(workspace.probability, 0.0);
@@ -234,7 +233,8 @@ void LearnedReward::EvaluateBlock(const TransitionBatch& batch, double* reward,
   const size_t bytes = design_->packed_bytes;
   for (int member = 0; member < members; ++member) {
     const Prediction predicted = design_->prediction_kernel.Predict(
-        mlp(), std::span(packed_).subspan(Size(member) * bytes, bytes), batch.rows, workspace.input.data(), workspace.work);
+        mlp(), std::span(packed_).subspan(Size(member) * bytes, bytes), batch.rows,
+        workspace.input.data(), workspace.work);
     for (int row = 0; row < batch.rows; ++row) {
       const float* y = predicted.y + Size(row, predicted.stride);
       reward[row] += y[0];
@@ -368,8 +368,7 @@ void LearnedReward::FillNeighbours(const TransitionBatch& transition, Workspace&
 }
 
 void LearnedReward::Save(TensorFile& file) const {
-  file.tensors["reward.parameters"] = {{options().members, mlp().parameters()},
-                                       fitted_.parameters};
+  file.tensors["reward.parameters"] = {{options().members, mlp().parameters()}, fitted_.parameters};
   fitted_.input.Save("reward.input", file);
   fitted_.reward.Save("reward.output", file);
   file.tensors["reward.deviation"] = {{features().variables()}, fitted_.deviation};

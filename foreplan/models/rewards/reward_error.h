@@ -14,8 +14,8 @@ struct RewardError {
   int64_t paid = 0;  // rows whose reward is known
   double rmse = 0;   // of their rewards; 0 when there are none
   int64_t terminations = 0;
-  int64_t missed = 0;     // of the terminations
-  int64_t continued = 0;  // rows that ended in no termination, truncated ones among them
+  int64_t missed = 0;      // of the terminations
+  int64_t continued = 0;   // rows that ended in no termination, truncated ones among them
   int64_t false_ends = 0;  // of those
 };
 

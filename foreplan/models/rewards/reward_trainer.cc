@@ -20,8 +20,8 @@ namespace {
 
 enum Stream : uint64_t { kContinued, kTerminated };
 
-constexpr int kTold = 100;          // times that a member tells how far it is
-constexpr int kHoldout = 10;        // of so many rows of a kind the last is held out
+constexpr int kTold = 100;            // times that a member tells how far it is
+constexpr int kHoldout = 10;          // of so many rows of a kind the last is held out
 constexpr int kLeastShareOfEnds = 4;  // of a batch: one in so many rows terminated
 
 bool IsTermination(const Dataset& data, int64_t row) {
@@ -57,13 +57,13 @@ struct RewardTrainer::Buffers {
         rows(target.size()) {}
 
   MlpGradient gradient;
-  std::vector<double> features;     // of a row
-  std::vector<float> input;         // [batch x inputs]
-  std::vector<double> target;       // (r - m) / s, NaN: not known: [batch]
-  std::vector<double> end;          // e: [batch]
-  std::vector<float> d_output;      // [batch x 2]
-  std::vector<float> d_parameters;  // of a member
-  std::vector<int64_t> rows;        // of the batch
+  std::vector<double> features;                // of a row
+  std::vector<float> input;                    // [batch x inputs]
+  std::vector<double> target;                  // (r - m) / s, NaN: not known: [batch]
+  std::vector<double> end;                     // e: [batch]
+  std::vector<float> d_output;                 // [batch x 2]
+  std::vector<float> d_parameters;             // of a member
+  std::vector<int64_t> rows;                   // of the batch
   std::vector<int64_t> continued, terminated;  // in the member's order
 };
 
@@ -117,8 +117,8 @@ RewardTrainer::Draft RewardTrainer::Begin(const Dataset& data) const {
   MeasureRows(draft);
   const LearnedRewardOptions& options = state_.reward->options();
   const double rows = static_cast<double>(draft.continued.size() + draft.terminated.size());
-  draft.steps = static_cast<int>(
-      std::max<double>(options.min_steps, options.epochs * rows / options.batch));
+  draft.steps =
+      static_cast<int>(std::max<double>(options.min_steps, options.epochs * rows / options.batch));
   draft.fitted.ends_episodes = !draft.terminated.empty();
   if (draft.fitted.ends_episodes) {
     const double share = static_cast<double>(draft.terminated.size()) / rows;
@@ -148,8 +148,8 @@ void RewardTrainer::MeasureRows(Draft& draft) const {
   const auto row = [](const std::vector<int64_t>& of, int64_t i) {
     return of[static_cast<size_t>(i)];
   };
-  draft.fitted.input = Normaliser::OfInputs(MeasureColumns(
-      std::ssize(rows), Size(features.inputs()), [&](int64_t i, double* input) {
+  draft.fitted.input = Normaliser::OfInputs(
+      MeasureColumns(std::ssize(rows), Size(features.inputs()), [&](int64_t i, double* input) {
         const Transition transition = data.transition(row(rows, i));
         features.Input(transition.observation.data(), transition.action.data(),
                        transition.next_observation.data(), input);
@@ -157,8 +157,10 @@ void RewardTrainer::MeasureRows(Draft& draft) const {
   if (!std::ranges::all_of(draft.fitted.input.mean, [](double x) { return std::isfinite(x); })) {
     features.CheckFinite(data);
   }
-  draft.fitted.reward = Normaliser::OfTargets(MeasureColumns(
-      std::ssize(paid), 1, [&](int64_t i, double* reward) { *reward = data.reward(row(paid, i)); }));
+  draft.fitted.reward =
+      Normaliser::OfTargets(MeasureColumns(std::ssize(paid), 1, [&](int64_t i, double* reward) {
+        *reward = data.reward(row(paid, i));
+      }));
   draft.fitted.deviation =
       Normaliser::OfInputs(MeasureColumns(std::ssize(rows), Size(features.variables()),
                                           [&](int64_t i, double* z) {
@@ -191,9 +193,10 @@ double RewardTrainer::TrainMember(int member, Key key, Draft& draft, const FitCo
     continued.Fill(std::span(buffers.rows).subspan(Size(draft.ends)));
     const double loss = TakeGradientStep(draft, parameters, buffers);
     if (!std::isfinite(loss)) {
-      throw RunError(fmt::format("fit: the reward loss of member {} is {} at gradient step {} of "
-                                 "{}",
-                                 member, std::isnan(loss) ? "nan" : "infinite", step, draft.steps));
+      throw RunError(
+          fmt::format("fit: the reward loss of member {} is {} at gradient step {} of "
+                      "{}",
+                      member, std::isnan(loss) ? "nan" : "infinite", step, draft.steps));
     }
     AdamStep({.learning_rate = reward.options().learning_rate}, draft.adam_steps + step,
              buffers.d_parameters, part(draft.first_moment), part(draft.second_moment), parameters);
@@ -212,8 +215,7 @@ void RewardTrainer::FillRows(const Draft& draft, Buffers& buffers) const {
     const Transition transition = draft.data.transition(buffers.rows[i]);
     features.Input(transition.observation.data(), transition.action.data(),
                    transition.next_observation.data(), buffers.features.data());
-    draft.fitted.input.Apply(buffers.features.data(),
-                             &buffers.input[i * Size(features.inputs())]);
+    draft.fitted.input.Apply(buffers.features.data(), &buffers.input[i * Size(features.inputs())]);
     buffers.target[i] = IsPaid(draft.data, buffers.rows[i])
                             ? (transition.reward - mean) / scale
                             : std::numeric_limits<double>::quiet_NaN();
@@ -226,8 +228,8 @@ double RewardTrainer::TakeGradientStep(const Draft& draft, std::span<float> para
                                        Buffers& buffers) const {
   FillRows(draft, buffers);
   const auto rows = static_cast<int>(buffers.rows.size());
-  const auto paid = static_cast<double>(std::ranges::count_if(
-      buffers.target, [](double target) { return !std::isnan(target); }));
+  const auto paid = static_cast<double>(
+      std::ranges::count_if(buffers.target, [](double target) { return !std::isnan(target); }));
   const float* output = buffers.gradient.Forward(parameters, rows, buffers.input.data());
   double loss = 0;
   for (size_t i = 0; i < buffers.rows.size(); ++i) {
@@ -268,8 +270,9 @@ void RewardTrainer::Save(TensorFile& file) const {
   file.tensors["reward_trainer.second_moment"] = {shape, state_.second_moment};
   // Beyond this many, Adam's corrections are 1.
   file.tensors["reward_trainer.adam_steps"] = {
-      {1}, std::vector<int32_t>{static_cast<int32_t>(std::min<int64_t>(
-               state_.adam_steps, std::numeric_limits<int32_t>::max()))}};
+      {1},
+      std::vector<int32_t>{static_cast<int32_t>(
+          std::min<int64_t>(state_.adam_steps, std::numeric_limits<int32_t>::max()))}};
 }
 
 RewardTrainer::State RewardTrainer::Read(const TensorFile& file) const {

@@ -36,21 +36,19 @@ class RewardTrainer {
   /// Where a trainer stands.
   struct State {
     std::shared_ptr<const LearnedReward> reward;
-    std::vector<float> first_moment;   // Adam's: [members x parameters]
-    std::vector<float> second_moment;  // [members x parameters]
+    std::vector<float> first_moment = {};   // Adam's: [members x parameters]
+    std::vector<float> second_moment = {};  // [members x parameters]
     int64_t adam_steps = 0;
   };
   /// What a fit found.
   struct Result {
-    State state;
+    State state = {};
     double training_loss = 0;  // mean over members and the last tenth of the steps
     RewardError held_out;
   };
 
   [[nodiscard]] const State& state() const { return state_; }
-  [[nodiscard]] const std::shared_ptr<const LearnedReward>& reward() const {
-    return state_.reward;
-  }
+  [[nodiscard]] const std::shared_ptr<const LearnedReward>& reward() const { return state_.reward; }
   /// Fits to all rows; the trainer stays where it is until it takes what was found. Throws
   /// InputError when no row that is trained on has a reward, RunError naming member, step and
   /// quantity when a loss is not finite, or expression and row of an input that is not, and

@@ -52,8 +52,7 @@ void TransitionFeatures::Input(const double* observation, const double* action,
 
 void TransitionFeatures::PullBack(const double* observation, const double* action,
                                   const double* next_observation, const double* by_input,
-                                  double* by_transition,
-                                  double* expression_jacobian) const {
+                                  double* by_transition, double* expression_jacobian) const {
   double* by_observation = by_transition;
   double* by_action = by_observation + observation_dim();
   double* by_next = by_action + action_dim();

@@ -38,15 +38,14 @@ class TransitionFeatures {
   /// Chain rule through Input: from derivatives by the inputs, [inputs], those by z: [nz].
   /// expression_jacobian: room for as many numbers as its size.
   void PullBack(const double* observation, const double* action, const double* next_observation,
-                const double* by_input, double* by_transition,
-                double* expression_jacobian) const;
+                const double* by_input, double* by_transition, double* expression_jacobian) const;
 
   /// Throws RunError naming expression and row where an input of the data is not finite.
   void CheckFinite(const Dataset& data) const;
 
  private:
-  FeatureMap before_;  // of (o, u)
-  FeatureMap after_;   // of o'
+  FeatureMap before_;            // of (o, u)
+  FeatureMap after_;             // of o'
   std::vector<size_t> changes_;  // components whose o' - o is an input
 };
 
