@@ -93,21 +93,14 @@ struct LearnedReward::Design {
         mlp(AffordableMlp(options, features)),
         training_kernel(GetDenseKernel(options.kernel)),
         prediction_kernel(GetPredictionKernel(options.kernel, Precision::kF32)),
-        packed_bytes(WholeCacheLines(prediction_kernel.packed_bytes(mlp))) {
-    for (const std::string& name : encoding.sin_cos) {
-      for (size_t i = 0; i < spec.observation.size(); ++i) {
-        if (spec.observation[i].name == name) angles.push_back(i);
-      }
-    }
-  }
+        packed_bytes(WholeCacheLines(prediction_kernel.packed_bytes(mlp))) {}
 
   LearnedRewardOptions options;
   TransitionFeatures features;
   Mlp mlp;
   const DenseKernel& training_kernel;
   const PredictionKernel& prediction_kernel;
-  size_t packed_bytes;         // of one member, a multiple of a cache line
-  std::vector<size_t> angles;  // components of the observation
+  size_t packed_bytes;  // of one member, a multiple of a cache line
 
   std::mutex mutex;  // of what follows
   std::vector<std::unique_ptr<Workspace>> waiting;
@@ -161,8 +154,7 @@ LearnedReward::LearnedReward(const EnvironmentSpec& spec, const Encoding& encodi
     : design_(std::make_shared<Design>(spec, encoding, options)),
       fitted_{.parameters = std::vector<float>(Size(options.members, mlp().parameters())),
               .input = Normaliser(mlp().inputs()),
-              .reward = Normaliser(1),
-              .deviation = std::vector<double>(Size(features().variables()), 1.0)} {
+              .reward = Normaliser(1)} {
   for (int member = 0; member < options.members; ++member) {
     mlp().Initialise(key.Fold(static_cast<uint64_t>(member)),
                      std::span(fitted_.parameters)
@@ -195,11 +187,7 @@ void LearnedReward::Prepare() {
     design_->prediction_kernel.Pack(mlp(), parameters(member),
                                     std::span(packed_).subspan(Size(member) * bytes, bytes));
   }
-  difference_ = fitted_.deviation;
-  const size_t next = Size(features().observation_dim() + features().action_dim());
-  for (const size_t angle : design_->angles) {
-    for (double* h : {&difference_[angle], &difference_[next + angle]}) *h = std::min(*h, 1.0);
-  }
+  difference_ = features().Deviations(fitted_.input.scale);
   for (double& h : difference_) h *= kDifference;
 }
 
@@ -371,7 +359,6 @@ void LearnedReward::Save(TensorFile& file) const {
   file.tensors["reward.parameters"] = {{options().members, mlp().parameters()}, fitted_.parameters};
   fitted_.input.Save("reward.input", file);
   fitted_.reward.Save("reward.output", file);
-  file.tensors["reward.deviation"] = {{features().variables()}, fitted_.deviation};
   file.tensors["reward.state"] = {
       {2}, std::vector<int32_t>{is_fitted_ ? 1 : 0, fitted_.ends_episodes ? 1 : 0}};
 }
@@ -387,14 +374,10 @@ std::shared_ptr<const LearnedReward> LearnedReward::Restored(const TensorFile& f
   const std::array<int64_t, 1> two = {2};
   Fitted fitted{.parameters = file.Floats("reward.parameters", shape),
                 .input = Normaliser(mlp().inputs()),
-                .reward = Normaliser(1),
-                .deviation = {}};
+                .reward = Normaliser(1)};
   CheckFinite(file, "reward.parameters");
   fitted.input.Restore("reward.input", file);
   fitted.reward.Restore("reward.output", file);
-  const std::array<int64_t, 1> variables = {features().variables()};
-  fitted.deviation = file.Doubles("reward.deviation", variables);
-  CheckPositive(file, "reward.deviation");
   const std::vector<int32_t>& state = file.Ints("reward.state", two);
   fitted.ends_episodes = state[1] != 0;
   if (state[0] != 0) return With(std::move(fitted));

@@ -42,7 +42,7 @@ struct LearnedRewardOptions {
 ///
 /// The gradient is exact (of the networks in float). The Hessian is that gradient's central
 /// differences, made symmetric, H = (D + D') / 2, D_ij = (g_i(z + h_j e_j) - g_i(z - h_j e_j)) /
-/// (2 h_j), h_j a fiftieth of the deviation of z_j, of an angle of a radian; planners get its
+/// (2 h_j), h_j a fiftieth of what moves a feature by its deviation; planners get its
 /// concave part (Reward::ExpandConcave). The end of an episode has no derivative.
 ///
 /// Never changes; the next fit makes another. Allocates nothing but buffers that later calls find
@@ -64,7 +64,6 @@ class LearnedReward final : public Reward {
     std::vector<float> parameters;  // [members x mlp().parameters()]
     Normaliser input;               // of the features
     Normaliser reward;              // one column: m, s
-    std::vector<double> deviation;  // of z in its data, 1 where it was constant: [nz]
     bool ends_episodes = false;     // terminations were among its data
   };
   /// The reward of a fit. Sizes as they are here.

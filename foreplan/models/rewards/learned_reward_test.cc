@@ -260,7 +260,7 @@ TEST(LearnedReward, OptionsAreChecked) {
   LearnedRewardOptions options;
   options.width = 0;
   EXPECT_EQ(MessageOf<InputError>([&] { static_cast<void>(testing::FreshReward(options)); }),
-            "model.reward.width: found 0, expected 1 ... 4096");
+            "model.reward.width: found 0, expected an integer in [1, 4096]");
 }
 
 }  // namespace

@@ -161,15 +161,6 @@ void RewardTrainer::MeasureRows(Draft& draft) const {
       Normaliser::OfTargets(MeasureColumns(std::ssize(paid), 1, [&](int64_t i, double* reward) {
         *reward = data.reward(row(paid, i));
       }));
-  draft.fitted.deviation =
-      Normaliser::OfInputs(MeasureColumns(std::ssize(rows), Size(features.variables()),
-                                          [&](int64_t i, double* z) {
-                                            const Transition t = data.transition(row(rows, i));
-                                            z = std::ranges::copy(t.observation, z).out;
-                                            z = std::ranges::copy(t.action, z).out;
-                                            std::ranges::copy(t.next_observation, z);
-                                          }))
-          .scale;
 }
 
 double RewardTrainer::TrainMember(int member, Key key, Draft& draft, const FitControl& control,

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "foreplan/core/error.h"
 
@@ -65,6 +67,26 @@ void TransitionFeatures::PullBack(const double* observation, const double* actio
     by_next[i] += *by_input;
     by_observation[i] -= *by_input++;
   }
+}
+
+std::vector<double> TransitionFeatures::Deviations(std::span<const double> scale) const {
+  const std::vector<double> zero(static_cast<size_t>(variables()));
+  std::vector<double> by_transition(zero.size());
+  std::vector<double> expression_jacobian(expression_jacobian_size());
+  std::vector<double> deviations(zero.size(), std::numeric_limits<double>::infinity());
+  for (size_t i = 0; i < scale.size(); ++i) {
+    std::vector<double> by_input(scale.size());
+    by_input[i] = 1;
+    PullBack(zero.data(), zero.data(), zero.data(), by_input.data(), by_transition.data(),
+             expression_jacobian.data());
+    for (size_t j = 0; j < zero.size(); ++j) {
+      const double moves = std::abs(by_transition[j]);
+      if (moves > 0 && std::isfinite(moves))
+        deviations[j] = std::min(deviations[j], scale[i] / moves);
+    }
+  }
+  std::ranges::replace(deviations, std::numeric_limits<double>::infinity(), 1.0);
+  return deviations;
 }
 
 void TransitionFeatures::CheckFinite(const Dataset& data) const {

@@ -1,6 +1,8 @@
 // What a learned reward sees of a transition.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "foreplan/data/dataset.h"
@@ -39,6 +41,10 @@ class TransitionFeatures {
   /// expression_jacobian: room for as many numbers as its size.
   void PullBack(const double* observation, const double* action, const double* next_observation,
                 const double* by_input, double* by_transition, double* expression_jacobian) const;
+
+  /// By how much each of z must change to move one of the inputs that it enters by its deviation,
+  /// the one that moves first: from scale [inputs], at z = 0; 1 where it enters none: [nz].
+  [[nodiscard]] std::vector<double> Deviations(std::span<const double> scale) const;
 
   /// Throws RunError naming expression and row where an input of the data is not finite.
   void CheckFinite(const Dataset& data) const;
