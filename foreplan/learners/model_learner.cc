@@ -16,6 +16,7 @@
 #include "foreplan/data/segments.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/episode_row.h"
+#include "foreplan/models/rewards/reward_error.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 
@@ -50,8 +51,9 @@ struct ModelLearner::EpisodeLog {
 };
 
 PlanningProblem ProblemOf(const LearnerContext& context, const LearnedModel& model) {
-  return {model.snapshot(), context.task.shared_planning_reward(), context.task.spec(),
-          context.executor};
+  ModelVersion version = model.version();
+  if (version.reward == nullptr) version.reward = context.task.shared_planning_reward();
+  return {version.dynamics, version.reward, context.task.spec(), context.executor};
 }
 
 ModelLearnerParts ReadModelLearnerParts(Config& config, const LearnerContext& context, bool plans,
@@ -196,6 +198,12 @@ bool ModelLearner::JudgeNewData() {
   const int64_t first = std::exchange(judged_rows_, data_.size());
   if (fits_ == 0 || first == data_.size()) return false;
   RecordModelError("model", judge_.Judge(data_, first, data_.size()));
+  if (const auto reward = model_->version().reward; reward != nullptr) {
+    for (const auto& [name, value] :
+         MetricsOf(MeasureReward(*reward, data_, first, data_.size()))) {
+      Record("model." + name, value);
+    }
+  }
   return true;
 }
 

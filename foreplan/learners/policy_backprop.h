@@ -59,7 +59,7 @@ class PolicyBackpropLearner final : public ModelLearner {
  private:
   [[nodiscard]] bool IsTrainingDue() const;
   /// What rollouts are imagined with.
-  [[nodiscard]] std::shared_ptr<const Dynamics> ImaginedModel() const;
+  [[nodiscard]] ModelVersion ImaginedModel() const;
   void TrainPolicy();
   void FindEpisodeStarts();
   void DrawEpisodeStart(Key key, std::span<double> start);

@@ -188,10 +188,11 @@ const Reward& Task::planning_reward() const { return *shared_planning_reward(); 
 
 std::shared_ptr<const Reward> Task::shared_planning_reward() const {
   if (rewards_.planning != nullptr) return rewards_.planning;
-  throw InputError(
-      fmt::format("{}: planning_reward: found one that is to be learned, expected an "
-                  "expression, the name of a reward or a function",
-                  definition_->where));
+  throw InputError(fmt::format(
+      "{}: planning_reward: found one that is learned beside a model, expected an "
+      "expression, the name of a reward or a function: local models, the true model and "
+      "planning without learning need one",
+      definition_->where));
 }
 
 }  // namespace foreplan
