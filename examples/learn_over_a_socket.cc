@@ -4,8 +4,8 @@
 //   example_learn_over_a_socket                        both processes, a short run
 //   example_learn_over_a_socket serve PORT [LINES]     the cart-pole alone; port 0: any, printed;
 //                                                      killed when it has read so many lines
-//   example_learn_over_a_socket learn PORT FOLDER      the learner alone; a run in a new folder ...
-//   example_learn_over_a_socket resume PORT FOLDER     ... that goes on after whatever ended it
+//   example_learn_over_a_socket learn PORT FOLDER [SEED]  the learner alone; a new run ...
+//   example_learn_over_a_socket resume PORT FOLDER [SEED] ... that goes on after what ended it
 //
 // The protocol:  "reset SEED"  ->  "x theta v omega"
 //                "step FORCE"  ->  "x theta v omega reward terminated"
@@ -194,7 +194,7 @@ class RemoteCartPole final : public foreplan::Environment {
 
 // --- The learner
 
-foreplan::Experiment MakeExperiment(int port, int episodes) {
+foreplan::Experiment MakeExperiment(int port, int seed, int episodes) {
   // What it should do is known, how it moves is not. (Without a reward here, which would be learned
   // from what the environment pays.)
   foreplan::Task task({.name = "cartpole_over_a_socket",
@@ -211,12 +211,13 @@ foreplan::Experiment MakeExperiment(int port, int episodes) {
     planner.icem.horizon = 25
     planner.icem.execute = "best")",
                                                          "learn_over_a_socket");
-  foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = episodes};
+  foreplan::RunOptions run{
+      .algorithm = "mpc", .planner = "icem", .seed = seed, .episodes = episodes};
   return {std::move(task), std::move(config), run};
 }
 
-int Learn(int port, const std::string& folder, bool resume, int episodes) {
-  foreplan::RunSession session(MakeExperiment(port, episodes), 2);
+int Learn(int port, const std::string& folder, bool resume, int seed, int episodes) {
+  foreplan::RunSession session(MakeExperiment(port, seed, episodes), 2);
   if (resume) {
     session.Resume(folder);
   } else {
@@ -244,7 +245,7 @@ int main(int argc, char** argv) {
       if (server == 0) Serve(listening);
       close(listening);
       const std::string folder = fmt::format("learn_over_a_socket_{}", getpid());
-      const int code = Learn(port, folder, false, 3);
+      const int code = Learn(port, folder, false, 1, 3);
       kill(server, SIGKILL);
       waitpid(server, nullptr, 0);
       std::filesystem::remove_all(folder);
@@ -257,7 +258,8 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
       Serve(listening, words.size() > 3 ? std::stoi(words[3]) : 0);
     }
-    return Learn(port, words.at(3), words[1] == "resume", 10);
+    const int seed = words.size() > 4 ? std::stoi(words[4]) : 1;
+    return Learn(port, words.at(3), words[1] == "resume", seed, 10);
   } catch (const foreplan::RunError& error) {  // what was learned is kept
     fmt::print(stderr, "{}\n", error.what());
     return 3;
