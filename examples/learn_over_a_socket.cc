@@ -2,9 +2,10 @@
 // loopback socket, a line for a line, and its state cannot be read, set or copied.
 //
 //   example_learn_over_a_socket                        both processes, a short run
-//   example_learn_over_a_socket serve PORT             the cart-pole alone; 0: any port, printed
-//   example_learn_over_a_socket learn PORT FOLDER      the learner alone; a run in a new folder ...
-//   example_learn_over_a_socket resume PORT FOLDER     ... that goes on after whatever ended it
+//   example_learn_over_a_socket serve PORT [LINES]     the cart-pole alone; port 0: any, printed;
+//                                                      killed when it has read so many lines
+//   example_learn_over_a_socket learn PORT FOLDER [SEED]  the learner alone; a new run ...
+//   example_learn_over_a_socket resume PORT FOLDER [SEED] ... that goes on after what ended it
 //
 // The protocol:  "reset SEED"  ->  "x theta v omega"
 //                "step FORCE"  ->  "x theta v omega reward terminated"
@@ -88,7 +89,7 @@ int Listen(int& port) {
   return listening;
 }
 
-void Serve(int listening) {
+void Serve(int listening, int64_t lines = 0) {
   const foreplan::Task task = foreplan::Task::Load("cartpole_closed_form").first;
   const std::unique_ptr<foreplan::System> system = task.MakeSystem();
   std::array<double, 4> before{};
@@ -96,6 +97,7 @@ void Serve(int listening) {
   for (;;) {  // one client after another
     Connection client(accept(listening, nullptr, nullptr));
     for (std::string line; client.Receive(line);) {
+      if (lines > 0 && --lines == 0) std::raise(SIGKILL);
       std::istringstream words(line);
       std::string command;
       double value = 0;
@@ -192,13 +194,13 @@ class RemoteCartPole final : public foreplan::Environment {
 
 // --- The learner
 
-foreplan::Experiment MakeExperiment(int port, int episodes) {
+foreplan::Experiment MakeExperiment(int port, int seed, int episodes) {
   // What it should do is known, how it moves is not. (Without a reward here, which would be learned
   // from what the environment pays.)
   foreplan::Task task({.name = "cartpole_over_a_socket",
                        .summary = "Swing up a cart-pole in another process",
                        .environment = std::make_shared<RemoteCartPole>(port),
-                       .reward = foreplan::ExpressionText{.where = {}, .text = "pets_cartpole"},
+                       .reward = foreplan::ExpressionText{.text = "pets_cartpole"},
                        .episode_length = 200,
                        .encoding = {.sin_cos = {"hinge"}, .omit = {"slider"}}});
   foreplan::Config config = foreplan::Config::FromString(R"(
@@ -209,12 +211,13 @@ foreplan::Experiment MakeExperiment(int port, int episodes) {
     planner.icem.horizon = 25
     planner.icem.execute = "best")",
                                                          "learn_over_a_socket");
-  foreplan::RunOptions run{.algorithm = "mpc", .planner = "icem", .seed = 1, .episodes = episodes};
+  foreplan::RunOptions run{
+      .algorithm = "mpc", .planner = "icem", .seed = seed, .episodes = episodes};
   return {std::move(task), std::move(config), run};
 }
 
-int Learn(int port, const std::string& folder, bool resume, int episodes) {
-  foreplan::RunSession session(MakeExperiment(port, episodes), 2);
+int Learn(int port, const std::string& folder, bool resume, int seed, int episodes) {
+  foreplan::RunSession session(MakeExperiment(port, seed, episodes), 2);
   if (resume) {
     session.Resume(folder);
   } else {
@@ -242,7 +245,7 @@ int main(int argc, char** argv) {
       if (server == 0) Serve(listening);
       close(listening);
       const std::string folder = fmt::format("learn_over_a_socket_{}", getpid());
-      const int code = Learn(port, folder, false, 3);
+      const int code = Learn(port, folder, false, 1, 3);
       kill(server, SIGKILL);
       waitpid(server, nullptr, 0);
       std::filesystem::remove_all(folder);
@@ -253,9 +256,10 @@ int main(int argc, char** argv) {
       const int listening = Listen(port);
       fmt::print("{}\n", port);
       std::fflush(stdout);
-      Serve(listening);
+      Serve(listening, words.size() > 3 ? std::stoi(words[3]) : 0);
     }
-    return Learn(port, words.at(3), words[1] == "resume", 10);
+    const int seed = words.size() > 4 ? std::stoi(words[4]) : 1;
+    return Learn(port, words.at(3), words[1] == "resume", seed, 10);
   } catch (const foreplan::RunError& error) {  // what was learned is kept
     fmt::print(stderr, "{}\n", error.what());
     return 3;

@@ -1,21 +1,22 @@
 // Start here: everything a program needs, in the order the data walk through the library.
 //
-//   Task          what is controlled and what is wanted of it       foreplan/systems/task.h
-//   Recording     logged data of others                             foreplan/data/recording.h
-//   LearnedModel  networks or physics, fitted to data               foreplan/models/learned_model.h
-//   Calibration   how far such a model can be trusted               foreplan/models/calibration.h
-//   Planner       chooses actions by imagining what a model does    foreplan/planners/planner.h
-//   Learner       the loop that acts, learns and plans              foreplan/learners/learner.h
-//   RunSession    a learner, its log and its folder foreplan/experiments/run_session.h
+//   Task          what is controlled and what is wanted of it  foreplan/systems/task.h
+//   Recording     logged data of others                        foreplan/data/recording.h
+//   LearnedModel  networks or physics, fitted to data          foreplan/models/learned_model.h
+//   Calibration   how far such a model can be trusted          foreplan/models/calibration.h
+//   Planner       chooses actions by imagining a model         foreplan/planners/planner.h
+//   Learner       the loop that acts, learns and plans         foreplan/learners/learner.h
+//   RunSession    a learner, its log and its folder            foreplan/experiments/run_session.h
 //
-// What a program writes of its own instead of these, each with an example in examples/extending/:
+// What a program may bring of its own, each with an example in examples/extending:
 //
-//   Environment   what acts in the world                            foreplan/systems/environment.h
-//   Reward        what a step is worth foreplan/systems/rewards/reward.h Dynamics      what
-//   predicts                                     foreplan/models/dynamics.h Planner       what
-//   chooses a plan                               foreplan/planners/planner_registry.h Policy what
-//   acts                                         foreplan/policies/policy.h Learner       a loop
-//   foreplan/learners/learner.h RunObserver   what looks on foreplan/learners/run_observer.h
+//   Environment   what acts in the world                       foreplan/systems/environment.h
+//   Reward        what a step is worth                         foreplan/systems/rewards/reward.h
+//   Dynamics      what predicts                                foreplan/models/dynamics.h
+//   Planner       what chooses a plan                          foreplan/planners/sampling_planner.h
+//   Policy        what acts                                    foreplan/policies/policy.h
+//   Learner       another loop                                 foreplan/learners/episode_learner.h
+//   RunObserver   what looks on                                foreplan/learners/run_observer.h
 #pragma once
 
 #include "foreplan/control/episode.h"                          // IWYU pragma: export

@@ -57,7 +57,7 @@ enum class Decisions {
 /// Acts by a planner whose decisions take so long at most.
 class TimedController final : public Policy {
  public:
-  TimedController(const std::shared_ptr<Planner>& planner, const DynamicsSource& model,
+  TimedController(const std::shared_ptr<Planner>& planner, const ModelSource& model,
                   double deadline_ms, Decisions decisions)
       : decisions_(decisions),
         timed_(planner, model, {.deadline = DecisionTime(deadline_ms)}),

@@ -15,7 +15,7 @@ std::optional<std::chrono::nanoseconds> DecisionTime(double ms) {
       std::chrono::duration<double, std::milli>(ms));
 }
 
-MpcController::MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
+MpcController::MpcController(std::shared_ptr<Planner> planner, ModelSource source,
                              const MpcControl& control)
     : planner_(std::move(planner)), source_(std::move(source)), control_(control) {
   if (planner_ == nullptr) throw InputError("mpc: planner: found null, expected one");
@@ -37,9 +37,9 @@ bool MpcController::IsPlanDue(int64_t step) const {
 void MpcController::MakePlan(int64_t step, const Situation& situation) {
   Budget budget;
   if (control_.deadline) budget.deadline = std::chrono::steady_clock::now() + *control_.deadline;
-  const std::shared_ptr<const Dynamics> dynamics = source_();
-  planner_->set_dynamics(dynamics);
-  sees_state_ = !dynamics->observation_is_state();
+  const ModelVersion version = source_();
+  planner_->set_model(version);
+  sees_state_ = !version.dynamics->observation_is_state();
   plan_ = &planner_->MakePlan({.state = Seen(situation),
                                .step = step,
                                .key = situation.key,

@@ -7,7 +7,7 @@
 #include <span>
 #include <utility>
 
-#include "foreplan/control/dynamics_source.h"
+#include "foreplan/control/model_source.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/policy.h"
 
@@ -36,7 +36,7 @@ struct MpcControl {
 class MpcController final : public PlanningPolicy {
  public:
   /// Throws InputError for a planner that is null and a period below 1.
-  MpcController(std::shared_ptr<Planner> planner, DynamicsSource source,
+  MpcController(std::shared_ptr<Planner> planner, ModelSource source,
                 const MpcControl& control = {});
 
   void Reset(Key key) override;
@@ -52,7 +52,7 @@ class MpcController final : public PlanningPolicy {
   }
 
   std::shared_ptr<Planner> planner_;
-  DynamicsSource source_;
+  ModelSource source_;
   MpcControl control_;
   const Plan* plan_ = nullptr;  // the last one of the episode; null: none yet
   bool sees_state_ = false;     // of its model

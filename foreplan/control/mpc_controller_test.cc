@@ -31,9 +31,7 @@ class FakePlanner final : public Planner {
   FakePlanner() { plan_.actions = {0.25, 0.5, 0.75}; }
   [[nodiscard]] int horizon() const override { return 3; }
   void Reset() override { ++resets; }
-  void set_dynamics(std::shared_ptr<const Dynamics> version) override {
-    dynamics = std::move(version);
-  }
+  void set_model(const ModelVersion& version) override { dynamics = version.dynamics; }
   const Plan& MakePlan(const PlanRequest& request) override {
     state.assign(request.state.begin(), request.state.end());
     step = request.step;
@@ -103,7 +101,8 @@ TEST(MpcController, PlansFromWhatTheModelCallsItsState) {
 TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
   FakePlanner planner;
   std::shared_ptr<const Dynamics> present = kModel;
-  MpcController controller(testing::Borrowed(planner), DynamicsSource([&] { return present; }));
+  MpcController controller(testing::Borrowed(planner),
+                           ModelSource([&] { return ModelVersion{present}; }));
   double action = 0;
   Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
   controller.Act(situation, {&action, 1});

@@ -12,7 +12,7 @@
 namespace foreplan {
 
 WholePlanController::WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem,
-                                         DynamicsSource source, const WholePlanControl& control)
+                                         ModelSource source, const WholePlanControl& control)
     : planner_(std::move(planner)),
       problem_(std::move(problem)),
       source_(std::move(source)),
@@ -34,11 +34,9 @@ void WholePlanController::MakeSolver() {
 }
 
 void WholePlanController::TakeModel() {
-  std::shared_ptr<const Dynamics> dynamics = source_();
-  planner_->set_dynamics(dynamics);
-  if (dynamics == problem_.dynamics) return;
-  problem_.dynamics = std::move(dynamics);
-  MakeSolver();
+  const ModelVersion version = source_();
+  planner_->set_model(version);
+  if (problem_.Take(version)) MakeSolver();
 }
 
 void WholePlanController::Reset(Key /*key*/) {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "foreplan/control/dynamics_source.h"
+#include "foreplan/control/model_source.h"
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -28,8 +28,8 @@ class WholePlanController final : public PlanningPolicy {
  public:
   /// Plans with the model that `source` has at every plan, first with that of the problem. Throws
   /// InputError to polish with a reward without derivatives.
-  WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem,
-                      DynamicsSource source, const WholePlanControl& control);
+  WholePlanController(std::shared_ptr<Planner> planner, PlanningProblem problem, ModelSource source,
+                      const WholePlanControl& control);
 
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
@@ -44,7 +44,7 @@ class WholePlanController final : public PlanningPolicy {
 
   std::shared_ptr<Planner> planner_;
   PlanningProblem problem_;
-  DynamicsSource source_;
+  ModelSource source_;
   int horizon_;  // steps of a plan
   WholePlanControl control_;
   std::optional<DynamicsProblem> trajectory_problem_;  // of the solver

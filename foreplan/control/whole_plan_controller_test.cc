@@ -67,9 +67,7 @@ class CountingPlanner final : public Planner {
 
   [[nodiscard]] int horizon() const override { return 4; }
   void Reset() override { ++resets; }
-  void set_dynamics(std::shared_ptr<const Dynamics> version) override {
-    dynamics.push_back(std::move(version));
-  }
+  void set_model(const ModelVersion& version) override { dynamics.push_back(version.dynamics); }
   const Plan& MakePlan(const PlanRequest& request) override {
     steps.push_back(request.step);
     plan_.first_step = request.step;
@@ -91,7 +89,7 @@ class PlanningPeriod : public ::testing::Test {
     WholePlanController controller(testing::Borrowed(planner_),
                                    {testing::Borrowed(dynamics_), testing::Borrowed(reward_), spec_,
                                     testing::Borrowed(executor_)},
-                                   DynamicsSource([this] { return present_; }), control);
+                                   ModelSource([this] { return ModelVersion{present_}; }), control);
     controller.Reset(Key{});
     std::vector<double> actions;
     const std::vector<double> state = {0, 0};

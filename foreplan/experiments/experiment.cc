@@ -98,6 +98,7 @@ std::string ConfigText(Experiment& experiment, const std::filesystem::path& dire
   experiment.task.Save(writer, directory);
   writer.Write("run", experiment.run);
   WriteLearnerOptions(experiment.run.algorithm, experiment.run, experiment.config, writer);
+  if (experiment.task.planning_reward_is_learned()) WriteRewardOptions(experiment.config, writer);
   // The task's choices for other planners stay with it, for a later --planner.
   for (const std::string& name : PlannerNames()) {
     if (name != experiment.run.planner && experiment.config.Has("planner." + name)) {

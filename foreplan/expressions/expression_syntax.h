@@ -42,7 +42,7 @@ struct Syntax {
 
   Kind kind = Kind::kNumber;
   size_t position = 0;  // of the character that errors point to
-  std::string text;
+  std::string text = {};
   std::string scope;  // of kName: "next", "previous", "u", or "" when it is not said
   double number = 0;
   IndexRange range;

@@ -1,9 +1,15 @@
 #include "foreplan/learners/aggregate.h"
 
+#include <utility>
+
 namespace foreplan {
 
 AggregateLearner::AggregateLearner(Config& config, const LearnerContext& context)
     : WholePlanLearner("aggregate", config, context) {}
+
+AggregateLearner::AggregateLearner(const LearnerContext& context, const WholePlanOptions& options,
+                                   ModelLearnerParts parts)
+    : WholePlanLearner(context, options, std::move(parts)) {}
 
 bool AggregateLearner::Step() {
   const bool has_base = episodes() >= BaseEpisodes(options().base_episodes);

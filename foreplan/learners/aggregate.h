@@ -11,6 +11,8 @@ class AggregateLearner final : public WholePlanLearner {
  public:
   /// Reads sections aggregate, model, fit and planner.<name> of `config`.
   AggregateLearner(Config& config, const LearnerContext& context);
+  AggregateLearner(const LearnerContext& context, const WholePlanOptions& options,
+                   ModelLearnerParts parts);
   bool Step() override;
 };
 

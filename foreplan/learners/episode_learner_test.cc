@@ -68,7 +68,8 @@ class Pusher final : public EpisodeLearner {
 /// A loop over a model that only ever fits it.
 class Fitter final : public ModelLearner {
  public:
-  Fitter(Config& config, const LearnerContext& context) : ModelLearner(config, context, "zero") {}
+  Fitter(Config& config, const LearnerContext& context)
+      : ModelLearner(context, ReadModelLearnerParts(config, context, false), "zero") {}
   bool Step() override {
     if (Done()) return false;
     PlayBaseEpisode();

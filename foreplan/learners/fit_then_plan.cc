@@ -1,9 +1,15 @@
 #include "foreplan/learners/fit_then_plan.h"
 
+#include <utility>
+
 namespace foreplan {
 
 FitThenPlanLearner::FitThenPlanLearner(Config& config, const LearnerContext& context)
     : WholePlanLearner("fit_then_plan", config, context) {}
+
+FitThenPlanLearner::FitThenPlanLearner(const LearnerContext& context,
+                                       const WholePlanOptions& options, ModelLearnerParts parts)
+    : WholePlanLearner(context, options, std::move(parts)) {}
 
 bool FitThenPlanLearner::Step() {
   const bool has_base = episodes() >= BaseEpisodes(options().base_episodes);

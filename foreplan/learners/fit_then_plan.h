@@ -12,6 +12,8 @@ class FitThenPlanLearner final : public WholePlanLearner {
  public:
   /// Reads sections fit_then_plan, model, fit and planner.<name> of `config`.
   FitThenPlanLearner(Config& config, const LearnerContext& context);
+  FitThenPlanLearner(const LearnerContext& context, const WholePlanOptions& options,
+                     ModelLearnerParts parts);
   bool Step() override;
 };
 

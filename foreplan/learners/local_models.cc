@@ -9,9 +9,6 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
-#include "foreplan/models/local/mixture_prior.h"
-#include "foreplan/models/local/network_prior.h"
-#include "foreplan/trajopt/kl/initial_policies.h"
 
 namespace foreplan {
 namespace {
@@ -21,11 +18,31 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& context)
+LocalModelsSetup LocalModelsSetup::Read(Config& config) {
+  LocalModelsSetup setup;
+  config.Read("local_models", setup.options);
+  config.Read("local_models.step", setup.step);
+  config.Read("local_models.fit", setup.fit);
+  config.Read("local_models.initial_lqr", setup.initial_lqr);
+  config.Read("local_models.initial_pd", setup.initial_pd);
+  config.Read("local_models.mixture", setup.mixture);
+  config.Read("local_models.network", setup.network);
+  if (setup.options.prior == "network") {
+    config.Read("model", setup.ensemble);
+    config.Read("fit", setup.ensemble_fit);
+  }
+  if (setup.options.global_policy) {
+    config.Read("policy", setup.policy);
+    config.Read("policy.fit", setup.policy_fit);
+  }
+  return setup;
+}
+
+LocalModelsLearner::LocalModelsLearner(const LearnerContext& context, const LocalModelsSetup& setup)
     : context_(context),
-      options_(ReadOptions<LocalModelsOptions>(config, "local_models")),
-      step_(ReadOptions<KlConstrainedOptions>(config, "local_models.step")),
-      fit_(ReadOptions<LocalFitOptions>(config, "local_models.fit")),
+      options_(setup.options),
+      step_(setup.step),
+      fit_(setup.fit),
       key_{static_cast<uint64_t>(context.run.seed), 0},
       nx_(context.task.spec().observation_dim()),
       nu_(context.task.spec().action_dim()),
@@ -37,8 +54,8 @@ LocalModelsLearner::LocalModelsLearner(Config& config, const LearnerContext& con
                     "does not know it",
                     context.task.name(), context.task.measurement_noise()));
   }
-  MakeLearned(config);
-  MakeConditions(config);
+  MakeLearned(setup);
+  MakeConditions(setup);
   for (int worker = 0; worker < context.executor->size(); ++worker) {
     std::vector<std::unique_ptr<System>>& systems = systems_.emplace_back();
     for (int i = 0; i < context.task.condition_count(); ++i) {
@@ -53,29 +70,22 @@ Policy& LocalModelsLearner::controller() {
 }
 
 // What all conditions share.
-void LocalModelsLearner::MakeLearned(Config& config) {
+void LocalModelsLearner::MakeLearned(const LocalModelsSetup& setup) {
   const EnvironmentSpec& spec = context_.task.spec();
   if (options_.prior == "network") {
     trainer_ = std::make_unique<EnsembleTrainer>(
-        std::make_shared<const Ensemble>(spec, context_.task.encoding(),
-                                         ReadOptions<EnsembleOptions>(config, "model"),
+        std::make_shared<const Ensemble>(spec, context_.task.encoding(), setup.ensemble,
                                          key_.Fold(kNetwork)),
-        ReadOptions<FitOptions>(config, "fit"), context_.executor);
+        setup.ensemble_fit, context_.executor);
   }
   if (options_.global_policy) {
-    global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high,
-                                              ReadOptions<NetworkPolicyOptions>(config, "policy"),
+    global_ = std::make_unique<NetworkPolicy>(nx_, spec.action_low, spec.action_high, setup.policy,
                                               key_.Fold(kGlobal));
-    global_trainer_ = std::make_unique<PolicyTrainer>(
-        *global_, ReadOptions<PolicyFitOptions>(config, "policy.fit"));
+    global_trainer_ = std::make_unique<PolicyTrainer>(*global_, setup.policy_fit);
   }
 }
 
-void LocalModelsLearner::MakeConditions(Config& config) {
-  const auto lqr = ReadOptions<InitialLqrOptions>(config, "local_models.initial_lqr");
-  const auto pd = ReadOptions<InitialPdOptions>(config, "local_models.initial_pd");
-  const auto mixture = ReadOptions<MixturePriorOptions>(config, "local_models.mixture");
-  const auto network = ReadOptions<NetworkPriorOptions>(config, "local_models.network");
+void LocalModelsLearner::MakeConditions(const LocalModelsSetup& setup) {
   const LocalCondition::Sizes sizes = {nx_, nu_, horizon_, options_.rollouts};
   for (int i = 0; i < context_.task.condition_count(); ++i) {
     const std::unique_ptr<System> system = context_.task.MakeSystem(i);
@@ -87,16 +97,16 @@ void LocalModelsLearner::MakeConditions(Config& config) {
     system->Observe({start.data(), static_cast<size_t>(nx_)});
     condition->policy =
         options_.initial == "lqr"
-            ? MakeInitialLqrPolicy(lqr, start, nu_, context_.task.spec().dt, horizon_)
-            : MakeInitialPdPolicy(pd, start, nu_, horizon_);
+            ? MakeInitialLqrPolicy(setup.initial_lqr, start, nu_, context_.task.spec().dt, horizon_)
+            : MakeInitialPdPolicy(setup.initial_pd, start, nu_, horizon_);
     const Key prior_key = key_.Fold(kPrior).Fold(static_cast<uint64_t>(i));
     if (options_.prior == "none") {
       condition->prior = std::make_unique<NoPrior>();
     } else if (options_.prior == "mixture") {
-      condition->prior = std::make_unique<MixturePrior>(nx_, nu_, mixture, prior_key);
+      condition->prior = std::make_unique<MixturePrior>(nx_, nu_, setup.mixture, prior_key);
     } else {
       condition->prior = std::make_unique<NetworkPrior>(
-          [trainer = trainer_.get()] { return trainer->ensemble(); }, network);
+          [trainer = trainer_.get()] { return trainer->ensemble(); }, setup.network);
     }
     conditions_.push_back(std::move(condition));
   }

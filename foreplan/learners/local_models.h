@@ -16,11 +16,32 @@
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/models/local/local_model_fit.h"
+#include "foreplan/models/local/mixture_prior.h"
+#include "foreplan/models/local/network_prior.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/policies/policy_trainer.h"
+#include "foreplan/trajopt/kl/initial_policies.h"
 #include "foreplan/trajopt/kl/kl_constrained_lqr.h"
 
 namespace foreplan {
+
+/// What it is made of: sections local_models, .step, .fit, .initial_lqr, .initial_pd, .mixture,
+/// .network; model and fit with the network prior; policy and policy.fit with a global policy.
+struct LocalModelsSetup {
+  LocalModelsOptions options = {};
+  KlConstrainedOptions step = {};
+  LocalFitOptions fit = {};
+  InitialLqrOptions initial_lqr = {};
+  InitialPdOptions initial_pd = {};
+  MixturePriorOptions mixture = {};
+  NetworkPriorOptions network = {};
+  EnsembleOptions ensemble = {};
+  FitOptions ensemble_fit = {};
+  NetworkPolicyOptions policy = {};
+  PolicyFitOptions policy_fit = {};
+
+  static LocalModelsSetup Read(Config& config);
+};
 
 /// Guided policy search: one linear-Gaussian policy per condition of the task (Levine and Abbeel
 /// 2014), each improved by
@@ -34,9 +55,9 @@ namespace foreplan {
 /// all local policies; the KL bound adapts to the costs under it, in the mean over conditions.
 class LocalModelsLearner final : public Learner {
  public:
-  /// Reads sections local_models, local_models.step, .fit, .mixture, .network, .initial_lqr,
-  /// .initial_pd; model and fit with the network prior; policy and policy.fit with a global policy.
-  LocalModelsLearner(Config& config, const LearnerContext& context);
+  LocalModelsLearner(const LearnerContext& context, const LocalModelsSetup& setup);
+  LocalModelsLearner(Config& config, const LearnerContext& context)
+      : LocalModelsLearner(context, LocalModelsSetup::Read(config)) {}
 
   /// An iteration; the last call tests the policies.
   bool Step() override;
@@ -80,8 +101,8 @@ class LocalModelsLearner final : public Learner {
   };
 
   // The loop: local_models.cc.
-  void MakeLearned(Config& config);
-  void MakeConditions(Config& config);
+  void MakeLearned(const LocalModelsSetup& setup);
+  void MakeConditions(const LocalModelsSetup& setup);
   [[nodiscard]] bool Done() const;
   void Improve();
   void LearnNetwork();

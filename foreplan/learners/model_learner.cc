@@ -16,6 +16,7 @@
 #include "foreplan/data/segments.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/episode_row.h"
+#include "foreplan/models/rewards/reward_error.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 
@@ -26,6 +27,21 @@ enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };
 
 using Clock = std::chrono::steady_clock;
 
+std::shared_ptr<LearnedModel> Checked(const Task& task, std::shared_ptr<LearnedModel> model) {
+  const std::shared_ptr<const Dynamics> version = model == nullptr ? nullptr : model->snapshot();
+  if (version == nullptr) throw InputError("learner: found no model, expected one of the task");
+  const EnvironmentSpec& spec = task.spec();
+  if (version->observation_dim() != spec.observation_dim() ||
+      version->action_dim() != spec.action_dim()) {
+    throw InputError(fmt::format(
+        "learner: found a model of {} observed numbers and {} actions, expected {} and {} as task "
+        "{} has",
+        version->observation_dim(), version->action_dim(), spec.observation_dim(),
+        spec.action_dim(), task.name()));
+  }
+  return model;
+}
+
 }  // namespace
 
 struct ModelLearner::EpisodeLog {
@@ -34,20 +50,37 @@ struct ModelLearner::EpisodeLog {
   PlanLog plans;
 };
 
-ModelLearner::ModelLearner(Config& config, const LearnerContext& context,
-                           const std::string& base_policy, std::optional<int> plan_horizon)
+PlanningProblem ProblemOf(const LearnerContext& context, const LearnedModel& model) {
+  ModelVersion version = model.version();
+  if (version.reward == nullptr) version.reward = context.task.shared_planning_reward();
+  return {version.dynamics, version.reward, context.task.spec(), context.executor};
+}
+
+ModelLearnerParts ReadModelLearnerParts(Config& config, const LearnerContext& context, bool plans,
+                                        std::optional<int> plan_horizon) {
+  const Key key{static_cast<uint64_t>(context.run.seed), 0};
+  ModelLearnerParts parts;
+  parts.model = MakeLearnedModel(context.task, config, key.Fold(kModel), context.executor);
+  parts.environment = ReadOptions<EnvironmentOptions>(config, "environment");
+  if (plans) {
+    parts.planner =
+        MakePlanner(context.run.planner, config, ProblemOf(context, *parts.model), plan_horizon);
+  }
+  return parts;
+}
+
+ModelLearner::ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
+                           const std::string& base_policy)
     : context_(context),
       key_{static_cast<uint64_t>(context.run.seed), 0},
       environment_(context.task.MakeEnvironment()),
-      reconnecting_(ReadOptions<EnvironmentOptions>(config, "environment")),
+      reconnecting_(parts.environment),
       data_(context.task.spec().observation_dim(), context.task.spec().action_dim()),
-      model_(MakeLearnedModel(context.task, config, key_.Fold(kModel), context.executor)),
+      model_(Checked(context.task, std::move(parts.model))),
       judge_(*model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, context.task.spec())),
-      planner_(LearnerPlans(context.run.algorithm)
-                   ? MakePlanner(context.run.planner, config, problem(), plan_horizon)
-                   : nullptr) {
+      planner_(std::move(parts.planner)) {
   if (begins_with_model()) BeginWithModel();
 }
 
@@ -66,9 +99,9 @@ void ModelLearner::BeginWithModel() {
   fitted_rows_ = judged_rows_ = data_.size();
 }
 
-PlanningProblem ModelLearner::problem() const {
-  return {model_->snapshot(), context_.task.shared_planning_reward(), context_.task.spec(),
-          context_.executor};
+const std::shared_ptr<Planner>& ModelLearner::planner() const {
+  if (planner_ == nullptr) throw InputError("learner: found no planner, expected one");
+  return planner_;
 }
 
 bool ModelLearner::Done() const {
@@ -167,6 +200,12 @@ bool ModelLearner::JudgeNewData() {
   const int64_t first = std::exchange(judged_rows_, data_.size());
   if (fits_ == 0 || first == data_.size()) return false;
   RecordModelError("model", judge_.Judge(data_, first, data_.size()));
+  if (const auto reward = model_->version().reward; reward != nullptr) {
+    for (const auto& [name, value] :
+         MetricsOf(MeasureReward(*reward, data_, first, data_.size()))) {
+      Record("model." + name, value);
+    }
+  }
   return true;
 }
 

@@ -18,6 +18,22 @@
 
 namespace foreplan {
 
+/// What a loop over a model is made of.
+struct ModelLearnerParts {
+  std::shared_ptr<LearnedModel> model;    // of the task's sizes; fitted by this learner alone
+  std::shared_ptr<Planner> planner = {};  // with that model; null in a loop that does not plan
+  EnvironmentOptions environment = {};
+};
+
+/// With the present version of the model and what the task wants.
+[[nodiscard]] PlanningProblem ProblemOf(const LearnerContext& context, const LearnedModel& model);
+
+/// Reads sections model, model.physics, fit, environment and, where `plans`, planner.<name> of the
+/// run's planner, whose horizon `plan_horizon` replaces.
+[[nodiscard]] ModelLearnerParts ReadModelLearnerParts(Config& config, const LearnerContext& context,
+                                                      bool plans,
+                                                      std::optional<int> plan_horizon = {});
+
 /// Data, model, fits, base policy, planner (of loops that plan), and what is reported about
 /// them. A loop derives from it and says in Step() what happens in which order.
 class ModelLearner : public Learner {
@@ -35,10 +51,9 @@ class ModelLearner : public Learner {
   static void WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer);
 
  protected:
-  /// Reads sections model, model.physics, fit and, for a loop that plans, planner.<name>, whose
-  /// horizon `plan_horizon` replaces.
-  ModelLearner(Config& config, const LearnerContext& context, const std::string& base_policy,
-               std::optional<int> plan_horizon = {});
+  /// Throws InputError without a model and for one of other sizes than the task's.
+  ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
+               const std::string& base_policy);
 
   /// Episodes of the base policy before the first fit: as configured, or none when the run begins
   /// with a model.
@@ -52,9 +67,10 @@ class ModelLearner : public Learner {
   [[nodiscard]] int fits() const { return fits_; }          // done
   [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
   [[nodiscard]] const LearnerContext& context() const { return context_; }
-  [[nodiscard]] PlanningProblem problem() const;
+  [[nodiscard]] PlanningProblem problem() const { return ProblemOf(context_, *model_); }
   [[nodiscard]] const std::shared_ptr<LearnedModel>& model() const { return model_; }
-  [[nodiscard]] const std::shared_ptr<Planner>& planner() { return planner_; }  // null: none plans
+  /// Throws InputError where there is none.
+  [[nodiscard]] const std::shared_ptr<Planner>& planner() const;
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 

@@ -1,5 +1,7 @@
 #include "foreplan/learners/mpc.h"
 
+#include <utility>
+
 namespace foreplan {
 
 void MpcOptions::Visit(OptionsVisitor& visitor) {
@@ -12,10 +14,12 @@ void MpcOptions::Visit(OptionsVisitor& visitor) {
 }
 
 MpcLearner::MpcLearner(Config& config, const LearnerContext& context)
-    : MpcLearner(config, context, ReadOptions<MpcOptions>(config, "mpc")) {}
+    : MpcLearner(context, ReadOptions<MpcOptions>(config, "mpc"),
+                 ReadModelLearnerParts(config, context, true)) {}
 
-MpcLearner::MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options)
-    : ModelLearner(config, context, options.base_policy),
+MpcLearner::MpcLearner(const LearnerContext& context, const MpcOptions& options,
+                       ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), options.base_policy),
       options_(options),
       controller_(planner(), model(),
                   {.deadline = DecisionTime(options.deadline_ms), .period = options.period}) {}

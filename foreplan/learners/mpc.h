@@ -24,15 +24,14 @@ struct MpcOptions {
 ///   base policy -> fit -> repeat (plan, execute the first action, observe, add), refit every N.
 class MpcLearner final : public ModelLearner {
  public:
-  /// Reads sections mpc, model, fit and planner.<name> of `config`.
+  MpcLearner(const LearnerContext& context, const MpcOptions& options, ModelLearnerParts parts);
+  /// Reads sections mpc, environment, model, fit and planner.<name> of `config`.
   MpcLearner(Config& config, const LearnerContext& context);
 
   bool Step() override;
   Policy& controller() override { return controller_; }
 
  private:
-  MpcLearner(Config& config, const LearnerContext& context, const MpcOptions& options);
-
   [[nodiscard]] bool IsRefitDue() const;
 
   MpcOptions options_;

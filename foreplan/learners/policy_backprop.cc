@@ -53,15 +53,14 @@ std::shared_ptr<const TrueDynamics> TrueModel(const PolicyBackpropOptions& optio
   return std::make_shared<const TrueDynamics>(*task.MakeSystem());
 }
 
-void CheckReward(const Task& task) {
-  const EnvironmentSpec& spec = task.spec();
+void CheckReward(const EnvironmentSpec& spec, const Reward& reward) {
   const std::vector<double> zero(spec.observation.size() + spec.action.size());
   std::vector<double> gradient(2 * spec.observation.size() + spec.action.size());
-  task.planning_reward().Gradient({.rows = 1,
-                                   .observation = zero.data(),
-                                   .action = zero.data(),
-                                   .next_observation = zero.data()},
-                                  gradient.data());
+  reward.Gradient({.rows = 1,
+                   .observation = zero.data(),
+                   .action = zero.data(),
+                   .next_observation = zero.data()},
+                  gradient.data());
 }
 
 }  // namespace
@@ -85,24 +84,28 @@ void BackpropPolicyOptions::Visit(OptionsVisitor& visitor) {
 }
 
 PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context)
-    : PolicyBackpropLearner(config, context,
-                            ReadOptions<PolicyBackpropOptions>(config, "policy_backprop")) {}
+    : PolicyBackpropLearner(context, ReadOptions<PolicyBackpropOptions>(config, "policy_backprop"),
+                            ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
+                            ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training"),
+                            ReadModelLearnerParts(config, context, false)) {}
 
-PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context,
-                                             const PolicyBackpropOptions& options)
-    : ModelLearner(config, context, options.base_policy),
+PolicyBackpropLearner::PolicyBackpropLearner(const LearnerContext& context,
+                                             const PolicyBackpropOptions& options,
+                                             const BackpropPolicyOptions& policy,
+                                             const PolicyGradientOptions& training,
+                                             ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), options.base_policy),
       options_(options),
-      training_(ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training")),
+      training_(training),
       key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
       system_(context.task.has_system() ? context.task.MakeSystem() : nullptr),
       true_(TrueModel(options_, context.task)),
-      policy_(MakePolicy(context.task,
-                         ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
-                         key_.Fold(kPolicy))),
+      policy_(MakePolicy(context.task, policy, key_.Fold(kPolicy))),
       controller_(policy_),
-      trainer_(policy_, ImaginedModel(), context.task.shared_planning_reward(), training_,
+      trainer_(policy_, ImaginedModel().dynamics, problem().reward, training_,
                context.task.episode_length(), context.executor) {
-  CheckReward(context.task);
+  if (true_) static_cast<void>(context.task.planning_reward());  // nothing will be fitted
+  CheckReward(context.task.spec(), *problem().reward);
 }
 
 bool PolicyBackpropLearner::Step() {
@@ -128,9 +131,9 @@ bool PolicyBackpropLearner::IsTrainingDue() const {
   return first_with_a_model || Done() || fresh >= options_.train_every;
 }
 
-std::shared_ptr<const Dynamics> PolicyBackpropLearner::ImaginedModel() const {
-  if (true_) return true_;
-  return model()->snapshot();
+ModelVersion PolicyBackpropLearner::ImaginedModel() const {
+  if (true_) return {true_};
+  return model()->version();
 }
 
 void PolicyBackpropLearner::TrainPolicy() {
@@ -148,7 +151,7 @@ void PolicyBackpropLearner::TrainPolicy() {
     Record("policy.realised_return", RealisedReturn());  // of the policy of the last training
   }
   if (system_ == nullptr) FindEpisodeStarts();
-  trainer_.set_dynamics(ImaginedModel());
+  trainer_.set_model(ImaginedModel());
   const PolicyGradientReport report =
       trainer_.Train([this](Key key, std::span<double> starts) { DrawStarts(key, starts); },
                      key_.Fold(kTraining).Fold(static_cast<uint64_t>(trainer_.trainings())),
@@ -181,7 +184,7 @@ void PolicyBackpropLearner::DrawEpisodeStart(Key key, std::span<double> start) {
 }
 
 void PolicyBackpropLearner::DrawStarts(Key key, std::span<double> starts) {
-  const auto ns = static_cast<size_t>(ImaginedModel()->state_dim());
+  const auto ns = static_cast<size_t>(ImaginedModel().dynamics->state_dim());
   for (size_t first = 0; first < starts.size(); first += ns) {
     const Key own = key.Fold(first);
     Random random(own);

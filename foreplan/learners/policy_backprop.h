@@ -41,8 +41,11 @@ struct BackpropPolicyOptions {
 ///   through the model; run pi_theta, add what happened to the data).
 class PolicyBackpropLearner final : public ModelLearner {
  public:
-  /// Reads sections policy_backprop (.policy, .training), model and fit of `config`. Throws
-  /// InputError for a reward without derivatives.
+  /// Needs no planner. Throws InputError for a reward without derivatives.
+  PolicyBackpropLearner(const LearnerContext& context, const PolicyBackpropOptions& options,
+                        const BackpropPolicyOptions& policy, const PolicyGradientOptions& training,
+                        ModelLearnerParts parts);
+  /// Reads sections policy_backprop (.policy, .training), environment, model and fit of `config`.
   PolicyBackpropLearner(Config& config, const LearnerContext& context);
 
   bool Step() override;
@@ -54,12 +57,9 @@ class PolicyBackpropLearner final : public ModelLearner {
   [[nodiscard]] TensorFile Model() const override;
 
  private:
-  PolicyBackpropLearner(Config& config, const LearnerContext& context,
-                        const PolicyBackpropOptions& options);
-
   [[nodiscard]] bool IsTrainingDue() const;
   /// What rollouts are imagined with.
-  [[nodiscard]] std::shared_ptr<const Dynamics> ImaginedModel() const;
+  [[nodiscard]] ModelVersion ImaginedModel() const;
   void TrainPolicy();
   void FindEpisodeStarts();
   void DrawEpisodeStart(Key key, std::span<double> start);

@@ -36,19 +36,28 @@ int PlanHorizon(const WholePlanOptions& options, const Task& task) {
 
 /// Steps that the planner itself searches, where they are not those of its options.
 std::optional<int> SearchHorizon(const WholePlanOptions& options, const Task& task) {
-  if (options.execution == Execution::kReplanned || options.search != PlanSearch::kAtOnce) {
+  if (options.execution == PlanExecution::kReplanned || options.search != PlanSearch::kAtOnce) {
     return {};
   }
   return PlanHorizon(options, task);
 }
 
+void CheckHorizon(const WholePlanOptions& options, const Task& task, const Planner& planner) {
+  const std::optional<int> expected = SearchHorizon(options, task);
+  if (!expected || *expected == planner.horizon()) return;
+  throw InputError(fmt::format(
+      "learner: found a planner of {} steps, expected one of {}, the whole plan that it "
+      "searches at once",
+      planner.horizon(), *expected));
+}
+
 }  // namespace
 
 void WholePlanOptions::Visit(OptionsVisitor& visitor) {
-  static const std::vector<std::pair<std::string, Execution>> kExecutions = {
-      {"open_loop", Execution::kOpenLoop},
-      {"tracked", Execution::kTracked},
-      {"replanned", Execution::kReplanned}};
+  static const std::vector<std::pair<std::string, PlanExecution>> kExecutions = {
+      {"open_loop", PlanExecution::kOpenLoop},
+      {"tracked", PlanExecution::kTracked},
+      {"replanned", PlanExecution::kReplanned}};
   static const std::vector<std::pair<std::string, PlanSearch>> kSearches = {
       {"imagined_mpc", PlanSearch::kImaginedMpc}, {"at_once", PlanSearch::kAtOnce}};
   visitor.Choice("execution", execution, std::span(kExecutions),
@@ -68,10 +77,16 @@ WholePlanLearner::WholePlanLearner(const std::string& section, Config& config,
 
 WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context,
                                    const WholePlanOptions& options)
-    : ModelLearner(config, context, options.base_policy, SearchHorizon(options, context.task)),
-      options_(options) {
+    : WholePlanLearner(
+          context, options,
+          ReadModelLearnerParts(config, context, true, SearchHorizon(options, context.task))) {}
+
+WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePlanOptions& options,
+                                   ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), options.base_policy), options_(options) {
+  CheckHorizon(options, context.task, *planner());
   if (!options.data.empty()) LoadData(options.data);
-  if (options.execution == Execution::kReplanned) {
+  if (options.execution == PlanExecution::kReplanned) {
     controller_ = std::make_unique<MpcController>(planner(), model());
     return;
   }
@@ -82,7 +97,7 @@ WholePlanLearner::WholePlanLearner(Config& config, const LearnerContext& context
   }
   controller_ = std::make_unique<WholePlanController>(
       std::move(whole), problem(), model(),
-      WholePlanControl{.track = options.execution == Execution::kTracked,
+      WholePlanControl{.track = options.execution == PlanExecution::kTracked,
                        .polish = options.polish});
 }
 

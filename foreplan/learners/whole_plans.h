@@ -10,7 +10,7 @@
 
 namespace foreplan {
 
-enum class Execution {
+enum class PlanExecution {
   kOpenLoop,   // the plan's actions, whatever happens
   kTracked,    // with time-varying feedback gains around the plan
   kReplanned,  // a new plan at every step, of the planner's own horizon
@@ -24,7 +24,7 @@ enum class PlanSearch {
 
 /// Sections [fit_then_plan] and [aggregate].
 struct WholePlanOptions {
-  Execution execution = Execution::kOpenLoop;
+  PlanExecution execution = PlanExecution::kOpenLoop;
   int horizon = 0;  // of open-loop and tracked plans [steps]; 0: the episode
   PlanSearch search = PlanSearch::kImaginedMpc;
   int polish = 0;  // iterations of iLQR on the model that improve such a plan
@@ -44,6 +44,9 @@ class WholePlanLearner : public ModelLearner {
   /// Reads section `section` (and those of ModelLearner). Throws InputError for a data file that
   /// cannot be read, does not fit the task or is empty, and when there would be nothing to fit.
   WholePlanLearner(const std::string& section, Config& config, const LearnerContext& context);
+  /// Throws InputError also for a planner that searches at once and not the whole plan.
+  WholePlanLearner(const LearnerContext& context, const WholePlanOptions& options,
+                   ModelLearnerParts parts);
 
   [[nodiscard]] const WholePlanOptions& options() const { return options_; }
   [[nodiscard]] PlanningPolicy& planning_policy() { return *controller_; }
@@ -51,6 +54,7 @@ class WholePlanLearner : public ModelLearner {
   void Fit();
 
  private:
+  /// With the parts that a configuration says, for these options.
   WholePlanLearner(Config& config, const LearnerContext& context, const WholePlanOptions& options);
 
   WholePlanOptions options_;

@@ -118,11 +118,13 @@ void Imagination::MakeTiles() {
   }
 }
 
-void Imagination::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-  if (dynamics == dynamics_) return;
-  CheckReplaces(*dynamics, *dynamics_);
-  dynamics_ = std::move(dynamics);
-  MakeTiles();
+void Imagination::set_model(const ModelVersion& version) {
+  if (version.dynamics != dynamics_) {
+    CheckReplaces(*version.dynamics, *dynamics_);
+    dynamics_ = version.dynamics;
+    MakeTiles();
+  }
+  if (version.reward != nullptr) reward_ = version.reward;
 }
 
 Imagination::~Imagination() = default;

@@ -10,6 +10,7 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/models/model_version.h"
 #include "foreplan/systems/rewards/reward.h"
 
 namespace foreplan {
@@ -45,7 +46,7 @@ class Imagination {
 
   [[nodiscard]] const Dynamics& dynamics() const { return *dynamics_; }
   /// From now on another version of the model. Throws InputError unless it has the same sizes.
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
+  void set_model(const ModelVersion& version);
   [[nodiscard]] int horizon() const { return size_.horizon; }
 
   /// returns[c] = mean over particles of sum_{t<H} r(o_t, u_t, o_{t+1}) + V(o_H); after a predicted

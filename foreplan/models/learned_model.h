@@ -17,6 +17,7 @@
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/models/fit_control.h"
+#include "foreplan/models/model_version.h"
 #include "foreplan/models/observation_difference.h"
 #include "foreplan/systems/task.h"
 
@@ -34,9 +35,11 @@ class LearnedModel {
   LearnedModel(const LearnedModel&) = delete;
   LearnedModel& operator=(const LearnedModel&) = delete;
 
-  /// The present version, for planners. Its state is the observation; its sizes are those of all
-  /// versions.
-  [[nodiscard]] std::shared_ptr<const Dynamics> snapshot() const;
+  /// The present version, for planners, with the reward of the same fit where one is learned. Its
+  /// state is the observation; its sizes are those of all versions.
+  [[nodiscard]] ModelVersion version() const;
+  /// Its dynamics alone.
+  [[nodiscard]] std::shared_ptr<const Dynamics> snapshot() const { return version().dynamics; }
 
   /// Fits to all rows and publishes what it found. Throws RunError when the fit diverges and
   /// Interrupted when `stop` asks for an end; whatever is thrown, the model is as it was.
@@ -75,14 +78,17 @@ class LearnedModel {
  protected:
   /// A derived class publishes its first version when it is made.
   LearnedModel() = default;
-  void Publish(std::shared_ptr<const Dynamics> version) noexcept;
+  void Publish(ModelVersion version) noexcept;
+  void Publish(std::shared_ptr<const Dynamics> dynamics) noexcept {
+    Publish(ModelVersion{std::move(dynamics)});
+  }
 
  private:
   /// Fit: all or nothing.
   virtual FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) = 0;
 
-  mutable std::mutex mutex_;  // of snapshot_
-  std::shared_ptr<const Dynamics> snapshot_;
+  mutable std::mutex mutex_;  // of version_
+  ModelVersion version_;
 };
 
 /// Restores `part`, then what `rest` restores; where that throws, the part is as it was.
@@ -115,13 +121,17 @@ struct ModelSubject {
 ///   ensemble   networks (sections [model], [fit])
 ///   physics    the task's system with unknown parameters (section [model.physics]); needs a task
 ///   residual   the same plus an ensemble of what it leaves unexplained
+/// and beside it, where the task's planning reward is learned, its reward and terminations (section
+/// [model.reward]).
 /// Throws InputError. Fits share their work out to `executor`: another one than that of what plans
 /// meanwhile.
 [[nodiscard]] std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject,
                                                              Config& config, Key key,
                                                              std::shared_ptr<Executor> executor);
-/// Its sections, as they are in effect.
+/// Its sections, as they are in effect, but for [model.reward].
 void WriteModelOptions(Config& config, ConfigWriter& writer);
+/// Section [model.reward], for tasks whose planning reward is learned.
+void WriteRewardOptions(Config& config, ConfigWriter& writer);
 /// Throws InputError unless `config` asks for an ensemble; `who` needs one.
 void RequireEnsemble(Config& config, const std::string& who);
 

@@ -45,9 +45,7 @@ class Icem final : public Planner {
 
   [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override {
-    population_.set_dynamics(std::move(dynamics));
-  }
+  void set_model(const ModelVersion& version) override { population_.set_model(version); }
   const Plan& MakePlan(const PlanRequest& request) override;
 
  private:

@@ -53,11 +53,9 @@ void IlqrPlanner::MakeSolver() {
   solver_.emplace(*trajectory_problem_, SolverOptions(options_), problem_.executor.get());
 }
 
-void IlqrPlanner::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-  if (dynamics == problem_.dynamics) return;
-  population_.set_dynamics(dynamics);
-  problem_.dynamics = std::move(dynamics);
-  MakeSolver();
+void IlqrPlanner::set_model(const ModelVersion& version) {
+  population_.set_model(version);  // checks it
+  if (problem_.Take(version)) MakeSolver();
 }
 
 void IlqrPlanner::Reset() {

@@ -42,7 +42,7 @@ class IlqrPlanner final : public Planner {
   [[nodiscard]] int horizon() const override { return population_.horizon(); }
   void Reset() override;
   /// The solver and its solution are those of the model: both are made anew.
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override;
+  void set_model(const ModelVersion& version) override;
   const Plan& MakePlan(const PlanRequest& request) override;
 
   /// The solver after MakePlan: states, actions and gains of the plan, log of its iterations.

@@ -38,10 +38,11 @@ ImaginedMpc::ImaginedMpc(std::shared_ptr<Planner> planner, const PlanningProblem
   plan_.actions.resize(static_cast<size_t>(steps_ * dynamics_->action_dim()));
 }
 
-void ImaginedMpc::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-  if (dynamics == dynamics_) return;
-  planner_->set_dynamics(dynamics);  // checks it
-  dynamics_ = std::move(dynamics);
+void ImaginedMpc::set_model(const ModelVersion& version) {
+  planner_->set_model(version);  // checks it
+  if (version.reward != nullptr) reward_ = version.reward;
+  if (version.dynamics == dynamics_) return;
+  dynamics_ = version.dynamics;
   workspace_ = dynamics_->MakeDerivativeWorkspace(1);
 }
 

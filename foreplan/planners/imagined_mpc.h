@@ -25,7 +25,7 @@ class ImaginedMpc final : public Planner {
 
   [[nodiscard]] int horizon() const override { return steps_; }
   void Reset() override { planner_->Reset(); }
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) override;
+  void set_model(const ModelVersion& version) override;
   /// Forgets the other planner's warm start, which belongs to the end of the last plan.
   /// The expected (and best) return is the sum of the rewards along x^ and the terminal value,
   /// where nothing ended before.

@@ -86,11 +86,21 @@ TEST_F(ImaginedMpcTest, ControlsTheVersionOfTheModelThatItIsGiven) {
   ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), 3);
   const auto knows_nothing = std::make_shared<DoubleIntegrator>();
   knows_nothing->nan_above = -INFINITY;
-  planner.set_dynamics(knows_nothing);
+  planner.set_model({knows_nothing});
   const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kAllInvalid);
-  planner.set_dynamics(testing::Borrowed(dynamics_));
+  planner.set_model({testing::Borrowed(dynamics_)});
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kOk);
+}
+
+TEST_F(ImaginedMpcTest, EarnsTheRewardOfTheVersionThatItIsGiven) {
+  ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), kSteps);
+  const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
+  const auto short_lived = std::make_shared<QuadraticReward>();
+  short_lived->limit = 0.9;  // |p'| is 1 after the first step
+  planner.set_model({testing::Borrowed(dynamics_), short_lived});
+  const Plan plan = planner.MakePlan(request);
+  EXPECT_EQ(plan.expected_return, ReturnOf(std::span(plan.actions).first(1), kStart));
 }
 
 TEST_F(ImaginedMpcTest, NoStepsAreTheUsersError) {

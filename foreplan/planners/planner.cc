@@ -31,6 +31,14 @@ Registry<PlannerEntry>& Planners() {
 
 }  // namespace
 
+bool PlanningProblem::Take(const ModelVersion& version) {
+  const bool is_new =
+      version.dynamics != dynamics || (version.reward != nullptr && version.reward != reward);
+  dynamics = version.dynamics;
+  if (version.reward != nullptr) reward = version.reward;
+  return is_new;
+}
+
 void Plan::ActionAt(int64_t step, std::span<const double> state, std::span<double> action) const {
   const size_t nu = action.size();
   const auto horizon = nu == 0 ? int64_t{0} : static_cast<int64_t>(actions.size() / nu);

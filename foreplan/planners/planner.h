@@ -15,6 +15,7 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/models/model_version.h"
 #include "foreplan/systems/action_bounds.h"
 #include "foreplan/systems/rewards/reward.h"
 
@@ -81,6 +82,9 @@ struct PlanningProblem {
   // What works meanwhile, as a fit may, has another one.
   std::shared_ptr<Executor> executor = std::make_shared<SerialExecutor>();
   std::shared_ptr<const TerminalValue> terminal_value = {};  // at the horizon; null: none
+
+  /// Plans with that version from now on; false where it does already.
+  bool Take(const ModelVersion& version);
 };
 
 /// Keeps its warm start between decisions of one episode. Allocates only when it is made, and when
@@ -97,7 +101,7 @@ class Planner {
 
   /// Plans with another version of its model from the next decision on; the warm start stays.
   /// Throws InputError unless the version has the sizes of the present one.
-  virtual void set_dynamics(std::shared_ptr<const Dynamics> dynamics) = 0;
+  virtual void set_model(const ModelVersion& version) = 0;
 
   /// Plans from the request's state. The warm start is the last plan, shifted by the steps that
   /// have passed since; of a plan that is used up nothing is left. The reference is valid until the

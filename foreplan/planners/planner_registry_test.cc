@@ -38,7 +38,7 @@ class Push final : public Planner {
   }
   int horizon() const override { return static_cast<int>(plan_.actions.size()); }
   void Reset() override {}
-  void set_dynamics(std::shared_ptr<const Dynamics> /*dynamics*/) override {}
+  void set_model(const ModelVersion& /*version*/) override {}
   const Plan& MakePlan(const PlanRequest& request) override {
     plan_.first_step = request.step;
     return plan_;

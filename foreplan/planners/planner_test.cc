@@ -194,12 +194,30 @@ class Heavier final : public DoubleIntegrator {
   }
 };
 
+/// Actions cost a hundred times as much.
+class TimidReward final : public QuadraticReward {
+ public:
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    QuadraticReward::Evaluate(batch, reward, terminated);
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] -= 0.99 * batch.action[row] * batch.action[row];
+    }
+  }
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* hessian) const override {
+    const double reward = QuadraticReward::Expand(observation, action, next, gradient, hessian);
+    gradient[2] -= 1.98 * *action;
+    hessian[2 * 5 + 2] -= 1.98;
+    return reward - 0.99 * *action * *action;
+  }
+};
+
 TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
   ThreadPool executor(2);
   const auto heavier = std::make_shared<const Heavier>();
   const auto planner = Make(executor);
   const double before = planner->MakePlan(At(0)).expected_return;
-  planner->set_dynamics(heavier);
+  planner->set_model({heavier});
   planner->Reset();
   const Plan after = planner->MakePlan(At(0));
   EXPECT_NE(after.expected_return, before);
@@ -211,13 +229,33 @@ TEST_P(PlannerTest, PlansWithTheVersionOfTheModelThatItIsGiven) {
   EXPECT_EQ(after.actions, fresh->MakePlan(At(0)).actions);
 }
 
+TEST_P(PlannerTest, PlansWithTheRewardOfTheVersionAndKeepsItWhereAVersionHasNone) {
+  ThreadPool executor(2);
+  const auto timid = std::make_shared<const TimidReward>();
+  Config config = Config::FromString("", "test");
+  config.Set("planner." + GetParam() + ".horizon=" + std::to_string(kHorizon));
+  const std::vector<double> expected =
+      MakePlanner(GetParam(), config,
+                  {testing::Borrowed(dynamics_), timid, spec_, testing::Borrowed(executor)})
+          ->MakePlan(At(0))
+          .actions;
+  const auto planner = Make(executor);
+  EXPECT_NE(planner->MakePlan(At(0)).actions, expected);
+  planner->set_model({testing::Borrowed(dynamics_), timid});
+  planner->Reset();
+  EXPECT_EQ(planner->MakePlan(At(0)).actions, expected);
+  planner->set_model({std::make_shared<const DoubleIntegrator>()});
+  planner->Reset();
+  EXPECT_EQ(planner->MakePlan(At(0)).actions, expected);
+}
+
 TEST_P(PlannerTest, AnotherVersionLeavesTheWarmStart) {
   ThreadPool executor(1);
   const auto planner = Make(executor);
   const std::vector<double> last = planner->MakePlan(At(0)).actions;
   const auto knows_nothing = std::make_shared<DoubleIntegrator>();
   knows_nothing->nan_above = -100;
-  planner->set_dynamics(knows_nothing);
+  planner->set_model({knows_nothing});
   const Plan& plan = planner->MakePlan(At(2));
   ASSERT_EQ(plan.status, PlanStatus::kAllInvalid);
   EXPECT_TRUE(std::equal(last.begin() + 2, last.end(), plan.actions.begin()));
@@ -227,7 +265,7 @@ TEST_P(PlannerTest, AModelOfOtherSizesIsRefused) {
   ThreadPool executor(1);
   const auto planner = Make(executor);
   try {
-    planner->set_dynamics(std::make_shared<TrueDynamics>(CartPole()));
+    planner->set_model({std::make_shared<TrueDynamics>(CartPole())});
     FAIL();
   } catch (const InputError& error) {
     EXPECT_STREQ(
@@ -245,7 +283,7 @@ TEST_P(PlannerTest, AsNoisyAsTheModelIsAreItsPlans) {
   const auto noisy = std::make_shared<DoubleIntegrator>();
   noisy->noise = 0.5;
   const auto planner = Make(executor);
-  planner->set_dynamics(noisy);
+  planner->set_model({noisy});
   const std::vector<double> found = planner->MakePlan(At(0)).actions;
   dynamics_.noise = 0.5;
   EXPECT_EQ(found, Make(executor)->MakePlan(At(0)).actions);

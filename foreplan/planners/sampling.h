@@ -45,9 +45,7 @@ class Population {
   Population(const PlanningProblem& problem, const SamplingOptions& options, int max_candidates,
              Imagined imagined = Imagined::kParticles);
 
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-    imagination_.set_dynamics(std::move(dynamics));
-  }
+  void set_model(const ModelVersion& version) { imagination_.set_model(version); }
 
   [[nodiscard]] int horizon() const { return imagination_.horizon(); }
   [[nodiscard]] size_t action_dim() const { return action_dim_; }

@@ -1,8 +1,7 @@
 // What a planner is that draws action sequences and imagines them.
 #pragma once
 
-#include <memory>
-#include <utility>
+#include <span>
 
 #include "foreplan/planners/planner.h"
 #include "foreplan/planners/sampling.h"
@@ -16,9 +15,7 @@ class SamplingPlanner : public Planner {
  public:
   [[nodiscard]] int horizon() const final { return population_.horizon(); }
   void Reset() final;
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) final {
-    population_.set_dynamics(std::move(dynamics));
-  }
+  void set_model(const ModelVersion& version) final { population_.set_model(version); }
   const Plan& MakePlan(const PlanRequest& request) final;
 
  protected:

@@ -123,16 +123,18 @@ void ImaginedReturn::MakeTiles() {
   }
 }
 
-void ImaginedReturn::set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-  if (dynamics == dynamics_) return;
-  CheckReplaces(*dynamics, *dynamics_);
-  if (dynamics->is_stochastic() != dynamics_->is_stochastic()) {
+void ImaginedReturn::set_model(const ModelVersion& version) {
+  const Dynamics& dynamics = *version.dynamics;
+  CheckReplaces(dynamics, *dynamics_);
+  if (dynamics.is_stochastic() != dynamics_->is_stochastic()) {
     throw InputError(
         fmt::format("imagined return: dynamics: found a model {} noise, expected one {}",
-                    dynamics->is_stochastic() ? "with" : "without",
+                    dynamics.is_stochastic() ? "with" : "without",
                     dynamics_->is_stochastic() ? "with it" : "without"));
   }
-  dynamics_ = std::move(dynamics);
+  if (version.reward != nullptr) reward_ = version.reward;
+  if (version.dynamics == dynamics_) return;
+  dynamics_ = version.dynamics;
   MakeTiles();
 }
 

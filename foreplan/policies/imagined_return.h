@@ -8,6 +8,7 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/models/dynamics.h"
+#include "foreplan/models/model_version.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/systems/rewards/reward.h"
 
@@ -62,7 +63,7 @@ class ImaginedReturn {
 
   /// From now on another version of the model. Throws InputError unless it has the same sizes and
   /// is as stochastic.
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics);
+  void set_model(const ModelVersion& version);
 
   [[nodiscard]] int rollouts() const { return options_.particles * options_.starts; }
   [[nodiscard]] int horizon() const { return options_.horizon; }

@@ -71,9 +71,7 @@ class PolicyGradientTrainer {
                         int episode_length, std::shared_ptr<Executor> executor);
 
   /// Trains through another version of the model from now on, see ImaginedReturn.
-  void set_dynamics(std::shared_ptr<const Dynamics> dynamics) {
-    imagined_.set_dynamics(std::move(dynamics));
-  }
+  void set_model(const ModelVersion& version) { imagined_.set_model(version); }
 
   /// `may_go_on` is asked before every gradient step; it may throw. Throws RunError when no step
   /// had a finite gradient and when a deviation grows beyond all numbers.

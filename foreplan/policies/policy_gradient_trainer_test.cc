@@ -114,7 +114,7 @@ TEST(PolicyGradientTrainer, TrainsThroughTheVersionOfTheModelThatItIsGiven) {
   const auto weaker = std::make_shared<Integrator>();
   weaker->gain = 0.3;
   Setting given(options);
-  given.trainer.set_dynamics(weaker);
+  given.trainer.set_model({weaker});
   Setting made(options);
   made.dynamics.gain = 0.3;
   const PolicyGradientReport expected = made.Train();
@@ -122,6 +122,16 @@ TEST(PolicyGradientTrainer, TrainsThroughTheVersionOfTheModelThatItIsGiven) {
   EXPECT_EQ(report.first_value, expected.first_value);
   EXPECT_EQ(report.value, expected.value);
   EXPECT_NE(report.value, Setting(options).Train().value);
+}
+
+TEST(PolicyGradientTrainer, TrainsForTheRewardOfTheVersionThatItIsGiven) {
+  PolicyGradientOptions options;
+  options.steps = 20;
+  Setting given(options);
+  given.trainer.set_model(
+      {testing::Borrowed(given.dynamics), std::make_shared<const Nearness>(3.0)});
+  Setting made(options, 3);
+  EXPECT_EQ(given.Train().value, made.Train().value);
 }
 
 TEST(PolicyGradientTrainer, LeavesTheBestPolicyThatItChecked) {

@@ -10,8 +10,8 @@
 
 namespace foreplan {
 
-/// Of an episode that was cut off, diverged or failed the rewards that did not come are missing, which is
-/// to its credit where rewards are costs: means and the best are of whole episodes alone.
+/// Of an episode that was cut off, diverged or failed the rewards that did not come are missing,
+/// which is to its credit where rewards are costs: means and the best are of whole episodes alone.
 struct WholeReturns {
   std::vector<double> returns;
   std::vector<int> episodes;  // their numbers, as in EpisodeRow

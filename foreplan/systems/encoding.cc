@@ -78,7 +78,7 @@ void Encoding::Visit(OptionsVisitor& visitor) {
   visitor.Field("omit", omit, "components that do not enter the model");
   visitor.Field("absolute", absolute, "components predicted as such, not as a difference");
   visitor.Field("integrate", integrate, "components predicted from where their rates take them");
-  visitor.Field("inputs", inputs, "expressions that enter the model besides");
+  visitor.Field("inputs", input_texts, "expressions that enter the model besides");
 }
 
 int RateOf(const EnvironmentSpec& spec, const std::string& name) {
@@ -99,21 +99,21 @@ Encoding CompleteEncoding(const std::string& where, Encoding encoding, const Env
   ExpandPatterns(spec, encoding.integrate,
                  [&](const Component& component) { return RateOf(spec, component.name) >= 0; });
   CheckEncoding(where, encoding, spec);
-  if (encoding.inputs.empty()) return encoding;
+  if (encoding.input_texts.empty()) return encoding;
   const std::string place =
       encoding.inputs_where.empty() ? where + ": encoding.inputs" : encoding.inputs_where;
   std::vector<ExpressionText> texts;
-  for (size_t i = 0; i < encoding.inputs.size(); ++i) {
-    texts.push_back({fmt::format("{}[{}]", place, i), encoding.inputs[i]});
+  for (size_t i = 0; i < encoding.input_texts.size(); ++i) {
+    texts.push_back({fmt::format("{}[{}]", place, i), encoding.input_texts[i]});
   }
-  encoding.expressions = std::make_shared<const InputExpressions>(spec, definitions, texts);
+  encoding.inputs = std::make_shared<const InputExpressions>(spec, definitions, texts);
   return encoding;
 }
 
 Encoding ReadEncodingSection(Config& config) {
   Encoding encoding;
   config.Read("encoding", encoding);
-  if (!encoding.inputs.empty()) encoding.inputs_where = config.Where("encoding", "inputs");
+  if (!encoding.input_texts.empty()) encoding.inputs_where = config.Where("encoding", "inputs");
   return encoding;
 }
 

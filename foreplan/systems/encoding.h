@@ -21,10 +21,10 @@ struct Encoding {
   /// from x + dt rate.
   std::vector<std::string> integrate = {};
   /// Expressions that enter the model besides.
-  std::vector<std::string> inputs = {};
+  std::vector<std::string> input_texts = {};
   std::string inputs_where = {};  // where a file has them, for messages
-  /// Of `inputs`, by CompleteEncoding; null when there are none.
-  std::shared_ptr<const InputExpressions> expressions = {};
+  /// Of `input_texts`, by CompleteEncoding; null when there are none.
+  std::shared_ptr<const InputExpressions> inputs = {};
 
   void Visit(OptionsVisitor& visitor);
 };

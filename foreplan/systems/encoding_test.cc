@@ -44,7 +44,7 @@ TEST(Encoding, CountsTheNumbersOfItsExpressions) {
   const Encoding encoding = Read(
       "[encoding]\ninputs = ['previous * previous', 'next_to * force']\n"
       "[quantities]\nnext_to = 'x - tip'");
-  EXPECT_EQ(encoding.expressions->count(), 5);
+  EXPECT_EQ(encoding.inputs->count(), 5);
   EXPECT_EQ(Read("").expressions, nullptr);
 }
 

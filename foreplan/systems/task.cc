@@ -129,8 +129,8 @@ Task::Task(TaskDefinition definition) {
   goal_ = Goal(definition.where, definition.goal, *spec_);
   encoding_ =
       CompleteEncoding(definition.where, definition.encoding, *spec_, definition.definitions);
-  if (encoding_.expressions && definition.system != nullptr) {
-    encoding_.expressions->CheckAtReset(*definition.system->Clone());
+  if (encoding_.inputs && definition.system != nullptr) {
+    encoding_.inputs->CheckAtReset(*definition.system->Clone());
   }
   rewards_ = MakeTaskRewards(definition, *spec_, definition.system.get());
   definition_ = std::make_shared<const TaskDefinition>(std::move(definition));
@@ -193,10 +193,11 @@ const Reward& Task::planning_reward() const { return *shared_planning_reward(); 
 
 std::shared_ptr<const Reward> Task::shared_planning_reward() const {
   if (rewards_.planning != nullptr) return rewards_.planning;
-  throw InputError(
-      fmt::format("{}: planning_reward: found one that is to be learned, expected an "
-                  "expression, the name of a reward or a function",
-                  definition_->where));
+  throw InputError(fmt::format(
+      "{}: planning_reward: found one that is learned beside a model, expected an "
+      "expression, the name of a reward or a function: local models, the true model and "
+      "planning without learning need one",
+      definition_->where));
 }
 
 }  // namespace foreplan

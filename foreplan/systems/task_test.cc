@@ -157,7 +157,7 @@ TEST_P(ShippedTask, SavedAndLoadedIsTheSameTask) {
   EXPECT_EQ(loaded.encoding().sin_cos, task_.encoding().sin_cos);
   EXPECT_EQ(loaded.encoding().omit, task_.encoding().omit);
   EXPECT_EQ(loaded.encoding().integrate, task_.encoding().integrate);
-  EXPECT_EQ(loaded.encoding().inputs, task_.encoding().inputs);
+  EXPECT_EQ(loaded.encoding().input_texts, task_.encoding().input_texts);
   const auto system = loaded.MakeSystem();
   system->Reset(Key{1, 0});
   system_->Reset(Key{1, 0});

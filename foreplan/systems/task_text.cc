@@ -153,7 +153,7 @@ TaskText::TaskText(Config& config, const std::filesystem::path& directory) : whe
   factory_ = std::move(factory);
   config.Read("goal", goal_);
   encoding_ = ReadEncodingSection(config);
-  std::vector<std::string> texts = encoding_.inputs;
+  std::vector<std::string> texts = encoding_.input_texts;
   texts.insert(texts.end(), {options_.reward, options_.planning_reward, options_.termination});
   definitions_.ThrowOnUnusedOverrides(std::move(texts));
 }

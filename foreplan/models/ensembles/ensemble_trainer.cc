@@ -12,6 +12,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/data/column_statistics.h"
 #include "foreplan/data/tensor_checks.h"
+#include "foreplan/models/batch_sampler.h"
 #include "foreplan/models/change_statistics.h"
 #include "foreplan/nets/adam.h"
 
@@ -50,28 +51,6 @@ double MeanOfLastTenth(std::span<const float> values) {
   for (const float value : last) sum += value;
   return sum / static_cast<double>(last.size());
 }
-
-// Endless batches from a set of rows, reshuffled at each pass.
-class BatchSampler {
- public:
-  BatchSampler(std::vector<int64_t>& rows, Key key)
-      : rows_(rows), random_(key), next_(rows.size()) {}
-
-  void Fill(std::span<int64_t> batch) {
-    for (int64_t& row : batch) {
-      if (next_ == rows_.size()) {
-        random_.Shuffle(std::span(rows_));
-        next_ = 0;
-      }
-      row = rows_[next_++];
-    }
-  }
-
- private:
-  std::vector<int64_t>& rows_;
-  Random random_;
-  size_t next_;
-};
 
 }  // namespace
 

@@ -71,7 +71,7 @@ FeatureMap::FeatureMap(const EnvironmentSpec& spec, const Encoding& encoding)
     : entry_(spec.observation.size(), Entry::kValue),
       kept_(spec.observation.size(), 1),
       difference_(spec, encoding),
-      expressions_(encoding.expressions),
+      expressions_(encoding.inputs),
       dt_(spec.dt),
       action_dim_(spec.action_dim()) {
   for (const std::string& name : encoding.sin_cos) {
@@ -94,8 +94,9 @@ FeatureMap::FeatureMap(const EnvironmentSpec& spec, const Encoding& encoding)
     }
     integrated_.push_back({component, rate});
   }
-  if (!encoding.inputs.empty() && !expressions_) {
-    throw InputError("encoding.inputs: found texts alone, expected them compiled by ReadEncoding");
+  if (!encoding.input_texts.empty() && !expressions_) {
+    throw InputError(
+        "encoding.inputs: found texts alone, expected them compiled by CompleteEncoding");
   }
   inputs_ = action_dim_;
   for (const Entry entry : entry_) {

@@ -173,7 +173,7 @@ TEST(PetsPusher, TheGreyOnePaysTheSameAndForeseesItsContacts) {
   const GoldenTrajectory golden("pets_pusher_push_mujoco222");
   const Task plain = Task::Load("pets_pusher").first;
   const Task task = Task::Load("pets_pusher_grey", std::vector<std::string>{StartOf(golden)}).first;
-  const InputExpressions& inputs = *task.encoding().expressions;
+  const InputExpressions& inputs = *task.encoding().inputs;
   const size_t object_rate = 20;  // in the observation: x, y
   const size_t pushes = 14;       // in the inputs, behind the joints: x, y of three rods
   const auto system = task.MakeSystem();
@@ -213,7 +213,7 @@ TEST(PetsPusher, TheGreyOneKnowsWhereTheJointsStop) {
   const Task task = Task::Load("pets_pusher_grey").first;
   const auto system = task.MakeSystem();
   const mjModel& model = ModelOf(*system);
-  const InputExpressions& inputs = *task.encoding().expressions;
+  const InputExpressions& inputs = *task.encoding().inputs;
   Numbers values(static_cast<size_t>(inputs.count()));
   for (const size_t end : {0, 1}) {
     // At rest, 0.1 beyond every stop: so much too far, within half a step and one and a half.
