@@ -104,12 +104,6 @@ const std::shared_ptr<Planner>& ModelLearner::planner() const {
   return planner_;
 }
 
-bool ModelLearner::Done() const {
-  const RunOptions& run = context_.run;
-  return (run.episodes > 0 && episodes_ >= run.episodes) ||
-         (run.steps > 0 && total_steps_ >= run.steps);
-}
-
 int ModelLearner::StepsLeft() const {
   const int length = context_.task.episode_length();
   return context_.run.steps > 0 ? std::min(length, context_.run.steps - total_steps_) : length;
@@ -138,7 +132,8 @@ void ModelLearner::Play(const std::string& name, Policy& policy, const PlanningP
                         const StepFunction& observe) {
   EpisodeLog log;
   episode_id_ = data_.next_episode();
-  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_});
+  const bool may_be_last = context_.run.IsOver(episodes_ + 1, total_steps_ + StepsLeft());
+  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_, may_be_last});
   const EpisodeResult result =
       Act(policy, EpisodeKey(episodes_), StepsLeft(), [&](const EpisodeStep& step) {
         if (context_.stop.stop_requested()) throw Interrupted("interrupted");
@@ -171,7 +166,7 @@ void ModelLearner::CountStep(const EpisodeStep& step, const PlanningPolicy* plan
   log.plans.AddStep(plan, data_.action_dim(), PlanningReward(context_.task, step));
   if (plan != nullptr) {
     times_.planning_seconds += plan->seconds;
-    Tell(&RunObserver::OnPlan, *plan);
+    Tell(&RunObserver::OnPlan, planned->made_plan());
   }
   Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, log.episode_return});
 }

@@ -62,7 +62,7 @@ class ModelLearner : public Learner {
   }
   [[nodiscard]] bool begins_with_model() const { return !context_.run.model.empty(); }
   /// The run's options are used up.
-  [[nodiscard]] bool Done() const;
+  [[nodiscard]] bool Done() const { return context_.run.IsOver(episodes_, total_steps_); }
   [[nodiscard]] int episodes() const { return episodes_; }  // finished
   [[nodiscard]] int fits() const { return fits_; }          // done
   [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
