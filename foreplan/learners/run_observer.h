@@ -56,7 +56,7 @@ class RunObserver {
 constexpr const char* NameOf(void (RunObserver::* /*event*/)(const EpisodeBegin&)) {
   return "OnEpisodeBegin";
 }
-constexpr const char* NameOf(void (RunObserver::* /*event*/)(const Plan&)) { return "OnPlan"; }
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const MadePlan&)) { return "OnPlan"; }
 constexpr const char* NameOf(void (RunObserver::* /*event*/)(const ObservedStep&)) {
   return "OnStep";
 }
