@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -16,9 +17,12 @@
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/run_directory.h"
 
 namespace foreplan::apps {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct EvalRequest {
   std::string target;  // folder of a run or a fit, or a task
@@ -26,6 +30,8 @@ struct EvalRequest {
   bool compare = false;
   RunFlags flags;
   EvaluationRequest evaluation;
+  bool record = false;
+  std::string out;  // folder of the recordings; "": the default
   int threads = 1;
   bool json = false;
 };
@@ -100,19 +106,40 @@ void PrintTable(const EvalRequest& request, const Experiment& experiment,
   }
 }
 
+/// Where episodes are recorded: in the folder of the run or fit that is evaluated.
+fs::path RecordingsFolder(const EvalRequest& request, const Experiment& experiment) {
+  if (!request.out.empty()) return request.out;
+  if (fs::is_directory(request.target)) return fs::path(request.target) / "evaluation";
+  return RunDirectory::FreshPath("runs", experiment.task.name(), "eval", request.evaluation.seed);
+}
+
 void Eval(const EvalRequest& request) {
+  if (!request.out.empty() && !request.record) {
+    throw InputError("eval: --out: found it without --record, expected both: nothing else is kept");
+  }
   const Target target = ResolveTarget(request.target, request.flags);
   Experiment experiment = LoadExperiment(target.task, target.flags);
   const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::stop_token stop = CatchInterrupts();
+  const fs::path recordings = request.record ? RecordingsFolder(request, experiment) : "";
+  RecordOptions record = experiment.record;
+  record.episodes = RecordedEpisodes::kAll;
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
-    evaluations.push_back(EvaluateController(controller, experiment, target.run_folder,
-                                             request.evaluation, executor, stop));
+    EvaluationRequest evaluation = request.evaluation;
+    if (request.record) {
+      evaluation.observer = std::make_shared<EpisodeRecorder>(experiment.task, evaluation.seed,
+                                                              recordings / controller, record);
+    }
+    evaluations.push_back(
+        EvaluateController(controller, experiment, target.run_folder, evaluation, executor, stop));
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
+  if (request.record && !request.json) {
+    fmt::print("\nrecordings: {}\n", recordings.string());
+  }
 }
 
 }  // namespace
@@ -135,6 +162,13 @@ void AddEvalCommand(CLI::App& app) {
       ->check(IntegerFrom(1, 1'000'000));
   command.add_option("--seed", request->evaluation.seed, "of the start states; default: 0")
       ->check(IntegerFrom(0, 2147483647));
+  command.add_flag("--record", request->record,
+                   "record the episodes: DIR/CONTROLLER/episode_000001.safetensors.gz, ...");
+  command
+      .add_option("--out", request->out,
+                  "folder of the recordings; default: 'evaluation' in the folder of the run or "
+                  "fit, runs/<task>-eval-<seed>-<time> for a task")
+      ->type_name("DIR");
   AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);
   AddSetFlag(command, request->flags);

@@ -54,6 +54,22 @@ std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::stop_t
   return session;
 }
 
+/// What is recorded of a run; without a flag the config says it.
+void AddRecordFlags(CLI::App& command, RunFlags& flags) {
+  CLI::Option* all = command.add_flag_callback(
+      "--record", [&flags] { flags.record = RecordedEpisodes::kAll; },
+      "record every episode into the folder recordings of the run; default: the last one");
+  command
+      .add_flag_callback(
+          "--no-record", [&flags] { flags.record = RecordedEpisodes::kNone; }, "record none")
+      ->excludes(all);
+  command
+      .add_option("--record-mb", flags.record_mb,
+                  "most of one recording before it is packed; beyond it fewer plans keep what was "
+                  "imagined of them. Default: 64")
+      ->check(NumberFrom(0.1, 1000));
+}
+
 void PrintSummary(const RunSession& session) {
   const WholeReturns whole = WholeReturnsOf(session.log().episodes());
   if (whole.returns.empty()) {
@@ -112,11 +128,13 @@ void AddRunCommand(CLI::App& app) {
           ->check(IntegerFrom(1, 2'000'000'000));
   episodes->excludes(steps);
   AddPlannerFlag(command, request->flags);
+  AddRecordFlags(command, request->flags);
   AddSetFlag(command, request->flags);
   CLI::Option* resume = command.add_option("--resume", request->resume,
                                            "go on with this run, exactly as if never stopped");
   for (CLI::Option* option : begins) resume->excludes(option);
-  for (const char* name : {"--episodes", "--steps", "--planner", "--model", "--set"}) {
+  for (const char* name : {"--episodes", "--steps", "--planner", "--model", "--record",
+                           "--no-record", "--record-mb", "--set"}) {
     resume->excludes(command.get_option(name));
   }
   AddThreadsFlag(command, request->threads);

@@ -6,9 +6,10 @@ find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json 3 REQUIRED)
+find_package(ZLIB REQUIRED)  # recordings are packed
 
 set(foreplan_dependencies Threads::Threads Eigen3::Eigen fmt::fmt spdlog::spdlog
-    nlohmann_json::nlohmann_json foreplan_tomlplusplus)
+    nlohmann_json::nlohmann_json ZLIB::ZLIB foreplan_tomlplusplus)
 set(foreplan_dependency_definitions "")
 
 # toml++ is used header-only: not every package of it ships a CMake config.

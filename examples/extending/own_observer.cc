@@ -15,9 +15,9 @@ class PlanWatcher final : public foreplan::RunObserver {
     plans_ = steps_ = 0;
   }
   // The plan whose first action the next step executes.
-  void OnPlan(const foreplan::Plan& plan) override {
-    const auto horizon = static_cast<double>(plan.actions.size());  // one action a step
-    promised_ += plan.expected_return / horizon;
+  void OnPlan(const foreplan::MadePlan& made) override {
+    const auto horizon = static_cast<double>(made.plan.actions.size());  // one action a step
+    promised_ += made.plan.expected_return / horizon;
     ++plans_;
   }
   void OnStep(const foreplan::ObservedStep& observed) override {

@@ -27,6 +27,7 @@ constexpr double kNobodyWrote = std::numeric_limits<double>::quiet_NaN();
 struct Buffers {
   explicit Buffers(const EnvironmentSpec& spec, const System* system)
       : state(system != nullptr ? system->spec().state.size() : 0),
+        next_state(state.size()),
         observation(spec.observation.size(), kNobodyWrote),
         next_observation(spec.observation.size(), kNobodyWrote),
         measured(spec.observation.size()),
@@ -34,6 +35,7 @@ struct Buffers {
         action(spec.action.size()) {}
 
   std::vector<double> state;             // [state_dim], empty where it cannot be seen
+  std::vector<double> next_state;        // [state_dim]
   std::vector<double> observation;       // [no]
   std::vector<double> next_observation;  // [no]
   std::vector<double> measured;          // the observation with the task's noise: [no]
@@ -198,10 +200,10 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
     return result;
   }
   Measure(task, keys.measurements.Fold(0), buffers.observation, buffers.measured);
+  if (system != nullptr) system->GetState(buffers.state);
   const int length = std::min(task.episode_length(), max_steps);
   while (result.steps < length && result.end == StepEnd::kContinues) {
     const int time = result.steps;
-    if (system != nullptr) system->GetState(buffers.state);
     policy.Act({.observation = buffers.measured,
                 .state = buffers.state,
                 .time = time,
@@ -211,7 +213,9 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
     EpisodeStep step{.time = time,
                      .observation = buffers.measured,
                      .action = buffers.action,
-                     .next_observation = buffers.next_measured};
+                     .next_observation = buffers.next_measured,
+                     .state = buffers.state,
+                     .next_state = buffers.next_state};
     try {
       const std::string trouble = TakeStep(task, environment, buffers, step);
       if (!trouble.empty()) {
@@ -225,6 +229,7 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
     }
     Measure(task, keys.measurements.Fold(static_cast<uint64_t>(time) + 1), buffers.next_observation,
             buffers.next_measured);
+    if (system != nullptr) system->GetState(buffers.next_state);
     result.episode_return += step.reward;
     ++result.steps;
     result.end = step.end;
@@ -232,6 +237,7 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
     if (observe) observe(step);
     std::swap(buffers.observation, buffers.next_observation);
     std::swap(buffers.measured, buffers.next_measured);
+    std::swap(buffers.state, buffers.next_state);
   }
   return result;
 }

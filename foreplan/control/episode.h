@@ -24,6 +24,9 @@ struct EpisodeStep {
   std::span<const double> next_observation;  // [no]
   double reward = 0;
   StepEnd end = StepEnd::kContinues;  // kTruncated: with the last step that the episode may have
+  // The full state at the observations, without noise, of a System; else empty.
+  std::span<const double> state = {};       // [state_dim]
+  std::span<const double> next_state = {};  // [state_dim]
 };
 
 /// What planners maximise (Task::planning_reward), of this step.

@@ -264,6 +264,31 @@ TEST(RunEpisode, ShowsThePolicyTheStateAndTheObservation) {
   RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
 }
 
+// On a system whose state is the observation, under noise of its measurement.
+TEST(RunEpisode, StepsHaveTheStateBeforeAndAfterThem) {
+  const Task task = ExpressionTask("1", "measurement_noise = 0.5");
+  const auto system = task.MakeSystem();
+  std::vector<double> seen;  // by the policy
+  FunctionPolicy policy([&](const Situation& situation) {
+    seen.assign(situation.state.begin(), situation.state.end());
+    return 1.0;
+  });
+  std::vector<double> last;
+  const auto replay = task.MakeSystem();
+  std::vector<double> next(4);
+  RunEpisode(task, *system, policy, kKey, 5, [&](const EpisodeStep& step) {
+    const std::vector<double> state(step.state.begin(), step.state.end());
+    EXPECT_EQ(state, seen);
+    EXPECT_TRUE(step.time == 0 || state == last);
+    EXPECT_NE(state[0], step.observation[0]);
+    replay->SetState(step.state);
+    EXPECT_EQ(replay->Step(step.action), StepStatus::kOk);
+    replay->GetState(next);
+    last.assign(step.next_state.begin(), step.next_state.end());
+    EXPECT_EQ(last, next);
+  });
+}
+
 TEST(RunEpisode, DivergenceEndsTheEpisodeAndIsNamed) {
   const Task task = CartPoleTask();
   DivergingSystem system(task.MakeSystem(), 7);

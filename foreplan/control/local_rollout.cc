@@ -102,6 +102,8 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
   rollout.observations.resize((steps + 1) * no);
   rollout.actions.resize(steps * nu);
   rollout.rewards.resize(steps);
+  const auto ns = static_cast<size_t>(system.spec().state_dim());
+  rollout.states.resize((steps + 1) * ns);
   RolloutPolicy actor(policy, noise, system, steps, rollout.jacobians);
   EpisodeKeys keys;
   constexpr uint64_t kMeasurements = 1;
@@ -115,6 +117,8 @@ LocalRollout RollOut(const Task& task, System& system, const NoisyAction& policy
           return values.begin() + static_cast<std::ptrdiff_t>(offset);
         };
         if (t == 0) std::ranges::copy(step.observation, at(rollout.observations, 0));
+        if (t == 0) std::ranges::copy(step.state, at(rollout.states, 0));
+        std::ranges::copy(step.next_state, at(rollout.states, (t + 1) * ns));
         std::ranges::copy(step.next_observation, at(rollout.observations, (t + 1) * no));
         std::ranges::copy(step.action, at(rollout.actions, t * nu));
         rollout.rewards[t] = step.reward;

@@ -20,6 +20,7 @@ struct LocalRollout {
   std::vector<double> observations;  // [(T + 1) x no]
   std::vector<double> actions;       // inside the bounds: [T x nu]
   std::vector<double> rewards;       // the task's: [T]
+  std::vector<double> states;        // full ones: [(T + 1) x state_dim]
   /// Of the dependent observation components (System::dependent_components), at the first T
   /// observations: [T x dependent x on].
   std::vector<double> jacobians;

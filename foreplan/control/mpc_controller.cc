@@ -37,9 +37,10 @@ bool MpcController::IsPlanDue(int64_t step) const {
 void MpcController::MakePlan(int64_t step, const Situation& situation) {
   Budget budget;
   if (control_.deadline) budget.deadline = std::chrono::steady_clock::now() + *control_.deadline;
-  const ModelVersion version = source_();
-  planner_->set_model(version);
-  sees_state_ = !version.dynamics->observation_is_state();
+  model_ = source_();
+  planner_->set_model(model_);
+  sees_state_ = !model_.dynamics->observation_is_state();
+  start_.assign(Seen(situation).begin(), Seen(situation).end());
   plan_ = &planner_->MakePlan({.state = Seen(situation),
                                .step = step,
                                .key = situation.key,

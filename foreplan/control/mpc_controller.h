@@ -6,18 +6,30 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "foreplan/control/model_source.h"
+#include "foreplan/models/model_version.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/policies/policy.h"
 
 namespace foreplan {
+
+/// A plan and what it was made of; valid until the next decision.
+struct MadePlan {
+  const Plan& plan;
+  const Planner& planner;         // whose last decision it is: Planner::CopyCandidates
+  std::span<const double> state;  // where it begins: [state_dim] of the model
+  ModelVersion model;             // that planned it
+};
 
 /// A policy that acts by plans of its own.
 class PlanningPolicy : public Policy {
  public:
   /// The plan made for the last action; null where an older plan went on.
   [[nodiscard]] virtual const Plan* new_plan() const = 0;
+  /// The last plan of the episode, when there is one.
+  [[nodiscard]] virtual MadePlan made_plan() const = 0;
 };
 
 /// The time for a decision; 0: none is set [ms].
@@ -43,6 +55,7 @@ class MpcController final : public PlanningPolicy {
   void Act(const Situation& situation, std::span<double> action) override;
 
   [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? plan_ : nullptr; }
+  [[nodiscard]] MadePlan made_plan() const override { return {*plan_, *planner_, start_, model_}; }
 
  private:
   [[nodiscard]] bool IsPlanDue(int64_t step) const;
@@ -55,6 +68,8 @@ class MpcController final : public PlanningPolicy {
   ModelSource source_;
   MpcControl control_;
   const Plan* plan_ = nullptr;  // the last one of the episode; null: none yet
+  ModelVersion model_;          // that planned it
+  std::vector<double> start_;   // where it begins: [state_dim]
   bool sees_state_ = false;     // of its model
   bool made_now_ = false;
 };

@@ -113,6 +113,31 @@ TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
   EXPECT_EQ(planner.dynamics, present);
 }
 
+TEST(MpcController, TellsWhatTheLastPlanWasMadeOf) {
+  FakePlanner planner;
+  std::shared_ptr<const Dynamics> present = kModel;
+  MpcController controller(testing::Borrowed(planner),
+                           ModelSource([&] { return ModelVersion{present}; }),
+                           {.deadline = {}, .period = 2});
+  controller.Reset(Key{});
+  double action = 0;
+  std::vector<double> observation = kObservation;
+  for (int time = 0; time < 2; ++time) {
+    const Situation situation{.observation = observation, .state = {}, .time = time, .key = kKey};
+    controller.Act(situation, {&action, 1});
+    // What comes later is no matter of the plan.
+    observation[0] = 9;
+    present = std::make_shared<const testing::DoubleIntegrator>();
+    const MadePlan made = controller.made_plan();
+    EXPECT_EQ(made.plan.first_step, 0);
+    EXPECT_EQ(made.plan.actions.size(), 3U);
+    EXPECT_EQ(&made.planner, &planner);
+    EXPECT_EQ(std::vector(made.state.begin(), made.state.end()), kObservation);
+    EXPECT_EQ(made.model.dynamics, kModel);
+    EXPECT_EQ(controller.new_plan() != nullptr, time == 0);
+  }
+}
+
 class MpcPeriod : public ::testing::Test {
  protected:
   /// The actions of steps 0 ... steps - 1.

@@ -53,6 +53,7 @@ void WholePlanController::MakePlan(const Situation& situation) {
   TakeModel();
   const Dynamics& dynamics = *problem_.dynamics;
   const auto x = dynamics.observation_is_state() ? situation.observation : situation.state;
+  start_.assign(x.begin(), x.end());
   plan_ =
       planner_->MakePlan({.state = x, .step = situation.time, .key = situation.key, .budget = {}});
   const size_t expected = Size(horizon_, dynamics.action_dim());

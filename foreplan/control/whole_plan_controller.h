@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "foreplan/control/model_source.h"
 #include "foreplan/control/mpc_controller.h"
@@ -34,6 +35,9 @@ class WholePlanController final : public PlanningPolicy {
   void Reset(Key key) override;
   void Act(const Situation& situation, std::span<double> action) override;
   [[nodiscard]] const Plan* new_plan() const override { return made_now_ ? &plan_ : nullptr; }
+  [[nodiscard]] MadePlan made_plan() const override {
+    return {plan_, *planner_, start_, {problem_.dynamics, problem_.reward}};
+  }
 
  private:
   void MakeSolver();
@@ -51,7 +55,8 @@ class WholePlanController final : public PlanningPolicy {
   std::optional<IlqrSolver> solver_;                   // none: plans are not polished
   LinearGaussianPolicy tracking_;
   Plan plan_;
-  int next_ = 0;  // step of the plan that is due
+  std::vector<double> start_;  // where it begins: [state_dim]
+  int next_ = 0;               // step of the plan that is due
   bool made_now_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/read_file.h"
 #include "foreplan/data/array_recording.h"
+#include "foreplan/data/episode_recording.h"
 #include "foreplan/data/named_array.h"
 #include "foreplan/data/quaternions.h"
 #include "foreplan/data/safetensors.h"
@@ -110,9 +111,10 @@ Recording ReadBySuffix(const fs::path& file, const RecordingColumns& columns) {
     return ReadArrayRecording(name, ReadHdf5(file), columns);
   }
   if (suffix == ".safetensors") return ReadRun(file, columns);
+  if (suffix == ".gz") return AsRecording(name, ReadEpisodeRecording(file), columns);
   throw InputError(
-      fmt::format("{}: found a file of kind '{}', expected .csv, .tsv, .txt, .npz, .hdf5, .h5 or "
-                  ".safetensors",
+      fmt::format("{}: found a file of kind '{}', expected .csv, .tsv, .txt, .npz, .hdf5, .h5, "
+                  ".safetensors or .safetensors.gz",
                   name, suffix));
 }
 

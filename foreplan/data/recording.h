@@ -49,6 +49,7 @@ struct Recording {
 ///                    [T x nu]; or the arrays of .npz at the top. A folder of Minari counts as the
 ///                    data/main_data.hdf5 in it.
 ///   .safetensors     transitions that a run or a fit wrote; or the folder of their segments
+///   .safetensors.gz  the recording of an episode (episode_recording.h)
 /// Rewards are read where a column or array `reward` or `rewards` has them. A flag that says so
 /// makes an end a termination (terminated, terminal, done, ...) or a truncation (truncated,
 /// timeout, ...); of both in one row, `done` gives way. All other ends, also the file's, are

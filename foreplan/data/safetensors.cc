@@ -281,25 +281,29 @@ const std::vector<int32_t>& TensorFile::Ints(const std::string& name,
   return Values<int32_t>(*this, name, shape, "I32");
 }
 
-void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors) {
+std::string SerializeTensors(const TensorFile& tensors, const std::string& name) {
   const std::vector<std::string> order = DataOrder(tensors);
   std::string header;
   try {
-    header = MakeHeader(file.string(), tensors, order).dump();
+    header = MakeHeader(name, tensors, order).dump();
   } catch (const nlohmann::json::type_error&) {
-    throw Malformed(file.string(), "names or metadata that are no UTF-8", "UTF-8");
+    throw Malformed(name, "names or metadata that are no UTF-8", "UTF-8");
   }
   header.resize((header.size() + 7) / 8 * 8, ' ');  // the data start aligned
   if (header.size() > kMaxHeader) {
     throw RunError(fmt::format("{}: found names and metadata of {} bytes, expected at most {}",
-                               file.string(), header.size(), kMaxHeader));
+                               name, header.size(), kMaxHeader));
   }
   const uint64_t length = header.size();
   std::string bytes(kLengthBytes, '\0');
   std::memcpy(bytes.data(), &length, kLengthBytes);
   bytes += header;
-  for (const std::string& name : order) bytes += AsBytes(tensors.tensors.at(name));
-  WriteFileAtomically(file, bytes);
+  for (const std::string& tensor : order) bytes += AsBytes(tensors.tensors.at(tensor));
+  return bytes;
+}
+
+void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors) {
+  WriteFileAtomically(file, SerializeTensors(tensors, file.string()));
 }
 
 TensorFile ReadTensors(const std::filesystem::path& file) {

@@ -38,6 +38,8 @@ struct TensorFile {
 /// the disk refuses, or when names and metadata are more than a reader takes (100 MB); InputError
 /// when a shape contradicts its values or a name is no UTF-8. What is written can be read.
 void WriteTensors(const std::filesystem::path& file, const TensorFile& tensors);
+/// The bytes of such a file; `name` stands in messages.
+std::string SerializeTensors(const TensorFile& tensors, const std::string& name);
 
 /// Throws InputError (file, what was found, what was expected) on anything malformed; no input
 /// can make it read outside the file or allocate more than the file's size justifies.

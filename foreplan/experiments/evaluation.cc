@@ -9,6 +9,7 @@
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
+#include "foreplan/learners/episode_row.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/checkpoint.h"
@@ -44,6 +45,40 @@ class TimedPolicy final : public Policy {
   int decisions_ = 0;
 };
 
+/// Tells an observer of the episodes that a policy plays.
+class ObservedEpisode {
+ public:
+  ObservedEpisode(std::shared_ptr<RunObserver> observer, const Policy& policy)
+      : observer_(std::move(observer)), planning_(dynamic_cast<const PlanningPolicy*>(&policy)) {}
+
+  void Begin(const EpisodeBegin& episode) {
+    number_ = episode.episode;
+    controller_ = episode.controller;
+    return_ = 0;
+    if (observer_) observer_->OnEpisodeBegin(episode);
+  }
+  void Step(const EpisodeStep& step) {
+    ++total_steps_;
+    return_ += step.reward;
+    if (!observer_) return;
+    const bool has_plan = planning_ != nullptr && planning_->new_plan() != nullptr;
+    if (has_plan) observer_->OnPlan(planning_->made_plan());
+    observer_->OnStep({step, number_, total_steps_, return_});
+  }
+  void End(const EpisodeResult& result, int length) {
+    if (!observer_) return;
+    observer_->OnEpisodeEnd(RowOf(result, length, number_, total_steps_, controller_));
+  }
+
+ private:
+  std::shared_ptr<RunObserver> observer_;
+  const PlanningPolicy* planning_;  // null: it does not plan
+  std::string controller_;
+  int number_ = 0;
+  int total_steps_ = 0;
+  double return_ = 0;
+};
+
 }  // namespace
 
 Evaluation Evaluate(const std::string& controller, const Task& task, Policy& policy,
@@ -52,16 +87,20 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   Evaluation evaluation;
   evaluation.controller = controller;
   TimedPolicy timed(policy);
+  ObservedEpisode observed(request.observer, policy);
   const std::shared_ptr<Environment> environment = task.MakeEnvironment();
   const Key key{static_cast<uint64_t>(request.seed), kEvaluationStream};
   for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
+    observed.Begin({episode + 1, controller, *environment, true});
     const EpisodeResult result =
         RunEpisode(task, *environment, timed, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&](const EpisodeStep& step) {
                      if (stop.stop_requested())
                        throw Interrupted("interrupted; nothing was written");
+                     observed.Step(step);
                      if (observe) observe(step);
                    });
+    observed.End(result, task.episode_length());
     const std::string& trouble = result.divergence.empty() ? result.failure : result.divergence;
     if (!trouble.empty()) {
       throw RunError(fmt::format("{}: episode {} of controller '{}': {}", task.name(), episode + 1,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "foreplan/control/episode.h"
 #include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
+#include "foreplan/learners/run_observer.h"
 #include "foreplan/policies/policy.h"
 #include "foreplan/runs/summary.h"
 #include "foreplan/systems/task.h"
@@ -22,6 +24,8 @@ struct EvaluationRequest {
   int episodes = 10;
   int first = 0;  // episode: each starts elsewhere
   int seed = 0;   // of start states and of random controllers; training uses other keys
+  /// Told of the episodes, their plans and steps, with numbers from 1; null: nobody is.
+  std::shared_ptr<RunObserver> observer = {};
 };
 
 struct Evaluation {

@@ -80,7 +80,10 @@ Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   auto [loaded, config] = Task::Load(task, Assignments(flags));
   Experiment experiment{std::move(loaded), std::move(config), {}};
   experiment.config.Read("run", experiment.run);
+  experiment.config.Read("record", experiment.record);
   ApplyFlags(flags, experiment.run);
+  if (flags.record) experiment.record.episodes = *flags.record;
+  if (flags.record_mb) experiment.record.mb = *flags.record_mb;
   CheckWholeConfig(experiment.run, experiment.config);
   return experiment;
 }
@@ -97,6 +100,7 @@ std::string ConfigText(Experiment& experiment, const std::filesystem::path& dire
   ConfigWriter writer;
   experiment.task.Save(writer, directory);
   writer.Write("run", experiment.run);
+  writer.Write("record", experiment.record);
   WriteLearnerOptions(experiment.run.algorithm, experiment.run, experiment.config, writer);
   if (experiment.task.planning_reward_is_learned()) WriteRewardOptions(experiment.config, writer);
   // The task's choices for other planners stay with it, for a later --planner.

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/executor.h"
+#include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/systems/task.h"
@@ -22,7 +23,9 @@ struct RunFlags {
   std::optional<int> seed = {};
   std::optional<int> episodes = {};
   std::optional<int> steps = {};
-  std::optional<std::string> model = {};      // folder of a fit or a run
+  std::optional<std::string> model = {};  // folder of a fit or a run
+  std::optional<RecordedEpisodes> record = {};
+  std::optional<double> record_mb = {};
   std::vector<std::string> assignments = {};  // --set
 };
 
@@ -31,6 +34,7 @@ struct Experiment {
   Task task;
   Config config;
   RunOptions run;
+  RecordOptions record = {};
 };
 
 /// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the

@@ -11,6 +11,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/log_observer.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/machine.h"
@@ -77,6 +78,7 @@ void RunSession::Create(const fs::path& path) {
     tables_.Begin(*directory_, log_);
     SaveCheckpoint();
     directory_->Complete();
+    AddRecorder();
   } catch (...) {
     std::error_code ignored;  // the first error is the one to tell
     fs::remove_all(directory_->path(), ignored);
@@ -99,6 +101,14 @@ void RunSession::Resume(const fs::path& path) {
   saved_episodes_ = static_cast<int>(log_.episodes().size());
   // What a program left that was killed between a checkpoint and its model is older.
   WriteModel();
+  RemoveRecordingsAfter(directory_->recordings_folder(), saved_episodes_);
+  AddRecorder();
+}
+
+// The folder has its name by now.
+void RunSession::AddRecorder() {
+  learner_->AddObserver(std::make_shared<EpisodeRecorder>(
+      experiment_.task, experiment_.run.seed, directory_->recordings_folder(), experiment_.record));
 }
 
 void RunSession::CreateOrResume(const fs::path& path) {

@@ -60,6 +60,7 @@ class RunSession {
  private:
   class CheckpointObserver;
 
+  void AddRecorder();
   void WriteSetup();
   void SaveCheckpoint();
   void WriteModel();

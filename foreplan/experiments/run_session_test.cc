@@ -136,6 +136,7 @@ class RunSessionTest : public ::testing::Test {
       const ScriptedLearner::Event& before_saving = Nothing) const {
     RunFlags flags;
     flags.episodes = episodes;
+    flags.record = record_;
     return std::make_unique<RunSession>(
         LoadExperiment("cartpole_closed_form", flags), 1, std::stop_token(),
         [=, rows = first_rows_](Experiment& experiment, const LearnerContext& context) {
@@ -200,6 +201,7 @@ class RunSessionTest : public ::testing::Test {
 
   fs::path folder_;
   int64_t first_rows_ = 0;  // of the data that are there before a run
+  RecordedEpisodes record_ = RecordedEpisodes::kLast;
 };
 
 // --- what ends a run
@@ -339,6 +341,11 @@ TEST_F(RunSessionTest, KilledBetweenTheFilesOfAnEpisodeItGoesOnToo) {
   }
 }
 
+TEST_F(RunSessionTest, KilledWhileItRecordsItGoesOnWithWholeRecordings) {
+  record_ = RecordedEpisodes::kAll;
+  EXPECT_GT(KillAtEveryWrite(2), 50);
+}
+
 TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
   const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
   const fs::path run = folder_ / "run";
@@ -422,7 +429,8 @@ TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyTransitionsThereAre) {
 }
 
 TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyThereWere) {
-  std::vector<int64_t> bytes;  // written until that episode was saved
+  record_ = RecordedEpisodes::kNone;  // that of the last would be another cost
+  std::vector<int64_t> bytes;         // written until that episode was saved
   const auto session = Session(60, [&](int) { bytes.push_back(bytes_written); });
   session->Create(folder_ / "run");
   session->Run();

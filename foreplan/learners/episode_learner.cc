@@ -39,12 +39,6 @@ void EpisodeLearner::WriteSections(const RunOptions& /*run*/, Config& config,
   writer.Write("environment", environment);
 }
 
-bool EpisodeLearner::Done() const {
-  const RunOptions& run = context_.run;
-  return (run.episodes > 0 && episodes_ >= run.episodes) ||
-         (run.steps > 0 && total_steps_ >= run.steps);
-}
-
 int EpisodeLearner::StepsLeft() const {
   const int length = context_.task.episode_length();
   return context_.run.steps > 0 ? std::min(length, context_.run.steps - total_steps_) : length;
@@ -63,7 +57,8 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
   const auto start = std::chrono::steady_clock::now();
   episode_id_ = data_.next_episode();
   double episode_return = 0;
-  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_});
+  const bool may_be_last = context_.run.IsOver(episodes_ + 1, total_steps_ + StepsLeft());
+  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_, may_be_last});
   const auto take = [&](const EpisodeStep& step) {
     if (context_.stop.stop_requested()) throw Interrupted("interrupted");
     ++total_steps_;

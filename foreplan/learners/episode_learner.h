@@ -33,7 +33,7 @@ class EpisodeLearner : public Learner {
  protected:
   [[nodiscard]] const LearnerContext& context() const { return context_; }
   /// The run's options are used up.
-  [[nodiscard]] bool Done() const;
+  [[nodiscard]] bool Done() const { return context_.run.IsOver(episodes_, total_steps_); }
   [[nodiscard]] int episodes() const { return episodes_; }        // finished
   [[nodiscard]] int total_steps() const { return total_steps_; }  // taken
   /// Of all that is random in the next episode, and of nothing else: what is resumed draws the

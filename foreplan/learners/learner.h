@@ -27,6 +27,10 @@ struct RunOptions {
   int steps = 0;           // stop within the episode that reaches so many; 0: not bounded so
   std::string model = {};  // folder of a fit or a run whose model and data it begins with; "": none
 
+  /// So many episodes and steps are all that the options ask for.
+  [[nodiscard]] bool IsOver(int episodes_done, int total_steps) const {
+    return (episodes > 0 && episodes_done >= episodes) || (steps > 0 && total_steps >= steps);
+  }
   void Visit(OptionsVisitor& visitor);
 };
 

@@ -136,12 +136,6 @@ void LocalModelsLearner::AddData(const Dataset& /*data*/) {
       "its own policies");
 }
 
-bool LocalModelsLearner::Done() const {
-  const RunOptions& run = context_.run;
-  return (run.episodes > 0 && episodes_ >= run.episodes) ||
-         (run.steps > 0 && total_steps_ >= run.steps);
-}
-
 void LocalModelsLearner::Improve() {
   const Clock::time_point start = Clock::now();
   LearnNetwork();

@@ -103,7 +103,7 @@ class LocalModelsLearner final : public Learner {
   // The loop: local_models.cc.
   void MakeLearned(const LocalModelsSetup& setup);
   void MakeConditions(const LocalModelsSetup& setup);
-  [[nodiscard]] bool Done() const;
+  [[nodiscard]] bool Done() const { return context_.run.IsOver(episodes_, total_steps_); }
   void Improve();
   void LearnNetwork();
   void LinearizeGlobalPolicy();
@@ -117,7 +117,7 @@ class LocalModelsLearner final : public Learner {
   [[nodiscard]] Eigen::MatrixXd Noise(const LocalCondition& condition, Key key) const;
   void LogRollouts();
   void LogRollout(const LocalCondition& condition, const LocalRollout& rollout,
-                  const std::string& actor);
+                  const std::string& actor, bool is_last);
   void CheckRollouts() const;
   void Keep();
   static NoisyAction Noisy(NetworkPolicy& policy);

@@ -63,25 +63,35 @@ MatrixXd LocalModelsLearner::Noise(const LocalCondition& condition, Key key) con
 
 // All of them, whatever they are good for, with the transitions that they had.
 void LocalModelsLearner::LogRollouts() {
+  int steps = 0;
+  for (const auto& condition : conditions_) {
+    for (const LocalRollout& rollout : condition->rollouts) steps += rollout.episode.steps;
+  }
+  const int episodes = episodes_ + static_cast<int>(conditions_.size()) * options_.rollouts;
+  const bool is_last_round = context_.run.IsOver(episodes, total_steps_ + steps);
   for (const auto& condition : conditions_) {
     const std::string actor =
         fmt::format("{} {}", GlobalPolicyActs() ? "global" : "local", condition->number + 1);
-    for (const LocalRollout& rollout : condition->rollouts) LogRollout(*condition, rollout, actor);
+    for (const LocalRollout& rollout : condition->rollouts) {
+      LogRollout(*condition, rollout, actor, is_last_round && episodes_ + 1 == episodes);
+    }
   }
 }
 
 void LocalModelsLearner::LogRollout(const LocalCondition& condition, const LocalRollout& rollout,
-                                    const std::string& actor) {
+                                    const std::string& actor, bool is_last) {
   const auto nx = static_cast<size_t>(nx_);
   const auto nu = static_cast<size_t>(nu_);
   const System& system = *systems_.front()[static_cast<size_t>(condition.number)];
   ++episodes_;
-  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_, actor, system});
+  const auto ns = static_cast<size_t>(system.spec().state_dim());
+  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_, actor, system, is_last});
   double sum = 0;
   for (int time = 0; time < rollout.episode.steps; ++time) {
     const auto t = static_cast<size_t>(time);
     const double* x = rollout.observations.data() + t * nx;
-    const bool is_last = time + 1 == rollout.episode.steps;
+    const double* state = rollout.states.data() + t * ns;
+    const bool is_final = time + 1 == rollout.episode.steps;
     const StepEnd end =
         rollout.episode.end == StepEnd::kContinues ? StepEnd::kTruncated : rollout.episode.end;
     const EpisodeStep step{.time = time,
@@ -89,7 +99,9 @@ void LocalModelsLearner::LogRollout(const LocalCondition& condition, const Local
                            .action = {rollout.actions.data() + t * nu, nu},
                            .next_observation = {x + nx, nx},
                            .reward = rollout.rewards[t],
-                           .end = is_last ? end : StepEnd::kContinues};
+                           .end = is_final ? end : StepEnd::kContinues,
+                           .state = {state, ns},
+                           .next_state = {state + ns, ns}};
     data_.Add({.observation = step.observation,
                .action = step.action,
                .next_observation = step.next_observation,

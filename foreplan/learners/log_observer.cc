@@ -13,9 +13,9 @@ void LogObserver::OnEpisodeBegin(const EpisodeBegin& /*episode*/) {
   planning_seconds_ = 0;
 }
 
-void LogObserver::OnPlan(const Plan& plan) {
+void LogObserver::OnPlan(const MadePlan& made) {
   ++plans_;
-  planning_seconds_ += plan.seconds;
+  planning_seconds_ += made.plan.seconds;
 }
 
 void LogObserver::OnStep(const ObservedStep& step) {

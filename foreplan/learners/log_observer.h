@@ -16,7 +16,7 @@ class LogObserver final : public RunObserver {
   explicit LogObserver(RunLog& log, const RunOptions& run = {}, int episode_length = 0);
 
   void OnEpisodeBegin(const EpisodeBegin& episode) override;
-  void OnPlan(const Plan& plan) override;
+  void OnPlan(const MadePlan& made) override;
   void OnStep(const ObservedStep& step) override;
   void OnFitBegin() override;
   void OnMetric(const MetricRow& metric) override;

@@ -123,7 +123,7 @@ void ModelLearner::TellOfStep(const EpisodeStep& step) {
   plans_.AddStep(plan, data().action_dim(), PlanningReward(context().task, step));
   if (plan == nullptr) return;
   times_.planning_seconds += plan->seconds;
-  Tell(&RunObserver::OnPlan, *plan);
+  Tell(&RunObserver::OnPlan, planned_->made_plan());
 }
 
 void ModelLearner::TellOfEpisode() {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/control/mpc_controller.h"
 #include "foreplan/models/learned_model.h"
-#include "foreplan/planners/planner.h"
 #include "foreplan/runs/run_log.h"
 #include "foreplan/systems/environment.h"
 
@@ -19,6 +19,7 @@ struct EpisodeBegin {
   int episode = 0;         // from 1; those of the base policy count
   std::string controller;  // what acts: "uniform", "mpc", ...
   const Environment& environment;
+  bool may_be_last = false;  // the run may be over with it, by the bounds of its options
 };
 
 /// A step that was taken.
@@ -39,7 +40,7 @@ class RunObserver {
 
   virtual void OnEpisodeBegin(const EpisodeBegin& /*episode*/) {}
   /// The plan whose first action the step after this executes.
-  virtual void OnPlan(const Plan& /*plan*/) {}
+  virtual void OnPlan(const MadePlan& /*made*/) {}
   virtual void OnStep(const ObservedStep& /*step*/) {}
   virtual void OnFitBegin() {}
   /// A fit has ended.
@@ -55,7 +56,7 @@ class RunObserver {
 constexpr const char* NameOf(void (RunObserver::* /*event*/)(const EpisodeBegin&)) {
   return "OnEpisodeBegin";
 }
-constexpr const char* NameOf(void (RunObserver::* /*event*/)(const Plan&)) { return "OnPlan"; }
+constexpr const char* NameOf(void (RunObserver::* /*event*/)(const MadePlan&)) { return "OnPlan"; }
 constexpr const char* NameOf(void (RunObserver::* /*event*/)(const ObservedStep&)) {
   return "OnStep";
 }

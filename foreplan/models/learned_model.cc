@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/registry.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
 #include "foreplan/models/physics/fitted_physics.h"
 #include "foreplan/models/physics/residual_model.h"
@@ -21,19 +22,15 @@ constexpr const char* kFitSection = "fit";
 
 enum Stream : uint64_t { kRewardStream = 0x72657764 };  // beside those of the motion
 
-enum class ModelKind { kEnsemble, kPhysics, kResidual };
-
-/// Key `kind` of section [model], beside those of the ensemble.
+/// Key `kind` of section [model], beside those of the kind.
 struct ModelKindOptions {
-  ModelKind kind = ModelKind::kEnsemble;
+  std::string kind = "ensemble";
 
   void Visit(OptionsVisitor& visitor) {
-    static const std::vector<std::pair<std::string, ModelKind>> kKinds = {
-        {"ensemble", ModelKind::kEnsemble},
-        {"physics", ModelKind::kPhysics},
-        {"residual", ModelKind::kResidual}};
-    visitor.Choice("kind", kind, std::span(kKinds),
-                   "networks, physics with unknown parameters, or physics and networks");
+    const std::vector<std::string> kinds = ModelKinds();
+    visitor.Choice("kind", kind, std::span<const std::string>(kinds),
+                   "networks, physics with unknown parameters, physics and networks, or one of the "
+                   "program's");
   }
 };
 
@@ -48,29 +45,52 @@ struct ModelOptions {
   }
 };
 
+const Task& TaskOf(const ModelSubject& subject, const Config& config) {
+  if (subject.task) return *subject.task;
+  throw InputError(fmt::format(
+      "{}: found physics without a task, expected the task whose system has the unknown "
+      "parameters",
+      config.Where(kSection, "kind")));
+}
+
+std::unique_ptr<LearnedModel> MakeEnsembleModel(const ModelSubject& subject, Config& config,
+                                                Key key, std::shared_ptr<Executor> executor) {
+  return std::make_unique<EnsembleModel>(
+      subject.spec, subject.encoding, ReadOptions<ModelOptions>(config, kSection).ensemble,
+      ReadOptions<FitOptions>(config, kFitSection), key, std::move(executor));
+}
+
+std::unique_ptr<LearnedModel> MakePhysics(const ModelSubject& subject, Config& config, Key /*key*/,
+                                          std::shared_ptr<Executor> /*executor*/) {
+  return std::make_unique<FittedPhysics>(TaskOf(subject, config),
+                                         ReadOptions<PhysicsOptions>(config, kPhysicsSection));
+}
+
+std::unique_ptr<LearnedModel> MakeResidual(const ModelSubject& subject, Config& config, Key key,
+                                           std::shared_ptr<Executor> executor) {
+  return std::make_unique<ResidualModel>(
+      TaskOf(subject, config), ReadOptions<PhysicsOptions>(config, kPhysicsSection),
+      ReadOptions<ModelOptions>(config, kSection).ensemble,
+      ReadOptions<FitOptions>(config, kFitSection), key, std::move(executor));
+}
+
+Registry<ModelEntry>& Models() {
+  static Registry<ModelEntry> models("model", {{"ensemble", {.make = MakeEnsembleModel}},
+                                               {"physics", {.make = MakePhysics}},
+                                               {"residual", {.make = MakeResidual}}});
+  return models;
+}
+
 /// A model of the motion alone.
 std::unique_ptr<LearnedModel> MakeMotionModel(const ModelSubject& subject, Config& config, Key key,
                                               std::shared_ptr<Executor> executor) {
-  const auto options = ReadOptions<ModelOptions>(config, kSection);
-  const auto physics = ReadOptions<PhysicsOptions>(config, kPhysicsSection);
-  const auto fit = ReadOptions<FitOptions>(config, kFitSection);
-  if (options.kind.kind != ModelKind::kEnsemble && !subject.task) {
-    throw InputError(
-        fmt::format("{}: found physics without a task, expected the task whose system "
-                    "has the unknown parameters",
-                    config.Where(kSection, "kind")));
-  }
-  switch (options.kind.kind) {
-    case ModelKind::kPhysics:
-      return std::make_unique<FittedPhysics>(*subject.task, physics);
-    case ModelKind::kResidual:
-      return std::make_unique<ResidualModel>(*subject.task, physics, options.ensemble, fit, key,
-                                             std::move(executor));
-    case ModelKind::kEnsemble:
-      break;
-  }
-  return std::make_unique<EnsembleModel>(subject.spec, subject.encoding, options.ensemble, fit, key,
-                                         std::move(executor));
+  // All of them are read whatever the kind: a file may hold what another run needs.
+  const std::string kind = ReadOptions<ModelOptions>(config, kSection).kind.kind;
+  static_cast<void>(ReadOptions<PhysicsOptions>(config, kPhysicsSection));
+  static_cast<void>(ReadOptions<FitOptions>(config, kFitSection));
+  return Models()
+      .Find(config.Where(kSection, "kind"), kind)
+      .make(subject, config, key, std::move(executor));
 }
 
 }  // namespace
@@ -103,6 +123,12 @@ std::unique_ptr<LearnedModel> MakeLearnedModel(const ModelSubject& subject, Conf
                                            std::move(executor));
 }
 
+void RegisterModel(const std::string& kind, ModelEntry entry) {
+  Models().Add(kind, std::move(entry));
+}
+
+std::vector<std::string> ModelKinds() { return Models().Names(); }
+
 void WriteModelOptions(Config& config, ConfigWriter& writer) {
   auto options = ReadOptions<ModelOptions>(config, kSection);
   writer.Write(kSection, options);
@@ -111,6 +137,11 @@ void WriteModelOptions(Config& config, ConfigWriter& writer) {
   auto fit = ReadOptions<FitOptions>(config, kFitSection);
   writer.Write(kFitSection, fit);
   static_cast<void>(ReadOptions<LearnedRewardOptions>(config, kRewardSection));
+  ConfigWriter ignored;
+  for (const std::string& kind : ModelKinds()) {
+    const ModelEntry entry = Models().Find(kSection, kind);
+    if (entry.write) entry.write(config, kind == options.kind.kind ? writer : ignored);
+  }
 }
 
 void WriteRewardOptions(Config& config, ConfigWriter& writer) {
@@ -119,7 +150,7 @@ void WriteRewardOptions(Config& config, ConfigWriter& writer) {
 }
 
 void RequireEnsemble(Config& config, const std::string& who) {
-  if (ReadOptions<ModelKindOptions>(config, kSection).kind == ModelKind::kEnsemble) return;
+  if (ReadOptions<ModelKindOptions>(config, kSection).kind == "ensemble") return;
   throw InputError(fmt::format("{}: found no ensemble, expected model.kind = \"ensemble\" for {}",
                                config.Where(kSection, "kind"), who));
 }

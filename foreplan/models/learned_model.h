@@ -1,6 +1,7 @@
 // Models that are fitted to data, whatever their kind: what loops and reports need of them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
@@ -117,10 +118,24 @@ struct ModelSubject {
   std::optional<Task> task;
 };
 
+/// How a model is made from sections of a configuration, and how those that only it has,
+/// [model.<kind>], are written as they are in effect; null: it has none.
+struct ModelEntry {
+  std::function<std::unique_ptr<LearnedModel>(const ModelSubject& subject, Config& config, Key key,
+                                              std::shared_ptr<Executor> executor)>
+      make;
+  std::function<void(Config& config, ConfigWriter& writer)> write = {};
+};
+
+/// From now on `model.kind` may name that model. Throws InputError where the name is taken.
+void RegisterModel(const std::string& kind, ModelEntry entry);
+[[nodiscard]] std::vector<std::string> ModelKinds();
+
 /// Makes the model that section [model] of `config` asks for by its key `kind`:
 ///   ensemble   networks (sections [model], [fit])
 ///   physics    the task's system with unknown parameters (section [model.physics]); needs a task
 ///   residual   the same plus an ensemble of what it leaves unexplained
+/// or one of the program's (RegisterModel),
 /// and beside it, where the task's planning reward is learned, its reward and terminations (section
 /// [model.reward]).
 /// Throws InputError. Fits share their work out to `executor`: another one than that of what plans

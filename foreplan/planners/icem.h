@@ -47,6 +47,9 @@ class Icem final : public Planner {
   void Reset() override;
   void set_model(const ModelVersion& version) override { population_.set_model(version); }
   const Plan& MakePlan(const PlanRequest& request) override;
+  [[nodiscard]] int CopyCandidates(std::span<double> sequences) const override {
+    return population_.CopyBest(sequences);
+  }
 
  private:
   [[nodiscard]] int PopulationSize(int iteration) const;

@@ -109,6 +109,11 @@ class Planner {
   /// first, and what it has found, it takes what the model likes best. Throws InputError for a step
   /// before that of the last plan: an episode that began without Reset.
   virtual const Plan& MakePlan(const PlanRequest& request) = 0;
+
+  /// Copies the candidates that the last decision's last iteration liked best, the best first, as
+  /// many as there are and `sequences` ([count x horizon x nu]) has room for; returns how many.
+  /// None where a planner has no candidates, or the decision had no time for any.
+  [[nodiscard]] virtual int CopyCandidates(std::span<double> /*sequences*/) const { return 0; }
 };
 
 /// Reads section [planner.<name>] of `config` and makes that planner; `horizon` replaces the one of

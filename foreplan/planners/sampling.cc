@@ -134,7 +134,7 @@ bool Population::Compare(std::span<const double> state,
                                key.Fold(kModelStream), returns, cutoff);
 }
 
-std::span<const int> Population::Elites(int wanted) {
+std::span<const int> Population::Elites(int wanted) const {
   const auto order = std::span(order_).first(static_cast<size_t>(evaluated_));
   std::iota(order.begin(), order.end(), 0);
   const auto valid_end =
@@ -144,6 +144,15 @@ std::span<const int> Population::Elites(int wanted) {
     return returns(a) != returns(b) ? returns(a) > returns(b) : a < b;
   });
   return {order.begin(), end};
+}
+
+int Population::CopyBest(std::span<double> sequences) const {
+  const auto best = Elites(static_cast<int>(sequences.size() / sequence_size()));
+  for (size_t i = 0; i < best.size(); ++i) {
+    std::copy_n(&actions_[Size(best[i]) * sequence_size()], sequence_size(),
+                &sequences[i * sequence_size()]);
+  }
+  return static_cast<int>(best.size());
 }
 
 void Population::Moments(std::span<const int> members, std::span<double> mean,
@@ -235,6 +244,7 @@ SamplingDecision::SamplingDecision(Population& population, const PlanRequest& re
       best_(population.best()),
       warm_return_(kWorst) {
   std::ranges::copy(plan.actions, best_.begin());
+  population_.Forget();
   if (clock_.cutoff().deadline) ImagineWarmStart();
 }
 

@@ -91,6 +91,8 @@ class Population {
   bool Evaluate(std::span<const double> state, int first, int count, Key key,
                 const Cutoff& cutoff = {});
   [[nodiscard]] int evaluated() const { return evaluated_; }
+  /// From now on none counts: a decision begins.
+  void Forget() { evaluated_ = 0; }
 
   /// Draws candidates and imagines them all; those before `first` stand already. With a deadline it
   /// goes chunk by chunk, each as large as half of the time left allows; false when the cutoff came
@@ -119,7 +121,9 @@ class Population {
 
   /// The best of the candidates evaluated last, best first, equal returns by index; at most
   /// `wanted`, and only those with a finite return. Valid until the next call.
-  [[nodiscard]] std::span<const int> Elites(int wanted);
+  [[nodiscard]] std::span<const int> Elites(int wanted) const;
+  /// Copies the best of them, as Planner::CopyCandidates says.
+  [[nodiscard]] int CopyBest(std::span<double> sequences) const;
 
   /// Mean and variance (divided by the number of members) of candidates: [horizon x nu] each.
   void Moments(std::span<const int> members, std::span<double> mean, std::span<double> variance);
@@ -136,14 +140,14 @@ class Population {
   size_t action_dim_;
   std::shared_ptr<Executor> executor_;
   Imagination imagination_;
-  std::vector<double> low_;       // [horizon x nu]
-  std::vector<double> high_;      // [horizon x nu]
-  std::vector<double> middle_;    // [horizon x nu]
-  std::vector<double> actions_;   // [max_candidates x horizon x nu]
-  std::vector<double> returns_;   // [max_candidates]
-  std::vector<int> order_;        // [max_candidates]
-  std::vector<double> best_;      // [horizon x nu]
-  std::vector<double> compared_;  // [kCompared x horizon x nu]
+  std::vector<double> low_;         // [horizon x nu]
+  std::vector<double> high_;        // [horizon x nu]
+  std::vector<double> middle_;      // [horizon x nu]
+  std::vector<double> actions_;     // [max_candidates x horizon x nu]
+  std::vector<double> returns_;     // [max_candidates]
+  mutable std::vector<int> order_;  // scratch of Elites: [max_candidates]
+  std::vector<double> best_;        // [horizon x nu]
+  std::vector<double> compared_;    // [kCompared x horizon x nu]
   int evaluated_ = 0;
 };
 

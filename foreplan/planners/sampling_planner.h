@@ -17,6 +17,9 @@ class SamplingPlanner : public Planner {
   void Reset() final;
   void set_model(const ModelVersion& version) final { population_.set_model(version); }
   const Plan& MakePlan(const PlanRequest& request) final;
+  [[nodiscard]] int CopyCandidates(std::span<double> sequences) const final {
+    return population_.CopyBest(sequences);
+  }
 
  protected:
   /// `population`: most candidates of an iteration.

@@ -12,7 +12,7 @@
 namespace foreplan {
 
 /// The folder of one run: config.toml, machine.json, episodes.csv, metrics.csv, data/, model/,
-/// checkpoint/, report.html.
+/// checkpoint/, recordings/, report.html.
 class RunDirectory {
  public:
   /// Begins the folder as `<path>.incomplete`, which Complete gives its name: at `path` there is a
@@ -48,6 +48,8 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
+  /// Of the files that EpisodeRecorder writes; there when something was recorded.
+  [[nodiscard]] std::filesystem::path recordings_folder() const { return path_ / "recordings"; }
   /// Of a fit.
   [[nodiscard]] std::filesystem::path calibration_table() const {
     return path_ / "calibration.csv";

@@ -64,11 +64,21 @@ class ScriptedLearner final : public Learner {
  private:
   void Play() {
     ++episodes_;
+    const auto environment = context_.task.MakeEnvironment();
+    Tell(&RunObserver::OnEpisodeBegin,
+         EpisodeBegin{episodes_, "scripted", *environment, episodes_ == context_.run.episodes});
     for (int step = 0; step < kSteps; ++step) {
       const std::vector<double> observation(static_cast<size_t>(data_.observation_dim()),
                                             episodes_ + 0.1 * step);
       const std::vector<double> action(static_cast<size_t>(data_.action_dim()), 0.01 * step);
       data_.Add(observation, action, observation, episodes_);
+      const EpisodeStep taken{.time = step,
+                              .observation = observation,
+                              .action = action,
+                              .next_observation = observation,
+                              .state = observation,
+                              .next_state = observation};
+      Tell(&RunObserver::OnStep, ObservedStep{taken, episodes_, kSteps * episodes_, 0});
     }
     const int total_steps = kSteps * episodes_;
     Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps, "fit.loss", 0.5 * episodes_});
