@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <vector>
 
 #include "foreplan/foreplan.h"
 
@@ -39,16 +38,12 @@ class Pendulum final : public foreplan::Dynamics {
 int main() {
   auto [task, config] = foreplan::Task::Load("pendulum", {"system.gravity=9"});
   const auto model = std::make_shared<const Pendulum>();
-  // Where the formula above is wrong, derivatives are, too.
-  const std::vector<double> x = {0.8, 0.6, 1};
-  const std::vector<double> u = {0.5};
-  const double error = foreplan::CheckDerivatives(*model, x, u);
   foreplan::MpcController controller(
       foreplan::MakePlanner("icem", config, {model, task.shared_planning_reward(), task.spec()}),
       model);
   const auto system = task.MakeSystem();
   const auto result = foreplan::RunEpisode(task, *system, controller, foreplan::Key{.seed = 3});
-  fmt::print("return {:.1f}, derivatives off by {:.1g}\n", result.episode_return, error);
+  fmt::print("return {:.1f}\n", result.episode_return);
   // One that hangs all along loses 1,200 and more, one that swings up 120 to 400.
-  return result.episode_return > -500 && error < 1e-6 ? 0 : 1;
+  return result.episode_return > -500 ? 0 : 1;
 }

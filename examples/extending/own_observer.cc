@@ -45,7 +45,8 @@ int main() {
   auto [task, config] =
       foreplan::Task::Load("cartpole_closed_form",
                            {"episode_length=100", "model.width=64", "planner.icem.population=60"});
-  const auto learner = foreplan::MakeLearner("mpc", config, {task, {.episodes = 3}});
+  const foreplan::RunOptions run{.episodes = 3};
+  const auto learner = foreplan::MakeLearner("mpc", config, {task, run});
   const auto watcher = std::make_shared<PlanWatcher>();
   learner->AddObserver(watcher);
   learner->Run();

@@ -63,14 +63,14 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
     if (context_.stop.stop_requested()) throw Interrupted("interrupted");
     ++total_steps_;
     episode_return += step.reward;
+    TellOfStep(step);
     Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, episode_return});
     observe(step);
   };
-  const EpisodeResult result = RunWhenReachable(reconnecting_, context_.stop, [&] {
-    return RunEpisode(context_.task, *environment_, policy, EpisodeKey(), StepsLeft(), take);
-  });
+  const EpisodeResult result = Act(policy, EpisodeKey(), StepsLeft(), take);
   data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
+  TellOfEpisode();
   Record("episode.seconds", SecondsSince(start));
   Tell(&RunObserver::OnEpisodeEnd,
        RowOf(result, context_.task.episode_length(), episodes_, total_steps_, name));
@@ -79,6 +79,13 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
         fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
   }
   return result;
+}
+
+EpisodeResult EpisodeLearner::Act(Policy& policy, Key key, int max_steps,
+                                  const StepFunction& observe) {
+  return RunWhenReachable(reconnecting_, context_.stop, [&] {
+    return RunEpisode(context_.task, *environment_, policy, key, max_steps, observe);
+  });
 }
 
 void EpisodeLearner::Record(std::string_view name, double value) const {
@@ -93,8 +100,12 @@ void EpisodeLearner::Restore(const TensorFile& state, Dataset data) {
   const std::array<int64_t, 1> two = {2};
   const std::vector<int32_t>& counters = state.Ints(kCounters, two);
   CheckAtLeast(state, kCounters, 0);
-  episodes_ = counters[0];
-  total_steps_ = counters[1];
+  RestoreEpisodes(counters[0], counters[1], std::move(data));
+}
+
+void EpisodeLearner::RestoreEpisodes(int episodes, int total_steps, Dataset data) {
+  episodes_ = episodes;
+  total_steps_ = total_steps;
   data_ = std::move(data);
 }
 

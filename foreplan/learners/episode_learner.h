@@ -49,6 +49,14 @@ class EpisodeLearner : public Learner {
   EpisodeResult PlayEpisode(const std::string& name, Policy& policy);
   /// The transition joins the data, as one of the episode that is being played.
   void AddToData(const EpisodeStep& step) { data_.Add(AsTransition(step, episode_id_)); }
+  /// The same without a trace: no episode of the run. Throws EnvironmentFailure, Interrupted.
+  EpisodeResult Act(Policy& policy, Key key, int max_steps, const StepFunction& observe);
+  /// Told before OnStep and OnEpisodeEnd are, by those who have more to tell.
+  virtual void TellOfStep(const EpisodeStep& /*step*/) {}
+  virtual void TellOfEpisode() {}
+  /// To begin with data that were there before.
+  Dataset& data_before() { return data_; }
+  void RestoreEpisodes(int episodes, int total_steps, Dataset data);
   /// Saves the run, between two episodes.
   void Checkpoint() const { Tell(&RunObserver::OnStateComplete, *this); }
   void Record(std::string_view name, double value) const;

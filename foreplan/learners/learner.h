@@ -114,10 +114,10 @@ class Learner {
 /// How a learner is made from the sections of a configuration, and how these are written as they
 /// are in effect. Every section that may stand in a file is read by `write`, whatever is run.
 struct LearnerEntry {
-  std::function<std::unique_ptr<Learner>(Config& config, const LearnerContext& context)> make;
+  std::function<std::unique_ptr<Learner>(Config& config, const LearnerContext& context)> make = {};
   std::function<void(const std::string& name, const RunOptions& run, Config& config,
                      ConfigWriter& writer)>
-      write;
+      write = {};
   bool plans = true;  // it acts through the run's planner
 };
 

@@ -23,7 +23,7 @@
 namespace foreplan {
 namespace {
 
-enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };
+enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };  // kEpisode: EpisodeLearner's
 
 using Clock = std::chrono::steady_clock;
 
@@ -43,12 +43,6 @@ std::shared_ptr<LearnedModel> Checked(const Task& task, std::shared_ptr<LearnedM
 }
 
 }  // namespace
-
-struct ModelLearner::EpisodeLog {
-  Clock::time_point start = Clock::now();
-  double episode_return = 0;  // so far
-  PlanLog plans;
-};
 
 PlanningProblem ProblemOf(const LearnerContext& context, const LearnedModel& model) {
   ModelVersion version = model.version();
@@ -71,11 +65,8 @@ ModelLearnerParts ReadModelLearnerParts(Config& config, const LearnerContext& co
 
 ModelLearner::ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
                            const std::string& base_policy)
-    : context_(context),
+    : EpisodeLearner(context, parts.environment),
       key_{static_cast<uint64_t>(context.run.seed), 0},
-      environment_(context.task.MakeEnvironment()),
-      reconnecting_(parts.environment),
-      data_(context.task.spec().observation_dim(), context.task.spec().action_dim()),
       model_(Checked(context.task, std::move(parts.model))),
       judge_(*model_),
       base_policy_name_(base_policy),
@@ -85,32 +76,22 @@ ModelLearner::ModelLearner(const LearnerContext& context, ModelLearnerParts part
 }
 
 void ModelLearner::WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer) {
-  auto environment = ReadOptions<EnvironmentOptions>(config, "environment");
-  writer.Write("environment", environment);
+  EpisodeLearner::WriteSections(run, config, writer);
   WriteModelOptions(config, writer);
   WritePlannerOptions(run.planner, config, writer);
 }
 
 void ModelLearner::BeginWithModel() {
-  const RunDirectory folder = RunDirectory::OpenModel(context_.run.model);
+  const RunDirectory folder = RunDirectory::OpenModel(context().run.model);
   model_->RestoreForUse(ReadTensors(folder.model_file()));
-  ReadSegments(folder.data_folder(), -1, data_);
+  ReadSegments(folder.data_folder(), -1, data_before());
   fits_ = 1;
-  fitted_rows_ = judged_rows_ = data_.size();
+  fitted_rows_ = judged_rows_ = data().size();
 }
 
 const std::shared_ptr<Planner>& ModelLearner::planner() const {
   if (planner_ == nullptr) throw InputError("learner: found no planner, expected one");
   return planner_;
-}
-
-int ModelLearner::StepsLeft() const {
-  const int length = context_.task.episode_length();
-  return context_.run.steps > 0 ? std::min(length, context_.run.steps - total_steps_) : length;
-}
-
-Key ModelLearner::EpisodeKey(int episode) const {
-  return key_.Fold(kEpisode).Fold(static_cast<uint64_t>(episode));
 }
 
 void ModelLearner::PlayBaseEpisode() { PlayEpisode(base_policy_name_, *base_policy_); }
@@ -130,61 +111,37 @@ void ModelLearner::PlayEpisode(const std::string& name, PlanningPolicy& policy,
 
 void ModelLearner::Play(const std::string& name, Policy& policy, const PlanningPolicy* planned,
                         const StepFunction& observe) {
-  EpisodeLog log;
-  episode_id_ = data_.next_episode();
-  const bool may_be_last = context_.run.IsOver(episodes_ + 1, total_steps_ + StepsLeft());
-  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_ + 1, name, *environment_, may_be_last});
-  const EpisodeResult result =
-      Act(policy, EpisodeKey(episodes_), StepsLeft(), [&](const EpisodeStep& step) {
-        if (context_.stop.stop_requested()) throw Interrupted("interrupted");
-        CountStep(step, planned, log);
-        observe(step);
-      });
-  data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
-  ++episodes_;
-  Report(result, name, log);
-  last_rewards_ = log.plans.rewards();
-  if (result.steps == 0) {
-    throw RunError(
-        fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
-  }
+  planned_ = planned;
+  plans_ = {};
+  EpisodeLearner::PlayEpisode(name, policy, observe);
+  last_rewards_ = plans_.rewards();
   Checkpoint();
 }
 
-EpisodeResult ModelLearner::Act(Policy& policy, Key key, int max_steps,
-                                const StepFunction& observe) {
-  return RunWhenReachable(reconnecting_, context_.stop, [&] {
-    return RunEpisode(context_.task, *environment_, policy, key, max_steps, observe);
-  });
+void ModelLearner::TellOfStep(const EpisodeStep& step) {
+  const Plan* plan = planned_ != nullptr ? planned_->new_plan() : nullptr;
+  plans_.AddStep(plan, data().action_dim(), PlanningReward(context().task, step));
+  if (plan == nullptr) return;
+  times_.planning_seconds += plan->seconds;
+  Tell(&RunObserver::OnPlan, planned_->made_plan());
 }
 
-void ModelLearner::CountStep(const EpisodeStep& step, const PlanningPolicy* planned,
-                             EpisodeLog& log) {
-  ++total_steps_;
-  log.episode_return += step.reward;
-  const Plan* plan = planned != nullptr ? planned->new_plan() : nullptr;
-  log.plans.AddStep(plan, data_.action_dim(), PlanningReward(context_.task, step));
-  if (plan != nullptr) {
-    times_.planning_seconds += plan->seconds;
-    Tell(&RunObserver::OnPlan, planned->made_plan());
-  }
-  Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, log.episode_return});
+void ModelLearner::TellOfEpisode() {
+  if (plans_.plans() == 0) return;
+  Record("planning.ms_per_decision", 1e3 * plans_.seconds() / plans_.plans());
+  const PlanLog::Outcome outcome = plans_.MeanOutcome();
+  Record("planning.imagined_return", outcome.imagined);
+  Record("planning.realised_return", outcome.realised);
 }
-
-void ModelLearner::AddToData(const EpisodeStep& step) {
-  data_.Add(AsTransition(step, episode_id_));
-}
-
-void ModelLearner::AddData(const Dataset& data) { data_.AddEpisodes(data); }
 
 void ModelLearner::Refit() {
   const Clock::time_point start = Clock::now();
   Tell(&RunObserver::OnFitBegin);
   JudgeNewData();
   const FitMetrics metrics =
-      model_->Fit(data_, key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)), context_.stop);
+      model_->Fit(data(), key_.Fold(kFit).Fold(static_cast<uint64_t>(fits_)), context().stop);
   ++fits_;
-  fitted_rows_ = judged_rows_ = data_.size();
+  fitted_rows_ = judged_rows_ = data().size();
   times_.fitting_seconds += SecondsSince(start);
   Tell(&RunObserver::OnFit, metrics);
   for (const auto& [name, value] : metrics) Record("fit." + name, value);
@@ -192,12 +149,12 @@ void ModelLearner::Refit() {
 }
 
 bool ModelLearner::JudgeNewData() {
-  const int64_t first = std::exchange(judged_rows_, data_.size());
-  if (fits_ == 0 || first == data_.size()) return false;
-  RecordModelError("model", judge_.Judge(data_, first, data_.size()));
+  const int64_t first = std::exchange(judged_rows_, data().size());
+  if (fits_ == 0 || first == data().size()) return false;
+  RecordModelError("model", judge_.Judge(data(), first, data().size()));
   if (const auto reward = model_->version().reward; reward != nullptr) {
     for (const auto& [name, value] :
-         MetricsOf(MeasureReward(*reward, data_, first, data_.size()))) {
+         MetricsOf(MeasureReward(*reward, data(), first, data().size()))) {
       Record("model." + name, value);
     }
   }
@@ -205,8 +162,8 @@ bool ModelLearner::JudgeNewData() {
 }
 
 void ModelLearner::JudgeBasePolicy() {
-  Dataset measured(data_.observation_dim(), data_.action_dim());
-  Act(*base_policy_, key_.Fold(kJudge), context_.task.episode_length(),
+  Dataset measured(data().observation_dim(), data().action_dim());
+  Act(*base_policy_, key_.Fold(kJudge), context().task.episode_length(),
       [&](const EpisodeStep& step) {
         measured.Add(step.observation, step.action, step.next_observation, 1);
       });
@@ -214,19 +171,13 @@ void ModelLearner::JudgeBasePolicy() {
 }
 
 void ModelLearner::LoadData(const std::string& file) {
-  data_ = ReadRecording(file, ColumnsOf(context_.task.spec())).data;
-}
-
-void ModelLearner::Checkpoint() const { Tell(&RunObserver::OnStateComplete, *this); }
-
-void ModelLearner::Record(std::string_view name, double value) const {
-  Tell(&RunObserver::OnMetric, MetricRow{episodes_, total_steps_, std::string(name), value});
+  data_before() = ReadRecording(file, ColumnsOf(context().task.spec())).data;
 }
 
 void ModelLearner::RecordModelError(const std::string& prefix, const ModelError& error) const {
   Record(prefix + ".one_step_rmse", error.one_step_rmse);
   for (size_t i = 0; i < error.component_rmse.size(); ++i) {
-    Record(prefix + ".one_step_rmse." + context_.task.spec().observation[i].name,
+    Record(prefix + ".one_step_rmse." + context().task.spec().observation[i].name,
            error.component_rmse[i]);
   }
   if (error.open_loop_runs > 0) Record(prefix + ".ten_step_rmse", error.open_loop_rmse);
@@ -234,24 +185,11 @@ void ModelLearner::RecordModelError(const std::string& prefix, const ModelError&
   Record(prefix + ".epistemic_share", error.epistemic_share);
 }
 
-void ModelLearner::Report(const EpisodeResult& result, const std::string& policy_name,
-                          const EpisodeLog& log) {
-  if (log.plans.plans() > 0) {
-    Record("planning.ms_per_decision", 1e3 * log.plans.seconds() / log.plans.plans());
-    const PlanLog::Outcome outcome = log.plans.MeanOutcome();
-    Record("planning.imagined_return", outcome.imagined);
-    Record("planning.realised_return", outcome.realised);
-  }
-  Record("episode.seconds", SecondsSince(log.start));
-  Tell(&RunObserver::OnEpisodeEnd,
-       RowOf(result, context_.task.episode_length(), episodes_, total_steps_, policy_name));
-}
-
 void ModelLearner::Save(TensorFile& state) const {
   model_->Save(state);
   state.tensors["learner.counters"] = {
       {5},
-      std::vector<int32_t>{episodes_, total_steps_, fits_, static_cast<int32_t>(fitted_rows_),
+      std::vector<int32_t>{episodes(), total_steps(), fits_, static_cast<int32_t>(fitted_rows_),
                            static_cast<int32_t>(judged_rows_)}};
   state.tensors["learner.seconds"] = {
       {2}, std::vector<double>{times_.planning_seconds, times_.fitting_seconds}};
@@ -269,8 +207,6 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
   CheckFinite(state, "learner.last_rewards");
   last_rewards_ = state.Doubles("learner.last_rewards", any);
   model_->Restore(state);
-  episodes_ = counters[0];
-  total_steps_ = counters[1];
   fits_ = counters[2];
   fitted_rows_ = counters[3];
   judged_rows_ = counters[4];
@@ -280,7 +216,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
                     "judged, expected at most the {} of the data",
                     state.source, fitted_rows_, judged_rows_, data.size()));
   }
-  data_ = std::move(data);
+  RestoreEpisodes(counters[0], counters[1], std::move(data));
   times_ = {seconds[0], seconds[1]};
 }
 

@@ -1,7 +1,6 @@
 // What the loops share that learn one model from one growing data set.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,9 +8,9 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/control/mpc_controller.h"
-#include "foreplan/control/reconnect.h"
+#include "foreplan/control/plan_log.h"
 #include "foreplan/data/dataset.h"
-#include "foreplan/learners/learner.h"
+#include "foreplan/learners/episode_learner.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/models/model_error.h"
 #include "foreplan/planners/planner.h"
@@ -34,15 +33,13 @@ struct ModelLearnerParts {
                                                       bool plans,
                                                       std::optional<int> plan_horizon = {});
 
-/// Data, model, fits, base policy, planner (of loops that plan), and what is reported about
-/// them. A loop derives from it and says in Step() what happens in which order.
-class ModelLearner : public Learner {
+/// Model, fits, base policy, planner (of loops that plan), and what is reported about them. A loop
+/// derives from it and says in Step() what happens in which order.
+class ModelLearner : public EpisodeLearner {
  public:
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset data) override;
   [[nodiscard]] TensorFile Model() const override;
-  [[nodiscard]] const Dataset& data() const override { return data_; }
-  void AddData(const Dataset& data) override;
   [[nodiscard]] RunTimes times() const override { return times_; }
   /// Member `model`: what can be told of the last fit, of models that tell something.
   [[nodiscard]] nlohmann::ordered_json Results() const override;
@@ -60,21 +57,16 @@ class ModelLearner : public Learner {
   [[nodiscard]] int BaseEpisodes(int configured) const {
     return begins_with_model() ? 0 : configured;
   }
-  [[nodiscard]] bool begins_with_model() const { return !context_.run.model.empty(); }
-  /// The run's options are used up.
-  [[nodiscard]] bool Done() const { return context_.run.IsOver(episodes_, total_steps_); }
-  [[nodiscard]] int episodes() const { return episodes_; }  // finished
-  [[nodiscard]] int fits() const { return fits_; }          // done
-  [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data_.size(); }
-  [[nodiscard]] const LearnerContext& context() const { return context_; }
-  [[nodiscard]] PlanningProblem problem() const { return ProblemOf(context_, *model_); }
+  [[nodiscard]] bool begins_with_model() const { return !context().run.model.empty(); }
+  [[nodiscard]] int fits() const { return fits_; }  // done
+  [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data().size(); }
+  [[nodiscard]] PlanningProblem problem() const { return ProblemOf(context(), *model_); }
   [[nodiscard]] const std::shared_ptr<LearnedModel>& model() const { return model_; }
   /// Throws InputError where there is none.
   [[nodiscard]] const std::shared_ptr<Planner>& planner() const;
   /// What planners maximise, at every step of the last episode.
   [[nodiscard]] const std::vector<double>& last_rewards() const { return last_rewards_; }
 
-  using StepFunction = std::function<void(const EpisodeStep& step)>;
   /// One episode of a policy, which `name` stands for in the log; a step that acts by a plan says
   /// so to the observers. `observe` is called after each step and adds it to the data: AddToData,
   /// when there is nothing else to do. Afterwards the state is saved before anything is made of it.
@@ -82,9 +74,7 @@ class ModelLearner : public Learner {
   void PlayEpisode(const std::string& name, Policy& policy);
   void PlayEpisode(const std::string& name, PlanningPolicy& policy);
   void PlayBaseEpisode();
-  /// The transition joins the data, as one of the episode that is being played.
-  void AddToData(const EpisodeStep& step);
-  [[nodiscard]] int64_t rows_since_fit() const { return data_.size() - fitted_rows_; }
+  [[nodiscard]] int64_t rows_since_fit() const { return data().size() - fitted_rows_; }
   /// Fits the model to all data.
   void Refit();
   /// The model's error on transitions that it has not been fitted to, those since the last fit or
@@ -96,44 +86,30 @@ class ModelLearner : public Learner {
   /// Begins with the transitions of a file, see ReadRecording; columns are found by the names of
   /// the task's components. Not for a run that begins with a model, which brings its own data.
   void LoadData(const std::string& file);
-  /// Saves the run, between two episodes.
-  void Checkpoint() const;
-  void Record(std::string_view name, double value) const;
   /// Time spent on what an episode acts by, besides fits.
   void CountPlanning(double seconds) { times_.planning_seconds += seconds; }
 
  private:
   void BeginWithModel();
-
-  struct EpisodeLog;  // what one episode leaves in metrics.csv
-
-  [[nodiscard]] Key EpisodeKey(int episode) const;
-  [[nodiscard]] int StepsLeft() const;
   void Play(const std::string& name, Policy& policy, const PlanningPolicy* planned,
             const StepFunction& observe);
-  EpisodeResult Act(Policy& policy, Key key, int max_steps, const StepFunction& observe);
-  void CountStep(const EpisodeStep& step, const PlanningPolicy* planned, EpisodeLog& log);
+  void TellOfStep(const EpisodeStep& step) final;
+  void TellOfEpisode() final;
   void RecordModelError(const std::string& prefix, const ModelError& error) const;
-  void Report(const EpisodeResult& result, const std::string& policy_name, const EpisodeLog& log);
 
-  const LearnerContext context_;
   Key key_;
-  std::shared_ptr<Environment> environment_;
-  EnvironmentOptions reconnecting_;
-  Dataset data_;
   std::shared_ptr<LearnedModel> model_;
   ModelJudge judge_;
   std::string base_policy_name_;
   std::unique_ptr<Policy> base_policy_;
-  std::shared_ptr<Planner> planner_;  // null in a loop that does not plan
+  std::shared_ptr<Planner> planner_;         // null in a loop that does not plan
+  const PlanningPolicy* planned_ = nullptr;  // of the episode that is played; null: it has no plans
+  PlanLog plans_;                            // of that episode
   std::vector<double> last_rewards_;
   RunTimes times_;
-  int episode_id_ = 0;       // in the data, of the episode that is being played
-  int episodes_ = 0;         // finished
-  int total_steps_ = 0;      // taken
   int fits_ = 0;             // done
-  int64_t fitted_rows_ = 0;  // rows of data_ the last fit has seen
-  int64_t judged_rows_ = 0;  // rows of data_ that the model has been judged on, or fitted to
+  int64_t fitted_rows_ = 0;  // rows of data() the last fit has seen
+  int64_t judged_rows_ = 0;  // rows of data() that the model has been judged on, or fitted to
 };
 
 }  // namespace foreplan

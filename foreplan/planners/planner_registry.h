@@ -17,8 +17,8 @@ struct PlannerEntry {
   std::function<std::unique_ptr<Planner>(const std::string& section, Config& config,
                                          const PlanningProblem& problem,
                                          std::optional<int> horizon)>
-      make;
-  std::function<void(const std::string& section, Config& config, ConfigWriter& writer)> write;
+      make = {};
+  std::function<void(const std::string& section, Config& config, ConfigWriter& writer)> write = {};
 };
 
 /// Of a planner with nested Options, which have a `horizon`, that is made from (Options,
