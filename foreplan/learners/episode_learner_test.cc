@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -245,18 +247,35 @@ TEST(EpisodeLearner, TheModelIsTheStateUnlessItSaysOtherwise) {
 
 // --- environments that end, or say nothing, at once
 
+/// A cart-pole one of whose sensors is broken from the first observation on.
+class Broken final : public Environment {
+ public:
+  explicit Broken(const Task& task) : inner_(task, [](int) { return StepOutcome(); }) {}
+  const EnvironmentSpec& spec() const override { return inner_.spec(); }
+  void Reset(Key key) override { inner_.Reset(key); }
+  StepOutcome Step(std::span<const double> action) override { return inner_.Step(action); }
+  void Observe(std::span<double> observation) const override {
+    inner_.Observe(observation);
+    observation[1] = std::numeric_limits<double>::quiet_NaN();
+  }
+
+ private:
+  ScriptedEnvironment inner_;
+};
+
 /// A tiny run of the cart-pole in an environment.
 struct OwnRun {
-  OwnRun(const std::string& algorithm, ScriptedEnvironment::Script script, RunOptions options)
+  using Make = std::function<std::shared_ptr<Environment>(const Task& task)>;
+
+  OwnRun(const std::string& algorithm, const Make& make, RunOptions options)
       : loaded(Task::Load("cartpole_closed_form",
                           TestRun::Joined(kTinyRun, {"policy_backprop.policy.width=8",
                                                      "policy_backprop.training.steps=3",
                                                      "policy_backprop.training.starts=2"}))),
         run(std::move(options)) {
     run.algorithm = algorithm;
-    const auto environment = std::make_shared<ScriptedEnvironment>(loaded.first, std::move(script));
     const Task task({.name = "own",
-                     .environment = environment,
+                     .environment = make(loaded.first),
                      .reward = loaded.first.shared_planning_reward(),
                      .episode_length = kLength,
                      .encoding = loaded.first.encoding()});
@@ -277,7 +296,10 @@ INSTANTIATE_TEST_SUITE_P(Loops, EndsAtOnce,
 
 TEST_P(EndsAtOnce, EpisodesOfOneStepAreEpisodes) {
   MakeKnown();
-  const auto ends = [](int) { return Paid(0, StepEnd::kTerminated); };
+  const auto ends = [](const Task& task) {
+    return std::make_shared<ScriptedEnvironment>(task,
+                                                 [](int) { return Paid(0, StepEnd::kTerminated); });
+  };
   OwnRun by_episodes(GetParam(), ends, {.episodes = 4});
   by_episodes.learner->Run();
   ASSERT_EQ(by_episodes.log.episodes().size(), 4U);
@@ -287,6 +309,15 @@ TEST_P(EndsAtOnce, EpisodesOfOneStepAreEpisodes) {
   OwnRun by_steps(GetParam(), ends, {.steps = 5});
   by_steps.learner->Run();
   EXPECT_EQ(by_steps.log.episodes().size(), 5U);
+}
+
+TEST_P(EndsAtOnce, AnObservationThatIsNoNumberAtTheStartEndsTheRunAndIsNamed) {
+  MakeKnown();
+  const auto broken = [](const Task& task) { return std::make_shared<Broken>(task); };
+  OwnRun run(GetParam(), broken, {.episodes = 4});
+  EXPECT_EQ(MessageOf<RunError>([&] { run.learner->Run(); }),
+            "episode 1 ended before its first step: start: observation 'hinge' is nan");
+  EXPECT_EQ(run.log.episodes().size(), 1U);  // it is told
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/testing/double_integrator.h"
@@ -161,6 +162,30 @@ TEST(Derivatives, OfAModelWithoutItsOwnAreDifferences) {
       *workspace);
   EXPECT_NEAR(A[1], testing::DoubleIntegrator::kStep, 1e-9);
   EXPECT_NEAR(B[1], testing::DoubleIntegrator::kStep, 1e-9);
+}
+
+/// Says neither how it is observed nor what it needs.
+class Bare final : public Dynamics {
+ public:
+  explicit Bare(bool observed) : observed_(observed) {}
+  int state_dim() const override { return 2; }
+  int action_dim() const override { return 1; }
+  bool observation_is_state() const override { return observed_; }
+  void Step(const StepBatch& /*batch*/, Workspace& /*workspace*/) const override {}
+
+ private:
+  bool observed_;
+};
+
+TEST(Dynamics, ObservesItsStateUnlessItSaysOtherwise) {
+  const Bare observed(true);
+  const auto workspace = observed.MakeWorkspace(1);
+  EXPECT_EQ(observed.observation_dim(), 2);
+  EXPECT_FALSE(observed.is_stochastic());
+  std::vector<double> observation(2);
+  observed.Observe(std::vector<double>{3, 4}, observation, *workspace);
+  EXPECT_EQ(observation, (std::vector<double>{3, 4}));
+  EXPECT_THROW(Bare(false).Observe(observation, observation, *workspace), InputError);
 }
 
 }  // namespace

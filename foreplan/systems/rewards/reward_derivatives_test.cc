@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -100,6 +102,41 @@ TEST(RewardDerivatives, EqualDifferences) {
       }
     }
   }
+}
+
+/// r = o' u - o^2 / 2 of one number each; it may say its sizes.
+class Product final : public Reward {
+ public:
+  explicit Product(bool says_sizes) : says_sizes_(says_sizes) {}
+  std::optional<TransitionSizes> sizes() const override {
+    return says_sizes_ ? std::optional(TransitionSizes{1, 1}) : std::nullopt;
+  }
+  void Evaluate(const TransitionBatch& /*batch*/, double* /*reward*/,
+                uint8_t* /*terminated*/) const override {}
+  double Expand(const double* observation, const double* action, const double* next,
+                double* gradient, double* /*hessian*/) const override {
+    gradient[0] = -observation[0];
+    gradient[1] = next[0];
+    gradient[2] = action[0];
+    return 0;
+  }
+
+ private:
+  bool says_sizes_;
+};
+
+TEST(RewardGradient, IsThatOfExpandWhereARewardSaysItsSizes) {
+  const std::vector<double> observations = {1, 2};
+  const std::vector<double> actions = {3, 4};
+  const std::vector<double> next = {5, 6};
+  const TransitionBatch batch{.rows = 2,
+                              .observation = observations.data(),
+                              .action = actions.data(),
+                              .next_observation = next.data()};
+  std::vector<double> gradient(6);
+  Product(true).Gradient(batch, gradient.data());
+  EXPECT_EQ(gradient, (std::vector<double>{-1, 5, 3, -2, 6, 4}));
+  EXPECT_THROW(Product(false).Gradient(batch, gradient.data()), InputError);
 }
 
 }  // namespace
