@@ -167,6 +167,9 @@ LearnedReward::LearnedReward(const EnvironmentSpec& spec, const Encoding& encodi
 
 const LearnedRewardOptions& LearnedReward::options() const { return design_->options; }
 const TransitionFeatures& LearnedReward::features() const { return design_->features; }
+std::optional<TransitionSizes> LearnedReward::sizes() const {
+  return TransitionSizes{features().observation_dim(), features().action_dim()};
+}
 const Mlp& LearnedReward::mlp() const { return design_->mlp; }
 const DenseKernel& LearnedReward::training_kernel() const { return design_->training_kernel; }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ class LearnedReward final : public Reward {
   LearnedReward(const EnvironmentSpec& spec, const Encoding& encoding,
                 const LearnedRewardOptions& options, Key key);
 
+  [[nodiscard]] std::optional<TransitionSizes> sizes() const override;
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
   void Gradient(const TransitionBatch& batch, double* gradient) const override;
   double Expand(const double* observation, const double* action, const double* next_observation,
