@@ -62,7 +62,12 @@ foreplan::Experiment MakeExperiment(const std::string& name, int seed, int steps
                        .make_environment = [shipped] { return std::make_unique<Paying>(shipped); },
                        .episode_length = shipped.episode_length(),
                        .encoding = shipped.encoding()});
-  return {std::move(task), std::move(config), {.seed = seed, .steps = steps}};
+  foreplan::RunOptions run;
+  config.Read("run", run);
+  run.seed = seed;
+  run.episodes = 0;
+  run.steps = steps;
+  return {std::move(task), std::move(config), run};
 }
 
 // The run's document, as `foreplan run --json` writes it, with the returns of fresh starts.

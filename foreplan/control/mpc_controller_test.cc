@@ -27,11 +27,15 @@ class FakePlanner final : public Planner {
   int plans = 0;
   bool wants_feedback = false;
   std::shared_ptr<const Dynamics> dynamics;
+  std::shared_ptr<const Reward> reward;
 
   FakePlanner() { plan_.actions = {0.25, 0.5, 0.75}; }
   [[nodiscard]] int horizon() const override { return 3; }
   void Reset() override { ++resets; }
-  void set_model(const ModelVersion& version) override { dynamics = version.dynamics; }
+  void set_model(const ModelVersion& version) override {
+    dynamics = version.dynamics;
+    reward = version.reward;
+  }
   const Plan& MakePlan(const PlanRequest& request) override {
     state.assign(request.state.begin(), request.state.end());
     step = request.step;
@@ -111,6 +115,19 @@ TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
   situation.time = 1;
   controller.Act(situation, {&action, 1});
   EXPECT_EQ(planner.dynamics, present);
+  EXPECT_EQ(planner.reward, nullptr);
+}
+
+TEST(MpcController, HandsOnTheRewardThatWasLearnedWithTheModel) {
+  FakePlanner planner;
+  const auto reward = std::make_shared<const testing::QuadraticReward>();
+  MpcController controller(testing::Borrowed(planner), ModelSource([&] {
+                             return ModelVersion{kModel, reward};
+                           }));
+  double action = 0;
+  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  controller.Act(situation, {&action, 1});
+  EXPECT_EQ(planner.reward, reward);
 }
 
 TEST(MpcController, TellsWhatTheLastPlanWasMadeOf) {

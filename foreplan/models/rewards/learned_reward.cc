@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kBlockRows = 128;           // that are evaluated together
 constexpr int kGradientRows = 64;         // that are differentiated together
-constexpr int kOutputs = 2;               // reward, logit of the termination
+constexpr int kOutputs = 3;               // y, w, q
 constexpr double kDifference = 1.0 / 50;  // of the Hessian, in deviations
 
 std::vector<int> Widths(const LearnedRewardOptions& options, const TransitionFeatures& features) {
@@ -69,15 +69,16 @@ void LearnedRewardOptions::Visit(OptionsVisitor& visitor) {
 struct LearnedReward::Workspace {
   explicit Workspace(const Design& design);
 
-  AlignedVector<std::byte> work;    // the prediction kernel's
-  std::vector<double> features;     // of a row: [inputs]
-  std::vector<float> input;         // [kBlockRows x inputs]
-  std::vector<uint8_t> finite;      // [kBlockRows]
-  std::vector<double> probability;  // of the end, summed over members: [kBlockRows]
+  AlignedVector<std::byte> work;  // the prediction kernel's
+  std::vector<double> features;   // of a row: [inputs]
+  std::vector<float> input;       // [kBlockRows x inputs]
+  std::vector<uint8_t> finite;    // [kBlockRows]
+  std::vector<double> outputs;    // means over members of (y, w, sigmoid(q)): [kBlockRows x 3]
   MlpTape tape;
-  std::vector<float> d_output;   // [kGradientRows x kOutputs]
-  std::vector<float> d_input;    // of a member: [kGradientRows x inputs]
-  std::vector<double> by_input;  // [kGradientRows x inputs]
+  std::vector<float> member_outputs;  // [members x kGradientRows x kOutputs]
+  std::vector<float> d_output;        // [kGradientRows x kOutputs]
+  std::vector<float> d_input;         // of a member: [kGradientRows x inputs]
+  std::vector<double> by_input;       // [kGradientRows x inputs]
   std::vector<double> expression_jacobian;
   std::vector<double> observation;       // z +- h e_j: [2 nz x no]
   std::vector<double> action;            // [2 nz x nu]
@@ -112,8 +113,10 @@ LearnedReward::Workspace::Workspace(const Design& design)
       features(Size(design.mlp.inputs())),
       input(Size(kBlockRows, design.mlp.inputs())),
       finite(Size(kBlockRows)),
-      probability(Size(kBlockRows)),
-      tape(design.mlp, design.training_kernel, kGradientRows, 1, MlpTape::Keep::kInputGradients),
+      outputs(Size(kBlockRows, kOutputs)),
+      tape(design.mlp, design.training_kernel, kGradientRows, design.options.members,
+           MlpTape::Keep::kInputGradients),
+      member_outputs(Size(design.options.members, kGradientRows, kOutputs)),
       d_output(Size(kGradientRows, kOutputs)),
       d_input(Size(kGradientRows, design.mlp.inputs())),
       by_input(d_input.size()),
@@ -154,7 +157,7 @@ LearnedReward::LearnedReward(const EnvironmentSpec& spec, const Encoding& encodi
     : design_(std::make_shared<Design>(spec, encoding, options)),
       fitted_{.parameters = std::vector<float>(Size(options.members, mlp().parameters())),
               .input = Normaliser(mlp().inputs()),
-              .reward = Normaliser(1)} {
+              .reward = Normaliser(2)} {
   for (int member = 0; member < options.members; ++member) {
     mlp().Initialise(key.Fold(static_cast<uint64_t>(member)),
                      std::span(fitted_.parameters)
@@ -164,6 +167,9 @@ LearnedReward::LearnedReward(const EnvironmentSpec& spec, const Encoding& encodi
 
 const LearnedRewardOptions& LearnedReward::options() const { return design_->options; }
 const TransitionFeatures& LearnedReward::features() const { return design_->features; }
+std::optional<TransitionSizes> LearnedReward::sizes() const {
+  return TransitionSizes{features().observation_dim(), features().action_dim()};
+}
 const Mlp& LearnedReward::mlp() const { return design_->mlp; }
 const DenseKernel& LearnedReward::training_kernel() const { return design_->training_kernel; }
 
@@ -212,29 +218,41 @@ void LearnedReward::FillInputs(const TransitionBatch& batch, Workspace& workspac
   }
 }
 
+void LearnedReward::AddOutputs(int rows, const float* y, int stride, Workspace& workspace) const {
+  double* sum = workspace.outputs.data();
+  for (int row = 0; row < rows; ++row, y += stride, sum += kOutputs) {
+    sum[0] += y[0];
+    sum[1] += y[1];
+    if (fitted_.ends_episodes) sum[2] += Sigmoid(y[2]);
+  }
+}
+
+LearnedReward::Expected LearnedReward::ExpectedOf(int row, const Workspace& workspace) const {
+  const double* sum = &workspace.outputs[Size(row, kOutputs)];
+  const int members = options().members;
+  const Normaliser& reward = fitted_.reward;
+  return {.continued = reward.mean[0] + reward.scale[0] / members * sum[0],
+          .terminated = reward.mean[1] + reward.scale[1] / members * sum[1],
+          .probability = sum[2] / members};
+}
+
 void LearnedReward::EvaluateBlock(const TransitionBatch& batch, double* reward, uint8_t* terminated,
                                   Workspace& workspace) const {
   FillInputs(batch, workspace);
-  std::fill_n(reward, batch.rows, 0.0);
-  std::ranges::fill(workspace.probability, 0.0);
+  std::ranges::fill(workspace.outputs, 0.0);
   const int members = is_fitted_ ? options().members : 0;
   const size_t bytes = design_->packed_bytes;
   for (int member = 0; member < members; ++member) {
     const Prediction predicted = design_->prediction_kernel.Predict(
         mlp(), std::span(packed_).subspan(Size(member) * bytes, bytes), batch.rows,
         workspace.input.data(), workspace.work);
-    for (int row = 0; row < batch.rows; ++row) {
-      const float* y = predicted.y + Size(row, predicted.stride);
-      reward[row] += y[0];
-      if (fitted_.ends_episodes) workspace.probability[Size(row)] += Sigmoid(y[1]);
-    }
+    AddOutputs(batch.rows, predicted.y, predicted.stride, workspace);
   }
-  const double mean = fitted_.reward.mean[0];
-  const double scale = fitted_.reward.scale[0] / options().members;
   for (int row = 0; row < batch.rows; ++row) {
+    const Expected expected = ExpectedOf(row, workspace);
     const bool finite = workspace.finite[Size(row)] != 0;
-    reward[row] = finite ? mean + scale * reward[row] : std::numeric_limits<double>::quiet_NaN();
-    terminated[row] = finite && workspace.probability[Size(row)] > 0.5 * options().members ? 1 : 0;
+    reward[row] = finite ? expected.reward() : std::numeric_limits<double>::quiet_NaN();
+    terminated[row] = finite && expected.probability > 0.5 ? 1 : 0;
   }
 }
 
@@ -248,30 +266,44 @@ void LearnedReward::Evaluate(const TransitionBatch& batch, double* reward,
   }
 }
 
-// dr/dz = s / K sum_k dy_k/dinput / scale dinput/dz.
+// dr/dinput = 1/K sum_k ((1 - p) s_c dy_k + p s_t dw_k + (r_t - r_c) sigmoid'(q_k) dq_k) / dinput.
 void LearnedReward::GradientOfBlock(const TransitionBatch& batch, double* gradient,
                                     Workspace& workspace) const {
   FillInputs(batch, workspace);
   const size_t inputs = Size(mlp().inputs());
   const size_t numbers = Size(batch.rows) * inputs;
   std::fill_n(workspace.by_input.begin(), numbers, 0.0);
-  for (int row = 0; row < batch.rows; ++row) {
-    workspace.d_output[Size(row, kOutputs)] = 1;
-    workspace.d_output[Size(row, kOutputs) + 1] = 0;
+  std::ranges::fill(workspace.outputs, 0.0);
+  const int members = options().members;
+  for (int member = 0; member < members; ++member) {
+    float* y = &workspace.member_outputs[Size(member, kGradientRows, kOutputs)];
+    std::copy_n(
+        workspace.tape.Forward(parameters(member), member, batch.rows, workspace.input.data()),
+        Size(batch.rows, kOutputs), y);
+    AddOutputs(batch.rows, y, kOutputs, workspace);
   }
-  for (int member = 0; member < options().members; ++member) {
-    workspace.tape.Forward(parameters(member), 0, batch.rows, workspace.input.data());
-    workspace.tape.PullBack(parameters(member), 0, workspace.d_output.data(),
+  for (int member = 0; member < members; ++member) {
+    const float* y = &workspace.member_outputs[Size(member, kGradientRows, kOutputs)];
+    float* d_y = workspace.d_output.data();
+    for (int row = 0; row < batch.rows; ++row, y += kOutputs, d_y += kOutputs) {
+      const Expected expected = ExpectedOf(row, workspace);
+      const double s = Sigmoid(y[2]);
+      d_y[0] = static_cast<float>((1 - expected.probability) * fitted_.reward.scale[0]);
+      d_y[1] = static_cast<float>(expected.probability * fitted_.reward.scale[1]);
+      d_y[2] = fitted_.ends_episodes
+                   ? static_cast<float>((expected.terminated - expected.continued) * s * (1 - s))
+                   : 0.0F;
+    }
+    workspace.tape.PullBack(parameters(member), member, workspace.d_output.data(),
                             workspace.d_input.data());
-    for (size_t i = 0; i < numbers; ++i) workspace.by_input[i] += workspace.d_input[i];
+    for (size_t i = 0; i < numbers; ++i) workspace.by_input[i] += workspace.d_input[i] / members;
   }
-  const double scale = fitted_.reward.scale[0] / options().members;
   const size_t no = Size(features().observation_dim());
   const size_t nz = Size(features().variables());
   for (int row = 0; row < batch.rows; ++row) {
     double* of_row = gradient + Size(row) * nz;
     double* by_input = &workspace.by_input[Size(row) * inputs];
-    for (size_t i = 0; i < inputs; ++i) by_input[i] *= scale / fitted_.input.scale[i];
+    for (size_t i = 0; i < inputs; ++i) by_input[i] /= fitted_.input.scale[i];
     features().PullBack(batch.observation + Size(row) * no,
                         batch.action + Size(row, features().action_dim()),
                         batch.next_observation + Size(row) * no, by_input, of_row,
@@ -374,7 +406,7 @@ std::shared_ptr<const LearnedReward> LearnedReward::Restored(const TensorFile& f
   const std::array<int64_t, 1> two = {2};
   Fitted fitted{.parameters = file.Floats("reward.parameters", shape),
                 .input = Normaliser(mlp().inputs()),
-                .reward = Normaliser(1)};
+                .reward = Normaliser(2)};
   CheckFinite(file, "reward.parameters");
   fitted.input.Restore("reward.input", file);
   fitted.reward.Restore("reward.output", file);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,11 +35,15 @@ struct LearnedRewardOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
-/// An ensemble of K networks (y_k, q_k)(z) of a transition's features z(o, u, o'):
-///   r = m + s 1/K sum_k y_k,   terminated where 1/K sum_k sigmoid(q_k) > 1/2,
-/// m and s: mean and deviation of the rewards it was fitted to. Before the first fit it pays 0 and
-/// ends nothing; until a termination was among its data it ends nothing. A row that holds a number
-/// that is not finite earns NaN and does not end.
+/// An ensemble of K networks (y_k, w_k, q_k)(z) of a transition's features z(o, u, o'):
+///   p = 1/K sum_k sigmoid(q_k)     that the step ends the episode
+///   r_c = m_c + s_c 1/K sum_k y_k  what it earns when it does not
+///   r_t = m_t + s_t 1/K sum_k w_k  what it earns when it does
+///   r = (1 - p) r_c + p r_t,   terminated where p > 1/2
+/// m and s are mean and deviation of the rewards of either kind that it was fitted to: a reward may
+/// jump where an episode ends, as one for staying alive does. Before the first fit it pays 0 and
+/// ends nothing; until a termination was among its data p is 0. A row that holds a number that is
+/// not finite earns NaN and does not end.
 ///
 /// The gradient is exact (of the networks in float). The Hessian is that gradient's central
 /// differences, made symmetric, H = (D + D') / 2, D_ij = (g_i(z + h_j e_j) - g_i(z - h_j e_j)) /
@@ -54,6 +59,7 @@ class LearnedReward final : public Reward {
   LearnedReward(const EnvironmentSpec& spec, const Encoding& encoding,
                 const LearnedRewardOptions& options, Key key);
 
+  [[nodiscard]] std::optional<TransitionSizes> sizes() const override;
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
   void Gradient(const TransitionBatch& batch, double* gradient) const override;
   double Expand(const double* observation, const double* action, const double* next_observation,
@@ -63,7 +69,7 @@ class LearnedReward final : public Reward {
   struct Fitted {
     std::vector<float> parameters;  // [members x mlp().parameters()]
     Normaliser input;               // of the features
-    Normaliser reward;              // one column: m, s
+    Normaliser reward;              // two columns: m_c and s_c, m_t and s_t
     bool ends_episodes = false;     // terminations were among its data
   };
   /// The reward of a fit. Sizes as they are here.
@@ -87,8 +93,20 @@ class LearnedReward final : public Reward {
   struct Workspace;  // what one call needs
   class Borrowed;
 
+  struct Expected {
+    double continued = 0;    // r_c
+    double terminated = 0;   // r_t
+    double probability = 0;  // p
+    [[nodiscard]] double reward() const {
+      return (1 - probability) * continued + probability * terminated;
+    }
+  };
+
   void Prepare();
   void FillInputs(const TransitionBatch& batch, Workspace& workspace) const;
+  /// Adds a member's outputs to those of the others.
+  void AddOutputs(int rows, const float* y, int stride, Workspace& workspace) const;
+  [[nodiscard]] Expected ExpectedOf(int row, const Workspace& workspace) const;
   void EvaluateBlock(const TransitionBatch& batch, double* reward, uint8_t* terminated,
                      Workspace& workspace) const;
   void GradientOf(const TransitionBatch& batch, double* gradient, Workspace& workspace) const;

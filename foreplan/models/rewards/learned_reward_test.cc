@@ -29,9 +29,11 @@ constexpr int kVariables = 7;
 // Ends where x' > 1.
 StepEnd EndsFar(const PaidRow& z) { return z[4] > 1 ? StepEnd::kTerminated : StepEnd::kContinues; }
 
+double PaysLessAtTheEnd(const PaidRow& z) { return testing::TrueReward(z) - (z[4] > 1 ? 4 : 0); }
+
 std::shared_ptr<const LearnedReward> Fitted() {
   static const std::shared_ptr<const LearnedReward> kReward =
-      testing::FitReward(testing::PaidData(600, 1, testing::TrueReward, EndsFar),
+      testing::FitReward(testing::PaidData(600, 1, PaysLessAtTheEnd, EndsFar),
                          testing::SmallReward(150))
           .state.reward;
   return kReward;
@@ -50,17 +52,20 @@ InDouble EvaluateInDouble(const LearnedReward& reward, const PaidRow& z) {
   for (size_t i = 0; i < input.size(); ++i) {
     input[i] = (input[i] - fitted.input.mean[i]) / fitted.input.scale[i];
   }
-  InDouble result{.reward = fitted.reward.mean[0]};
+  double continued = fitted.reward.mean[0];
+  double terminated = fitted.reward.mean[1];
+  double p = 0;
   const int members = reward.options().members;
   const auto size = static_cast<ptrdiff_t>(reward.mlp().parameters());
   for (int member = 0; member < members; ++member) {
     const auto begin = fitted.parameters.begin() + member * size;
     const std::vector<double> y =
         EvaluateInDouble(reward.mlp(), std::vector<double>(begin, begin + size), input);
-    result.reward += fitted.reward.scale[0] * y[0] / members;
-    result.end_probability += 1 / (1 + std::exp(-y[1])) / members;
+    continued += fitted.reward.scale[0] * y[0] / members;
+    terminated += fitted.reward.scale[1] * y[1] / members;
+    p += 1 / (1 + std::exp(-y[2])) / members;
   }
-  return result;
+  return {.reward = (1 - p) * continued + p * terminated, .end_probability = p};
 }
 
 PaidRow RowNumber(uint64_t number) {

@@ -20,6 +20,7 @@ namespace {
 
 enum Stream : uint64_t { kContinued, kTerminated };
 
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr int kTold = 100;            // times that a member tells how far it is
 constexpr int kHoldout = 10;          // of so many rows of a kind the last is held out
 constexpr int kLeastShareOfEnds = 4;  // of a batch: one in so many rows terminated
@@ -59,9 +60,9 @@ struct RewardTrainer::Buffers {
   MlpGradient gradient;
   std::vector<double> features;                // of a row
   std::vector<float> input;                    // [batch x inputs]
-  std::vector<double> target;                  // (r - m) / s, NaN: not known: [batch]
+  std::vector<double> target;                  // NaN: not known: [batch]
   std::vector<double> end;                     // e: [batch]
-  std::vector<float> d_output;                 // [batch x 2]
+  std::vector<float> d_output;                 // [batch x 3]
   std::vector<float> d_parameters;             // of a member
   std::vector<int64_t> rows;                   // of the batch
   std::vector<int64_t> continued, terminated;  // in the member's order
@@ -129,6 +130,37 @@ RewardTrainer::Draft RewardTrainer::Begin(const Dataset& data) const {
   return draft;
 }
 
+// Of what is paid for rows that continue and rows that terminate; where nothing is known of one
+// kind, it is taken to be as the other.
+Normaliser RewardTrainer::MeasureRewards(const Draft& draft) {
+  Normaliser both(2);
+  std::array<bool, 2> known = {};
+  for (const size_t kind : {0, 1}) {
+    std::vector<double> rewards;
+    for (const int64_t row : kind == 0 ? draft.continued : draft.terminated) {
+      if (IsPaid(draft.data, row)) rewards.push_back(draft.data.reward(row));
+    }
+    known[kind] = !rewards.empty();
+    if (!known[kind]) continue;
+    const Normaliser found = Normaliser::OfTargets(MeasureColumns(
+        std::ssize(rewards), 1,
+        [&](int64_t i, double* reward) { *reward = rewards[static_cast<size_t>(i)]; }));
+    both.mean[kind] = found.mean[0];
+    both.scale[kind] = found.scale[0];
+  }
+  if (!known[0] && !known[1]) {
+    throw InputError(fmt::format(
+        "fit: reward: found {} transitions and none whose reward is known, expected what steps "
+        "earned, as the task's planning reward is learned",
+        draft.data.size()));
+  }
+  if (known[0] == known[1]) return both;
+  const size_t from = known[0] ? 0 : 1;
+  both.mean[1 - from] = both.mean[from];
+  both.scale[1 - from] = both.scale[from];
+  return both;
+}
+
 // Normalisers of the rows that are trained on.
 void RewardTrainer::MeasureRows(Draft& draft) const {
   const Dataset& data = draft.data;
@@ -136,31 +168,16 @@ void RewardTrainer::MeasureRows(Draft& draft) const {
   std::vector<int64_t> rows = draft.continued;
   rows.insert(rows.end(), draft.terminated.begin(), draft.terminated.end());
   std::ranges::sort(rows);
-  std::vector<int64_t> paid;
-  std::ranges::copy_if(rows, std::back_inserter(paid),
-                       [&](int64_t row) { return IsPaid(data, row); });
-  if (paid.empty()) {
-    throw InputError(fmt::format(
-        "fit: reward: found {} transitions and none whose reward is known, expected what steps "
-        "earned, as the task's planning reward is learned",
-        data.size()));
-  }
-  const auto row = [](const std::vector<int64_t>& of, int64_t i) {
-    return of[static_cast<size_t>(i)];
-  };
   draft.fitted.input = Normaliser::OfInputs(
       MeasureColumns(std::ssize(rows), Size(features.inputs()), [&](int64_t i, double* input) {
-        const Transition transition = data.transition(row(rows, i));
+        const Transition transition = data.transition(rows[static_cast<size_t>(i)]);
         features.Input(transition.observation.data(), transition.action.data(),
                        transition.next_observation.data(), input);
       }));
   if (!std::ranges::all_of(draft.fitted.input.mean, [](double x) { return std::isfinite(x); })) {
     features.CheckFinite(data);
   }
-  draft.fitted.reward =
-      Normaliser::OfTargets(MeasureColumns(std::ssize(paid), 1, [&](int64_t i, double* reward) {
-        *reward = data.reward(row(paid, i));
-      }));
+  draft.fitted.reward = MeasureRewards(draft);
 }
 
 double RewardTrainer::TrainMember(int member, Key key, Draft& draft, const FitControl& control,
@@ -200,17 +217,18 @@ double RewardTrainer::TrainMember(int member, Key key, Draft& draft, const FitCo
 
 void RewardTrainer::FillRows(const Draft& draft, Buffers& buffers) const {
   const TransitionFeatures& features = state_.reward->features();
-  const double mean = draft.fitted.reward.mean[0];
-  const double scale = draft.fitted.reward.scale[0];
+  const Normaliser& reward = draft.fitted.reward;
   for (size_t i = 0; i < buffers.rows.size(); ++i) {
     const Transition transition = draft.data.transition(buffers.rows[i]);
     features.Input(transition.observation.data(), transition.action.data(),
                    transition.next_observation.data(), buffers.features.data());
     draft.fitted.input.Apply(buffers.features.data(), &buffers.input[i * Size(features.inputs())]);
+    const bool ends = IsTermination(draft.data, buffers.rows[i]);
+    const size_t kind = ends ? 1 : 0;
     buffers.target[i] = IsPaid(draft.data, buffers.rows[i])
-                            ? (transition.reward - mean) / scale
-                            : std::numeric_limits<double>::quiet_NaN();
-    buffers.end[i] = transition.end == StepEnd::kTerminated ? 1 : 0;
+                            ? (transition.reward - reward.mean[kind]) / reward.scale[kind]
+                            : kUnknown;
+    buffers.end[i] = ends ? 1 : 0;
   }
 }
 
@@ -224,22 +242,23 @@ double RewardTrainer::TakeGradientStep(const Draft& draft, std::span<float> para
   const float* output = buffers.gradient.Forward(parameters, rows, buffers.input.data());
   double loss = 0;
   for (size_t i = 0; i < buffers.rows.size(); ++i) {
-    const double y = output[2 * i];
-    const double q = output[2 * i + 1];
-    double d_y = 0;
+    const float* y = output + 3 * i;
+    float* d_y = &buffers.d_output[3 * i];
+    const size_t kind = buffers.end[i] != 0 ? 1 : 0;
+    const double q = y[2];
     double d_q = 0;
+    d_y[0] = d_y[1] = 0;
     if (!std::isnan(buffers.target[i])) {
-      const double error = y - buffers.target[i];
+      const double error = y[kind] - buffers.target[i];
       loss += error * error / paid;
-      d_y = 2 * error / paid;
+      d_y[kind] = static_cast<float>(2 * error / paid);
     }
     if (draft.ends > 0) {
       // -e log s - (1 - e) log(1 - s) = log(1 + e^q) - e q,   s = 1 / (1 + e^-q)
       loss += (std::max(q, 0.0) + std::log1p(std::exp(-std::abs(q))) - buffers.end[i] * q) / rows;
       d_q = (1 / (1 + std::exp(-q)) - buffers.end[i]) / rows;
     }
-    buffers.d_output[2 * i] = static_cast<float>(d_y);
-    buffers.d_output[2 * i + 1] = static_cast<float>(d_q);
+    d_y[2] = static_cast<float>(d_q);
   }
   const std::span<float> gradient(buffers.d_parameters);
   buffers.gradient.Backward(parameters, buffers.d_output.data(), gradient);

@@ -17,8 +17,10 @@
 namespace foreplan {
 
 /// Trains the networks of a LearnedReward by Adam on
-///   mean over rows whose reward is known of (y - (r - m) / s)^2  +  mean over rows of
-///   -e log sigmoid(q) - (1 - e) log(1 - sigmoid(q)),   e = 1 where the step terminated its episode
+///   mean over rows whose reward is known of
+///     (1 - e) (y - (r - m_c) / s_c)^2 + e (w - (r - m_t) / s_t)^2
+///   + mean over rows of -e log sigmoid(q) - (1 - e) log(1 - sigmoid(q))
+/// where e = 1 for a step that terminated its episode, else 0.
 /// Time limits and failures terminate nothing. As terminations are rare, a quarter of every batch
 /// at least are rows that terminated, drawn from all of them in turn, so that a handful among
 /// thousands is learned; where there are none, all rows are of the others. Members see the same
@@ -68,6 +70,7 @@ class RewardTrainer {
 
   [[nodiscard]] Draft Begin(const Dataset& data) const;
   void MeasureRows(Draft& draft) const;
+  static Normaliser MeasureRewards(const Draft& draft);
   /// Mean loss of the last tenth of the steps.
   double TrainMember(int member, Key key, Draft& draft, const FitControl& control, FitMeter& meter,
                      Buffers& buffers) const;

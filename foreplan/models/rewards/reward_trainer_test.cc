@@ -66,6 +66,17 @@ TEST(RewardTrainer, LearnsAHandfulOfTerminationsAmongThousands) {
   EXPECT_LT(error.false_ends, 15);  // half a percent
 }
 
+TEST(RewardTrainer, ARewardForStayingAliveIsTheSameEverywhereButWhereItEnds) {
+  const auto far = [](const PaidRow& z) {
+    return z[4] > 1 ? StepEnd::kTerminated : StepEnd::kContinues;
+  };
+  const auto alive = [](const PaidRow& z) { return z[4] > 1 ? -10.0 : 1.0; };
+  const auto reward = FitReward(PaidData(1000, 1, alive, far), SmallReward(500)).state.reward;
+  EXPECT_NEAR(Judge(*reward, {-1, 1, 0, 0.5, -1, 1.1, -0.1}).reward, 1, 1e-3);
+  EXPECT_NEAR(Judge(*reward, {0, -2, 5, -0.5, 0, -2.1, 5}).reward, 1, 0.02);
+  EXPECT_NEAR(Judge(*reward, {1.8, 1, 0, 0.5, 1.8, 1.1, 0.18}).reward, -10, 0.1);
+}
+
 TEST(RewardTrainer, WithoutATerminationNothingEnds) {
   const auto cut = [](const PaidRow& z) {
     return z[4] > 1 ? StepEnd::kTruncated : StepEnd::kContinues;
