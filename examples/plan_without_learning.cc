@@ -11,7 +11,8 @@ int main() {
   const auto executor = std::make_shared<foreplan::ThreadPool>(2);
   const auto system = task.MakeSystem();
   const auto dynamics = std::make_shared<const foreplan::TrueDynamics>(*system);
-  foreplan::MpcController controller(
+  // The true dynamics step the full state: what plans with them is an oracle.
+  foreplan::OracleOf<foreplan::MpcController> controller(
       foreplan::MakePlanner("icem", config,
                             {dynamics, task.shared_planning_reward(), task.spec(), executor}),
       dynamics);

@@ -148,9 +148,7 @@ Measurement MeasurePolicy(const BenchOptions& options) {
     int64_t calls = 0;
     std::vector<double> action(task->spec.action.size());
     return SecondsPerCall(kCallsPerSample, [&] {
-      policy->Act(
-          {.observation = task->data.observation(calls++ % kStates), .state = {}, .key = {}},
-          action);
+      policy->Act({.observation = task->data.observation(calls++ % kStates), .key = {}}, action);
     });
   };
   return measurement;

@@ -50,7 +50,7 @@ int main() {
       foreplan::Task::Load("pendulum", {"reward=standing", "planner.ilqr.horizon=40"});
   const auto system = task.MakeSystem();
   const auto model = std::make_shared<const foreplan::TrueDynamics>(*system);
-  foreplan::MpcController ilqr(
+  foreplan::OracleOf<foreplan::MpcController> ilqr(
       foreplan::MakePlanner("ilqr", config, {model, task.shared_planning_reward(), task.spec()}),
       model);
   const auto result = foreplan::RunEpisode(task, *system, ilqr, foreplan::Key{.seed = 1});

@@ -88,11 +88,9 @@ class ConcurrentFit : public ::testing::TestWithParam<Case> {
   static double Act(Policy& controller, int time) {
     const std::vector<double> observation = {0.1, 3.0 - 0.1 * time, 0.2, -0.1};
     double action = 0;
-    controller.Act({.observation = observation,
-                    .state = {},
-                    .time = time,
-                    .key = Key{4, static_cast<uint64_t>(time)}},
-                   {&action, 1});
+    controller.Act(
+        {.observation = observation, .time = time, .key = Key{4, static_cast<uint64_t>(time)}},
+        {&action, 1});
     return action;
   }
   static std::vector<double> Actions(Policy& controller, int count) {

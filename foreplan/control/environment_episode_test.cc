@@ -40,17 +40,29 @@ class ThrowingReward final : public Reward {
 TEST(RunEpisode, WhatAnEnvironmentPaysIsTheReward) {
   const Task task = ExpressionTask("environment");
   ScriptedEnvironment environment(task, [](int step) { return Paid(step); });
-  FunctionPolicy policy([](const Situation& situation) {
-    EXPECT_TRUE(situation.state.empty());  // it cannot be seen
-    return 0.0;
-  });
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
   std::vector<double> rewards;
   const EpisodeResult result =
-      RunEpisode(task, environment, policy, kKey, 4,
-                 [&](const EpisodeStep& step) { rewards.push_back(step.reward); });
+      RunEpisode(task, environment, policy, kKey, 4, [&](const EpisodeStep& step) {
+        rewards.push_back(step.reward);
+        EXPECT_TRUE(step.state.empty() && step.next_state.empty());  // it cannot be seen
+      });
   EXPECT_EQ(rewards, (std::vector<double>{0, 1, 2, 3}));
   EXPECT_EQ(result.episode_return, 6);
   EXPECT_EQ(result.divergence, "");
+}
+
+TEST(RunEpisode, AnOracleInAnEnvironmentThatShowsNoStateIsRefusedBeforeItBegins) {
+  const Task task = ExpressionTask("environment");
+  ScriptedEnvironment environment(task, [](int /*step*/) -> StepOutcome {
+    ADD_FAILURE() << "it began";
+    return Paid(0);
+  });
+  OracleOf<FunctionPolicy> policy([](const Situation&) { return 0.0; });
+  EXPECT_EQ(MessageOf([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
+            "task " + task.name() +
+                ": found a policy that acts by the full state in an environment that shows none, "
+                "expected a system to act in");
 }
 
 TEST(RunEpisode, ATaskWithARewardOfItsOwnLeavesThePayAside) {

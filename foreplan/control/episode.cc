@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <limits>
@@ -10,6 +11,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/systems/rewards/expression_reward.h"
 
 namespace foreplan {
@@ -188,6 +190,13 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
   const EnvironmentSpec& spec = task.spec();
   CheckEnvironment(spec, environment.spec());
   const auto* system = dynamic_cast<const System*>(&environment);
+  auto* oracle = dynamic_cast<Oracle*>(&policy);
+  if (oracle != nullptr && system == nullptr) {
+    throw InputError(
+        fmt::format("task {}: found a policy that acts by the full state in an environment that "
+                    "shows none, expected a system to act in",
+                    task.name()));
+  }
   Buffers buffers(spec, system);
   EpisodeResult result;
   Ask("environment", 0, [&] {
@@ -204,13 +213,16 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
   const int length = std::min(task.episode_length(), max_steps);
   while (result.steps < length && result.end == StepEnd::kContinues) {
     const int time = result.steps;
+    const auto start = std::chrono::steady_clock::now();
+    if (oracle != nullptr) oracle->See(buffers.state);
     policy.Act({.observation = buffers.measured,
-                .state = buffers.state,
                 .time = time,
                 .key = keys.decisions.Fold(static_cast<uint64_t>(time))},
                buffers.action);
+    const double seconds = SecondsSince(start);
     CheckAndClampAction(spec, time, buffers.action);
     EpisodeStep step{.time = time,
+                     .decision_seconds = seconds,
                      .observation = buffers.measured,
                      .action = buffers.action,
                      .next_observation = buffers.next_measured,

@@ -19,6 +19,7 @@ namespace foreplan {
 /// during the callback only.
 struct EpisodeStep {
   int time = 0;
+  double decision_seconds = 0;               // wall time that the policy took for the action
   std::span<const double> observation;       // [no]
   std::span<const double> action;            // [nu], clamped to the bounds
   std::span<const double> next_observation;  // [no]
@@ -57,14 +58,14 @@ struct EpisodeKeys {
 };
 
 /// Resets environment and policy and runs to the end. `observe` is called after each step; it may
-/// throw to leave early. Ends after `max_steps` steps at the latest. The reward is what the
-/// environment pays where the task says so, otherwise the task's; either may end the episode. A
-/// simulator, an observation or a reward that comes to no number ends the episode, as does an
-/// environment that fails, and that step is no transition (the one before has been observed as one
-/// that goes on). Throws EnvironmentFailure when it comes before the first step was taken,
-/// RunError, which says whose code it was, for an action that is not finite and for what the
-/// environment or the reward throw, and InputError for an environment of other sizes than the
-/// task's.
+/// throw to leave early. An Oracle sees the full state before every action. Ends after `max_steps`
+/// steps at the latest. The reward is what the environment pays where the task says so, otherwise
+/// the task's; either may end the episode. A simulator, an observation or a reward that comes to no
+/// number ends the episode, as does an environment that fails, and that step is no transition (the
+/// one before has been observed as one that goes on). Throws EnvironmentFailure when it comes
+/// before the first step was taken, RunError, which says whose code it was, for an action that is
+/// not finite and for what the environment or the reward throw, and InputError for an environment
+/// of other sizes than the task's and for an oracle in what is no System.
 EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& policy,
                          const EpisodeKeys& keys, int max_steps = std::numeric_limits<int>::max(),
                          const std::function<void(const EpisodeStep&)>& observe = {});

@@ -253,32 +253,37 @@ TEST(RunEpisode, ClampsActionsBeforeAnyoneSeesThem) {
              [](const EpisodeStep& step) { EXPECT_EQ(step.action[0], 3.0); });
 }
 
-TEST(RunEpisode, ShowsThePolicyTheStateAndTheObservation) {
-  const Task task = CartPoleTask();
+// Of a system whose state is the observation, but for the noise of its measurement.
+TEST(RunEpisode, ShowsTheStateToOraclesAndWhatIsMeasuredToOthers) {
+  const Task task = ExpressionTask("1", "measurement_noise = 0.5");
   const auto system = task.MakeSystem();
-  FunctionPolicy policy([](const Situation& situation) {
-    EXPECT_TRUE(std::equal(situation.state.begin(), situation.state.end(),
-                           situation.observation.begin(), situation.observation.end()));
-    return 0.0;
+  std::vector<double> seen;
+  const auto see = [&](const Situation& situation) {
+    seen.assign(situation.observation.begin(), situation.observation.end());
+    return 1.0;
+  };
+  FunctionPolicy policy(see);
+  RunEpisode(task, *system, policy, kKey, 5, [&](const EpisodeStep& step) {
+    EXPECT_TRUE(std::ranges::equal(seen, step.observation));
+    EXPECT_FALSE(std::ranges::equal(seen, step.state));
   });
-  RunEpisode(task, *system, policy, kKey, kNoLimit, nullptr);
+  OracleOf<FunctionPolicy> oracle(see);
+  RunEpisode(task, *system, oracle, kKey, 5, [&](const EpisodeStep& step) {
+    EXPECT_TRUE(std::ranges::equal(seen, step.state));
+    EXPECT_FALSE(std::ranges::equal(seen, step.observation));
+  });
 }
 
 // On a system whose state is the observation, under noise of its measurement.
 TEST(RunEpisode, StepsHaveTheStateBeforeAndAfterThem) {
   const Task task = ExpressionTask("1", "measurement_noise = 0.5");
   const auto system = task.MakeSystem();
-  std::vector<double> seen;  // by the policy
-  FunctionPolicy policy([&](const Situation& situation) {
-    seen.assign(situation.state.begin(), situation.state.end());
-    return 1.0;
-  });
+  FunctionPolicy policy([](const Situation&) { return 1.0; });
   std::vector<double> last;
   const auto replay = task.MakeSystem();
   std::vector<double> next(4);
   RunEpisode(task, *system, policy, kKey, 5, [&](const EpisodeStep& step) {
     const std::vector<double> state(step.state.begin(), step.state.end());
-    EXPECT_EQ(state, seen);
     EXPECT_TRUE(step.time == 0 || state == last);
     EXPECT_NE(state[0], step.observation[0]);
     replay->SetState(step.state);

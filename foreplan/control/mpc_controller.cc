@@ -15,6 +15,15 @@ std::optional<std::chrono::nanoseconds> DecisionTime(double ms) {
       std::chrono::duration<double, std::milli>(ms));
 }
 
+void CheckSeesStateOf(const Dynamics& dynamics, const PlanningPolicy& policy) {
+  const bool sees_state = dynamic_cast<const Oracle*>(&policy) != nullptr;
+  if (sees_state == !dynamics.observation_is_state()) return;
+  throw InputError(sees_state ? "controller: model: found one of observations, expected one of the "
+                                "full state, which an oracle sees"
+                              : "controller: model: found one of the full state, expected one of "
+                                "observations, or an oracle (OracleOf) to see that state");
+}
+
 MpcController::MpcController(std::shared_ptr<Planner> planner, ModelSource source,
                              const MpcControl& control)
     : planner_(std::move(planner)), source_(std::move(source)), control_(control) {
@@ -39,9 +48,9 @@ void MpcController::MakePlan(int64_t step, const Situation& situation) {
   if (control_.deadline) budget.deadline = std::chrono::steady_clock::now() + *control_.deadline;
   model_ = source_();
   planner_->set_model(model_);
-  sees_state_ = !model_.dynamics->observation_is_state();
-  start_.assign(Seen(situation).begin(), Seen(situation).end());
-  plan_ = &planner_->MakePlan({.state = Seen(situation),
+  CheckSeesStateOf(*model_.dynamics, *this);
+  start_.assign(situation.observation.begin(), situation.observation.end());
+  plan_ = &planner_->MakePlan({.state = situation.observation,
                                .step = step,
                                .key = situation.key,
                                .budget = budget,
@@ -52,7 +61,7 @@ void MpcController::Act(const Situation& situation, std::span<double> action) {
   const int64_t step = situation.time;
   made_now_ = IsPlanDue(step);
   if (made_now_) MakePlan(step, situation);
-  plan_->ActionAt(step, Seen(situation), action);
+  plan_->ActionAt(step, situation.observation, action);
 }
 
 }  // namespace foreplan

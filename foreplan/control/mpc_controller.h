@@ -41,13 +41,18 @@ struct MpcControl {
   int period = 1;  // steps that are executed of a plan before the next is made, if it has them
 };
 
+/// Throws InputError unless `policy` sees what the model calls its state: an observation, or as an
+/// oracle (OracleOf) the full state of a system.
+void CheckSeesStateOf(const Dynamics& dynamics, const PlanningPolicy& policy);
+
 /// Turns a planner into a policy that plans with the model that its source has at every decision.
 /// Between two decisions the last plan goes on (Plan::ActionAt), with its feedback where the
-/// planner has gains. Whether the planner's state is the observation or the system's full state
-/// follows from the model (Dynamics::observation_is_state).
-class MpcController final : public PlanningPolicy {
+/// planner has gains. The planner's state is the observation; planning on the true system is an
+/// OracleOf<MpcController>.
+class MpcController : public PlanningPolicy {
  public:
-  /// Throws InputError for a planner that is null and a period below 1.
+  /// Throws InputError for a planner that is null and a period below 1; decisions throw it where
+  /// CheckSeesStateOf does.
   MpcController(std::shared_ptr<Planner> planner, ModelSource source,
                 const MpcControl& control = {});
 
@@ -60,9 +65,6 @@ class MpcController final : public PlanningPolicy {
  private:
   [[nodiscard]] bool IsPlanDue(int64_t step) const;
   void MakePlan(int64_t step, const Situation& situation);
-  [[nodiscard]] std::span<const double> Seen(const Situation& situation) const {
-    return sees_state_ ? situation.state : situation.observation;
-  }
 
   std::shared_ptr<Planner> planner_;
   ModelSource source_;
@@ -70,7 +72,6 @@ class MpcController final : public PlanningPolicy {
   const Plan* plan_ = nullptr;  // the last one of the episode; null: none yet
   ModelVersion model_;          // that planned it
   std::vector<double> start_;   // where it begins: [state_dim]
-  bool sees_state_ = false;     // of its model
   bool made_now_ = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/borrowed.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/models/testing/double_integrator.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/systems/closed_form/cartpole.h"
@@ -62,8 +63,7 @@ TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
   controller.Reset(Key{});
   EXPECT_EQ(planner.resets, 1);
   double action = 0;
-  controller.Act({.observation = kObservation, .state = kState, .time = 7, .key = kKey},
-                 {&action, 1});
+  controller.Act({.observation = kObservation, .time = 7, .key = kKey}, {&action, 1});
   EXPECT_EQ(action, 0.25);
   EXPECT_EQ(planner.step, 7);
   EXPECT_EQ(planner.key, kKey);
@@ -73,7 +73,7 @@ TEST(MpcController, ExecutesTheFirstActionOfThePlan) {
 TEST(MpcController, GivesEachDecisionItsTime) {
   FakePlanner planner;
   double action = 0;
-  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  const Situation situation{.observation = kObservation, .time = 0, .key = kKey};
   MpcController(testing::Borrowed(planner), kModel).Act(situation, {&action, 1});
   EXPECT_FALSE(planner.budget.deadline.has_value());
   MpcController timed(testing::Borrowed(planner), kModel, {.deadline = DecisionTime(2000)});
@@ -94,12 +94,26 @@ TEST(MpcController, NoTimeForADecisionIsNoLimit) {
 TEST(MpcController, PlansFromWhatTheModelCallsItsState) {
   FakePlanner planner;
   double action = 0;
-  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  const Situation situation{.observation = kObservation, .time = 0, .key = kKey};
   MpcController(testing::Borrowed(planner), kModel).Act(situation, {&action, 1});
   EXPECT_EQ(planner.state, kObservation);
-  MpcController(testing::Borrowed(planner), std::make_shared<TrueDynamics>(CartPole()))
-      .Act(situation, {&action, 1});
+  const auto true_model = std::make_shared<const TrueDynamics>(CartPole());
+  OracleOf<MpcController> oracle(testing::Borrowed(planner), true_model);
+  oracle.See(kState);
+  oracle.Act(situation, {&action, 1});
   EXPECT_EQ(planner.state, kState);
+  // Nobody plans from what its model does not know.
+  EXPECT_EQ(MessageOf([&] {
+              MpcController(testing::Borrowed(planner), true_model).Act(situation, {&action, 1});
+            }),
+            "controller: model: found one of the full state, expected one of observations, or an "
+            "oracle (OracleOf) to see that state");
+  EXPECT_EQ(MessageOf([&] {
+              OracleOf<MpcController> other(testing::Borrowed(planner), kModel);
+              other.Act(situation, {&action, 1});
+            }),
+            "controller: model: found one of observations, expected one of the full state, which "
+            "an oracle sees");
 }
 
 TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
@@ -108,7 +122,7 @@ TEST(MpcController, TakesTheModelThatIsThereAtEveryDecision) {
   MpcController controller(testing::Borrowed(planner),
                            ModelSource([&] { return ModelVersion{present}; }));
   double action = 0;
-  Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  Situation situation{.observation = kObservation, .time = 0, .key = kKey};
   controller.Act(situation, {&action, 1});
   EXPECT_EQ(planner.dynamics, kModel);
   present = std::make_shared<const testing::DoubleIntegrator>();
@@ -140,7 +154,7 @@ TEST(MpcController, TellsWhatTheLastPlanWasMadeOf) {
   double action = 0;
   std::vector<double> observation = kObservation;
   for (int time = 0; time < 2; ++time) {
-    const Situation situation{.observation = observation, .state = {}, .time = time, .key = kKey};
+    const Situation situation{.observation = observation, .time = time, .key = kKey};
     controller.Act(situation, {&action, 1});
     // What comes later is no matter of the plan.
     observation[0] = 9;
@@ -166,8 +180,7 @@ class MpcPeriod : public ::testing::Test {
     for (int time = 0; time < steps; ++time) {
       const int before = planner_.plans;
       double action = 0;
-      controller.Act({.observation = kObservation, .state = kState, .time = time, .key = kKey},
-                     {&action, 1});
+      controller.Act({.observation = kObservation, .time = time, .key = kKey}, {&action, 1});
       EXPECT_EQ(controller.new_plan() != nullptr, planner_.plans != before) << time;
       actions.push_back(action);
     }

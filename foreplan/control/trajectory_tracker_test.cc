@@ -104,7 +104,7 @@ TEST(TrackTrajectory, ReturnsToThePlanAfterADisturbance) {
   std::vector<double> x = {kStart[0] + 0.3, kStart[1] - 0.2};
   for (int t = 0; t < 100; ++t) {
     double u = 0;
-    policy.Act({.observation = x, .state = {}, .time = t, .key = {}}, {&u, 1});
+    policy.Act({.observation = x, .time = t, .key = {}}, {&u, 1});
     x = {x[0] + DoubleIntegrator::kStep * x[1], x[1] + DoubleIntegrator::kStep * u};
   }
   const Eigen::VectorXd last = policy.step(99).state;
@@ -117,7 +117,7 @@ TEST(TrackTrajectory, StaysInsideTheBounds) {
   auto policy = TrackTrajectory(dynamics, DoubleIntegratorSpec(2), kStart, std::vector<double>(5));
   const std::vector<double> far = {1000.0, 0.0};
   double u = 0;
-  policy.Act({.observation = far, .state = {}, .time = 0, .key = {}}, {&u, 1});
+  policy.Act({.observation = far, .time = 0, .key = {}}, {&u, 1});
   EXPECT_EQ(u, -2);
 }
 

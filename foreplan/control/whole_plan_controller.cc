@@ -52,7 +52,8 @@ bool WholePlanController::IsPlanDue() const {
 void WholePlanController::MakePlan(const Situation& situation) {
   TakeModel();
   const Dynamics& dynamics = *problem_.dynamics;
-  const auto x = dynamics.observation_is_state() ? situation.observation : situation.state;
+  CheckSeesStateOf(dynamics, *this);
+  const std::span<const double> x = situation.observation;
   start_.assign(x.begin(), x.end());
   plan_ =
       planner_->MakePlan({.state = x, .step = situation.time, .key = situation.key, .budget = {}});
@@ -65,7 +66,6 @@ void WholePlanController::MakePlan(const Situation& situation) {
   if (solver_) Polish(x);
   if (!control_.track) return;
   tracking_ = TrackTrajectory(dynamics, problem_.bounds, x, plan_.actions);
-  tracking_.set_sees_state(!dynamics.observation_is_state());
 }
 
 void WholePlanController::Polish(std::span<const double> x) {

@@ -25,7 +25,7 @@ struct WholePlanControl {
 /// plans anew when it is used up, or after `period` steps; then the planner's warm start is what is
 /// left of its last plan. Open loop, or tracked with time-varying feedback gains,
 /// u = u^_t + K_t (x - x^_t).
-class WholePlanController final : public PlanningPolicy {
+class WholePlanController : public PlanningPolicy {
  public:
   /// Plans with the model that `source` has at every plan, first with that of the problem. Throws
   /// InputError to polish with a reward without derivatives.

@@ -35,19 +35,21 @@ double ReturnUnderDisturbance(bool tracked, double disturbance, double& predicte
   options.first_iterations = 300;
   options.guesses = 1024;
   IlqrPlanner planner(options, problem);
-  WholePlanController controller(testing::Borrowed(planner), problem, testing::Borrowed(dynamics),
-                                 {.track = tracked});
+  using Controller = OracleOf<WholePlanController>;
+  Controller controller(testing::Borrowed(planner), problem, testing::Borrowed(dynamics),
+                        WholePlanControl{.track = tracked});
 
-  struct Disturbed final : Policy {
-    explicit Disturbed(PlanningPolicy& inner, double size) : inner(inner), size(size) {}
+  struct Disturbed final : Policy, Oracle {
+    explicit Disturbed(Controller& inner, double size) : inner(inner), size(size) {}
     void Reset(Key key) override { inner.Reset(key); }
+    void See(std::span<const double> state) override { inner.See(state); }
     void Act(const Situation& situation, std::span<double> action) override {
       inner.Act(situation, action);
       if (inner.new_plan() != nullptr) predicted = inner.new_plan()->expected_return;
       Random random(situation.key.Fold(99));
       for (double& entry : action) entry += size * random.Normal();
     }
-    PlanningPolicy& inner;
+    Controller& inner;
     double size;
     double predicted = 0;
   } policy(controller, disturbance);
@@ -95,7 +97,7 @@ class PlanningPeriod : public ::testing::Test {
     const std::vector<double> state = {0, 0};
     for (int t = 0; t < steps; ++t) {
       double action = 0;
-      controller.Act({.observation = state, .state = state, .time = t, .key = Key{}}, {&action, 1});
+      controller.Act({.observation = state, .time = t, .key = Key{}}, {&action, 1});
       actions.push_back(action);
       EXPECT_EQ(controller.new_plan() != nullptr, planner_.steps.back() == t) << t;
     }
@@ -169,7 +171,7 @@ TEST(WholePlanController, APolishedPlanExpectsWhatThePolishedActionsEarn) {
   controller.Reset(Key{});
   const std::vector<double> state = {1, 0};
   double action = 0;
-  controller.Act({.observation = state, .state = state, .time = 0, .key = Key{}}, {&action, 1});
+  controller.Act({.observation = state, .time = 0, .key = Key{}}, {&action, 1});
   ASSERT_NE(controller.new_plan(), nullptr);
   EXPECT_NEAR(controller.new_plan()->expected_return,
               testing::ReturnOf(controller.new_plan()->actions, state), 1e-12);

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 #include <utility>
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
-#include "foreplan/core/seconds_since.h"
 #include "foreplan/learners/episode_row.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
@@ -20,30 +18,6 @@ namespace {
 
 // Training derives its keys from stream 0 of the seed.
 constexpr uint64_t kEvaluationStream = 0x65766c6e;
-
-/// Counts the time that another policy takes.
-class TimedPolicy final : public Policy {
- public:
-  explicit TimedPolicy(Policy& policy) : policy_(policy) {}
-
-  void Reset(Key key) override { policy_.Reset(key); }
-
-  void Act(const Situation& situation, std::span<double> action) override {
-    const auto start = std::chrono::steady_clock::now();
-    policy_.Act(situation, action);
-    seconds_ += SecondsSince(start);
-    ++decisions_;
-  }
-
-  [[nodiscard]] double MsPerDecision() const {
-    return decisions_ > 0 ? 1e3 * seconds_ / decisions_ : 0;
-  }
-
- private:
-  Policy& policy_;
-  double seconds_ = 0;
-  int decisions_ = 0;
-};
 
 /// Tells an observer of the episodes that a policy plays.
 class ObservedEpisode {
@@ -86,17 +60,20 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
                     const std::function<void(const EpisodeStep&)>& observe) {
   Evaluation evaluation;
   evaluation.controller = controller;
-  TimedPolicy timed(policy);
   ObservedEpisode observed(request.observer, policy);
+  double seconds = 0;  // of the decisions
+  int decisions = 0;
   const std::shared_ptr<Environment> environment = task.MakeEnvironment();
   const Key key{static_cast<uint64_t>(request.seed), kEvaluationStream};
   for (int episode = request.first; episode < request.first + request.episodes; ++episode) {
     observed.Begin({episode + 1, controller, *environment, true});
     const EpisodeResult result =
-        RunEpisode(task, *environment, timed, key.Fold(static_cast<uint64_t>(episode)),
+        RunEpisode(task, *environment, policy, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&](const EpisodeStep& step) {
                      if (stop.stop_requested())
                        throw Interrupted("interrupted; nothing was written");
+                     seconds += step.decision_seconds;
+                     ++decisions;
                      observed.Step(step);
                      if (observe) observe(step);
                    });
@@ -110,7 +87,7 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
     evaluation.steps.push_back(result.steps);
   }
   evaluation.summary = Summarize(evaluation.returns);
-  evaluation.ms_per_decision = timed.MsPerDecision();
+  evaluation.ms_per_decision = decisions > 0 ? 1e3 * seconds / decisions : 0;
   return evaluation;
 }
 
@@ -131,7 +108,7 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
   }
   if (controller == kTrueModel) {
     const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
-    MpcController mpc(
+    OracleOf<MpcController> mpc(
         MakePlanner(experiment.run.planner, experiment.config,
                     {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)}),
         dynamics);

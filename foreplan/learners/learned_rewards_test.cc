@@ -96,8 +96,7 @@ TEST(LearnedRewardRun, BeforeTheFirstFitEveryPlanIsWorthNothing) {
   std::vector<double> action(1);
   auto& controller = dynamic_cast<PlanningPolicy&>(paid.learner->controller());
   controller.Reset(Key{1, 0});
-  controller.Act({.observation = std::vector<double>{0, 0.1, 0, 0}, .state = {}, .key = Key{1, 0}},
-                 action);
+  controller.Act({.observation = std::vector<double>{0, 0.1, 0, 0}, .key = Key{1, 0}}, action);
   EXPECT_EQ(controller.new_plan()->expected_return, 0);
 }
 

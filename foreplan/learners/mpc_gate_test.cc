@@ -91,10 +91,11 @@ double TrueModelReturn(const std::string& planner_name, const std::vector<std::s
   ThreadPool executor(kThreads);
   const auto system = task.MakeSystem();
   const TrueDynamics dynamics(*system);
-  MpcController controller(MakePlanner(planner_name, config,
-                                       {testing::Borrowed(dynamics), task.shared_planning_reward(),
-                                        task.spec(), testing::Borrowed(executor)}),
-                           testing::Borrowed(dynamics));
+  OracleOf<MpcController> controller(
+      MakePlanner(planner_name, config,
+                  {testing::Borrowed(dynamics), task.shared_planning_reward(), task.spec(),
+                   testing::Borrowed(executor)}),
+      testing::Borrowed(dynamics));
   double sum = 0;
   for (int start = 0; start < starts; ++start) {
     sum += RunEpisode(task, *system, controller, Key{77, 1}.Fold(static_cast<uint64_t>(start)),

@@ -133,8 +133,8 @@ TEST(PolicyBackpropLearner, IsJudgedWithoutNoise) {
   const std::vector<double> observation = {0.1, 0.2, -0.3, 0.4};
   std::vector<double> first(1);
   std::vector<double> second(1);
-  policy.Act({.observation = observation, .state = {}, .key = Key{1, 0}}, first);
-  policy.Act({.observation = observation, .state = {}, .key = Key{2, 0}}, second);
+  policy.Act({.observation = observation, .key = Key{1, 0}}, first);
+  policy.Act({.observation = observation, .key = Key{2, 0}}, second);
   EXPECT_EQ(first, second);
 }
 
@@ -146,7 +146,7 @@ TEST(PolicyBackpropLearner, AskingForTheControllerChangesNoBitOfTheRun) {
   asked.checkpoint = [&] {
     std::vector<double> action(1);
     asked.learner->controller().Act(
-        {.observation = std::vector<double>{0.1, 0.2, 0.3, 0.4}, .state = {}, .key = Key{1, 0}},
+        {.observation = std::vector<double>{0.1, 0.2, 0.3, 0.4}, .key = Key{1, 0}},
         action);
   };
   asked.learner->Run();

@@ -54,7 +54,7 @@ TEST(WholePlans, LastTheEpisodeUnlessReplanned) {
     const std::vector<double> at_rest(4);
     double action = 0;
     policy.Reset(Key{});
-    policy.Act({.observation = at_rest, .state = at_rest, .time = 0, .key = Key{}}, {&action, 1});
+    policy.Act({.observation = at_rest, .time = 0, .key = Key{}}, {&action, 1});
     ASSERT_NE(policy.new_plan(), nullptr);
     EXPECT_EQ(policy.new_plan()->actions.size(), plan.planned) << plan.execution << plan.search;
     // What the user wrote stands.

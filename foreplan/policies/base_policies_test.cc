@@ -25,7 +25,7 @@ std::vector<double> Actions(const std::string& name, double low, double high, in
   for (int t = 0; t < count; ++t) {
     double action = 0;
     const Key key = Key{.seed = 1, .stream = 0}.Fold(static_cast<uint64_t>(t));
-    policy->Act({.observation = {}, .state = {}, .time = t, .key = key}, {&action, 1});
+    policy->Act({.observation = {}, .time = t, .key = key}, {&action, 1});
     actions.push_back(action);
   }
   return actions;

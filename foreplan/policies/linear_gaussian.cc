@@ -168,8 +168,7 @@ void LinearGaussianPolicy::set_bounds(std::span<const double> low, std::span<con
 void LinearGaussianPolicy::Act(const Situation& situation, std::span<double> action) {
   const int t = std::min(situation.time, horizon() - 1);
   const LinearGaussianStep& s = step(t);
-  const std::span<const double> seen = sees_state_ ? situation.state : situation.observation;
-  const Eigen::Map<const Eigen::VectorXd> x(seen.data(), s.state.size());
+  const Eigen::Map<const Eigen::VectorXd> x(situation.observation.data(), s.state.size());
   Random random(situation.key);
   Clamped(Sample(t, x, random), action);
 }

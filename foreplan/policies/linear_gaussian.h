@@ -23,7 +23,7 @@ struct LinearGaussianStep {
   Eigen::MatrixXd covariance;   // Sigma_t: [nu x nu]; zero: deterministic
 };
 
-class LinearGaussianPolicy final : public Policy {
+class LinearGaussianPolicy : public Policy {
  public:
   LinearGaussianPolicy() = default;
   /// Throws InputError for no steps, sizes that do not fit (naming step and field), and a
@@ -61,10 +61,8 @@ class LinearGaussianPolicy final : public Policy {
                                                      const TensorFile& file, int steps, int nx,
                                                      int nu);
 
-  // Policy: acts on the first nx numbers of the situation's observation or state; past the horizon
-  // the last step goes on.
-  /// Which part of a Situation is x; the observation by default.
-  void set_sees_state(bool sees_state) { sees_state_ = sees_state; }
+  // Policy: acts on the first nx numbers of the observation; past the horizon the last step goes
+  // on.
   /// Actions are clamped to these bounds: [nu] each; empty: none.
   void set_bounds(std::span<const double> low, std::span<const double> high);
   void Reset(Key /*key*/) override {}
@@ -78,7 +76,6 @@ class LinearGaussianPolicy final : public Policy {
   std::vector<LinearGaussianStep> steps_;
   std::vector<Eigen::MatrixXd> root_;  // L of Sigma = L L', [nu x nu]
   std::vector<double> low_, high_;
-  bool sees_state_ = false;
 };
 
 }  // namespace foreplan

@@ -68,7 +68,7 @@ TEST(LinearGaussianPolicy, ActsDeterministicallyWithoutCovarianceAndWithinBounds
   policy.set_bounds(std::vector<double>{-3, -3}, std::vector<double>{3, 3});
   const std::vector<double> observation = {1, 2, 3};
   std::vector<double> action(2);
-  policy.Act({.observation = observation, .state = {}, .time = 7, .key = {}}, action);
+  policy.Act({.observation = observation, .time = 7, .key = {}}, action);
   EXPECT_EQ(action[0], 3.0);
   EXPECT_NEAR(action[1], 2.2, 1e-14);
   EXPECT_EQ(policy.Entropy(0), -std::numeric_limits<double>::infinity());

@@ -111,7 +111,7 @@ TEST(NetworkPolicy, ActsWithItsCovarianceAndIsRepeatable) {
   MatrixXd actions(2, samples);
   std::vector<double> u(2);
   for (int i = 0; i < samples; ++i) {
-    policy.Act({.observation = x, .state = {}, .key = Key{3, static_cast<uint64_t>(i)}}, u);
+    policy.Act({.observation = x, .key = Key{3, static_cast<uint64_t>(i)}}, u);
     actions.col(i) << u[0], u[1];
   }
   MatrixXd mean;
@@ -119,9 +119,9 @@ TEST(NetworkPolicy, ActsWithItsCovarianceAndIsRepeatable) {
   const MatrixXd off = actions.colwise() - VectorXd(mean.col(0));
   // Relative error of a variance: sqrt(2 / 20,000) = 1 %; four deviations.
   EXPECT_LT((off * off.transpose() / samples - covariance).norm(), 0.04 * covariance.norm());
-  policy.Act({.observation = x, .state = {}, .key = Key{3, 7}}, u);
+  policy.Act({.observation = x, .key = Key{3, 7}}, u);
   EXPECT_EQ(u[0], actions(0, 7));
-  MeanPolicy(policy).Act({.observation = x, .state = {}, .key = Key{3, 7}}, u);
+  MeanPolicy(policy).Act({.observation = x, .key = Key{3, 7}}, u);
   EXPECT_EQ(u[0], mean(0, 0));
   EXPECT_EQ(u[1], mean(1, 0));
 }
@@ -131,7 +131,7 @@ TEST(NetworkPolicy, ActingAllocatesNothing) {
   policy.set_covariance(MatrixXd::Identity(2, 2));
   const std::vector<double> x = {0.1, -0.4, 0.7};
   std::vector<double> u(2);
-  const auto act = [&] { policy.Act({.observation = x, .state = {}, .key = Key{3, 0}}, u); };
+  const auto act = [&] { policy.Act({.observation = x, .key = Key{3, 0}}, u); };
   act();
   EXPECT_EQ(testing::CountAllocations(act), 0);
 }

@@ -52,7 +52,7 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
   const Task& task = experiment.task;
   const auto executor = std::make_shared<ThreadPool>(comparison.threads);
   const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
-  MpcController controller(
+  OracleOf<MpcController> controller(
       MakePlanner(experiment.run.planner, experiment.config,
                   {dynamics, task.shared_planning_reward(), task.spec(), executor}),
       dynamics);

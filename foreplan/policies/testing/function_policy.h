@@ -10,7 +10,7 @@
 namespace foreplan::testing {
 
 /// Given by a function of the situation.
-class FunctionPolicy final : public Policy {
+class FunctionPolicy : public Policy {
  public:
   using Function = std::function<double(const Situation&)>;
   explicit FunctionPolicy(Function function) : function_(std::move(function)) {}
