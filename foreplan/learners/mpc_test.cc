@@ -117,8 +117,7 @@ TEST(MpcLearner, ExecutesSeveralStepsOfAPlan) {
   const std::vector<double> observation = {0.1, 3, 0, 0.2};
   for (int time = 0; time < 5; ++time) {
     double action = 0;
-    controller.Act({.observation = observation, .time = time, .key = Key{1, 1}},
-                   {&action, 1});
+    controller.Act({.observation = observation, .time = time, .key = Key{1, 1}}, {&action, 1});
     EXPECT_EQ(controller.new_plan() != nullptr, time % 3 == 0) << time;
   }
 }

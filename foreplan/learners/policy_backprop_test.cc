@@ -146,8 +146,7 @@ TEST(PolicyBackpropLearner, AskingForTheControllerChangesNoBitOfTheRun) {
   asked.checkpoint = [&] {
     std::vector<double> action(1);
     asked.learner->controller().Act(
-        {.observation = std::vector<double>{0.1, 0.2, 0.3, 0.4}, .key = Key{1, 0}},
-        action);
+        {.observation = std::vector<double>{0.1, 0.2, 0.3, 0.4}, .key = Key{1, 0}}, action);
   };
   asked.learner->Run();
   EXPECT_EQ(plain.log.EpisodesCsv(), asked.log.EpisodesCsv());
