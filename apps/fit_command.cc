@@ -217,7 +217,7 @@ class FitSession {
     const std::string config = ConfigText(folder);
     const std::string machine = MachineJson(executor_->size());
     TensorFile model;
-    model_->SaveForUse(model);
+    model_->SavePredictor(model);
     WriteTensors(folder.model_file(), model);
     WriteSegments(folder.data_folder(), recording_.data, 0);
     WriteFileAtomically(folder.config_file(), config);

@@ -92,7 +92,7 @@ std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
                                                std::shared_ptr<Executor> executor) {
   if (experiment.run.model.empty()) return nullptr;
   auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, std::move(executor));
-  model->RestoreForUse(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
+  model->RestorePredictor(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
   return model;
 }
 

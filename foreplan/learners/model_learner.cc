@@ -83,7 +83,7 @@ void ModelLearner::WriteSections(const RunOptions& run, Config& config, ConfigWr
 
 void ModelLearner::BeginWithModel() {
   const RunDirectory folder = RunDirectory::OpenModel(context().run.model);
-  model_->RestoreForUse(ReadTensors(folder.model_file()));
+  model_->RestorePredictor(ReadTensors(folder.model_file()));
   ReadSegments(folder.data_folder(), -1, data_before());
   fits_ = 1;
   fitted_rows_ = judged_rows_ = data().size();
@@ -222,7 +222,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
 
 TensorFile ModelLearner::Model() const {
   TensorFile file;
-  model_->SaveForUse(file);
+  model_->SavePredictor(file);
   return file;
 }
 

@@ -70,8 +70,8 @@ class LearnedModel {
   /// Throws InputError when the file is of another model.
   virtual void Restore(const TensorFile& file) = 0;
   /// What others read: like Save, without what only a next fit needs.
-  virtual void SaveForUse(TensorFile& file) const { Save(file); }
-  virtual void RestoreForUse(const TensorFile& file) { Restore(file); }
+  virtual void SavePredictor(TensorFile& file) const { Save(file); }
+  virtual void RestorePredictor(const TensorFile& file) { Restore(file); }
 
   /// What can be told of the last fit beside metrics, e.g. the values of unknown parameters.
   [[nodiscard]] virtual nlohmann::ordered_json Describe() const;

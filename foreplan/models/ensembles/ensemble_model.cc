@@ -38,20 +38,20 @@ void EnsembleModel::Predict(int member, const double* observation, const double*
 }
 
 void EnsembleModel::Save(TensorFile& file) const {
-  SaveForUse(file);
+  SavePredictor(file);
   trainer_.Save(file);
 }
 
 void EnsembleModel::Restore(const TensorFile& file) {
-  RestoreBoth(trainer_, file, [&] { RestoreForUse(file); });
+  RestoreBoth(trainer_, file, [&] { RestorePredictor(file); });
 }
 
-void EnsembleModel::SaveForUse(TensorFile& file) const {
+void EnsembleModel::SavePredictor(TensorFile& file) const {
   ensemble()->Save(file);
   file.tensors["model.scale"] = {{std::ssize(scale_)}, scale_};
 }
 
-void EnsembleModel::RestoreForUse(const TensorFile& file) {
+void EnsembleModel::RestorePredictor(const TensorFile& file) {
   const std::array<int64_t, 1> components = {std::ssize(scale_)};
   std::vector<double> scale = file.Doubles("model.scale", components);
   CheckAtLeast(file, "model.scale", 0);

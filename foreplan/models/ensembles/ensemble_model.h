@@ -32,8 +32,8 @@ class EnsembleModel final : public LearnedModel {
   }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
-  void SaveForUse(TensorFile& file) const override;
-  void RestoreForUse(const TensorFile& file) override;
+  void SavePredictor(TensorFile& file) const override;
+  void RestorePredictor(const TensorFile& file) override;
 
  private:
   FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) override;

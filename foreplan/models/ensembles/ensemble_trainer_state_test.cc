@@ -214,15 +214,15 @@ TEST(EnsembleModel, SavesTheScaleThatItsErrorsAreIn) {
                       testing::Borrowed(executor));
   model.Fit(ToyData(30, 1), Key{1, 2});
   TensorFile file;
-  model.SaveForUse(file);
+  model.SavePredictor(file);
   EnsembleModel other(ToySpec(), kEncoding, SmallOptions(), QuickFit(3), Key{1, 1},
                       testing::Borrowed(executor));
-  other.RestoreForUse(file);
+  other.RestorePredictor(file);
   EXPECT_TRUE(std::ranges::equal(other.scale(), model.scale()));
   EXPECT_EQ(other.scale()[2], 0);
   for (const double wrong : {-1.0, kNan}) {
     std::get<std::vector<double>>(file.tensors.at("model.scale").values)[0] = wrong;
-    EXPECT_THROW(other.RestoreForUse(file), InputError);
+    EXPECT_THROW(other.RestorePredictor(file), InputError);
   }
 }
 

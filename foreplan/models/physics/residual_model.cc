@@ -239,13 +239,13 @@ void ResidualModel::Restore(const TensorFile& file) {
   PublishSum();
 }
 
-void ResidualModel::SaveForUse(TensorFile& file) const {
-  physics_.SaveForUse(file);
-  residual_.SaveForUse(file);
+void ResidualModel::SavePredictor(TensorFile& file) const {
+  physics_.SavePredictor(file);
+  residual_.SavePredictor(file);
 }
 
-void ResidualModel::RestoreForUse(const TensorFile& file) {
-  RestoreBoth(physics_, file, [&] { residual_.RestoreForUse(file); });
+void ResidualModel::RestorePredictor(const TensorFile& file) {
+  RestoreBoth(physics_, file, [&] { residual_.RestorePredictor(file); });
   PublishSum();
 }
 

@@ -63,8 +63,8 @@ class ResidualModel final : public LearnedModel {
   }
   void Save(TensorFile& file) const override;
   void Restore(const TensorFile& file) override;
-  void SaveForUse(TensorFile& file) const override;
-  void RestoreForUse(const TensorFile& file) override;
+  void SavePredictor(TensorFile& file) const override;
+  void RestorePredictor(const TensorFile& file) override;
   [[nodiscard]] nlohmann::ordered_json Describe() const override;
 
  private:

@@ -184,7 +184,7 @@ TEST(ResidualModel, ARefusedFileLeavesPhysicsAndNetworksAsTheyWere) {
   TensorFile before;
   model.Save(before);
   for (const bool for_use : {false, true}) {
-    EXPECT_THROW(for_use ? model.RestoreForUse(file) : model.Restore(file), InputError);
+    EXPECT_THROW(for_use ? model.RestorePredictor(file) : model.Restore(file), InputError);
     TensorFile after;
     model.Save(after);
     EXPECT_TRUE(SameTensors(before, after)) << for_use;

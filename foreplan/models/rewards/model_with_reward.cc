@@ -48,15 +48,15 @@ void ModelWithReward::Restore(const TensorFile& file) {
   PublishBoth();
 }
 
-void ModelWithReward::SaveForUse(TensorFile& file) const {
-  motion_->SaveForUse(file);
+void ModelWithReward::SavePredictor(TensorFile& file) const {
+  motion_->SavePredictor(file);
   trainer_.reward()->Save(file);
 }
 
-void ModelWithReward::RestoreForUse(const TensorFile& file) {
+void ModelWithReward::RestorePredictor(const TensorFile& file) {
   RewardTrainer::State reward = trainer_.state();
   reward.reward = reward.reward->Restored(file);
-  motion_->RestoreForUse(file);
+  motion_->RestorePredictor(file);
   trainer_.Take(std::move(reward));
   PublishBoth();
 }

@@ -167,10 +167,10 @@ TEST_P(LearnedRewards, AreRestoredAndGoOnBitForBit) {
 TEST_P(LearnedRewards, WhatOthersReadHasThem) {
   model_->Fit(Rows(60), Key{2, 0});
   TensorFile file;
-  model_->SaveForUse(file);
+  model_->SavePredictor(file);
   EXPECT_FALSE(file.tensors.contains("reward_trainer.first_moment"));
   const auto other = Make();
-  other->RestoreForUse(file);
+  other->RestorePredictor(file);
   EXPECT_EQ(Predict(other->version()), Predict(model_->version()));
 }
 
@@ -183,7 +183,7 @@ TEST_P(LearnedRewards, AFileWithoutThemIsNamedAndChangesNothing) {
   const std::string expected =
       "model.safetensors: found a model without a learned reward, expected one with it, as the "
       "task's planning reward is learned";
-  EXPECT_EQ(MessageOf([&] { model_->RestoreForUse(motion); }), expected);
+  EXPECT_EQ(MessageOf([&] { model_->RestorePredictor(motion); }), expected);
   EXPECT_EQ(MessageOf([&] { model_->Restore(motion); }), expected);
   EXPECT_TRUE(testing::SameTensors(saved, Saved(*model_)));
 }
