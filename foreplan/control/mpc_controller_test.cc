@@ -139,7 +139,7 @@ TEST(MpcController, HandsOnTheRewardThatWasLearnedWithTheModel) {
                              return ModelVersion{kModel, reward};
                            }));
   double action = 0;
-  const Situation situation{.observation = kObservation, .state = kState, .time = 0, .key = kKey};
+  const Situation situation{.observation = kObservation, .time = 0, .key = kKey};
   controller.Act(situation, {&action, 1});
   EXPECT_EQ(planner.reward, reward);
 }

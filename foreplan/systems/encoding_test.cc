@@ -45,7 +45,7 @@ TEST(Encoding, CountsTheNumbersOfItsExpressions) {
       "[encoding]\ninputs = ['previous * previous', 'next_to * force']\n"
       "[quantities]\nnext_to = 'x - tip'");
   EXPECT_EQ(encoding.inputs->count(), 5);
-  EXPECT_EQ(Read("").expressions, nullptr);
+  EXPECT_EQ(Read("").inputs, nullptr);
 }
 
 TEST(Encoding, WrongTextsAreErrorsThatPointToThem) {
