@@ -7,8 +7,8 @@
 
 #include "foreplan/foreplan.h"
 
-/// Acts on what is observed, (cos theta, sin theta, theta_dot). Situation::state is there for
-/// oracles alone; what a policy remembers of an episode it forgets in Reset.
+/// Acts on what is observed, (cos theta, sin theta, theta_dot); what is to see the full state is an
+/// Oracle besides. What a policy remembers of an episode it forgets in Reset.
 class PumpAndHold final : public foreplan::Policy {
  public:
   void Reset(foreplan::Key /*key*/) override {}
