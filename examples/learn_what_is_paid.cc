@@ -1,4 +1,4 @@
-// Learns a cart-pole from what it pays and nothing else: no reward is known, for planning neither.
+// Learns a pendulum from what it pays and nothing else: no reward is known, for planning neither.
 //
 //   example_learn_what_is_paid                         a short run; fails when nothing is learned
 //   example_learn_what_is_paid TASK SEED STEPS FOLDER [KEY=VALUE...]
@@ -70,8 +70,9 @@ foreplan::Experiment MakeExperiment(const std::string& name, int seed, int steps
   return {std::move(task), std::move(config), run};
 }
 
-// The run's document, as `foreplan run --json` writes it, with the returns of fresh starts.
-nlohmann::ordered_json Learn(foreplan::Experiment experiment, const std::string& folder) {
+// The run's document, as `foreplan run --json` writes it, with the returns of so many fresh starts.
+nlohmann::ordered_json Learn(foreplan::Experiment experiment, const std::string& folder,
+                             int fresh_starts) {
   const foreplan::Task task = experiment.task;
   foreplan::RunSession session(std::move(experiment), 2);
   if (std::filesystem::exists(folder)) {
@@ -81,9 +82,11 @@ nlohmann::ordered_json Learn(foreplan::Experiment experiment, const std::string&
   }
   session.Run();
   nlohmann::ordered_json document = session.Result();
-  document["fresh_returns"] =
-      Evaluate(foreplan::kLearned, task, session.learner().controller(), {.episodes = 10}, {})
-          .returns;
+  if (fresh_starts > 0) {
+    document["fresh_returns"] = Evaluate(foreplan::kLearned, task, session.learner().controller(),
+                                         {.episodes = fresh_starts})
+                                    .returns;
+  }
   return document;
 }
 
@@ -95,15 +98,15 @@ int main(int argc, char** argv) {
     const std::vector<std::string> settings(words.begin() + 5, words.end());
     fmt::print("{}\n",
                Learn(MakeExperiment(words[1], std::stoi(words[2]), std::stoi(words[3]), settings),
-                     words[4])
+                     words[4], 10)
                    .dump());
     return 0;
   }
   const std::string folder = fmt::format("learn_what_is_paid_{}", getpid());
-  const nlohmann::ordered_json document =
-      Learn(MakeExperiment("cartpole_closed_form", 1, 800, {}), folder);
+  const nlohmann::ordered_json document = Learn(MakeExperiment("pendulum", 1, 600, {}), folder, 0);
   std::filesystem::remove_all(folder);
   const auto returns = document["episode_returns"].get<std::vector<double>>();
   for (const double value : returns) fmt::print("return {:.1f}\n", value);
-  return returns.back() - returns.front() > 50 ? 0 : 1;
+  // From about -1000, as it hangs, to some hundred less, as it swings up.
+  return returns.back() - returns.front() > 200 ? 0 : 1;
 }
