@@ -204,6 +204,27 @@ TEST(RunEpisode, WhatWasBeforeAnEnvironmentsFailureIsKept) {
   EXPECT_NE(result.end, StepEnd::kTerminated);
 }
 
+TEST(RunEpisode, ADivergenceThatSaysNothingIsOneAllTheSame) {
+  const Task task = ExpressionTask("environment");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  ScriptedEnvironment environment(
+      task, [](int step) { return step == 4 ? StepOutcome(StepStatus::kDiverged) : Paid(1); });
+  const EpisodeResult result = RunEpisode(task, environment, policy, kKey, kNoLimit, nullptr);
+  EXPECT_EQ(result.steps, 4);
+  EXPECT_EQ(result.divergence, "step 4: the environment diverges");
+}
+
+TEST(RunEpisode, WhatIsNoExceptionOfTheLanguagesLibraryIsSaidToo) {
+  const Task task = ExpressionTask("environment");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  ScriptedEnvironment environment(task, [](int step) -> StepOutcome {
+    if (step == 1) throw 7;  // NOLINT(hicpp-exception-baseclass): others may
+    return Paid(1);
+  });
+  EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
+            "step 1: the environment throws: what is no std::exception");
+}
+
 TEST(RunEpisode, AFailureBeforeTheFirstStepIsNoEpisode) {
   const Task task = ExpressionTask("environment");
   FunctionPolicy policy([](const Situation&) { return 0.0; });

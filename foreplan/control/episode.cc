@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
 #include "foreplan/core/seconds_since.h"
@@ -101,8 +102,10 @@ auto Ask(const char* whom, int time, const Function& function) {
     return function();
   } catch (const RunError&) {
     throw;
-  } catch (const std::exception& error) {
-    throw RunError(fmt::format("step {}: the {} throws: {}", time, whom, error.what()));
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    throw RunError(fmt::format("step {}: the {} throws: {}", time, whom, DescribeException()));
   }
 }
 
@@ -145,7 +148,10 @@ std::string TakeStep(const Task& task, Environment& environment, Buffers& buffer
     if (stepped.status == StepStatus::kOk) environment.Observe(buffers.next_observation);
     return stepped;
   });
-  if (outcome.status != StepStatus::kOk) return environment.Divergence();
+  if (outcome.status != StepStatus::kOk) {
+    const std::string what = environment.Divergence();
+    return what.empty() ? "the environment diverges" : what;
+  }
   const std::string what = NotFinite(task.spec(), buffers.next_observation);
   return what.empty() ? Judge(task, outcome, buffers, step) : what;
 }

@@ -24,10 +24,15 @@ class Registry {
   Registry(std::string what, std::vector<std::pair<std::string, Entry>> entries)
       : what_(std::move(what)), entries_(std::move(entries)) {}
 
-  /// Throws InputError for a name that is none, or is taken.
+  /// Throws InputError for a name that cannot stand in a configuration, or is taken.
   void Add(const std::string& name, Entry entry) {
     const std::unique_lock lock(mutex_);
-    if (name.empty()) throw InputError(fmt::format("{}: found an empty name", what_));
+    constexpr std::string_view kAllowed =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (name.empty() || name.find_first_not_of(kAllowed) != std::string::npos) {
+      throw InputError(fmt::format("{}: found the name '{}', expected letters, digits, '_' and '-'",
+                                   what_, name));
+    }
     for (const auto& [known, ignored] : entries_) {
       if (known != name) continue;
       throw InputError(

@@ -25,7 +25,10 @@ TEST(Registry, RefusesANameThatIsTakenOrNone) {
   Registry<int> registry("planner", {{"cem", 1}});
   EXPECT_EQ(MessageOf([&] { registry.Add("cem", 2); }),
             "planner: found the name 'cem' again, expected one that is free");
-  EXPECT_EQ(MessageOf([&] { registry.Add("", 2); }), "planner: found an empty name");
+  for (const std::string name : {"", "my planner", "a.b"}) {
+    EXPECT_EQ(MessageOf([&] { registry.Add(name, 2); }),
+              "planner: found the name '" + name + "', expected letters, digits, '_' and '-'");
+  }
   EXPECT_EQ(registry.Find("", "cem"), 1);
 }
 

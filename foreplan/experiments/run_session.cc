@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
@@ -117,6 +118,10 @@ void RunSession::CreateOrResume(const fs::path& path) {
 }
 
 void RunSession::Run() {
+  if (!directory_) {
+    throw InputError(
+        "run session: found no folder, expected Create, Resume or CreateOrResume before Run");
+  }
   try {
     learner_->Run();
     tables_.Append(*directory_, log_);  // what was found after the last checkpoint
@@ -132,14 +137,15 @@ void RunSession::Run() {
                                 : "resume with: foreplan run --resume";
     throw Interrupted(
         fmt::format("{}; {} {}{}", status_, how, directory_->path().string(), trouble));
-  } catch (const std::exception& error) {
+  } catch (...) {
     // Whatever it is: input was checked before the run, so what ends it now is no wrong input.
-    status_ = fmt::format("failed: {}", error.what());
+    const std::string what = DescribeException();
+    status_ = fmt::format("failed: {}", what);
     progress_.Close();
     std::string trouble = Trouble([this] { tables_.Append(*directory_, log_); });
     trouble += Trouble([this] { WriteData(); });
     trouble += Trouble([this] { WriteReport(); });
-    throw RunError(fmt::format("{}; the run's data are kept in {}{}", error.what(),
+    throw RunError(fmt::format("{}; the run's data are kept in {}{}", what,
                                directory_->path().string(), trouble));
   }
 }

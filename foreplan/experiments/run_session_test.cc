@@ -243,6 +243,12 @@ TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
   }
 }
 
+TEST_F(RunSessionTest, RunWithoutAFolderIsRefused) {
+  RunSession session(LoadExperiment("cartpole_closed_form", {}));
+  EXPECT_EQ(MessageOf([&] { session.Run(); }),
+            "run session: found no folder, expected Create, Resume or CreateOrResume before Run");
+}
+
 TEST_F(RunSessionTest, AnObserverThatThrowsEndsTheRunWhichGoesOnFromItsCheckpoint) {
   class Throwing final : public RunObserver {
    public:

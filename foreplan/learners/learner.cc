@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "foreplan/control/reconnect.h"
+#include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/registry.h"
 #include "foreplan/learners/aggregate.h"
@@ -112,8 +113,8 @@ void Learner::RethrowOfObserver(const char* function) {
     throw;
   } catch (const Interrupted&) {
     throw;
-  } catch (const std::exception& error) {
-    throw RunError(fmt::format("an observer's {} throws: {}", function, error.what()));
+  } catch (...) {
+    throw RunError(fmt::format("an observer's {} throws: {}", function, DescribeException()));
   }
 }
 

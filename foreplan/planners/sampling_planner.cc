@@ -1,5 +1,12 @@
 #include "foreplan/planners/sampling_planner.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
+
 namespace foreplan {
 
 SamplingPlanner::SamplingPlanner(const PlanningProblem& problem, const SamplingOptions& options,
@@ -25,7 +32,23 @@ const Plan& SamplingPlanner::MakePlan(const PlanRequest& request) {
     ShiftSequence(plan_.actions, population_.action_dim(), static_cast<int>(passed));
   }
   SamplingDecision decision(population_, request, plan_);
-  return decision.Conclude(Search(decision, request.key));
+  const std::span<const double> found = Search(decision, request.key);
+  CheckSequence(found);
+  return decision.Conclude(found);
+}
+
+void SamplingPlanner::CheckSequence(std::span<const double> sequence) const {
+  const size_t expected = plan_.actions.size();
+  if (sequence.size() != expected) {
+    throw RunError(fmt::format("planner: Search: found a plan of {} numbers, expected {}",
+                               sequence.size(), expected));
+  }
+  for (size_t i = 0; i < expected; ++i) {
+    if (std::isfinite(sequence[i])) continue;
+    throw RunError(fmt::format("planner: Search: step {} of the plan: found {}, expected a number",
+                               i / static_cast<size_t>(population_.action_dim()),
+                               WithoutSignOfNan(sequence[i])));
+  }
 }
 
 }  // namespace foreplan

@@ -33,6 +33,8 @@ class SamplingPlanner : public Planner {
 
  private:
   void ForgetPlan();
+  /// Throws RunError for what is no plan: Search may be another program's.
+  void CheckSequence(std::span<const double> sequence) const;
 
   Population population_;
   WarmStep warm_step_;

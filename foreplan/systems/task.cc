@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/systems/component_names.h"
 #include "foreplan/systems/task_text.h"
@@ -80,6 +81,21 @@ void CheckSameSpec(const std::string& where, const std::string& first,
       expected.observation_dim(), expected.action_dim(), expected.dt));
 }
 
+// A failure of the environment may pass: whoever asks tries again.
+std::unique_ptr<Environment> Made(const TaskDefinition& task) {
+  const std::string where = task.where + ": make_environment";
+  std::unique_ptr<Environment> made;
+  try {
+    made = task.make_environment();
+  } catch (const EnvironmentFailure&) {
+    throw;
+  } catch (...) {
+    throw InputError(fmt::format("{} throws: {}", where, DescribeException()));
+  }
+  if (made == nullptr) throw InputError(where + ": found null, expected an environment");
+  return made;
+}
+
 EnvironmentSpec SpecOf(const TaskDefinition& task) {
   const int given = (task.system != nullptr ? 1 : 0) + (task.environment != nullptr ? 1 : 0) +
                     (task.make_environment ? 1 : 0);
@@ -91,10 +107,7 @@ EnvironmentSpec SpecOf(const TaskDefinition& task) {
   }
   if (task.system != nullptr) return task.system->spec();
   if (task.environment != nullptr) return task.environment->spec();
-  const std::unique_ptr<Environment> made = task.make_environment();
-  if (made != nullptr) return made->spec();
-  throw InputError(
-      fmt::format("{}: make_environment: found null, expected an environment", task.where));
+  return Made(task)->spec();
 }
 
 void FillPlaces(TaskDefinition& task) {
@@ -139,10 +152,9 @@ Task::Task(TaskDefinition definition) {
 std::shared_ptr<Environment> Task::MakeEnvironment() const {
   if (definition_->environment != nullptr) return definition_->environment;
   if (definition_->system != nullptr) return definition_->system->Clone();
-  const std::string where = definition_->where + ": make_environment";
-  std::shared_ptr<Environment> made = definition_->make_environment();
-  if (made == nullptr) throw InputError(where + ": found null, expected an environment");
-  CheckSameSpec(where, "the first it made", *spec_, made->spec());
+  std::shared_ptr<Environment> made = Made(*definition_);
+  CheckSameSpec(definition_->where + ": make_environment", "the first it made", *spec_,
+                made->spec());
   return made;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -183,6 +184,28 @@ TEST(TaskInCode, LooksAtEveryEnvironmentThatAFactoryMakes) {
             "0.25 s per step, expected those of the first it made: 1, 2, 0.5 s");
   EXPECT_EQ(MessageOf([&] { (void)task.MakeEnvironment(); }),
             "task 'tank': make_environment: found null, expected an environment");
+}
+
+TEST(TaskInCode, AFactoryThatThrowsIsNamedAndAFailureMayPass) {
+  TaskDefinition definition = TankTask();
+  definition.environment = nullptr;
+  definition.make_environment = []() -> std::unique_ptr<Environment> {
+    throw std::out_of_range("no port");
+  };
+  EXPECT_EQ(WrongTask(definition), "task 'tank': make_environment throws: no port");
+  definition.make_environment = []() -> std::unique_ptr<Environment> {
+    throw EnvironmentFailure("busy");
+  };
+  EXPECT_THROW(Task{definition}, EnvironmentFailure);
+}
+
+TEST(TaskInCode, ItsFileSaysThatOnlyItsProgramKnowsIt) {
+  ConfigWriter writer;
+  Task(TankTask()).Save(writer, ".");
+  Config config = Config::FromString(writer.text(), "run/config.toml");
+  EXPECT_EQ(MessageOf([&] { (void)Task::FromConfig(config, "."); }),
+            "run/config.toml: found a task made in code, expected one of a file: only the program "
+            "that made it can go on with it");
 }
 
 TEST(TaskInCode, SaysWhoNeedsASystem) {

@@ -37,6 +37,23 @@ InputError MissingKey(const Config& config, std::string_view key, std::string_vi
       fmt::format("{}: found no key '{}', expected {}", config.name(), key, expected));
 }
 
+/// What Task::Save writes of a task that only its program knows.
+struct MadeInCode {
+  bool made_in_code = false;
+
+  void Visit(OptionsVisitor& visitor) {
+    visitor.Field("made_in_code", made_in_code, "no file says what it is");
+  }
+};
+
+void RefuseTaskMadeInCode(Config& config) {
+  if (!ReadOptions<MadeInCode>(config, "").made_in_code) return;
+  throw InputError(fmt::format(
+      "{}: found a task made in code, expected one of a file: only the program that made it can go "
+      "on with it",
+      config.name()));
+}
+
 void CheckTaskOptions(const Config& config, const TaskOptions& options) {
   if (options.name.empty()) throw MissingKey(config, "name", "the task's name");
   if (options.reward.empty())
@@ -138,6 +155,7 @@ void ConditionOptions::Visit(OptionsVisitor& visitor) {
 }
 
 TaskText::TaskText(Config& config, const std::filesystem::path& directory) : where_(config.name()) {
+  RefuseTaskMadeInCode(config);
   config.Read("", options_);
   CheckTaskOptions(config, options_);
   CheckTaskName(where_, options_.name);
@@ -229,10 +247,12 @@ void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) co
     std::string name;
     std::string summary;
     int episode_length;
+    bool made_in_code = true;
     void Visit(OptionsVisitor& visitor) {
       visitor.Field("name", name, "of a task that was made in code");
       visitor.Field("summary", summary, "one line");
       visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
+      visitor.Field("made_in_code", made_in_code, "no file says what it is");
     }
   } of_code{name(), summary(), episode_length()};
   writer.Write("", of_code);
