@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
@@ -139,6 +140,7 @@ ModelVersion PolicyBackpropLearner::ImaginedModel() const {
 void PolicyBackpropLearner::TrainPolicy() {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
+  std::optional<double> realised;  // of the policy of the last training
   if (trainer_.trainings() == 0) {
     // The network's inputs keep the scale of the first data, so that it stays the same function.
     std::vector<double> rows;
@@ -148,7 +150,8 @@ void PolicyBackpropLearner::TrainPolicy() {
     }
     policy_.FitInputs(data().size(), rows.data());
   } else {
-    Record("policy.realised_return", RealisedReturn());  // of the policy of the last training
+    realised = RealisedReturn();
+    Record("policy.realised_return", *realised);
   }
   if (system_ == nullptr) FindEpisodeStarts();
   trainer_.set_model(ImaginedModel());
@@ -157,7 +160,8 @@ void PolicyBackpropLearner::TrainPolicy() {
                      key_.Fold(kTraining).Fold(static_cast<uint64_t>(trainer_.trainings())),
                      [this] {
                        if (context().stop.stop_requested()) throw Interrupted("interrupted");
-                     });
+                     },
+                     realised);
   trained_rows_ = data().size();
   const double seconds = SecondsSince(start);
   CountPlanning(seconds);
@@ -223,6 +227,7 @@ void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double se
   Record("policy.ended_rollouts", report.ended_rollouts);
   Record("policy.gradient_steps", static_cast<double>(report.steps));
   Record("policy.restarted", report.restarted ? 1 : 0);
+  Record("policy.doubted", report.doubted ? 1 : 0);
   Record("policy.seconds", seconds);
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -116,6 +117,20 @@ TEST(PolicyBackpropLearner, RefusesAStateTrainedOnMoreRowsThanThereAre) {
                  "state.safetensors: tensor 'policy_backprop.trained_rows': found 25, expected at "
                  "most 24, the rows of the data");
   }
+}
+
+TEST(PolicyBackpropLearner, DoubtsAGainByWhatTheLastEpisodeEarned) {
+  // Whatever the second training gains, it is less than a million times what the model is wrong by.
+  std::vector<std::vector<float>> policies;
+  for (const int episodes : {1, 2}) {
+    TestRun test(Backprop(episodes), 1, {"policy_backprop.training.doubt=1e6"}, kTiny);
+    test.learner->Run();
+    EXPECT_EQ(test.Values("policy.doubted"),
+              episodes == 1 ? std::vector<double>({0}) : std::vector<double>({0, 1}));
+    policies.push_back(
+        std::get<std::vector<float>>(test.learner->Model().tensors.at("policy.parameters").values));
+  }
+  EXPECT_EQ(policies[0], policies[1]);
 }
 
 TEST(PolicyBackpropLearner, KeepsThePolicyBesideTheModel) {

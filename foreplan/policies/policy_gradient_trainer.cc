@@ -51,6 +51,8 @@ void PolicyGradientOptions::Visit(OptionsVisitor& visitor) {
                 "the first so many trainings try fresh policies");
   visitor.Field("checks", checks, {0, 1e6},
                 "comparisons per training, of which the best is kept; 0: the last weights");
+  visitor.Field("doubt", doubt, {0, 1e6},
+                "of what the model is wrong about the policy's return, the least gain that counts");
   visitor.Field("gaussian", gaussian, "learns a deviation of the actions");
   visitor.Field("deviation", deviation, {kSmallestDeviation, 10},
                 "its start, of half the range of an action");
@@ -105,16 +107,19 @@ void PolicyGradientTrainer::Set(const Weights& weights) {
   policy_.set_covariance(covariance);
 }
 
-// H = sum of 1/2 log(2 pi e) + log deviation, per step and action; the constant aside.
-double PolicyGradientTrainer::Entropy() const {
+// Of H = sum of 1/2 log(2 pi e) + log deviation, per step and action; the constant aside.
+double PolicyGradientTrainer::EntropyValue() const {
   double entropy = 0;
   for (const double log_deviation : log_deviation_) entropy += log_deviation;
-  return entropy;
+  return options_.entropy * imagined_.horizon() * entropy;
 }
 
 PolicyGradientReport PolicyGradientTrainer::Train(const DrawStarts& draw_starts, Key key,
-                                                  const std::function<void()>& may_go_on) {
+                                                  const std::function<void()>& may_go_on,
+                                                  std::optional<double> realised) {
   PolicyGradientReport report;
+  const Weights untrained = Get();
+  const double entropy = EntropyValue();
   draw_starts(key.Fold(kCheckStarts), check_starts_);
   check_key_ = key.Fold(kCheck);
   report.first_value = Check();
@@ -147,6 +152,14 @@ PolicyGradientReport PolicyGradientTrainer::Train(const DrawStarts& draw_starts,
   const double rollouts = static_cast<double>(report.steps) * imagined_.rollouts();
   report.invalid_rollouts /= rollouts;
   report.ended_rollouts /= rollouts;
+  if (realised && options_.doubt > 0) {
+    const double wrong = std::abs(report.first_value - entropy - *realised);
+    report.doubted = !(report.value - report.first_value >= options_.doubt * wrong);
+  }
+  if (report.doubted) {
+    Set(untrained);
+    report.value = report.first_value;
+  }
   return report;
 }
 
@@ -214,8 +227,7 @@ void PolicyGradientTrainer::TakeStep(int step, int steps, Key key, PolicyGradien
 }
 
 double PolicyGradientTrainer::Check() {
-  return imagined_.Evaluate(check_starts_, check_key_).value +
-         options_.entropy * imagined_.horizon() * Entropy();
+  return imagined_.Evaluate(check_starts_, check_key_).value + EntropyValue();
 }
 
 void PolicyGradientTrainer::Save(TensorFile& file) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -34,6 +35,8 @@ struct PolicyGradientOptions {
   int restart_steps = 100;          // gradient steps before they are compared
   int restart_trainings = 1;        // the first so many trainings try fresh policies
   int checks = 10;         // comparisons per training; the best weights are kept; 0: the last
+  double doubt = 0;        // a training that gains less than so many times what the model is wrong
+                           // about the policy's return changes nothing; 0: none is doubted
   bool gaussian = false;   // learns a deviation of the actions, else they are means
   double deviation = 0.2;  // its start [half ranges of the actions]
   double entropy = 0;      // weight of the entropy per step in what is maximised
@@ -52,6 +55,7 @@ struct PolicyGradientReport {
   double invalid_rollouts = 0;    // share that came to numbers that are not finite
   double ended_rollouts = 0;      // share that a termination cut short
   bool restarted = false;         // a fresh policy was better than the present one
+  bool doubted = false;           // the gain was not believed: the policy is as it was
 };
 
 /// Ascends the imagined return by Adam, with the gradient clipped by its global norm. Weights go on
@@ -73,10 +77,12 @@ class PolicyGradientTrainer {
   /// Trains through another version of the model from now on, see ImaginedReturn.
   void set_model(const ModelVersion& version) { imagined_.set_model(version); }
 
-  /// `may_go_on` is asked before every gradient step; it may throw. Throws RunError when no step
-  /// had a finite gradient and when a deviation grows beyond all numbers.
+  /// `may_go_on` is asked before every gradient step; it may throw. `realised`: what the policy has
+  /// really earned over the imagined horizon, where that is known (`doubt`). Throws RunError when
+  /// no step had a finite gradient and when a deviation grows beyond all numbers.
   PolicyGradientReport Train(const DrawStarts& draw_starts, Key key,
-                             const std::function<void()>& may_go_on);
+                             const std::function<void()>& may_go_on,
+                             std::optional<double> realised = {});
 
   [[nodiscard]] int trainings() const { return trainings_; }  // done
 
@@ -98,7 +104,8 @@ class PolicyGradientTrainer {
                 const std::function<void()>& may_go_on, PolicyGradientReport& report);
   void TakeStep(int step, int steps, Key key, PolicyGradientReport& report);
   double Check();
-  [[nodiscard]] double Entropy() const;
+  /// What the entropy of all steps adds to what is maximised.
+  [[nodiscard]] double EntropyValue() const;
 
   NetworkPolicy& policy_;
   PolicyGradientOptions options_;

@@ -150,6 +150,31 @@ TEST(PolicyGradientTrainer, LeavesTheBestPolicyThatItChecked) {
   EXPECT_LT(unchecked.Value(), best.Value() - 1e-3) << "the last weights must not be the best ones";
 }
 
+TEST(PolicyGradientTrainer, AGainBelowWhatTheModelIsWrongByChangesNothing) {
+  const PolicyGradientOptions options = {
+      .starts = 2, .steps = 40, .doubt = 0.5, .gaussian = true, .entropy = 0.01};
+  Setting sure(options);
+  const PolicyGradientReport gained = sure.Train();  // nothing is known of what is earned
+  EXPECT_FALSE(gained.doubted);
+  const double gain = gained.value - gained.first_value;
+  ASSERT_GT(gain, 0);
+  const double entropy = 0.01 * 3 * std::log(0.2);  // of three steps, at first
+  for (const double sign : {-1.0, 1.0}) {
+    for (const double share : {0.99, 1.01}) {  // of the error at which the gain is as large as half
+      Setting s(options);
+      const std::vector<float> parameters = s.Parameters();
+      const double deviation = s.Deviation();
+      const double realised = gained.first_value - entropy + sign * share * 2 * gain;
+      const PolicyGradientReport report =
+          s.trainer.Train(StartAtZero, Key{2, 0}, NeverStop, realised);
+      EXPECT_EQ(report.doubted, share > 1);
+      EXPECT_EQ(report.value, share > 1 ? gained.first_value : gained.value);
+      EXPECT_EQ(s.Parameters(), share > 1 ? parameters : sure.Parameters());
+      EXPECT_EQ(s.Deviation(), share > 1 ? deviation : sure.Deviation());
+    }
+  }
+}
+
 TEST(PolicyGradientTrainer, EntropyAloneWidensTheActionsByEveryRate) {
   // Nothing is earned, so the gradient by the log deviation is the entropy's, the same at every
   // step, and Adam moves by the whole rate (1 - 1e-8 / gradient):
