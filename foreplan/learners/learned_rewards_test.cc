@@ -126,7 +126,7 @@ TEST(LearnedRewardRun, PoliciesAreTrainedForTheLearnedReward) {
 }
 
 TEST(LearnedRewardRun, LocalModelsSayThatTheyNeedAReward) {
-  const TestTask task = {.name = "planar_arm", .settings = {"planning_reward=learned"}};
+  const TestTask task = {.name = "cartpole_closed_form", .settings = {"planning_reward=learned"}};
   EXPECT_EQ(
       MessageOf([&] {
         const TestRun refused(Episodes(1, "local_models"), 1, {}, task);
