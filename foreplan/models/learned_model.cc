@@ -20,8 +20,6 @@ constexpr const char* kPhysicsSection = "model.physics";
 constexpr const char* kRewardSection = "model.reward";
 constexpr const char* kFitSection = "fit";
 
-enum Stream : uint64_t { kRewardStream = 0x72657764 };  // beside those of the motion
-
 /// Key `kind` of section [model], beside those of the kind.
 struct ModelKindOptions {
   std::string kind = "ensemble";

@@ -13,6 +13,7 @@
 #include "foreplan/core/validated.h"
 #include "foreplan/data/column_statistics.h"
 #include "foreplan/data/tensor_checks.h"
+#include "foreplan/nets/mlp_widths.h"
 
 namespace foreplan {
 namespace {
@@ -22,13 +23,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr int kRows = 64;  // states that go through the network together
-
-std::vector<int> Widths(const NetworkPolicyOptions& options, int inputs, size_t nu) {
-  std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
-  widths.insert(widths.begin(), inputs);
-  widths.push_back(static_cast<int>(nu));
-  return widths;
-}
 
 }  // namespace
 
@@ -52,7 +46,8 @@ NetworkPolicy::NetworkPolicy(const FeatureMap& features, std::span<const double>
       features_(features),
       low_(low.begin(), low.end()),
       high_(high.begin(), high.end()),
-      mlp_(Widths(options_, features.inputs(), low.size())),
+      mlp_(MlpWidths(features.inputs(), options_.hidden_layers, options_.width,
+                     static_cast<int>(low.size()))),
       kernel_(GetDenseKernel(options_.kernel)),
       parameters_(static_cast<size_t>(mlp_.parameters())),
       input_(features.inputs()),

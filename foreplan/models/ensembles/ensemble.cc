@@ -7,12 +7,13 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/ensembles/ensemble_tape.h"
+#include "foreplan/models/member_network.h"
 #include "foreplan/nets/mlp_jacobian.h"
+#include "foreplan/nets/mlp_widths.h"
 
 namespace foreplan {
 namespace {
@@ -23,24 +24,9 @@ constexpr int kMaxPlaces = 1024;  // that TS1 shuffles; more particles share the
 
 enum Stream : uint64_t { kWeights, kNoise, kMembers };
 
-std::vector<int> Widths(const EnsembleOptions& options, const FeatureMap& features) {
-  std::vector<int> widths(static_cast<size_t>(options.hidden_layers), options.width);
-  widths.insert(widths.begin(), features.inputs());
-  widths.push_back(options.probabilistic ? 2 * features.targets() : features.targets());
-  return widths;
+int Outputs(const EnsembleOptions& options, const FeatureMap& features) {
+  return options.probabilistic ? 2 * features.targets() : features.targets();
 }
-
-// The members' network, if the machine can hold what they need: parameters, their packed copy and,
-// in training, two moments, a gradient, the parameters and moments that are in the making, their
-// packed copy and, with early stopping, the best of these.
-Mlp AffordableMlp(const EnsembleOptions& options, const FeatureMap& features) {
-  constexpr double kCopies = 12;
-  Mlp mlp(Widths(options, features));
-  CheckMemory("model", kCopies * sizeof(float) * options.members * mlp.parameters());
-  return mlp;
-}
-
-size_t WholeCacheLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
@@ -87,7 +73,9 @@ Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
                    const EnsembleOptions& options, Key key)
     : options_(Validated("model", options)),
       features_(spec, encoding),
-      mlp_(AffordableMlp(options_, features_)),
+      mlp_(AffordableMlp("model", options_.members,
+                         MlpWidths(features_.inputs(), options_.hidden_layers, options_.width,
+                                   Outputs(options_, features_)))),
       training_kernel_(GetDenseKernel(options_.kernel)),
       prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision)),
       input_normaliser_(features_.inputs()),

@@ -11,12 +11,13 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
-#include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
+#include "foreplan/models/member_network.h"
 #include "foreplan/nets/activation.h"
 #include "foreplan/nets/mlp_tape.h"
+#include "foreplan/nets/mlp_widths.h"
 #include "foreplan/nets/prediction_kernel.h"
 
 namespace foreplan {
@@ -26,23 +27,6 @@ constexpr int kBlockRows = 128;           // that are evaluated together
 constexpr int kGradientRows = 64;         // that are differentiated together
 constexpr int kOutputs = 3;               // y, w, q
 constexpr double kDifference = 1.0 / 50;  // of the Hessian, in deviations
-
-std::vector<int> Widths(const LearnedRewardOptions& options, const TransitionFeatures& features) {
-  std::vector<int> widths(Size(options.hidden_layers), options.width);
-  widths.insert(widths.begin(), features.inputs());
-  widths.push_back(kOutputs);
-  return widths;
-}
-
-// The members' network, if the machine can hold parameters, moments, gradients and what is packed.
-Mlp AffordableMlp(const LearnedRewardOptions& options, const TransitionFeatures& features) {
-  constexpr double kCopies = 12;
-  Mlp mlp(Widths(options, features));
-  CheckMemory("model.reward", kCopies * sizeof(float) * options.members * mlp.parameters());
-  return mlp;
-}
-
-size_t WholeCacheLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 TransitionBatch Rows(const TransitionBatch& batch, const TransitionFeatures& features, int first,
                      int rows) {
@@ -91,7 +75,9 @@ struct LearnedReward::Design {
   Design(const EnvironmentSpec& spec, const Encoding& encoding, const LearnedRewardOptions& given)
       : options(Validated("model.reward", given)),
         features(spec, encoding),
-        mlp(AffordableMlp(options, features)),
+        mlp(AffordableMlp(
+            "model.reward", options.members,
+            MlpWidths(features.inputs(), options.hidden_layers, options.width, kOutputs))),
         training_kernel(GetDenseKernel(options.kernel)),
         prediction_kernel(GetPredictionKernel(options.kernel, Precision::kF32)),
         packed_bytes(WholeCacheLines(prediction_kernel.packed_bytes(mlp))) {}

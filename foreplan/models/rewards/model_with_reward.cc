@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace foreplan {
-namespace {
-
-constexpr uint64_t kRewardStream = 0x72657764;  // beside those of the motion
-
-}  // namespace
-
 ModelWithReward::ModelWithReward(std::unique_ptr<LearnedModel> motion,
                                  std::shared_ptr<const LearnedReward> reward,
                                  std::shared_ptr<Executor> executor)

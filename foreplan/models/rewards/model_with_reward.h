@@ -1,6 +1,7 @@
 // A learned model with the reward that is learned beside it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "foreplan/core/executor.h"
@@ -8,6 +9,9 @@
 #include "foreplan/models/rewards/reward_trainer.h"
 
 namespace foreplan {
+
+/// Of a model's keys: what rewards draw, beside what the motion does.
+inline constexpr uint64_t kRewardStream = 0x72657764;
 
 /// Fits a model of the motion, of whatever kind, and rewards and terminations to the same data;
 /// their versions are published together. When either fit fails, both are as they were.
