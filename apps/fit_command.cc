@@ -260,7 +260,8 @@ void AddFitCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("fit", "learn a model from logged data, and judge it");
   command
       .add_option("data", request->data,
-                  "logged transitions: .csv, .npz, .hdf5 (Minari), or data or folder of a run")
+                  "logged transitions: .csv, .npz, .hdf5 (Minari), the recording of an episode "
+                  "(.safetensors.gz), or data or folder of a run")
       ->required()
       ->type_name("FILE");
   command.add_option("--task", request->task,

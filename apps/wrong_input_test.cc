@@ -41,6 +41,7 @@ std::vector<Case> Cases() {
       {{"run", "--resume", "folder", "--seed", "2"}, {"--resume", "--seed"}},
 
       // Names.
+      {{"eval", "runs/no_such_run"}, {"runs/no_such_run", "found no such folder", "run or a fit"}},
       {{"run", "cartpole_closed_from"},
        {"unknown task 'cartpole_closed_from'", "did you mean 'cartpole_closed_form'"}},
       {{"run", kTask, "--algorithm", "mcp"},

@@ -37,6 +37,45 @@ class ThrowingReward final : public Reward {
   }
 };
 
+/// Each function throws once its count is used up.
+class ThrowingEnvironment final : public Environment {
+ public:
+  explicit ThrowingEnvironment(const Task& task) : system_(task.MakeSystem()) {}
+  const EnvironmentSpec& spec() const override { return system_->spec(); }
+  void Reset(Key key) override {
+    if (resets_left-- == 0) throw std::runtime_error("no port");
+    system_->Reset(key);
+  }
+  StepOutcome Step(std::span<const double> action) override {
+    static_cast<void>(system_->Step(action));
+    return Paid(1);
+  }
+  void Observe(std::span<double> observation) const override {
+    if (observations_left-- == 0) throw std::runtime_error("no sensor\r\nat all");
+    system_->Observe(observation);
+  }
+
+  int resets_left = kNoLimit;
+  mutable int observations_left = kNoLimit;
+
+ private:
+  std::unique_ptr<System> system_;
+};
+
+class ThrowingPolicy final : public Policy {
+ public:
+  void Reset(Key /*key*/) override {
+    if (resets_left-- == 0) throw std::runtime_error("no memory");
+  }
+  void Act(const Situation& /*situation*/, std::span<double> action) override {
+    if (acts_left-- == 0) throw InputError("found 3, expected 4");
+    action[0] = 0;
+  }
+
+  int resets_left = kNoLimit;
+  int acts_left = kNoLimit;
+};
+
 TEST(RunEpisode, WhatAnEnvironmentPaysIsTheReward) {
   const Task task = ExpressionTask("environment");
   ScriptedEnvironment environment(task, [](int step) { return Paid(step); });
@@ -92,7 +131,7 @@ TEST(RunEpisode, WhatOthersThrowSaysWhoseItIs) {
     return Paid(1);
   });
   EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
-            "step 2: the environment throws: map::at");
+            "step 2: the environment's Step throws: map::at");
   const Task own({.name = "own",
                   .system = task.MakeSystem(),
                   .reward = std::make_shared<const ThrowingReward>(),
@@ -100,6 +139,27 @@ TEST(RunEpisode, WhatOthersThrowSaysWhoseItIs) {
   const auto system = own.MakeSystem();
   EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(own, *system, policy, kKey, 4, nullptr); }),
             "step 0: the reward throws: std::bad_alloc");
+}
+
+TEST(RunEpisode, WhatOthersThrowSaysInWhichFunctionAndOnOneLine) {
+  const Task task = ExpressionTask("environment");
+  ThrowingEnvironment environment(task);
+  ThrowingPolicy policy;
+  const auto message = [&] {
+    return MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); });
+  };
+  environment.resets_left = 0;
+  EXPECT_EQ(message(), "step 0: the environment's Reset throws: no port");
+  environment.resets_left = kNoLimit;
+  environment.observations_left = 0;
+  EXPECT_EQ(message(), "step 0: the environment's Observe throws: no sensor  at all");
+  environment.observations_left = 3;
+  EXPECT_EQ(message(), "step 2: the environment's Observe throws: no sensor  at all");
+  environment.observations_left = kNoLimit;
+  policy.acts_left = 2;
+  EXPECT_EQ(message(), "step 2: the policy's Act throws: found 3, expected 4");
+  policy.resets_left = 0;
+  EXPECT_EQ(message(), "step 0: the policy's Reset throws: no memory");
 }
 
 TEST(RunEpisode, AnEnvironmentsEndOfEitherKindEndsTheEpisodeAsThatKind) {
@@ -222,7 +282,7 @@ TEST(RunEpisode, WhatIsNoExceptionOfTheLanguagesLibraryIsSaidToo) {
     return Paid(1);
   });
   EXPECT_EQ(MessageOf<RunError>([&] { RunEpisode(task, environment, policy, kKey, 4, nullptr); }),
-            "step 1: the environment throws: what is no std::exception");
+            "step 1: the environment's Step throws: what is no std::exception");
 }
 
 TEST(RunEpisode, AFailureBeforeTheFirstStepIsNoEpisode) {

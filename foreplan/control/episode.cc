@@ -142,16 +142,14 @@ std::string Judge(const Task& task, const StepOutcome& outcome, const Buffers& b
 // The step with its reward and end; "" or why it came to nothing.
 std::string TakeStep(const Task& task, Environment& environment, Buffers& buffers,
                      EpisodeStep& step) {
-  const StepOutcome outcome = Ask("environment", step.time, [&] {
-    const StepOutcome stepped = environment.Step(buffers.action);
-    std::ranges::fill(buffers.next_observation, kNobodyWrote);
-    if (stepped.status == StepStatus::kOk) environment.Observe(buffers.next_observation);
-    return stepped;
-  });
+  const StepOutcome outcome =
+      Ask("environment's Step", step.time, [&] { return environment.Step(buffers.action); });
+  std::ranges::fill(buffers.next_observation, kNobodyWrote);
   if (outcome.status != StepStatus::kOk) {
     const std::string what = environment.Divergence();
     return what.empty() ? "the environment diverges" : what;
   }
+  Ask("environment's Observe", step.time, [&] { environment.Observe(buffers.next_observation); });
   const std::string what = NotFinite(task.spec(), buffers.next_observation);
   return what.empty() ? Judge(task, outcome, buffers, step) : what;
 }
@@ -205,11 +203,9 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
   }
   Buffers buffers(spec, system);
   EpisodeResult result;
-  Ask("environment", 0, [&] {
-    environment.Reset(keys.environment);
-    environment.Observe(buffers.observation);
-  });
-  policy.Reset(keys.policy);
+  Ask("environment's Reset", 0, [&] { environment.Reset(keys.environment); });
+  Ask("environment's Observe", 0, [&] { environment.Observe(buffers.observation); });
+  Ask("policy's Reset", 0, [&] { policy.Reset(keys.policy); });
   if (const std::string what = NotFinite(spec, buffers.observation); !what.empty()) {
     result.divergence = "start: " + what;
     return result;
@@ -221,10 +217,10 @@ EpisodeResult RunEpisode(const Task& task, Environment& environment, Policy& pol
     const int time = result.steps;
     const auto start = std::chrono::steady_clock::now();
     if (oracle != nullptr) oracle->See(buffers.state);
-    policy.Act({.observation = buffers.measured,
-                .time = time,
-                .key = keys.decisions.Fold(static_cast<uint64_t>(time))},
-               buffers.action);
+    const Situation situation{.observation = buffers.measured,
+                              .time = time,
+                              .key = keys.decisions.Fold(static_cast<uint64_t>(time))};
+    Ask("policy's Act", time, [&] { policy.Act(situation, buffers.action); });
     const double seconds = SecondsSince(start);
     CheckAndClampAction(spec, time, buffers.action);
     EpisodeStep step{.time = time,

@@ -4,14 +4,16 @@
 #include <exception>
 #include <string>
 
+#include "foreplan/core/config_text.h"
+
 namespace foreplan {
 
-/// The message of what is being handled; others' code may throw what has none.
+/// The message of what is being handled, on one line; others' code may throw what has none.
 [[nodiscard]] inline std::string DescribeException() {
   try {
     throw;
   } catch (const std::exception& error) {
-    return error.what();
+    return OnOneLine(error.what());
   } catch (...) {
     return "what is no std::exception";
   }

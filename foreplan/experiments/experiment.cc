@@ -1,5 +1,7 @@
 #include "foreplan/experiments/experiment.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -52,8 +54,8 @@ std::vector<std::string> Assignments(const RunFlags& flags) {
   return assignments;
 }
 
-/// A task file may hold options of learners and planners that this run does not use: they are
-/// checked all the same, and what remains are keys that nobody knows.
+}  // namespace
+
 void CheckWholeConfig(const RunOptions& run, Config& config) {
   ConfigWriter ignored;
   for (const std::string& name : LearnerNames()) WriteLearnerOptions(name, run, config, ignored);
@@ -62,11 +64,17 @@ void CheckWholeConfig(const RunOptions& run, Config& config) {
   config.ThrowOnUnknownKeys();
 }
 
-}  // namespace
-
 Target ResolveTarget(const std::string& target, RunFlags flags) {
-  if (!std::filesystem::is_directory(target)) return {target, std::move(flags), ""};
   std::error_code error;
+  if (!std::filesystem::is_directory(target, error)) {
+    if (target.find('/') != std::string::npos && !target.ends_with(".toml")) {
+      throw InputError(
+          fmt::format("{}: found no such folder, expected that of a run or a fit, or "
+                      "the name or file of a task",
+                      target));
+    }
+    return {target, std::move(flags), ""};
+  }
   const bool is_fit =
       std::filesystem::exists(std::filesystem::path(target) / "calibration.json", error);
   if (!is_fit) {

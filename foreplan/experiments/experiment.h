@@ -41,6 +41,10 @@ struct Experiment {
 /// flags: unknown names and keys, types, ranges.
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
 
+/// A configuration may hold options of learners and planners that this run does not use: they are
+/// checked all the same, and what nobody has read is a key that nobody knows. Throws InputError.
+void CheckWholeConfig(const RunOptions& run, Config& config);
+
 /// What eval and tune are pointed at.
 struct Target {
   std::string task;        // name or file

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/options.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
@@ -64,9 +65,13 @@ RunSession::RunSession(Experiment experiment, int threads, const std::stop_token
       progress_(progress),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
+  ValidateOptions("run", experiment_.run);
+  ValidateOptions("record", experiment_.record);
   const LearnerContext context{
       .task = experiment_.task, .run = experiment_.run, .executor = executor_, .stop = stop};
   learner_ = make_learner(experiment_, context);
+  // After the learner, whose own sections are known by now.
+  CheckWholeConfig(experiment_.run, experiment_.config);
   learner_->AddObserver(
       std::make_shared<LogObserver>(log_, experiment_.run, experiment_.task.episode_length()));
   learner_->AddObserver(std::make_shared<CheckpointObserver>(*this));

@@ -249,6 +249,27 @@ TEST_F(RunSessionTest, RunWithoutAFolderIsRefused) {
             "run session: found no folder, expected Create, Resume or CreateOrResume before Run");
 }
 
+TEST_F(RunSessionTest, WhatIsMadeInCodeIsAskedAsAFileIs) {
+  const auto refusal = [](const std::string& config, const RunOptions& run, double record_mb = 64) {
+    Experiment experiment = LoadExperiment("cartpole_closed_form", {});
+    experiment.config = Config::FromString(config, "code");
+    experiment.run = run;
+    experiment.record.mb = record_mb;
+    return MessageOf([&] { RunSession session(std::move(experiment)); });
+  };
+  EXPECT_EQ(refusal("[mpc]\nrefit_every = 100\n[planner.icem]\nhorizon = 9\n[aggregate]\n",
+                    {.episodes = 1}),
+            "");
+  EXPECT_THAT(refusal("[mpc]\nrefit_evry = 100\n", {.episodes = 1}),
+              ::testing::HasSubstr("mpc.refit_evry: unknown key"));
+  EXPECT_THAT(refusal("[run]\nseed = 3\n", {.episodes = 1}),
+              ::testing::HasSubstr("run.seed: unknown key"));
+  EXPECT_EQ(refusal("", {.episodes = -3}),
+            "run.episodes: found -3, expected an integer in [0, 1000000000]");
+  EXPECT_THAT(refusal("", {.planner = "icen"}), ::testing::StartsWith("run.planner: found"));
+  EXPECT_THAT(refusal("", {.episodes = 1}, -1), ::testing::StartsWith("record.mb: found -1"));
+}
+
 TEST_F(RunSessionTest, AnObserverThatThrowsEndsTheRunWhichGoesOnFromItsCheckpoint) {
   class Throwing final : public RunObserver {
    public:

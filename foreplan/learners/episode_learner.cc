@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/options.h"
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/episode_row.h"
@@ -28,7 +29,10 @@ EpisodeLearner::EpisodeLearner(const LearnerContext& context, const EnvironmentO
       key_{static_cast<uint64_t>(context.run.seed), 0},
       environment_(context.task.MakeEnvironment()),
       reconnecting_(environment),
-      data_(context.task.spec().observation_dim(), context.task.spec().action_dim()) {}
+      data_(context.task.spec().observation_dim(), context.task.spec().action_dim()) {
+  RunOptions run = context_.run;
+  ValidateOptions("run", run);
+}
 
 EpisodeLearner::EpisodeLearner(Config& config, const LearnerContext& context)
     : EpisodeLearner(context, ReadOptions<EnvironmentOptions>(config, "environment")) {}

@@ -9,6 +9,7 @@
 #include "foreplan/control/reconnect.h"
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/options.h"
 #include "foreplan/core/registry.h"
 #include "foreplan/learners/aggregate.h"
 #include "foreplan/learners/fit_then_plan.h"
@@ -150,6 +151,7 @@ std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
                                      const LearnerContext& context) {
   LearnerContext named = context;
   named.run.algorithm = name;
+  ValidateOptions("run", named.run);
   if (context.executor == nullptr) throw InputError("learner: executor: found null, expected one");
   return NotNull("algorithm", name, Find(name).make(config, named));
 }

@@ -72,6 +72,15 @@ LearnerContext Context(const std::string& algorithm) {
           .run = TwoEpisodes(algorithm)};
 }
 
+TEST(PlainOptions, ARunThatCannotBeIsRefused) {
+  LearnerContext context = Context("mpc");
+  context.run.episodes = -3;
+  const std::string expected = "run.episodes: found -3, expected an integer in [0, 1000000000]";
+  EXPECT_EQ(MessageOf([&] { MpcLearner(context, {}, TinyParts(context)); }), expected);
+  Config config;
+  EXPECT_EQ(MessageOf([&] { MakeLearner("local_models", config, context); }), expected);
+}
+
 TEST(PlainOptions, MakeTheSameLearnersAsAConfiguration) {
   {
     const LearnerContext context = Context("mpc");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -35,6 +36,11 @@ std::string Seconds(double seconds) {
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
+// As many as the mean is of.
+size_t LastEpisodes(const WholeReturns& whole) {
+  return std::min(kLastEpisodes, whole.returns.size());
+}
+
 std::string Cards(const ReportContent& content, const RunLog& log) {
   const WholeReturns whole = WholeReturnsOf(log.episodes());
   const int total_steps = log.episodes().empty() ? 0 : log.episodes().back().total_steps;
@@ -43,7 +49,8 @@ std::string Cards(const ReportContent& content, const RunLog& log) {
     html += CardHtml(label, value);
   };
   add("Best return", Return(Summarize(whole.returns).max));
-  add("Mean of the last 5", Return(whole.MeanOfLast(kLastEpisodes)));
+  add(fmt::format("Mean of the last {}", LastEpisodes(whole)),
+      Return(whole.MeanOfLast(kLastEpisodes)));
   add("Steps of experience", fmt::format("{}", total_steps));
   add("Wall time", Seconds(content.wall_seconds));
   return html;
@@ -67,7 +74,8 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
                          ? "–"
                          : fmt::format("{} (episode {})", Return(whole.returns[whole.best()]),
                                        whole.episodes[whole.best()]));
-  add("Mean return of the last 5 episodes", Return(whole.MeanOfLast(kLastEpisodes)));
+  add(fmt::format("Mean return of the last {} episodes", LastEpisodes(whole)),
+      Return(whole.MeanOfLast(kLastEpisodes)));
   add("Wall time", Seconds(content.wall_seconds));
   add("of it planning", Seconds(content.planning_seconds));
   add("of it fitting", Seconds(content.fitting_seconds));

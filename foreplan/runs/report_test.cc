@@ -76,6 +76,22 @@ TEST(Report, SaysTheMainNumbersWithoutScripts) {
   EXPECT_THAT(page, HasSubstr("<td>−4.25</td>"));
 }
 
+TEST(Report, AMeanOfFewerEpisodesSaysOfHowMany) {
+  RunLog log;
+  for (int i = 1; i <= 2; ++i) {
+    log.AddEpisode({.episode = i,
+                    .controller = "mpc",
+                    .steps = 200,
+                    .total_steps = 200 * i,
+                    .episode_return = 10.0 * i,
+                    .end = EpisodeEnd::kLength,
+                    .note = ""});
+  }
+  const std::string page = ReportPage(SomeContent(), log);
+  EXPECT_THAT(page, HasSubstr("<dt>Mean of the last 2</dt><dd>15"));
+  EXPECT_THAT(page, HasSubstr("Mean return of the last 2 episodes"));
+}
+
 TEST(Report, LeavesDivergedAndCutOffEpisodesOutOfBestMeanAndCurveAndSaysSo) {
   RunLog log = SomeLog();
   log.AddEpisode({.episode = 8,

@@ -70,7 +70,8 @@ class Environment {
   /// After Reset or Step. Writes every number; one that nobody wrote counts as NaN.
   virtual void Observe(std::span<double> observation) const = 0;  // [no]
 
-  /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s". Else "".
+  /// After kDiverged: which quantity, e.g. "qacc of joint 'hinge' at 1.24 s"; "" when it cannot
+  /// say. Override it where Step gives kDiverged: the text is all that a user sees of it.
   [[nodiscard]] virtual std::string Divergence() const { return ""; }
 };
 

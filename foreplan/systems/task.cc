@@ -32,9 +32,11 @@ void CheckComponents(const std::string& where, const std::vector<Component>& com
     throw InputError(fmt::format("{}: found none, expected one at least", where));
   }
   std::set<std::string_view> names;
-  for (const Component& component : components) {
+  for (size_t i = 0; i < components.size(); ++i) {
+    const Component& component = components[i];
     if (component.name.empty()) {
-      throw InputError(fmt::format("{}: found a component without a name", where));
+      throw InputError(fmt::format("{}: found no name of component {} of {}, expected one", where,
+                                   i + 1, components.size()));
     }
     if (!names.insert(component.name).second) {
       throw InputError(fmt::format("{}: found the name '{}' twice, expected another for each",

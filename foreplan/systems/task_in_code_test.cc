@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongSpec{"NoActions", [](EnvironmentSpec& spec) { spec.action = {}; },
                   "action: found none, expected one at least"},
         WrongSpec{"NoName", [](EnvironmentSpec& spec) { spec.observation[0].name = ""; },
-                  "observation: found a component without a name"},
+                  "observation: found no name of component 1 of 2, expected one"},
         WrongSpec{"NameTwice", [](EnvironmentSpec& spec) { spec.action[1].name = "valve"; },
                   "action: found the name 'valve' twice, expected another for each"}),
     [](const auto& info) { return info.param.name; });
@@ -158,6 +158,10 @@ TEST(TaskInCode, RefusesWhatIsNull) {
             "task 'tank': reward: found null, expected a function");
   EXPECT_EQ(with([&](TaskDefinition& task) { task.planning_reward = none; }),
             "task 'tank': planning_reward: found null, expected a function");
+  EXPECT_EQ(with([&](TaskDefinition& task) { task.reward = LearnedFromData{}; }),
+            "task 'tank': reward: found one that is learned, which only planning_reward can be, "
+            "expected an expression, the name of a reward, a function, or what the environment "
+            "pays");
   EXPECT_EQ(with([](TaskDefinition& task) { task.environment = nullptr; }),
             "task 'tank': found none of system, environment and make_environment, expected one");
   EXPECT_EQ(with([](TaskDefinition& task) {

@@ -124,10 +124,12 @@ TaskRewards MakeTaskRewards(const TaskDefinition& definition, const EnvironmentS
     rewards.environment_pays = true;
     rewards.reward = make.MakeTermination();
   } else {
+    const bool learned = std::holds_alternative<LearnedFromData>(definition.reward);
     throw InputError(
-        fmt::format("{}: reward: found none, expected an expression, the name of a "
+        fmt::format("{}: reward: found {}, expected an expression, the name of a "
                     "reward, a function, or what the environment pays",
-                    definition.where));
+                    definition.where,
+                    learned ? "one that is learned, which only planning_reward can be" : "none"));
   }
 
   if (const auto* text = std::get_if<ExpressionText>(&definition.planning_reward)) {
