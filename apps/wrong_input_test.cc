@@ -41,7 +41,6 @@ std::vector<Case> Cases() {
       {{"run", "--resume", "folder", "--seed", "2"}, {"--resume", "--seed"}},
 
       // Names.
-      {{"eval", "runs/no_such_run"}, {"runs/no_such_run", "found no such folder", "run or a fit"}},
       {{"run", "cartpole_closed_from"},
        {"unknown task 'cartpole_closed_from'", "did you mean 'cartpole_closed_form'"}},
       {{"run", kTask, "--algorithm", "mcp"},
@@ -93,7 +92,7 @@ std::vector<Case> Cases() {
       // Evaluation.
       {{"eval"}, {"target"}},
       {{"eval", "folder"}, {"folder", "is no run"}},
-      {{"eval", "absent/run"}, {"absent/run", "no such file"}},
+      {{"eval", "absent/run"}, {"absent/run", "found no such folder", "that of a run or a fit"}},
       {{"eval", kTask}, {"is no folder of a run", "--controller"}},
       {{"eval", kTask, "--controller", "unifrom"},
        {"--controller", "unknown controller 'unifrom'", "did you mean 'uniform'"}},

@@ -82,7 +82,7 @@ class TimedController final : public Policy {
 /// A model of the task cartpole_closed_form, learned as v1.5 does, and one planner.
 class Trial {
  public:
-  Trial(const std::string& planner, const Sizes& sizes, std::shared_ptr<Executor> executor)
+  Trial(const std::string& planner, const Sizes& sizes, const std::shared_ptr<Executor>& executor)
       : sizes_(sizes),
         loaded_(Task::Load("cartpole_closed_form")),
         data_(task().spec().observation_dim(), task().spec().action_dim()),

@@ -81,7 +81,7 @@ std::vector<Definition> Definitions() {
 /// Everything that a decision needs, in the order in which it is built.
 struct Planning {
   Planning(const Definition& definition, const SyntheticTask& its_task,
-           const EnsembleOptions& model, std::shared_ptr<Executor> executor)
+           const EnsembleOptions& model, const std::shared_ptr<Executor>& executor)
       : task(its_task) {
     const PlanningProblem problem{FitShortly(model, task, executor), task.reward, task.spec,
                                   executor};

@@ -261,9 +261,9 @@ TEST_F(RunSessionTest, WhatIsMadeInCodeIsAskedAsAFileIs) {
                     {.episodes = 1}),
             "");
   EXPECT_THAT(refusal("[mpc]\nrefit_evry = 100\n", {.episodes = 1}),
-              ::testing::HasSubstr("mpc.refit_evry: unknown key"));
+              ::testing::HasSubstr("unknown key 'mpc.refit_evry'"));
   EXPECT_THAT(refusal("[run]\nseed = 3\n", {.episodes = 1}),
-              ::testing::HasSubstr("run.seed: unknown key"));
+              ::testing::HasSubstr("unknown key 'run.seed'"));
   EXPECT_EQ(refusal("", {.episodes = -3}),
             "run.episodes: found -3, expected an integer in [0, 1000000000]");
   EXPECT_THAT(refusal("", {.planner = "icen"}), ::testing::StartsWith("run.planner: found"));

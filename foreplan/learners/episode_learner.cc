@@ -71,7 +71,7 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
     Tell(&RunObserver::OnStep, ObservedStep{step, episodes_ + 1, total_steps_, episode_return});
     observe(step);
   };
-  const EpisodeResult result = Act(policy, EpisodeKey(), StepsLeft(), take);
+  EpisodeResult result = Act(policy, EpisodeKey(), StepsLeft(), take);
   data_.EndEpisode(StepEnd::kTruncated);  // by a failure, when nothing else ended it
   ++episodes_;
   TellOfEpisode();

@@ -59,7 +59,7 @@ std::unique_ptr<LearnedModel> MakeEnsembleModel(const ModelSubject& subject, Con
 }
 
 std::unique_ptr<LearnedModel> MakePhysics(const ModelSubject& subject, Config& config, Key /*key*/,
-                                          std::shared_ptr<Executor> /*executor*/) {
+                                          const std::shared_ptr<Executor>& /*executor*/) {
   return std::make_unique<FittedPhysics>(TaskOf(subject, config),
                                          ReadOptions<PhysicsOptions>(config, kPhysicsSection));
 }

@@ -26,7 +26,6 @@
 namespace foreplan {
 namespace {
 
-using testing::kHorizon;
 using testing::kStarts;
 using testing::MakeEnsemble;
 using testing::Setting;

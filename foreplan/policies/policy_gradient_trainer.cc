@@ -60,7 +60,7 @@ void PolicyGradientOptions::Visit(OptionsVisitor& visitor) {
 }
 
 PolicyGradientTrainer::PolicyGradientTrainer(NetworkPolicy& policy,
-                                             std::shared_ptr<const Dynamics> dynamics,
+                                             const std::shared_ptr<const Dynamics>& dynamics,
                                              std::shared_ptr<const Reward> reward,
                                              const PolicyGradientOptions& options,
                                              int episode_length, std::shared_ptr<Executor> executor)

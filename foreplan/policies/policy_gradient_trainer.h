@@ -70,7 +70,7 @@ class PolicyGradientTrainer {
   using DrawStarts = std::function<void(Key, std::span<double>)>;
 
   /// The policy must outlive the trainer. Throws InputError (options out of range).
-  PolicyGradientTrainer(NetworkPolicy& policy, std::shared_ptr<const Dynamics> dynamics,
+  PolicyGradientTrainer(NetworkPolicy& policy, const std::shared_ptr<const Dynamics>& dynamics,
                         std::shared_ptr<const Reward> reward, const PolicyGradientOptions& options,
                         int episode_length, std::shared_ptr<Executor> executor);
 

@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongSpec{"NoActions", [](EnvironmentSpec& spec) { spec.action = {}; },
                   "action: found none, expected one at least"},
         WrongSpec{"NoName", [](EnvironmentSpec& spec) { spec.observation[0].name = ""; },
-                  "observation: found no name of component 1 of 2, expected one"},
+                  "observation: found no name of component 1 of 1, expected one"},
         WrongSpec{"NameTwice", [](EnvironmentSpec& spec) { spec.action[1].name = "valve"; },
                   "action: found the name 'valve' twice, expected another for each"}),
     [](const auto& info) { return info.param.name; });

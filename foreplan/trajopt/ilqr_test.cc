@@ -29,8 +29,6 @@
 namespace foreplan {
 namespace {
 
-using testing::PendulumSwingUp;
-
 bool SameBits(std::span<const double> a, std::span<const double> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }

@@ -346,7 +346,8 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, Key key, D
   MemberReport report;
   report.steps = static_cast<int>(buffers.losses.size());
   report.training_loss = MeanOfLastTenth(buffers.losses);
-  observed.meter.Add(steps - report.steps / tell_every * tell_every, report.training_loss);
+  const int told = report.steps - report.steps % tell_every;
+  observed.meter.Add(steps - told, report.training_loss);
   if (!draft.holdout.empty()) report.holdout_error = holdout_error();
   if (!std::isfinite(report.holdout_error)) {
     throw RunError(fmt::format("fit: the hold-out error of member {} is {} after {} gradient steps",

@@ -129,7 +129,7 @@ using Table = std::map<std::pair<std::string, int>, double>;  // (prior, rollout
 
 /// Errors of all priors for one system and noise, in the mean over seeds.
 Table Measure(const std::string& name, const System& system, double noise, Executor& executor) {
-  const std::shared_ptr<const Ensemble> ensemble = Train(system, noise, executor);
+  std::shared_ptr<const Ensemble> ensemble = Train(system, noise, executor);
   const MatrixXd deviations = Deviations(Roll(system, 200, 0.5, noise, Key{16, 0}).view);
   Table table;
   for (const int N : {2, 3, 5, 10, 20, 50}) {

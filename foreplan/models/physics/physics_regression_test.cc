@@ -60,7 +60,7 @@ class Formula final : public System {
 using OneStep = std::function<double(std::span<const double> values, double x, double u)>;
 
 /// Systems of one component: x' = step(values, x, u).
-SystemFamily FamilyOf(OneStep step) {
+SystemFamily FamilyOf(const OneStep& step) {
   return [step](std::span<const double> v) -> std::unique_ptr<System> {
     const std::vector<double> values(v.begin(), v.end());
     return std::make_unique<Formula>(1, [step, values](const double* x, double u, double* next) {
