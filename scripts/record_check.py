@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "checks.md"
-ROW = re.compile(r"^\| `(\w+)` \|(.*)\|$", re.MULTILINE)  # | `stage` | result | minutes | revision | date |
+# | `stage` | result | minutes | revision | date |; other tables have other numbers of columns
+ROW = re.compile(r"^\| `(\w+)` \|((?:[^|\n]*\|){3}[^|\n]*)\|$", re.MULTILINE)
 
 
 def git(*arguments: str) -> str:
