@@ -113,6 +113,12 @@ def is_statement(text: str) -> bool:
     return text.rstrip().endswith((";", "}"))
 
 
+def is_fragment(text: str) -> bool:
+    """Neither an expression nor statements: brackets left open, or an `if` without what it is for."""
+    opened = any(text.count(left) != text.count(right) for left, right in ("()", "[]", "{}"))
+    return opened or (not is_statement(text) and re.match(r"\s*(if|for|while|return|else|const|auto)\b", text) is not None)
+
+
 def mutated(source: str, faults: list[Fault]) -> str:
     """The source with all of its faults in it, each behind its number."""
     places: dict[tuple[int, int], list[Fault]] = {}
@@ -173,6 +179,9 @@ def check(faults: list[Fault], root: Path) -> list[str]:
         except TableError as error:
             problems.append(str(error))
     for fault in faults:
+        if is_fragment(fault.text) or is_fragment(fault.fault):
+            problems.append(f"{fault.room}.toml: fault '{fault.name}': found a part of a statement, expected an "
+                            "expression or whole statements")
         for test in fault.caught_by:
             if test.count(".") < 2 or without_instance(test) not in known:
                 problems.append(f"{fault.room}.toml: fault '{fault.name}': there is no test '{test}'")
@@ -213,8 +222,8 @@ def make_copy(faults: list[Fault], copy: Path) -> None:
 def build(copy: Path, targets: list[str]) -> Path:
     subprocess.run(["cmake", "--preset", "release"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
     jobs = str(os.cpu_count() or 2)
-    subprocess.run(["cmake", "--build", "build/release", "-j", jobs, "--target", *targets], cwd=copy, check=True,
-                   stdout=sys.stderr)
+    subprocess.run(["cmake", "--build", "build/release", "-j", jobs, "--target", *targets, "--", "-k", "0"],
+                   cwd=copy, check=True, stdout=sys.stderr)  # -k 0: names every fault that does not compile
     return copy / "build" / "release"
 
 
@@ -337,6 +346,8 @@ def self_test() -> None:
             raise AssertionError("accepted a text that stands twice, or an overlap")
         except TableError:
             pass
+    assert is_fragment("if (a) {") and is_fragment("if (a)") and is_fragment("f(a,")
+    assert not is_fragment("a") and not is_fragment("if (a) b();") and not is_fragment("")
     pair = Fault(name="p", text="c", fault="d", **base | {"caught_by": ("a.B.C", "b.D.E")})
     assert silent_tests(pair, {"a.B.C"}) == {"b.D.E"}
     assert silent_tests(pair, {"a.B.C", "b"}) == set(), "a program that does not start fails all of its tests"
