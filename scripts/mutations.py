@@ -127,6 +127,9 @@ def mutated(source: str, faults: list[Fault]) -> str:
             raise TableError(f"{fault.room}.toml: fault '{fault.name}': its text stands {count} times in "
                              f"{fault.file}, expected once")
         begin = source.index(fault.text)
+        if not is_statement(fault.text) and source[:begin].endswith((".", "->")):
+            raise TableError(f"{fault.room}.toml: fault '{fault.name}': its text begins behind '.' or '->', "
+                             "expected with the object")
         places.setdefault((begin, begin + len(fault.text)), []).append(fault)
     spans = sorted(places)
     for (_, end), (begin, _) in zip(spans, spans[1:]):
