@@ -219,8 +219,33 @@ TEST_F(RunCommand, NoThreadThatWorksCanBeInterruptedByASignal) {
   EXPECT_EQ(Wait(child).exit_code, 130);
 }
 
+TEST_F(RunCommand, ASecondSignalEndsItWhereTheFirstIsNotSeen) {
+  // It waits for whoever reads its messages, as behind a terminal that was stopped, and looks at
+  // nothing.
+  std::array<int, 2> unread{};
+  ASSERT_EQ(pipe(unread.data()), 0);
+  const int room = fcntl(unread[1], F_SETPIPE_SZ, 4096);
+  ASSERT_GT(room, 0);
+  const std::string filled(static_cast<size_t>(room), 'x');
+  ASSERT_EQ(write(unread[1], filled.data(), filled.size()), room);
+  const pid_t child =
+      Start(TinyRun({"--episodes", "3", "--out", "run"}), [&] { dup2(unread[1], STDERR_FILENO); });
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!fs::exists(work() / "run") && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // its first episode is over
+  kill(child, SIGTERM);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(HasEnded(child)) << "nothing held it";
+  kill(child, SIGTERM);
+  EXPECT_TRUE(EndsWithin(child, std::chrono::seconds(10))) << "the second signal waited, too";
+  EXPECT_EQ(Wait(child).exit_code, 130);
+  close(unread[0]);
+  close(unread[1]);
+}
+
 TEST_F(RunCommand, ASecondSignalEndsItAtOnceAndItCanBeResumed) {
-  // A fit of minutes, during which nobody looks at the flag.
   const pid_t child = Start(TinyRun({"--episodes", "3", "--out", "run", "--set",
                                      "fit.min_steps=10000000", "--set", "fit.max_steps=10000000"}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;

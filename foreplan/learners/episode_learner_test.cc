@@ -164,6 +164,15 @@ TEST(Learners, TakeTheNameTheyAreMadeByForTheAlgorithm) {
   auto [task, config] = Task::Load("cartpole_closed_form", kTinyRun);
   // The options say mpc, as they do by default; a loop that does not plan has no planner.
   EXPECT_NO_THROW(MakeLearner("policy_backprop", config, {task, {.episodes = 1}}));
+  RegisterLearner("says_its_name",
+                  {.make = [](Config&, const LearnerContext& context) -> std::unique_ptr<Learner> {
+                     throw InputError(context.run.algorithm);
+                   },
+                   .write = [](const std::string&, const RunOptions&, Config&, ConfigWriter&) {}});
+  EXPECT_EQ(MessageOf([&config, &task = task] {
+              MakeLearner("says_its_name", config, {task, {.episodes = 1}});
+            }),
+            "says_its_name");
   EXPECT_EQ(MessageOf([&config, &task = task] {
               MakeLearner("mpc", config, {.task = task, .run = {}, .executor = nullptr});
             }),

@@ -107,13 +107,19 @@ TEST(TerminalValue, JoinsTheImaginedReturnOfWhatDoesNotEnd) {
   QuadraticReward reward;
   reward.limit = 1.02;  // the first candidate goes beyond
   const std::vector<double> start = {1.0, 0.0};
-  const std::vector<double> actions = {5, 5, 0, -5, -5, 0};
+  // Many of both kinds, so that some share a tile of rows.
+  constexpr int kCandidates = 64;
+  std::vector<double> actions;
+  for (int pair = 0; pair < kCandidates / 2; ++pair) {
+    actions.insert(actions.end(), {5, 5, 0, -5, -5, 0});
+  }
   const auto returns = [&](std::shared_ptr<const TerminalValue> value) {
     Imagination imagination(testing::Borrowed(dynamics), testing::Borrowed(reward),
-                            {.horizon = 3, .max_candidates = 2}, std::make_shared<SerialExecutor>(),
-                            std::move(value));
-    std::vector<double> found(2);
+                            {.horizon = 3, .max_candidates = kCandidates},
+                            std::make_shared<SerialExecutor>(), std::move(value));
+    std::vector<double> found(kCandidates);
     imagination.Evaluate(start, actions, Key{1, 1}, found);
+    for (size_t i = 2; i < found.size(); ++i) EXPECT_EQ(found[i], found[i % 2]);
     return found;
   };
   const std::vector<double> without = returns(nullptr);

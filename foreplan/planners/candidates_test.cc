@@ -72,7 +72,8 @@ TEST_P(Candidates, AreNotThoseOfADecisionBefore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Planners, Candidates,
-                         ::testing::Values("random_shooting", "cem", "icem", "mppi"));
+                         ::testing::Values("random_shooting", "cem", "icem", "mppi"),
+                         [](const auto& info) { return info.param; });
 
 TEST(IlqrPlanner, HasNoCandidates) {
   Config config = Config::FromString("[planner.ilqr]\nhorizon = 6\n", "test");

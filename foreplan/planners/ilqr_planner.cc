@@ -99,9 +99,7 @@ const Plan& IlqrPlanner::MakePlan(const PlanRequest& request) {
 void IlqrPlanner::AddFeedback() {
   if (problem_.dynamics->tangent_dim() != problem_.dynamics->state_dim()) return;
   try {
-    LinearGaussianPolicy policy = solver_->TrackingPolicy();
-    policy.set_bounds(problem_.bounds.low, problem_.bounds.high);
-    plan_.feedback = std::make_shared<const LinearGaussianPolicy>(std::move(policy));
+    plan_.feedback = std::make_shared<const LinearGaussianPolicy>(solver_->TrackingPolicy());
   } catch (const RunError&) {
     // Around this plan there are no gains.
   }

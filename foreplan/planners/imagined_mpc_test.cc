@@ -83,10 +83,12 @@ TEST_F(ImaginedMpcTest, APredictionThatIsNotFiniteIsNoPlan) {
 }
 
 TEST_F(ImaginedMpcTest, ControlsTheVersionOfTheModelThatItIsGiven) {
-  ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), problem(), 3);
   const auto knows_nothing = std::make_shared<DoubleIntegrator>();
   knows_nothing->nan_above = -INFINITY;
-  planner.set_model({knows_nothing});
+  PlanningProblem of_nothing = problem();
+  of_nothing.dynamics = knows_nothing;
+  // It imagines the steps between two plans itself, with what the other planner does not see.
+  ImaginedMpc planner(std::make_shared<Icem>(IcemOptions(), problem()), of_nothing, 3);
   const PlanRequest request{.state = kStart, .step = 0, .key = kKey, .budget = {}};
   EXPECT_EQ(planner.MakePlan(request).status, PlanStatus::kAllInvalid);
   planner.set_model({testing::Borrowed(dynamics_)});

@@ -107,7 +107,13 @@ TEST_P(PlanRequests, AStopThatIsAskedForBeforeLeavesTheWarmStart) {
 
 TEST_P(PlanRequests, AStopEndsADecisionWithinIt) {
   // At the third call a decision is within its first rollouts, later in some iteration.
-  for (const int stop_at : {3, 20, 45}) {
+  std::vector<int> places = {3, 20, 45};
+  if (GetParam() == "ilqr") {  // and within its solver, which comes after the first guesses
+    const auto counting = std::make_shared<Stopping>(std::numeric_limits<int>::max());
+    Make(counting)->MakePlan(At(0));
+    places.push_back(counting->calls - 10);
+  }
+  for (const int stop_at : places) {
     const auto dynamics = std::make_shared<Stopping>(stop_at);
     const auto planner = Make(dynamics, GetParam() == "random_shooting"
                                             ? std::vector<std::string>{"population=1000000"}
@@ -196,11 +202,15 @@ TEST_P(PlanRequests, ADecisionAsksForProposalsOnce) {
 
 TEST_P(PlanRequests, ABadProposalCostsItsPlaceAndNoMore) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  for (const double number : {nan, 1e300}) {
+  for (const double number : {nan, 1e300, 100.0}) {
     Fixed proposal(std::vector<double>(kHorizon, number));
     PlanRequest request = At(0);
     request.proposal = &proposal;
-    const Plan plan = Make(std::make_shared<DoubleIntegrator>())->MakePlan(request);
+    const auto planner = Make(std::make_shared<DoubleIntegrator>());
+    const Plan plan = planner->MakePlan(request);
+    std::vector<double> candidates(size_t{10000} * kHorizon);
+    planner->CopyCandidates(candidates);
+    for (const double action : candidates) EXPECT_LE(std::abs(action), 8);
     EXPECT_GT(plan.expected_return, ReturnOf(std::vector<double>(kHorizon, 0.0), kStart));
     for (const double action : plan.actions) EXPECT_LE(std::abs(action), 8);
   }
