@@ -119,6 +119,7 @@ void Eval(const EvalRequest& request) {
   }
   const Target target = ResolveTarget(request.target, request.flags);
   Experiment experiment = LoadExperiment(target.task, target.flags);
+  PrintNotes(experiment);
   const std::vector<std::string> controllers = Controllers(request, target.has_learned());
 
   const auto executor = std::make_shared<ThreadPool>(request.threads);

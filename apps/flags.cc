@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <thread>
 
 namespace foreplan::apps {
@@ -59,6 +60,10 @@ CLI::Option* AddThreadsFlag(CLI::App& command, int& threads) {
 
 void AddJsonFlag(CLI::App& command, bool& json) {
   command.add_flag("--json", json, "write one JSON document to standard output");
+}
+
+void PrintNotes(const Experiment& experiment) {
+  for (const std::string& note : experiment.notes) fmt::print(stderr, "foreplan: note: {}\n", note);
 }
 
 }  // namespace foreplan::apps

@@ -22,4 +22,7 @@ void AddSetFlag(CLI::App& command, RunFlags& flags);
 CLI::Option* AddThreadsFlag(CLI::App& command, int& threads);
 void AddJsonFlag(CLI::App& command, bool& json);
 
+/// What the experiment's notes say, to standard error.
+void PrintNotes(const Experiment& experiment);
+
 }  // namespace foreplan::apps

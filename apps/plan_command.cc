@@ -143,6 +143,7 @@ void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTraj
 
 void MakePlanOf(const PlanCommandRequest& request) {
   Experiment experiment = LoadExperiment(request.task, request.flags);
+  PrintNotes(experiment);
   const Task& task = experiment.task;
   const std::string& planner_name = experiment.run.planner;
   const fs::path folder = request.out.empty()

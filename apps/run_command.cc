@@ -45,6 +45,7 @@ std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::stop_t
     throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
   }
   Experiment experiment = LoadExperiment(request.task, request.flags);
+  PrintNotes(experiment);
   const fs::path path =
       !request.out.empty() ? fs::path(request.out)
                            : RunDirectory::FreshPath("runs", experiment.task.name(),

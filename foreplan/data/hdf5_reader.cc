@@ -6,34 +6,18 @@
 #include "foreplan/data/named_array.h"
 
 #ifdef FOREPLAN_HAVE_HDF5
-#include <dlfcn.h>
 #include <fmt/ranges.h>
 
 #include <chrono>
 #include <system_error>
 
+#include "foreplan/core/own_folders.h"
 #include "foreplan/data/array_program.h"
 
 namespace foreplan {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Folders of the file this code is in (a program, or a module of Python), and of the program that
-/// runs.
-std::vector<fs::path> OwnFolders() {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  Dl_info info;
-  static const int kHere = 0;
-  if (dladdr(&kHere, &info) != 0 && info.dli_fname != nullptr) {
-    const fs::path file = fs::canonical(info.dli_fname, error);
-    if (!error) folders.push_back(file.parent_path());
-  }
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(program.parent_path());
-  return folders;
-}
 
 /// Beside the program or library, where it was built; else where it was installed, seen from there
 /// or from the root.

@@ -11,6 +11,7 @@
 #include "foreplan/models/calibration.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/systems/task_text.h"
 
 namespace foreplan {
 namespace {
@@ -54,6 +55,26 @@ std::vector<std::string> Assignments(const RunFlags& flags) {
   return assignments;
 }
 
+bool IsAssigned(const std::vector<std::string>& assignments, const std::string& key) {
+  return std::any_of(assignments.begin(), assignments.end(), [&](const std::string& assignment) {
+    return assignment.starts_with(key + "=") || assignment.starts_with(key + " ");
+  });
+}
+
+/// A file's planning reward outlives another reward, and may be of another task by then.
+std::vector<std::string> NotesOn(const RunFlags& flags, Config& config) {
+  if (!IsAssigned(flags.assignments, "reward") ||
+      IsAssigned(flags.assignments, "planning_reward")) {
+    return {};
+  }
+  const auto task = ReadOptions<TaskOptions>(config, "");
+  if (task.planning_reward.empty() || task.planning_reward == task.reward) return {};
+  return {
+      fmt::format("{}: stays '{}', though --set reward is another; with --set "
+                  "'planning_reward=\"\"' plans are for the reward",
+                  config.Where("", "planning_reward"), task.planning_reward)};
+}
+
 }  // namespace
 
 void CheckWholeConfig(const RunOptions& run, Config& config) {
@@ -86,7 +107,8 @@ Target ResolveTarget(const std::string& target, RunFlags flags) {
 
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   auto [loaded, config] = Task::Load(task, Assignments(flags));
-  Experiment experiment{std::move(loaded), std::move(config), {}};
+  std::vector<std::string> notes = NotesOn(flags, config);
+  Experiment experiment{std::move(loaded), std::move(config), {}, {}, std::move(notes)};
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);
   ApplyFlags(flags, experiment.run);

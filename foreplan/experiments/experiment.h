@@ -35,6 +35,7 @@ struct Experiment {
   Config config;
   RunOptions run;
   RecordOptions record = {};
+  std::vector<std::string> notes = {};  // what a user may have overlooked, a line each
 };
 
 /// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the

@@ -107,6 +107,7 @@ std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
 }
 
 RewardSource SourceOf(const ExpressionText& text) {
+  if (text.text.empty()) return {};
   if (text.text == kPaidByEnvironment) return PaidByEnvironment{};
   if (text.text == kLearnedFromData) return LearnedFromData{};
   return text;
@@ -138,10 +139,9 @@ void TaskOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("summary", summary, "one line");
   visitor.Field("reward", reward,
                 "an expression, the name of a shipped reward, or 'environment': what it pays");
-  if (planning_reward.empty())
-    planning_reward = reward == kPaidByEnvironment ? kLearnedFromData : reward;
   visitor.Field("planning_reward", planning_reward,
-                "what planners maximise; default: the reward; 'learned': from what steps earned");
+                "what planners maximise; empty: the reward, or where the environment pays what is "
+                "learned of it; 'learned': from what steps earned");
   visitor.Field("termination", termination,
                 "an expression; empty: never, or as the shipped reward has it");
   visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
@@ -199,8 +199,7 @@ TaskDefinition TaskText::Definition() const {
           .where = where_};
 }
 
-void TaskText::Save(ConfigWriter& writer, const std::filesystem::path& directory,
-                    const Encoding& encoding) const {
+void TaskText::Save(ConfigWriter& writer, const std::filesystem::path& directory) const {
   TaskOptions options = options_;
   writer.Write("", options);
   definitions_.Write(writer);
@@ -209,8 +208,8 @@ void TaskText::Save(ConfigWriter& writer, const std::filesystem::path& directory
   writer.Write("conditions", conditions);
   GoalOptions goal = goal_;
   writer.Write("goal", goal);
-  Encoding complete = encoding;
-  writer.Write("encoding", complete);
+  Encoding encoding = encoding_;
+  writer.Write("encoding", encoding);
 }
 
 Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
@@ -242,7 +241,7 @@ std::vector<std::string> Task::ShippedNames() {
 }
 
 void Task::Save(ConfigWriter& writer, const std::filesystem::path& directory) const {
-  if (text_ != nullptr) return text_->Save(writer, directory, encoding_);
+  if (text_ != nullptr) return text_->Save(writer, directory);
   struct Summary {
     std::string name;
     std::string summary;

@@ -53,9 +53,9 @@ class TaskText {
                                         const std::vector<std::string>& parameters) const {
     return factory_->MakeFamily(where, parameters);
   }
-  /// See Task::Save; the encoding with the names that its patterns matched.
-  void Save(ConfigWriter& writer, const std::filesystem::path& directory,
-            const Encoding& encoding) const;
+  /// See Task::Save. As it was said: what follows from it (a default that is another key's value,
+  /// the names that a pattern matched) follows again when the text is read.
+  void Save(ConfigWriter& writer, const std::filesystem::path& directory) const;
 
  private:
   std::string where_;  // the file

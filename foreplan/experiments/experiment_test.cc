@@ -1,0 +1,41 @@
+// What is said of a configuration in layers.
+#include "foreplan/experiments/experiment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace foreplan {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::vector<std::string> NotesOf(const std::string& task,
+                                 const std::vector<std::string>& assignments) {
+  RunFlags flags;
+  flags.assignments = assignments;
+  return LoadExperiment(task, flags).notes;
+}
+
+TEST(Experiment, SaysThatAFilesPlanningRewardOutlivesAnotherReward) {
+  const std::string file = ::testing::TempDir() + "/denser.toml";
+  std::ofstream(file) << "name = \"denser\"\nreward = \"-square(u)\"\n"
+                         "planning_reward = \"-square(u) - theta_dot\"\nepisode_length = 9\n"
+                         "[system]\ntype = \"pendulum\"\n";
+  EXPECT_THAT(NotesOf(file, {}), IsEmpty());
+  EXPECT_THAT(NotesOf(file, {"reward=\"-abs(u)\""}),
+              ElementsAre(HasSubstr("denser.toml:3:1: planning_reward: stays '-square(u) - "
+                                    "theta_dot', though --set reward is another")));
+  EXPECT_THAT(NotesOf(file, {"reward=\"-abs(u)\"", "planning_reward=\"\""}), IsEmpty());
+  EXPECT_THAT(NotesOf(file, {"reward=\"-square(u) - theta_dot\""}), IsEmpty());
+  EXPECT_THAT(NotesOf("pendulum", {"reward=\"-abs(u)\""}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace foreplan
