@@ -217,6 +217,7 @@ class FitSession {
     const std::string config = ConfigText(folder);
     const std::string machine = MachineJson(executor_->size());
     TensorFile model;
+    WriteSubject(Subject(), model);
     model_->SavePredictor(model);
     WriteTensors(folder.model_file(), model);
     WriteSegments(folder.data_folder(), recording_.data, 0);

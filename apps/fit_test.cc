@@ -92,6 +92,30 @@ TEST_F(FitCommand, JudgesAnEnsembleAndWritesAFolderThatOthersUse) {
   EXPECT_THAT(FileText(work() / "run/episodes.csv"), testing::Not(HasSubstr("uniform")));
 }
 
+TEST_F(FitCommand, IsPlannedOnByItsFolder) {
+  WriteText("log.csv", Log(3, 30));
+  static_cast<void>(Fit(Concatenated(kSmall, {"--task", kTask})));
+  const std::vector<std::string> quick = {"--planner", "ilqr", "--set", "planner.ilqr.horizon=4"};
+  const ProgramResult by_folder =
+      RunProgram(Concatenated({"plan", "fit", "--out", "folder"}, quick));
+  const ProgramResult by_flag =
+      RunProgram(Concatenated({"plan", kTask, "--model", "fit", "--out", "flag"}, quick));
+  ASSERT_EQ(by_folder.exit_code, 0) << by_folder.err;
+  ASSERT_EQ(by_flag.exit_code, 0) << by_flag.err;
+  EXPECT_EQ(FileText(work() / "folder/trajectory.csv"), FileText(work() / "flag/trajectory.csv"));
+}
+
+TEST_F(FitCommand, AFitWithoutATaskSaysWhatIsMissing) {
+  WriteText("log.csv", Log(1, 60));
+  static_cast<void>(Fit(Concatenated(kSmall, {"--action", "slide"})));
+  for (const char* command : {"eval", "plan", "tune"}) {
+    const ProgramResult result = RunProgram({command, "fit"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("fit: found a fit without a task, expected a task and "
+                                      "--model fit"));
+  }
+}
+
 TEST_F(FitCommand, NeedsNoTask) {
   WriteText("log.csv", Log(1, 60));
   const auto answer =

@@ -61,7 +61,7 @@ void CheckCommandName(const CLI::App& app, int argc, char** argv) {
     known.push_back(command->get_name());
   }
   if (std::find(known.begin(), known.end(), name) == known.end()) {
-    throw UnknownName("foreplan", "command", name, known);
+    throw UnknownName("", "command", name, known);
   }
 }
 

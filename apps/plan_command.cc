@@ -142,7 +142,9 @@ void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTraj
 }
 
 void MakePlanOf(const PlanCommandRequest& request) {
-  Experiment experiment = LoadExperiment(request.task, request.flags);
+  Target target = ResolveTarget(request.task, request.flags);
+  if (!target.run_folder.empty() && !target.flags.model) target.flags.model = target.run_folder;
+  Experiment experiment = LoadExperiment(target.task, target.flags);
   PrintNotes(experiment);
   const Task& task = experiment.task;
   const std::string& planner_name = experiment.run.planner;
@@ -181,7 +183,8 @@ void AddPlanCommand(CLI::App& app) {
   request->flags.planner = "ilqr";
   CLI::App& command =
       *app.add_subcommand("plan", "plan one trajectory, on the true system or a learned model");
-  command.add_option("task", request->task, "name of a task, or a task file")
+  command
+      .add_option("task", request->task, "name or file of a task, or the folder of a run or a fit")
       ->required()
       ->type_name("TASK");
   AddModelFlag(command, request->flags);

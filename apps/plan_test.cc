@@ -43,7 +43,7 @@ TEST_F(PlanCommand, RefusesWrongInputWithoutWriting) {
   for (const auto& [arguments, fragment] :
        std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"plan"}, "task"},
-           {{"plan", "cartpole"}, "unknown task"},
+           {{"plan", "cartpole"}, "unknown folder or task 'cartpole'"},
            {{"plan", "pendulum", "--planner", "ilrq"}, "did you mean 'ilqr'"},
            {{"plan", "pendulum", "--set", "planner.ilqr.horizon=0"}, "planner.ilqr.horizon"},
            {{"plan", "pendulum", "--seed", "-1"}, "--seed"}}) {

@@ -41,6 +41,8 @@ std::vector<Case> Cases() {
       {{"run", "--resume", "folder", "--seed", "2"}, {"--resume", "--seed"}},
 
       // Names.
+      {{"run", kTask, "--set", "encoding.absolute=[slider,hinge]"},
+       {"--set encoding.absolute: found \"[slider,hinge]\"", "quoted: ['a', 'b']"}},
       {{"run", "cartpole_closed_from"},
        {"unknown task 'cartpole_closed_from'", "did you mean 'cartpole_closed_form'"}},
       {{"run", kTask, "--algorithm", "mcp"},
@@ -92,7 +94,10 @@ std::vector<Case> Cases() {
       // Evaluation.
       {{"eval"}, {"target"}},
       {{"eval", "folder"}, {"folder", "is no run"}},
-      {{"eval", "absent/run"}, {"absent/run", "found no such folder", "that of a run or a fit"}},
+      {{"eval", "absent/run"}, {"unknown folder or task 'absent/run'"}},
+      {{"run", "folder"}, {"folder: found a folder", "--model"}},
+      {{"run", "robot.xml"}, {"robot.xml: found a model", "model = \"robot.xml\""}},
+      {{"run", "README.md"}, {"README.md: expected a task's name or file (.toml)"}},
       {{"eval", kTask}, {"is no folder of a run", "--controller"}},
       {{"eval", kTask, "--controller", "unifrom"},
        {"--controller", "unknown controller 'unifrom'", "did you mean 'uniform'"}},

@@ -60,8 +60,15 @@ void Config::Set(std::string_view assignment) {
   try {
     document = ParseToml(fmt::format("{} = {}", key, value), name);
   } catch (const InputError&) {
-    const bool is_word = !value.empty() && value.find_first_of(" \t\r\n\"'[]{}#,") == value.npos;
-    if (!is_word) throw;
+    // Text that begins like no TOML value: a word, an expression.
+    const bool is_text = !value.empty() && value.find_first_of("\"'[{") != 0 &&
+                         value.find_first_of("\r\n#") == value.npos;
+    if (!is_text) {
+      throw InputError(
+          fmt::format("{}: found {}, expected a value as in TOML: a number, true, false, text, or "
+                      "a list, in which text is quoted: ['a', 'b']",
+                      name, Quoted(value)));
+    }
     document = ParseToml(fmt::format("{} = {}", key, Quoted(value)), name);
   }
   impl_->AddDocument(std::move(document), key);

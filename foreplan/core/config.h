@@ -24,7 +24,8 @@ class Config {
   static Config FromFile(const std::filesystem::path& file);
   static Config FromString(std::string_view text, std::string_view name);
 
-  /// "icem.horizon=30": the value is TOML; a bare word counts as a string. Throws InputError.
+  /// "icem.horizon=30": the value is TOML; what begins like no TOML value, as a word or an
+  /// expression, counts as a string. Throws InputError.
   void Set(std::string_view assignment);
 
   /// True when the section (dotted path, "" is the root) holds at least one value.

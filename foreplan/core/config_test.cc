@@ -265,6 +265,16 @@ TEST(Config, SetOverridesWithTomlValuesAndBareWords) {
   EXPECT_EQ(options.omit, (std::vector<std::string>{"x=y", "z"}));
 }
 
+TEST(Config, SetTakesAnExpressionAsText) {
+  Config config;
+  config.Set("icem.name=-square(u) + min(x[0], 3)");
+  config.Set("icem.propagation=exp(-2 * (1 - height)) - 0.02 * sum(square(u))");
+  PlannerOptions options;
+  config.Read("icem", options);
+  EXPECT_EQ(options.name, "-square(u) + min(x[0], 3)");
+  EXPECT_EQ(options.propagation, "exp(-2 * (1 - height)) - 0.02 * sum(square(u))");
+}
+
 TEST(Config, SetNamesItselfInErrors) {
   const std::pair<std::string, std::string> cases[] = {
       {"horizon", "--set: found \"horizon\", expected section.key=value"},
@@ -272,10 +282,11 @@ TEST(Config, SetNamesItselfInErrors) {
       {"[a]\nb=3", "--set: found \"[a]\\nb=3\", expected section.key=value"},
       {"#x=3", "--set: found \"#x=3\", expected section.key=value"},
       {"a b=3", "--set: found \"a b=3\", expected section.key=value"},
-      {"icem.noise.horizon=", "--set icem.noise.horizon:1:"},
+      {"icem.noise.horizon=", "--set icem.noise.horizon: found \"\", expected a value as in TOML"},
       {"icem..horizon=3", "--set icem..horizon:1:"},
-      {"icem.noise.name=two words", "--set icem.noise.name:1:"},
-      {"icem.noise.bounds=[1, 2", "--set icem.noise.bounds:1:"},
+      {"icem.noise.name=two words", ""},
+      {"icem.noise.bounds=[1, 2", "--set icem.noise.bounds: found \"[1, 2\", expected a value as"},
+      {"icem.noise.omit=[a, b]", "--set icem.noise.omit: found \"[a, b]\", expected a value as"},
       {"seed=3\nany=4", "--set: found \"seed=3\\nany=4\", expected section.key=value"},
       {"icem.noise.horizon=ten", "--set icem.noise.horizon: icem.noise.horizon: found string"},
       {"icem.noise.beta=-1", "--set icem.noise.beta: icem.noise.beta: found integer -1"},

@@ -57,9 +57,9 @@ std::string NearestName(std::string_view name, std::span<const std::string> know
 InputError UnknownName(std::string_view where, std::string_view what, std::string_view name,
                        std::span<const std::string> known) {
   const std::string nearest = NearestName(name, known);
-  return InputError(fmt::format("{}: unknown {} '{}'{}; known: {}", where, what, name,
-                                nearest.empty() ? "" : " (did you mean '" + nearest + "'?)",
-                                fmt::join(known, ", ")));
+  return InputError(fmt::format(
+      "{}{}unknown {} '{}'{}; known: {}", where, where.empty() ? "" : ": ", what, name,
+      nearest.empty() ? "" : " (did you mean '" + nearest + "'?)", fmt::join(known, ", ")));
 }
 
 }  // namespace foreplan

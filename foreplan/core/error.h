@@ -36,7 +36,7 @@ class Interrupted : public Error {
 /// `name` counts as near), or "" when none is near.
 std::string NearestName(std::string_view name, std::span<const std::string> known);
 
-/// "<where>: unknown <what> 'nam' (did you mean 'name'?); known: a, b, c".
+/// "<where>: unknown <what> 'nam' (did you mean 'name'?); known: a, b, c"; `where` may be empty.
 InputError UnknownName(std::string_view where, std::string_view what, std::string_view name,
                        std::span<const std::string> known);
 

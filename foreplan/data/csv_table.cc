@@ -147,7 +147,7 @@ double CsvTable::Number(std::string_view cell, size_t column, int line) const {
   if (error != std::errc() || end != digits.data() + digits.size()) throw wrong(Quoted(cell));
   if (!std::isfinite(value)) throw wrong(Quoted(cell));
   if (std::abs(value) > kLargestNumber) {
-    throw wrong(fmt::format("{}, beyond {:g},", Quoted(cell), kLargestNumber));
+    throw wrong(fmt::format("{}, beyond {:g}", Quoted(cell), kLargestNumber));
   }
   return value;
 }

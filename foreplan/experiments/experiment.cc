@@ -11,6 +11,7 @@
 #include "foreplan/models/calibration.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/systems/task_files.h"
 #include "foreplan/systems/task_text.h"
 
 namespace foreplan {
@@ -62,17 +63,63 @@ bool IsAssigned(const std::vector<std::string>& assignments, const std::string& 
 }
 
 /// A file's planning reward outlives another reward, and may be of another task by then.
-std::vector<std::string> NotesOn(const RunFlags& flags, Config& config) {
+void NoteAnotherPlanningReward(const RunFlags& flags, Experiment& experiment) {
   if (!IsAssigned(flags.assignments, "reward") ||
       IsAssigned(flags.assignments, "planning_reward")) {
-    return {};
+    return;
   }
-  const auto task = ReadOptions<TaskOptions>(config, "");
-  if (task.planning_reward.empty() || task.planning_reward == task.reward) return {};
-  return {
+  const auto task = ReadOptions<TaskOptions>(experiment.config, "");
+  if (task.planning_reward.empty() || task.planning_reward == task.reward) return;
+  experiment.notes.push_back(
       fmt::format("{}: stays '{}', though --set reward is another; with --set "
                   "'planning_reward=\"\"' plans are for the reward",
-                  config.Where("", "planning_reward"), task.planning_reward)};
+                  experiment.config.Where("", "planning_reward"), task.planning_reward));
+}
+
+/// What every planner looks ahead by.
+struct HorizonOption {
+  int horizon = 0;  // [steps]
+
+  void Visit(OptionsVisitor& visitor) { visitor.Field("horizon", horizon, {}, "[steps]"); }
+};
+
+/// Consequences come after seconds, defaults are in steps: one of few milliseconds makes them
+/// short.
+void NoteShortHorizon(Experiment& experiment) {
+  constexpr double kShort = 0.5;  // [s]
+  if (!LearnerPlans(experiment.run.algorithm)) return;
+  const std::string& planner = experiment.run.planner;
+  const std::string section = "planner." + planner;
+  const std::vector<std::string> given = experiment.config.Keys(section);
+  if (std::find(given.begin(), given.end(), "horizon") != given.end()) return;
+  ConfigWriter defaults;
+  WritePlannerOptions(planner, experiment.config, defaults);
+  Config written = Config::FromString(defaults.text(), "defaults");
+  const int steps = ReadOptions<HorizonOption>(written, section).horizon;
+  const double seconds = steps * experiment.task.spec().dt;
+  const double episode = experiment.task.episode_length() * experiment.task.spec().dt;
+  if (steps == 0 || seconds >= std::min(kShort, episode)) return;
+  experiment.notes.push_back(fmt::format(
+      "{}.horizon: {} steps by default, which is {:.3g} s of an episode of {:.3g} s; consequences "
+      "that come later are not seen",
+      section, steps, seconds, episode));
+}
+
+/// Of a name that is no folder.
+void CheckMayBeTask(const std::string& target) {
+  if (!std::filesystem::path(target).extension().empty()) return;
+  const std::vector<std::string> tasks = TaskFileNames();
+  if (std::find(tasks.begin(), tasks.end(), target) != tasks.end()) return;
+  throw UnknownName("", "folder or task", target, Task::ShippedNames());
+}
+
+void CheckHasTask(const std::string& fit, const std::string& config_file) {
+  Config config = Config::FromFile(config_file);
+  if (!ReadOptions<TaskOptions>(config, "").name.empty()) return;
+  throw InputError(
+      fmt::format("{0}: found a fit without a task, expected a task and --model {0}: data do not "
+                  "say what is to be done",
+                  fit));
 }
 
 }  // namespace
@@ -88,12 +135,7 @@ void CheckWholeConfig(const RunOptions& run, Config& config) {
 Target ResolveTarget(const std::string& target, RunFlags flags) {
   std::error_code error;
   if (!std::filesystem::is_directory(target, error)) {
-    if (target.find('/') != std::string::npos && !target.ends_with(".toml")) {
-      throw InputError(
-          fmt::format("{}: found no such folder, expected that of a run or a fit, or "
-                      "the name or file of a task",
-                      target));
-    }
+    CheckMayBeTask(target);
     return {target, std::move(flags), ""};
   }
   const bool is_fit =
@@ -101,20 +143,23 @@ Target ResolveTarget(const std::string& target, RunFlags flags) {
   if (!is_fit) {
     return {RunDirectory::Open(target).config_file().string(), std::move(flags), target};
   }
+  const std::string config = RunDirectory::OpenModel(target).config_file().string();
+  CheckHasTask(target, config);
   if (!flags.model) flags.model = target;
-  return {RunDirectory::OpenModel(target).config_file().string(), std::move(flags), ""};
+  return {config, std::move(flags), ""};
 }
 
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   auto [loaded, config] = Task::Load(task, Assignments(flags));
-  std::vector<std::string> notes = NotesOn(flags, config);
-  Experiment experiment{std::move(loaded), std::move(config), {}, {}, std::move(notes)};
+  Experiment experiment{std::move(loaded), std::move(config), {}};
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);
   ApplyFlags(flags, experiment.run);
   if (flags.record) experiment.record.episodes = *flags.record;
   if (flags.record_mb) experiment.record.mb = *flags.record_mb;
   CheckWholeConfig(experiment.run, experiment.config);
+  NoteAnotherPlanningReward(flags, experiment);
+  NoteShortHorizon(experiment);
   return experiment;
 }
 
@@ -122,7 +167,9 @@ std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
                                                std::shared_ptr<Executor> executor) {
   if (experiment.run.model.empty()) return nullptr;
   auto model = MakeLearnedModel(experiment.task, experiment.config, Key{}, std::move(executor));
-  model->RestorePredictor(ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file()));
+  const TensorFile file = ReadTensors(RunDirectory::OpenModel(experiment.run.model).model_file());
+  CheckSubject(experiment.task, file);
+  model->RestorePredictor(file);
   return model;
 }
 

@@ -37,5 +37,24 @@ TEST(Experiment, SaysThatAFilesPlanningRewardOutlivesAnotherReward) {
   EXPECT_THAT(NotesOf("pendulum", {"reward=\"-abs(u)\""}), IsEmpty());
 }
 
+/// Of a pendulum of that step [s] and 900 steps.
+std::vector<std::string> NotesOfStep(const std::string& step, const std::string& more = "") {
+  const std::string file = ::testing::TempDir() + "/of_step.toml";
+  std::ofstream(file) << "name = \"of_step\"\nreward = \"-square(u)\"\nepisode_length = 900\n"
+                      << "[system]\ntype = \"pendulum\"\ntimestep = " << step << "\n"
+                      << more;
+  return NotesOf(file, {});
+}
+
+TEST(Experiment, SaysThatADefaultHorizonIsShortInSeconds) {
+  EXPECT_THAT(NotesOfStep("0.01"),
+              ElementsAre("planner.icem.horizon: 30 steps by default, which is 0.3 s of an episode "
+                          "of 9 s; consequences that come later are not seen"));
+  EXPECT_THAT(NotesOfStep("0.05"), IsEmpty());
+  EXPECT_THAT(NotesOfStep("0.01", "[planner.icem]\nhorizon = 30\n"), IsEmpty());
+  EXPECT_THAT(NotesOfStep("0.01", "[planner.cem]\nhorizon = 90\n"), ::testing::SizeIs(1));
+  EXPECT_THAT(NotesOfStep("0.01", "[run]\nalgorithm = \"policy_backprop\"\n"), IsEmpty());
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -79,8 +79,8 @@ EpisodeResult EpisodeLearner::PlayEpisode(const std::string& name, Policy& polic
   Tell(&RunObserver::OnEpisodeEnd,
        RowOf(result, context_.task.episode_length(), episodes_, total_steps_, name));
   if (result.steps == 0) {
-    throw RunError(
-        fmt::format("episode {} ended before its first step: {}", episodes_, result.divergence));
+    throw RunError(fmt::format("episode {} diverged before its first step was done: {}", episodes_,
+                               result.divergence));
   }
   return result;
 }

@@ -325,7 +325,7 @@ TEST_P(EndsAtOnce, AnObservationThatIsNoNumberAtTheStartEndsTheRunAndIsNamed) {
   const auto broken = [](const Task& task) { return std::make_shared<Broken>(task); };
   OwnRun run(GetParam(), broken, {.episodes = 4});
   EXPECT_EQ(MessageOf<RunError>([&] { run.learner->Run(); }),
-            "episode 1 ended before its first step: start: observation 'hinge' is nan");
+            "episode 1 diverged before its first step was done: start: observation 'hinge' is nan");
   EXPECT_EQ(run.log.episodes().size(), 1U);  // it is told
 }
 

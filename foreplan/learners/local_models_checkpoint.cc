@@ -11,6 +11,7 @@
 namespace foreplan {
 
 void LocalModelsLearner::Save(TensorFile& state) const {
+  WriteSubject(context_.task, state);
   if (trainer_) {
     trainer_->ensemble()->Save(state);
     trainer_->Save(state);
@@ -24,6 +25,7 @@ void LocalModelsLearner::Save(TensorFile& state) const {
 }
 
 void LocalModelsLearner::Restore(const TensorFile& state, Dataset data) {
+  CheckSubject(context_.task, state);
   const std::array<int64_t, 1> four = {4};
   const std::vector<int32_t>& counters = state.Ints("local_models.counters", four);
   CheckAtLeast(state, "local_models.counters", 0);

@@ -83,7 +83,9 @@ void ModelLearner::WriteSections(const RunOptions& run, Config& config, ConfigWr
 
 void ModelLearner::BeginWithModel() {
   const RunDirectory folder = RunDirectory::OpenModel(context().run.model);
-  model_->RestorePredictor(ReadTensors(folder.model_file()));
+  const TensorFile model = ReadTensors(folder.model_file());
+  CheckSubject(context().task, model);
+  model_->RestorePredictor(model);
   ReadSegments(folder.data_folder(), -1, data_before());
   fits_ = 1;
   fitted_rows_ = judged_rows_ = data().size();
@@ -186,6 +188,7 @@ void ModelLearner::RecordModelError(const std::string& prefix, const ModelError&
 }
 
 void ModelLearner::Save(TensorFile& state) const {
+  WriteSubject(context().task, state);
   model_->Save(state);
   state.tensors["learner.counters"] = {
       {5},
@@ -206,6 +209,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
   CheckFinite(state, "learner.seconds");
   CheckFinite(state, "learner.last_rewards");
   last_rewards_ = state.Doubles("learner.last_rewards", any);
+  CheckSubject(context().task, state);
   model_->Restore(state);
   fits_ = counters[2];
   fitted_rows_ = counters[3];
@@ -222,6 +226,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
 
 TensorFile ModelLearner::Model() const {
   TensorFile file;
+  WriteSubject(context().task, file);
   model_->SavePredictor(file);
   return file;
 }

@@ -6,12 +6,17 @@
 
 #include <array>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
 #include "foreplan/learners/testing/saved_states.h"
 #include "foreplan/learners/testing/test_run.h"
 
@@ -232,6 +237,34 @@ TEST(ModelLearner, RefusesAStateWhoseCountersCannotBe) {
             "state.safetensors: tensor 'learner.counters': found 51 and 50 rows fitted and judged, "
             "expected at most the 50 of the data");
   EXPECT_EQ(message(3, 50), "");
+}
+
+TEST(ModelLearner, AModelLearnedInAnotherEncodingIsRefused) {
+  TestRun test(Episodes(2));
+  test.learner->Run();
+  const std::vector<std::string> of_same_sizes = {"encoding.absolute=['hinge_velocity']"};
+  const std::string expected =
+      "model.safetensors: found a model learned with encoding.absolute = [], expected "
+      "[hinge_velocity]";
+
+  TensorFile state;
+  state.source = "model.safetensors";
+  test.learner->Save(state);
+  TestRun other(Episodes(2), 1, of_same_sizes);
+  EXPECT_EQ(MessageOf([&] { other.learner->Restore(state, test.learner->data()); }), expected);
+
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "model_to_begin_with";
+  std::filesystem::create_directories(folder / "model");
+  std::filesystem::create_directories(folder / "data");
+  std::ofstream(folder / "config.toml") << "\n";
+  WriteTensors(folder / "model/model.safetensors", test.learner->Model());
+  WriteSegments(folder / "data", test.learner->data(), 0);
+  RunOptions begins = Episodes(3);
+  begins.model = folder.string();
+  EXPECT_EQ(MessageOf([&] { const TestRun run(begins); }), "");
+  EXPECT_EQ(MessageOf([&] { const TestRun run(begins, 1, of_same_sizes); }),
+            (folder / "model").string() + "/" + expected);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "foreplan/data/dataset.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/models/fit_control.h"
+#include "foreplan/models/model_subject.h"
 #include "foreplan/models/model_version.h"
 #include "foreplan/models/observation_difference.h"
 #include "foreplan/systems/task.h"
@@ -105,18 +106,6 @@ void RestoreBoth(Part& part, const TensorFile& file, const Rest& rest) {
     throw;
   }
 }
-
-/// What a model is of: a task, or data of which nothing is known but their names.
-struct ModelSubject {
-  ModelSubject(const Task& of_task)  // NOLINT(google-explicit-constructor): a task is a subject
-      : spec(of_task.spec()), encoding(of_task.encoding()), task(of_task) {}
-  ModelSubject(EnvironmentSpec of_spec, Encoding of_encoding)
-      : spec(std::move(of_spec)), encoding(std::move(of_encoding)) {}
-
-  EnvironmentSpec spec;
-  Encoding encoding;
-  std::optional<Task> task;
-};
 
 /// How a model is made from sections of a configuration, and how those that only it has,
 /// [model.<kind>], are written as they are in effect; null: it has none.

@@ -113,15 +113,32 @@ RewardSource SourceOf(const ExpressionText& text) {
   return text;
 }
 
+/// Throws InputError for what cannot be a task.
 std::filesystem::path TaskFile(const std::string& name_or_file) {
-  if (name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml")) {
-    return name_or_file;
-  }
+  namespace fs = std::filesystem;
   const std::vector<std::string> known = TaskFileNames();
-  if (std::find(known.begin(), known.end(), name_or_file) == known.end()) {
-    throw UnknownName("task", "task", name_or_file, Task::ShippedNames());
+  if (std::find(known.begin(), known.end(), name_or_file) != known.end()) {
+    return TasksDirectory() / (name_or_file + ".toml");
   }
-  return TasksDirectory() / (name_or_file + ".toml");
+  std::error_code error;
+  if (fs::is_directory(name_or_file, error)) {
+    throw InputError(fmt::format(
+        "{}: found a folder, expected a task's name or file (.toml); --model takes what a fit or a "
+        "run has learned",
+        name_or_file));
+  }
+  const std::string extension = fs::path(name_or_file).extension().string();
+  if (extension == ".toml") return name_or_file;
+  if (extension == ".xml") {
+    throw InputError(fmt::format(
+        "{0}: found a model, expected the file of a task (.toml) that names it: model = \"{0}\" in "
+        "its section [system]",
+        name_or_file));
+  }
+  if (!extension.empty() || name_or_file.find('/') != std::string::npos) {
+    throw InputError(fmt::format("{}: expected a task's name or file (.toml)", name_or_file));
+  }
+  throw UnknownName("task", "task", name_or_file, Task::ShippedNames());
 }
 
 }  // namespace

@@ -1,0 +1,128 @@
+#include "foreplan/models/model_subject.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foreplan/core/error.h"
+
+namespace foreplan {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kKey = "subject";
+
+struct EncodingList {
+  const char* name;  // in section [encoding]
+  const std::vector<std::string> Encoding::*names;
+};
+constexpr EncodingList kEncodingLists[] = {{"sin_cos", &Encoding::sin_cos},
+                                           {"omit", &Encoding::omit},
+                                           {"absolute", &Encoding::absolute},
+                                           {"integrate", &Encoding::integrate},
+                                           {"inputs", &Encoding::input_texts}};
+
+json ComponentsJson(const std::vector<Component>& components) {
+  json list = json::array();
+  for (const Component& component : components) {
+    list.push_back({{"name", component.name}, {"unit", component.unit}});
+  }
+  return list;
+}
+
+std::vector<Component> ComponentsOf(const json& list) {
+  std::vector<Component> components;
+  for (const json& component : list) {
+    components.push_back({component.at("name"), component.at("unit")});
+  }
+  return components;
+}
+
+std::string NamesText(const std::vector<Component>& components) {
+  std::vector<std::string> names;
+  for (const Component& component : components) names.push_back(component.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// "" or the first difference.
+std::string Difference(std::string_view what, const std::vector<Component>& found,
+                       const std::vector<Component>& expected) {
+  if (found.size() != expected.size()) {
+    return fmt::format("found a model of {} components of {} ({}), expected {} ({})", found.size(),
+                       what, NamesText(found), expected.size(), NamesText(expected));
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i].name != expected[i].name) {
+      return fmt::format(
+          "found a model of another system, with '{}' as component {} of {}, expected '{}'",
+          found[i].name, i + 1, what, expected[i].name);
+    }
+    const bool both_known = !found[i].unit.empty() && !expected[i].unit.empty();
+    if (both_known && found[i].unit != expected[i].unit) {
+      return fmt::format("found a model with '{}' in {}, expected {}", found[i].name, found[i].unit,
+                         expected[i].unit);
+    }
+  }
+  return "";
+}
+
+std::string DifferenceOfPeriods(double found, double expected) {
+  constexpr double kTolerance = 0.01;  // logs round their times
+  if (found == 0 || expected == 0 || std::abs(found - expected) <= kTolerance * expected) return "";
+  return fmt::format("found a model of steps of {:g} s, expected {:g} s", found, expected);
+}
+
+std::string DifferenceOfEncodings(const json& found, const Encoding& expected) {
+  for (const EncodingList& list : kEncodingLists) {
+    const std::vector<std::string> names = found.at(list.name);
+    if (names == expected.*list.names) continue;
+    return fmt::format("found a model learned with encoding.{} = [{}], expected [{}]", list.name,
+                       fmt::join(names, ", "), fmt::join(expected.*list.names, ", "));
+  }
+  return "";
+}
+
+}  // namespace
+
+void WriteSubject(const ModelSubject& subject, TensorFile& file) {
+  json encoding = json::object();
+  for (const EncodingList& list : kEncodingLists)
+    encoding[list.name] = subject.encoding.*list.names;
+  file.metadata[kKey] = json{
+      {"observation", ComponentsJson(subject.spec.observation)},
+      {"action", ComponentsJson(subject.spec.action)},
+      {"dt", subject.spec.dt},
+      {"encoding",
+       encoding}}.dump();
+}
+
+void CheckSubject(const ModelSubject& subject, const TensorFile& file) {
+  const auto text = file.metadata.find(kKey);
+  if (text == file.metadata.end()) return;
+  std::string difference;
+  try {
+    const json found = json::parse(text->second);
+    difference = Difference("the observation", ComponentsOf(found.at("observation")),
+                            subject.spec.observation);
+    if (difference.empty()) {
+      difference = Difference("the action", ComponentsOf(found.at("action")), subject.spec.action);
+    }
+    if (difference.empty()) difference = DifferenceOfPeriods(found.at("dt"), subject.spec.dt);
+    if (difference.empty()) {
+      difference = DifferenceOfEncodings(found.at("encoding"), subject.encoding);
+    }
+  } catch (const json::exception&) {
+    throw InputError(fmt::format("{}: metadata '{}': found no description of a model's subject",
+                                 file.source, kKey));
+  }
+  if (difference.empty()) return;
+  throw InputError(fmt::format("{}: {}", file.source, difference));
+}
+
+}  // namespace foreplan
