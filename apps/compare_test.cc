@@ -109,6 +109,53 @@ TEST_F(Compare, MeasuresAStudyOfSomeSystemsOverSeveralEpisodes) {
   EXPECT_NE(missing.err.find("expected it among them"), std::string::npos) << missing.err;
 }
 
+TEST_F(Compare, PlannersOverSeedsInOneCommandAndTheSameFromTheirFolders) {
+  const std::vector<std::string> small = {"--seeds",    "2",
+                                          "--episodes", "2",
+                                          "--set",      "episode_length=20",
+                                          "--set",      "model.width=8",
+                                          "--set",      "model.members=2",
+                                          "--set",      "fit.min_steps=5",
+                                          "--set",      "fit.max_steps=5",
+                                          "--set",      "planner.icem.population=12",
+                                          "--set",      "planner.random_shooting.population=12"};
+  const ProgramResult made =
+      RunProgram(Concatenated({"compare", "cartpole_closed_form", "--planner",
+                               "icem,random_shooting", "--out", "both", "--json"},
+                              small));
+  ASSERT_EQ(made.exit_code, kDone) << made.err;
+  Json answer = Json::parse(made.out);
+  ASSERT_EQ(answer["groups"].size(), 2U);
+  EXPECT_EQ(answer["groups"][0]["group"], "icem");
+  EXPECT_EQ(answer["groups"][1]["seeds"], (std::vector<int>{0, 1}));
+  EXPECT_TRUE(answer["groups"][1]["difference_ci95"].is_number());
+  const ProgramResult read =
+      RunProgram({"compare", "both/icem/seed-0", "both/icem/seed-1", "both/random_shooting/seed-0",
+                  "both/random_shooting/seed-1", "--out", "again", "--json"});
+  ASSERT_EQ(read.exit_code, kDone) << read.err;
+  EXPECT_EQ(Json::parse(read.out)["groups"], answer["groups"]);
+  EXPECT_EQ(FileText(work() / "again/compare.svg"), FileText(work() / "both/compare.svg"));
+  const ProgramResult plain = RunProgram({"compare", "both/icem/seed-0", "both/icem/seed-1"});
+  EXPECT_NE(plain.out.find("cartpole_closed_form"), std::string::npos) << plain.out;
+}
+
+TEST_F(Compare, SaysWhatCannotBeCompared) {
+  std::filesystem::create_directory(work() / "folder");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"compare", "folder"}, "is no run"},
+      {{"compare", "folder", "pendulum"}, "expected one task, folders of runs, or 'lecture'"},
+      {{"compare", "folder", "--seeds", "3"}, "folders of runs beside flags of new ones"},
+      {{"compare", "pendulum", "--planner", "icem,icen"}, "did you mean 'icem'"},
+      {{"compare", "pendulum", "--only", "v1.5"}, "--only and --study are of 'compare lecture'"},
+      {{"compare", "pendulum", "--vary", "model.width"}, "expected KEY=a,b"}};
+  for (const auto& [arguments, fragment] : cases) {
+    const ProgramResult result = RunProgram(arguments);
+    EXPECT_EQ(result.exit_code, kWrongInput) << fragment;
+    EXPECT_NE(result.err.find(fragment), std::string::npos) << result.err;
+  }
+  EXPECT_FALSE(std::filesystem::exists(work() / "runs"));
+}
+
 TEST_F(Compare, KnowsItsComparisons) {
   const ProgramResult result = RunProgram({"compare", "lectures"});
   EXPECT_EQ(result.exit_code, kWrongInput);

@@ -106,7 +106,7 @@ std::string Config::Where(std::string_view section, std::string_view key) const 
 
 std::vector<std::string> Config::Assignments(std::string_view section) const {
   std::vector<std::string> assignments;
-  const std::string below = std::string(section) + '.';
+  const std::string below = section.empty() ? "" : std::string(section) + '.';
   for (const auto& [path, entry] : impl_->values) {
     if (entry.section != section && !entry.section.starts_with(below)) continue;
     std::ostringstream text;

@@ -40,7 +40,8 @@ class Config {
   /// key when there is none.
   [[nodiscard]] std::string Where(std::string_view section, std::string_view key) const;
 
-  /// All values of a section and of those below it, as Set takes them: "model.width=128".
+  /// All values of a section ("": of all) and of those below it, as Set takes them:
+  /// "model.width=128".
   [[nodiscard]] std::vector<std::string> Assignments(std::string_view section) const;
 
   /// Fills `options` from the section; what is absent keeps its value. Throws InputError naming

@@ -101,6 +101,16 @@ std::string Axes(const CurveFigure& figure, const Frame& frame) {
   return svg + Text(kLeft - 8, kTop - 8, "start", figure.y_label);
 }
 
+std::string FaintSvg(const Curve& curve, const Frame& frame) {
+  std::string line;
+  for (const CurvePoint& point : curve.points) {
+    if (!IsShown(point)) continue;
+    line += fmt::format("{:.1f},{:.1f} ", frame.X(point.x), frame.Y(point.y));
+  }
+  return fmt::format("<polyline fill='none' stroke-width='1' stroke-opacity='0.35' points='{}'/>\n",
+                     line);
+}
+
 std::string CurveSvg(const Curve& curve, const Frame& frame) {
   std::string line;
   std::string marks;
@@ -127,13 +137,20 @@ std::string CurveFigureSvg(const CurveFigure& figure) {
       kWidth, kHeight, kLeft, EscapedForHtml(figure.title));
   svg += Axes(figure, frame);
   double legend_y = kTop + 8;
-  for (size_t i = 0; i < figure.curves.size(); ++i) {
+  size_t color = 0;
+  for (const Curve& curve : figure.curves) {
     svg += fmt::format("<g stroke='{0}' fill='{0}' stroke-width='1.8' stroke-dasharray='{1}'>\n",
-                       kColors[i % kColors.size()], kDashes[i / kColors.size() % kDashes.size()]);
-    svg += CurveSvg(figure.curves[i], frame);
+                       kColors[color % kColors.size()],
+                       kDashes[color / kColors.size() % kDashes.size()]);
+    if (curve.is_faint) {
+      svg += FaintSvg(curve, frame) + "</g>\n";
+      continue;
+    }
+    ++color;
+    svg += CurveSvg(curve, frame);
     svg += Line(kWidth - kRight + 16, legend_y - 4, kWidth - kRight + 44, legend_y - 4, "");
     svg += "</g>\n";
-    svg += Text(kWidth - kRight + 52, legend_y, "start", figure.curves[i].label);
+    svg += Text(kWidth - kRight + 52, legend_y, "start", curve.label);
     legend_y += 20;
   }
   return svg + "</svg>\n";

@@ -15,6 +15,8 @@ struct CurvePoint {
 struct Curve {
   std::string label;
   std::vector<CurvePoint> points;  // a single one is a mark without a line
+  /// Thin, in the colour of the next one that is not, without marks and a place in the legend.
+  bool is_faint = false;
 };
 
 struct CurveFigure {
