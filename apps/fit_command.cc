@@ -14,6 +14,7 @@
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/log_flags.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/core/thread_pool.h"
@@ -39,6 +40,7 @@ struct FitRequest {
   std::string task;  // "": none
   std::vector<std::string> observation;
   std::vector<std::string> action;
+  LogFlags log;
   RunFlags flags;
   std::string out;
   int threads = 1;
@@ -53,11 +55,11 @@ enum Purpose : uint64_t { kInit, kFit, kCalibrate, kRefit };
 EnvironmentSpec SpecOf(const Recording& recording) {
   EnvironmentSpec spec;
   spec.dt = recording.dt;
-  for (const std::string& name : recording.observation) spec.observation.push_back({name, ""});
+  spec.observation = ObservationOf(recording);
   const auto nu = recording.action.size();
   spec.action_low.assign(nu, std::numeric_limits<double>::infinity());
   spec.action_high.assign(nu, -std::numeric_limits<double>::infinity());
-  for (const std::string& name : recording.action) spec.action.push_back({name, ""});
+  spec.action = ActionOf(recording);
   for (int64_t row = 0; row < recording.data.size(); ++row) {
     for (size_t i = 0; i < nu; ++i) {
       const double action = recording.data.action(row)[i];
@@ -87,7 +89,7 @@ class FitSession {
         executor_(std::make_shared<ThreadPool>(request.threads)),
         experiment_(LoadTask(request)),
         config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
-        recording_(ReadRecording(request.data, Columns())),
+        recording_(ReadRecording(request.data, Columns(), request.log.options())),
         spec_(experiment_ ? experiment_->task.spec() : SpecOf(recording_)),
         encoding_(experiment_ ? experiment_->task.encoding() : ReadEncoding(config_, spec_, {})),
         calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
@@ -145,7 +147,7 @@ class FitSession {
   }
 
   [[nodiscard]] RecordingColumns Columns() const {
-    if (!experiment_) return {request_.observation, request_.action, 0};
+    if (!experiment_) return {.observation = request_.observation, .action = request_.action};
     return ColumnsOf(experiment_->task.spec());
   }
 
@@ -164,15 +166,15 @@ class FitSession {
       if (is_declared && in_degrees) {
         throw InputError(fmt::format(
             "{}: '{}': found jumps by 360 (the first behind {}), expected radians of what "
-            "encoding.sin_cos names",
-            request_.data, name, where));
+            "encoding.sin_cos names; --degrees {} converts it",
+            request_.data, name, where, name));
       }
       if (is_declared) continue;
       recording_.notes.push_back(fmt::format(
           "{} jumps by nearly {} {} {} (first behind {}), and is learned so; if it is an angle, {}"
           "name it in encoding.sin_cos",
           name, in_degrees ? "360" : "2 pi", jumps.count, jumps.count == 1 ? "time" : "times",
-          where, in_degrees ? "convert it to radians and " : ""));
+          where, in_degrees ? fmt::format("convert it to radians (--degrees {}) and ", name) : ""));
     }
   }
 
@@ -189,6 +191,7 @@ class FitSession {
     report_.seed = seed();
     report_.transitions = recording_.data.size();
     report_.episodes = recording_.episodes;
+    report_.dt = recording_.dt;
     report_.held_out = split.how;
     report_.refitted = calibration_.refit;
     report_.notes = recording_.notes;
@@ -273,6 +276,7 @@ void AddFitCommand(CLI::App& app) {
       ->delimiter(',');
   command.add_option("--action", request->action, "without a task: names of the action's columns")
       ->delimiter(',');
+  AddLogFlags(command, request->log);
   command.add_option("--seed", request->flags.seed, "of networks and imagined noise; default: 0")
       ->check(IntegerFrom(0, 2147483647));
   command

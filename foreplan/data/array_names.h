@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "foreplan/data/transition.h"
@@ -18,6 +19,8 @@ inline constexpr std::array<std::string_view, 4> kNextNames = {
 inline constexpr std::array<std::string_view, 4> kEpisodeNames = {"episode", "episodes",
                                                                   "episode_id", "episode_ids"};
 inline constexpr std::array<std::string_view, 2> kRewardNames = {"rewards", "reward"};
+/// Times of rows [s].
+inline constexpr std::array<std::string_view, 2> kTimeArrayNames = {"time", "times"};
 /// Flags: the row is the last of its episode, and how it ended.
 inline constexpr std::array<std::string_view, 5> kTerminatedNames = {
     "terminations", "terminated", "terminals", "terminal", "is_terminal"};
@@ -64,21 +67,49 @@ inline std::string_view GroupName(std::string_view name) {
 /// "observations" of "episode_3/observations".
 inline std::string_view BaseName(std::string_view name) { return name.substr(name.rfind('/') + 1); }
 
-/// In a group of its episode, as in files of Minari.
-inline bool IsInEpisode(std::string_view name) {
-  const size_t slash = name.find('/');
-  return name.starts_with("episode_") && slash != std::string_view::npos &&
-         name.rfind('/') == slash;
+/// The parts of "episode_3/observations/arm/angle".
+struct ArrayPath {
+  std::string_view episode;  // "episode_3/", as in files of Minari; "" at the top
+  std::string_view role;     // "observations"
+  std::string_view inside;   // "arm/angle": its place in a dictionary; "": it is none
+};
+
+inline ArrayPath PathOf(std::string_view name) {
+  ArrayPath path;
+  size_t slash = name.find('/');
+  if (slash != std::string_view::npos && name.starts_with("episode_")) {
+    path.episode = name.substr(0, slash + 1);
+    name.remove_prefix(slash + 1);
+    slash = name.find('/');
+  }
+  path.role = name.substr(0, slash);
+  if (slash != std::string_view::npos) path.inside = name.substr(slash + 1);
+  return path;
 }
 
-/// What is read of a file: at the top, or in a group per episode.
-inline bool HoldsTransitions(std::string_view name) {
-  const std::string_view base = BaseName(name);
-  const bool is_step = IsOneOf(kObservationNames, base) || IsOneOf(kActionNames, base) ||
-                       IsOneOf(kRewardNames, base) || IsEndName(base);
-  if (IsInEpisode(name)) return is_step;
-  if (name.find('/') != std::string_view::npos) return false;
-  return is_step || IsOneOf(kNextNames, name) || IsOneOf(kEpisodeNames, name);
+/// What may be a dictionary of arrays.
+inline bool IsSpaceName(std::string_view role) {
+  return IsOneOf(kObservationNames, role) || IsOneOf(kActionNames, role) ||
+         IsOneOf(kNextNames, role);
+}
+
+/// The array, or the dictionary that it is in, has that path: at the top, or in its episode.
+inline bool IsAt(std::string_view name, std::string_view path) {
+  const std::string_view rest = name.substr(PathOf(name).episode.size());
+  return rest.starts_with(path) && (rest.size() == path.size() || rest[path.size()] == '/');
+}
+
+/// What is read of a file: at the top, or in a group per episode; and `others`, which the user
+/// calls otherwise.
+inline bool HoldsTransitions(std::string_view name, std::span<const std::string> others = {}) {
+  if (std::ranges::any_of(others, [&](const auto& path) { return IsAt(name, path); })) return true;
+  const ArrayPath path = PathOf(name);
+  if (!path.inside.empty()) return IsSpaceName(path.role);
+  const bool is_step = IsOneOf(kObservationNames, path.role) || IsOneOf(kActionNames, path.role) ||
+                       IsOneOf(kRewardNames, path.role) || IsEndName(path.role);
+  if (!path.episode.empty()) return is_step;
+  return is_step || IsOneOf(kNextNames, path.role) || IsOneOf(kEpisodeNames, path.role) ||
+         IsOneOf(kTimeArrayNames, path.role);
 }
 
 }  // namespace foreplan

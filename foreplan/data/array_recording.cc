@@ -14,7 +14,11 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/array_dictionaries.h"
 #include "foreplan/data/array_names.h"
+#include "foreplan/data/cell_clock.h"
+#include "foreplan/data/log_rows.h"
+#include "foreplan/data/log_times.h"
 
 namespace foreplan {
 namespace {
@@ -51,13 +55,13 @@ struct Outcomes {
 class ArrayReader {
  public:
   ArrayReader(const std::string& source, std::vector<NamedArray> arrays,
-              const RecordingColumns& columns)
-      : source_(source), arrays_(std::move(arrays)), columns_(columns) {
+              const RecordingColumns& columns, const LogOptions& options)
+      : source_(source), arrays_(std::move(arrays)), columns_(columns), options_(options) {
     for (NamedArray& array : arrays_) {
       if (array.shape.size() == 1) array.shape.push_back(1);
       auto [group, is_new] = groups_.try_emplace(std::string(GroupName(array.name)));
       group->second.push_back(&array);
-      if (is_new && IsInEpisode(array.name)) episodes_.push_back(group->first);
+      if (is_new && !PathOf(array.name).episode.empty()) episodes_.push_back(group->first);
     }
   }
 
@@ -238,71 +242,169 @@ class ArrayReader {
     }
   }
 
-  /// One row per step; where an episode ends is said by its number or by flags.
+  /// Arrays of one row per step, which AddRows reads.
+  struct RowArrays {
+    const NamedArray* next = nullptr;
+    const NamedArray* episodes = nullptr;
+    const NamedArray* times = nullptr;
+    Outcomes outcomes;
+  };
+
+  /// One row per step; where an episode ends is said by its number, by flags or by times.
   void AddRows(const NamedArray& observations, const NamedArray& actions,
                Recording& recording) const {
-    const NamedArray* next = Find(kNextNames);
-    const NamedArray* episodes = Find(kEpisodeNames);
-    const Outcomes outcomes = OutcomesOf("");
+    const RowArrays arrays{Find(kNextNames), Find(kEpisodeNames), Find(kTimeArrayNames),
+                           OutcomesOf("")};
     // One observation more than actions: the last step has its next observation, too.
-    const bool one_more = next == nullptr && observations.shape[0] == actions.shape[0] + 1;
-    const int64_t rows = one_more ? actions.shape[0] : observations.shape[0];
-    std::vector<const NamedArray*> all = outcomes.arrays();
-    for (const NamedArray* array : {&actions, next, episodes}) {
+    const bool one_more = arrays.next == nullptr && observations.shape[0] == actions.shape[0] + 1;
+    const int64_t steps = one_more ? actions.shape[0] : observations.shape[0];
+    CheckRows(arrays, actions, steps, one_more ? actions : observations, recording);
+    const bool has_times = arrays.next == nullptr && arrays.times != nullptr &&
+                           arrays.times->shape[0] >= steps && arrays.times->shape[1] == 1 &&
+                           arrays.times->shape[0] <= observations.shape[0];
+    std::vector<LogRow> rows(static_cast<size_t>(observations.shape[0]));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i].observation = observations.values.data() + i * recording.observation.size();
+      rows[i].place = static_cast<int64_t>(i);
+      if (i < static_cast<size_t>(steps)) {
+        rows[i].action = actions.values.data() + i * recording.action.size();
+        rows[i].reward = arrays.outcomes.reward(i);
+        rows[i].end = arrays.outcomes.end(i);
+        const bool is_other = i > 0 && arrays.episodes != nullptr &&
+                              arrays.episodes->values[i] != arrays.episodes->values[i - 1];
+        rows[i].begins = is_other || (i > 0 && rows[i - 1].end != StepEnd::kContinues);
+      }
+      if (arrays.next != nullptr) {
+        rows[i].next = arrays.next->values.data() + i * recording.observation.size();
+      }
+    }
+    if (has_times) Divide(*arrays.times, arrays.episodes == nullptr, rows, recording);
+    AddTransitions(rows, has_times, recording);
+  }
+
+  void CheckRows(const RowArrays& arrays, const NamedArray& actions, int64_t rows,
+                 const NamedArray& like, const Recording& recording) const {
+    std::vector<const NamedArray*> all = arrays.outcomes.arrays();
+    for (const NamedArray* array : {&actions, arrays.next, arrays.episodes}) {
       if (array != nullptr) all.push_back(array);
     }
     for (const NamedArray* array : all) {
       if (array->shape.size() != 2 || array->shape[0] != rows) {
-        throw Wrong(*array, fmt::format("{} rows, as '{}' has", rows,
-                                        one_more ? actions.name : observations.name));
+        throw Wrong(*array, fmt::format("{} rows, as '{}' has", rows, like.name));
       }
     }
-    if (next != nullptr) {
-      CheckColumns(*next, recording.observation.size());
-      CheckNumbers(*next);
+    if (arrays.next != nullptr) {
+      CheckColumns(*arrays.next, recording.observation.size());
+      CheckNumbers(*arrays.next);
     }
-    if (episodes != nullptr) {
-      CheckColumns(*episodes, 1);
-      CheckNumbers(*episodes);
+    if (arrays.episodes != nullptr) {
+      CheckColumns(*arrays.episodes, 1);
+      CheckNumbers(*arrays.episodes);
     }
-    for (const NamedArray* array : outcomes.arrays()) CheckColumns(*array, 1);
-    const auto no = recording.observation.size();
-    const auto nu = recording.action.size();
-    int episode = 0;
-    bool fresh = true;  // the next transition is the first of its episode
-    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
-      const bool at_end = row + 1 == static_cast<size_t>(rows);
-      const bool last = at_end || outcomes.ends(row) ||
-                        (episodes != nullptr && episodes->values[row] != episodes->values[row + 1]);
-      if (next != nullptr || !last || (at_end && one_more)) {
-        if (fresh) ++episode;
-        fresh = false;
-        const double* after = next != nullptr ? next->values.data() + row * no
-                                              : observations.values.data() + (row + 1) * no;
-        recording.Add({.observation = {observations.values.data() + row * no, no},
-                       .action = {actions.values.data() + row * nu, nu},
-                       .next_observation = {after, no},
-                       .episode = episode,
-                       .reward = outcomes.reward(row),
-                       .end = outcomes.end(row)},
-                      static_cast<int64_t>(row));
+    for (const NamedArray* array : arrays.outcomes.arrays()) CheckColumns(*array, 1);
+  }
+
+  /// By times; of one observation more than times the last is a step behind.
+  void Divide(const NamedArray& times, bool divides, std::vector<LogRow>& rows,
+              Recording& recording) const {
+    const CellClock clock(options_.time_unit.empty() ? 1 : SecondsOfTimeUnit(options_.time_unit));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (i < times.values.size()) {
+        rows[i].time = clock.Seconds(times.values[i]);
+      } else {
+        rows[i].time = i < 2 ? 0 : 2 * rows[i - 1].time - rows[i - 2].time;
       }
-      if (last) fresh = true;
     }
+    const LogClock log_clock{
+        .name = times.name,
+        .in_seconds = true,
+        .divides = divides,
+        .period = columns_.dt,
+        .wrong = [&](const LogRow& row, std::string_view found, std::string_view expected) {
+          return InputError(fmt::format("{}: {}: row {}: found {}, expected {}", source_,
+                                        times.name, row.place, found, expected));
+        }};
+    DivideByTime(log_clock, options_, rows, recording);
   }
 
   const std::string& source_;
   std::vector<NamedArray> arrays_;
   const RecordingColumns& columns_;
+  const LogOptions& options_;
   std::map<std::string, std::vector<const NamedArray*>> groups_;  // "" at the top
   std::vector<std::string> episodes_;                             // groups, in the file's order
 };
 
+/// Columns of the arrays of those roles, in that order.
+void Choose(std::span<const std::string_view> roles, const std::vector<size_t>& columns,
+            std::vector<NamedArray>& arrays) {
+  for (NamedArray& array : arrays) {
+    if (!IsOneOf(roles, BaseName(array.name))) continue;
+    const auto width = static_cast<size_t>(array.shape.back());
+    if (columns.empty() || width <= std::ranges::max(columns)) continue;  // refused later
+    std::vector<double> chosen;
+    for (size_t begin = 0; begin + width <= array.values.size(); begin += width) {
+      for (const size_t column : columns) chosen.push_back(array.values[begin + column]);
+    }
+    array.values = std::move(chosen);
+    array.shape.back() = std::ssize(columns);
+  }
+}
+
+/// Chooses components by the names that dictionaries give them, or takes all of them.
+void ChooseByName(const std::vector<std::string>& names, std::span<const std::string_view> roles,
+                  std::vector<std::string>& wanted, std::vector<NamedArray>& arrays) {
+  if (names.empty()) return;
+  std::vector<size_t> columns;
+  for (const std::string& name : wanted) {
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) return;  // names of the user's own
+    columns.push_back(static_cast<size_t>(found - names.begin()));
+  }
+  if (wanted.empty()) {
+    wanted = names;
+  } else {
+    Choose(roles, columns, arrays);
+  }
+}
+
+/// What the user calls otherwise and is no array is a component.
+void RenameComponents(const std::string& source, const std::vector<NewName>& renames,
+                      const std::vector<bool>& is_used, Recording& recording) {
+  for (size_t i = 0; i < renames.size(); ++i) {
+    if (is_used[i]) continue;
+    const auto& [name, old] = renames[i];
+    std::vector<std::string> known = recording.observation;
+    known.insert(known.end(), recording.action.begin(), recording.action.end());
+    if (std::ranges::find(known, old) == known.end()) {
+      throw UnknownName(fmt::format("{}: --rename {}={}", source, name, old), "array or component",
+                        old, known);
+    }
+    if (std::ranges::find(known, name) != known.end()) {
+      throw InputError(
+          fmt::format("{}: --rename {}={}: found a component '{}' already, expected "
+                      "another name",
+                      source, name, old, name));
+    }
+    std::ranges::replace(recording.observation, old, name);
+    std::ranges::replace(recording.action, old, name);
+  }
+}
+
 }  // namespace
 
 Recording ReadArrayRecording(const std::string& source, std::vector<NamedArray> arrays,
-                             const RecordingColumns& columns) {
-  return ArrayReader(source, std::move(arrays), columns).Read();
+                             const RecordingColumns& columns, const LogOptions& options) {
+  std::vector<bool> is_renamed;
+  RenameArrays(options.renames, arrays, is_renamed);
+  FlatArrays flat = FlattenDictionaries(source, std::move(arrays));
+  RecordingColumns wanted = columns;
+  ChooseByName(flat.observation, kObservationNames, wanted.observation, flat.arrays);
+  ChooseByName(flat.observation, kNextNames, wanted.observation, flat.arrays);
+  ChooseByName(flat.action, kActionNames, wanted.action, flat.arrays);
+  Recording recording = ArrayReader(source, std::move(flat.arrays), wanted, options).Read();
+  RenameComponents(source, options.renames, is_renamed, recording);
+  return recording;
 }
 
 }  // namespace foreplan

@@ -8,11 +8,14 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <system_error>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/column_names.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/recording.h"
+#include "foreplan/data/unit.h"
 
 namespace foreplan {
 namespace {
@@ -78,6 +81,7 @@ void CheckHeader(const std::string& source, std::string_view header) {
   }
 }
 
+/// ' ' where there is none of the others.
 char SeparatorOf(std::string_view header) {
   const auto count = [header](char separator) {
     int found = 0;
@@ -88,7 +92,45 @@ char SeparatorOf(std::string_view header) {
     }
     return found;
   };
-  return *std::ranges::max_element(kSeparators, {}, count);
+  const char most = *std::ranges::max_element(kSeparators, {}, count);
+  return count(most) == 0 && Trimmed(header).find(' ') != std::string_view::npos ? ' ' : most;
+}
+
+bool IsComment(std::string_view line) {
+  line = Trimmed(line);
+  return line.starts_with('#') || line.starts_with("% ");
+}
+
+/// What the whole cell says. Where commas do not separate cells, one may stand for the point.
+std::errc ParseNumber(std::string_view cell, char separator, double& value) {
+  std::string with_point;
+  if (separator != ',' && std::ranges::count(cell, ',') == 1 &&
+      cell.find('.') == std::string_view::npos) {
+    with_point = cell;
+    std::ranges::replace(with_point, ',', '.');
+    cell = with_point;
+  }
+  if (cell.starts_with('+')) cell.remove_prefix(1);
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  const bool is_whole = end == cell.data() + cell.size();
+  return error == std::errc() && !is_whole ? std::errc::invalid_argument : error;
+}
+
+/// Cells between blanks; a unit belongs to the name before it: "x [m]".
+std::vector<std::string_view> CellsBetweenBlanks(std::string_view line) {
+  std::vector<std::string_view> cells;
+  constexpr std::string_view kBlanks = " \t\r";
+  for (size_t at = line.find_first_not_of(kBlanks); at != std::string_view::npos;) {
+    const size_t end = std::min(line.find_first_of(kBlanks, at), line.size());
+    if (!cells.empty() && (line[at] == '[' || line[at] == '(')) {
+      const char* const begin = cells.back().data();
+      cells.back() = {begin, static_cast<size_t>(line.data() + end - begin)};
+    } else {
+      cells.push_back(line.substr(at, end - at));
+    }
+    at = line.find_first_not_of(kBlanks, end);
+  }
+  return cells;
 }
 
 }  // namespace
@@ -96,37 +138,105 @@ char SeparatorOf(std::string_view header) {
 CsvTable::CsvTable(const std::filesystem::path& file)
     : source_(file.string()), text_(ReadFile(file)) {
   if (text_.starts_with("\xef\xbb\xbf")) text_.erase(0, 3);  // the mark of UTF-8
-  CheckLength(source_, text_, 0, 1);
-  const size_t end = std::min(text_.find('\n'), text_.size());
-  std::string_view header = std::string_view(text_).substr(0, end);
-  body_ = std::min(end + 1, text_.size());
-  CheckHeader(source_, header);
-  if (Trimmed(header).starts_with('#')) header.remove_prefix(header.find('#') + 1);
-  if (Trimmed(header).empty()) {
-    throw InputError(fmt::format("{}:1: found no header, expected the names of columns", source_));
+  if (text_.starts_with("\xff\xfe") || text_.starts_with("\xfe\xff")) {
+    throw InputError(
+        fmt::format("{}:1: found text in UTF-16, expected UTF-8: save it as such", source_));
   }
-  separator_ = SeparatorOf(header);
-  size_t at = 0;
-  int line = 1;
-  for (const std::string_view cell : TakeCells(header, at, line)) columns_.emplace_back(cell);
+  ReadHeader(FindHeader());
+  ReadUnits();
 }
 
-std::vector<std::string_view> CsvTable::TakeCells(std::string_view text, size_t& at,
-                                                  int& line) const {
+std::string CsvTable::header_place() const { return fmt::format("{}:{}", source_, header_line_); }
+
+std::string_view CsvTable::LineAt(size_t at) const {
+  return std::string_view(text_).substr(at, std::min(text_.find('\n', at), text_.size()) - at);
+}
+
+CsvTable::Place CsvTable::Behind(Place line) const {
+  return {std::min(line.at + LineAt(line.at).size() + 1, text_.size()), line.line + 1};
+}
+
+CsvTable::Place CsvTable::FindHeader() const {
+  Place place;
+  CheckLength(source_, text_, place.at, place.line);
+  if (LineAt(place.at).starts_with("sep=")) place = Behind(place);  // a hint for spreadsheets
+  std::optional<Place> comment;
+  for (; place.at < text_.size(); place = Behind(place)) {
+    CheckLength(source_, text_, place.at, place.line);
+    const std::string_view line = LineAt(place.at);
+    if (IsComment(line)) {
+      comment = place;
+    } else if (!comment || !Trimmed(line).empty()) {
+      break;
+    }
+  }
+  if (!comment) return place;
+  const std::string_view line = LineAt(place.at);
+  const char separator = SeparatorOf(line);
+  for (size_t at = 0; at < line.size();) {  // where a number stands, there are no names
+    const size_t end = std::min(EndOfCell(line, at, separator), line.size());
+    if (!std::isnan(NumberOrNan(Unquoted(line.substr(at, end - at))))) return *comment;
+    at = end + 1;
+  }
+  return Trimmed(line).empty() ? *comment : place;
+}
+
+void CsvTable::ReadHeader(Place place) {
+  header_line_ = place.line;
+  std::string_view header = LineAt(place.at);
+  CheckHeader(header_place(), header);
+  if (IsComment(header)) header.remove_prefix(header.find_first_of("#%") + 1);
+  if (Trimmed(header).empty()) {
+    throw InputError(
+        fmt::format("{}: found no header, expected the names of columns", header_place()));
+  }
+  separator_ = SeparatorOf(header);
+  body_ = Behind(place);
+  Place start{0, place.line};
+  for (const std::string_view cell : TakeCells(header, start)) columns_.emplace_back(cell);
+}
+
+/// A row without numbers in which some cell is a unit.
+void CsvTable::ReadUnits() {
+  Place place = body_;
+  if (!FindRow(place)) return;
+  CheckLength(source_, text_, place.at, place.line);
+  std::vector<std::string_view> cells = TakeCells(text_, place);
+  while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
+  cells.resize(std::max(cells.size(), columns_.size()));
+  const auto is_number = [&](auto cell) { return !std::isnan(NumberOrNan(cell)); };
+  const auto is_unit = [](std::string_view cell) {
+    return cell != "-" && ParseUnit(WithoutBrackets(cell)).has_value();
+  };
+  if (cells.size() > columns_.size() || std::ranges::any_of(cells, is_number) ||
+      std::ranges::none_of(cells, is_unit)) {
+    return;
+  }
+  for (const std::string_view cell : cells) units_.emplace_back(WithoutBrackets(cell));
+  std::ranges::replace(units_, "-", "");
+  body_ = place;
+}
+
+std::vector<std::string_view> CsvTable::TakeCells(std::string_view text, Place& place) const {
+  const size_t first = place.at;
+  if (separator_ == ' ') {
+    const size_t end = std::min(text.find('\n', first), text.size());
+    place = {std::min(end + 1, text.size()), place.line + 1};
+    return CellsBetweenBlanks(text.substr(first, end - first));
+  }
   std::vector<std::string_view> cells;
-  const size_t first = at;
   for (bool more = true; more;) {
-    const size_t end = EndOfCell(text, at, separator_);
+    const size_t end = EndOfCell(text, place.at, separator_);
     if (end == std::string_view::npos || end - first > kLongestLine) {
       throw InputError(
           fmt::format("{}:{}: found a '\"' without its partner, expected it at the end of the cell",
-                      source_, line));
+                      source_, place.line));
     }
-    cells.push_back(Unquoted(text.substr(at, end - at)));
+    cells.push_back(Unquoted(text.substr(place.at, end - place.at)));
     more = end < text.size() && text[end] == separator_;  // even if nothing stands behind it
-    at = std::min(end + 1, text.size());
+    place.at = std::min(end + 1, text.size());
   }
-  line += static_cast<int>(std::ranges::count(text.substr(first, at - first), '\n'));
+  place.line += static_cast<int>(std::ranges::count(text.substr(first, place.at - first), '\n'));
   return cells;
 }
 
@@ -137,14 +247,18 @@ InputError CsvTable::Wrong(int line, size_t column, std::string_view found,
 }
 
 double CsvTable::Number(std::string_view cell, size_t column, int line) const {
-  const auto wrong = [&](std::string_view found) { return Wrong(line, column, found, "a number"); };
+  const bool has_comma = cell.find(',') != std::string_view::npos;
+  const auto wrong = [&](std::string_view found) {
+    return Wrong(
+        line, column, found,
+        has_comma ? "a number (with a decimal point, or cells separated by ';')" : "a number");
+  };
   if (cell.empty()) throw wrong("an empty cell");
   if (std::ranges::any_of(cell, IsControl)) throw wrong("a control character");
   double value = 0;
-  const std::string_view digits = cell.starts_with('+') ? cell.substr(1) : cell;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const std::errc error = ParseNumber(cell, separator_, value);
   if (error == std::errc::result_out_of_range) throw wrong(Quoted(cell) + ", beyond all numbers");
-  if (error != std::errc() || end != digits.data() + digits.size()) throw wrong(Quoted(cell));
+  if (error != std::errc()) throw wrong(Quoted(cell));
   if (!std::isfinite(value)) throw wrong(Quoted(cell));
   if (std::abs(value) > kLargestNumber) {
     throw wrong(fmt::format("{}, beyond {:g}", Quoted(cell), kLargestNumber));
@@ -152,11 +266,9 @@ double CsvTable::Number(std::string_view cell, size_t column, int line) const {
   return value;
 }
 
-double CsvTable::NumberOrNan(std::string_view cell) {
+double CsvTable::NumberOrNan(std::string_view cell) const {
   double value = 0;
-  const std::string_view digits = cell.starts_with('+') ? cell.substr(1) : cell;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  const bool is_number = error == std::errc() && end == digits.data() + digits.size() &&
+  const bool is_number = ParseNumber(cell, separator_, value) == std::errc() &&
                          std::abs(value) <= kLargestNumber;  // false for NaN
   return is_number ? value : std::numeric_limits<double>::quiet_NaN();
 }
@@ -175,23 +287,44 @@ bool CsvTable::Flag(std::string_view cell, size_t column, int line) const {
               "0, 1, true or false: the column says where episodes end");
 }
 
-void CsvTable::ReadRows(const RowReader& reader) const {
-  const std::string_view text = text_;
-  size_t at = body_;
+bool CsvTable::FindRow(Place& place) const {
   // Empty lines at the end are none.
-  for (int line = 2; text.find_first_not_of("\n\r\t ", at) != std::string_view::npos;) {
-    const int first_line = line;
-    CheckLength(source_, text, at, line);
-    std::vector<std::string_view> cells = TakeCells(text, at, line);
-    const size_t found = cells.size();
-    while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
-    while (cells.size() < columns_.size() && columns_[cells.size()].empty()) cells.emplace_back();
-    if (cells.size() != columns_.size()) {
-      throw InputError(fmt::format("{}:{}: found {} cells, expected {}, one per column", source_,
-                                   first_line, found, columns_.size()));
-    }
+  if (std::string_view(text_).find_first_not_of("\n\r\t ", place.at) == std::string_view::npos) {
+    return false;
+  }
+  while (place.at < text_.size() && IsComment(LineAt(place.at))) place = Behind(place);
+  return text_.find_first_not_of("\n\r\t ", place.at) != std::string::npos;
+}
+
+std::vector<std::string_view> CsvTable::TakeRow(Place& place) const {
+  const int first_line = place.line;
+  CheckLength(source_, text_, place.at, place.line);
+  std::vector<std::string_view> cells = TakeCells(text_, place);
+  const size_t found = cells.size();
+  while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
+  while (cells.size() < columns_.size() && columns_[cells.size()].empty()) cells.emplace_back();
+  if (cells.size() != columns_.size()) {
+    throw InputError(fmt::format("{}:{}: found {} cells, expected {}, one per column", source_,
+                                 first_line, found, columns_.size()));
+  }
+  return cells;
+}
+
+void CsvTable::ReadRows(const RowReader& reader) const {
+  for (Place place = body_; FindRow(place);) {
+    const int first_line = place.line;
+    const std::vector<std::string_view> cells = TakeRow(place);
     reader(first_line, cells);
   }
+}
+
+void DecimalMarks::See(const CsvTable& table, std::string_view cell, size_t column, int line) {
+  if (comma_line_ == 0 && cell.find(',') != std::string_view::npos) comma_line_ = line;
+  if (point_line_ == 0 && cell.find('.') != std::string_view::npos) point_line_ = line;
+  if (comma_line_ == 0 || point_line_ == 0) return;
+  throw table.Wrong(line, column, Quoted(cell),
+                    fmt::format("decimal commas as in line {}, or points as in line {}, not both",
+                                comma_line_, point_line_));
 }
 
 }  // namespace foreplan

@@ -42,10 +42,12 @@ std::string ReaderProgram(const std::string& source) {
 
 }  // namespace
 
-std::vector<NamedArray> ReadHdf5(const fs::path& file) {
+std::vector<NamedArray> ReadHdf5(const fs::path& file, const std::vector<std::string>& others) {
   constexpr std::chrono::seconds kPatience{60};
   const std::string source = file.string();
-  return ReadArraysFromProgram({ReaderProgram(source), source}, source, kPatience);
+  std::vector<std::string> command = {ReaderProgram(source), source};
+  command.insert(command.end(), others.begin(), others.end());
+  return ReadArraysFromProgram(command, source, kPatience);
 }
 
 }  // namespace foreplan
@@ -54,7 +56,8 @@ std::vector<NamedArray> ReadHdf5(const fs::path& file) {
 
 namespace foreplan {
 
-std::vector<NamedArray> ReadHdf5(const std::filesystem::path& file) {
+std::vector<NamedArray> ReadHdf5(const std::filesystem::path& file,
+                                 const std::vector<std::string>& /*others*/) {
   throw InputError(fmt::format(
       "{}: found an HDF5 file, but this build of foreplan has no HDF5 to read it; expected CSV",
       file.string()));

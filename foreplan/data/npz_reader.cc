@@ -38,6 +38,7 @@ class NpyParser {
   NpyParser(std::string where, std::string_view bytes) : where_(std::move(where)), bytes_(bytes) {}
 
   NpyHeader Header();
+  [[nodiscard]] bool HoldsNumbers();
   NamedArray Array(const std::string& name);
 
  private:
@@ -131,6 +132,15 @@ NpyHeader NpyParser::Header() {
   return header;
 }
 
+bool NpyParser::HoldsNumbers() {
+  try {
+    Header();
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
 template <typename T>
 double As(std::array<char, 8> raw) {
   T value;
@@ -206,7 +216,8 @@ std::string ReadEntry(const std::string& where, zip_t* archive, zip_uint64_t ind
 
 }  // namespace
 
-std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
+std::vector<NamedArray> ReadNpz(const std::filesystem::path& file,
+                                const std::vector<std::string>& others) {
   int code = 0;
   const std::unique_ptr<zip_t, ZipCloser> archive(
       zip_open(file.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
@@ -225,10 +236,12 @@ std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
     std::string name = raw != nullptr ? raw : "";
     if (!name.ends_with(".npy")) continue;
     name.resize(name.size() - 4);
-    if (!HoldsTransitions(name)) continue;
+    if (!HoldsTransitions(name, others)) continue;
     const std::string where = fmt::format("{}: {}", file.string(), name);
     const std::string bytes = ReadEntry(where, archive.get(), static_cast<zip_uint64_t>(i));
-    arrays.push_back(NpyParser(where, bytes).Array(name));
+    NpyParser parser(where, bytes);
+    if (IsOneOf(kTimeArrayNames, name) && !parser.HoldsNumbers()) continue;
+    arrays.push_back(parser.Array(name));
   }
   return arrays;
 }
@@ -239,7 +252,8 @@ std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
 
 namespace foreplan {
 
-std::vector<NamedArray> ReadNpz(const std::filesystem::path& file) {
+std::vector<NamedArray> ReadNpz(const std::filesystem::path& file,
+                                const std::vector<std::string>& /*others*/) {
   throw InputError(fmt::format(
       "{}: found an NPZ file, but this build of foreplan has no libzip to read it; expected CSV",
       file.string()));

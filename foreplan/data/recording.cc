@@ -12,9 +12,12 @@
 #include "foreplan/data/episode_recording.h"
 #include "foreplan/data/named_array.h"
 #include "foreplan/data/quaternions.h"
+#include "foreplan/data/resampling.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/data/steady_columns.h"
 #include "foreplan/data/table_recording.h"
+#include "foreplan/data/unit_conversion.h"
 
 namespace foreplan {
 namespace {
@@ -100,22 +103,69 @@ fs::path DataFile(const fs::path& file) {
                   file.string()));
 }
 
-Recording ReadBySuffix(const fs::path& file, const RecordingColumns& columns) {
+/// Kinds of files that other programs can save as a table, and how.
+std::string HowToConvert(const std::string& suffix) {
+  if (suffix == ".xlsx" || suffix == ".xls" || suffix == ".ods") {
+    return "; a spreadsheet saves its sheet as CSV";
+  }
+  if (suffix == ".mat") return "; in MATLAB, writetable(T, 'log.csv') writes a table";
+  if (suffix == ".npy") return "; np.savez('log.npz', observations=o, actions=a) names its arrays";
+  if (suffix == ".parquet" || suffix == ".feather" || suffix == ".pkl") {
+    return "; pandas writes its frames with to_csv('log.csv')";
+  }
+  if (suffix == ".bag" || suffix == ".db3" || suffix == ".mcap") {
+    return "; export the topics of a bag as CSV";
+  }
+  return "";
+}
+
+Recording ReadBySuffix(const fs::path& file, const RecordingColumns& columns,
+                       const LogOptions& options) {
   const std::string suffix = file.extension().string();
   const std::string name = file.string();
   if (suffix == ".csv" || suffix == ".tsv" || suffix == ".txt") {
-    return ReadTableRecording(file, columns);
+    return ReadTableRecording(file, columns, options);
   }
-  if (suffix == ".npz") return ReadArrayRecording(name, ReadNpz(file), columns);
+  std::vector<std::string> others;
+  for (const NewName& rename : options.renames) others.push_back(rename.old);
+  if (suffix == ".npz") return ReadArrayRecording(name, ReadNpz(file, others), columns, options);
   if (suffix == ".hdf5" || suffix == ".h5") {
-    return ReadArrayRecording(name, ReadHdf5(file), columns);
+    return ReadArrayRecording(name, ReadHdf5(file, others), columns, options);
   }
   if (suffix == ".safetensors") return ReadRun(file, columns);
   if (suffix == ".gz") return AsRecording(name, ReadEpisodeRecording(file), columns);
   throw InputError(
       fmt::format("{}: found a file of kind '{}', expected .csv, .tsv, .txt, .npz, .hdf5, .h5, "
-                  ".safetensors or .safetensors.gz",
-                  name, suffix));
+                  ".safetensors or .safetensors.gz{}",
+                  name, suffix, HowToConvert(suffix)));
+}
+
+std::vector<Component> WithUnits(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& units) {
+  std::vector<Component> components;
+  for (size_t i = 0; i < names.size(); ++i) {
+    components.push_back({names[i], i < units.size() ? units[i] : ""});
+  }
+  return components;
+}
+
+/// Throws InputError for what does not go together with a file that foreplan wrote, or with the
+/// period that is wanted.
+void CheckOptions(const fs::path& file, const RecordingColumns& columns,
+                  const LogOptions& options) {
+  const std::string suffix = file.extension().string();
+  const bool is_own = suffix.empty() || suffix == ".safetensors" || suffix == ".gz";
+  if (is_own && !(options.renames.empty() && options.time_unit.empty())) {
+    throw InputError(fmt::format(
+        "{}: found --rename or --time-unit for data that foreplan wrote, expected neither",
+        file.string()));
+  }
+  constexpr double kRounding = 1e-6;
+  if (options.period > 0 && columns.dt > 0 &&
+      std::abs(options.period - columns.dt) > kRounding * columns.dt) {
+    throw InputError(fmt::format("--period: found {:.6g} s, expected {:.6g} s, the task's period",
+                                 options.period, columns.dt));
+  }
 }
 
 }  // namespace
@@ -140,7 +190,16 @@ std::string Recording::PlaceOf(int64_t row) const {
                      data.episode(data.size() - 1));
 }
 
-Recording ReadRecording(const fs::path& path, const RecordingColumns& columns) {
+std::vector<Component> ObservationOf(const Recording& recording) {
+  return WithUnits(recording.observation, recording.observation_units);
+}
+
+std::vector<Component> ActionOf(const Recording& recording) {
+  return WithUnits(recording.action, recording.action_units);
+}
+
+Recording ReadRecording(const fs::path& path, const RecordingColumns& columns,
+                        const LogOptions& options) {
   const fs::path file = DataFile(path);
   std::error_code error;
   if (!fs::exists(file, error)) {
@@ -149,15 +208,20 @@ Recording ReadRecording(const fs::path& path, const RecordingColumns& columns) {
   }
   const bool in_segments = fs::is_directory(file, error);
   if (!in_segments) CheckRegularFile(file);
-  Recording recording = in_segments ? ReadRun(file, columns) : ReadBySuffix(file, columns);
+  CheckOptions(file, columns, options);
+  Recording recording = in_segments ? ReadRun(file, columns) : ReadBySuffix(file, columns, options);
   if (recording.data.size() == 0) {
     throw InputError(fmt::format(
         "{}: found no transitions, expected at least two consecutive rows of an episode",
         file.string()));
   }
-  recording.episodes = recording.data.episode(recording.data.size() - 1);
   recording.data.EndEpisode(StepEnd::kTruncated);
+  ConvertUnits(file.string(), columns, options, recording);
   CarryQuaternionsOn(recording);
+  if (columns.observation.empty()) NoteSteadyColumns(recording);
+  if (options.period > 0) recording = Resampled(file.string(), recording, options.period);
+  recording.data.EndEpisode(StepEnd::kTruncated);
+  recording.episodes = recording.data.episode(recording.data.size() - 1);
   return recording;
 }
 

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/data/component.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/data/log_options.h"
 
 namespace foreplan {
 
@@ -19,6 +21,9 @@ struct RecordingColumns {
   std::vector<std::string> observation;  // names in order; empty: as the file has them
   std::vector<std::string> action;
   double dt = 0;  // seconds between rows; 0: not known
+  /// Units they must have, in that order; empty, or an empty one: any.
+  std::vector<std::string> observation_units = {};
+  std::vector<std::string> action_units = {};
 };
 
 struct Recording {
@@ -34,13 +39,21 @@ struct Recording {
   Dataset data;  // episodes count from 1
   std::vector<std::string> observation;
   std::vector<std::string> action;
+  std::vector<std::string> observation_units;  // of each, as the file has them; "": not known
+  std::vector<std::string> action_units;
   double dt = 0;                   // [s]; 0: the file does not say
   int episodes = 0;                // with at least one transition
   std::vector<std::string> notes;  // what was left out or assumed, for the user to read
   std::vector<int64_t> places;     // [size], where transitions begin; counted in `place_unit`
+  std::vector<double> times;       // [size], when they begin [s]; empty: the file does not say
+  std::vector<double> next_times;  // [size], and when they end
   /// "row" of an array, from 0; "step" of an episode, from 0; "line" of a table, from 1.
   std::string place_unit = "row";
 };
+
+/// With the file's units, where it says them.
+[[nodiscard]] std::vector<Component> ObservationOf(const Recording& recording);
+[[nodiscard]] std::vector<Component> ActionOf(const Recording& recording);
 
 /// Reads a file by its suffix:
 ///   .csv .tsv .txt   a header and a row per step (table_recording.h)
@@ -54,9 +67,11 @@ struct Recording {
 /// makes an end a termination (terminated, terminal, done, ...) or a truncation (truncated,
 /// timeout, ...); of both in one row, `done` gives way. All other ends, also the file's, are
 /// truncations. A quaternion whose sign changes from one row to the next (q and -q are one
-/// rotation) is carried on with one sign; a note says so. Throws InputError naming file, row and
-/// column, what was found and what was expected; an error that says so where this build lacks the
-/// library for a format.
-Recording ReadRecording(const std::filesystem::path& file, const RecordingColumns& columns);
+/// rotation) is carried on with one sign; a note says so. Then numbers are converted to the units
+/// that are wanted (unit_conversion.h), and rows resampled where a period is (resampling.h). Throws
+/// InputError naming file, row and column, what was found and what was expected; an error that says
+/// so where this build lacks the library for a format.
+Recording ReadRecording(const std::filesystem::path& file, const RecordingColumns& columns,
+                        const LogOptions& options = {});
 
 }  // namespace foreplan

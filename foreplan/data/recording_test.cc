@@ -134,7 +134,8 @@ TEST_F(RecordingTest, RefusesBrokenTablesNamingRowAndColumn) {
       {"x,u,episode,Episode\n1,2,1,1\n", {":1:", "'episode' and 'Episode'"}},
       {"X,u\n1,2\n3,4\n", {":1", "unknown column 'x'", "did you mean 'X'"}},
       {"x,v\n1,2\n3,4\n", {":1", "unknown column 'u'"}},
-      {"time,x,u\n0,1,1\n0.1,2,2\n0.5,3,3\n", {":4:", "column 1 ('time')", "0.4 s", "0.1 s"}},
+      {"time,x,u,episode\n0,1,1,1\n0.1,2,2,1\n0.5,3,3,1\n",
+       {":4:", "column 1 ('time')", "0.4 s", "0.1 s"}},
       {"time,x,u\n0,1,1\n0.2,2,2\n0.4,3,3\n", {":3:", "('time')", "0.2 s", "expected 0.1 s"}},
       {"time,x,u\n0,1,1\n0,2,2\n", {":3:", "('time')"}},
       {"x,u\n\"1,2\n", {":2:", "without its partner"}},
@@ -433,6 +434,8 @@ TEST_F(RecordingTest, ReadsEpisodesOfMinariInTheirOrder) {
   EXPECT_EQ(recording.data.size(), 36);
   EXPECT_EQ(Rows(recording.data)[0], "0 -0 | 0.5 | 1 -1 | 1");
   EXPECT_EQ(Rows(recording.data)[35], "1102 -1102 | 1102.5 | 1103 -1103 | 12");
+  EXPECT_THAT(ReadRecording(kFiles / "dictionary.hdf5", {}).observation,
+              ElementsAre("camera_0", "camera_1"));
   // The folder that Minari makes.
   fs::create_directories(folder_ / "set" / "data");
   fs::copy_file(kFiles / "minari.hdf5", folder_ / "set" / "data" / "main_data.hdf5");
@@ -446,7 +449,6 @@ TEST_F(RecordingTest, RefusesBrokenHdf5) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
       {"minari_nan.hdf5", {"episode_3/observations: row 2, column 1: found nan"}},
       {"minari_ragged.hdf5", {"episode_11/observations: found shape [3 x 2], expected [4 x"}},
-      {"dictionary.hdf5", {"episode_0/observations: found a group"}},
       {"no_actions.hdf5", {"found no array 'episode_0/actions'"}},
       {"text.hdf5", {"actions: found elements that are no numbers"}},
       {"nothing.hdf5", {"found no array 'observations'"}},

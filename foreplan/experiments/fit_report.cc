@@ -22,6 +22,8 @@ using Json = nlohmann::ordered_json;
 
 std::string Percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
+std::string PeriodText(double dt) { return fmt::format("{:.6g} s ({:.6g} Hz)", dt, 1 / dt); }
+
 /// Components that change by the same amount in every step, and by how much: 0 for those that stay.
 std::vector<std::pair<std::string, double>> SteadyComponents(const DataFitReport& report) {
   const std::vector<double>& change = report.calibration.steady_change;
@@ -206,6 +208,7 @@ std::string SummaryRows(const DataFitReport& report) {
   add("Data", report.data);
   if (!report.task.empty()) add("Task", report.task);
   add("Transitions", fmt::format("{} in {} episodes", report.transitions, report.episodes));
+  if (report.dt > 0) add("Period", PeriodText(report.dt));
   add("Fitted to", fmt::format("{}", calibration.training_rows));
   add("Judged on", fmt::format("{}: {}", calibration.holdout_rows, report.held_out));
   if (report.refitted) add("Afterwards", "fitted to all rows");
@@ -284,6 +287,7 @@ std::string FitText(const DataFitReport& report) {
       "{}: {} transitions in {} episodes; fitted to {}, judged on {} ({}), in {:.1f} s\n",
       report.data, report.transitions, report.episodes, calibration.training_rows,
       calibration.holdout_rows, report.held_out, report.seconds);
+  if (report.dt > 0) text += fmt::format("period: {}\n", PeriodText(report.dt));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   if (const auto constant = ConstantComponents(report); !constant.empty()) {
     text += fmt::format("constant in the data, predicted to stay: {}\n", Join(constant));
@@ -363,6 +367,7 @@ Json FitJson(const DataFitReport& report) {
           {"seed", report.seed},
           {"transitions", report.transitions},
           {"episodes", report.episodes},
+          {"period", report.dt > 0 ? Json(report.dt) : Json()},
           {"training_rows", calibration.training_rows},
           {"holdout_rows", calibration.holdout_rows},
           {"held_out", report.held_out},

@@ -18,6 +18,7 @@ struct DataFitReport {
   int seed = 0;
   int64_t transitions = 0;
   int episodes = 0;
+  double dt = 0;                   // between rows [s]; 0: not known
   std::string held_out;            // how
   bool refitted = false;           // afterwards, to all rows
   std::vector<std::string> notes;  // about the data

@@ -16,9 +16,20 @@ namespace foreplan {
   return names;
 }
 
-/// Columns by the names of the system's components, one row per control period.
+[[nodiscard]] inline std::vector<std::string> Units(const std::vector<Component>& components) {
+  std::vector<std::string> units;
+  units.reserve(components.size());
+  for (const Component& component : components) units.push_back(component.unit);
+  return units;
+}
+
+/// Columns by the names of the system's components and in their units, one row per control period.
 [[nodiscard]] inline RecordingColumns ColumnsOf(const EnvironmentSpec& spec) {
-  return {.observation = Names(spec.observation), .action = Names(spec.action), .dt = spec.dt};
+  return {.observation = Names(spec.observation),
+          .action = Names(spec.action),
+          .dt = spec.dt,
+          .observation_units = Units(spec.observation),
+          .action_units = Units(spec.action)};
 }
 
 }  // namespace foreplan

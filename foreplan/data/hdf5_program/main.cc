@@ -1,5 +1,6 @@
-// foreplan_hdf5_reader FILE: writes the arrays of transitions in an HDF5 file to standard output
-// (array_stream.h). A program of its own, because damaged files crash the HDF5 library.
+// foreplan_hdf5_reader FILE [PATH...]: writes the arrays of transitions in an HDF5 file, and those
+// at the paths, to standard output (array_stream.h). A program of its own, because damaged files
+// crash the HDF5 library.
 #include <hdf5.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -151,12 +152,14 @@ class ArrayWriter {
     if (!space_.ok() || !type_.ok()) throw Damaged();
   }
 
+  [[nodiscard]] bool holds_numbers() const {
+    const H5T_class_t kind = H5Tget_class(type_.get());
+    return kind == H5T_FLOAT || kind == H5T_INTEGER || is_flag();
+  }
+
   void Write() const {
     const std::vector<hsize_t> shape = Shape(name_, space_.get());
-    // Booleans are enumerations of one byte.
-    const H5T_class_t kind = H5Tget_class(type_.get());
-    const bool is_flag = kind == H5T_ENUM && H5Tget_size(type_.get()) == 1;
-    if (kind != H5T_FLOAT && kind != H5T_INTEGER && !is_flag) {
+    if (!holds_numbers()) {
       throw FileError(
           name_ + ": found elements that are no numbers, expected floats, integers or booleans");
     }
@@ -171,7 +174,7 @@ class ArrayWriter {
     }
     const hsize_t rows = kMost / per_row;
     for (hsize_t first = 0; first < shape[0]; first += rows) {
-      WriteRows(shape, first, std::min(rows, shape[0] - first), per_row, is_flag);
+      WriteRows(shape, first, std::min(rows, shape[0] - first), per_row);
     }
   }
 
@@ -186,8 +189,13 @@ class ArrayWriter {
     return product;
   }
 
-  void WriteRows(const std::vector<hsize_t>& shape, hsize_t first, hsize_t rows, hsize_t per_row,
-                 bool is_flag) const {
+  /// Booleans are enumerations of one byte.
+  [[nodiscard]] bool is_flag() const {
+    return H5Tget_class(type_.get()) == H5T_ENUM && H5Tget_size(type_.get()) == 1;
+  }
+
+  void WriteRows(const std::vector<hsize_t>& shape, hsize_t first, hsize_t rows,
+                 hsize_t per_row) const {
     std::vector<hsize_t> begin(shape.size(), 0);
     std::vector<hsize_t> count = shape;
     begin[0] = first;
@@ -200,7 +208,7 @@ class ArrayWriter {
       throw Damaged();
     }
     std::vector<double> values(rows * per_row);
-    if (is_flag) {
+    if (is_flag()) {
       std::vector<uint8_t> flags(values.size());
       if (H5Dread(data_, type_.get(), memory.get(), space_.get(), H5P_DEFAULT, flags.data()) < 0) {
         throw Damaged();
@@ -219,20 +227,24 @@ class ArrayWriter {
   Handle type_;
 };
 
-void WriteFile(const char* path) {
+void WriteFile(const char* path, const std::vector<std::string>& others) {
   const Handle file(H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
   if (!file.ok()) throw FileError("found no whole HDF5 file (" + Cause() + "), expected one");
   uint64_t arrays = 0;
   for (const auto& [name, is_array] : Objects(file.get())) {
-    if (!HoldsTransitions(name)) continue;
+    if (!HoldsTransitions(name, others)) continue;
     if (!is_array) {
-      throw FileError(name + ": found a group (a dictionary of observations?), expected one array");
+      const bool may_be = std::ranges::any_of(others, [&](const auto& o) { return IsAt(name, o); });
+      if (may_be || IsSpaceName(PathOf(name).role)) continue;  // a dictionary
+      throw FileError(name + ": found a group, expected one array");
     }
     const Handle data(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
     if (!data.ok()) {
       throw FileError(name + ": cannot be read (" + Cause() + "), expected an undamaged file");
     }
-    ArrayWriter(name, data.get()).Write();
+    const ArrayWriter writer(name, data.get());
+    if (IsOneOf(kTimeArrayNames, name) && !writer.holds_numbers()) continue;
+    writer.Write();
     ++arrays;
   }
   WriteRecord(ArrayRecord::kEnd, &arrays, sizeof(arrays));
@@ -245,8 +257,8 @@ void Main(int argc, char** argv) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // the library would print
   WriteRecord(ArrayRecord::kBegin, nullptr, 0);
   try {
-    if (argc != 2) throw FileError("found no file, expected one");
-    WriteFile(argv[1]);
+    if (argc < 2) throw FileError("found no file, expected one");
+    WriteFile(argv[1], {argv + 2, argv + argc});
   } catch (const std::exception& error) {
     const std::string_view text = error.what();
     WriteRecord(ArrayRecord::kError, text.data(), text.size());
