@@ -185,6 +185,35 @@ TEST_F(FitCommand, UnitsDoNotMatterAndWhatKeepsItsPaceIsNotCalledConstant) {
                                   "belt (0.02)\n"));
 }
 
+TEST_F(FitCommand, ReadsLogsAsTheyAreAndSaysTheirPeriod) {
+  // Two runs of a pendulum in twice as many rows as are wanted, as a spreadsheet has them.
+  std::string rows;
+  for (int run = 0; run < 2; ++run) {
+    for (int t = 0; t < 60; ++t) {
+      rows += fmt::format("{};{:.3f};{:.3f};{:.3f}\n", 20 * t, 60 * std::sin(0.1 * t + run),
+                          std::cos(0.1 * t), std::sin(0.5 * t));
+    }
+  }
+  std::ranges::replace(rows, '.', ',');
+  WriteText("log.csv", "# by hand\nstamp [ms];angle [deg];speed [rad/s];torque [N m]\n" + rows);
+  const std::vector<std::string> how = {"--rename",  "time=stamp", "--action", "torque",
+                                        "--degrees", "angle",      "--period", "0.04"};
+  const auto answer = Fit(Concatenated(kSmall, how));
+  EXPECT_EQ(answer["period"], 0.04);
+  EXPECT_EQ(answer["episodes"], 2);
+  EXPECT_EQ(answer["transitions"], 2 * 29);
+  EXPECT_LT(answer["scale"]["angle"].get<double>(), 1);  // radians
+  ASSERT_EQ(answer["notes"].size(), 2U) << answer["notes"];
+  EXPECT_THAT(answer["notes"][0].get<std::string>(), HasSubstr("where 'time' falls"));
+  EXPECT_THAT(answer["notes"][1].get<std::string>(), HasSubstr("every 2. row was taken"));
+  fs::remove_all(work() / "fit");
+  const ProgramResult text =
+      RunProgram(Concatenated(Concatenated({"fit", "log.csv", "--out", "fit"}, kSmall), how));
+  EXPECT_THAT(text.out, HasSubstr("period: 0.04 s (25 Hz)\n"));
+  EXPECT_THAT(text.out, HasSubstr("angle [rad]"));
+  EXPECT_THAT(text.out, HasSubstr("speed [rad/s]"));
+}
+
 TEST_F(FitCommand, ThreadsChangeNoBit) {
   WriteText("log.csv", Log(2, 40));
   for (const char* threads : {"1", "2"}) {
@@ -347,6 +376,12 @@ TEST_F(FitCommand, RefusesWrongInputInOneLineAndWritesNothing) {
       {{"fit", "log.csv", "--action", "slid"}, "unknown column 'slid'"},
       {{"fit", "log.csv", "--task", kTask, "--action", "slide"}, "beside --task"},
       {{"fit", "log.csv", "--task", "pendulum"}, "unknown column"},
+      {{"fit", "log.csv", "--action", "slide", "--rename", "x"}, "'x', expected NEW=OLD"},
+      {{"fit", "log.csv", "--action", "slide", "--rename", "x=y"}, "unknown column 'y'"},
+      {{"fit", "log.csv", "--action", "slide", "--scale", "slide=0"}, "found the factor '0'"},
+      {{"fit", "log.csv", "--action", "slide", "--degrees", "slid"}, "unknown component 'slid'"},
+      {{"fit", "log.csv", "--action", "slide", "--period", "-1"}, "expected a number"},
+      {{"fit", "log.csv", "--task", kTask, "--period", "0.1"}, "0.04 s, the task's period"},
       {{"fit", "log.csv", "--action", "slide", "--set", "model.kind=physics"}, "without a task"},
       {{"fit", "log.csv", "--action", "slide", "--set", "model.widht=3"}, "'model.width'"},
       {{"fit", "log.csv", "--task", kTask, "--set", "calibration.horizn=3"},

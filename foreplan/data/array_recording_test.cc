@@ -119,6 +119,20 @@ TEST(ArrayRecording, RewardsAndKindsOfEndsAreRead) {
               HasSubstr("episode_0/rewards: found shape [1 x 1], expected 2 rows"));
 }
 
+TEST(ArrayRecording, TimesDivideRowsAndSayTheirPeriod) {
+  const NamedArray gap = {"time", {7}, {0, 1, 2, 5, 6, 7, 8}};
+  EXPECT_THAT(Rows({kSeven, kActions, gap}),
+              ElementsAre("1 | 0.1 | 2 | 1", "2 | 0.2 | 3 | 1", "10 | 0.4 | 20 | 2",
+                          "20 | 0.5 | 5 | 2", "5 | 0.6 | 6 | 2"));
+  EXPECT_EQ(ReadArrayRecording("a.npz", {kSeven, kActions, gap}, {}).dt, 1);
+  EXPECT_EQ(ReadArrayRecording("a.npz", {kSeven, kActions, gap}, {}, {.time_unit = "ms"}).dt, 1e-3);
+  EXPECT_THAT(Refusal({kSeven, kActions, {"time", {7}, {0, 1, 2, 2.5, 3.5, 4.5, 5.5}}}),
+              HasSubstr("a.npz: time: row 3: found a step of 0.5 s from the row before"));
+  // Numbers of episodes say where they begin.
+  EXPECT_THAT(Refusal({kSeven, kActions, gap, {"episode", {7}, {0, 0, 0, 0, 0, 0, 0}}}),
+              HasSubstr("time: row 3: found a step of 3 s"));
+}
+
 TEST(ArrayRecording, PlacesInEpisodesNameTheEpisode) {
   const std::vector<NamedArray> stack = {{"observations", {2, 3, 1}, {1, 2, 3, 10, 20, 30}},
                                          {"actions", {2, 2, 1}, {.1, .2, .3, .4}}};

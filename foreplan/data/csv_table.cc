@@ -202,7 +202,7 @@ void CsvTable::ReadUnits() {
   if (!FindRow(place)) return;
   CheckLength(source_, text_, place.at, place.line);
   std::vector<std::string_view> cells = TakeCells(text_, place);
-  while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
+  DropEmptyEnd(cells);
   cells.resize(std::max(cells.size(), columns_.size()));
   const auto is_number = [&](auto cell) { return !std::isnan(NumberOrNan(cell)); };
   const auto is_unit = [](std::string_view cell) {
@@ -287,6 +287,10 @@ bool CsvTable::Flag(std::string_view cell, size_t column, int line) const {
               "0, 1, true or false: the column says where episodes end");
 }
 
+void CsvTable::DropEmptyEnd(std::vector<std::string_view>& cells) const {
+  while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
+}
+
 bool CsvTable::FindRow(Place& place) const {
   // Empty lines at the end are none.
   if (std::string_view(text_).find_first_not_of("\n\r\t ", place.at) == std::string_view::npos) {
@@ -301,7 +305,7 @@ std::vector<std::string_view> CsvTable::TakeRow(Place& place) const {
   CheckLength(source_, text_, place.at, place.line);
   std::vector<std::string_view> cells = TakeCells(text_, place);
   const size_t found = cells.size();
-  while (cells.size() > columns_.size() && cells.back().empty()) cells.pop_back();
+  DropEmptyEnd(cells);
   while (cells.size() < columns_.size() && columns_[cells.size()].empty()) cells.emplace_back();
   if (cells.size() != columns_.size()) {
     throw InputError(fmt::format("{}:{}: found {} cells, expected {}, one per column", source_,

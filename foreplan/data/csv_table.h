@@ -65,6 +65,8 @@ class CsvTable {
   /// The cells of the row that begins at `place`, which moves behind it.
   [[nodiscard]] std::vector<std::string_view> TakeCells(std::string_view text, Place& place) const;
   [[nodiscard]] std::vector<std::string_view> TakeRow(Place& place) const;
+  /// Without cells behind the last column.
+  void DropEmptyEnd(std::vector<std::string_view>& cells) const;
   /// Moves behind comments; false where no row follows.
   [[nodiscard]] bool FindRow(Place& place) const;
 

@@ -52,6 +52,19 @@ TEST(Resampling, RowsBetweenAreInterpolatedAndActionsHeld) {
   EXPECT_THAT(recording.notes.back(), HasSubstr("interpolated, actions held"));
 }
 
+TEST(Resampling, OnlyTheLastStepTakesTheEndOfTheEpisode) {
+  const std::string rows =
+      "time,x,u,next_x,terminated\n0,0,0,1,0\n1,1,0,2,0\n2,2,0,3,0\n3,3,0,4,1\n";
+  const Dataset data = ReadLogText(rows, {.period = 1.6}).data;  // ends at 1.6 and 3.2 of 4 s
+  ASSERT_EQ(data.size(), 2);
+  EXPECT_EQ(data.end(0), StepEnd::kContinues);
+  EXPECT_EQ(data.end(1), StepEnd::kTruncated);
+  const Dataset whole = ReadLogText(rows, {.period = 4.0 / 3}).data;
+  ASSERT_EQ(whole.size(), 3);
+  EXPECT_EQ(whole.end(2), StepEnd::kTerminated);
+  EXPECT_EQ(whole.next_observation(2)[0], 4);
+}
+
 TEST(Resampling, AnglesGoTheShorterWay) {
   std::string text = "time,a,u\n";
   for (int t = 0; t < 12; ++t) {
