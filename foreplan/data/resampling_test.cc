@@ -71,10 +71,10 @@ TEST(Resampling, AnglesGoTheShorterWay) {
     text +=
         fmt::format("{},{:.17g},0\n", 0.1 * t, std::remainder(2 + 0.4 * t, 2 * std::numbers::pi));
   }
-  const Recording recording = ReadLogText(text, {.period = 0.15});
-  ASSERT_EQ(recording.data.size(), 7);
-  for (int64_t row = 0; row < 7; ++row) {
-    const double angle = 2 + 0.6 * static_cast<double>(row);
+  const Recording recording = ReadLogText(text, {.period = 0.13});
+  ASSERT_EQ(recording.data.size(), 8);
+  for (int64_t row = 0; row < 8; ++row) {
+    const double angle = 2 + 0.52 * static_cast<double>(row);
     EXPECT_NEAR(recording.data.observation(row)[0], std::remainder(angle, 2 * std::numbers::pi),
                 1e-9);
   }
