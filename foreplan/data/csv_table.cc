@@ -292,11 +292,8 @@ void CsvTable::DropEmptyEnd(std::vector<std::string_view>& cells) const {
 }
 
 bool CsvTable::FindRow(Place& place) const {
-  // Empty lines at the end are none.
-  if (std::string_view(text_).find_first_not_of("\n\r\t ", place.at) == std::string_view::npos) {
-    return false;
-  }
   while (place.at < text_.size() && IsComment(LineAt(place.at))) place = Behind(place);
+  // Empty lines at the end are none.
   return text_.find_first_not_of("\n\r\t ", place.at) != std::string::npos;
 }
 
