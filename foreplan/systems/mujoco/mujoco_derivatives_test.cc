@@ -17,14 +17,16 @@ namespace foreplan {
 namespace {
 
 MujocoSystem Load(const std::string& mjcf,
-                  const std::vector<std::string>& observation = {"qpos", "qvel"}) {
+                  const std::vector<std::string>& observation = {"qpos", "qvel"},
+                  ObservedAt observe_at = ObservedAt::kNewState) {
   const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
-  const auto file =
-      std::filesystem::path(::testing::TempDir()) / (std::string(test.name()) + ".xml");
+  const auto file = std::filesystem::path(::testing::TempDir()) /
+                    (std::to_string(std::hash<std::string>{}(test.name())) + ".xml");
   std::ofstream(file) << mjcf;
   MujocoOptions options;
   options.model = file.string();
   options.observation = observation;
+  options.observe_at = observe_at;
   return MujocoSystem(options);
 }
 
@@ -123,14 +125,19 @@ constexpr const char* kSlider = R"(<mujoco>
   <actuator><motor joint="s" ctrllimited="true" ctrlrange="-5 5"/></actuator>
 </mujoco>)";
 
-TEST(MujocoDerivatives, SeeWhatIsMeasuredWithinAStep) {
-  // Rates of a position and of a body's position, and the position as measured.
-  MujocoSystem system = Load(kSlider, {"qpos[1]", "qvel", "rate(qpos[0])",
-                                       "rate(subtree_com(tip)[0:1])", "xpos(tip)[0:1]"});
+class MujocoDerivativesOf : public ::testing::TestWithParam<ObservedAt> {};
+
+TEST_P(MujocoDerivativesOf, WhatIsMeasuredPredictSmallChanges) {
+  // Rates of a position and of a body's position, a position, and a force that the action changes.
+  MujocoSystem system = Load(kSlider,
+                             {"qpos[1]", "qvel", "rate(qpos[0])", "rate(subtree_com(tip)[0:1])",
+                              "xpos(tip)[0:1]", "qfrc_actuator[0]"},
+                             GetParam());
   const auto ns = static_cast<size_t>(system.spec().state_dim());
   const auto nx = static_cast<size_t>(system.tangent_dim());
   const auto no = static_cast<size_t>(system.spec().observation_dim());
-  ASSERT_EQ(nx, 8U);  // 2 x 2, two rates, the term of the second, the measured position
+  // 2 x 2, two rates, and the control; or the term of the second rate, the position, the force.
+  ASSERT_EQ(nx, GetParam() == ObservedAt::kNewState ? 7U : 9U);
   system.Reset(Key{1, 0});
   for (int i = 0; i < 20; ++i) ASSERT_EQ(system.Step(std::vector<double>{1.0}), StepStatus::kOk);
   std::vector<double> start(ns), A(nx * nx), B(nx), C(no * nx);
@@ -163,6 +170,13 @@ TEST(MujocoDerivatives, SeeWhatIsMeasuredWithinAStep) {
     EXPECT_NEAR(found[o], expected, 2e-6) << o;  // second order: (1e-4)^2 over the step, 0.01 s
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(BothMoments, MujocoDerivativesOf,
+                         ::testing::Values(ObservedAt::kNewState, ObservedAt::kLastEvaluation),
+                         [](const auto& info) {
+                           return info.param == ObservedAt::kNewState ? "NewState"
+                                                                      : "LastEvaluation";
+                         });
 
 }  // namespace
 }  // namespace foreplan

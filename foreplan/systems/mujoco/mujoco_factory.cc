@@ -1,6 +1,7 @@
 // MuJoCo systems from task files.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -34,6 +35,16 @@ bool StandsAlone(const std::filesystem::path& model, const std::string& mjcf,
   return alone;
 }
 
+/// Keys of earlier versions say what stands in their place.
+void RefuseOldKeys(const Config& config) {
+  const std::vector<std::string> keys = config.Keys("system");
+  if (std::ranges::find(keys, "observe_new_positions") == keys.end()) return;
+  throw InputError(
+      fmt::format("{}: found a key of an earlier version, expected observe_at = \"new_state\" in "
+                  "the place of true, observe_at = \"last_evaluation\" in that of false",
+                  config.Where("system", "observe_new_positions")));
+}
+
 class MujocoFactory final : public SystemFactory {
  public:
   [[nodiscard]] std::unique_ptr<SystemFactory> Clone() const override {
@@ -42,6 +53,7 @@ class MujocoFactory final : public SystemFactory {
 
   void Read(Config& config, const std::filesystem::path& directory) override {
     const std::string before = options_.model;  // found already, where conditions change options
+    RefuseOldKeys(config);
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
     ParseObservation(config.name() + ": system.observation", options_.observation);

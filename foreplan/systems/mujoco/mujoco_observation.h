@@ -26,9 +26,19 @@
 
 #include "foreplan/expressions/text_scanner.h"
 #include "foreplan/systems/mujoco/mujoco.h"
+#include "foreplan/systems/mujoco/mujoco_arrays.h"
 #include "foreplan/systems/system.h"
 
 namespace foreplan {
+
+/// The moment that all numbers but qpos, qvel and act are of.
+enum class ObservedAt {
+  /// The state that is observed, as mj_forward gives them there with the controls of the last step.
+  kNewState,
+  /// As mj_step leaves them, which published tasks observe: of the last evaluation INSIDE the step
+  /// (the start of the last substep, or the last Runge-Kutta stage), up to one substep old.
+  kLastEvaluation,
+};
 
 /// One text of the list, understood but not yet looked up in a model.
 struct ObservationPart {
@@ -53,10 +63,9 @@ std::vector<ObservationPart> ParseObservation(const std::string& where,
 
 /// Reads observations from simulations of one model.
 ///
-/// MuJoCo leaves all arrays but qpos and qvel as of the last evaluation INSIDE the step (the start
-/// of the last substep, or the last Runge-Kutta stage): up to one substep old, and lost when
-/// another state is set. The published tasks observe exactly that, so these numbers are measured
-/// once after each step and are part of the system's state, as its "memory".
+/// What is observed and cannot be computed from the rest of a system's state is part of it, as its
+/// "memory": rates, the controls of the last step where forces are observed, and at
+/// ObservedAt::kLastEvaluation all that is measured within a step.
 class MujocoObservation {
  public:
   MujocoObservation() = default;
@@ -64,7 +73,7 @@ class MujocoObservation {
   /// Throws InputError that starts with `where` for names and ranges that the model lacks, and for
   /// what is observed twice.
   MujocoObservation(const std::string& where, const mjModel& model,
-                    std::span<const ObservationPart> parts, double dt);
+                    std::span<const ObservationPart> parts, double dt, ObservedAt at);
 
   /// All names differ.
   [[nodiscard]] const std::vector<Component>& components() const { return components_; }
@@ -73,7 +82,16 @@ class MujocoObservation {
   /// True for memory that the next step's measurement depends on; what else is measured only stays.
   [[nodiscard]] bool StepReads(size_t memory) const;
 
-  /// After a reset, with all arrays of `data` at its state. memory: [memory().size()].
+  /// Computes at the state of `data` what is observed there; may change the warm start.
+  void Evaluate(const mjModel& model, mjData& data) const;
+  [[nodiscard]] bool NeedsEvaluation() const { return needs_ != MujocoEvaluation::kNone; }
+  /// Whether BeginStep and EndStep read what is evaluated, too; they do for rates.
+  [[nodiscard]] bool StepReadsEvaluation() const { return step_reads_evaluation_; }
+  /// Gives `data` the controls that the memory holds.
+  void SetControls(std::span<const double> memory, mjData& data) const;
+
+  // `data` is evaluated where these read it. memory: [memory().size()].
+  /// After a reset, with all arrays of `data` at its state.
   void Start(const mjData& data, std::span<double> memory) const;
   /// Around the substeps of one control period.
   void BeginStep(const mjData& data, std::span<double> memory) const;
@@ -82,10 +100,10 @@ class MujocoObservation {
   void Observe(const mjData& data, std::span<const double> memory,
                std::span<double> observation) const;
 
-  /// Positions of bodies and sites, as functions of the joints: when all joints are hinges or
-  /// slides whose positions are observed; else none.
+  /// Positions of bodies and sites, as functions of the joints: at the new state, when all joints
+  /// are hinges or slides whose positions are observed; else none.
   [[nodiscard]] DependentComponents Dependent(const mjModel& model) const;
-  /// At the state of which `data` holds kinematics (mj_kinematics, mj_comPos): [dependent x on].
+  /// `data` is evaluated: [dependent x on].
   void DependentJacobian(const mjModel& model, const mjData& data,
                          const DependentComponents& components, std::span<double> jacobian) const;
 
@@ -116,7 +134,9 @@ class MujocoObservation {
   [[nodiscard]] static std::vector<Entry> EntriesOf(const std::string& where, const mjModel& model,
                                                     const ObservationPart& part);
   void CheckNew(const std::string& where, const ObservationPart& part, const Entry& entry) const;
-  void Add(Entry entry, Component component, const std::string& term);
+  void Add(const mjModel& model, Entry entry, Component component, const std::string& term);
+  void RememberControls(const mjModel& model);
+  void KeepControls(const mjData& data, std::span<double> memory) const;
   int Remember(const Component& component);
   [[nodiscard]] static double Term(const mjData& data, const Entry& entry);
   [[nodiscard]] static double Value(const mjData& data, const Entry& entry);
@@ -125,6 +145,11 @@ class MujocoObservation {
   std::vector<Component> components_;
   std::vector<Component> memory_;
   double dt_ = 0;
+  ObservedAt at_ = ObservedAt::kNewState;
+  MujocoEvaluation needs_ = MujocoEvaluation::kNone;
+  size_t first_control_ = 0;  // in the memory
+  size_t controls_ = 0;       // that the memory holds
+  bool step_reads_evaluation_ = false;
   bool observes_forces_ = false;  // cfrc_ext is computed on demand only
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -18,8 +19,11 @@ void MujocoOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
   visitor.Field("observation", observation,
                 "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
-  visitor.Field("observe_new_positions", observe_new_positions,
-                "bodies and sites at the new state, not as MuJoCo leaves them");
+  static const std::array<std::pair<std::string, ObservedAt>, 2> kMoments{
+      {{"new_state", ObservedAt::kNewState}, {"last_evaluation", ObservedAt::kLastEvaluation}}};
+  visitor.Choice("observe_at", observe_at,
+                 std::span<const std::pair<std::string, ObservedAt>>(kMoments),
+                 "new_state, or last_evaluation: as MuJoCo leaves bodies, sensors and forces");
   visitor.Field("body_offset", body_offset, "\"BODY = (dx, dy, dz)\", added to its place [m]");
   visitor.Field("control_range", control_range,
                 "\"ACTUATOR = (LOW, HIGH)\", in the place of the model's ctrlrange");

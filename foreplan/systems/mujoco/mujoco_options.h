@@ -6,6 +6,7 @@
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/mujoco/mujoco.h"
+#include "foreplan/systems/mujoco/mujoco_observation.h"
 #include "foreplan/systems/mujoco/mujoco_reset.h"
 
 namespace foreplan {
@@ -14,7 +15,7 @@ struct MujocoOptions {
   std::string model;   // MJCF file
   int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
   std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
-  bool observe_new_positions = false;    // bodies and sites at the new state, not a stage before
+  ObservedAt observe_at = ObservedAt::kNewState;            // see mujoco_observation.h
   std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
   // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,
   // the last text that fits counts.

@@ -52,6 +52,20 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   return spec;
 }
 
+/// All of a state but the memory of the observation.
+void SetPhysics(const mjModel& model, std::span<const double> state, mjData& data) {
+  const double* in = state.data();
+  const auto take = [&in](mjtNum* destination, auto count) {
+    std::copy_n(in, count, destination);
+    in += count;
+  };
+  take(data.qpos, model.nq);
+  take(data.qvel, model.nv);
+  take(data.act, model.na);
+  take(&data.time, 1);
+  take(data.qacc_warmstart, model.nv);
+}
+
 }  // namespace
 
 struct MujocoSystem::Shared {
@@ -71,19 +85,22 @@ MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
   auto shared = std::make_shared<Shared>();
   shared->model = std::move(model);
   shared->options = options;
-  shared->observation =
-      MujocoObservation(where, *shared->model, parts, ControlPeriod(*shared->model, options));
+  shared->observation = MujocoObservation(
+      where, *shared->model, parts, ControlPeriod(*shared->model, options), options.observe_at);
   shared->reset = MujocoReset(options.model + ": system.reset", *shared->model, options.reset);
   shared->spec = MakeSpec(*shared->model, options, shared->observation);
   data_ = MakeMujocoData(*shared->model);
   shared->reset.Rest(*shared->model, *data_);
   memory_.resize(shared->observation.memory().size());
+  kept_.resize(static_cast<size_t>(shared->model->nq + shared->model->nv));
   shared_ = std::move(shared);
 }
 
 MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data,
                            std::vector<double> memory)
-    : shared_(std::move(shared)), data_(std::move(data)), memory_(std::move(memory)) {}
+    : shared_(std::move(shared)), data_(std::move(data)), memory_(std::move(memory)) {
+  kept_.resize(static_cast<size_t>(model().nq + model().nv));
+}
 
 MujocoSystem::~MujocoSystem() = default;
 
@@ -96,6 +113,7 @@ std::unique_ptr<System> MujocoSystem::Clone() const {
   clone->fault_ = fault_;
   clone->fatal_error_ = fatal_error_;
   clone->fault_time_ = fault_time_;
+  clone->is_evaluated_ = is_evaluated_;
   return clone;
 }
 
@@ -105,6 +123,7 @@ void MujocoSystem::Reset(Key key) {
   Random random(key);
   shared_->reset.Draw(m, random, *data_);
   mj_forward(&m, data_.get());
+  is_evaluated_ = false;
   shared_->observation.Start(*data_, memory_);
   fault_.reset();
   fatal_error_.clear();
@@ -122,18 +141,18 @@ StepOutcome MujocoSystem::Step(std::span<const double> action) {
     data_->ctrl[i] = std::clamp(action[i], spec().action_low[i], spec().action_high[i]);
   }
   const MujocoGuard guard;
-  shared_->observation.BeginStep(*data_, memory_);
+  const bool reads_evaluation = shared_->observation.StepReadsEvaluation();
   try {
+    if (reads_evaluation) Evaluate();
+    shared_->observation.BeginStep(*data_, memory_);
+    is_evaluated_ = false;
     for (int substep = 0; substep < shared_->options.frame_skip; ++substep) {
       fault_time_ = data_->time;  // a bad number resets the time, too
       mj_step(&m, data_.get());
       fault_ = FindMujocoFault(m, *data_);
       if (fault_) return StepStatus::kDiverged;
     }
-    if (shared_->options.observe_new_positions) {
-      mj_kinematics(&m, data_.get());
-      mj_comPos(&m, data_.get());
-    }
+    if (reads_evaluation) Evaluate();
     shared_->observation.EndStep(m, *data_, memory_);
   } catch (const MujocoError& error) {
     shared_->reset.Rest(m, *data_);  // releases what the interrupted step held
@@ -148,8 +167,37 @@ void MujocoSystem::StepRows(const SystemRows& rows) {
   System::StepRows(rows);
 }
 
+void MujocoSystem::Evaluate() const {
+  if (is_evaluated_ || !shared_->observation.NeedsEvaluation()) return;
+  const mjModel& m = model();
+  const MujocoGuard guard;
+  if (const auto fault = FindMujocoFault(m, *data_)) {
+    throw MujocoError(DescribeMujocoFault(m, *fault));
+  }
+  // What is observed must not change how it goes on.
+  std::copy_n(data_->qacc_warmstart, m.nv, std::copy_n(data_->qpos, m.nq, kept_.begin()));
+  shared_->observation.Evaluate(m, *data_);
+  std::copy_n(kept_.begin(), m.nq, data_->qpos);
+  std::copy_n(kept_.begin() + m.nq, m.nv, data_->qacc_warmstart);
+  is_evaluated_ = true;
+}
+
+void MujocoSystem::Release() const {
+  std::vector<double> state(spec().state.size());
+  GetState(state);
+  shared_->reset.Rest(model(), *data_);
+  SetPhysics(model(), state, *data_);
+  shared_->observation.SetControls(memory_, *data_);
+}
+
 void MujocoSystem::Observe(std::span<double> observation) const {
-  shared_->observation.Observe(*data_, memory_, observation);
+  try {
+    Evaluate();
+    shared_->observation.Observe(*data_, memory_, observation);
+  } catch (const MujocoError&) {
+    Release();
+    std::ranges::fill(observation, std::numeric_limits<double>::quiet_NaN());
+  }
 }
 
 void MujocoSystem::GetState(std::span<double> state) const {
@@ -163,18 +211,10 @@ void MujocoSystem::GetState(std::span<double> state) const {
 }
 
 void MujocoSystem::SetState(std::span<const double> state) {
-  const mjModel& m = model();
-  const double* in = state.data();
-  const auto take = [&in](mjtNum* destination, auto count) {
-    std::copy_n(in, count, destination);
-    in += count;
-  };
-  take(data_->qpos, m.nq);
-  take(data_->qvel, m.nv);
-  take(data_->act, m.na);
-  take(&data_->time, 1);
-  take(data_->qacc_warmstart, m.nv);
-  take(memory_.data(), memory_.size());
+  SetPhysics(model(), state, *data_);
+  std::ranges::copy(state.subspan(MemoryOffset()), memory_.begin());
+  shared_->observation.SetControls(memory_, *data_);
+  is_evaluated_ = false;
   ClearMujocoWarnings(*data_);
   fault_.reset();
   fatal_error_.clear();
@@ -305,11 +345,11 @@ void MujocoSystem::ObservationJacobian(std::span<const double> state, std::span<
 }
 
 DependentComponents MujocoSystem::dependent_components() const {
-  if (!shared_->options.observe_new_positions) return {};
   return shared_->observation.Dependent(model());
 }
 
 void MujocoSystem::DependentJacobian(std::span<double> jacobian) const {
+  Evaluate();
   shared_->observation.DependentJacobian(model(), *data_, dependent_components(), jacobian);
 }
 

@@ -15,8 +15,8 @@
 
 namespace foreplan {
 
-/// State = (qpos, qvel, act, time, qacc_warmstart, what was observed of the last step and cannot be
-/// computed from these; see MujocoObservation). Components are named after joints: "hinge" and
+/// State = (qpos, qvel, act, time, qacc_warmstart, what is observed and cannot be computed from
+/// these; see MujocoObservation). Components are named after joints: "hinge" and
 /// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
 /// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
 /// are MuJoCo's controls, bounded by ctrlrange. All names of actions differ, and all of
@@ -49,6 +49,7 @@ class MujocoSystem final : public System {
 
   void StepRows(const SystemRows& rows) override;
 
+  /// NaN where MuJoCo cannot evaluate the state.
   void Observe(std::span<double> observation) const override;
   void GetState(std::span<double> state) const override;
   void SetState(std::span<const double> state) override;
@@ -63,7 +64,7 @@ class MujocoSystem final : public System {
   void Linearize(const SystemDerivatives& derivatives) override;
   void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
 
-  /// With observe_new_positions: what xpos, geom_xpos and site_xpos depend on, when all joints are
+  /// Observed at the new state: what xpos, geom_xpos and site_xpos depend on, when all joints are
   /// hinges or slides and observed.
   [[nodiscard]] DependentComponents dependent_components() const override;
   void DependentJacobian(std::span<double> jacobian) const override;
@@ -73,6 +74,10 @@ class MujocoSystem final : public System {
  private:
   struct Shared;  // model, options and spec: the same for all clones
 
+  /// Computes what is observed at the present state, unless that is done. Throws MujocoError.
+  void Evaluate() const;
+  /// After a MujocoError: gives back what MuJoCo held, keeps the state.
+  void Release() const;
   [[nodiscard]] size_t MemoryOffset() const;  // of what was measured, in a state row
   /// Moves entry `index` of the tangent space by `change`.
   void Displace(std::span<double> state, int index, double change) const;
@@ -84,10 +89,12 @@ class MujocoSystem final : public System {
 
   std::shared_ptr<const Shared> shared_;
   MujocoData data_;
-  std::vector<double> memory_;        // of the observation
-  std::optional<MujocoFault> fault_;  // why the simulation stopped
-  std::string fatal_error_;           // or the fatal error that stopped it
-  double fault_time_ = 0;             // start of the simulator step that failed [s]
+  std::vector<double> memory_;         // of the observation
+  mutable bool is_evaluated_ = false;  // what is observed is that of the state
+  mutable std::vector<double> kept_;   // [nq + nv], of Evaluate
+  std::optional<MujocoFault> fault_;   // why the simulation stopped
+  std::string fatal_error_;            // or the fatal error that stopped it
+  double fault_time_ = 0;              // start of the simulator step that failed [s]
   // Of Linearize:
   std::vector<double> moved_, above_, below_;          // [state_dim]
   std::vector<double> action_, tangent_, coordinate_;  // [nu], [nx], [max(no, nv)]

@@ -205,6 +205,7 @@ TEST(MujocoSystem, ObservesSensorsByName) {
     </mujoco>)");
   options.observation = {"qpos", "sensor(speed)", "sensor(angle)", "sensor(turn)[0]",
                          "sensor(angle) - qpos"};
+  options.observe_at = ObservedAt::kLastEvaluation;
   MujocoSystem system(options);
   std::vector<std::string> names;
   for (const Component& component : system.spec().observation) names.push_back(component.name);
@@ -340,7 +341,6 @@ TEST(MujocoSystem, AGeomIsObservedWhereItIsAndMovesWithItsBody) {
   // The peg is a cylinder between the two sites.
   MujocoOptions options = ShippedModel("peg_insertion");
   options.observation = {"qpos", "geom_xpos(peg)", "site_xpos(peg_bottom)", "site_xpos(peg_top)"};
-  options.observe_new_positions = true;
   MujocoSystem system(options);
   ASSERT_EQ(system.spec().observation[7].name, "peg_x");
   system.Reset(Key{0, 0});
@@ -403,6 +403,7 @@ TEST(MujocoSystem, ObservesFunctionsDifferencesAndRates) {
   MujocoOptions options = ShippedModel("pets_cartpole");
   options.observation = {"sin(qpos[1])", "cos(qpos[1:])",       "clip(qpos[1] - qpos[0], -0.5, 2)",
                          "rate(qpos)",   "rate(xpos(cart)[0])", "xpos(pole)[:2]"};
+  options.observe_at = ObservedAt::kLastEvaluation;
   options.reset.draw = {"slider = 0.1", "hinge = 1", "qvel = 0"};
   MujocoSystem system(options);
   std::vector<std::string> names;
