@@ -193,6 +193,13 @@ ExpressionCompiler::Value ExpressionCompiler::CompileName(const Syntax& name) {
                                    "expected next.{0}, previous.{0} or u.{0}",
                                    name.text));
   }
+  if (action >= 0 && PlaceOf(scope_.unobserved, name.text) >= 0) {
+    throw build_.Error(
+        name, fmt::format("found '{0}', the name of an action and of a part of the state "
+                          "that is not observed, expected u.{0}, or the other observed and "
+                          "next.{0} or previous.{0}",
+                          name.text));
+  }
   if (action >= 0) return build_.Inputs(Op::kAction, static_cast<size_t>(action), 1);
   if (observed >= 0) {
     return build_.Inputs(time_ == Time::kNext ? Op::kNext : Op::kPrevious,

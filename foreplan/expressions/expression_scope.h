@@ -1,4 +1,4 @@
-// The vectors whose components expressions name.
+// The vectors whose components expressions name, and names that they cannot use.
 #pragma once
 
 #include <span>
@@ -7,10 +7,11 @@
 
 namespace foreplan {
 
-/// Whose components must outlive it: {spec.observation, spec.action}.
+/// Whose components must outlive it: {spec.observation, spec.action, unobserved}.
 struct ExpressionScope {
   std::span<const Component> observation;
   std::span<const Component> action;
+  std::span<const Component> unobserved = {};
 };
 
 }  // namespace foreplan

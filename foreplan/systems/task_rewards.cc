@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/systems/component_names.h"
 #include "foreplan/systems/rewards/expression_reward.h"
 
 namespace foreplan {
@@ -18,6 +21,12 @@ class TaskRewardMaker {
   TaskRewardMaker(const TaskDefinition& task, const EnvironmentSpec& spec, const System* system)
       : task_(task), spec_(spec), system_(system) {
     if (!task.termination.text.empty()) termination_ = task.termination;
+    if (system == nullptr) return;
+    const std::vector<std::string> observed = Names(spec.observation);
+    std::ranges::copy_if(system->spec().state, std::back_inserter(unobserved_),
+                         [&](const Component& component) {
+                           return std::ranges::find(observed, component.name) == observed.end();
+                         });
   }
 
   [[nodiscard]] std::shared_ptr<const Reward> Make(const ExpressionText& text) const {
@@ -69,10 +78,10 @@ class TaskRewardMaker {
       const ExpressionText& source, const std::shared_ptr<const Reward>& terminations) const {
     if (IsExpressionName(source.text)) CheckSingleName(source);
     const auto reward = terminations != nullptr
-                            ? std::make_shared<const ExpressionReward>(spec_, task_.definitions,
-                                                                       source, terminations)
-                            : std::make_shared<const ExpressionReward>(spec_, task_.definitions,
-                                                                       source, termination_);
+                            ? std::make_shared<const ExpressionReward>(
+                                  spec_, task_.definitions, source, terminations, unobserved_)
+                            : std::make_shared<const ExpressionReward>(
+                                  spec_, task_.definitions, source, termination_, unobserved_);
     if (system_ != nullptr) reward->CheckAtReset(*system_->Clone());
     return reward;
   }
@@ -99,6 +108,7 @@ class TaskRewardMaker {
   const TaskDefinition& task_;
   const EnvironmentSpec& spec_;
   const System* system_;
+  std::vector<Component> unobserved_;  // of the system's state
   std::optional<ExpressionText> termination_;
 };
 

@@ -68,26 +68,32 @@ std::string ReadSystemType(Config& config) {
   return system.type;
 }
 
-/// The text with the model's file by its full path: where a run keeps the text, there is no copy.
-std::string WithFullModelPath(const std::string& where, const std::filesystem::path& directory,
-                              const std::string& text) {
-  struct Model {
-    std::string model;
-    void Visit(OptionsVisitor& visitor) { visitor.Field("model", model, "MJCF file"); }
-  } of_system;
+/// The text with the files of a MuJoCo system by their full paths: where a run keeps the text,
+/// there are no copies.
+std::string WithFullPaths(const std::string& where, const std::filesystem::path& directory,
+                          const std::string& text) {
+  struct OneFile {
+    std::string_view key;
+    std::string file = {};
+    void Visit(OptionsVisitor& visitor) { visitor.Field(key, file, "a file"); }
+  };
   Config changes = Config::FromString(text, where);
-  changes.Read("system", of_system);
-  if (of_system.model.empty()) return text;
-  const std::string key = "system.model=";
-  std::ostringstream full;
-  full << key << std::quoted(std::filesystem::absolute(directory / of_system.model).string());
-  for (const std::string& assignment : changes.Assignments("system")) {
-    if (!assignment.starts_with(key)) full << '\n' << assignment;
+  bool any = false;
+  for (const auto& [section, key] :
+       {std::pair{"system", "model"}, std::pair{"system.reset", "states"}}) {
+    OneFile of_section{key};
+    changes.Read(section, of_section);
+    if (of_section.file.empty()) continue;
+    std::ostringstream full;
+    full << section << '.' << key << '='
+         << std::quoted(std::filesystem::absolute(directory / of_section.file).string());
+    changes.Set(full.str());
+    any = true;
   }
-  return full.str();
+  return any ? fmt::format("{}", fmt::join(changes.Assignments("system"), "\n")) : text;
 }
 
-/// The systems of the texts; the texts name models by their full paths afterwards.
+/// The systems of the texts; the texts name files by their full paths afterwards.
 std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
                                                         const std::filesystem::path& directory,
                                                         const SystemFactory& factory,
@@ -100,7 +106,7 @@ std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
     const std::unique_ptr<SystemFactory> changed = factory.Clone();
     changed->Read(changes, directory);
     changes.ThrowOnUnknownKeys();
-    changed_by[i] = WithFullModelPath(where, directory, changed_by[i]);
+    changed_by[i] = WithFullPaths(where, directory, changed_by[i]);
     variants.push_back(changed->Make());
   }
   return variants;

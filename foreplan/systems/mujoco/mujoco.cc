@@ -47,6 +47,19 @@ void RefuseFurtherState(const mjModel& model, const std::string& file) {
 #endif
 }
 
+/// What compiles and cannot be controlled.
+void RefuseWhatDoesNotMove(const mjModel& model, const std::string& file) {
+  constexpr double kLongest = 10;
+  if (!(model.opt.timestep > 0 && model.opt.timestep <= kLongest)) {
+    throw InputError(
+        fmt::format("{}: <option timestep=\"{}\"/>: expected a time above 0 and up to {} s", file,
+                    model.opt.timestep, kLongest));
+  }
+  if (model.nv == 0) {
+    throw InputError(fmt::format("{}: found no joints, expected something that moves", file));
+  }
+}
+
 int JointOfPosition(const mjModel& model, int position) {
   int joint = 0;
   while (joint + 1 < model.njnt && model.jnt_qposadr[joint + 1] <= position) ++joint;
@@ -87,6 +100,7 @@ MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
   }
   MujocoModel owner(model, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
   RefuseFurtherState(*owner, name);
+  RefuseWhatDoesNotMove(*owner, name);
   return owner;
 }
 

@@ -22,9 +22,9 @@ using MujocoData = std::unique_ptr<mjData, MujocoDataDeleter>;
 using MujocoModel = std::shared_ptr<const mjModel>;
 
 /// Compiles an MJCF file. Throws InputError with the file and MuJoCo's message on one line, also
-/// for a model with state that cannot be set, such as plugins or delays, or with actuators of
-/// several controls. Throws RunError when the library is not of the version that this program was
-/// compiled for.
+/// for a model with state that cannot be set, such as plugins or delays, with actuators of several
+/// controls, without joints, or of a timestep that is none. Throws RunError when the library is not
+/// of the version that this program was compiled for.
 MujocoModel LoadMujocoModel(const std::filesystem::path& file);
 
 /// True when they are the same, byte by byte.

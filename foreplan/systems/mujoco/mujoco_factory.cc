@@ -52,7 +52,9 @@ class MujocoFactory final : public SystemFactory {
   }
 
   void Read(Config& config, const std::filesystem::path& directory) override {
-    const std::string before = options_.model;  // found already, where conditions change options
+    // Found already, where conditions change options.
+    const std::string model_before = options_.model;
+    const std::string states_before = options_.reset.states;
     RefuseOldKeys(config);
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
@@ -63,14 +65,21 @@ class MujocoFactory final : public SystemFactory {
       throw InputError(
           fmt::format("{}: found no key 'system.model', expected an MJCF file", config.name()));
     }
-    if (options_.model != before) {
-      options_.model = (directory / options_.model).lexically_normal().string();
-    }
+    const auto find = [&](std::string& file, const std::string& before) {
+      if (!file.empty() && file != before) file = (directory / file).lexically_normal().string();
+    };
+    find(options_.model, model_before);
+    find(options_.reset.states, states_before);
   }
 
   void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
     TypedSystemOptions<MujocoOptions> section{"mujoco", options_};
     section.options.model = CopyModel(directory);
+    if (std::string& states = section.options.reset.states; !states.empty()) {
+      const std::filesystem::path file = states;
+      states = "start_states.csv";
+      WriteFileAtomically(directory / states, ReadFile(file));
+    }
     writer.Write("system", section);
     writer.Write("system.reset", section.options.reset);
   }

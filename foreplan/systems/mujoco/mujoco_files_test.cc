@@ -152,6 +152,44 @@ TEST_F(MujocoFiles, ModelsOfConditionsLieBesideTheTaskAndAreFoundFromARun) {
   EXPECT_DOUBLE_EQ(mass(*loaded.MakeSystem(1)), 10);
 }
 
+TEST_F(MujocoFiles, AFileOfStatesIsCopiedAndThoseOfConditionsAreFound) {
+  WriteModel("one.xml", "", "");
+  std::ofstream(folder_ / "robot" / "near.csv") << "x\n0.25\n";
+  std::ofstream(folder_ / "robot" / "far.csv") << "x\n4\n";
+  SavedAndLoaded(
+      TaskOf("one.xml",
+             "[system.reset]\nstates = \"near.csv\"\nposition = 0.0\nvelocity = 0.0\n[conditions]\n"
+             "set = [\"system.frame_skip = 1\", \"system.reset.states = 'far.csv'\"]"));
+  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "one.xml", "start_states.csv"}));
+  const Task loaded = Task::Load((folder_ / "run" / "config.toml").string()).first;
+  const auto start = [&](int condition) {
+    const auto system = loaded.MakeSystem(condition);
+    system->Reset(Key{1, 0});
+    std::vector<double> observation(2);
+    system->Observe(observation);
+    return observation[0];
+  };
+  EXPECT_EQ(start(0), 0.25);
+  EXPECT_EQ(start(1), 4);
+}
+
+TEST_F(MujocoFiles, AKeyOfAnEarlierVersionSaysWhatStandsInItsPlace) {
+  WriteModel("one.xml", "", "");
+  Config config = Config::FromString(
+      "name = \"t\"\nreward = \"-x^2\"\nepisode_length = 5\n[system]\ntype = \"mujoco\"\n"
+      "model = \"one.xml\"\nobserve_new_positions = false\n",
+      "task.toml");
+  try {
+    (void)Task::FromConfig(config, folder_ / "robot");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "task.toml:7:1: system.observe_new_positions: found a key of an earlier version, "
+              "expected observe_at = \"new_state\" in the place of true, observe_at = "
+              "\"last_evaluation\" in that of false");
+  }
+}
+
 TEST_F(MujocoFiles, UnknownKeysOfAConditionThatNamesAModelAreRefused) {
   WriteModel("one.xml", "", "");
   try {

@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/systems/mujoco/mujoco_components.h"
 #include "foreplan/systems/mujoco/testing/mujoco_test_models.h"
+#include "foreplan/systems/task.h"
 
 namespace foreplan {
 namespace {
@@ -89,6 +92,32 @@ TEST(MujocoNames, TheSameNumberTwiceIsRefused) {
   expect({"qpos", "sensor(hip)", "sensor(hip)"},
          "found observation component 'hip_sensor' twice, the second time as 'sensor(hip)'");
   expect({"clip(qpos, -1, 1)", "clip(qpos, -1, 1)"}, "found observation component 'hip_clipped'");
+}
+
+// "hip" is a joint that only its sine is observed of, and a motor.
+TEST(MujocoNames, OfAnActionAndOfAnUnobservedJointIsRefusedInExpressions) {
+  const auto message_of = [](const Strings& observation, const std::string& reward) -> std::string {
+    try {
+      TaskDefinition task;
+      task.name = "t";
+      task.episode_length = 5;
+      task.system = std::make_shared<MujocoSystem>(SameNames(observation));
+      task.reward = ExpressionText{"reward", reward};
+      (void)Task(std::move(task));
+      return "";
+    } catch (const InputError& error) {
+      return error.what();
+    }
+  };
+  const std::string message = message_of({"sin(qpos)", "qvel"}, "-hip^2");
+  EXPECT_NE(
+      message.find("found 'hip', the name of an action and of a part of the state that is not "
+                   "observed, expected u.hip, or the other observed and next.hip or "
+                   "previous.hip"),
+      std::string::npos)
+      << message;
+  EXPECT_EQ(message_of({"sin(qpos)", "qvel"}, "-u.hip^2"), "");
+  EXPECT_EQ(message_of({"sin(qpos)", "qpos"}, "-next.hip^2"), "");
 }
 
 TEST(MujocoNames, MadeUpNamesAvoidThoseThatExist) {

@@ -167,6 +167,10 @@ std::vector<MujocoObservation::Number> MujocoObservation::NumbersOf(
                                    ? FindObject(where, model, array.owner, quantity.object)
                                    : ObjectNumbers{0, RowsOf(model, array.owner)};
   const int rows = object.count;
+  if (rows == 0) {
+    throw InputError(fmt::format("{}: found '{}', expected another part: the model has none", where,
+                                 array.name));
+  }
   const int last = quantity.range.last < 0 ? rows : quantity.range.last;
   if (quantity.range.first < 0 || last > rows || quantity.range.first >= last) {
     throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,

@@ -88,9 +88,7 @@ Numbers ByHand(const MujocoSystem& system, const Numbers& state, const Numbers& 
   const auto add = [&all](const mjtNum* from, auto count) {
     all.insert(all.end(), from, from + count);
   };
-  add(data->qpos, m.nq);
-  add(data->qvel, m.nv);
-  add(data->act, m.na);
+  add(state.data(), m.nq + m.nv + m.na);
   add(data->xpos + 3 * id(mjOBJ_BODY, "arm"), 3);
   add(data->geom_xpos + 3 * id(mjOBJ_GEOM, "hand"), 3);
   add(data->site_xpos + 3 * id(mjOBJ_SITE, "pad"), 3);

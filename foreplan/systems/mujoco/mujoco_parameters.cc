@@ -26,6 +26,8 @@ int Count(const mjModel& model, mjtObj type) {
       return static_cast<int>(model.njnt);
     case mjOBJ_GEOM:
       return static_cast<int>(model.ngeom);
+    case mjOBJ_SITE:
+      return static_cast<int>(model.nsite);
     default:
       return static_cast<int>(model.nu);
   }
@@ -102,6 +104,21 @@ const MujocoParameter::Field MujocoParameter::kFields[] = {
      [](const mjModel& m, int actuator, int i) -> double {
        return m.actuator_gear[6 * actuator + i];
      }},
+    {"body_pos", mjOBJ_BODY, "body", 3, true,
+     [](mjModel& m, int body, int i, double value) {
+       m.body_pos[3 * body + i] = value;
+       const int mocap = m.body_mocapid[body];
+       for (int key = 0; mocap >= 0 && key < m.nkey; ++key) {
+         m.key_mpos[3 * (key * m.nmocap + mocap) + i] = value;
+       }
+     },
+     [](const mjModel& m, int body, int i) -> double { return m.body_pos[3 * body + i]; }},
+    {"geom_pos", mjOBJ_GEOM, "geom", 3, true,
+     [](mjModel& m, int geom, int i, double value) { m.geom_pos[3 * geom + i] = value; },
+     [](const mjModel& m, int geom, int i) -> double { return m.geom_pos[3 * geom + i]; }},
+    {"site_pos", mjOBJ_SITE, "site", 3, true,
+     [](mjModel& m, int site, int i, double value) { m.site_pos[3 * site + i] = value; },
+     [](const mjModel& m, int site, int i) -> double { return m.site_pos[3 * site + i]; }},
 };
 
 MujocoParameter::MujocoParameter(const std::string& where, const std::string& name,
@@ -142,6 +159,12 @@ MujocoParameter::MujocoParameter(const std::string& where, const std::string& na
                     "whose inertia can grow with it",
                     where, name));
   }
+}
+
+int MujocoParameter::Entries(const std::string& field) {
+  const auto* found =
+      std::ranges::find_if(kFields, [&](const Field& known) { return field == known.name; });
+  return found == std::end(kFields) ? 0 : found->entries;
 }
 
 void MujocoParameter::Set(double value, mjModel& model) const {

@@ -17,11 +17,17 @@ namespace foreplan {
 ///   jnt_stiffness(JOINT)        [N/m] or [N m/rad]
 ///   geom_friction(GEOM)[i]      sliding (0, which may be left out), torsional, rolling
 ///   actuator_gear(ACTUATOR)[i]  0 may be left out
+///   body_pos(BODY)[i]           place [m] in its parent, also of a mocap body
+///   geom_pos(GEOM)[i]           place [m] in its body, whose mass stays where it is
+///   site_pos(SITE)[i]           place [m] in its body
 class MujocoParameter {
  public:
   /// Throws InputError, which starts with `where`: an unknown field or object, an index that the
   /// field does not have.
   MujocoParameter(const std::string& where, const std::string& name, const mjModel& model);
+
+  /// How many numbers a field has per object; 0: no field.
+  [[nodiscard]] static int Entries(const std::string& field);
 
   void Set(double value, mjModel& model) const;
   [[nodiscard]] double Get(const mjModel& model) const;

@@ -35,7 +35,7 @@ void AddActions(const mjModel& model, const std::string& file, SystemSpec& spec)
 }
 
 SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
-                    const MujocoObservation& observation) {
+                    const MujocoObservation& observation, const MujocoReset& reset) {
   SystemSpec spec;
   spec.dt = ControlPeriod(model, options);
   AddActions(model, options.model, spec);
@@ -48,6 +48,7 @@ SystemSpec MakeSpec(const mjModel& model, const MujocoOptions& options,
   for (const Component& velocity : state.velocities) {
     spec.state.push_back({velocity.name + "_warmstart", velocity.unit + "^2"});
   }
+  for (const std::string& field : reset.field_names()) spec.state.push_back({field, ""});
   spec.state.insert(spec.state.end(), observation.memory().begin(), observation.memory().end());
   return spec;
 }
@@ -88,28 +89,36 @@ MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
   shared->observation = MujocoObservation(
       where, *shared->model, parts, ControlPeriod(*shared->model, options), options.observe_at);
   shared->reset = MujocoReset(options.model + ": system.reset", *shared->model, options.reset);
-  shared->spec = MakeSpec(*shared->model, options, shared->observation);
+  shared->spec = MakeSpec(*shared->model, options, shared->observation, shared->reset);
   data_ = MakeMujocoData(*shared->model);
   shared->reset.Rest(*shared->model, *data_);
   memory_.resize(shared->observation.memory().size());
   kept_.resize(static_cast<size_t>(shared->model->nq + shared->model->nv));
   shared_ = std::move(shared);
+  std::vector<double> fields;
+  for (const MujocoParameter& field : shared_->reset.fields()) {
+    fields.push_back(field.Get(*shared_->model));
+  }
+  fields_.resize(fields.size());
+  SetFields(fields);
 }
 
-MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data,
-                           std::vector<double> memory)
-    : shared_(std::move(shared)), data_(std::move(data)), memory_(std::move(memory)) {
-  kept_.resize(static_cast<size_t>(model().nq + model().nv));
-}
+MujocoSystem::MujocoSystem(std::shared_ptr<const Shared> shared) : shared_(std::move(shared)) {}
 
 MujocoSystem::~MujocoSystem() = default;
 
 const SystemSpec& MujocoSystem::spec() const { return shared_->spec; }
-const mjModel& MujocoSystem::model() const { return *shared_->model; }
+const mjModel& MujocoSystem::model() const {
+  return own_model_ != nullptr ? *own_model_ : *shared_->model;
+}
 
 std::unique_ptr<System> MujocoSystem::Clone() const {
-  std::unique_ptr<MujocoSystem> clone(
-      new MujocoSystem(shared_, CopyMujocoData(*shared_->model, *data_), memory_));
+  std::unique_ptr<MujocoSystem> clone(new MujocoSystem(shared_));
+  if (own_model_ != nullptr) clone->own_model_ = CopyMujocoModel(*own_model_);
+  clone->fields_ = fields_;
+  clone->data_ = CopyMujocoData(model(), *data_);
+  clone->memory_ = memory_;
+  clone->kept_ = kept_;
   clone->fault_ = fault_;
   clone->fatal_error_ = fatal_error_;
   clone->fault_time_ = fault_time_;
@@ -117,16 +126,32 @@ std::unique_ptr<System> MujocoSystem::Clone() const {
   return clone;
 }
 
+void MujocoSystem::SetFields(std::span<const double> fields) {
+  if (fields.empty() || (own_model_ != nullptr && std::ranges::equal(fields, fields_))) return;
+  const std::vector<MujocoParameter>& parameters = shared_->reset.fields();
+  own_model_ = CopyMujocoModel(*shared_->model);
+  for (size_t i = 0; i < fields.size(); ++i) parameters[i].Set(fields[i], *own_model_);
+  SetMujocoConstants(*own_model_);
+  std::ranges::copy(fields, fields_.begin());
+  // Mocap bodies, which no state holds, stand where the model has them.
+  const MujocoData rest = MakeMujocoData(*own_model_);
+  shared_->reset.Rest(*own_model_, *rest);
+  std::copy_n(rest->mocap_pos, 3 * own_model_->nmocap, data_->mocap_pos);
+}
+
 void MujocoSystem::Reset(Key key) {
-  const mjModel& m = model();
   const MujocoGuard guard;
   Random random(key);
-  shared_->reset.Draw(m, random, *data_);
+  std::vector<double> fields(fields_.size());
+  shared_->reset.Draw(model(), random, *data_, fields);
+  SetFields(fields);
+  const mjModel& m = model();
+  fatal_error_.clear();
+  fault_time_ = data_->time;
+  fault_ = shared_->reset.Settle(m, *data_);
   mj_forward(&m, data_.get());
   is_evaluated_ = false;
   shared_->observation.Start(*data_, memory_);
-  fault_.reset();
-  fatal_error_.clear();
 }
 
 StepOutcome MujocoSystem::Step(std::span<const double> action) {
@@ -207,10 +232,12 @@ void MujocoSystem::GetState(std::span<double> state) const {
   out = std::copy_n(data_->act, m.na, out);
   *out++ = data_->time;
   out = std::copy_n(data_->qacc_warmstart, m.nv, out);
+  out = std::copy(fields_.begin(), fields_.end(), out);
   std::copy(memory_.begin(), memory_.end(), out);
 }
 
 void MujocoSystem::SetState(std::span<const double> state) {
+  SetFields(state.subspan(MemoryOffset() - fields_.size(), fields_.size()));
   SetPhysics(model(), state, *data_);
   std::ranges::copy(state.subspan(MemoryOffset()), memory_.begin());
   shared_->observation.SetControls(memory_, *data_);

@@ -15,17 +15,18 @@
 
 namespace foreplan {
 
-/// State = (qpos, qvel, act, time, qacc_warmstart, what is observed and cannot be computed from
-/// these; see MujocoObservation). Components are named after joints: "hinge" and
-/// "hinge_velocity"; free and ball joints have one name per coordinate, e.g. "root_x", "root_qw",
-/// "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called "joint<i>". Actions
-/// are MuJoCo's controls, bounded by ctrlrange. All names of actions differ, and all of
-/// observations.
+/// State = (qpos, qvel, act, time, qacc_warmstart, fields of the model that resets draw, what is
+/// observed and cannot be computed from these; see MujocoObservation). Components are named after
+/// joints: "hinge" and "hinge_velocity"; free and ball joints have one name per coordinate, e.g.
+/// "root_x", "root_qw", "root_x_velocity", "root_x_angular_velocity". An unnamed joint i is called
+/// "joint<i>". Actions are MuJoCo's controls, bounded by ctrlrange. All names of actions differ,
+/// and all of observations.
 ///
 /// What else MuJoCo could carry from step to step is refused (mujoco.h), or never changes: places
 /// of mocap bodies, which equalities are active, applied forces, user data.
 ///
-/// The compiled model is shared between clones and never written.
+/// The compiled model is shared between clones and never written; where resets draw some of it,
+/// each system has a copy.
 class MujocoSystem final : public System {
  public:
   using Options = MujocoOptions;
@@ -41,7 +42,8 @@ class MujocoSystem final : public System {
   [[nodiscard]] const SystemSpec& spec() const override;
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
 
-  /// Rest position or keyframe, noise and draws (MujocoReset), mj_forward.
+  /// Rest position, keyframe or state of a file, noise and draws, settling (MujocoReset),
+  /// mj_forward. A start that diverges while it settles makes the first step diverge.
   void Reset(Key key) override;
 
   /// frame_skip times mj_step. A warning of the simulator or a number beyond 1e10 is a divergence.
@@ -85,9 +87,14 @@ class MujocoSystem final : public System {
   [[nodiscard]] bool StepFrom(std::span<const double> state, std::span<const double> action,
                               std::span<double> next);
 
-  MujocoSystem(std::shared_ptr<const Shared> shared, MujocoData data, std::vector<double> memory);
+  explicit MujocoSystem(std::shared_ptr<const Shared> shared);
+
+  /// The model with these fields; does nothing where it has them. Else allocates.
+  void SetFields(std::span<const double> fields);
 
   std::shared_ptr<const Shared> shared_;
+  std::shared_ptr<mjModel> own_model_;  // where resets draw fields of it
+  std::vector<double> fields_;          // of the own model
   MujocoData data_;
   std::vector<double> memory_;         // of the observation
   mutable bool is_evaluated_ = false;  // what is observed is that of the state

@@ -298,6 +298,20 @@ TEST(MujocoSystem, WrongModelsGiveOneClearLine) {
     </mujoco>)"),
          "actuator 'motor': found no ctrlrange, expected bounds: there, or in the task as "
          "system.control_range = [\"motor = (LOW, HIGH)\"]");
+  const auto timestep = [](const std::string& seconds) {
+    return TemporaryModel("timestep.xml", "<mujoco><option timestep=\"" + seconds + R"("/>
+      <worldbody><body><joint name="j"/><geom size="0.1"/></body></worldbody></mujoco>)");
+  };
+  for (const char* seconds : {"1e+300", "0", "-0.01", "11"}) {
+    expect(timestep(seconds), "<option timestep=\"" + std::string(seconds) +
+                                  "\"/>: expected a time above 0 and up to 10 s");
+  }
+  expect(TemporaryModel("no_joints.xml", R"(
+    <mujoco>
+      <worldbody><body name="b"><geom size="0.1"/><site name="s"/></body></worldbody>
+      <actuator><general site="s" ctrllimited="true" ctrlrange="-1 1"/></actuator>
+    </mujoco>)"),
+         "found no joints, expected something that moves");
   expect(TemporaryModel("mesh.xml", R"(
     <mujoco>
       <asset><mesh name="shell" file="no_such_shell.stl"/></asset>
@@ -324,6 +338,7 @@ TEST(MujocoSystem, WrongPartsOfTheObservationAreNamed) {
   expect("qpos[0", "found 'qpos[0', expected ']' at character 7");
   expect("qpos[0]]", "found 'qpos[0]]', expected its end at character 8");
   expect("qpos[-1]", "found 'qpos[-1]', expected an index of at least 0");
+  expect("act", "found 'act', expected another part: the model has none");
   expect("qpos[2]", "found 'qpos[2:3]', expected a range within 0 ... 2");
   expect("qpos[1:1]", "found 'qpos[1:1]', expected a range within 0 ... 2");
   expect("sin(qpos", "found 'sin(qpos', expected ')' at character 9");
@@ -374,7 +389,7 @@ TEST(MujocoSystem, WrongDrawsOfTheResetAreNamed) {
   expect("hinge = uniform(1, 0)", "found 'hinge = uniform(1, 0)', expected LOW <= HIGH");
   expect("hing = 0", "unknown position, velocity or activation 'hing' (did you mean 'hinge'?)");
   expect("hinge[1] = 0", "found 'hinge[1:2]', expected a range within 0 ... 1");
-  expect("act = 0", "found 'act[0:0]', expected a range within 0 ... 0");
+  expect("act = 0", "found 'act', expected another: the model has none");
   expect("hinge = -inf", "found 'hinge = -inf', expected a number at character 9");
   expect("hinge = normal(0, nan)",
          "found 'hinge = normal(0, nan)', expected a number at character 19");

@@ -18,8 +18,9 @@ std::vector<double> Zero(int size) { return std::vector<double>(static_cast<size
 
 ExpressionReward::Compiled ExpressionReward::Compile(
     const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
-    const ExpressionText& reward, const std::optional<ExpressionText>& termination) {
-  ExpressionCompiler compiler({spec.observation, spec.action}, definitions);
+    const ExpressionText& reward, const std::optional<ExpressionText>& termination,
+    std::span<const Component> unobserved) {
+  ExpressionCompiler compiler({spec.observation, spec.action, unobserved}, definitions);
   const int number = compiler.Number(reward);
   const int condition = termination ? compiler.Condition(*termination) : -1;
   return {{spec.observation_dim(), spec.action_dim()}, compiler.graph(), number, condition};
@@ -34,14 +35,16 @@ ExpressionReward::ExpressionReward(Compiled compiled)
 ExpressionReward::ExpressionReward(const EnvironmentSpec& spec,
                                    const ExpressionDefinitions& definitions,
                                    const ExpressionText& reward,
-                                   const std::optional<ExpressionText>& termination)
-    : ExpressionReward(Compile(spec, definitions, reward, termination)) {}
+                                   const std::optional<ExpressionText>& termination,
+                                   std::span<const Component> unobserved)
+    : ExpressionReward(Compile(spec, definitions, reward, termination, unobserved)) {}
 
 ExpressionReward::ExpressionReward(const EnvironmentSpec& spec,
                                    const ExpressionDefinitions& definitions,
                                    const ExpressionText& reward,
-                                   std::shared_ptr<const Reward> terminations)
-    : ExpressionReward(Compile(spec, definitions, reward, std::nullopt)) {
+                                   std::shared_ptr<const Reward> terminations,
+                                   std::span<const Component> unobserved)
+    : ExpressionReward(Compile(spec, definitions, reward, std::nullopt, unobserved)) {
   terminations_ = std::move(terminations);
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,16 @@ namespace foreplan {
 /// A compiled expression.
 class ExpressionReward final : public Reward {
  public:
-  /// Without a termination it never ends an episode. Throws InputError that points into a text.
+  /// Without a termination it never ends an episode. `unobserved`: what else of the system has a
+  /// name, which therefore must not be taken for that of an action. Throws InputError that points
+  /// into a text.
   ExpressionReward(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
-                   const ExpressionText& reward, const std::optional<ExpressionText>& termination);
+                   const ExpressionText& reward, const std::optional<ExpressionText>& termination,
+                   std::span<const Component> unobserved = {});
   /// Ends episodes where `terminations` does.
   ExpressionReward(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
-                   const ExpressionText& reward, std::shared_ptr<const Reward> terminations);
+                   const ExpressionText& reward, std::shared_ptr<const Reward> terminations,
+                   std::span<const Component> unobserved = {});
 
   [[nodiscard]] std::optional<TransitionSizes> sizes() const override { return sizes_; }
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
@@ -52,7 +57,8 @@ class ExpressionReward final : public Reward {
   explicit ExpressionReward(Compiled compiled);
   static Compiled Compile(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
                           const ExpressionText& reward,
-                          const std::optional<ExpressionText>& termination);
+                          const std::optional<ExpressionText>& termination,
+                          std::span<const Component> unobserved);
   void CheckFinite(const EnvironmentSpec& spec, const TransitionBatch& transition) const;
 
   TransitionSizes sizes_;
