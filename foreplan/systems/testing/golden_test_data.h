@@ -29,6 +29,9 @@ class GoldenTrajectory {
 
   [[nodiscard]] int steps() const { return steps_; }
   [[nodiscard]] bool Has(const std::string& key) const { return data_.contains(key); }
+  [[nodiscard]] bool HasInitial(const std::string& key) const {
+    return data_.at("initial").contains(key);
+  }
   [[nodiscard]] std::vector<double> Initial(const std::string& key) const {
     return data_.at("initial").at(key).get<std::vector<double>>();
   }
