@@ -17,7 +17,8 @@ foreach(header IN LISTS installed_headers)
 endforeach()
 # CMake wants folders given with "/" to exist; a tree without tasks installs none.
 install(DIRECTORY tasks DESTINATION "${CMAKE_INSTALL_DATADIR}/foreplan" OPTIONAL)
-install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
+install(DIRECTORY docs examples DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
 
 # The wheel's MuJoCo comes along: the installed program must outlive .venv.
 if(FOREPLAN_MUJOCO STREQUAL "wheel")
