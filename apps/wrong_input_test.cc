@@ -80,7 +80,7 @@ std::vector<Case> Cases() {
 
       // Files.
       {{"run", "absent.toml"}, {"absent.toml", "no such file", "expected a TOML file"}},
-      {{"run", "./folder"}, {"folder", "found a directory", "expected a TOML file"}},
+      {{"run", "./folder"}, {"./folder: found a folder", "--model"}},
       {{"run", "broken.toml"}, {"broken.toml:2:"}},
       {{"run", "nameless.toml"}, {"nameless.toml", "found no key 'name'"}},
       {{"run", "misspelt.toml"},

@@ -33,7 +33,8 @@ class ComparedRuns : public ::testing::Test {
   fs::path Run(const std::string& name, const std::string& run, const std::vector<double>& returns,
                EpisodeEnd last = EpisodeEnd::kLength) {
     const fs::path path = folder_ / name;
-    fs::create_directories(path);
+    fs::create_directories(path / "checkpoint");
+    std::ofstream(path / "checkpoint" / "state.safetensors") << "not looked at";
     RunLog log;
     for (size_t i = 0; i < returns.size(); ++i) {
       const int number = static_cast<int>(i) + 1;
