@@ -70,9 +70,17 @@ nlohmann::ordered_json LectureOf(CompareRequest& request) {
 void PrintGroups(const nlohmann::ordered_json& answer) {
   std::vector<nlohmann::ordered_json> rows;
   for (const auto& group : answer["groups"]) {
-    nlohmann::ordered_json row = {{"group", group["group"]}, {"seeds", group["seeds"].size()}};
-    for (const char* key : {"mean", "ci95", "difference", "difference_ci95", "best"}) {
-      row[key] = group[key];
+    nlohmann::ordered_json row = {{"group", group["name"]},
+                                  {"seeds", group["seeds"].size()},
+                                  {"mean", group["final_return_mean"]},
+                                  {"ci95", group["final_return_ci95"]},
+                                  {"difference", nullptr},
+                                  {"difference_ci95", nullptr},
+                                  {"best", group["best_return"]}};
+    for (const auto& difference : answer["differences"]) {
+      if (difference["name"] != group["name"]) continue;
+      row["difference"] = difference["mean"];
+      row["difference_ci95"] = difference["ci95"];
     }
     if (group["left_out"] != "") row["left_out"] = group["left_out"];
     rows.push_back(std::move(row));

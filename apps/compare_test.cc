@@ -126,9 +126,9 @@ TEST_F(Compare, PlannersOverSeedsInOneCommandAndTheSameFromTheirFolders) {
   ASSERT_EQ(made.exit_code, kDone) << made.err;
   Json answer = Json::parse(made.out);
   ASSERT_EQ(answer["groups"].size(), 2U);
-  EXPECT_EQ(answer["groups"][0]["group"], "icem");
+  EXPECT_EQ(answer["groups"][0]["name"], "icem");
   EXPECT_EQ(answer["groups"][1]["seeds"], (std::vector<int>{0, 1}));
-  EXPECT_TRUE(answer["groups"][1]["difference_ci95"].is_number());
+  EXPECT_TRUE(answer["differences"][0]["ci95"].is_number());
   const ProgramResult read =
       RunProgram({"compare", "both/icem/seed-0", "both/icem/seed-1", "both/random_shooting/seed-0",
                   "both/random_shooting/seed-1", "--out", "again", "--json"});

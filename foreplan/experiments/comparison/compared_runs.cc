@@ -240,19 +240,26 @@ double BestOf(const Group& group) {
   return best;
 }
 
-nlohmann::ordered_json Row(const Group& group, const Group& first) {
+nlohmann::ordered_json RowOf(const Group& group) {
   const Summary summary = Summarize(group.finals);
-  nlohmann::ordered_json row = {
-      {"group", group.name},        {"seeds", SeedsOf(group)}, {"final_returns", group.finals},
-      {"mean", summary.mean},       {"ci95", summary.ci95},    {"difference", nullptr},
-      {"difference_ci95", nullptr}, {"best", BestOf(group)},   {"left_out", LeftOutOf(group)}};
-  if (&group == &first) return row;
-  const MeanDifference difference = SeedsOf(group) == SeedsOf(first)
-                                        ? PairedDifference(group.finals, first.finals)
-                                        : WelchDifference(group.finals, first.finals);
-  row["difference"] = difference.mean;
-  row["difference_ci95"] = difference.ci95;
-  return row;
+  return {{"name", group.name},
+          {"seeds", SeedsOf(group)},
+          {"final_returns", group.finals},
+          {"final_return_mean", summary.mean},
+          {"final_return_ci95", summary.ci95},
+          {"best_return", BestOf(group)},
+          {"left_out", LeftOutOf(group)}};
+}
+
+nlohmann::ordered_json DifferenceOf(const Group& group, const Group& reference) {
+  const bool is_paired = SeedsOf(group) == SeedsOf(reference);
+  const MeanDifference difference = is_paired ? PairedDifference(group.finals, reference.finals)
+                                              : WelchDifference(group.finals, reference.finals);
+  return {{"name", group.name},
+          {"reference", reference.name},
+          {"mean", difference.mean},
+          {"ci95", difference.ci95},
+          {"paired", is_paired}};
 }
 
 }  // namespace
@@ -309,9 +316,14 @@ MeanDifference WelchDifference(std::span<const double> first, std::span<const do
 nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs, const fs::path& folder) {
   const std::vector<Group> groups = GroupsOf(runs);
   nlohmann::ordered_json answer = {{"groups", nlohmann::ordered_json::array()},
+                                   {"differences", nlohmann::ordered_json::array()},
                                    {"table", (folder / "compare.csv").string()},
                                    {"figure", (folder / "compare.svg").string()}};
-  for (const Group& group : groups) answer["groups"].push_back(Row(group, groups.front()));
+  for (const Group& group : groups) {
+    answer["groups"].push_back(RowOf(group));
+    if (&group == &groups.front()) continue;
+    answer["differences"].push_back(DifferenceOf(group, groups.front()));
+  }
   std::error_code error;
   fs::create_directories(folder, error);  // a file that cannot be written says so
   WriteFileAtomically(folder / "compare.csv", ReturnsCsv(groups));

@@ -39,9 +39,9 @@ struct MeanDifference {
 /// What is compared of a run: the mean return of its last five whole episodes. Groups stand in the
 /// order of their first runs; differences are to the first. Writes compare.csv (group, seed,
 /// episode, total_steps, episode_return of every whole episode) and compare.svg (a line per seed,
-/// mean and interval) into the folder. The answer: {groups: [{group, seeds, final_returns, mean,
-/// ci95, difference, difference_ci95, best, left_out}], table, figure}. Throws RunError when the
-/// disk refuses.
+/// mean and interval) into the folder. The answer: {groups: [{name, seeds, final_returns,
+/// final_return_mean, final_return_ci95, best_return, left_out}], differences: [{name, reference,
+/// mean, ci95, paired}], table, figure}. Throws RunError when the disk refuses.
 nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs,
                                    const std::filesystem::path& folder);
 

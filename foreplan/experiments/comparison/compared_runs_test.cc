@@ -96,10 +96,10 @@ TEST_F(ComparedRuns, TheLastFiveWholeEpisodesCount) {
   ASSERT_EQ(answer["groups"].size(), 1U);
   const auto& group = answer["groups"][0];
   EXPECT_EQ(group["final_returns"], (std::vector<double>{3, 8}));
-  EXPECT_EQ(group["mean"], 5.5);
-  EXPECT_EQ(group["best"], 100);
+  EXPECT_EQ(group["final_return_mean"], 5.5);
+  EXPECT_EQ(group["best_return"], 100);
   EXPECT_EQ(group["left_out"], "seed 1: 1 diverged");
-  EXPECT_TRUE(group["difference"].is_null());
+  EXPECT_TRUE(answer["differences"].empty());
   EXPECT_EQ(ReadFile(folder_ / "out/compare.csv").substr(0, 76),
             "group,seed,episode,total_steps,episode_return\narm,0,1,100,100\narm,0,2,200,1\n");
   EXPECT_THAT(ReadFile(folder_ / "out/compare.svg"), HasSubstr(">arm</text>"));
@@ -115,12 +115,19 @@ TEST_F(ComparedRuns, DifferencesAreToTheFirstAndPairedWhereSeedsAreTheSame) {
     folders.push_back(Run("b" + std::to_string(seed), text + "\"mppi\"\n", {second[seed]}));
   }
   const auto paired = CompareRuns(ReadComparedRuns(folders), folder_ / "out");
-  EXPECT_NEAR(paired["groups"][1]["difference"].get<double>(), 7.0 / 3, 1e-12);
-  EXPECT_NEAR(paired["groups"][1]["difference_ci95"].get<double>(), 3.794583, 1e-5);
+  ASSERT_EQ(paired["differences"].size(), 1U);
+  const auto& of_pairs = paired["differences"][0];
+  EXPECT_EQ(of_pairs["name"], "mppi");
+  EXPECT_EQ(of_pairs["reference"], "icem");
+  EXPECT_EQ(of_pairs["paired"], true);
+  EXPECT_NEAR(of_pairs["mean"].get<double>(), 7.0 / 3, 1e-12);
+  EXPECT_NEAR(of_pairs["ci95"].get<double>(), 3.794583, 1e-5);
   folders.pop_back();
   const auto unpaired = CompareRuns(ReadComparedRuns(folders), folder_ / "out");
-  EXPECT_NEAR(unpaired["groups"][1]["difference"].get<double>(), 4 - 11.0 / 3, 1e-12);
-  EXPECT_NEAR(unpaired["groups"][1]["difference_ci95"].get<double>(),
+  const auto& of_welch = unpaired["differences"][0];
+  EXPECT_EQ(of_welch["paired"], false);
+  EXPECT_NEAR(of_welch["mean"].get<double>(), 4 - 11.0 / 3, 1e-12);
+  EXPECT_NEAR(of_welch["ci95"].get<double>(),
               WelchDifference(std::vector<double>{3, 5}, first).ci95, 1e-12);
 }
 
