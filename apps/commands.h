@@ -13,6 +13,9 @@ void AddCompareCommand(CLI::App& app);
 void AddPlanCommand(CLI::App& app);
 void AddFitCommand(CLI::App& app);
 void AddTuneCommand(CLI::App& app);
+void AddPredictCommand(CLI::App& app);
+void AddExportCommand(CLI::App& app);
+void AddReplayCommand(CLI::App& app);
 void AddBenchCommand(CLI::App& app);
 
 }  // namespace foreplan::apps

@@ -16,6 +16,7 @@
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
 
@@ -37,13 +38,14 @@ struct EvalRequest {
 };
 
 /// Names of the controllers to evaluate; throws InputError when the request does not fit.
-std::vector<std::string> Controllers(const EvalRequest& request, bool has_learned) {
+std::vector<std::string> Controllers(const EvalRequest& request, bool has_learned, bool imagined) {
   std::vector<std::string> known = BasePolicyNames();
   known.emplace_back(kTrueModel);
   if (has_learned) known.emplace_back(kLearned);
   if (request.compare && has_learned) return {"uniform", "zero", kLearned, kTrueModel};
   if (request.compare) return {"uniform", "zero", kTrueModel};
   if (request.controller.empty() && has_learned) return {kLearned};
+  if (request.controller.empty() && imagined) return {kTrueModel};
   if (request.controller.empty()) {
     throw InputError(
         fmt::format("eval: '{}' is no folder of a run; for a task give --controller "
@@ -74,6 +76,7 @@ void PrintJson(const EvalRequest& request, const Experiment& experiment,
                                            {"planner", experiment.run.planner},
                                            {"seed", request.evaluation.seed},
                                            {"episodes", request.evaluation.episodes},
+                                           {"imagined", IsImagined(experiment.task)},
                                            {"rows", std::move(rows)},
                                            {"versions", VersionsJson()}};
   fmt::print("{}\n", document.dump(2));
@@ -92,8 +95,9 @@ std::string Title(const std::string& controller, const RunOptions& run) {
 
 void PrintTable(const EvalRequest& request, const Experiment& experiment,
                 const std::vector<Evaluation>& evaluations) {
-  fmt::print("{}: {} episodes from fresh starts, seed {}\n\n", experiment.task.name(),
-             request.evaluation.episodes, request.evaluation.seed);
+  fmt::print("{}: {} {}episodes from fresh starts, seed {}\n\n", experiment.task.name(),
+             request.evaluation.episodes, IsImagined(experiment.task) ? "imagined " : "",
+             request.evaluation.seed);
   fmt::print("{:<28}{:>12}{:>10}{:>12}{:>12}{:>14}\n", "controller", "mean return", "95 %", "min",
              "max", "ms/decision");
   for (const Evaluation& evaluation : evaluations) {
@@ -120,7 +124,8 @@ void Eval(const EvalRequest& request) {
   const Target target = ResolveTarget(request.target, request.flags);
   Experiment experiment = LoadExperiment(target.task, target.flags);
   PrintNotes(experiment);
-  const std::vector<std::string> controllers = Controllers(request, target.has_learned());
+  const std::vector<std::string> controllers =
+      Controllers(request, target.has_learned(), IsImagined(experiment.task));
 
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::stop_token stop = CatchInterrupts();
@@ -149,8 +154,10 @@ void AddEvalCommand(CLI::App& app) {
   auto request = std::make_shared<EvalRequest>();
   CLI::App& command =
       *app.add_subcommand("eval", "measure what a run has learned, or another controller");
-  command.add_option("target", request->target, "the folder of a run or a fit, or a task")
-      ->required()
+  command
+      .add_option("target", request->target,
+                  "the folder of a run or a fit, or a task; with --model alone the model is the "
+                  "system")
       ->type_name("RUN|TASK");
   CLI::Option* controller =
       command.add_option("--controller", request->controller,

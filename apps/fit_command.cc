@@ -24,6 +24,7 @@
 #include "foreplan/data/turn_jumps.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/fit_report.h"
+#include "foreplan/experiments/stored_model.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/machine.h"
@@ -40,7 +41,7 @@ struct FitRequest {
   std::string task;  // "": none
   std::vector<std::string> observation;
   std::vector<std::string> action;
-  LogFlags log;
+  LogSection log;
   RunFlags flags;
   std::string out;
   int threads = 1;
@@ -89,7 +90,7 @@ class FitSession {
         executor_(std::make_shared<ThreadPool>(request.threads)),
         experiment_(LoadTask(request)),
         config_(experiment_ ? std::move(experiment_->config) : OwnConfig(request)),
-        recording_(ReadRecording(request.data, Columns(), request.log.options())),
+        recording_(ReadRecording(request.data, Columns(), ReadLogSection(config_).options())),
         spec_(experiment_ ? experiment_->task.spec() : SpecOf(recording_)),
         encoding_(experiment_ ? experiment_->task.encoding() : ReadEncoding(config_, spec_, {})),
         calibration_(ReadOptions<CalibrationOptions>(config_, "calibration")),
@@ -209,6 +210,7 @@ class FitSession {
     } else {
       DataOptions data{recording_.observation, recording_.action};
       writer.Write("data", data);
+      WriteLogSection(config_, writer);
       writer.Write("encoding", encoding_);
       WriteModelOptions(config_, writer);
     }
@@ -217,11 +219,13 @@ class FitSession {
   }
 
   void Write(const RunDirectory& folder) {
-    const std::string config = ConfigText(folder);
-    const std::string machine = MachineJson(executor_->size());
     TensorFile model;
     WriteSubject(Subject(), model);
+    WriteModelSections(config_, model);
+    WriteStarts(recording_.data, model);
     model_->SavePredictor(model);
+    const std::string config = ConfigText(folder);  // takes config_
+    const std::string machine = MachineJson(executor_->size());
     WriteTensors(folder.model_file(), model);
     WriteSegments(folder.data_folder(), recording_.data, 0);
     WriteFileAtomically(folder.config_file(), config);
@@ -285,7 +289,11 @@ void AddFitCommand(CLI::App& app) {
   AddSetFlag(command, request->flags);
   AddThreadsFlag(command, request->threads);
   AddJsonFlag(command, request->json);
-  command.callback([request] { Fit(*request); });
+  command.callback([request] {
+    const std::vector<std::string> log = Assignments(request->log);
+    request->flags.assignments.insert(request->flags.assignments.end(), log.begin(), log.end());
+    Fit(*request);
+  });
 }
 
 }  // namespace foreplan::apps

@@ -116,6 +116,49 @@ TEST_F(FitCommand, AFitWithoutATaskSaysWhatIsMissing) {
   }
 }
 
+TEST_F(FitCommand, ItsFolderKeepsHowTheLogWasRead) {
+  std::string log = Log(3, 30);
+  log.replace(log.find("time"), 4, "stamp");
+  WriteText("log.csv", log);
+  const std::vector<std::string> flags = {
+      "--action", "slide",    "--rename", "time=stamp",  "--scale", "slider=0.5", "--degrees",
+      "hinge",    "--period", "0.08",     "--time-unit", "s",       "--gap",      "0.5"};
+  static_cast<void>(Fit(Concatenated(kSmall, flags)));
+  const std::string config = FileText(work() / "fit/config.toml");
+  for (const char* line :
+       {"rename = [\"time=stamp\"]", "scale = [\"slider=0.5\"]", "degrees = [\"hinge\"]",
+        "time_unit = \"s\"", "period = 0.08", "gap = 0.5"}) {
+    EXPECT_THAT(config, HasSubstr(line));
+  }
+  // Said by the section instead, it is read the same.
+  const std::vector<std::string> section = {
+      "--set", "log.rename=['time=stamp']", "--set", "log.scale=['slider=0.5']",
+      "--set", "log.degrees=['hinge']",     "--set", "log.period=0.08",
+      "--set", "log.time_unit=s",           "--set", "log.gap=0.5"};
+  const ProgramResult again = RunProgram(Concatenated(
+      {"fit", "log.csv", "--action", "slide", "--out", "again"}, Concatenated(kSmall, section)));
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(FileText(work() / "fit/model/model.safetensors"),
+            FileText(work() / "again/model/model.safetensors"));
+  EXPECT_EQ(config, FileText(work() / "again/config.toml"));
+}
+
+TEST_F(FitCommand, DataThatALoopBeginsWithAreReadBySectionLog) {
+  std::string log = Log(2, 30);
+  log.replace(log.find("slider,"), 7, "s,");
+  WriteText("log.csv", log);
+  const std::vector<std::string> run = TinyRun(
+      {"--algorithm", "fit_then_plan", "--episodes", "1", "--set", "fit_then_plan.data=log.csv",
+       "--set", "fit_then_plan.base_episodes=0", "--set", "fit_then_plan.horizon=3"});
+  const ProgramResult refused = RunProgram(Concatenated(run, {"--out", "refused"}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("'slider'"));
+  const ProgramResult result =
+      RunProgram(Concatenated(run, {"--out", "run", "--set", "log.rename=['slider=s']"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(FileText(work() / "run/config.toml"), HasSubstr("rename = [\"slider=s\"]"));
+}
+
 TEST_F(FitCommand, NeedsNoTask) {
   WriteText("log.csv", Log(1, 60));
   const auto answer =

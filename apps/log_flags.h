@@ -5,20 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "foreplan/data/log_options.h"
+#include "foreplan/data/log_section.h"
 
 namespace foreplan::apps {
 
-struct LogFlags {
-  std::vector<std::string> renames;  // NEW=OLD
-  std::vector<std::string> scales;   // NAME=FACTOR
-  LogOptions others;
-
-  /// Throws InputError.
-  [[nodiscard]] LogOptions options() const;
-};
-
 /// --rename, --scale, --degrees, --time-unit, --period, --gap.
-void AddLogFlags(CLI::App& command, LogFlags& flags);
+void AddLogFlags(CLI::App& command, LogSection& flags);
+
+/// What is given there, as --set takes it: "log.period=0.05".
+[[nodiscard]] std::vector<std::string> Assignments(const LogSection& flags);
 
 }  // namespace foreplan::apps

@@ -83,6 +83,9 @@ int Main(int argc, char** argv) {
   AddPlanCommand(app);
   AddFitCommand(app);
   AddTuneCommand(app);
+  AddPredictCommand(app);
+  AddExportCommand(app);
+  AddReplayCommand(app);
   AddBenchCommand(app);
 
   CheckCommandName(app, argc, argv);

@@ -16,9 +16,9 @@
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
 #include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/experiments/trajectory_files.h"
 #include "foreplan/models/learned_model.h"
-#include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/systems/rewards/expression_reward.h"
@@ -122,22 +122,23 @@ void WriteTrajectory(const Experiment& experiment, const PlannedTrajectory& traj
 }
 
 void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTrajectory& trajectory,
-               bool learned, const fs::path& folder, bool json) {
+               bool learned, bool imagined, const fs::path& folder, bool json) {
   if (json) {
     const nlohmann::ordered_json document = {
         {"task", experiment.task.name()}, {"planner", experiment.run.planner},
         {"seed", experiment.run.seed},    {"status", StatusName(plan.status)},
         {"iterations", plan.iterations},  {"expected_return", plan.expected_return},
         {"steps", trajectory.steps},      {"return", Return(trajectory)},
-        {"seconds", plan.seconds},        {"directory", folder.string()},
-        {"versions", VersionsJson()}};
+        {"imagined", imagined},           {"seconds", plan.seconds},
+        {"directory", folder.string()},   {"versions", VersionsJson()}};
     fmt::print("{}\n", document.dump(2));
     return;
   }
-  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}\n{}\n{}\n",
+  fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}{}\n{}\n{}\n",
              experiment.run.planner, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds,
              Return(trajectory), trajectory.steps,
              learned ? fmt::format(", expected {:.3f}", plan.expected_return) : "",
+             imagined ? "; imagined: the system is a learned model" : "",
              (folder / "trajectory.csv").string(), (folder / "trajectory.svg").string());
 }
 
@@ -155,14 +156,14 @@ void MakePlanOf(const PlanCommandRequest& request) {
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, executor);
   const std::shared_ptr<const Dynamics> dynamics =
-      learned ? learned->snapshot() : std::make_shared<const TrueDynamics>(*system);
+      learned ? learned->snapshot() : DynamicsOf(*system);
   const auto planner =
       MakePlanner(planner_name, experiment.config,
                   {dynamics, task.shared_planning_reward(), task.spec(), executor});
   const Key key{.seed = static_cast<uint64_t>(experiment.run.seed), .stream = 0};
   system->Reset(key.Fold(0));
   std::vector<double> state(static_cast<size_t>(dynamics->state_dim()));
-  learned ? system->Observe(state) : system->GetState(state);
+  dynamics->observation_is_state() ? system->Observe(state) : system->GetState(state);
   const Plan& plan =
       planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});
   if (plan.status == PlanStatus::kAllInvalid) {
@@ -173,7 +174,8 @@ void MakePlanOf(const PlanCommandRequest& request) {
   const auto [trajectory, fault] = Execute(task, task.reward(), *system, plan.actions);
   if (!fault.empty()) throw RunError("plan: " + fault);
   WriteTrajectory(experiment, trajectory, folder);
-  PrintPlan(experiment, plan, trajectory, learned != nullptr, folder, request.json);
+  PrintPlan(experiment, plan, trajectory, learned != nullptr, IsImagined(task), folder,
+            request.json);
 }
 
 }  // namespace
@@ -184,8 +186,9 @@ void AddPlanCommand(CLI::App& app) {
   CLI::App& command =
       *app.add_subcommand("plan", "plan one trajectory, on the true system or a learned model");
   command
-      .add_option("task", request->task, "name or file of a task, or the folder of a run or a fit")
-      ->required()
+      .add_option("task", request->task,
+                  "name or file of a task, or the folder of a run or a fit; with --model alone the "
+                  "model is the system")
       ->type_name("TASK");
   AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);

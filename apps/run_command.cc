@@ -41,7 +41,7 @@ std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::stop_t
     session->Resume(request.resume);
     return session;
   }
-  if (request.task.empty()) {
+  if (request.task.empty() && !request.flags.model) {
     throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
   }
   Experiment experiment = LoadExperiment(request.task, request.flags);
@@ -82,8 +82,9 @@ void PrintSummary(const RunSession& session) {
   }
   fmt::print("{}\n",
              whole.LeftOut().empty() ? "" : fmt::format(" (left out: {})", whole.LeftOut()));
-  fmt::print("{} steps in {:.1f} s (planning {:.1f} s, fitting {:.1f} s)\n",
-             session.log().episodes().back().total_steps, session.wall_seconds(),
+  fmt::print("{} {}steps in {:.1f} s (planning {:.1f} s, fitting {:.1f} s)\n",
+             session.log().episodes().back().total_steps,
+             session.Result().at("imagined").get<bool>() ? "imagined " : "", session.wall_seconds(),
              session.times().planning_seconds, session.times().fitting_seconds);
   fmt::print("report: {}\n", session.directory().report_file().string());
 }
@@ -111,7 +112,9 @@ void AddRunCommand(CLI::App& app) {
   auto request = std::make_shared<RunRequest>();
   CLI::App& command = *app.add_subcommand("run", "learn to control a task");
   const auto begins = {
-      command.add_option("task", request->task, "a shipped task, or a task file (.toml)"),
+      command.add_option(
+          "task", request->task,
+          "a shipped task, or a task file (.toml); with --model alone the model is the system"),
       command.add_option("--algorithm", request->flags.algorithm,
                          "the learning loop; default: the task's choice"),
       command.add_option("--seed", request->flags.seed, "of every random number of the run")

@@ -21,6 +21,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/experiments/tuning.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
@@ -175,9 +176,9 @@ class Tuner {
 };
 
 void Tuner::PrintTables() const {
-  fmt::print("{}: {} on the {} model, {} candidates of {:.0f} imagined steps per decision\n\n",
+  fmt::print("{}: {} on the {} model, {} candidates of {:.0f} imagined steps per decision{}\n\n",
              own_.task.name(), own_.run.planner, target_.has_learned() ? "learned" : "true",
-             candidates_.size(), effort_);
+             candidates_.size(), effort_, IsImagined(own_.task) ? ", in imagined episodes" : "");
   const TuningCandidate& best = candidates_[static_cast<size_t>(best_)];
   fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "option", "own", "best", "rank correlation");
   for (const Importance& importance : Importances()) {
@@ -217,6 +218,7 @@ nlohmann::ordered_json Tuner::Document() const {
   return {{"task", own_.task.name()},
           {"planner", own_.run.planner},
           {"model", target_.has_learned() ? "learned" : "true"},
+          {"imagined", IsImagined(own_.task)},
           {"seed", request_.seed},
           {"effort", effort_},
           {"best", best_},
@@ -246,9 +248,10 @@ void AddTuneCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("tune", "search for a planner's settings");
   command
       .add_option("target", request->target,
-                  "a task (plans on the true system), or the folder of a run (plans on its model)")
-      ->required()
+                  "a task (plans on the true system), or the folder of a run (plans on its "
+                  "model); with --model alone the model is the system")
       ->type_name("TASK|RUN");
+  AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);
   command.add_option("--budget", request->budget, "episodes of the search; default: 40")
       ->check(IntegerFrom(2, 1'000'000));

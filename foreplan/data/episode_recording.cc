@@ -366,6 +366,10 @@ Recording AsRecording(const std::string& source, const EpisodeRecording& recordi
     throw Wrong(source + ": metadata 'dt'", fmt::format("{:.6g} s", recording.dt),
                 fmt::format("{:.6g} s within 10 %", columns.dt));
   }
+  for (const size_t place : seen) {
+    result.observation_units.push_back(recording.observation[place].unit);
+  }
+  for (const size_t place : done) result.action_units.push_back(recording.action[place].unit);
   result.dt = recording.dt;
   result.place_unit = "step";
   const auto chosen = [](const std::vector<double>& rows, int64_t row, size_t width,

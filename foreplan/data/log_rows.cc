@@ -14,13 +14,16 @@ void AddTransitions(const std::vector<LogRow>& rows, bool has_times, Recording& 
     if (fresh) ++episode;
     fresh = false;
     const bool continues = Continues(rows, row);
+    // What a row without action says of an end, it says of the step that led to it.
+    const bool is_said_behind =
+        here.end == StepEnd::kContinues && continues && rows[row + 1].action == nullptr;
     recording.Add(
         {.observation = {here.observation, no},
          .action = {here.action, nu},
          .next_observation = {here.next != nullptr ? here.next : rows[row + 1].observation, no},
          .episode = episode,
          .reward = here.reward,
-         .end = here.end},
+         .end = is_said_behind ? rows[row + 1].end : here.end},
         here.place);
     if (!has_times) continue;
     recording.times.push_back(here.time);

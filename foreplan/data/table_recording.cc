@@ -141,9 +141,12 @@ class TableReader {
   }
 
   /// An action may be missing where no transition begins.
-  void CheckMissing() const {
+  void CheckMissing() {
     for (const MissingAction& missing : missing_) {
-      if (!HasNext(rows_, missing.row)) continue;
+      if (!HasNext(rows_, missing.row)) {
+        rows_[missing.row].action = nullptr;
+        continue;
+      }
       throw table_.Wrong(static_cast<int>(rows_[missing.row].place), missing.column,
                          missing.cell.empty() ? "an empty cell" : "'" + missing.cell + "'",
                          "a number");

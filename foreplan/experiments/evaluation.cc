@@ -7,8 +7,8 @@
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/error.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/episode_row.h"
-#include "foreplan/models/true_dynamics.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/run_directory.h"
@@ -107,11 +107,15 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
     return Evaluate(controller, task, learner->controller(), request, stop);
   }
   if (controller == kTrueModel) {
-    const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
-    OracleOf<MpcController> mpc(
+    const auto dynamics = DynamicsOf(*task.MakeSystem());
+    auto planner =
         MakePlanner(experiment.run.planner, experiment.config,
-                    {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)}),
-        dynamics);
+                    {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)});
+    if (dynamics->observation_is_state()) {
+      MpcController mpc(std::move(planner), dynamics);
+      return Evaluate(controller, task, mpc, request, stop);
+    }
+    OracleOf<MpcController> mpc(std::move(planner), dynamics);
     return Evaluate(controller, task, mpc, request, stop);
   }
   const auto policy = MakeBasePolicy(controller, task.spec());

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/log_section.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/models/calibration.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/run_directory.h"
@@ -113,12 +115,16 @@ void CheckMayBeTask(const std::string& target) {
   throw UnknownName("", "folder or task", target, Task::ShippedNames());
 }
 
-void CheckHasTask(const std::string& fit, const std::string& config_file) {
+bool HasTask(const std::string& config_file) {
   Config config = Config::FromFile(config_file);
-  if (!ReadOptions<TaskOptions>(config, "").name.empty()) return;
-  throw InputError(
-      fmt::format("{0}: found a fit without a task, expected a task and --model {0}: data do not "
-                  "say what is to be done",
+  return !ReadOptions<TaskOptions>(config, "").name.empty();
+}
+
+InputError NoTask(const std::string& fit) {
+  return InputError(
+      fmt::format("{0}: found a fit without a task, expected a task and --model {0}, or --set "
+                  "reward=... and --set episode_length=... to imagine: data do not say what is to "
+                  "be done",
                   fit));
 }
 
@@ -129,11 +135,16 @@ void CheckWholeConfig(const RunOptions& run, Config& config) {
   for (const std::string& name : LearnerNames()) WriteLearnerOptions(name, run, config, ignored);
   for (const std::string& name : PlannerNames()) WritePlannerOptions(name, config, ignored);
   static_cast<void>(ReadOptions<CalibrationOptions>(config, "calibration"));
+  static_cast<void>(ReadLogSection(config));
   config.ThrowOnUnknownKeys();
 }
 
 Target ResolveTarget(const std::string& target, RunFlags flags) {
   std::error_code error;
+  if (target.empty()) {
+    if (flags.model) return {"", std::move(flags), ""};
+    throw InputError("found neither a task nor --model, expected one of them");
+  }
   if (!std::filesystem::is_directory(target, error)) {
     CheckMayBeTask(target);
     return {target, std::move(flags), ""};
@@ -144,13 +155,18 @@ Target ResolveTarget(const std::string& target, RunFlags flags) {
     return {RunDirectory::Open(target).config_file().string(), std::move(flags), target};
   }
   const std::string config = RunDirectory::OpenModel(target).config_file().string();
-  CheckHasTask(target, config);
   if (!flags.model) flags.model = target;
+  if (!HasTask(config)) {
+    if (IsAssigned(flags.assignments, "reward")) return {"", std::move(flags), ""};
+    throw NoTask(target);
+  }
   return {config, std::move(flags), ""};
 }
 
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
-  auto [loaded, config] = Task::Load(task, Assignments(flags));
+  RegisterLearnedSystem();
+  auto [loaded, config] = task.empty() ? LoadImaginedTask(flags.model.value(), Assignments(flags))
+                                       : Task::Load(task, Assignments(flags));
   Experiment experiment{std::move(loaded), std::move(config), {}};
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);
@@ -178,6 +194,7 @@ std::string ConfigText(Experiment& experiment, const std::filesystem::path& dire
   experiment.task.Save(writer, directory);
   writer.Write("run", experiment.run);
   writer.Write("record", experiment.record);
+  WriteLogSection(experiment.config, writer);
   WriteLearnerOptions(experiment.run.algorithm, experiment.run, experiment.config, writer);
   if (experiment.task.planning_reward_is_learned()) WriteRewardOptions(experiment.config, writer);
   // The task's choices for other planners stay with it, for a later --planner.

@@ -13,6 +13,8 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/experiments/learned_system.h"
+#include "foreplan/experiments/stored_model.h"
 #include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/log_observer.h"
 #include "foreplan/runs/checkpoint.h"
@@ -170,6 +172,7 @@ nlohmann::ordered_json RunSession::Result() const {
                                    {"planner", experiment_.run.planner},
                                    {"seed", experiment_.run.seed},
                                    {"status", status_},
+                                   {"imagined", IsImagined(experiment_.task)},
                                    {"episode_returns", std::move(returns)},
                                    {"episode_steps", std::move(steps)},
                                    {"episode_ends", std::move(ends)},
@@ -212,6 +215,7 @@ void RunSession::SaveCheckpoint() {
 
 void RunSession::WriteModel() {
   TensorFile model = learner_->Model();
+  if (model.metadata.count("subject") != 0) WriteModelSections(experiment_.config, model);
   model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
   WriteTensors(directory_->model_file(), model);
 }

@@ -172,8 +172,8 @@ void ModelLearner::JudgeBasePolicy() {
   RecordModelError("model.base", judge_.Judge(measured, 0, measured.size()));
 }
 
-void ModelLearner::LoadData(const std::string& file) {
-  data_before() = ReadRecording(file, ColumnsOf(context().task.spec())).data;
+void ModelLearner::LoadData(const std::string& file, const LogOptions& options) {
+  data_before() = ReadRecording(file, ColumnsOf(context().task.spec()), options).data;
 }
 
 void ModelLearner::RecordModelError(const std::string& prefix, const ModelError& error) const {

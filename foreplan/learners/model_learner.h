@@ -10,6 +10,7 @@
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/control/plan_log.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/data/log_options.h"
 #include "foreplan/learners/episode_learner.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/models/model_error.h"
@@ -85,7 +86,7 @@ class ModelLearner : public EpisodeLearner {
   void JudgeBasePolicy();
   /// Begins with the transitions of a file, see ReadRecording; columns are found by the names of
   /// the task's components. Not for a run that begins with a model, which brings its own data.
-  void LoadData(const std::string& file);
+  void LoadData(const std::string& file, const LogOptions& options);
   /// Time spent on what an episode acts by, besides fits.
   void CountPlanning(double seconds) { times_.planning_seconds += seconds; }
 

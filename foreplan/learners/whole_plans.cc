@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/log_section.h"
 
 namespace foreplan {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 WholePlanOptions ReadWholePlanOptions(const std::string& section, const RunOptions& run,
                                       Config& config) {
   auto options = ReadOptions<WholePlanOptions>(config, section);
+  options.log = ReadLogSection(config).options();
   if (options.base_episodes == 0 && options.data.empty()) {
     throw InputError(fmt::format(
         "{}: {}.base_episodes: found 0 and no {}.data, expected something to fit the model to",
@@ -85,7 +87,7 @@ WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePla
                                    ModelLearnerParts parts)
     : ModelLearner(context, std::move(parts), options.base_policy), options_(options) {
   CheckHorizon(options, context.task, *planner());
-  if (!options.data.empty()) LoadData(options.data);
+  if (!options.data.empty()) LoadData(options.data, options.log);
   if (options.execution == PlanExecution::kReplanned) {
     controller_ = std::make_unique<MpcController>(planner(), model());
     return;

@@ -31,6 +31,7 @@ struct WholePlanOptions {
   std::string base_policy = "uniform";
   int base_episodes = 1;  // episodes of the base policy before the first fit; 0 needs data
   std::string data;       // file of transitions to begin with; "": none
+  LogOptions log = {};    // how it is read; section [log] of a configuration
 
   void Visit(OptionsVisitor& visitor);
 };

@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/models/read_subject.h"
 
 namespace foreplan {
 namespace {
@@ -20,7 +22,7 @@ constexpr const char* kKey = "subject";
 
 struct EncodingList {
   const char* name;  // in section [encoding]
-  const std::vector<std::string> Encoding::*names;
+  std::vector<std::string> Encoding::*names;
 };
 constexpr EncodingList kEncodingLists[] = {{"sin_cos", &Encoding::sin_cos},
                                            {"omit", &Encoding::omit},
@@ -42,6 +44,11 @@ std::vector<Component> ComponentsOf(const json& list) {
     components.push_back({component.at("name"), component.at("unit")});
   }
   return components;
+}
+
+InputError NoDescription(const TensorFile& file) {
+  return InputError(fmt::format("{}: metadata '{}': found no description of a model's subject",
+                                file.source, kKey));
 }
 
 std::string NamesText(const std::vector<Component>& components) {
@@ -97,9 +104,42 @@ void WriteSubject(const ModelSubject& subject, TensorFile& file) {
   file.metadata[kKey] = json{
       {"observation", ComponentsJson(subject.spec.observation)},
       {"action", ComponentsJson(subject.spec.action)},
+      {"action_low", subject.spec.action_low},
+      {"action_high", subject.spec.action_high},
       {"dt", subject.spec.dt},
       {"encoding",
        encoding}}.dump();
+}
+
+ModelSubject ReadSubject(const TensorFile& file) {
+  const auto text = file.metadata.find(kKey);
+  if (text == file.metadata.end()) {
+    throw InputError(fmt::format(
+        "{}: found no metadata '{}', expected a model that says what it is of; those of versions "
+        "before do not",
+        file.source, kKey));
+  }
+  EnvironmentSpec spec;
+  Encoding encoding;
+  try {
+    const json found = json::parse(text->second);
+    spec.observation = ComponentsOf(found.at("observation"));
+    spec.action = ComponentsOf(found.at("action"));
+    spec.action_low = found.at("action_low").get<std::vector<double>>();
+    spec.action_high = found.at("action_high").get<std::vector<double>>();
+    spec.dt = found.at("dt");
+    for (const EncodingList& list : kEncodingLists) {
+      encoding.*list.names = found.at("encoding").at(list.name).get<std::vector<std::string>>();
+    }
+  } catch (const json::exception&) {
+    throw NoDescription(file);
+  }
+  if (spec.action_low.size() != spec.action.size() ||
+      spec.action_high.size() != spec.action.size()) {
+    throw NoDescription(file);
+  }
+  Encoding complete = CompleteEncoding(file.source, std::move(encoding), spec, {});
+  return {std::move(spec), std::move(complete)};
 }
 
 void CheckSubject(const ModelSubject& subject, const TensorFile& file) {
@@ -118,8 +158,7 @@ void CheckSubject(const ModelSubject& subject, const TensorFile& file) {
       difference = DifferenceOfEncodings(found.at("encoding"), subject.encoding);
     }
   } catch (const json::exception&) {
-    throw InputError(fmt::format("{}: metadata '{}': found no description of a model's subject",
-                                 file.source, kKey));
+    throw NoDescription(file);
   }
   if (difference.empty()) return;
   throw InputError(fmt::format("{}: {}", file.source, difference));
