@@ -37,9 +37,9 @@ Dataset Data() {
   Dataset data(2, 1);
   for (int episode = 1; episode <= 2; ++episode) {
     for (int step = 0; step < 3; ++step) {
-      const double x = episode + 0.1 * step;
+      const double x = episode + 0.25 * step;
       const std::array<double, 2> here = {x, 0.5};
-      const std::array<double, 2> next = {x + 0.1, 0.5};
+      const std::array<double, 2> next = {x + 0.25, 0.5};
       data.Add(here, std::array<double, 1>{0.0}, next, episode);
     }
   }
