@@ -28,7 +28,8 @@ LogSection ReadLogSection(Config& config) { return ReadOptions<LogSection>(confi
 
 void WriteLogSection(Config& config, ConfigWriter& writer) {
   LogSection section = ReadLogSection(config);
-  if (section != LogSection{}) writer.Write(kSection, section);
+  const LogSection nothing;
+  if (section != nothing) writer.Write(kSection, section);
 }
 
 }  // namespace foreplan
