@@ -15,6 +15,7 @@ namespace foreplan {
 struct ExpressionValue {
   bool is_condition = false;
   std::vector<int> nodes;
+  int width = 1;  // nodes that an index counts as one
 };
 
 /// "1 number", "2 numbers".

@@ -73,19 +73,28 @@ int ExpressionCompiler::Condition(const ExpressionText& source) {
   return value.nodes[0];
 }
 
-std::vector<int> ExpressionCompiler::NumbersBeforeStep(const ExpressionText& source) {
-  Value value = CompileSource(source, Time::kPrevious);
+std::vector<int> ExpressionCompiler::Numbers(const ExpressionText& source) {
+  return NumbersAt(source, Time::kNext);
+}
+
+std::vector<int> ExpressionCompiler::NumbersAt(const ExpressionText& source, Time time) {
+  Value value = CompileSource(source, time);
   if (value.is_condition) {
     throw source.Error(0, "found a condition, expected numbers, as if(condition, 1, 0) is one");
   }
-  for (const int node : build_.graph().InOrder(value.nodes)) {
+  return std::move(value.nodes);
+}
+
+std::vector<int> ExpressionCompiler::NumbersBeforeStep(const ExpressionText& source) {
+  std::vector<int> nodes = NumbersAt(source, Time::kPrevious);
+  for (const int node : build_.graph().InOrder(nodes)) {
     if (build_.graph()[node].op != Op::kNext) continue;
     throw source.Error(
         0, fmt::format("found the next observation ('{}'), expected what is known "
                        "before the step",
                        scope_.observation[static_cast<size_t>(build_.graph()[node].index)].name));
   }
-  return value.nodes;
+  return nodes;
 }
 
 std::vector<std::string> ExpressionCompiler::FunctionNames() {
@@ -144,6 +153,7 @@ ExpressionCompiler::Value ExpressionCompiler::Compile(const Syntax& syntax) {
       return {false, {build_.Constant(syntax.number)}};
     case Syntax::Kind::kName:
       build_.MoveTo(syntax.position);
+      if (scope_.arrays != nullptr) return CompileArrayName(syntax);
       return syntax.scope.empty() ? CompileName(syntax) : CompileScopedName(syntax);
     case Syntax::Kind::kCall:
       return CompileCall(syntax);
@@ -168,20 +178,24 @@ ExpressionCompiler::Value ExpressionCompiler::Compile(const Syntax& syntax) {
   return build_.Map(negates ? Op::kNegate : Op::kNot, value);
 }
 
-ExpressionCompiler::Value ExpressionCompiler::CompileName(const Syntax& name) {
+std::optional<ExpressionCompiler::Value> ExpressionCompiler::FindConstant(const std::string& name) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (name.text == "pi") return {false, {build_.Constant(std::numbers::pi)}};
-  if (name.text == "inf") return {false, {build_.Constant(kInfinity)}};
+  if (name == "pi") return Value{false, {build_.Constant(std::numbers::pi)}};
+  if (name == "inf") return Value{false, {build_.Constant(kInfinity)}};
+  const int i = PlaceOf(constants_, name);
+  if (i < 0) return std::nullopt;
+  Value value;
+  for (const double number : constants_[static_cast<size_t>(i)].values) {
+    value.nodes.push_back(build_.Constant(number));
+  }
+  return value;
+}
+
+ExpressionCompiler::Value ExpressionCompiler::CompileName(const Syntax& name) {
+  if (auto constant = FindConstant(name.text)) return *std::move(constant);
   if (name.text == "u") return build_.Inputs(Op::kAction, 0, scope_.action.size());
   if (name.text == "next") return build_.Inputs(Op::kNext, 0, scope_.observation.size());
   if (name.text == "previous") return build_.Inputs(Op::kPrevious, 0, scope_.observation.size());
-  if (const int i = PlaceOf(constants_, name.text); i >= 0) {
-    Value value;
-    for (const double number : constants_[static_cast<size_t>(i)].values) {
-      value.nodes.push_back(build_.Constant(number));
-    }
-    return value;
-  }
   if (const int i = PlaceOf(quantities_, name.text); i >= 0) {
     return CompileQuantity(static_cast<size_t>(i), time_, name);
   }
@@ -234,6 +248,59 @@ ExpressionCompiler::Value ExpressionCompiler::CompileScopedName(const Syntax& na
       name, of_action ? "action component" : "observation component or quantity", known);
 }
 
+std::optional<ExpressionCompiler::Value> ExpressionCompiler::FindArray(const std::string& name,
+                                                                       const std::string& object) {
+  const std::optional<ExpressionArrays::Rows> rows = scope_.arrays->Find(name, object);
+  if (!rows) return std::nullopt;
+  Value value;
+  for (const int input : rows->inputs) {
+    value.nodes.push_back(build_.Inputs(Op::kNext, static_cast<size_t>(input), 1).nodes[0]);
+  }
+  value.width = rows->width;
+  return value;
+}
+
+ExpressionCompiler::Value ExpressionCompiler::CompileArrayName(const Syntax& name) {
+  if (!name.scope.empty()) {
+    throw build_.Error(
+        name, fmt::format("found '{}.', expected what is observed at one moment", name.scope));
+  }
+  auto array = FindArray(name.text, "");
+  auto constant = FindConstant(name.text);
+  if (array && constant) {
+    throw build_.Error(name, fmt::format("found '{}', the name of a constant and of what is "
+                                         "observed, expected another one for the constant",
+                                         name.text));
+  }
+  if (array) return *std::move(array);
+  if (constant) return *std::move(constant);
+  throw build_.UnknownNameAt(name, "name", KnownNames());
+}
+
+// "xpos(tip)", "rate(x)"; nothing for another function.
+std::optional<ExpressionCompiler::Value> ExpressionCompiler::CompileArrayCall(const Syntax& call) {
+  const bool is_rate = call.text == "rate";
+  if (is_rate && call.children.size() != 1) {
+    throw build_.Error(
+        call, fmt::format("found {}, expected rate(x)", Counted(call.children.size(), "argument")));
+  }
+  if (is_rate) {
+    const Value of = Compile(call.children[0]);
+    build_.ExpectNumbers(of, call.children[0]);
+    build_.MoveTo(call.position);
+    Value value;
+    for (const int node : of.nodes) {
+      const auto input = static_cast<size_t>(scope_.arrays->RateOf(node));
+      value.nodes.push_back(build_.Inputs(Op::kNext, input, 1).nodes[0]);
+    }
+    return value;
+  }
+  const bool names_object =
+      call.children.size() == 1 && call.children[0].kind == Syntax::Kind::kName;
+  build_.MoveTo(call.position);
+  return names_object ? FindArray(call.text, call.children[0].text) : std::nullopt;
+}
+
 ExpressionCompiler::Value ExpressionCompiler::CompileQuantity(size_t index, Time time,
                                                               const Syntax& name) {
   const auto found = compiled_.find({index, time});
@@ -253,10 +320,13 @@ ExpressionCompiler::Value ExpressionCompiler::CompileQuantity(size_t index, Time
 }
 
 ExpressionCompiler::Value ExpressionCompiler::CompileCall(const Syntax& call) {
+  if (scope_.arrays != nullptr) {
+    if (auto array = CompileArrayCall(call)) return *std::move(array);
+  }
   const std::span<const ExpressionFunction> table = ExpressionFunctions();
   const auto function = std::find_if(
       table.begin(), table.end(), [&](const ExpressionFunction& f) { return f.name == call.text; });
-  if (function == table.end()) throw build_.UnknownNameAt(call, "function", FunctionNames());
+  if (function == table.end()) throw build_.UnknownNameAt(call, "function", KnownFunctions());
   const size_t count = call.children.size();
   if (count < function->fewest || count > function->most) {
     throw build_.Error(
@@ -285,16 +355,19 @@ ExpressionCompiler::Value ExpressionCompiler::CompileList(const Syntax& list) {
 
 ExpressionCompiler::Value ExpressionCompiler::CompileIndex(const Syntax& index) {
   Value value = Compile(index.children[0]);
-  const size_t size = value.nodes.size();
+  const size_t size = value.nodes.size() / static_cast<size_t>(value.width);
   const auto first = static_cast<size_t>(index.range.first);
   const size_t last = index.range.last < 0 ? size : static_cast<size_t>(index.range.last);
   if (first >= last || last > size) {
-    throw build_.Error(index, fmt::format("found [{}:{}] of {}, expected a range within 0:{}",
-                                          first, last, Counted(size, "number"), size));
+    throw build_.Error(
+        index,
+        fmt::format("found {} of {}, expected an index or a range within 0 ... {}",
+                    index.range.text, Counted(size, value.width == 1 ? "number" : "row"), size));
   }
-  const auto begin = value.nodes.begin();
-  return {value.is_condition, std::vector<int>(begin + static_cast<std::ptrdiff_t>(first),
-                                               begin + static_cast<std::ptrdiff_t>(last))};
+  const auto at = [&](size_t row) {
+    return value.nodes.begin() + static_cast<std::ptrdiff_t>(row) * value.width;
+  };
+  return {value.is_condition, std::vector<int>(at(first), at(last))};
 }
 
 ExpressionCompiler::Value ExpressionCompiler::CompileBinary(const Syntax& binary) {
@@ -339,8 +412,22 @@ ExpressionCompiler::Value ExpressionCompiler::CompileArithmetic(Op op, const Syn
   return value;
 }
 
+std::vector<std::string> ExpressionCompiler::KnownFunctions() const {
+  std::vector<std::string> names = FunctionNames();
+  if (scope_.arrays == nullptr) return names;
+  names.emplace_back("rate");
+  for (std::string& name : scope_.arrays->NamesOfObjects()) names.push_back(std::move(name));
+  return names;
+}
+
 std::vector<std::string> ExpressionCompiler::KnownNames() const {
   std::vector<std::string> names;
+  if (scope_.arrays != nullptr) {
+    names = scope_.arrays->Names();
+    for (const NamedConstant& constant : constants_) names.push_back(constant.name);
+    for (const char* word : {"pi", "inf"}) names.emplace_back(word);
+    return names;
+  }
   for (const NamedQuantity& quantity : quantities_) names.push_back(quantity.name);
   for (const NamedConstant& constant : constants_) names.push_back(constant.name);
   for (const Component& component : scope_.action) names.push_back(component.name);

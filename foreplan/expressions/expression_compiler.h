@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,7 +20,7 @@ namespace foreplan {
 /// "previous." for what they were before it; for components of the action, also behind "u."; for
 /// constants; and for quantities, which are expressions themselves: "previous.distance" is the
 /// quantity of the observation before the step. next, previous and u alone are all components, in
-/// order.
+/// order. In a scope of arrays names stand for these and for constants; then there is rate(x), too.
 class ExpressionCompiler {
  public:
   /// Scope and definitions must outlive this object. Throws InputError for names that cannot be
@@ -29,7 +30,9 @@ class ExpressionCompiler {
   /// The node of an expression that is one number, or one condition. Throws InputError.
   int Number(const ExpressionText& source);
   int Condition(const ExpressionText& source);
-  /// The nodes of an expression that is one number or several, of what is known before the step:
+  /// The nodes of an expression that is one number or several. Throws InputError.
+  std::vector<int> Numbers(const ExpressionText& source);
+  /// The same of what is known before the step:
   /// names that do not say it stand for the observation BEFORE it. Throws InputError, also where it
   /// depends on the next observation.
   std::vector<int> NumbersBeforeStep(const ExpressionText& source);
@@ -48,6 +51,9 @@ class ExpressionCompiler {
   Value Compile(const Syntax& syntax);
   Value CompileName(const Syntax& name);
   Value CompileScopedName(const Syntax& name);
+  Value CompileArrayName(const Syntax& name);
+  std::optional<Value> FindArray(const std::string& name, const std::string& object);
+  std::optional<Value> CompileArrayCall(const Syntax& call);
   Value CompileQuantity(size_t index, Time time, const Syntax& name);
   Value CompileCall(const Syntax& call);
   Value CompileList(const Syntax& list);
@@ -55,6 +61,9 @@ class ExpressionCompiler {
   Value CompileBinary(const Syntax& binary);
   Value CompileArithmetic(ExpressionOp op, const Syntax& binary, const Value& left,
                           const Value& right);
+  std::optional<Value> FindConstant(const std::string& name);
+  std::vector<int> NumbersAt(const ExpressionText& source, Time time);
+  [[nodiscard]] std::vector<std::string> KnownFunctions() const;
   [[nodiscard]] std::vector<std::string> KnownNames() const;
 
   ExpressionScope scope_;

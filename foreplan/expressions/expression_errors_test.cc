@@ -50,7 +50,11 @@ TEST(ExpressionErrors, SayWhatWasExpected) {
       {"if(x, 1, 0)", "column 4: found a number, expected a condition"},
       {"goal", "found 2 numbers, expected one, as sum(...)"},
       {"goal + next", "column 6: found 2 numbers on the left and 4 on the right of '+'"},
-      {"goal[2]", "column 5: found [2:3] of 2 numbers, expected a range within 0:2"},
+      {"goal[2]", "column 5: found [2] of 2 numbers, expected an index or a range within 0 ... 2"},
+      {"goal[:0]", "column 5: found [:0] of 2 numbers"},
+      {"max(x, y,)", "column 9: found a comma before ')', expected none"},
+      {"sum([x, y,])", "column 10: found a comma before ']', expected none"},
+      {"clip(x, 1, 0)", "column 9: found the bounds 1 and 0, expected low <= high"},
       {"hinge",
        "column 1: found 'hinge', the name of an observation and of an action, expected "
        "next.hinge, previous.hinge or u.hinge"},

@@ -171,6 +171,16 @@ Value SmoothAbs(ExpressionBuilder& c, const Syntax& call, const Values& argument
   return {false, {c.Reduce(Op::kAdd, terms)}};
 }
 
+// Where both bounds are constants.
+void ExpectOrder(ExpressionBuilder& c, const Syntax& call, int low, int high) {
+  const ExpressionNode& below = c.graph()[low];
+  const ExpressionNode& above = c.graph()[high];
+  if (!c.graph().IsConstant(low) || !c.graph().IsConstant(high)) return;
+  if (below.constant <= above.constant) return;
+  throw c.Error(call.children[1], fmt::format("found the bounds {} and {}, expected low <= high",
+                                              below.constant, above.constant));
+}
+
 Value Clip(ExpressionBuilder& c, const Syntax& call, const Values& arguments) {
   ExpectNumbers(c, call, arguments);
   Value result;
@@ -178,6 +188,7 @@ Value Clip(ExpressionBuilder& c, const Syntax& call, const Values& arguments) {
   const std::vector<int> low = c.Spread(arguments[1], x.size(), call.children[1]);
   const std::vector<int> high = c.Spread(arguments[2], x.size(), call.children[2]);
   for (size_t i = 0; i < x.size(); ++i) {
+    ExpectOrder(c, call, low[i], high[i]);
     result.nodes.push_back(c.Apply(Op::kMin, c.Apply(Op::kMax, x[i], low[i]), high[i]));
   }
   return result;
@@ -291,13 +302,7 @@ Value Tolerance(ExpressionBuilder& c, const Syntax& call, const Values& argument
   const std::vector<int> high = c.Spread(arguments[2], x.size(), call.children[2]);
   Value result;
   for (size_t i = 0; i < x.size(); ++i) {
-    if (c.graph().IsConstant(low[i]) && c.graph().IsConstant(high[i]) &&
-        !(c.graph()[low[i]].constant <= c.graph()[high[i]].constant)) {
-      throw c.Error(call.children[1],
-                    fmt::format("found the bounds {} and {}, expected low <= "
-                                "high",
-                                c.graph()[low[i]].constant, c.graph()[high[i]].constant));
-    }
+    ExpectOrder(c, call, low[i], high[i]);
     const int above = c.Apply(Op::kLessEqual, low[i], x[i]);
     const int inside = c.Apply(Op::kAnd, above, c.Apply(Op::kLessEqual, x[i], high[i]));
     int beyond = c.Constant(0);

@@ -140,6 +140,7 @@ class Parser {
 
   IndexRange ParseRange() {
     IndexRange range;
+    const size_t begin = last_;
     const bool from_start = TakeMark(':');
     if (!from_start) range.first = ParseIndex();
     if (!from_start && !TakeMark(':')) {
@@ -148,6 +149,7 @@ class Parser {
       range.last = ParseIndex();
     }
     Expect(']');
+    range.text = text_.substr(begin, at_ - begin);
     return range;
   }
 
@@ -189,10 +191,16 @@ class Parser {
     if (TakeMark(close)) return items;
     do {
       items.push_back(ParseOr());
-    } while (TakeMark(','));
+    } while (TakeComma(close));
     if (!TakeMark(close))
       throw Error(fmt::format("found {}, expected ',' or '{}'", Found(), close));
     return items;
+  }
+
+  bool TakeComma(char close) {
+    if (!TakeMark(',')) return false;
+    if (!PeekMark(close)) return true;
+    throw Error(fmt::format("found a comma before '{}', expected none", close), last_);
   }
 
   Syntax ParseNumber() {

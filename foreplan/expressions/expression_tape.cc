@@ -134,6 +134,10 @@ void ExpressionTape::ComputeValues(const double* observation, const double* acti
                    : of_action >= 0 ? action[of_action]
                                     : observation[variable];
   }
+  Compute(values);
+}
+
+void ExpressionTape::Compute(double* values) const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     const auto operand = [&](size_t k) {

@@ -20,6 +20,16 @@ class ExpressionTape {
   /// Throws InputError for more than kMaxSteps operations.
   ExpressionTape(const ExpressionGraph& graph, int output, TransitionSizes sizes);
 
+  /// The value, with input(i) in the place of component i of the next observation; where nothing
+  /// else is read and the sizes are 0.
+  template <typename Input>
+  [[nodiscard]] double ValueOf(const Input& input) const {
+    std::array<double, kMaxSteps> values;
+    for (const auto& [step, variable] : inputs_)
+      values[static_cast<size_t>(step)] = input(variable);
+    Compute(values.data());
+    return values[steps_.size() - 1];
+  }
   /// As Reward::Gradient, of one row.
   void Gradient(const double* observation, const double* action, const double* next_observation,
                 double* gradient) const;
@@ -51,6 +61,8 @@ class ExpressionTape {
 
   void ComputeValues(const double* observation, const double* action,
                      const double* next_observation, double* values) const;
+  /// From the inputs' values.
+  void Compute(double* values) const;
   void ComputeTangents(const double* values, int seed, double* tangents) const;
   void ComputeAdjoints(const double* values, const double* tangents, double* adjoints,
                        double* adjoint_tangents) const;

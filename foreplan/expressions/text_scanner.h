@@ -20,6 +20,7 @@ namespace foreplan {
 struct IndexRange {
   int first = 0;
   int last = -1;
+  std::string text = {};  // as it was written; "" for all
 };
 
 /// Blanks between the things it reads do not count.
@@ -69,6 +70,7 @@ class TextScanner {
   IndexRange Range() {
     IndexRange range;
     if (!Take('[')) return range;
+    const size_t begin = at_ - 1;
     const bool from_start = Take(':');
     if (!from_start) range.first = Index();
     if (!from_start && !Take(':')) {
@@ -77,7 +79,15 @@ class TextScanner {
       range.last = Index();
     }
     Expect(']');
+    range.text = text_.substr(begin, at_ - begin);
     return range;
+  }
+  /// What stands before the next `mark`, which it steps over.
+  std::string Until(char mark) {
+    const size_t end = text_.find(mark, at_);
+    if (end == text_.npos) throw Error(fmt::format("'{}'", mark));
+    const size_t first = std::exchange(at_, end + 1);
+    return std::string(text_.substr(first, end - first));
   }
 
   /// As Name reads it.

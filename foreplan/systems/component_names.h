@@ -1,6 +1,8 @@
 // Names of a system's components, and the columns of logged data that hold them.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,16 @@ namespace foreplan {
   units.reserve(components.size());
   for (const Component& component : components) units.push_back(component.unit);
   return units;
+}
+
+/// What of a system's state has a name and is not observed.
+[[nodiscard]] inline std::vector<Component> Unobserved(const SystemSpec& spec) {
+  std::vector<Component> unobserved;
+  std::ranges::copy_if(spec.state, std::back_inserter(unobserved), [&](const Component& component) {
+    return std::ranges::find(spec.observation, component.name, &Component::name) ==
+           spec.observation.end();
+  });
+  return unobserved;
 }
 
 /// Columns by the names of the system's components and in their units, one row per control period.

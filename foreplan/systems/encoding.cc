@@ -91,7 +91,8 @@ int RateOf(const EnvironmentSpec& spec, const std::string& name) {
 }
 
 Encoding CompleteEncoding(const std::string& where, Encoding encoding, const EnvironmentSpec& spec,
-                          const ExpressionDefinitions& definitions) {
+                          const ExpressionDefinitions& definitions,
+                          std::span<const Component> unobserved) {
   const auto any = [](const Component&) { return true; };
   for (auto* names : {&encoding.sin_cos, &encoding.omit, &encoding.absolute}) {
     ExpandPatterns(spec, *names, any);
@@ -106,7 +107,7 @@ Encoding CompleteEncoding(const std::string& where, Encoding encoding, const Env
   for (size_t i = 0; i < encoding.input_texts.size(); ++i) {
     texts.push_back({fmt::format("{}[{}]", place, i), encoding.input_texts[i]});
   }
-  encoding.inputs = std::make_shared<const InputExpressions>(spec, definitions, texts);
+  encoding.inputs = std::make_shared<const InputExpressions>(spec, definitions, texts, unobserved);
   return encoding;
 }
 

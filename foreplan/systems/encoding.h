@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,10 @@ struct Encoding {
 
 /// Replaces patterns by the names they match, and compiles the inputs. Throws InputError, which
 /// starts with `where`, for what is no component, has no rate, contradicts, or is no expression.
+/// `unobserved`: what else of the system has a name.
 Encoding CompleteEncoding(const std::string& where, Encoding encoding, const EnvironmentSpec& spec,
-                          const ExpressionDefinitions& definitions);
+                          const ExpressionDefinitions& definitions,
+                          std::span<const Component> unobserved = {});
 
 /// The section as it stands in a file.
 Encoding ReadEncodingSection(Config& config);

@@ -12,10 +12,11 @@
 namespace foreplan {
 InputExpressions::Compiled InputExpressions::Compile(const EnvironmentSpec& spec,
                                                      const ExpressionDefinitions& definitions,
-                                                     const std::vector<ExpressionText>& texts) {
+                                                     const std::vector<ExpressionText>& texts,
+                                                     std::span<const Component> unobserved) {
   Compiled compiled;
   compiled.spec = spec;
-  ExpressionCompiler compiler({spec.observation, spec.action}, definitions);
+  ExpressionCompiler compiler({spec.observation, spec.action, unobserved}, definitions);
   for (const ExpressionText& text : texts) {
     const std::vector<int> nodes = compiler.NumbersBeforeStep(text);
     compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
@@ -38,8 +39,9 @@ InputExpressions::InputExpressions(Compiled compiled)
 
 InputExpressions::InputExpressions(const EnvironmentSpec& spec,
                                    const ExpressionDefinitions& definitions,
-                                   const std::vector<ExpressionText>& texts)
-    : InputExpressions(Compile(spec, definitions, texts)) {}
+                                   const std::vector<ExpressionText>& texts,
+                                   std::span<const Component> unobserved)
+    : InputExpressions(Compile(spec, definitions, texts, unobserved)) {}
 
 void InputExpressions::Evaluate(int rows, const double* observation, const double* action,
                                 double* values) const {

@@ -1,6 +1,7 @@
 // Inputs of a model that a task file gives as expressions; docs/your_task.md explains them.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,10 +17,12 @@ namespace foreplan {
 /// them allocates nothing.
 class InputExpressions {
  public:
-  /// Of at least one text; each gives one number or several. Throws InputError that points into a
-  /// text.
+  /// Of at least one text; each gives one number or several. `unobserved`: what else of the system
+  /// has a name, which therefore must not be taken for that of an action. Throws InputError that
+  /// points into a text.
   InputExpressions(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
-                   const std::vector<ExpressionText>& texts);
+                   const std::vector<ExpressionText>& texts,
+                   std::span<const Component> unobserved = {});
 
   static constexpr int kMaxCount = 4096;
   [[nodiscard]] int count() const { return program_.count(); }
@@ -44,7 +47,8 @@ class InputExpressions {
 
   explicit InputExpressions(Compiled compiled);
   static Compiled Compile(const EnvironmentSpec& spec, const ExpressionDefinitions& definitions,
-                          const std::vector<ExpressionText>& texts);
+                          const std::vector<ExpressionText>& texts,
+                          std::span<const Component> unobserved);
 
   EnvironmentSpec spec_;
   ExpressionGraph graph_;

@@ -31,6 +31,9 @@ class SystemFactory {
   /// the text will stand. Throws RunError when the disk refuses.
   virtual void Write(ConfigWriter& writer, const std::filesystem::path& directory) const = 0;
 
+  /// Its texts that name constants of the task.
+  [[nodiscard]] virtual std::vector<std::string> ExpressionTexts() const { return {}; }
+
   /// Throws InputError when the options or the files they name make no system.
   [[nodiscard]] virtual std::unique_ptr<System> Make() const = 0;
 

@@ -142,8 +142,10 @@ Task::Task(TaskDefinition definition) {
     }
   }
   goal_ = Goal(definition.where, definition.goal, *spec_);
-  encoding_ =
-      CompleteEncoding(definition.where, definition.encoding, *spec_, definition.definitions);
+  std::vector<Component> unobserved;
+  if (definition.system != nullptr) unobserved = Unobserved(definition.system->spec());
+  encoding_ = CompleteEncoding(definition.where, definition.encoding, *spec_,
+                               definition.definitions, unobserved);
   if (encoding_.inputs && definition.system != nullptr) {
     encoding_.inputs->CheckAtReset(*definition.system->Clone());
   }

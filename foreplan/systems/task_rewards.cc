@@ -21,12 +21,7 @@ class TaskRewardMaker {
   TaskRewardMaker(const TaskDefinition& task, const EnvironmentSpec& spec, const System* system)
       : task_(task), spec_(spec), system_(system) {
     if (!task.termination.text.empty()) termination_ = task.termination;
-    if (system == nullptr) return;
-    const std::vector<std::string> observed = Names(spec.observation);
-    std::ranges::copy_if(system->spec().state, std::back_inserter(unobserved_),
-                         [&](const Component& component) {
-                           return std::ranges::find(observed, component.name) == observed.end();
-                         });
+    if (system != nullptr) unobserved_ = Unobserved(system->spec());
   }
 
   [[nodiscard]] std::shared_ptr<const Reward> Make(const ExpressionText& text) const {

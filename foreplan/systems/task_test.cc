@@ -312,9 +312,6 @@ std::vector<WrongInput> WrongInputs() {
                  "4:1: termination: found one beside the reward 'pendulum'"},
 #ifdef FOREPLAN_HAVE_MUJOCO
       WrongInput{"NoModel", kTop + "[system]\ntype = 'mujoco'\n", "found no key 'system.model'"},
-      WrongInput{"UnknownPart",
-                 kTop + "[system]\ntype = 'mujoco'\nmodel = 'm.xml'\nobservation = ['qposs']\n",
-                 "unknown part 'qposs' (did you mean 'qpos'?)"},
 #else
       WrongInput{"NoMujoco", kTop + "[system]\ntype = 'mujoco'\nmodel = 'm.xml'\n",
                  "this build of foreplan has no MuJoCo"},

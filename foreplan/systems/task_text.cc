@@ -195,6 +195,9 @@ TaskText::TaskText(Config& config, const std::filesystem::path& directory) : whe
   config.Read("goal", goal_);
   encoding_ = ReadEncodingSection(config);
   std::vector<std::string> texts = encoding_.input_texts;
+  for (const auto& more : {factory_->ExpressionTexts(), conditions_.set, conditions_.unseen}) {
+    texts.insert(texts.end(), more.begin(), more.end());
+  }
   texts.insert(texts.end(), {options_.reward, options_.planning_reward, options_.termination});
   definitions_.ThrowOnUnusedOverrides(std::move(texts));
 }

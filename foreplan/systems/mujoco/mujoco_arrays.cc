@@ -11,6 +11,7 @@ namespace foreplan {
 namespace {
 
 constexpr std::string_view kAxes[] = {"x", "y", "z"};
+constexpr std::string_view kQuaternion[] = {"qw", "qx", "qy", "qz"};
 
 /// What has a name in a model.
 struct ObjectKind {
@@ -42,6 +43,13 @@ std::string NameOfSensorNumber(const mjModel& model, int index, std::string_view
   return fmt::format("{}_{}", name, place);
 }
 
+/// "x" of a place, "qw" of a quaternion, "xz" of a 3 x 3 matrix: row x, column z.
+std::string NameInObject(int place, int width) {
+  if (width == 3) return std::string(kAxes[place]);
+  if (width == 4) return std::string(kQuaternion[place]);
+  return fmt::format("{}{}", kAxes[place / 3], kAxes[place % 3]);
+}
+
 }  // namespace
 
 MujocoEvaluation EvaluationOf(const mjModel& model, const MujocoArray& array, int index) {
@@ -69,9 +77,9 @@ int RowsOf(const mjModel& model, ArrayOwner owner) {
   return 0;
 }
 
-ObjectNumbers FindObject(const std::string& where, const mjModel& model, ArrayOwner owner,
+ObjectNumbers FindObject(const std::string& where, const mjModel& model, const MujocoArray& array,
                          const std::string& name) {
-  const ObjectKind kind = KindOf(model, owner);
+  const ObjectKind kind = KindOf(model, array.owner);
   std::vector<std::string> names;
   for (int i = 0; i < kind.count; ++i) {
     names.push_back(MujocoName(model, kind.type, i, kind.name));
@@ -79,7 +87,7 @@ ObjectNumbers FindObject(const std::string& where, const mjModel& model, ArrayOw
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) throw UnknownName(where, kind.name, name, names);
   const auto object = static_cast<int>(found - names.begin());
-  if (owner != ArrayOwner::kNamedSensor) return {3 * object, 3};
+  if (array.owner != ArrayOwner::kNamedSensor) return {array.width * object, array.width};
   return {model.sensor_adr[object], model.sensor_dim[object]};
 }
 
@@ -128,9 +136,11 @@ Component ComponentOf(const mjModel& model, const StateComponents& state, const 
     case ArrayOwner::kNamedGeom:
     case ArrayOwner::kNamedSite: {
       const ObjectKind object = KindOf(model, array.owner);
-      return {fmt::format("{}{}{}_{}", MujocoName(model, object.type, index / 3, object.name), kind,
-                          array.component, kAxes[index % 3]),
-              "m"};
+      const std::string name =
+          fmt::format("{}{}{}", MujocoName(model, object.type, index / array.width, object.name),
+                      kind, array.component);
+      return {fmt::format("{}_{}", name, NameInObject(index % array.width, array.width)),
+              array.width == 3 ? "m" : ""};
     }
   }
   return {};

@@ -18,6 +18,15 @@ enum class MujocoEvaluation {
   kForces,  // accelerations and forces, which depend on the controls
 };
 
+/// The moment that all numbers but qpos, qvel and act are of.
+enum class ObservedAt {
+  /// The state that is observed, as mj_forward gives them there with the controls of the last step.
+  kNewState,
+  /// As mj_step leaves them, which published tasks observe: of the last evaluation INSIDE the step
+  /// (the start of the last substep, or the last Runge-Kutta stage), up to one substep old.
+  kLastEvaluation,
+};
+
 /// One row of numbers for each of these.
 enum class ArrayOwner {
   kPosition,
@@ -46,7 +55,7 @@ struct MujocoArray {
 };
 
 // Adding one is one entry here.
-inline constexpr std::array<MujocoArray, 13> kMujocoArrays{{
+inline constexpr std::array<MujocoArray, 17> kMujocoArrays{{
     {"qpos", ArrayOwner::kPosition, 1, MujocoEvaluation::kNone, &mjData::qpos},
     {"qvel", ArrayOwner::kVelocity, 1, MujocoEvaluation::kNone, &mjData::qvel},
     {"act", ArrayOwner::kActivation, 1, MujocoEvaluation::kNone, &mjData::act},
@@ -59,6 +68,10 @@ inline constexpr std::array<MujocoArray, 13> kMujocoArrays{{
      "_com"},
     {"geom_xpos", ArrayOwner::kNamedGeom, 3, MujocoEvaluation::kPlaces, &mjData::geom_xpos},
     {"site_xpos", ArrayOwner::kNamedSite, 3, MujocoEvaluation::kPlaces, &mjData::site_xpos},
+    {"xmat", ArrayOwner::kNamedBody, 9, MujocoEvaluation::kPlaces, &mjData::xmat},
+    {"xquat", ArrayOwner::kNamedBody, 4, MujocoEvaluation::kPlaces, &mjData::xquat},
+    {"geom_xmat", ArrayOwner::kNamedGeom, 9, MujocoEvaluation::kPlaces, &mjData::geom_xmat},
+    {"site_xmat", ArrayOwner::kNamedSite, 9, MujocoEvaluation::kPlaces, &mjData::site_xmat},
     // Of places and motion, some of forces: EvaluationOfSensor.
     {"sensor", ArrayOwner::kNamedSensor, 1, MujocoEvaluation::kMotion, &mjData::sensordata},
     {"cinert", ArrayOwner::kBody, 10, MujocoEvaluation::kPlaces, &mjData::cinert, "_cinert"},
@@ -72,13 +85,13 @@ MujocoEvaluation EvaluationOf(const mjModel& model, const MujocoArray& array, in
 /// Of an array of the whole model.
 int RowsOf(const mjModel& model, ArrayOwner owner);
 
-/// Numbers of one object, which a range counts one by one.
+/// Numbers of one object of an array, which a range counts one by one.
 struct ObjectNumbers {
   int first;
   int count;
 };
 /// Throws InputError, which starts with `where`, for a name that the model lacks.
-ObjectNumbers FindObject(const std::string& where, const mjModel& model, ArrayOwner owner,
+ObjectNumbers FindObject(const std::string& where, const mjModel& model, const MujocoArray& array,
                          const std::string& name);
 
 /// What is put behind the name of an object, so that it differs from that of another kind.

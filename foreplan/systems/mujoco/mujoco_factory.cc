@@ -58,7 +58,12 @@ class MujocoFactory final : public SystemFactory {
     RefuseOldKeys(config);
     config.Read("system", options_);
     config.Read("system.reset", options_.reset);
-    ParseObservation(config.name() + ": system.observation", options_.observation);
+    options_.observation_where = config.Where("system", "observation");
+    ParseObservation(options_.observation_where, options_.observation);
+    // Texts of conditions have none.
+    if (!config.Keys("constants").empty()) {
+      options_.constants = ExpressionDefinitions::Read(config).constants;
+    }
     ParseResetDraws(config.name() + ": system.reset.draw", options_.reset.draw);
     CheckMujocoTexts(options_, config.name());
     if (options_.model.empty()) {
@@ -82,6 +87,10 @@ class MujocoFactory final : public SystemFactory {
     }
     writer.Write("system", section);
     writer.Write("system.reset", section.options.reset);
+  }
+
+  [[nodiscard]] std::vector<std::string> ExpressionTexts() const override {
+    return options_.observation;
   }
 
   [[nodiscard]] std::unique_ptr<System> Make() const override {

@@ -96,13 +96,15 @@ TEST(MujocoNames, TheSameNumberTwiceIsRefused) {
 
 // "hip" is a joint that only its sine is observed of, and a motor.
 TEST(MujocoNames, OfAnActionAndOfAnUnobservedJointIsRefusedInExpressions) {
-  const auto message_of = [](const Strings& observation, const std::string& reward) -> std::string {
+  const auto message_of = [](const Strings& observation, const std::string& reward,
+                             const Strings& inputs = {}) -> std::string {
     try {
       TaskDefinition task;
       task.name = "t";
       task.episode_length = 5;
       task.system = std::make_shared<MujocoSystem>(SameNames(observation));
       task.reward = ExpressionText{"reward", reward};
+      task.encoding.input_texts = inputs;
       (void)Task(std::move(task));
       return "";
     } catch (const InputError& error) {
@@ -118,6 +120,11 @@ TEST(MujocoNames, OfAnActionAndOfAnUnobservedJointIsRefusedInExpressions) {
       << message;
   EXPECT_EQ(message_of({"sin(qpos)", "qvel"}, "-u.hip^2"), "");
   EXPECT_EQ(message_of({"sin(qpos)", "qpos"}, "-next.hip^2"), "");
+  EXPECT_NE(message_of({"sin(qpos)", "qvel"}, "0", {"sin(hip)"})
+                .find("encoding.inputs[0]: column 5: found 'hip', the name of an action and of a "
+                      "part of the state that is not observed"),
+            std::string::npos);
+  EXPECT_EQ(message_of({"sin(qpos)", "qvel"}, "0", {"sin(u.hip)"}), "");
 }
 
 TEST(MujocoNames, MadeUpNamesAvoidThoseThatExist) {

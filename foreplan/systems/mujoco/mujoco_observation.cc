@@ -3,255 +3,205 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <map>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/systems/mujoco/mujoco_components.h"
 
 namespace foreplan {
-namespace {
 
-using Function = ObservationPart::Function;
-const std::array<std::pair<std::string_view, Function>, 4> kFunctions{{{"sin", Function::kSin},
-                                                                       {"cos", Function::kCos},
-                                                                       {"clip", Function::kClip},
-                                                                       {"rate", Function::kRate}}};
+/// Makes an observation from the parts of a task.
+class MujocoObservation::Builder {
+ public:
+  Builder(MujocoObservation& made, std::string where, const mjModel& model,
+          const std::vector<NamedConstant>& constants)
+      : made_(made), where_(std::move(where)), model_(model), graph_(where_, model, constants) {}
 
-std::optional<Function> FunctionOf(std::string_view name) {
-  for (const auto& [known, function] : kFunctions) {
-    if (name == known) return function;
+  void Add(const ObservationPart& part) {
+    const std::vector<int> nodes = graph_.Compile(part.expression);
+    const std::vector<Component> components = ComponentsOf(part, nodes);
+    for (size_t i = 0; i < nodes.size(); ++i) AddEntry(nodes[i], components[i]);
   }
-  return std::nullopt;
-}
 
-ObservationPart::Quantity ParseQuantity(TextScanner& scanner, const std::string& name) {
-  ObservationPart::Quantity quantity;
-  while (quantity.array < kMujocoArrays.size() && kMujocoArrays[quantity.array].name != name)
-    ++quantity.array;
-  if (quantity.array == kMujocoArrays.size()) {
-    std::vector<std::string> known;
-    for (const MujocoArray& array : kMujocoArrays) known.emplace_back(array.name);
-    throw UnknownName(scanner.where(), "part", name, known);
+  void Finish() {
+    for (const ObservationGraph::Input& input : graph_.inputs()) {
+      made_.inputs_.push_back({input.number, input.rate_of < 0 ? -1 : rate_of_.at(input.rate_of)});
+    }
+    if (made_.needs_ == MujocoEvaluation::kForces) RememberControls();
   }
-  if (kMujocoArrays[quantity.array].HasName()) {
-    scanner.Expect('(');
-    quantity.object = scanner.Name("a name of the model");
-    scanner.Expect(')');
+
+ private:
+  [[nodiscard]] std::vector<Component> ComponentsOf(const ObservationPart& part,
+                                                    const std::vector<int>& nodes) {
+    if (part.given.empty()) return MadeUp(part, nodes);
+    if (part.given.size() != nodes.size()) {
+      throw InputError(fmt::format("{}: found {} and {} in '{}', expected as many", where_,
+                                   Counted(part.given.size(), "name"),
+                                   Counted(nodes.size(), "number"), part.text));
+    }
+    std::vector<Component> components = part.given;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      CheckNew(part, nodes[i]);
+      if (names_.IsTaken(components[i].name)) {
+        throw InputError(
+            fmt::format("{}: found the name '{}' twice, the second time in '{}', "
+                        "expected another for each",
+                        where_, components[i].name, part.text));
+      }
+      names_.Take(components[i].name);
+      const std::optional<Component> of = graph_.NameOf(nodes[i], false);
+      if (components[i].unit.empty() && of) components[i].unit = of->unit;
+    }
+    return components;
   }
-  quantity.range = scanner.Range();
-  return quantity;
-}
 
-ObservationPart ParsePart(const std::string& where, const std::string& text) {
-  TextScanner scanner(where, text);
-  ObservationPart part;
-  part.text = text;
-  std::string name = scanner.Name("an array or a function");
-  const std::optional<Function> function = FunctionOf(name);
-  if (function) {
-    part.function = *function;
-    scanner.Expect('(');
-    name = scanner.Name("an array");
-  }
-  part.quantity = ParseQuantity(scanner, name);
-  if (scanner.Take('-')) part.subtracted = ParseQuantity(scanner, scanner.Name("an array"));
-  if (part.function == Function::kClip) {
-    scanner.Expect(',');
-    part.low = scanner.Number<double>("the lower bound");
-    scanner.Expect(',');
-    part.high = scanner.Number<double>("the upper bound");
-    if (!(part.low < part.high)) throw scanner.Error("a lower bound below the upper one");
-  }
-  if (function) scanner.Expect(')');
-  scanner.ExpectEnd();
-  return part;
-}
-
-Component Apply(Function function, Component component) {
-  switch (function) {
-    case Function::kValue:
-      return component;
-    case Function::kSin:
-      return {component.name + "_sin", ""};
-    case Function::kCos:
-      return {component.name + "_cos", ""};
-    case Function::kClip:
-      return {component.name + "_clipped", component.unit};
-    case Function::kRate:
-      return {component.name + "_rate", component.unit + "/s"};
-  }
-  return component;
-}
-
-}  // namespace
-
-std::vector<ObservationPart> ParseObservation(const std::string& where,
-                                              std::span<const std::string> texts) {
-  std::vector<ObservationPart> parts;
-  parts.reserve(texts.size());
-  for (const std::string& text : texts) parts.push_back(ParsePart(where, text));
-  return parts;
-}
-
-MujocoObservation::MujocoObservation(const std::string& where, const mjModel& model,
-                                     std::span<const ObservationPart> parts, double dt,
-                                     ObservedAt at)
-    : dt_(dt), at_(at) {
-  const StateComponents state = ComponentsOfState(model);
-  DistinctNames names;
-  for (const ObservationPart& part : parts) {
-    std::vector<Entry> entries = EntriesOf(where, model, part);
-    // "hip", or with its kind "hip_sensor"; of a difference "hip_minus_knee".
-    const auto term = [&](const Entry& entry, bool with_kind) {
-      const auto component = [&](const Number& number) {
-        const MujocoArray& array = kMujocoArrays[number.array];
-        return ComponentOf(model, state, array, number.index,
-                           with_kind ? KindName(array.owner) : "");
-      };
-      Component of = component(entry.number);
-      if (entry.subtracted) of.name += "_minus_" + component(*entry.subtracted).name;
-      return of;
+  // "hip", or with its kind "hip_sensor".
+  std::vector<Component> MadeUp(const ObservationPart& part, const std::vector<int>& nodes) {
+    const auto name_of = [&](int node, bool with_kind) {
+      if (auto name = graph_.NameOf(node, with_kind)) return *std::move(name);
+      throw InputError(
+          fmt::format("{}: found no name for '{}', expected one, as in \"height [m] = {}\"", where_,
+                      part.text, part.text));
     };
-    const auto is_taken = [&](const Entry& entry) {
-      return names.IsTaken(Apply(part.function, term(entry, false)).name);
-    };
+    const auto is_taken = [&](int node) { return names_.IsTaken(name_of(node, false).name); };
     // The coordinates of a place have names alike.
     const bool any_taken =
-        kMujocoArrays[part.quantity.array].HasName() && std::ranges::any_of(entries, is_taken);
-    for (Entry& entry : entries) {
-      const Component of = term(entry, any_taken || is_taken(entry));
-      Component component = Apply(part.function, of);
-      CheckNew(where, part, entry);
-      component.name = names.Take(component.name);
-      Add(model, entry, std::move(component), of.name);
+        graph_.IsOfNamedObject(nodes.front()) && std::ranges::any_of(nodes, is_taken);
+    std::vector<Component> components;
+    for (const int node : nodes) {
+      Component component = name_of(node, any_taken || is_taken(node));
+      CheckNew(part, node);
+      component.name = names_.Take(component.name);
+      components.push_back(std::move(component));
+    }
+    return components;
+  }
+
+  void CheckNew(const ObservationPart& part, int node) const {
+    for (size_t i = 0; i < made_.entries_.size(); ++i) {
+      if (made_.entries_[i].node != node) continue;
+      throw InputError(fmt::format(
+          "{}: found observation component '{}' twice, the second time as '{}', expected "
+          "each number once",
+          where_, made_.components_[i].name, part.text));
     }
   }
-  if (needs_ == MujocoEvaluation::kForces) RememberControls(model);
+
+  void AddEntry(int node, const Component& component) {
+    Entry entry{.node = node, .formula = FormulaOf(node)};
+    bool is_measured = false;
+    for (const int i : graph_.InputsOf(node)) {
+      const ObservationGraph::Input& input = graph_.inputs()[static_cast<size_t>(i)];
+      if (input.rate_of >= 0) AddRate(input.rate_of, entry.formula.input == i, component);
+      if (input.rate_of < 0) is_measured = is_measured || IsMeasured(input.number);
+      if (input.rate_of < 0) Need(input.number);
+    }
+    if (is_measured) entry.memory = Remember(component);
+    made_.entries_.push_back(entry);
+    made_.components_.push_back(component);
+  }
+
+  // Once for every term; a component that is the rate gives it its name.
+  void AddRate(int node, bool is_component, const Component& component) {
+    const auto [found, is_new] = rate_of_.try_emplace(node, static_cast<int>(made_.rates_.size()));
+    if (!is_new) return;
+    const Component term = graph_.NameOf(node, false).value_or(component);
+    const Component rate =
+        is_component ? component : Component{term.name + "_rate", term.unit + "/s"};
+    const bool ends_so = is_component && component.name.ends_with(kRateSuffix);
+    const std::string base =
+        ends_so ? component.name.substr(0, component.name.size() - kRateSuffix.size()) : term.name;
+    bool is_measured = false;
+    MujocoEvaluation needed = MujocoEvaluation::kNone;
+    for (const int input : graph_.InputsOf(node)) {
+      const Number& number = graph_.inputs()[static_cast<size_t>(input)].number;
+      is_measured = is_measured || IsMeasured(number);
+      needed = std::max(needed, Need(number));
+    }
+    Rate made{.term = FormulaOf(node), .memory = Remember(rate)};
+    if (is_measured) made.before = Remember({base + "_before", rate.unit});
+    made_.step_reads_evaluation_ =
+        made_.step_reads_evaluation_ || needed != MujocoEvaluation::kNone;
+    made_.rates_.push_back(made);
+  }
+
+  Formula FormulaOf(int node) {
+    if (const int input = graph_.InputAt(node); input >= 0) return {.input = input};
+    made_.tapes_.emplace_back(graph_.graph(), node, TransitionSizes{0, 0});
+    return {.tape = static_cast<int>(made_.tapes_.size()) - 1};
+  }
+
+  /// Whether it stays what the last evaluation said.
+  [[nodiscard]] bool IsMeasured(const Number& number) const {
+    return made_.at_ == ObservedAt::kLastEvaluation &&
+           kMujocoArrays[number.array].needs != MujocoEvaluation::kNone;
+  }
+
+  // What has to be computed at a state before it is observed.
+  MujocoEvaluation Need(const Number& number) {
+    const MujocoArray& array = kMujocoArrays[number.array];
+    made_.observes_forces_ = made_.observes_forces_ || array.numbers == &mjData::cfrc_ext;
+    if (made_.at_ != ObservedAt::kNewState) return MujocoEvaluation::kNone;
+    const MujocoEvaluation needed = EvaluationOf(model_, array, number.index);
+    made_.needs_ = std::max(made_.needs_, needed);
+    return needed;
+  }
+
+  int Remember(const Component& component) {
+    made_.memory_.push_back({component.name + "_measured", component.unit});
+    return static_cast<int>(made_.memory_.size()) - 1;
+  }
+
+  void RememberControls() {
+    made_.first_control_ = made_.memory_.size();
+    made_.controls_ = static_cast<size_t>(model_.nu);
+    for (int i = 0; i < model_.nu; ++i) {
+      made_.memory_.push_back({MujocoName(model_, mjOBJ_ACTUATOR, i, "actuator") + "_control", ""});
+    }
+  }
+
+  static constexpr std::string_view kRateSuffix = "_rate";
+
+  MujocoObservation& made_;
+  std::string where_;
+  const mjModel& model_;
+  ObservationGraph graph_;
+  DistinctNames names_;
+  std::map<int, int> rate_of_;  // node of a term to its rate
+};
+
+MujocoObservation::MujocoObservation(const std::string& where, const mjModel& model,
+                                     std::span<const ObservationPart> parts,
+                                     const std::vector<NamedConstant>& constants, double dt,
+                                     ObservedAt at)
+    : dt_(dt), at_(at) {
+  Builder builder(*this, where, model, constants);
+  for (const ObservationPart& part : parts) builder.Add(part);
+  builder.Finish();
 }
 
-std::vector<MujocoObservation::Entry> MujocoObservation::EntriesOf(const std::string& where,
-                                                                   const mjModel& model,
-                                                                   const ObservationPart& part) {
-  const std::vector<Number> numbers = NumbersOf(where, model, part.quantity);
-  std::vector<Number> subtracted;
-  if (part.subtracted) subtracted = NumbersOf(where, model, *part.subtracted);
-  if (part.subtracted && subtracted.size() != numbers.size()) {
-    throw InputError(fmt::format("{}: found '{}' of {} and {} numbers, expected as many", where,
-                                 part.text, numbers.size(), subtracted.size()));
+double MujocoObservation::Read(const mjData& data, std::span<const double> memory,
+                               int input) const {
+  const auto& [number, rate] = inputs_[static_cast<size_t>(input)];
+  if (rate >= 0) {
+    return memory[static_cast<size_t>(rates_[static_cast<size_t>(rate)].memory)];
   }
-  std::vector<Entry> entries;
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    entries.push_back({part.function, part.low, part.high, numbers[i],
-                       part.subtracted ? std::optional(subtracted[i]) : std::nullopt});
-  }
-  return entries;
+  return (data.*kMujocoArrays[number.array].numbers)[number.index];
 }
 
-void MujocoObservation::CheckNew(const std::string& where, const ObservationPart& part,
-                                 const Entry& entry) const {
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    if (!entries_[i].ReadsTheSame(entry)) continue;
-    throw InputError(
-        fmt::format("{}: found observation component '{}' twice, the second time as '{}', expected "
-                    "each number once",
-                    where, components_[i].name, part.text));
-  }
-}
-
-std::vector<MujocoObservation::Number> MujocoObservation::NumbersOf(
-    const std::string& where, const mjModel& model, const ObservationPart::Quantity& quantity) {
-  const MujocoArray& array = kMujocoArrays[quantity.array];
-  const ObjectNumbers object = array.HasName()
-                                   ? FindObject(where, model, array.owner, quantity.object)
-                                   : ObjectNumbers{0, RowsOf(model, array.owner)};
-  const int rows = object.count;
-  if (rows == 0) {
-    throw InputError(fmt::format("{}: found '{}', expected another part: the model has none", where,
-                                 array.name));
-  }
-  const int last = quantity.range.last < 0 ? rows : quantity.range.last;
-  if (quantity.range.first < 0 || last > rows || quantity.range.first >= last) {
-    throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
-                                 array.name, quantity.range.first, last, rows));
-  }
-  const int width = array.HasName() ? 1 : array.width;
-  std::vector<Number> numbers;
-  for (int i = quantity.range.first * width; i < last * width; ++i) {
-    numbers.push_back({quantity.array, object.first + i});
-  }
-  return numbers;
-}
-
-void MujocoObservation::Add(const mjModel& model, Entry entry, Component component,
-                            const std::string& term) {
-  const auto holds = [&](const auto& is) {
-    return is(entry.number) || (entry.subtracted && is(*entry.subtracted));
-  };
-  const auto is_measured_array = [](const Number& of) {
-    return kMujocoArrays[of.array].needs != MujocoEvaluation::kNone;
-  };
-  const bool is_measured = at_ == ObservedAt::kLastEvaluation && holds(is_measured_array);
-  const bool is_rate = entry.function == Function::kRate;
-  if (is_measured || is_rate) entry.memory = Remember(component);
-  if (is_measured && is_rate) entry.before = Remember({term + "_before", component.unit});
-  if (at_ == ObservedAt::kNewState) {
-    const auto evaluation_of = [&](const Number& of) {
-      return EvaluationOf(model, kMujocoArrays[of.array], of.index);
-    };
-    MujocoEvaluation needed = evaluation_of(entry.number);
-    if (entry.subtracted) needed = std::max(needed, evaluation_of(*entry.subtracted));
-    needs_ = std::max(needs_, needed);
-    step_reads_evaluation_ =
-        step_reads_evaluation_ || (is_rate && needed != MujocoEvaluation::kNone);
-  }
-  observes_forces_ = observes_forces_ || holds([](const Number& of) {
-                       return kMujocoArrays[of.array].numbers == &mjData::cfrc_ext;
-                     });
-  entries_.push_back(entry);
-  components_.push_back(std::move(component));
-}
-
-void MujocoObservation::RememberControls(const mjModel& model) {
-  first_control_ = memory_.size();
-  controls_ = static_cast<size_t>(model.nu);
-  for (int i = 0; i < model.nu; ++i) {
-    memory_.push_back({MujocoName(model, mjOBJ_ACTUATOR, i, "actuator") + "_control", ""});
-  }
-}
-
-int MujocoObservation::Remember(const Component& component) {
-  memory_.push_back({component.name + "_measured", component.unit});
-  return static_cast<int>(memory_.size()) - 1;
-}
-
-double MujocoObservation::Term(const mjData& data, const Entry& entry) {
-  const auto read = [&](const Number& number) {
-    return (data.*kMujocoArrays[number.array].numbers)[number.index];
-  };
-  return read(entry.number) - (entry.subtracted ? read(*entry.subtracted) : 0.0);
-}
-
-double MujocoObservation::Value(const mjData& data, const Entry& entry) {
-  const double term = Term(data, entry);
-  switch (entry.function) {
-    case Function::kSin:
-      return std::sin(term);
-    case Function::kCos:
-      return std::cos(term);
-    case Function::kClip:
-      return std::clamp(term, entry.low, entry.high);
-    case Function::kValue:
-    case Function::kRate:
-      break;
-  }
-  return term;
+double MujocoObservation::Value(const mjData& data, std::span<const double> memory,
+                                const Formula& formula) const {
+  if (formula.input >= 0) return Read(data, memory, formula.input);
+  return tapes_[static_cast<size_t>(formula.tape)].ValueOf(
+      [&](int input) { return Read(data, memory, input); });
 }
 
 bool MujocoObservation::StepReads(size_t memory) const {
-  return std::ranges::any_of(entries_, [memory](const Entry& entry) {
-    return entry.before >= 0 && static_cast<size_t>(entry.before) == memory;
+  return std::ranges::any_of(rates_, [memory](const Rate& rate) {
+    return rate.before >= 0 && static_cast<size_t>(rate.before) == memory;
   });
 }
 
@@ -283,22 +233,27 @@ void MujocoObservation::KeepControls(const mjData& data, std::span<double> memor
   std::copy_n(data.ctrl, controls_, memory.subspan(first_control_).begin());
 }
 
-void MujocoObservation::Start(const mjData& data, std::span<double> memory) const {
-  KeepControls(data, memory);
+void MujocoObservation::KeepValues(const mjData& data, std::span<double> memory) const {
   for (const Entry& entry : entries_) {
     if (entry.memory < 0) continue;
-    const bool rate = entry.function == Function::kRate;
-    memory[static_cast<size_t>(entry.memory)] = rate ? 0.0 : Value(data, entry);
-    if (entry.before >= 0) memory[static_cast<size_t>(entry.before)] = Term(data, entry);
+    memory[static_cast<size_t>(entry.memory)] = Value(data, memory, entry.formula);
   }
 }
 
+void MujocoObservation::Start(const mjData& data, std::span<double> memory) const {
+  KeepControls(data, memory);
+  for (const Rate& rate : rates_) {
+    memory[static_cast<size_t>(rate.memory)] = 0;
+    if (rate.before >= 0) memory[static_cast<size_t>(rate.before)] = Term(data, rate);
+  }
+  KeepValues(data, memory);
+}
+
 void MujocoObservation::BeginStep(const mjData& data, std::span<double> memory) const {
-  for (const Entry& entry : entries_) {
-    if (entry.function != Function::kRate) continue;
+  for (const Rate& rate : rates_) {
     // Until the end of the step, the place of the rate holds the term before it.
-    memory[static_cast<size_t>(entry.memory)] =
-        entry.before >= 0 ? memory[static_cast<size_t>(entry.before)] : Term(data, entry);
+    memory[static_cast<size_t>(rate.memory)] =
+        rate.before >= 0 ? memory[static_cast<size_t>(rate.before)] : Term(data, rate);
   }
 }
 
@@ -308,48 +263,50 @@ void MujocoObservation::EndStep(const mjModel& model, mjData& data,
     mj_rnePostConstraint(&model, &data);
   }
   KeepControls(data, memory);
-  for (const Entry& entry : entries_) {
-    if (entry.memory < 0) continue;
-    double& remembered = memory[static_cast<size_t>(entry.memory)];
-    if (entry.function != Function::kRate) {
-      remembered = Value(data, entry);
-      continue;
-    }
-    const double term = Term(data, entry);
+  for (const Rate& rate : rates_) {
+    double& remembered = memory[static_cast<size_t>(rate.memory)];
+    const double term = Term(data, rate);
     remembered = (term - remembered) / dt_;
-    if (entry.before >= 0) memory[static_cast<size_t>(entry.before)] = term;
+    if (rate.before >= 0) memory[static_cast<size_t>(rate.before)] = term;
   }
+  KeepValues(data, memory);
 }
 
 void MujocoObservation::Observe(const mjData& data, std::span<const double> memory,
                                 std::span<double> observation) const {
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
-    observation[i] =
-        entry.memory >= 0 ? memory[static_cast<size_t>(entry.memory)] : Value(data, entry);
+    observation[i] = entry.memory >= 0 ? memory[static_cast<size_t>(entry.memory)]
+                                       : Value(data, memory, entry.formula);
   }
 }
 
 DependentComponents MujocoObservation::Dependent(const mjModel& model) const {
   if (at_ != ObservedAt::kNewState) return {};
   DependentComponents components;
-  const auto is_plain = [](const Entry& entry) {
-    return entry.function == Function::kValue && !entry.subtracted;
+  // Null: no number of an array.
+  const auto number_of = [this](const Entry& entry) -> const Number* {
+    if (entry.formula.input < 0) return nullptr;
+    const Input& input = inputs_[static_cast<size_t>(entry.formula.input)];
+    return input.rate < 0 ? &input.number : nullptr;
   };
   for (int joint = 0; joint < model.njnt; ++joint) {
     if (model.jnt_type[joint] != mjJNT_HINGE && model.jnt_type[joint] != mjJNT_SLIDE) return {};
     const auto observed = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-      return is_plain(entry) && kMujocoArrays[entry.number.array].owner == ArrayOwner::kPosition &&
-             entry.number.index == model.jnt_qposadr[joint];
+      const Number* number = number_of(entry);
+      return number != nullptr && kMujocoArrays[number->array].owner == ArrayOwner::kPosition &&
+             number->index == model.jnt_qposadr[joint];
     });
     if (observed == entries_.end()) return {};
     components.on.push_back(static_cast<int>(observed - entries_.begin()));
   }
   for (size_t i = 0; i < entries_.size(); ++i) {
-    const auto numbers = kMujocoArrays[entries_[i].number.array].numbers;
+    const Number* number = number_of(entries_[i]);
+    if (number == nullptr) continue;
+    const auto numbers = kMujocoArrays[number->array].numbers;
     const bool is_place =
         numbers == &mjData::xpos || numbers == &mjData::geom_xpos || numbers == &mjData::site_xpos;
-    if (is_plain(entries_[i]) && is_place) components.dependent.push_back(static_cast<int>(i));
+    if (is_place) components.dependent.push_back(static_cast<int>(i));
   }
   return components;
 }
@@ -360,7 +317,8 @@ void MujocoObservation::DependentJacobian(const mjModel& model, const mjData& da
   const auto nv = static_cast<size_t>(model.nv);  // one per joint
   std::vector<double> of_point(3 * nv);
   for (size_t row = 0; row < components.dependent.size(); ++row) {
-    const Number& number = entries_[static_cast<size_t>(components.dependent[row])].number;
+    const Entry& entry = entries_[static_cast<size_t>(components.dependent[row])];
+    const Number& number = inputs_[static_cast<size_t>(entry.formula.input)].number;
     const int object = number.index / 3;
     const MujocoArray& array = kMujocoArrays[number.array];
     const mjtNum* point = data.*array.numbers + 3 * object;

@@ -17,8 +17,9 @@ namespace foreplan {
 void MujocoOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("model", model, "MJCF file");
   visitor.Field("frame_skip", frame_skip, {1, 1000}, "simulator steps per control period");
-  visitor.Field("observation", observation,
-                "parts, e.g. \"qpos[1:]\", \"xpos(tip)\", \"rate(qpos[0])\"");
+  visitor.Field(
+      "observation", observation,
+      "expressions, e.g. \"qpos[1:]\", \"xpos(tip)\", \"tilt [rad] = qpos[0] + qpos[1]\"");
   static const std::array<std::pair<std::string, ObservedAt>, 2> kMoments{
       {{"new_state", ObservedAt::kNewState}, {"last_evaluation", ObservedAt::kLastEvaluation}}};
   visitor.Choice("observe_at", observe_at,

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "foreplan/core/options.h"
+#include "foreplan/expressions/expression_definitions.h"
 #include "foreplan/systems/mujoco/mujoco.h"
-#include "foreplan/systems/mujoco/mujoco_observation.h"
+#include "foreplan/systems/mujoco/mujoco_arrays.h"
 #include "foreplan/systems/mujoco/mujoco_reset.h"
 
 namespace foreplan {
@@ -14,7 +15,9 @@ namespace foreplan {
 struct MujocoOptions {
   std::string model;   // MJCF file
   int frame_skip = 1;  // simulator steps per control period, 1 ... 1000
-  std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation.h
+  std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation_parts.h
+  std::vector<NamedConstant> constants;                     // that the observation may name
+  std::string observation_where;                            // for messages; "": the model's file
   ObservedAt observe_at = ObservedAt::kNewState;            // see mujoco_observation.h
   std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
   // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,

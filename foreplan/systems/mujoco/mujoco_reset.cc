@@ -227,8 +227,8 @@ MujocoReset::Rule MujocoReset::RuleOf(const std::string& where, const mjModel& m
           fmt::format("{}: found '{}', expected another: the model has none", where, draw.places));
     }
     if (first >= last || last > size) {
-      throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
-                                   draw.places, first, last, size));
+      throw InputError(fmt::format("{}: found '{}{}', expected a range within 0 ... {}", where,
+                                   draw.places, draw.range.text, size));
     }
     CheckPoint(where, draw, last - first);
     return {draw, array.numbers, offset + first, offset + last};
@@ -249,8 +249,8 @@ MujocoReset::Rule MujocoReset::FieldRule(const std::string& where, const mjModel
   const bool has_range = entries > 0 && (draw.range.first > 0 || draw.range.last >= 0);
   const int last = draw.range.last < 0 ? entries : draw.range.last;
   if (has_range && (draw.range.first >= last || last > entries)) {
-    throw InputError(fmt::format("{}: found '{}[{}:{}]', expected a range within 0 ... {}", where,
-                                 field, draw.range.first, last, entries));
+    throw InputError(fmt::format("{}: found '{}{}', expected a range within 0 ... {}", where, field,
+                                 draw.range.text, entries));
   }
   const int first = static_cast<int>(fields_.size());
   if (!has_range) {

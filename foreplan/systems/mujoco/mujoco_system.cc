@@ -81,13 +81,16 @@ MujocoSystem::MujocoSystem(const Options& options)
     : MujocoSystem(options, CompiledModel(options)) {}
 
 MujocoSystem::MujocoSystem(const Options& options, MujocoModel model) {
-  const std::string where = options.model + ": system.observation";
+  const std::string where = options.observation_where.empty()
+                                ? options.model + ": system.observation"
+                                : options.observation_where;
   const std::vector<ObservationPart> parts = ParseObservation(where, options.observation);
   auto shared = std::make_shared<Shared>();
   shared->model = std::move(model);
   shared->options = options;
-  shared->observation = MujocoObservation(
-      where, *shared->model, parts, ControlPeriod(*shared->model, options), options.observe_at);
+  shared->observation =
+      MujocoObservation(where, *shared->model, parts, options.constants,
+                        ControlPeriod(*shared->model, options), options.observe_at);
   shared->reset = MujocoReset(options.model + ": system.reset", *shared->model, options.reset);
   shared->spec = MakeSpec(*shared->model, options, shared->observation, shared->reset);
   data_ = MakeMujocoData(*shared->model);
