@@ -59,7 +59,8 @@ struct Execution {
 };
 
 /// Executes the plan on the system from where it stands; ends early at a termination or a fault.
-Execution Execute(const Task& task, const Reward& reward, System& system,
+/// `reward`: null where the system pays.
+Execution Execute(const Task& task, const Reward* reward, System& system,
                   const std::vector<double>& actions) {
   const EnvironmentSpec& spec = task.spec();
   const size_t nu = spec.action.size();
@@ -73,7 +74,8 @@ Execution Execute(const Task& task, const Reward& reward, System& system,
     const auto fault = [&](const std::string& what) {
       execution.fault = fmt::format("step {}: {}", trajectory.steps, what);
     };
-    if (system.Step({&actions[at], nu}) != StepStatus::kOk) {
+    const StepOutcome outcome = system.Step({&actions[at], nu});
+    if (outcome.status != StepStatus::kOk) {
       fault(system.Divergence());
       break;
     }
@@ -82,11 +84,11 @@ Execution Execute(const Task& task, const Reward& reward, System& system,
                                      .observation = observation.data(),
                                      .action = &actions[at],
                                      .next_observation = next.data()};
-    double value = 0;
-    uint8_t terminated = 0;
-    reward.Evaluate(transition, &value, &terminated);
-    if (!std::isfinite(value)) {
-      fault("reward " + DescribeNotFinite(reward, spec, transition));
+    double value = outcome.reward.value_or(0);
+    uint8_t terminated = outcome.end == StepEnd::kTerminated ? 1 : 0;
+    if (reward != nullptr) reward->Evaluate(transition, &value, &terminated);
+    if (reward != nullptr && !std::isfinite(value)) {
+      fault("reward " + DescribeNotFinite(*reward, spec, transition));
       break;
     }
     trajectory.actions.insert(trajectory.actions.end(), &actions[at], &actions[at] + nu);
@@ -167,11 +169,12 @@ void MakePlanOf(const PlanCommandRequest& request) {
   const Plan& plan =
       planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});
   if (plan.status == PlanStatus::kAllInvalid) {
-    const std::string fault = Execute(task, task.planning_reward(), *system, plan.actions).fault;
+    const std::string fault = Execute(task, &task.planning_reward(), *system, plan.actions).fault;
     throw RunError(fmt::format("plan: the model can follow none of the planner's trajectories{}",
                                fault.empty() ? "" : "; " + fault));
   }
-  const auto [trajectory, fault] = Execute(task, task.reward(), *system, plan.actions);
+  const auto [trajectory, fault] =
+      Execute(task, task.environment_pays() ? nullptr : &task.reward(), *system, plan.actions);
   if (!fault.empty()) throw RunError("plan: " + fault);
   WriteTrajectory(experiment, trajectory, folder);
   PrintPlan(experiment, plan, trajectory, learned != nullptr, IsImagined(task), folder,

@@ -63,7 +63,9 @@ void Measure(const Task& task, Key key, const std::vector<double>& observation,
   measured = observation;
   if (task.measurement_noise() == 0) return;
   Random random(key);
-  for (double& value : measured) value += task.measurement_noise() * random.Normal();
+  // What a task adds stands last, and is known to who acts.
+  const size_t count = measured.size() - task.encoding().known.size();
+  for (size_t i = 0; i < count; ++i) measured[i] += task.measurement_noise() * random.Normal();
 }
 
 void CheckAndClampAction(const EnvironmentSpec& spec, int time, std::span<double> action) {

@@ -232,6 +232,40 @@ TEST(RunEpisode, MeasurementNoiseIsAnotherAtEveryTime) {
   for (size_t t = 1; t < off.size(); ++t) EXPECT_GT(off[t] - off[t - 1], 1e-9) << t;
 }
 
+TEST(RunEpisode, WhatATaskAddsIsNotMeasured) {
+  const Task task = ExpressionTask("time", "measurement_noise = 100");
+  FunctionPolicy policy([](const Situation&) { return 1.0; });
+  const auto system = task.MakeSystem();
+  RunEpisode(task, *system, policy, kKey, kNoLimit, [&](const EpisodeStep& step) {
+    EXPECT_NEAR(step.observation[4], task.spec().dt * step.time, 1e-12);
+    EXPECT_NEAR(step.next_observation[4], task.spec().dt * (step.time + 1), 1e-12);
+    EXPECT_GT(std::abs(step.observation[0]), 1e-6);
+  });
+}
+
+TEST(RunEpisode, ARepeatedActionCountsWithAllItsControlPeriods) {
+  const Task once = ExpressionTask("cos(hinge) + time", "termination = \"time > 0.5\"");
+  const Task often =
+      ExpressionTask("cos(hinge) + time", "termination = \"time > 0.5\"\naction_repeat = 4");
+  FunctionPolicy policy([](const Situation&) { return 1.0; });
+  const EpisodeResult expected = RunEpisode(once, *once.MakeEnvironment(), policy, kKey);
+  const EpisodeResult result = RunEpisode(often, *often.MakeEnvironment(), policy, kKey);
+  EXPECT_EQ(expected.steps, 13);
+  EXPECT_EQ(result.steps, 4);  // the last has one control period
+  EXPECT_EQ(result.end, StepEnd::kTerminated);
+  EXPECT_NEAR(result.episode_return, expected.episode_return, 1e-12);
+}
+
+TEST(RunEpisode, ARewardThatIsNoNumberWithinADecisionIsNamed) {
+  const Task task = ExpressionTask("log(0.3 - time)", "action_repeat = 4");
+  FunctionPolicy policy([](const Situation&) { return 0.0; });
+  const EpisodeResult result = RunEpisode(task, *task.MakeEnvironment(), policy, kKey);
+  EXPECT_EQ(result.steps, 1);
+  EXPECT_NE(result.divergence.find("step 1: reward is nan: the logarithm of -0.02"),
+            std::string::npos)
+      << result.divergence;
+}
+
 TEST(RunEpisode, TheSameKeyGivesTheSameEpisode) {
   const Task task = CartPoleTask();
   const auto system = task.MakeSystem();

@@ -219,6 +219,9 @@ ExpressionCompiler::Value ExpressionCompiler::CompileName(const Syntax& name) {
     return build_.Inputs(time_ == Time::kNext ? Op::kNext : Op::kPrevious,
                          static_cast<size_t>(observed), 1);
   }
+  if (name.text == "time") {
+    if (auto time = CompileTime(time_)) return *std::move(time);
+  }
   for (const ExpressionFunction& function : ExpressionFunctions()) {
     if (function.name == name.text) {
       throw build_.Error(name, fmt::format("found the function '{}' without arguments, expected {}",
@@ -230,6 +233,7 @@ ExpressionCompiler::Value ExpressionCompiler::CompileName(const Syntax& name) {
 
 ExpressionCompiler::Value ExpressionCompiler::CompileScopedName(const Syntax& name) {
   const bool of_action = name.scope == "u";
+  const Time at = name.scope == "next" ? Time::kNext : Time::kPrevious;
   const std::span<const Component> components = of_action ? scope_.action : scope_.observation;
   if (const int i = PlaceOf(components, name.text); i >= 0) {
     const Op op = of_action ? Op::kAction : name.scope == "next" ? Op::kNext : Op::kPrevious;
@@ -239,13 +243,57 @@ ExpressionCompiler::Value ExpressionCompiler::CompileScopedName(const Syntax& na
   for (const Component& component : components) known.push_back(component.name);
   if (!of_action) {
     if (const int i = PlaceOf(quantities_, name.text); i >= 0) {
-      return CompileQuantity(static_cast<size_t>(i),
-                             name.scope == "next" ? Time::kNext : Time::kPrevious, name);
+      return CompileQuantity(static_cast<size_t>(i), at, name);
     }
     for (const NamedQuantity& quantity : quantities_) known.push_back(quantity.name);
+    if (name.text == "time") {
+      if (auto time = CompileTime(at)) {
+        return *std::move(time);
+      }
+    }
+    if (name.scope == "previous") {
+      if (auto action = CompilePreviousAction(name.text)) return *std::move(action);
+    }
   }
   throw build_.UnknownNameAt(
       name, of_action ? "action component" : "observation component or quantity", known);
+}
+
+std::optional<ExpressionCompiler::Value> ExpressionCompiler::CompileTime(Time time) {
+  const int place = PlaceOf(scope_.observation, kTimeComponent);
+  if (place < 0) return std::nullopt;
+  const Op op = time == Time::kNext ? Op::kNext : Op::kPrevious;
+  return build_.Inputs(op, static_cast<size_t>(place), 1);
+}
+
+// All of the action before, or the component of that name.
+std::optional<ExpressionCompiler::Value> ExpressionCompiler::CompilePreviousAction(
+    const std::string& name) {
+  Value value;
+  for (const Component& action : scope_.action) {
+    if (name != "u" && name != action.name) continue;
+    const int place = PlaceOf(scope_.observation, kPreviousPrefix + action.name);
+    if (place < 0) return std::nullopt;
+    value.nodes.push_back(build_.Inputs(Op::kPrevious, static_cast<size_t>(place), 1).nodes[0]);
+  }
+  if (value.nodes.empty()) return std::nullopt;
+  return value;
+}
+
+// phase(period) = 2 pi time / period
+ExpressionCompiler::Value ExpressionCompiler::CompilePhase(const Syntax& call) {
+  const bool has_one = call.children.size() == 1;
+  const Value period = has_one ? Compile(call.children[0]) : Value{};
+  const bool is_constant = period.nodes.size() == 1 && build_.graph().IsConstant(period.nodes[0]);
+  const double seconds = is_constant ? build_.graph()[period.nodes[0]].constant : 0;
+  if (!(seconds > 0 && std::isfinite(seconds))) {
+    throw build_.Error(call, "expected phase(period) with a constant above 0 [s]");
+  }
+  build_.MoveTo(call.position);
+  Value time = *CompileTime(time_);
+  return {false,
+          {build_.Apply(Op::kMultiply, time.nodes[0],
+                        build_.Constant(2 * std::numbers::pi / seconds))}};
 }
 
 std::optional<ExpressionCompiler::Value> ExpressionCompiler::FindArray(const std::string& name,
@@ -322,6 +370,9 @@ ExpressionCompiler::Value ExpressionCompiler::CompileQuantity(size_t index, Time
 ExpressionCompiler::Value ExpressionCompiler::CompileCall(const Syntax& call) {
   if (scope_.arrays != nullptr) {
     if (auto array = CompileArrayCall(call)) return *std::move(array);
+  }
+  if (call.text == "phase" && PlaceOf(scope_.observation, kTimeComponent) >= 0) {
+    return CompilePhase(call);
   }
   const std::span<const ExpressionFunction> table = ExpressionFunctions();
   const auto function = std::find_if(

@@ -19,8 +19,10 @@ namespace foreplan {
 /// Names stand for components of the observation AFTER the step (as "next.x"), those behind
 /// "previous." for what they were before it; for components of the action, also behind "u."; for
 /// constants; and for quantities, which are expressions themselves: "previous.distance" is the
-/// quantity of the observation before the step. next, previous and u alone are all components, in
-/// order. In a scope of arrays names stand for these and for constants; then there is rate(x), too.
+/// quantity of the observation before the step; for the time of the episode ("time") and the action
+/// before ("previous.u", "previous.<action>"), where the observation has them. next, previous and u
+/// alone are all components, in order. In a scope of arrays names stand for these and for
+/// constants; then there is rate(x), too.
 class ExpressionCompiler {
  public:
   /// Scope and definitions must outlive this object. Throws InputError for names that cannot be
@@ -51,6 +53,9 @@ class ExpressionCompiler {
   Value Compile(const Syntax& syntax);
   Value CompileName(const Syntax& name);
   Value CompileScopedName(const Syntax& name);
+  std::optional<Value> CompileTime(Time time);
+  std::optional<Value> CompilePreviousAction(const std::string& name);
+  Value CompilePhase(const Syntax& call);
   Value CompileArrayName(const Syntax& name);
   std::optional<Value> FindArray(const std::string& name, const std::string& object);
   std::optional<Value> CompileArrayCall(const Syntax& call);

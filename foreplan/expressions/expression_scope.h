@@ -30,6 +30,11 @@ class ExpressionArrays {
   [[nodiscard]] virtual std::vector<std::string> NamesOfObjects() const = 0;
 };
 
+/// What tasks add to an observation where expressions ask for it: "time", and the action before the
+/// last decision, a component each.
+inline constexpr const char* kTimeComponent = "episode_time";
+inline constexpr const char* kPreviousPrefix = "previous_";
+
 /// Whose components must outlive it: {spec.observation, spec.action, unobserved}.
 struct ExpressionScope {
   std::span<const Component> observation;

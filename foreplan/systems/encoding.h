@@ -13,6 +13,19 @@
 
 namespace foreplan {
 
+/// A component of the observation whose motion is known: z' = keep z + gain u[action] + offset.
+struct KnownMotion {
+  int component = 0;
+  double keep = 0;
+  int action = -1;  // -1: none
+  double gain = 0;
+  double offset = 0;
+
+  [[nodiscard]] double Next(const double* observation, const double* decision) const {
+    return keep * observation[component] + offset + (action < 0 ? 0.0 : gain * decision[action]);
+  }
+};
+
 /// Section [encoding]: by component name; in a file a '*' stands for any characters.
 struct Encoding {
   std::vector<std::string> sin_cos = {};   // angles that enter as (sin, cos)
@@ -26,6 +39,8 @@ struct Encoding {
   std::string inputs_where = {};  // where a file has them, for messages
   /// Of `input_texts`, by CompleteEncoding; null when there are none.
   std::shared_ptr<const InputExpressions> inputs = {};
+  /// Of components that a task adds (decisions.h): nothing is learned of them.
+  std::vector<KnownMotion> known = {};
 
   void Visit(OptionsVisitor& visitor);
 };

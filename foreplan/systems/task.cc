@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
+#include "foreplan/expressions/expression_needs.h"
 #include "foreplan/systems/component_names.h"
 #include "foreplan/systems/task_text.h"
 
@@ -20,6 +22,15 @@ void CheckNumbers(const TaskDefinition& task) {
   if (task.episode_length < 1 || task.episode_length > kLongest) {
     throw InputError(fmt::format("{}: episode_length: found {}, expected 1 ... {} steps",
                                  task.where, task.episode_length, kLongest));
+  }
+  constexpr int kMostPeriods = 1000;
+  if (task.action_repeat < 1 || task.action_repeat > kMostPeriods) {
+    throw InputError(fmt::format("{}: action_repeat: found {}, expected 1 ... {} control periods",
+                                 task.where, task.action_repeat, kMostPeriods));
+  }
+  if (!(task.action_filter >= 0 && std::isfinite(task.action_filter))) {
+    throw InputError(fmt::format("{}: action_filter: found {}, expected a time from 0 on [s]",
+                                 task.where, task.action_filter));
   }
   if (!(task.measurement_noise >= 0 && std::isfinite(task.measurement_noise))) {
     throw InputError(fmt::format("{}: measurement_noise: found {}, expected a number from 0 on",
@@ -124,6 +135,38 @@ void FillPlaces(TaskDefinition& task) {
   fill("termination", task.termination);
 }
 
+DecisionOptions DecisionsOf(const TaskDefinition& task, const EnvironmentSpec& spec) {
+  std::vector<ExpressionText> texts{task.termination};
+  for (const RewardSource* source : {&task.reward, &task.planning_reward}) {
+    if (const auto* text = std::get_if<ExpressionText>(source)) texts.push_back(*text);
+  }
+  for (const std::string& text : task.encoding.input_texts) texts.push_back({"", text});
+  const ExpressionNeeds needs = NeedsOf(texts, task.definitions, {spec.observation, spec.action});
+  return {.repeat = task.action_repeat,
+          .filter = task.action_filter,
+          .observes_time = needs.time,
+          .observes_previous_action = needs.previous_action};
+}
+
+/// Whatever acts in the task, acting on decisions.
+void ActOnDecisions(const TaskDefinition& inner, const std::shared_ptr<const DecisionRule>& rule,
+                    const DecisionPay& pay, TaskDefinition& task) {
+  const auto wrapped = [&](const std::shared_ptr<const System>& system) {
+    return std::shared_ptr<const System>(WithDecisions(system->Clone(), rule, pay));
+  };
+  if (inner.system != nullptr) task.system = wrapped(inner.system);
+  if (inner.environment != nullptr) task.environment = WithDecisions(inner.environment, rule, pay);
+  if (inner.make_environment) {
+    task.make_environment = [make = inner.make_environment, rule,
+                             pay]() -> std::unique_ptr<Environment> {
+      std::shared_ptr<Environment> made = make();
+      return made == nullptr ? nullptr : WithDecisions(std::move(made), rule, pay);
+    };
+  }
+  std::ranges::transform(inner.conditions, task.conditions.begin(), wrapped);
+  std::ranges::transform(inner.unseen, task.unseen.begin(), wrapped);
+}
+
 }  // namespace
 
 Task::Task(TaskDefinition definition) {
@@ -141,6 +184,14 @@ Task::Task(TaskDefinition definition) {
                     system->spec());
     }
   }
+  const TaskDefinition inner = definition;
+  if (const DecisionOptions options = DecisionsOf(definition, *spec_); options.any()) {
+    decisions_ = std::make_shared<const DecisionRule>(*spec_, options);
+    spec_ = std::make_shared<const EnvironmentSpec>(decisions_->SpecOf(*spec_));
+    ActOnDecisions(inner, decisions_, {}, definition);
+    std::ranges::copy(decisions_->NotOfTheMotion(), std::back_inserter(definition.encoding.omit));
+    definition.encoding.known = decisions_->motions();
+  }
   goal_ = Goal(definition.where, definition.goal, *spec_);
   std::vector<Component> unobserved;
   if (definition.system != nullptr) unobserved = Unobserved(definition.system->spec());
@@ -150,6 +201,12 @@ Task::Task(TaskDefinition definition) {
     encoding_.inputs->CheckAtReset(*definition.system->Clone());
   }
   rewards_ = MakeTaskRewards(definition, *spec_, definition.system.get());
+  if (definition.action_repeat > 1) {
+    ActOnDecisions(inner, decisions_, {rewards_.environment_pays, rewards_.reward}, definition);
+    rewards_.environment_pays = true;
+    rewards_.reward = nullptr;
+    rewards_.planning = OfPeriods(rewards_.planning, definition.action_repeat);
+  }
   definition_ = std::make_shared<const TaskDefinition>(std::move(definition));
 }
 
@@ -196,11 +253,20 @@ SystemFamily Task::MakeFamily(const std::string& where,
     throw InputError(
         fmt::format("{}: found a task with [conditions], expected one of a single system", where));
   }
-  return text_->MakeFamily(where, parameters);
+  SystemFamily family = text_->MakeFamily(where, parameters);
+  if (decisions_ == nullptr) return family;
+  return [family = std::move(family), rule = decisions_](std::span<const double> values) {
+    return WithDecisions(family(values), rule, {});
+  };
 }
 
 const Reward& Task::reward() const {
   if (!environment_pays()) return *rewards_.reward;
+  if (definition_->action_repeat > 1) {
+    throw InputError(fmt::format(
+        "{}: found no reward of a whole step, as it earns the sum of its {} control periods",
+        definition_->where, definition_->action_repeat));
+  }
   throw InputError(
       fmt::format("{}: found no reward of its own, as the environment pays", definition_->where));
 }

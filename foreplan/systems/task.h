@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/systems/decisions.h"
 #include "foreplan/systems/encoding.h"
 #include "foreplan/systems/environment.h"
 #include "foreplan/systems/goal.h"
@@ -77,7 +78,8 @@ class Task {
   [[nodiscard]] SystemFamily MakeFamily(const std::string& where,
                                         const std::vector<std::string>& parameters) const;
 
-  /// Whether a step is worth what the environment pays for it.
+  /// Whether a step is worth what the environment pays for it. With action_repeat it pays the sum
+  /// of what the task's reward gives for every control period, and ends where that ends.
   [[nodiscard]] bool environment_pays() const { return rewards_.environment_pays; }
   /// What counts where the environment does not pay: returns are sums of it. Throws InputError
   /// where it pays.
@@ -100,7 +102,8 @@ class Task {
  private:
   std::shared_ptr<const TaskDefinition> definition_;
   std::shared_ptr<const EnvironmentSpec> spec_;
-  Encoding encoding_;  // complete
+  std::shared_ptr<const DecisionRule> decisions_;  // null: actions act as they are
+  Encoding encoding_;                              // complete
   Goal goal_;
   TaskRewards rewards_;
   std::shared_ptr<const TaskText> text_;  // null: made in code

@@ -46,6 +46,8 @@ struct TaskDefinition {
   ExpressionDefinitions definitions = {};  // what expressions may name
 
   int episode_length = 0;        // [steps], 1 ... 10^6: a limit of time, no termination
+  int action_repeat = 1;         // control periods of the system per step, 1 ... 1000
+  double action_filter = 0;      // time constant of a low pass of the actions [s]; 0: none
   double measurement_noise = 0;  // deviation of every observed component from the true one
   Encoding encoding = {};        // how observations enter a model
   GoalOptions goal = {};

@@ -84,6 +84,7 @@ class TaskRewardMaker {
   // A single word may have been meant to be the name of a reward.
   void CheckSingleName(const ExpressionText& source) const {
     std::vector<std::string> known = RewardNames();
+    known.emplace_back("time");
     for (const NamedQuantity& quantity : task_.definitions.quantities) {
       known.push_back(quantity.name);
     }

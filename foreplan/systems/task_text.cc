@@ -168,6 +168,10 @@ void TaskOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("termination", termination,
                 "an expression; empty: never, or as the shipped reward has it");
   visitor.Field("episode_length", episode_length, {1, 1e6}, "[steps]");
+  visitor.Field("action_repeat", action_repeat, {1, 1000},
+                "control periods of the system per step; what they earn is summed");
+  visitor.Field("action_filter", action_filter, {0, 1e6},
+                "time constant of a first-order low pass of the actions [s]; 0: none");
   visitor.Field("measurement_noise", measurement_noise, {0, 1e6},
                 "deviation of every observed component from the true one");
 }
@@ -217,6 +221,8 @@ TaskDefinition TaskText::Definition() const {
           .termination = termination_,
           .definitions = definitions_,
           .episode_length = options_.episode_length,
+          .action_repeat = options_.action_repeat,
+          .action_filter = options_.action_filter,
           .measurement_noise = options_.measurement_noise,
           .encoding = encoding_,
           .goal = goal_,

@@ -26,6 +26,8 @@ struct TaskOptions {
   std::string planning_reward;
   std::string termination;
   int episode_length = 0;  // [steps]; 0 is only the mark of a missing key
+  int action_repeat = 1;
+  double action_filter = 0;  // [s]
   double measurement_noise = 0;
 
   void Visit(OptionsVisitor& visitor);

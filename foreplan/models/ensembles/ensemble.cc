@@ -206,6 +206,13 @@ void Ensemble::Linearize(const LinearizeBatch& batch, Workspace& workspace) cons
     for (const auto [component, rate] : features_.integrated()) {
       A[component * no + rate] += features_.dt();
     }
+    double* B = batch.B + row * no * nu;
+    for (const KnownMotion& motion : features_.known()) {
+      std::fill_n(A + motion.component * no, no, 0.0);
+      std::fill_n(B + motion.component * nu, nu, 0.0);
+      A[motion.component * no + motion.component] = motion.keep;
+      if (motion.action >= 0) B[motion.component * nu + motion.action] = motion.gain;
+    }
   }
 }
 
@@ -316,7 +323,8 @@ void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) 
         .FillNormal(buffers.noise);
     for (size_t i = 0; i < dim; ++i) buffers.noise[i] *= scale[i];
   }
-  // x' = x + mean + scale (y + deviation noise), without x where targets are absolute; + dt rate
+  // x' = x + mean + scale (y + deviation noise), without x where targets are absolute; + dt rate;
+  // what is known of z
   const double* mean = target_normaliser_.mean.data();
   const double* kept = features_.kept().data();
   const double* noise = buffers.noise.data();
@@ -330,6 +338,7 @@ void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) 
     for (const auto [component, rate] : features_.integrated()) {
       next[component] += features_.dt() * x[rate];
     }
+    features_.Move(x, batch.action + row * action_dim(), next);
     x += dim;
     next += dim;
     output += stride;
@@ -347,8 +356,9 @@ void Ensemble::StepExpectation(const StepBatch& batch, Buffers& buffers) const {
     for (size_t i = 0; i < count; ++i) buffers.sum[i] += buffers.mean[i];
   }
   for (size_t i = 0; i < count; ++i) buffers.sum[i] /= members();
-  for (size_t i = 0; i < count; i += dim) {
-    features_.Apply(batch.state + i, buffers.sum.data() + i, batch.next_state + i);
+  const double* action = batch.action;
+  for (size_t i = 0; i < count; i += dim, action += action_dim()) {
+    features_.Apply(batch.state + i, action, buffers.sum.data() + i, batch.next_state + i);
   }
 }
 

@@ -20,6 +20,10 @@ EnsembleModel::EnsembleModel(const EnvironmentSpec& spec, const Encoding& encodi
 FitMetrics EnsembleModel::FitVersion(const Dataset& data, Key key, const FitControl& control) {
   FitReport report = trainer_.Fit(data, key, control);
   scale_ = std::move(report.scale);
+  // Where nothing is learned there is no error to be measured.
+  for (const KnownMotion& motion : ensemble()->features().known()) {
+    scale_[static_cast<size_t>(motion.component)] = 0;
+  }
   Publish(ensemble());
   FitMetrics metrics = {{"training_loss", report.training_loss},
                         {"steps", static_cast<double>(report.steps)}};
@@ -34,7 +38,7 @@ std::unique_ptr<Dynamics::Workspace> EnsembleModel::MakePredictionWorkspace() co
 void EnsembleModel::Predict(int member, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
   ensemble()->PredictTarget(member, 1, observation, action, mean, deviation, workspace);
-  ensemble()->features().Apply(observation, mean, mean);
+  ensemble()->features().Apply(observation, action, mean, mean);
 }
 
 void EnsembleModel::Save(TensorFile& file) const {

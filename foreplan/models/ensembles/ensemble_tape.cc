@@ -58,8 +58,8 @@ void EnsembleTape::Step(const StepBatch& batch, const double* noise) {
     AddPrediction(kept.member + i, batch.time * members_ + i, noise, kept);
   }
   for (int row = 0; row < rows_; ++row) {
-    features.Apply(batch.state + Size(row, no), &target_[Size(row, no)],
-                   batch.next_state + Size(row, no));
+    features.Apply(batch.state + Size(row, no), batch.action + Size(row, ensemble_.action_dim()),
+                   &target_[Size(row, no)], batch.next_state + Size(row, no));
   }
   if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {
     std::copy_n(batch.next_state, Size(rows_, no), batch.next_observation);
@@ -109,6 +109,10 @@ void EnsembleTape::PullBack(int time, const double* d_next_state, const double* 
         d_output[no + i] = kept.noisy ? static_cast<float>(by_target * kept.by_raw[at]) : 0.0F;
       }
     }
+    for (const KnownMotion& motion : features.known()) {
+      d_output[motion.component] = 0;
+      if (outputs > no) d_output[no + motion.component] = 0;
+    }
   }
   std::fill_n(by_input_.begin(), Size(rows_, inputs), 0.0);
   for (int i = 0; i < members_; ++i) {
@@ -127,6 +131,14 @@ void EnsembleTape::PullBack(int time, const double* d_next_state, const double* 
     for (const auto [component, rate] : features.integrated()) {
       const size_t at = Size(row, no) + Size(component);
       by_observation_[Size(rate)] += features.dt() * (d_next_state[at] + d_next_observation[at]);
+    }
+    // z' = keep z + gain u + offset
+    for (const KnownMotion& motion : features.known()) {
+      const size_t at = Size(row, no) + Size(motion.component);
+      const double by_next = d_next_state[at] + d_next_observation[at];
+      by_observation_[Size(motion.component)] += motion.keep * by_next;
+      if (motion.action >= 0)
+        d_action[Size(row, nu) + Size(motion.action)] += motion.gain * by_next;
     }
     for (int i = 0; i < no; ++i) {
       const size_t at = Size(row, no) + Size(i);

@@ -94,6 +94,12 @@ FeatureMap::FeatureMap(const EnvironmentSpec& spec, const Encoding& encoding)
     }
     integrated_.push_back({component, rate});
   }
+  known_ = encoding.known;
+  for (const KnownMotion& motion : known_) {
+    kept_[static_cast<size_t>(motion.component)] = 0;
+    std::erase_if(integrated_,
+                  [&](const Integrated& one) { return one.component == motion.component; });
+  }
   if (!encoding.input_texts.empty() && !expressions_) {
     throw InputError(
         "encoding.inputs: found texts alone, expected them compiled by CompleteEncoding");
@@ -191,6 +197,7 @@ void FeatureMap::Target(const double* observation, const double* next_observatio
       target[i] = difference_.Wrapped(i, target[i]);
     }
   }
+  for (const KnownMotion& motion : known_) target[motion.component] = 0;
 }
 
 void FeatureMap::Inputs(int rows, const double* observation, const double* action,

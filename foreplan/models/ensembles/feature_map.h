@@ -17,7 +17,8 @@ namespace foreplan {
 /// The task's encoding, resolved to indices. Inputs: per observation component its value, or
 /// (sin, cos) for angles, or nothing; then the action; then the encoding's expressions. Targets:
 /// per component the change o' - o, of angles within [-pi, pi], for integrated components o' - (o +
-/// dt rate) with the component that is their rate, or o' itself for absolute ones.
+/// dt rate) with the component that is their rate, or o' itself for absolute ones; 0 for those
+/// whose motion is known.
 class FeatureMap {
  public:
   /// Throws InputError for a name that is no observation component, or that has no rate.
@@ -64,14 +65,24 @@ class FeatureMap {
   [[nodiscard]] double dt() const { return dt_; }
   /// observation, next_observation, target: [no].
   void Target(const double* observation, const double* next_observation, double* target) const;
-  /// next_observation from a predicted target, which it may be. All [no].
-  void Apply(const double* observation, const double* target, double* next_observation) const {
+  /// Components that move as is known, whatever is predicted.
+  [[nodiscard]] std::span<const KnownMotion> known() const { return known_; }
+  /// Sets these.
+  void Move(const double* observation, const double* action, double* next_observation) const {
+    for (const KnownMotion& motion : known_) {
+      next_observation[motion.component] = motion.Next(observation, action);
+    }
+  }
+  /// next_observation from a predicted target, which it may be. All [no]; action: [nu].
+  void Apply(const double* observation, const double* action, const double* target,
+             double* next_observation) const {
     for (size_t i = 0; i < entry_.size(); ++i) {
       next_observation[i] = target[i] + (kept_[i] != 0 ? observation[i] : 0.0);
     }
     for (const auto [component, rate] : integrated_) {
       next_observation[component] += dt_ * observation[rate];
     }
+    Move(observation, action, next_observation);
   }
 
  private:
@@ -80,6 +91,7 @@ class FeatureMap {
   std::vector<double> kept_;  // [no]
   ObservationDifference difference_;
   std::vector<Integrated> integrated_;
+  std::vector<KnownMotion> known_;
   std::shared_ptr<const InputExpressions> expressions_;  // or null
   double dt_ = 0;                                        // [s]
   int action_dim_;

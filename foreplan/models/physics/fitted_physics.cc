@@ -48,6 +48,13 @@ FittedPhysics::FittedPhysics(const Task& task, const PhysicsOptions& options)
       observation_(Names(task.spec().observation)),
       difference_(task.spec(), task.encoding()),
       family_(MakeTiedFamily(task, unknowns_, options.ties)) {
+  if (!task.encoding().known.empty()) {
+    throw InputError(fmt::format(
+        "model.kind: found physics in a task that adds '{}' to the observation, for action_filter "
+        "or "
+        "an expression that names time, phase or previous.u; expected model.kind = \"ensemble\"",
+        observation_[static_cast<size_t>(task.encoding().known[0].component)]));
+  }
   const std::vector<double> starts = Starts(unknowns_);
   Found guessed;
   for (int member = 0; member < kMembers; ++member) {

@@ -18,7 +18,7 @@ struct MujocoOptions {
   std::vector<std::string> observation = {"qpos", "qvel"};  // see mujoco_observation_parts.h
   std::vector<NamedConstant> constants;                     // that the observation may name
   std::string observation_where;                            // for messages; "": the model's file
-  ObservedAt observe_at = ObservedAt::kNewState;            // see mujoco_observation.h
+  ObservedAt observe_at = ObservedAt::kNewState;            // see mujoco_arrays.h
   std::vector<std::string> body_offset;  // "BODY = (dx, dy, dz)", added to its place [m]
   // "ACTUATOR = (LOW, HIGH)", in the place of the model's ctrlrange; '*' stands for any characters,
   // the last text that fits counts.
