@@ -7,6 +7,8 @@
 namespace foreplan::apps {
 
 void AddListCommand(CLI::App& app);
+void AddShowCommand(CLI::App& app);
+void AddNewCommand(CLI::App& app);
 void AddRunCommand(CLI::App& app);
 void AddEvalCommand(CLI::App& app);
 void AddCompareCommand(CLI::App& app);

@@ -35,6 +35,7 @@ struct EvalRequest {
   std::string out;  // folder of the recordings; "": the default
   int threads = 1;
   bool json = false;
+  bool print_config = false;
 };
 
 /// Names of the controllers to evaluate; throws InputError when the request does not fit.
@@ -124,6 +125,7 @@ void Eval(const EvalRequest& request) {
   const Target target = ResolveTarget(request.target, request.flags);
   Experiment experiment = LoadExperiment(target.task, target.flags);
   PrintNotes(experiment);
+  if (request.print_config) return PrintConfig(experiment);
   const std::vector<std::string> controllers =
       Controllers(request, target.has_learned(), IsImagined(experiment.task));
 
@@ -179,7 +181,9 @@ void AddEvalCommand(CLI::App& app) {
       ->type_name("DIR");
   AddModelFlag(command, request->flags);
   AddPlannerFlag(command, request->flags);
+  AddDeadlineFlag(command, request->flags);
   AddSetFlag(command, request->flags);
+  AddPrintConfigFlag(command, request->print_config);
   AddThreadsFlag(command, request->threads);
   AddJsonFlag(command, request->json);
   command.callback([request] { Eval(*request); });

@@ -46,6 +46,7 @@ struct FitRequest {
   std::string out;
   int threads = 1;
   bool json = false;
+  bool print_config = false;
 };
 
 constexpr uint64_t kFitStream = 0x666974;  // training derives its keys from stream 0 of the seed
@@ -125,6 +126,8 @@ class FitSession {
     }
   }
 
+  void PrintConfig() { fmt::print("{}", ConfigText("")); }
+
   [[nodiscard]] const DataFitReport& report() const { return report_; }
 
  private:
@@ -201,12 +204,12 @@ class FitSession {
   }
 
   /// Of a task the whole configuration, so that runs can go on from here.
-  std::string ConfigText(const RunDirectory& folder) {
+  std::string ConfigText(const fs::path& directory) {
     ConfigWriter writer;
     std::string text;
     if (experiment_) {
       experiment_->config = std::move(config_);
-      text = foreplan::ConfigText(*experiment_, folder.path()) + "\n";
+      text = foreplan::ConfigText(*experiment_, directory) + "\n";
     } else {
       DataOptions data{recording_.observation, recording_.action};
       writer.Write("data", data);
@@ -224,7 +227,7 @@ class FitSession {
     WriteModelSections(config_, model);
     WriteStarts(recording_.data, model);
     model_->SavePredictor(model);
-    const std::string config = ConfigText(folder);  // takes config_
+    const std::string config = ConfigText(folder.path());  // takes config_
     const std::string machine = MachineJson(executor_->size());
     WriteTensors(folder.model_file(), model);
     WriteSegments(folder.data_folder(), recording_.data, 0);
@@ -250,6 +253,7 @@ class FitSession {
 
 void Fit(const FitRequest& request) {
   FitSession session(request);
+  if (request.print_config) return session.PrintConfig();
   session.Run();
   if (request.json) {
     nlohmann::ordered_json document = FitJson(session.report());
@@ -287,6 +291,8 @@ void AddFitCommand(CLI::App& app) {
       .add_option("--out", request->out, "folder to make; default: runs/<task>-fit-<seed>-<time>")
       ->type_name("DIR");
   AddSetFlag(command, request->flags);
+  AddPrintConfigFlag(command, request->print_config);
+  command.get_option("--print-config")->needs("--task");
   AddThreadsFlag(command, request->threads);
   AddJsonFlag(command, request->json);
   command.callback([request] {

@@ -62,8 +62,33 @@ void AddJsonFlag(CLI::App& command, bool& json) {
   command.add_flag("--json", json, "write one JSON document to standard output");
 }
 
+void AddPrintConfigFlag(CLI::App& command, bool& print_config) {
+  command.add_flag("--print-config", print_config,
+                   "write the complete configuration as a task file to standard output, and end");
+}
+
+void PrintConfig(Experiment& experiment) { fmt::print("{}", ConfigText(experiment, "")); }
+
+void AddDeadlineFlag(CLI::App& command, RunFlags& flags) {
+  command
+      .add_option(
+          "--deadline-ms", flags.deadline_ms,
+          "a decision takes no longer [ms]; 0: as long as its planner wants. The same as --set "
+          "mpc.deadline_ms")
+      ->check(NumberFrom(0, 1e6));
+}
+
 void PrintNotes(const Experiment& experiment) {
   for (const std::string& note : experiment.notes) fmt::print(stderr, "foreplan: note: {}\n", note);
+}
+
+std::string HorizonText(Experiment& experiment) {
+  if (!LearnerPlans(experiment.run.algorithm)) return "";
+  const PlanningHorizon horizon = HorizonOf(experiment);
+  if (horizon.steps == 0) return "";
+  return fmt::format("planner {}: horizon of {} steps, {:.3g} s of an episode of {:.3g} s",
+                     experiment.run.planner, horizon.steps, horizon.seconds,
+                     horizon.episode_seconds);
 }
 
 }  // namespace foreplan::apps

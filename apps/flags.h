@@ -22,7 +22,16 @@ void AddSetFlag(CLI::App& command, RunFlags& flags);
 CLI::Option* AddThreadsFlag(CLI::App& command, int& threads);
 void AddJsonFlag(CLI::App& command, bool& json);
 
+/// --print-config: nothing but PrintConfig.
+void AddPrintConfigFlag(CLI::App& command, bool& print_config);
+/// The complete configuration in effect, as a task file that can stand anywhere.
+void PrintConfig(Experiment& experiment);
+/// --deadline-ms, which is --set mpc.deadline_ms.
+void AddDeadlineFlag(CLI::App& command, RunFlags& flags);
+
 /// What the experiment's notes say, to standard error.
 void PrintNotes(const Experiment& experiment);
+/// "planner icem: horizon of 25 steps, 1.25 s of an episode of 10 s"; "" where nothing plans.
+std::string HorizonText(Experiment& experiment);
 
 }  // namespace foreplan::apps

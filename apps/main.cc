@@ -65,18 +65,41 @@ void CheckCommandName(const CLI::App& app, int argc, char** argv) {
   }
 }
 
+/// The same that every document and every run's machine.json says of the program.
+void PrintVersion(bool json) {
+  const nlohmann::ordered_json versions = VersionsJson();
+  if (json) {
+    fmt::print("{}\n", versions.dump(2));
+    return;
+  }
+  fmt::print("foreplan {}\n", versions["foreplan"].get<std::string>());
+  for (const auto& [name, value] : versions.items()) {
+    if (name == "foreplan") continue;
+    fmt::print("{:<16}  {}\n", name,
+               value.is_null()     ? "none"
+               : value.is_string() ? value.get<std::string>()
+                                   : value.dump());
+  }
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Learns how a system moves from data, and plans with what it learned.", "foreplan");
-  app.set_version_flag("--version", "foreplan " + VersionsJson()["foreplan"].get<std::string>());
+  app.set_version_flag("--version", "", "this build: version, revision, compiler, libraries");
+  bool json = false;
+  app.add_flag("--json", json, "with --version: as one JSON document")->needs("--version");
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 2 wrong input, 3 run failed (its data are kept), 130 interrupted "
       "(resumable)\n\n"
       "  foreplan list\n"
+      "  foreplan show pets_cartpole\n"
+      "  foreplan new robot.xml\n"
       "  foreplan run pets_cartpole --episodes 12\n"
       "  foreplan eval RUN --compare\n"
       "  foreplan bench planning --case lite --threads 1");
   AddListCommand(app);
+  AddShowCommand(app);
+  AddNewCommand(app);
   AddRunCommand(app);
   AddEvalCommand(app);
   AddCompareCommand(app);
@@ -93,8 +116,9 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", app.help());
-  } catch (const CLI::CallForVersion& version) {
-    fmt::print("{}\n", version.what());
+  } catch (const CLI::CallForVersion&) {
+    // Parsing ends at --version: what stands behind it was not looked at.
+    PrintVersion(std::find(argv, argv + argc, std::string_view("--json")) != argv + argc);
   } catch (const CLI::ParseError& error) {
     throw InputError(error.what());
   }

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -31,28 +33,32 @@ struct RunRequest {
   std::string resume;
   int threads = 1;
   bool json = false;
+  bool print_config = false;
 };
 
-std::unique_ptr<RunSession> Prepare(const RunRequest& request, const std::stop_token& stop) {
-  if (!request.resume.empty()) {
-    const RunDirectory directory = RunDirectory::Open(request.resume);
-    auto session = std::make_unique<RunSession>(
-        LoadExperiment(directory.config_file().string(), {}), request.threads, stop);
-    session->Resume(request.resume);
-    return session;
-  }
-  if (request.task.empty() && !request.flags.model) {
-    throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
-  }
-  Experiment experiment = LoadExperiment(request.task, request.flags);
-  PrintNotes(experiment);
+struct PreparedRun {
+  std::unique_ptr<RunSession> session;
+  std::string horizon;  // how far it looks ahead; "": it does not plan
+};
+
+PreparedRun Resume(const RunRequest& request, const std::stop_token& stop) {
+  const RunDirectory directory = RunDirectory::Open(request.resume);
+  Experiment experiment = LoadExperiment(directory.config_file().string(), {});
+  const std::string horizon = HorizonText(experiment);
+  auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
+  session->Resume(request.resume);
+  return {std::move(session), horizon};
+}
+
+PreparedRun Begin(const RunRequest& request, Experiment experiment, const std::stop_token& stop) {
+  const std::string horizon = HorizonText(experiment);
   const fs::path path =
       !request.out.empty() ? fs::path(request.out)
                            : RunDirectory::FreshPath("runs", experiment.task.name(),
                                                      experiment.run.algorithm, experiment.run.seed);
   auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
   session->Create(path);
-  return session;
+  return {std::move(session), horizon};
 }
 
 /// What is recorded of a run; without a flag the config says it.
@@ -71,7 +77,7 @@ void AddRecordFlags(CLI::App& command, RunFlags& flags) {
       ->check(NumberFrom(0.1, 1000));
 }
 
-void PrintSummary(const RunSession& session) {
+void PrintSummary(const RunSession& session, const std::string& horizon) {
   const WholeReturns whole = WholeReturnsOf(session.log().episodes());
   if (whole.returns.empty()) {
     fmt::print("no whole episode");
@@ -86,11 +92,27 @@ void PrintSummary(const RunSession& session) {
              session.log().episodes().back().total_steps,
              session.Result().at("imagined").get<bool>() ? "imagined " : "", session.wall_seconds(),
              session.times().planning_seconds, session.times().fitting_seconds);
+  if (!horizon.empty()) fmt::print("{}\n", horizon);
   fmt::print("report: {}\n", session.directory().report_file().string());
 }
 
+/// Throws InputError for what cannot be run.
+std::optional<Experiment> LoadRequested(const RunRequest& request) {
+  if (!request.resume.empty()) return std::nullopt;
+  if (request.task.empty() && !request.flags.model) {
+    throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
+  }
+  Experiment experiment = LoadExperiment(request.task, request.flags);
+  PrintNotes(experiment);
+  return experiment;
+}
+
 void Run(const RunRequest& request) {
-  const std::unique_ptr<RunSession> session = Prepare(request, CatchInterrupts());
+  const std::stop_token stop = CatchInterrupts();
+  std::optional<Experiment> experiment = LoadRequested(request);
+  if (request.print_config) return PrintConfig(*experiment);
+  const auto [session, horizon] =
+      experiment ? Begin(request, std::move(*experiment), stop) : Resume(request, stop);
   std::exception_ptr ended;
   try {
     session->Run();
@@ -103,7 +125,7 @@ void Run(const RunRequest& request) {
     if (!ended) throw;  // how the run ended matters more than where its document went
   }
   if (ended) std::rethrow_exception(ended);
-  if (!request.json) PrintSummary(*session);
+  if (!request.json) PrintSummary(*session, horizon);
 }
 
 }  // namespace
@@ -133,12 +155,15 @@ void AddRunCommand(CLI::App& app) {
   episodes->excludes(steps);
   AddPlannerFlag(command, request->flags);
   AddRecordFlags(command, request->flags);
+  AddDeadlineFlag(command, request->flags);
   AddSetFlag(command, request->flags);
+  AddPrintConfigFlag(command, request->print_config);
   CLI::Option* resume = command.add_option("--resume", request->resume,
                                            "go on with this run, exactly as if never stopped");
   for (CLI::Option* option : begins) resume->excludes(option);
-  for (const char* name : {"--episodes", "--steps", "--planner", "--model", "--record",
-                           "--no-record", "--record-mb", "--set"}) {
+  for (const char* name :
+       {"--episodes", "--steps", "--planner", "--model", "--record", "--no-record", "--record-mb",
+        "--deadline-ms", "--set", "--print-config"}) {
     resume->excludes(command.get_option(name));
   }
   AddThreadsFlag(command, request->threads);

@@ -42,6 +42,7 @@ struct TuneRequest {
   std::string out;
   int threads = 1;
   bool json = false;
+  bool print_config = false;
 };
 
 /// One search: candidates, what they earned, and what came of it.
@@ -232,6 +233,11 @@ nlohmann::ordered_json Tuner::Document() const {
 }
 
 void Tune(const TuneRequest& request) {
+  if (request.print_config) {
+    const Target target = ResolveTarget(request.target, request.flags);
+    Experiment experiment = LoadExperiment(target.task, target.flags);
+    return PrintConfig(experiment);
+  }
   Tuner tuner(request, CatchInterrupts());
   tuner.Run();
   if (request.json) {
@@ -265,6 +271,7 @@ void AddTuneCommand(CLI::App& app) {
       ->check(IntegerFrom(0, 2147483647));
   command.add_option("--out", request->out, "file to write; default: <task>_tuned.toml");
   AddSetFlag(command, request->flags);
+  AddPrintConfigFlag(command, request->print_config);
   AddThreadsFlag(command, request->threads);
   AddJsonFlag(command, request->json);
   command.callback([request] { Tune(*request); });

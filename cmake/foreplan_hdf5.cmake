@@ -32,5 +32,5 @@ set(definitions
   "FOREPLAN_PROGRAMS_DIR=\"${CMAKE_INSTALL_FULL_LIBEXECDIR}/foreplan\"")
 set_source_files_properties(foreplan/data/hdf5_reader.cc PROPERTIES
   COMPILE_DEFINITIONS "${definitions}")
-set_property(SOURCE foreplan/data/recording_test.cc foreplan/data/logs_test.cc APPEND PROPERTY
-  COMPILE_DEFINITIONS FOREPLAN_HAVE_HDF5=1)
+set_property(SOURCE foreplan/runs/machine.cc foreplan/data/recording_test.cc
+  foreplan/data/logs_test.cc APPEND PROPERTY COMPILE_DEFINITIONS FOREPLAN_HAVE_HDF5=1)

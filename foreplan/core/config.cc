@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "foreplan/core/config_text.h"
@@ -103,6 +104,14 @@ std::string Config::Where(std::string_view section, std::string_view key) const 
   const auto found = impl_->values.find(path);
   return fmt::format("{}: {}", found == impl_->values.end() ? name() : found->second.where, path);
 }
+
+size_t Config::Layer(std::string_view section, std::string_view key) const {
+  const auto found = impl_->values.find(JoinPath(section, key));
+  return found == impl_->values.end() ? 0 : std::get<0>(found->second.order);
+}
+
+double Config::dt() const { return impl_->dt; }
+void Config::set_dt(double dt) { impl_->dt = dt; }
 
 std::vector<std::string> Config::Assignments(std::string_view section) const {
   std::vector<std::string> assignments;

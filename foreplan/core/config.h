@@ -1,12 +1,16 @@
 // Configuration: TOML text with sections, overridden key by key, where an unknown key is an error.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "foreplan/core/option_description.h"
 #include "foreplan/core/options.h"
 
 namespace foreplan {
@@ -40,6 +44,13 @@ class Config {
   /// key when there is none.
   [[nodiscard]] std::string Where(std::string_view section, std::string_view key) const;
 
+  /// Which layer says the value: 0 for none, 1 for the file, then the assignments in their order.
+  [[nodiscard]] size_t Layer(std::string_view section, std::string_view key) const;
+
+  /// Control period [s] of the task that was read from here, by which times become steps; 0 before.
+  [[nodiscard]] double dt() const;
+  void set_dt(double dt);
+
   /// All values of a section ("": of all) and of those below it, as Set takes them:
   /// "model.width=128".
   [[nodiscard]] std::vector<std::string> Assignments(std::string_view section) const;
@@ -72,10 +83,18 @@ class ConfigWriter {
  public:
   /// "" writes top-level keys; call it first. Throws InputError for strings that are no UTF-8.
   void Write(std::string_view section, OptionsRef options);
+  /// From now on this key is not written: another says what it would.
+  void LeaveOut(std::string_view section, std::string_view key);
+  [[nodiscard]] bool Has(std::string_view section) const;
   [[nodiscard]] const std::string& text() const { return text_; }
+  /// Of every value that is written, in the same order.
+  [[nodiscard]] const std::vector<OptionDescription>& options() const { return options_; }
 
  private:
   std::string text_;
+  std::vector<OptionDescription> options_;
+  std::set<std::string, std::less<>> sections_;  // written
+  std::set<std::string, std::less<>> left_out_;  // paths
 };
 
 }  // namespace foreplan

@@ -27,6 +27,7 @@ using ConfigEntries = std::map<std::string, ConfigEntry>;  // by full path
 
 struct Config::Impl {
   std::string name = "command line";
+  double dt = 0;                       // [s]; 0: no task was read
   std::vector<toml::table> documents;  // own the nodes; a later one overrides
   ConfigEntries values;
   ConfigEntries tables;

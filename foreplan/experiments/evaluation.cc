@@ -9,6 +9,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/episode_row.h"
+#include "foreplan/learners/mpc.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/run_directory.h"
@@ -111,11 +112,13 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
     auto planner =
         MakePlanner(experiment.run.planner, experiment.config,
                     {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)});
+    const MpcControl control = {
+        .deadline = DecisionTime(ReadOptions<MpcOptions>(experiment.config, "mpc").deadline_ms)};
     if (dynamics->observation_is_state()) {
-      MpcController mpc(std::move(planner), dynamics);
+      MpcController mpc(std::move(planner), dynamics, control);
       return Evaluate(controller, task, mpc, request, stop);
     }
-    OracleOf<MpcController> mpc(std::move(planner), dynamics);
+    OracleOf<MpcController> mpc(std::move(planner), dynamics, control);
     return Evaluate(controller, task, mpc, request, stop);
   }
   const auto policy = MakeBasePolicy(controller, task.spec());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -47,7 +48,8 @@ void ApplyFlags(const RunFlags& flags, RunOptions& run) {
   if (run.episodes == 0 && run.steps == 0) run.episodes = kDefaultEpisodes;
 }
 
-/// --set, before which the folder of --model says what kind of model it holds.
+/// --set, before which the folder of --model says what kind of model it holds, and what is the same
+/// as --set.
 std::vector<std::string> Assignments(const RunFlags& flags) {
   std::vector<std::string> assignments;
   if (flags.model) {
@@ -55,6 +57,9 @@ std::vector<std::string> Assignments(const RunFlags& flags) {
         Config::FromFile(RunDirectory::OpenModel(*flags.model).config_file()).Assignments("model");
   }
   assignments.insert(assignments.end(), flags.assignments.begin(), flags.assignments.end());
+  if (flags.deadline_ms) {
+    assignments.push_back(fmt::format("mpc.deadline_ms={}", *flags.deadline_ms));
+  }
   return assignments;
 }
 
@@ -78,33 +83,26 @@ void NoteAnotherPlanningReward(const RunFlags& flags, Experiment& experiment) {
                   experiment.config.Where("", "planning_reward"), task.planning_reward));
 }
 
-/// What every planner looks ahead by.
-struct HorizonOption {
-  int horizon = 0;  // [steps]
-
-  void Visit(OptionsVisitor& visitor) { visitor.Field("horizon", horizon, {}, "[steps]"); }
-};
-
-/// Consequences come after seconds, defaults are in steps: one of few milliseconds makes them
-/// short.
+/// Consequences come after seconds, defaults are in steps: of few milliseconds, or in a long
+/// episode, they are short.
 void NoteShortHorizon(Experiment& experiment) {
-  constexpr double kShort = 0.5;  // [s]
+  constexpr double kShort = 0.5;          // [s]
+  constexpr double kShortOfEpisode = 50;  // parts of it
   if (!LearnerPlans(experiment.run.algorithm)) return;
-  const std::string& planner = experiment.run.planner;
-  const std::string section = "planner." + planner;
-  const std::vector<std::string> given = experiment.config.Keys(section);
-  if (std::find(given.begin(), given.end(), "horizon") != given.end()) return;
-  ConfigWriter defaults;
-  WritePlannerOptions(planner, experiment.config, defaults);
-  Config written = Config::FromString(defaults.text(), "defaults");
-  const int steps = ReadOptions<HorizonOption>(written, section).horizon;
-  const double seconds = steps * experiment.task.spec().dt;
-  const double episode = experiment.task.episode_length() * experiment.task.spec().dt;
-  if (steps == 0 || seconds >= std::min(kShort, episode)) return;
+  const std::string section = "planner." + experiment.run.planner;
+  const Config& config = experiment.config;
+  if (config.Layer(section, "horizon") > 0 || config.Layer("planner", "horizon_seconds") > 0)
+    return;
+  const PlanningHorizon horizon = HorizonOf(experiment);
+  const double episode = horizon.episode_seconds;
+  if (horizon.steps == 0 ||
+      horizon.seconds >= std::max(std::min(kShort, episode), episode / kShortOfEpisode)) {
+    return;
+  }
   experiment.notes.push_back(fmt::format(
       "{}.horizon: {} steps by default, which is {:.3g} s of an episode of {:.3g} s; consequences "
-      "that come later are not seen",
-      section, steps, seconds, episode));
+      "that come later are not seen: planner.horizon_seconds says how far plans look ahead",
+      section, horizon.steps, horizon.seconds, episode));
 }
 
 /// Of a name that is no folder.
@@ -129,6 +127,12 @@ InputError NoTask(const std::string& fit) {
 }
 
 }  // namespace
+
+PlanningHorizon HorizonOf(Experiment& experiment) {
+  const double dt = experiment.task.spec().dt;
+  const int steps = PlannerHorizon(experiment.run.planner, experiment.config);
+  return {steps, steps * dt, experiment.task.episode_length() * dt};
+}
 
 void CheckWholeConfig(const RunOptions& run, Config& config) {
   ConfigWriter ignored;
@@ -189,8 +193,8 @@ std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
   return model;
 }
 
-std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory) {
-  ConfigWriter writer;
+void WriteConfig(Experiment& experiment, const std::filesystem::path& directory,
+                 ConfigWriter& writer) {
   experiment.task.Save(writer, directory);
   writer.Write("run", experiment.run);
   writer.Write("record", experiment.record);
@@ -203,7 +207,35 @@ std::string ConfigText(Experiment& experiment, const std::filesystem::path& dire
       WritePlannerOptions(name, experiment.config, writer);
     }
   }
+}
+
+std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory) {
+  ConfigWriter writer;
+  WriteConfig(experiment, directory, writer);
   return writer.text();
+}
+
+std::vector<OptionDescription> OtherOptions(Experiment& experiment) {
+  ConfigWriter used;
+  WriteConfig(experiment, "", used);
+  ConfigWriter all;
+  for (const std::string& name : LearnerNames()) {
+    WriteLearnerOptions(name, experiment.run, experiment.config, all);
+  }
+  for (const std::string& name : PlannerNames()) {
+    WritePlannerOptions(name, experiment.config, all);
+  }
+  WriteRewardOptions(experiment.config, all);
+  auto calibration = ReadOptions<CalibrationOptions>(experiment.config, "calibration");
+  all.Write("calibration", calibration);
+
+  std::set<std::string> known;
+  for (const OptionDescription& option : used.options()) known.insert(option.path());
+  std::vector<OptionDescription> others;
+  for (const OptionDescription& option : all.options()) {
+    if (known.insert(option.path()).second) others.push_back(option);
+  }
+  return others;
 }
 
 }  // namespace foreplan

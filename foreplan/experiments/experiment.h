@@ -27,6 +27,7 @@ struct RunFlags {
   std::optional<RecordedEpisodes> record = {};
   std::optional<double> record_mb = {};
   std::vector<std::string> assignments = {};  // --set
+  std::optional<double> deadline_ms = {};     // mpc.deadline_ms
 };
 
 /// Built-in defaults < task file < --set < flags.
@@ -41,6 +42,14 @@ struct Experiment {
 /// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the
 /// flags: unknown names and keys, types, ranges.
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
+
+/// How far the run's planner looks ahead, beside the task's episode.
+struct PlanningHorizon {
+  int steps = 0;               // 0: it has no horizon that is known
+  double seconds = 0;          // [s]
+  double episode_seconds = 0;  // [s]
+};
+PlanningHorizon HorizonOf(Experiment& experiment);
 
 /// A configuration may hold options of learners and planners that this run does not use: they are
 /// checked all the same, and what nobody has read is a key that nobody knows. Throws InputError.
@@ -62,7 +71,13 @@ std::unique_ptr<LearnedModel> LoadLearnedModel(Experiment& experiment,
                                                std::shared_ptr<Executor> executor);
 
 /// Everything that config.toml holds: running that file repeats the run. `directory` is where the
-/// text will stand; files the task needs are copied there.
+/// text will stand; files the task needs are copied there. "": it may stand anywhere, and nothing
+/// is written to the disk.
 std::string ConfigText(Experiment& experiment, const std::filesystem::path& directory);
+/// The same, each value with what may stand in its place.
+void WriteConfig(Experiment& experiment, const std::filesystem::path& directory,
+                 ConfigWriter& writer);
+/// What else a configuration may say, of algorithms and planners that this run does not use.
+std::vector<OptionDescription> OtherOptions(Experiment& experiment);
 
 }  // namespace foreplan

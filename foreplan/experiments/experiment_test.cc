@@ -49,11 +49,46 @@ std::vector<std::string> NotesOfStep(const std::string& step, const std::string&
 TEST(Experiment, SaysThatADefaultHorizonIsShortInSeconds) {
   EXPECT_THAT(NotesOfStep("0.01"),
               ElementsAre("planner.icem.horizon: 30 steps by default, which is 0.3 s of an episode "
-                          "of 9 s; consequences that come later are not seen"));
+                          "of 9 s; consequences that come later are not seen: "
+                          "planner.horizon_seconds says how far plans look ahead"));
   EXPECT_THAT(NotesOfStep("0.05"), IsEmpty());
   EXPECT_THAT(NotesOfStep("0.01", "[planner.icem]\nhorizon = 30\n"), IsEmpty());
+  EXPECT_THAT(NotesOfStep("0.01", "[planner]\nhorizon_seconds = 0.3\n"), IsEmpty());
   EXPECT_THAT(NotesOfStep("0.01", "[planner.cem]\nhorizon = 90\n"), ::testing::SizeIs(1));
   EXPECT_THAT(NotesOfStep("0.01", "[run]\nalgorithm = \"policy_backprop\"\n"), IsEmpty());
+}
+
+TEST(Experiment, SaysThatADefaultHorizonIsShortBesideTheEpisode) {
+  // 30 steps of 0.05 s are 1.5 s: 3 % of 900 steps, 1 % of 3000.
+  const std::string file = ::testing::TempDir() + "/long.toml";
+  std::ofstream(file) << "name = \"long\"\nreward = \"-square(u)\"\nepisode_length = 3000\n"
+                         "[system]\ntype = \"pendulum\"\n";
+  EXPECT_THAT(NotesOf(file, {}),
+              ElementsAre(HasSubstr("30 steps by default, which is 1.5 s of an episode of 150 s")));
+  EXPECT_THAT(NotesOf(file, {"planner.horizon_seconds=1.5"}), IsEmpty());
+}
+
+TEST(Experiment, LooksAsFarAheadAsSecondsOfTheTaskSay) {
+  RunFlags flags;
+  flags.assignments = {"planner.horizon_seconds=1", "system.timestep=0.02"};
+  Experiment experiment = LoadExperiment("pendulum", flags);
+  EXPECT_EQ(HorizonOf(experiment).steps, 50);
+  EXPECT_DOUBLE_EQ(HorizonOf(experiment).seconds, 1);
+  EXPECT_DOUBLE_EQ(HorizonOf(experiment).episode_seconds, 4);
+  // As it was said: with another period it is as long.
+  const std::string file = ::testing::TempDir() + "/of_seconds.toml";
+  std::ofstream(file) << ConfigText(experiment, "");
+  flags.assignments = {"system.timestep=0.05"};
+  Experiment again = LoadExperiment(file, flags);
+  EXPECT_EQ(HorizonOf(again).steps, 20);
+}
+
+TEST(Experiment, ADeadlineIsThatOfMpc) {
+  RunFlags flags;
+  flags.assignments = {"mpc.deadline_ms=9"};
+  flags.deadline_ms = 3.5;
+  Experiment experiment = LoadExperiment("pendulum", flags);
+  EXPECT_THAT(ConfigText(experiment, ""), HasSubstr("deadline_ms = 3.5"));
 }
 
 }  // namespace

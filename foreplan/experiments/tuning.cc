@@ -80,6 +80,9 @@ EffectiveValues ReadEffective(const std::string& planner, const std::vector<Tuna
   EffectiveValues values{options, std::vector<double>(options.size()),
                          std::vector<std::string>(options.size())};
   Config::FromString(writer.text(), "planner").Read("planner." + planner, values);
+  for (size_t i = 0; i < options.size(); ++i) {
+    if (options[i].key == "horizon") values.numbers[i] = PlannerHorizon(planner, config);
+  }
   return values;
 }
 

@@ -12,6 +12,7 @@
 #include "foreplan/planners/icem.h"
 #include "foreplan/planners/ilqr_planner.h"
 #include "foreplan/planners/mppi.h"
+#include "foreplan/planners/planner_horizon.h"
 #include "foreplan/planners/planner_registry.h"
 #include "foreplan/planners/random_shooting.h"
 #include "foreplan/policies/linear_gaussian.h"
@@ -27,6 +28,23 @@ Registry<PlannerEntry>& Planners() {
                                           {"mppi", PlannerEntryOf<Mppi>()},
                                           {"ilqr", PlannerEntryOf<IlqrPlanner>()}});
   return planners;
+}
+
+/// What every planner of this library looks ahead by.
+struct OwnHorizon {
+  int horizon = 0;  // [steps]
+
+  void Visit(OptionsVisitor& visitor) { visitor.Field("horizon", horizon, {}, "[steps]"); }
+};
+
+/// Whether an assignment gave one of them a horizon in the place of the seconds of all: then a file
+/// can only say it in the steps of each.
+bool HasPlannerOfOwnHorizon(const Config& config) {
+  const std::vector<std::string> names = PlannerNames();
+  const size_t of_all = config.Layer("planner", "horizon_seconds");
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return config.Layer("planner." + name, "horizon") > of_all;
+  });
 }
 
 }  // namespace
@@ -69,11 +87,32 @@ std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
                                      const PlanningProblem& problem, std::optional<int> horizon) {
   CheckModelAndReward("planner", problem.dynamics.get(), problem.reward.get());
   const PlannerEntry entry = Planners().Find(config.name(), name);
+  if (!horizon) horizon = StepsOfHorizonSeconds(name, config);
   return NotNull("planner", name, entry.make("planner." + name, config, problem, horizon));
 }
 
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer) {
-  Planners().Find(config.name(), name).write("planner." + name, config, writer);
+  const std::string section = "planner." + name;
+  const PlannerEntry entry = Planners().Find(config.name(), name);
+  if (const std::optional<int> steps = StepsOfHorizonSeconds(name, config)) {
+    if (HasPlannerOfOwnHorizon(config)) {
+      config.Set(fmt::format("{}.horizon={}", section, *steps));
+    } else {
+      auto seconds = ReadOptions<HorizonOptions>(config, "planner");
+      if (!writer.Has("planner")) writer.Write("planner", seconds);
+      writer.LeaveOut(section, "horizon");
+    }
+  }
+  entry.write(section, config, writer);
+}
+
+int PlannerHorizon(const std::string& name, Config& config) {
+  if (const std::optional<int> steps = StepsOfHorizonSeconds(name, config)) return *steps;
+  const std::string section = "planner." + name;
+  ConfigWriter writer;
+  Planners().Find(config.name(), name).write(section, config, writer);
+  Config written = Config::FromString(writer.text(), section);
+  return ReadOptions<OwnHorizon>(written, section).horizon;
 }
 
 std::vector<std::string> PlannerNames() { return Planners().Names(); }

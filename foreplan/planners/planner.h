@@ -116,13 +116,16 @@ class Planner {
   [[nodiscard]] virtual int CopyCandidates(std::span<double> /*sequences*/) const { return 0; }
 };
 
-/// Reads section [planner.<name>] of `config` and makes that planner; `horizon` replaces the one of
-/// the options. Throws InputError for an unknown name or wrong options.
+/// Reads sections [planner.<name>] and [planner] of `config` and makes that planner; `horizon`
+/// replaces the one of the options. Throws InputError for an unknown name or wrong options.
 std::unique_ptr<Planner> MakePlanner(const std::string& name, Config& config,
                                      const PlanningProblem& problem,
                                      std::optional<int> horizon = {});
-/// Appends section [planner.<name>] as it is in effect.
+/// Appends section [planner.<name>] as it is in effect; a horizon in seconds as such, in section
+/// [planner].
 void WritePlannerOptions(const std::string& name, Config& config, ConfigWriter& writer);
+/// Steps that this planner looks ahead; 0 for one of a program that has no option `horizon`.
+int PlannerHorizon(const std::string& name, Config& config);
 std::vector<std::string> PlannerNames();
 
 }  // namespace foreplan

@@ -49,6 +49,17 @@ nlohmann::ordered_json MujocoVersion() {
 #endif
 }
 
+#ifdef FOREPLAN_HAVE_HDF5
+constexpr bool kReadsHdf5 = true;
+#else
+constexpr bool kReadsHdf5 = false;
+#endif
+#ifdef FOREPLAN_HAVE_LIBZIP
+constexpr bool kReadsNpz = true;
+#else
+constexpr bool kReadsNpz = false;
+#endif
+
 std::string ProcessorModel() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -68,6 +79,8 @@ nlohmann::ordered_json VersionsJson() {
            fmt::format("{}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION)},
           {"onednn", OneDnnVersion()},
           {"mujoco", MujocoVersion()},
+          {"hdf5", kReadsHdf5},
+          {"npz", kReadsNpz},
           {"instruction_set", InstructionSet()}};
 }
 

@@ -6,8 +6,8 @@
 
 namespace foreplan {
 
-/// {foreplan, git_revision, compiler, eigen, onednn, mujoco, instruction_set}; null for a library
-/// this build lacks.
+/// {foreplan, git_revision, compiler, eigen, onednn, mujoco, hdf5, npz, instruction_set}; null for
+/// a library that this build lacks; hdf5, npz: whether it reads such files.
 nlohmann::ordered_json VersionsJson();
 
 /// The versions, the processor and the threads of a run, as machine.json holds them.

@@ -28,7 +28,8 @@ class SystemFactory {
   virtual void Read(Config& config, const std::filesystem::path& directory) = 0;
 
   /// Writes the sections that Read reads. Files the system needs are copied to `directory`, where
-  /// the text will stand. Throws RunError when the disk refuses.
+  /// the text will stand; "": they are named by their full paths. Throws RunError when the disk
+  /// refuses.
   virtual void Write(ConfigWriter& writer, const std::filesystem::path& directory) const = 0;
 
   /// Its texts that name constants of the task.

@@ -95,8 +95,9 @@ class Task {
 
   /// Writes the sections of a task so that Load of the text gives this task again. `directory` is
   /// where the text will stand; a model file the task needs is copied there (a model that includes
-  /// other files is named by its full path instead). Of a task made in code no more than its name,
-  /// summary and length: nothing reads it. Throws RunError when the disk refuses.
+  /// other files is named by its full path instead); "": anywhere, and no file is written. Of a
+  /// task made in code no more than its name, summary and length: nothing reads it. Throws RunError
+  /// when the disk refuses.
   void Save(ConfigWriter& writer, const std::filesystem::path& directory) const;
 
  private:

@@ -248,6 +248,7 @@ Task Task::FromConfig(Config& config, const std::filesystem::path& directory) {
   auto text = std::make_shared<const TaskText>(config, directory);
   Task task(text->Definition());
   task.text_ = std::move(text);
+  config.set_dt(task.spec().dt);
   return task;
 }
 

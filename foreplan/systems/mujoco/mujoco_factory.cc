@@ -82,8 +82,12 @@ class MujocoFactory final : public SystemFactory {
     section.options.model = CopyModel(directory);
     if (std::string& states = section.options.reset.states; !states.empty()) {
       const std::filesystem::path file = states;
-      states = "start_states.csv";
-      WriteFileAtomically(directory / states, ReadFile(file));
+      if (directory.empty()) {
+        states = std::filesystem::absolute(file).string();
+      } else {
+        states = "start_states.csv";
+        WriteFileAtomically(directory / states, ReadFile(file));
+      }
     }
     writer.Write("system", section);
     writer.Write("system.reset", section.options.reset);
@@ -115,6 +119,7 @@ class MujocoFactory final : public SystemFactory {
   /// where it is.
   [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
     const std::filesystem::path model = options_.model;
+    if (directory.empty()) return std::filesystem::absolute(model).string();
     const std::string mjcf = ReadFile(model);
     if (!StandsAlone(model, mjcf, directory)) return std::filesystem::absolute(model).string();
     WriteFileAtomically(directory / model.filename(), mjcf);
