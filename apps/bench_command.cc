@@ -8,6 +8,7 @@
 #include "apps/bench/suite.h"
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/runs/machine.h"
@@ -42,6 +43,7 @@ void Bench(const BenchRequest& request) {
   BenchOptions options = request.options;
   options.config = &config;
   options.executor = executor;
+  options.stop = CatchInterrupts();
   const std::vector<BenchRow> rows = MeasureSuite(suite, options);
   if (request.json) {
     fmt::print("{}\n", nlohmann::ordered_json(rows).dump(2));

@@ -21,6 +21,8 @@
 #include "foreplan/experiments/comparison/lecture.h"
 #include "foreplan/experiments/comparison/run_grid.h"
 #include "foreplan/runs/table.h"
+#include "foreplan/systems/task_files.h"
+#include "foreplan/systems/task_text.h"
 
 namespace foreplan::apps {
 namespace {
@@ -110,10 +112,9 @@ nlohmann::ordered_json CompareFolders(const CompareRequest& request) {
 }
 
 void CheckTask(const std::string& task) {
-  std::vector<std::string> known = Task::ShippedNames();
+  const std::vector<std::string> known = TaskFileNames();
   if (!fs::path(task).extension().empty() || std::ranges::find(known, task) != known.end()) return;
-  known.emplace_back("lecture");
-  throw UnknownName("compare", "task, folder or comparison", task, known);
+  throw UnknownTask("compare", "task or folder of a run", task);
 }
 
 nlohmann::ordered_json CompareNewRuns(CompareRequest& request) {
@@ -142,6 +143,7 @@ void Compare(CompareRequest request) {
                     "'lecture'",
                     fmt::join(request.what, "', '")));
   }
+  if (!request.out.empty()) NoteNewFolders(request.out);
   try {
     const nlohmann::ordered_json answer = is_lecture    ? LectureOf(request)
                                           : are_folders ? CompareFolders(request)

@@ -19,6 +19,7 @@
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/status_line.h"
 
 namespace foreplan::apps {
 namespace {
@@ -118,6 +119,13 @@ fs::path RecordingsFolder(const EvalRequest& request, const Experiment& experime
   return RunDirectory::FreshPath("runs", experiment.task.name(), "eval", request.evaluation.seed);
 }
 
+/// What an interrupt leaves.
+std::string Kept(const fs::path& recordings) {
+  std::error_code error;
+  if (recordings.empty() || !fs::exists(recordings, error)) return "nothing is written";
+  return "whole episodes stay recorded in " + recordings.string();
+}
+
 void Eval(const EvalRequest& request) {
   if (!request.out.empty() && !request.record) {
     throw InputError("eval: --out: found it without --record, expected both: nothing else is kept");
@@ -132,17 +140,25 @@ void Eval(const EvalRequest& request) {
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::stop_token stop = CatchInterrupts();
   const fs::path recordings = request.record ? RecordingsFolder(request, experiment) : "";
+  if (request.record) NoteNewFolders(recordings);
   RecordOptions record = experiment.record;
   record.episodes = RecordedEpisodes::kAll;
+  StatusLine line;
   std::vector<Evaluation> evaluations;
   for (const std::string& controller : controllers) {
+    WorkProgress progress(controller, request.evaluation.episodes, "episodes", line);
     EvaluationRequest evaluation = request.evaluation;
+    evaluation.progress = [&progress](double episodes) { progress.Show(episodes); };
     if (request.record) {
       evaluation.observer = std::make_shared<EpisodeRecorder>(experiment.task, evaluation.seed,
                                                               recordings / controller, record);
     }
-    evaluations.push_back(
-        EvaluateController(controller, experiment, target.run_folder, evaluation, executor, stop));
+    try {
+      evaluations.push_back(EvaluateController(controller, experiment, target.run_folder,
+                                               evaluation, executor, stop));
+    } catch (const Interrupted&) {
+      throw Interrupted("interrupted; " + Kept(recordings));
+    }
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
   if (request.record && !request.json) {

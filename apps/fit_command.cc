@@ -8,12 +8,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/interrupt.h"
 #include "apps/log_flags.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
@@ -26,9 +28,11 @@
 #include "foreplan/experiments/fit_report.h"
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/models/calibration.h"
+#include "foreplan/models/fit_control.h"
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/status_line.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan::apps {
@@ -106,15 +110,12 @@ class FitSession {
     // Whatever is wrong with the folder's name shows before the work.
     const fs::path path = Path();
     report_.folder = path.string();
+    NoteNewFolders(path);
+    const std::stop_token stop = CatchInterrupts();
     RunDirectory folder = RunDirectory::Create(path);
     try {
       const auto start = std::chrono::steady_clock::now();
-      report_.metrics = model_->Fit(split.training, key_.Fold(kFit));
-      report_.calibration =
-          Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), *executor_);
-      if (calibration_.refit) {
-        report_.metrics = model_->Fit(recording_.data, key_.Fold(kRefit));
-      }
+      FitAndJudge(split, stop);
       report_.seconds = SecondsSince(start);
       FillReport(split);
       Write(folder);
@@ -122,6 +123,7 @@ class FitSession {
     } catch (...) {
       std::error_code ignored;  // the first error is the one to tell
       fs::remove_all(folder.path(), ignored);
+      if (stop.stop_requested()) throw Interrupted("interrupted; nothing is written");
       throw;
     }
   }
@@ -187,6 +189,25 @@ class FitSession {
     const std::string name =
         experiment_ ? experiment_->task.name() : fs::path(request_.data).stem().string();
     return RunDirectory::FreshPath("runs", name, "fit", seed());
+  }
+
+  void FitAndJudge(const DataSplit& split, const std::stop_token& stop) {
+    StatusLine line;
+    const auto show = [&line](const char* what, const auto& work) {
+      WorkProgress shown(what, 1, "", line);
+      return work([&shown](double share, double /*loss*/) { shown.Show(share); });
+    };
+    report_.metrics = show("fitting", [&](const FitProgress& progress) {
+      return model_->Fit(split.training, key_.Fold(kFit), stop, progress);
+    });
+    report_.calibration = show("judging", [&](const FitProgress& progress) {
+      return Calibrate(*model_, split, calibration_, key_.Fold(kCalibrate), *executor_,
+                       {.stop = stop, .progress = progress});
+    });
+    if (!calibration_.refit) return;
+    report_.metrics = show("fitting to all rows", [&](const FitProgress& progress) {
+      return model_->Fit(recording_.data, key_.Fold(kRefit), stop, progress);
+    });
   }
 
   void FillReport(const DataSplit& split) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
+#include <system_error>
 #include <thread>
+
+#include "foreplan/runs/message.h"
 
 namespace foreplan::apps {
 
@@ -78,8 +80,19 @@ void AddDeadlineFlag(CLI::App& command, RunFlags& flags) {
       ->check(NumberFrom(0, 1e6));
 }
 
+void NoteNewFolders(const std::filesystem::path& out) {
+  const std::filesystem::path parent =
+      (out.has_filename() ? out : out.parent_path()).parent_path().lexically_normal();
+  std::error_code error;
+  if (parent.empty() || parent == "runs" || std::filesystem::exists(parent, error)) return;
+  WriteToStderr(
+      fmt::format("foreplan: note: --out: makes the folder '{}' as well\n", parent.string()));
+}
+
 void PrintNotes(const Experiment& experiment) {
-  for (const std::string& note : experiment.notes) fmt::print(stderr, "foreplan: note: {}\n", note);
+  for (const std::string& note : experiment.notes) {
+    WriteToStderr(fmt::format("foreplan: note: {}\n", note));
+  }
 }
 
 std::string HorizonText(Experiment& experiment) {

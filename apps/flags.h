@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ void AddPrintConfigFlag(CLI::App& command, bool& print_config);
 void PrintConfig(Experiment& experiment);
 /// --deadline-ms, which is --set mpc.deadline_ms.
 void AddDeadlineFlag(CLI::App& command, RunFlags& flags);
+
+/// Says when the folder that `out`, the value of --out, stands in will be made as well: it may be a
+/// slip of the pen. The folder runs needs no saying.
+void NoteNewFolders(const std::filesystem::path& out);
 
 /// What the experiment's notes say, to standard error.
 void PrintNotes(const Experiment& experiment);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <string_view>
 #include <thread>
 
 #include "apps/exit_codes.h"
@@ -20,11 +21,18 @@ bool IsIgnored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+/// Without a lock that another thread may hold.
+void Say(std::string_view text) {
+  static_cast<void>(!write(STDERR_FILENO, text.data(), text.size()));
+}
+
 void WaitForSignals(const sigset_t& signals) {
   for (;;) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
-    if (!caught || !interrupted.request_stop()) _exit(kInterrupted);
+    if (caught && interrupted.request_stop()) continue;
+    if (!caught) Say("foreplan: interrupted; nothing is written\n");
+    _exit(kInterrupted);
   }
 }
 

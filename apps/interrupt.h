@@ -9,7 +9,7 @@ namespace foreplan::apps {
 /// and SIGHUP (unless the program was told to ignore that, as by nohup) are blocked in every thread
 /// and taken by one that waits for them: no handler ever runs on the stack of a thread that works,
 /// which matrix kernels may have moved into the heap. Until CatchInterrupts is called, the first of
-/// them ends the program at once, with exit code 130.
+/// them ends the program at once, with exit code 130: nothing is written so early.
 /// A pipe or terminal that is gone becomes an error of the write, not the end of the program.
 void TakeSignals();
 

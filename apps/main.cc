@@ -82,6 +82,49 @@ void PrintVersion(bool json) {
   }
 }
 
+const CLI::App& ChosenCommand(const CLI::App& app) {
+  const std::vector<const CLI::App*> chosen =
+      app.get_subcommands([](const CLI::App* command) { return command->parsed(); });
+  return chosen.empty() ? app : *chosen.front();
+}
+
+std::string Usage(const CLI::App& command) {
+  return fmt::format("'foreplan {} --help' explains it", command.get_name());
+}
+
+/// Who, found, expected of what was left behind a command.
+InputError NotExpected(const CLI::App& command, const std::string& word) {
+  if (!word.starts_with("--")) {
+    return InputError(fmt::format("{}: found '{}', expected no such argument; {}",
+                                  command.get_name(), word, Usage(command)));
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  const std::string flag = word.substr(0, word.find('='));
+  const std::string nearest = NearestName(flag, known);
+  return InputError(fmt::format("{}: unknown flag '{}'{}; {}", command.get_name(), flag,
+                                nearest.empty() ? "" : " (did you mean '" + nearest + "'?)",
+                                Usage(command)));
+}
+
+/// What the parser found wrong, in the program's words.
+InputError Explained(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = ChosenCommand(app);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !command.remaining().empty()) {
+    return NotExpected(command, command.remaining().front());
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    for (const CLI::Option* option : command.get_options()) {
+      if (!option->get_required() || !option->empty()) continue;
+      return InputError(fmt::format("{}: expected {}; {}", command.get_name(),
+                                    option->get_type_name(), Usage(command)));
+    }
+  }
+  return InputError(error.what());
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Learns how a system moves from data, and plans with what it learned.", "foreplan");
   app.set_version_flag("--version", "", "this build: version, revision, compiler, libraries");
@@ -120,7 +163,7 @@ int Main(int argc, char** argv) {
     // Parsing ends at --version: what stands behind it was not looked at.
     PrintVersion(std::find(argv, argv + argc, std::string_view("--json")) != argv + argc);
   } catch (const CLI::ParseError& error) {
-    throw InputError(error.what());
+    throw Explained(app, error);
   }
   FinishOutput();
   return kDone;

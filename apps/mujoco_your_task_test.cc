@@ -78,17 +78,17 @@ TEST_F(YourTask, RunsAtTheFirstTryAndAgainFromItsFolder) {
   fs::remove(work() / "two_links.xml");
   fs::remove(work() / "my_task.toml");
   const ProgramResult second =
-      RunProgram({"run", "first/config.toml", "--out", "second", "--json"});
+      RunProgram({"run", "elsewhere/first/config.toml", "--out", "second", "--json"});
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(FileText(work() / "second/episodes.csv"), FileText(work() / "first/episodes.csv"));
   EXPECT_EQ(FileText(work() / "second/config.toml"), FileText(work() / "first/config.toml"));
   const ProgramResult evaluation =
-      RunProgram({"eval", "first", "--controller", "zero", "--episodes", "2"});
+      RunProgram({"eval", "elsewhere/first", "--controller", "zero", "--episodes", "2"});
   EXPECT_EQ(evaluation.exit_code, 0) << evaluation.err;
 }
 
 // A model with another file, of a kind that is not called `file`.
-TEST_F(YourTask, ARunOfAModelWithTexturesIsEvaluatedResumedAndRepeated) {
+TEST_F(YourTask, AMovedRunOfAModelWithTexturesIsEvaluatedResumedAndRepeated) {
   std::string model = model_;
   std::string texture = "<asset><texture name=\"t\" type=\"cube\"";
   for (const char* side : {"right", "left", "up", "down", "front", "back"}) {
@@ -100,11 +100,16 @@ TEST_F(YourTask, ARunOfAModelWithTexturesIsEvaluatedResumedAndRepeated) {
   const ProgramResult first =
       RunProgram(Small({"my_task.toml", "--episodes", "2", "--out", "first"}));
   ASSERT_EQ(first.exit_code, 0) << first.err;
-  EXPECT_FALSE(fs::exists(work() / "first/two_links.xml"));
+  fs::create_directory(work() / "elsewhere");
+  fs::rename(work() / "first", work() / "elsewhere/first");
+  for (const char* original : {"my_task.toml", "two_links.xml", "side.png"}) {
+    fs::remove(work() / original);
+  }
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"eval", "first", "--controller", "zero", "--episodes", "1"},
-        std::vector<std::string>{"run", "--resume", "first"},
-        std::vector<std::string>{"run", "first/config.toml", "--out", "second"}}) {
+       {std::vector<std::string>{"eval", "elsewhere/first", "--controller", "zero", "--episodes",
+                                 "1"},
+        std::vector<std::string>{"run", "--resume", "elsewhere/first"},
+        std::vector<std::string>{"run", "elsewhere/first/config.toml", "--out", "second"}}) {
     const ProgramResult result = RunProgram(arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
   }

@@ -7,11 +7,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
@@ -21,6 +23,7 @@
 #include "foreplan/models/learned_model.h"
 #include "foreplan/planners/planner.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/status_line.h"
 #include "foreplan/systems/rewards/expression_reward.h"
 
 namespace foreplan::apps {
@@ -55,7 +58,7 @@ std::string_view StatusName(PlanStatus status) {
 /// What became of a plan on the system.
 struct Execution {
   PlannedTrajectory trajectory;
-  std::string fault;  // why it stopped before the plan's end: "step 3: reward is nan: ..."; or ""
+  std::string fault;  // why it stopped before the plan's end: "diverged at step 3: ..."; or ""
 };
 
 /// Executes the plan on the system from where it stands; ends early at a termination or a fault.
@@ -72,7 +75,7 @@ Execution Execute(const Task& task, const Reward* reward, System& system,
   trajectory.observations = observation;
   for (size_t at = 0; at < actions.size(); at += nu) {
     const auto fault = [&](const std::string& what) {
-      execution.fault = fmt::format("step {}: {}", trajectory.steps, what);
+      execution.fault = fmt::format("diverged at step {}: {}", trajectory.steps, what);
     };
     const StepOutcome outcome = system.Step({&actions[at], nu});
     if (outcome.status != StepStatus::kOk) {
@@ -154,6 +157,7 @@ void MakePlanOf(const PlanCommandRequest& request) {
   const fs::path folder = request.out.empty()
                               ? fs::path(fmt::format("plan-{}-{}", task.name(), planner_name))
                               : fs::path(request.out);
+  const std::stop_token stop = CatchInterrupts();
   const auto system = task.MakeSystem();
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::unique_ptr<LearnedModel> learned = LoadLearnedModel(experiment, executor);
@@ -166,16 +170,21 @@ void MakePlanOf(const PlanCommandRequest& request) {
   system->Reset(key.Fold(0));
   std::vector<double> state(static_cast<size_t>(dynamics->state_dim()));
   dynamics->observation_is_state() ? system->Observe(state) : system->GetState(state);
-  const Plan& plan =
-      planner->MakePlan({.state = state, .step = 0, .key = key.Fold(1), .budget = {}});
+  StatusLine line;
+  line.ShowNow([](int) { return "planning"; });
+  const Plan& plan = planner->MakePlan(
+      {.state = state, .step = 0, .key = key.Fold(1), .budget = {}, .stop = stop});
+  line.Clear();
+  if (stop.stop_requested()) throw Interrupted("interrupted; nothing is written");
   if (plan.status == PlanStatus::kAllInvalid) {
     const std::string fault = Execute(task, &task.planning_reward(), *system, plan.actions).fault;
     throw RunError(fmt::format("plan: the model can follow none of the planner's trajectories{}",
-                               fault.empty() ? "" : "; " + fault));
+                               fault.empty() ? "" : "; the system itself " + fault));
   }
   const auto [trajectory, fault] =
       Execute(task, task.environment_pays() ? nullptr : &task.reward(), *system, plan.actions);
-  if (!fault.empty()) throw RunError("plan: " + fault);
+  if (!fault.empty()) throw RunError("plan: the system " + fault);
+  NoteNewFolders(folder);
   WriteTrajectory(experiment, trajectory, folder);
   PrintPlan(experiment, plan, trajectory, learned != nullptr, IsImagined(task), folder,
             request.json);

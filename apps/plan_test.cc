@@ -12,6 +12,8 @@
 namespace foreplan::apps {
 namespace {
 
+namespace fs = std::filesystem;
+
 using PlanCommand = ProgramTest;
 
 const std::vector<std::string> kShort = {"plan",  "cartpole_closed_form",
@@ -39,10 +41,32 @@ TEST_F(PlanCommand, WritesTableAndFigureAndRepeatsThem) {
   EXPECT_EQ(FileText(work() / "plan" / "trajectory.csv"), csv);
 }
 
+TEST_F(PlanCommand, SaysThatItMakesMoreThanItsFolder) {
+  std::vector<std::string> deep = kShort;
+  deep.back() = "some/where/plan";
+  const ProgramResult made = RunProgram(deep);
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, testing::HasSubstr("note: --out: makes the folder 'some/where' as well"));
+  for (const char* out : {"some/where/other", "plan", "runs/plan"}) {
+    deep.back() = out;
+    EXPECT_THAT(RunProgram(deep).err, testing::Not(testing::HasSubstr("makes the folder"))) << out;
+  }
+}
+
+TEST_F(PlanCommand, SaysThatThePlanDiverged) {
+  const ProgramResult result = RunProgram(Concatenated(
+      kShort, {"--planner", "icem", "--set", "reward=sqrt(0.02 - abs(slider_velocity))", "--set",
+               "planning_reward=-slider^2"}));
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.err,
+              testing::ContainsRegex("foreplan: plan: the system diverged at step [0-9]+: reward"));
+  EXPECT_FALSE(fs::exists(work() / "plan"));
+}
+
 TEST_F(PlanCommand, RefusesWrongInputWithoutWriting) {
   for (const auto& [arguments, fragment] :
        std::vector<std::pair<std::vector<std::string>, std::string>>{
-           {{"plan"}, "task"},
+           {{"plan"}, "expected TASK"},
            {{"plan", "cartpole"}, "unknown folder or task 'cartpole'"},
            {{"plan", "pendulum", "--planner", "ilrq"}, "did you mean 'ilqr'"},
            {{"plan", "pendulum", "--set", "planner.ilqr.horizon=0"}, "planner.ilqr.horizon"},

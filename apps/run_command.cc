@@ -24,8 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLastEpisodes = 5;
-
 struct RunRequest {
   std::string task;
   RunFlags flags;
@@ -43,7 +41,8 @@ struct PreparedRun {
 
 PreparedRun Resume(const RunRequest& request, const std::stop_token& stop) {
   const RunDirectory directory = RunDirectory::Open(request.resume);
-  Experiment experiment = LoadExperiment(directory.config_file().string(), {});
+  const RunFlags bounds{.episodes = request.flags.episodes, .steps = request.flags.steps};
+  Experiment experiment = LoadExperiment(directory.config_file().string(), bounds);
   const std::string horizon = HorizonText(experiment);
   auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
   session->Resume(request.resume);
@@ -57,6 +56,7 @@ PreparedRun Begin(const RunRequest& request, Experiment experiment, const std::s
                            : RunDirectory::FreshPath("runs", experiment.task.name(),
                                                      experiment.run.algorithm, experiment.run.seed);
   auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
+  if (!request.out.empty()) NoteNewFolders(path);
   session->Create(path);
   return {std::move(session), horizon};
 }
@@ -83,8 +83,8 @@ void PrintSummary(const RunSession& session, const std::string& horizon) {
     fmt::print("no whole episode");
   } else {
     fmt::print("best return {:.2f} in episode {}; mean of the last {} episodes {:.2f}",
-               whole.returns[whole.best()], whole.episodes[whole.best()],
-               std::min(kLastEpisodes, whole.returns.size()), whole.MeanOfLast(kLastEpisodes));
+               whole.returns[whole.best()], whole.episodes[whole.best()], whole.last_count(),
+               whole.MeanOfLast());
   }
   fmt::print("{}\n",
              whole.LeftOut().empty() ? "" : fmt::format(" (left out: {})", whole.LeftOut()));
@@ -159,11 +159,11 @@ void AddRunCommand(CLI::App& app) {
   AddSetFlag(command, request->flags);
   AddPrintConfigFlag(command, request->print_config);
   CLI::Option* resume = command.add_option("--resume", request->resume,
-                                           "go on with this run, exactly as if never stopped");
+                                           "go on with this run, exactly as if never stopped; with "
+                                           "--episodes or --steps a longer one");
   for (CLI::Option* option : begins) resume->excludes(option);
-  for (const char* name :
-       {"--episodes", "--steps", "--planner", "--model", "--record", "--no-record", "--record-mb",
-        "--deadline-ms", "--set", "--print-config"}) {
+  for (const char* name : {"--planner", "--model", "--record", "--no-record", "--record-mb",
+                           "--deadline-ms", "--set", "--print-config"}) {
     resume->excludes(command.get_option(name));
   }
   AddThreadsFlag(command, request->threads);

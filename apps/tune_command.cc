@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@
 #include "foreplan/experiments/tuning.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/status_line.h"
 #include "foreplan/runs/summary.h"
 
 namespace foreplan::apps {
@@ -70,6 +72,15 @@ class Tuner {
 
   void Run() {
     DrawCandidates();
+    const double episodes = EpisodesOfHalving(static_cast<int>(candidates_.size()));
+    progress_.emplace("tuning", episodes + 2.0 * request_.check, "episodes", line_);
+    Search();
+    progress_.reset();
+    CheckAnyPlayed();
+    Write();
+  }
+
+  void Search() {
     best_ = RunSuccessiveHalving(
         candidates_,
         [this](int candidate, int first, int count) { return Play(candidate, first, count); },
@@ -78,7 +89,6 @@ class Tuner {
     const int fresh = static_cast<int>(candidates_[0].returns.size());
     own_check_ = Play(0, fresh, request_.check);
     best_check_ = best_ == 0 ? own_check_ : Play(best_, fresh, request_.check);
-    Write();
   }
 
   void PrintTables() const;
@@ -108,18 +118,32 @@ class Tuner {
   // A system that diverges under a candidate's actions is its failure, not the search's.
   std::vector<double> Play(int candidate, int first, int count) {
     Experiment experiment = With(candidate);
-    const EvaluationRequest episodes{.episodes = count, .first = first, .seed = request_.seed};
+    const EvaluationRequest episodes{
+        .episodes = count, .first = first, .seed = request_.seed, .progress = [this](double done) {
+          progress_->Show(played_ + done);
+        }};
+    const double after = played_ + count;
     try {
-      return EvaluateController(target_.has_learned() ? kLearned : kTrueModel, experiment,
-                                target_.run_folder, episodes, executor_, stop_)
-          .returns;
-    } catch (const RunError&) {
+      const Evaluation evaluation =
+          EvaluateController(target_.has_learned() ? kLearned : kTrueModel, experiment,
+                             target_.run_folder, episodes, executor_, stop_);
+      played_ = after;
+      return evaluation.returns;
+    } catch (const RunError& error) {
+      played_ = after;
+      last_failure_ = error.what();
       return std::vector<double>(static_cast<size_t>(count),
                                  -std::numeric_limits<double>::infinity());
     }
   }
 
-  void ShowRound(std::span<const int> playing, int episodes) const {
+  void CheckAnyPlayed() const {
+    if (std::isfinite(Mean(best_))) return;
+    throw RunError("tune: every candidate failed, nothing is written; the last: " + last_failure_);
+  }
+
+  void ShowRound(std::span<const int> playing, int episodes) {
+    progress_->Clear();
     const auto worse = [this](int a, int b) { return Mean(a) < Mean(b); };
     const int best = *std::max_element(playing.begin(), playing.end(), worse);
     WriteToStderr(
@@ -130,6 +154,7 @@ class Tuner {
   void Write() {
     Experiment experiment = With(best_);
     const fs::path directory = out_.has_parent_path() ? out_.parent_path() : fs::path(".");
+    NoteNewFolders(out_);
     fs::create_directories(directory);
     WriteFileAtomically(out_, ConfigText(experiment, directory));
   }
@@ -138,19 +163,23 @@ class Tuner {
     return candidates_[static_cast<size_t>(candidate)].Mean();
   }
 
+  void PrintOptions() const;
+
   struct Importance {
-    std::string option;
+    size_t option;  // in the space
     double correlation;
   };
-  // Of the first episode, which all candidates played; the most important first.
+  // Of the first episode, which all candidates played; the most important first. None of so few
+  // candidates that chance alone gives any.
   [[nodiscard]] std::vector<Importance> Importances() const {
+    if (Noise() >= 1) return {};
     std::vector<double> returns;
     for (const TuningCandidate& candidate : candidates_) returns.push_back(candidate.returns[0]);
     std::vector<Importance> importances;
     for (size_t i = 0; i < space_.options().size(); ++i) {
       std::vector<double> values;
       for (const TuningCandidate& candidate : candidates_) values.push_back(candidate.values[i]);
-      importances.push_back({space_.options()[i].key, RankCorrelation(values, returns)});
+      importances.push_back({i, RankCorrelation(values, returns)});
     }
     std::stable_sort(importances.begin(), importances.end(),
                      [](const Importance& a, const Importance& b) {
@@ -174,25 +203,40 @@ class Tuner {
   std::vector<TuningCandidate> candidates_;  // the first has the own settings
   int best_ = 0;
   std::vector<double> own_check_, best_check_;  // returns from fresh starts
+  std::string last_failure_;                    // of an episode
+  StatusLine line_;
+  std::optional<WorkProgress> progress_;  // while it searches
+  double played_ = 0;                     // episodes
 };
+
+void Tuner::PrintOptions() const {
+  const std::vector<Importance> importances = Importances();
+  const bool tells = !importances.empty();
+  fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "option", "own", "best",
+             tells ? "rank correlation" : "");
+  const auto print = [this](size_t i, const std::string& correlation) {
+    const TunableOption& option = space_.options()[i];
+    fmt::print("{:<16}{:>12}{:>12}{:>20}\n", option.key, option.Text(candidates_[0].values[i]),
+               option.Text(candidates_[static_cast<size_t>(best_)].values[i]), correlation);
+  };
+  if (!tells) {
+    for (size_t i = 0; i < space_.options().size(); ++i) print(i, "");
+    fmt::print("{} candidates are too few to tell what an option matters; --budget 40 draws {}\n\n",
+               candidates_.size(), CandidatesWithin(40));
+    return;
+  }
+  for (const Importance& importance : importances) {
+    print(importance.option, fmt::format("{:+.2f}{}", importance.correlation,
+                                         std::abs(importance.correlation) > Noise() ? " *" : "  "));
+  }
+  fmt::print("* beyond {:.2f}, what chance gives one time in twenty\n\n", Noise());
+}
 
 void Tuner::PrintTables() const {
   fmt::print("{}: {} on the {} model, {} candidates of {:.0f} imagined steps per decision{}\n\n",
              own_.task.name(), own_.run.planner, target_.has_learned() ? "learned" : "true",
              candidates_.size(), effort_, IsImagined(own_.task) ? ", in imagined episodes" : "");
-  const TuningCandidate& best = candidates_[static_cast<size_t>(best_)];
-  fmt::print("{:<16}{:>12}{:>12}{:>20}\n", "option", "own", "best", "rank correlation");
-  for (const Importance& importance : Importances()) {
-    for (size_t i = 0; i < space_.options().size(); ++i) {
-      const TunableOption& option = space_.options()[i];
-      if (option.key != importance.option) continue;
-      fmt::print("{:<16}{:>12}{:>12}{:>20}\n", option.key, option.Text(candidates_[0].values[i]),
-                 option.Text(best.values[i]),
-                 fmt::format("{:+.2f}{}", importance.correlation,
-                             std::abs(importance.correlation) > Noise() ? " *" : "  "));
-    }
-  }
-  fmt::print("* beyond {:.2f}, what chance gives one time in twenty\n\n", Noise());
+  PrintOptions();
   const auto line = [&](const char* name, const std::vector<double>& returns, double searched) {
     const Summary summary = Summarize(returns);
     fmt::print("{:<16}{:>12.2f}{:>12}{:>20.2f}\n", name, summary.mean,
@@ -213,8 +257,8 @@ nlohmann::ordered_json Tuner::Document() const {
   }
   nlohmann::ordered_json importances = nlohmann::ordered_json::array();
   for (const Importance& importance : Importances()) {
-    importances.push_back(
-        {{"option", importance.option}, {"rank_correlation", importance.correlation}});
+    importances.push_back({{"option", space_.options()[importance.option].key},
+                           {"rank_correlation", importance.correlation}});
   }
   return {{"task", own_.task.name()},
           {"planner", own_.run.planner},
@@ -239,7 +283,11 @@ void Tune(const TuneRequest& request) {
     return PrintConfig(experiment);
   }
   Tuner tuner(request, CatchInterrupts());
-  tuner.Run();
+  try {
+    tuner.Run();
+  } catch (const Interrupted&) {
+    throw Interrupted("interrupted; nothing is written");
+  }
   if (request.json) {
     fmt::print("{}\n", tuner.Document().dump(2));
   } else {

@@ -77,6 +77,31 @@ TEST_F(TuneCommand, GivesTheSameBytesForASeedWhateverTheThreads) {
   EXPECT_THAT(one.err, HasSubstr("8 candidates, 1 episode each"));
 }
 
+// With so few candidates chance alone gives any correlation.
+TEST_F(TuneCommand, FewCandidatesSayNothingOfWhatMattered) {
+  const std::vector<std::string> few = {"tune",  "cartpole_closed_form", "--check",  "1",
+                                        "--set", "episode_length=10",    "--effort", "400",
+                                        "--out"};
+  const ProgramResult four = RunProgram(Concatenated(few, {"4.toml", "--budget", "6"}));
+  ASSERT_EQ(four.exit_code, 0) << four.err;
+  EXPECT_THAT(four.out, testing::Not(HasSubstr("rank correlation")));
+  EXPECT_THAT(four.out, HasSubstr("4 candidates are too few to tell what an option matters; "
+                                  "--budget 40 draws 16"));
+  const ProgramResult five = RunProgram(Concatenated(few, {"5.toml", "--budget", "9"}));
+  ASSERT_EQ(five.exit_code, 0) << five.err;
+  EXPECT_THAT(five.out, HasSubstr("* beyond 0.98, what chance gives"));
+}
+
+TEST_F(TuneCommand, WritesNothingWhenEveryCandidateFails) {
+  const ProgramResult result = RunProgram(
+      TinyTune({"--out", "tuned.toml", "--set", "reward=sqrt(0.02 - abs(slider_velocity))"}));
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.err, testing::ContainsRegex(
+                              "foreplan: tune: every candidate failed, nothing is written; the "
+                              "last: .* of controller 'true_model' diverged: step [0-9]+: reward"));
+  EXPECT_TRUE(Files().empty());
+}
+
 TEST_F(TuneCommand, PlansOnTheModelOfARun) {
   ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
   const ProgramResult result = RunProgram({"tune", "run", "--budget", "6", "--check", "1",

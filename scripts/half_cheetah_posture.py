@@ -14,8 +14,7 @@ import tomllib
 from array import array
 from pathlib import Path
 
-from plot_learning_curves import WHOLE
-
+WHOLE = ("length", "terminated")  # neither cut off nor diverged: their returns can be compared
 OBSERVATION, PITCH = 18, 2  # components, and the place of the torso's pitch among them
 
 

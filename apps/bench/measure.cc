@@ -5,6 +5,7 @@
 
 #include "apps/bench/suite.h"
 #include "foreplan/core/error.h"
+#include "foreplan/runs/status_line.h"
 
 namespace foreplan::apps {
 namespace {
@@ -34,6 +35,16 @@ bool WantsSample(const Timed& timed, const BenchOptions& options) {
   const size_t taken = timed.seconds.size();
   if (taken >= static_cast<size_t>(options.repeats)) return false;
   return taken < kFewestSamples || timed.spent < options.seconds;
+}
+
+/// The share that is done, 0 ... 1, of samples or of the time for them.
+double ShareDone(const Timed& timed, const BenchOptions& options) {
+  if (!WantsSample(timed, options)) return 1;
+  const double samples = static_cast<double>(timed.seconds.size());
+  const double by_time = options.seconds > 0 ? timed.spent / options.seconds : 1;
+  const bool has_fewest = timed.seconds.size() >= kFewestSamples;
+  const double by_count = samples / (has_fewest ? options.repeats : kFewestSamples);
+  return std::min(1.0, has_fewest ? std::max(by_count, by_time) : std::min(by_count, by_time));
 }
 
 BenchRow RowOf(Timed& timed) {
@@ -77,7 +88,16 @@ std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& 
   }
   options.config->ThrowOnUnknownKeys();
   std::vector<Timed*> order;
+  StatusLine line;
+  WorkProgress progress(suite.name, static_cast<double>(all.size()), "cases", line);
+  const auto go_on = [&] {
+    if (options.stop.stop_requested()) throw Interrupted("interrupted; nothing is written");
+    double done = 0;
+    for (const Timed& timed : all) done += ShareDone(timed, options);
+    progress.Show(done);
+  };
   for (Timed& timed : all) {
+    go_on();
     if (timed.measurement.prepare) timed.measurement.prepare();
     timed.measurement.sample();  // warm-up
     order.push_back(&timed);
@@ -85,6 +105,7 @@ std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& 
   while (
       std::ranges::any_of(all, [&](const Timed& timed) { return WantsSample(timed, options); })) {
     for (Timed* timed : order) {
+      go_on();
       if (WantsSample(*timed, options)) TakeSample(*timed);
     }
     std::ranges::reverse(order);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct BenchOptions {
   double seconds = 10;       // per case, after which no further sample is taken [s]
   Config* config = nullptr;  // --set: sizes that replace those of the cases
   std::shared_ptr<Executor> executor;
+  std::stop_token stop;  // looked at between samples
 };
 
 /// How a case is timed.
@@ -66,7 +68,8 @@ void RefuseFlag(const std::string& suite, const std::string& flag, const std::st
 
 /// One row per case of the suite: after a first, uncounted sample of each, rounds over all cases,
 /// forwards and backwards in turn, so that a change of the machine's mood meets all of them.
-/// Throws InputError, before any work starts, for an unknown case or wrong sizes.
+/// Throws InputError, before any work starts, for an unknown case or wrong sizes, and Interrupted
+/// when asked to stop.
 std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& options);
 
 std::vector<BenchCase> PlanningCases();

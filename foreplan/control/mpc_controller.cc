@@ -54,7 +54,9 @@ void MpcController::MakePlan(int64_t step, const Situation& situation) {
                                .step = step,
                                .key = situation.key,
                                .budget = budget,
+                               .stop = control_.stop,
                                .feedback = control_.period > 1});
+  if (control_.stop.stop_requested()) throw Interrupted("interrupted");
 }
 
 void MpcController::Act(const Situation& situation, std::span<double> action) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct MpcControl {
   /// Each decision may take so long; none: as long as its planner wants.
   std::optional<std::chrono::nanoseconds> deadline = {};
   int period = 1;  // steps that are executed of a plan before the next is made, if it has them
+  std::stop_token stop = {};  // a decision under way throws Interrupted
 };
 
 /// Throws InputError unless `policy` sees what the model calls its state: an observation, or as an

@@ -55,8 +55,12 @@ void WholePlanController::MakePlan(const Situation& situation) {
   CheckSeesStateOf(dynamics, *this);
   const std::span<const double> x = situation.observation;
   start_.assign(x.begin(), x.end());
-  plan_ =
-      planner_->MakePlan({.state = x, .step = situation.time, .key = situation.key, .budget = {}});
+  plan_ = planner_->MakePlan({.state = x,
+                              .step = situation.time,
+                              .key = situation.key,
+                              .budget = {},
+                              .stop = control_.stop});
+  if (control_.stop.stop_requested()) throw Interrupted("interrupted");
   const size_t expected = Size(horizon_, dynamics.action_dim());
   if (plan_.actions.size() != expected) {
     throw InputError(fmt::format("planner: plan: found {} numbers, expected {}: {} steps of {}",
@@ -69,7 +73,9 @@ void WholePlanController::MakePlan(const Situation& situation) {
 }
 
 void WholePlanController::Polish(std::span<const double> x) {
+  solver_->set_cutoff({{}, control_.stop});
   const IlqrResult result = solver_->Solve(x, plan_.actions);
+  if (control_.stop.stop_requested()) throw Interrupted("interrupted");
   if (result.status == IlqrStatus::kInvalidStart) {
     throw RunError("whole plans: the model's prediction along the plan is not finite");
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "foreplan/control/model_source.h"
@@ -16,9 +17,10 @@
 namespace foreplan {
 
 struct WholePlanControl {
-  bool track = false;  // with the gains of TrackTrajectory; else open loop
-  int polish = 0;      // iterations of iLQR on the model that improve a plan, 0 ... 100000
-  int period = 0;      // steps between plans; 0: each is used up
+  bool track = false;         // with the gains of TrackTrajectory; else open loop
+  int polish = 0;             // iterations of iLQR on the model that improve a plan, 0 ... 100000
+  int period = 0;             // steps between plans; 0: each is used up
+  std::stop_token stop = {};  // a decision under way throws Interrupted
 };
 
 /// Plans from the first state, for as many steps as the planner's horizon, executes the plan, and

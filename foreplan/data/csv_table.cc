@@ -253,16 +253,18 @@ double CsvTable::Number(std::string_view cell, size_t column, int line) const {
         line, column, found,
         has_comma ? "a number (with a decimal point, or cells separated by ';')" : "a number");
   };
+  const auto too_large = [&] {
+    return Wrong(line, column, Quoted(cell),
+                 fmt::format("a number up to {:g} in size", kLargestNumber));
+  };
   if (cell.empty()) throw wrong("an empty cell");
   if (std::ranges::any_of(cell, IsControl)) throw wrong("a control character");
   double value = 0;
   const std::errc error = ParseNumber(cell, separator_, value);
-  if (error == std::errc::result_out_of_range) throw wrong(Quoted(cell) + ", beyond all numbers");
+  if (error == std::errc::result_out_of_range) throw too_large();
   if (error != std::errc()) throw wrong(Quoted(cell));
   if (!std::isfinite(value)) throw wrong(Quoted(cell));
-  if (std::abs(value) > kLargestNumber) {
-    throw wrong(fmt::format("{}, beyond {:g}", Quoted(cell), kLargestNumber));
-  }
+  if (std::abs(value) > kLargestNumber) throw too_large();
   return value;
 }
 

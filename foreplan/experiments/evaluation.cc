@@ -71,18 +71,23 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
     const EpisodeResult result =
         RunEpisode(task, *environment, policy, key.Fold(static_cast<uint64_t>(episode)),
                    task.episode_length(), [&](const EpisodeStep& step) {
-                     if (stop.stop_requested())
-                       throw Interrupted("interrupted; nothing was written");
+                     if (stop.stop_requested()) throw Interrupted("interrupted");
+                     if (request.progress) {
+                       const double share = (step.time + 1.0) / task.episode_length();
+                       request.progress(episode - request.first + share);
+                     }
                      seconds += step.decision_seconds;
                      ++decisions;
                      observed.Step(step);
                      if (observe) observe(step);
                    });
     observed.End(result, task.episode_length());
-    const std::string& trouble = result.divergence.empty() ? result.failure : result.divergence;
-    if (!trouble.empty()) {
-      throw RunError(fmt::format("{}: episode {} of controller '{}': {}", task.name(), episode + 1,
-                                 controller, trouble));
+    if (request.progress) request.progress(episode - request.first + 1);
+    const bool diverged = !result.divergence.empty();
+    if (diverged || !result.failure.empty()) {
+      throw RunError(fmt::format("{}: episode {} of controller '{}' {}: {}", task.name(),
+                                 episode + 1, controller, diverged ? "diverged" : "failed",
+                                 diverged ? result.divergence : result.failure));
     }
     evaluation.returns.push_back(result.episode_return);
     evaluation.steps.push_back(result.steps);
@@ -113,7 +118,8 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
         MakePlanner(experiment.run.planner, experiment.config,
                     {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)});
     const MpcControl control = {
-        .deadline = DecisionTime(ReadOptions<MpcOptions>(experiment.config, "mpc").deadline_ms)};
+        .deadline = DecisionTime(ReadOptions<MpcOptions>(experiment.config, "mpc").deadline_ms),
+        .stop = stop};
     if (dynamics->observation_is_state()) {
       MpcController mpc(std::move(planner), dynamics, control);
       return Evaluate(controller, task, mpc, request, stop);

@@ -26,6 +26,7 @@ struct EvaluationRequest {
   int seed = 0;   // of start states and of random controllers; training uses other keys
   /// Told of the episodes, their plans and steps, with numbers from 1; null: nobody is.
   std::shared_ptr<RunObserver> observer = {};
+  std::function<void(double episodes)> progress = {};  // told how many are done, a step at a time
 };
 
 struct Evaluation {

@@ -110,7 +110,7 @@ void CheckMayBeTask(const std::string& target) {
   if (!std::filesystem::path(target).extension().empty()) return;
   const std::vector<std::string> tasks = TaskFileNames();
   if (std::find(tasks.begin(), tasks.end(), target) != tasks.end()) return;
-  throw UnknownName("", "folder or task", target, Task::ShippedNames());
+  throw UnknownTask("", "folder or task", target);
 }
 
 bool HasTask(const std::string& config_file) {

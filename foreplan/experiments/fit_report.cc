@@ -160,8 +160,9 @@ Json Charts(const DataFitReport& report) {
   }
   charts.push_back(std::move(coverage));
   for (size_t i = 0; i < report.observation.size(); ++i) {
+    const std::string& unit = report.observation[i].unit;
     Json chart = Chart("Error of " + report.observation[i].name,
-                       report.observation[i].unit + ", root mean square", false);
+                       (unit.empty() ? "" : unit + ", ") + "root mean square", false);
     chart["columns"].push_back(steps);
     AddSeries(chart, "model", column([i](const HorizonError& h) { return h.rmse[i]; }));
     AddSeries(chart, "if nothing changed",

@@ -69,9 +69,13 @@ class LearnedSystemFactory final : public SystemFactory {
   }
 
   void Write(ConfigWriter& writer, const fs::path& directory) const override {
-    WriteTensors(directory / kOwnFile, stored_->file);
     TypedSystemOptions<LearnedSystemOptions> section{kType, options_};
-    section.options.model = kOwnFile;
+    if (directory.empty()) {
+      section.options.model = fs::absolute(options_.model).string();
+    } else {
+      WriteTensors(directory / kOwnFile, stored_->file);
+      section.options.model = kOwnFile;
+    }
     writer.Write("system", section);
   }
 

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "foreplan/core/config.h"
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/options.h"
@@ -107,10 +108,41 @@ void RunSession::Resume(const fs::path& path) {
   RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
   tables_.Resume(*directory_, state, log_);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
+  TakeBounds();
   // What a program left that was killed between a checkpoint and its model is older.
   WriteModel();
   RemoveRecordingsAfter(directory_->recordings_folder(), saved_episodes_);
   AddRecorder();
+}
+
+void RunSession::TakeBounds() {
+  Config config = Config::FromFile(directory_->config_file());
+  const auto before = ReadOptions<RunOptions>(config, "run");
+  const RunOptions& run = experiment_.run;
+  if (run.episodes == before.episodes && run.steps == before.steps) return;
+  CheckBounds(before);
+  WriteFileAtomically(directory_->config_file(), ConfigText(experiment_, directory_->path()));
+}
+
+void RunSession::CheckBounds(const RunOptions& before) const {
+  const RunOptions& run = experiment_.run;
+  const std::string where = directory_->path().string();
+  const int steps = log_.episodes().empty() ? 0 : log_.episodes().back().total_steps;
+  const auto check = [&](const char* name, int bound, int done) {
+    if (bound == 0 || bound >= done) return;
+    throw InputError(fmt::format("{}: run.{}: found {}, expected at least the {} that are done",
+                                 where, name, bound, done));
+  };
+  check("episodes", run.episodes, saved_episodes_);
+  check("steps", run.steps, steps);
+  if (!before.IsOver(saved_episodes_, steps) || run.IsOver(saved_episodes_, steps)) return;
+  if (log_.episodes().back().end == EpisodeEnd::kCutOff) {
+    throw InputError(fmt::format(
+        "{}: its last episode was cut off by run.steps = {}, expected a run that ended with a "
+        "whole one: a longer run would have gone on within it",
+        where, before.steps));
+  }
+  learner_->CheckMayGoOn();
 }
 
 // The folder has its name by now.

@@ -40,7 +40,11 @@ class RunSession {
   /// Makes the folder with config.toml, machine.json and the checkpoint of a run that has not
   /// begun. Leaves no folder behind when it throws.
   void Create(const std::filesystem::path& path);
-  /// Goes on from the checkpoint of that run.
+  /// Goes on from the checkpoint of that run. Where the experiment's episodes or steps are others
+  /// than its folder says, the run gets those bounds, and goes on as a run that had them from its
+  /// beginning. Throws InputError for bounds below what is done, and for a run whose end made it
+  /// another one than the longer run would be: its last episode was cut off, or what was learned
+  /// last was learned as it was over.
   void Resume(const std::filesystem::path& path);
   /// Resume where that folder exists, Create where it does not.
   void CreateOrResume(const std::filesystem::path& path);
@@ -60,6 +64,8 @@ class RunSession {
  private:
   class CheckpointObserver;
 
+  void TakeBounds();
+  void CheckBounds(const RunOptions& before) const;
   void AddRecorder();
   void WriteSetup();
   void SaveCheckpoint();

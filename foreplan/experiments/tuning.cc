@@ -236,17 +236,18 @@ int RunSuccessiveHalving(
   }
 }
 
+int EpisodesOfHalving(int count) {
+  int episodes = count;
+  for (int played = 1; count > 2; played *= 2) {
+    count = (count + 1) / 2;
+    episodes += count * played;
+  }
+  return episodes;
+}
+
 int CandidatesWithin(int budget) {
-  const auto cost = [](int count) {
-    int episodes = count;
-    for (int played = 1; count > 2; played *= 2) {
-      count = (count + 1) / 2;
-      episodes += count * played;
-    }
-    return episodes;
-  };
   int count = 2;
-  while (cost(count + 1) <= budget) ++count;
+  while (EpisodesOfHalving(count + 1) <= budget) ++count;
   return count;
 }
 

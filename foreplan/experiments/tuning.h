@@ -79,6 +79,9 @@ int RunSuccessiveHalving(
     const std::function<std::vector<double>(int candidate, int first, int count)>& play,
     const std::function<void(std::span<const int> candidates, int episodes)>& finish_round);
 
+/// Episodes that successive halving plays of so many candidates, in all.
+int EpisodesOfHalving(int count);
+
 /// Most candidates for which successive halving takes at most `budget` episodes in all.
 int CandidatesWithin(int budget);
 

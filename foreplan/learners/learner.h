@@ -74,6 +74,10 @@ class Learner {
   /// state does not fit the options or the data.
   virtual void Restore(const TensorFile& state, Dataset data) = 0;
 
+  /// Of a run that was over: throws InputError where what it did last was done because it was to
+  /// end there, so that it cannot be made one that goes on. By default there is no such thing.
+  virtual void CheckMayGoOn() const {}
+
   /// What is learned, as others may read it; the default is what Save saves.
   [[nodiscard]] virtual TensorFile Model() const;
   /// Every transition; rows only join them.

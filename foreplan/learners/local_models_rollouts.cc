@@ -122,9 +122,9 @@ void LocalModelsLearner::CheckRollouts() const {
       const EpisodeResult& episode = rollout.episode;
       if (episode.steps == horizon_) continue;
       throw RunError(fmt::format(
-          "condition {}: an episode ended after {} of {} steps{}{}: local models need whole ones",
-          condition->number + 1, episode.steps, horizon_, episode.divergence.empty() ? "" : ": ",
-          episode.divergence));
+          "condition {}: an episode {} after {} of {} steps{}{}; local models need whole ones",
+          condition->number + 1, episode.divergence.empty() ? "ended" : "diverged", episode.steps,
+          horizon_, episode.divergence.empty() ? "" : ": ", episode.divergence));
     }
   }
 }

@@ -22,7 +22,9 @@ MpcLearner::MpcLearner(const LearnerContext& context, const MpcOptions& options,
     : ModelLearner(context, std::move(parts), options.base_policy),
       options_(options),
       controller_(planner(), model(),
-                  {.deadline = DecisionTime(options.deadline_ms), .period = options.period}) {}
+                  {.deadline = DecisionTime(options.deadline_ms),
+                   .period = options.period,
+                   .stop = context.stop}) {}
 
 bool MpcLearner::Step() {
   const bool has_base = episodes() >= BaseEpisodes(options_.base_episodes);

@@ -20,6 +20,7 @@ enum Stream : uint64_t { kPolicy, kTraining };
 constexpr uint64_t kPolicyStream = 0x706f6c69;
 
 constexpr const char* kPrefix = "policy.";
+constexpr const char* kTrainedEarly = "policy_backprop.trained_early";  // metadata of a checkpoint
 
 FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
   EnvironmentSpec spec = task.spec();
@@ -111,9 +112,10 @@ PolicyBackpropLearner::PolicyBackpropLearner(const LearnerContext& context,
 
 bool PolicyBackpropLearner::Step() {
   // The episode before is saved by now: a run that stops in its fit or its training goes on here.
-  if (IsTrainingDue()) {
+  if (const bool due = IsTrainingDue(); due || (Done() && HasNewEpisodes())) {
     if (!true_ && has_new_data()) Refit();
     TrainPolicy();
+    trained_early_ = !due;
     Checkpoint();
   }
   if (Done()) return false;
@@ -127,9 +129,21 @@ bool PolicyBackpropLearner::Step() {
 
 bool PolicyBackpropLearner::IsTrainingDue() const {
   const int64_t fresh = data().size() - trained_rows_;
-  if (fresh == 0 || episodes() < BaseEpisodes(options_.base_episodes)) return false;
+  if (!HasNewEpisodes()) return false;
   const bool first_with_a_model = begins_with_model() && trainer_.trainings() == 0;
-  return first_with_a_model || Done() || fresh >= options_.train_every;
+  return first_with_a_model || fresh >= options_.train_every;
+}
+
+bool PolicyBackpropLearner::HasNewEpisodes() const {
+  return data().size() > trained_rows_ && episodes() >= BaseEpisodes(options_.base_episodes);
+}
+
+void PolicyBackpropLearner::CheckMayGoOn() const {
+  if (!trained_early_) return;
+  throw InputError(fmt::format(
+      "policy_backprop: found a last training on less than the policy_backprop.train_every = {} "
+      "new transitions, as the run was to end there; expected a run whose last training was due",
+      options_.train_every));
 }
 
 ModelVersion PolicyBackpropLearner::ImaginedModel() const {
@@ -237,6 +251,7 @@ void PolicyBackpropLearner::Save(TensorFile& state) const {
   trainer_.Save(state);
   state.tensors["policy_backprop.trained_rows"] = {
       {1}, std::vector<int32_t>{static_cast<int32_t>(trained_rows_)}};
+  if (trained_early_) state.metadata[kTrainedEarly] = "true";
 }
 
 void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
@@ -245,6 +260,7 @@ void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
   trainer_.Restore(state);
   const std::array<int64_t, 1> one = {1};
   trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
+  trained_early_ = state.metadata.contains(kTrainedEarly);
   CheckAtLeast(state, "policy_backprop.trained_rows", 0);
   if (trained_rows_ > data().size()) {
     throw InputError(

@@ -54,10 +54,14 @@ class PolicyBackpropLearner final : public ModelLearner {
 
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset rows) override;
+  void CheckMayGoOn() const override;
   [[nodiscard]] TensorFile Model() const override;
 
  private:
+  /// Beside the last training, on whatever there is when the run is over.
   [[nodiscard]] bool IsTrainingDue() const;
+  /// Of the policy, which it was not trained on yet.
+  [[nodiscard]] bool HasNewEpisodes() const;
   /// What rollouts are imagined with.
   [[nodiscard]] ModelVersion ImaginedModel() const;
   void TrainPolicy();
@@ -77,8 +81,9 @@ class PolicyBackpropLearner final : public ModelLearner {
   NetworkPolicy policy_;
   MeanPolicy controller_;
   PolicyGradientTrainer trainer_;
-  int64_t searched_rows_ = 0;  // of the data, for episode_starts_
-  int64_t trained_rows_ = 0;   // of the data, at the last training
+  int64_t searched_rows_ = 0;   // of the data, for episode_starts_
+  int64_t trained_rows_ = 0;    // of the data, at the last training
+  bool trained_early_ = false;  // the last training was due by the end of the run alone
 };
 
 }  // namespace foreplan

@@ -89,7 +89,8 @@ WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePla
   CheckHorizon(options, context.task, *planner());
   if (!options.data.empty()) LoadData(options.data, options.log);
   if (options.execution == PlanExecution::kReplanned) {
-    controller_ = std::make_unique<MpcController>(planner(), model());
+    controller_ =
+        std::make_unique<MpcController>(planner(), model(), MpcControl{.stop = context.stop});
     return;
   }
   const int horizon = PlanHorizon(options, context.task);
@@ -100,7 +101,8 @@ WholePlanLearner::WholePlanLearner(const LearnerContext& context, const WholePla
   controller_ = std::make_unique<WholePlanController>(
       std::move(whole), problem(), model(),
       WholePlanControl{.track = options.execution == PlanExecution::kTracked,
-                       .polish = options.polish});
+                       .polish = options.polish,
+                       .stop = context.stop});
 }
 
 void WholePlanLearner::Fit() {

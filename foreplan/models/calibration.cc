@@ -119,12 +119,13 @@ struct RowErrors {
 class Calibrator {
  public:
   Calibrator(const LearnedModel& model, const DataSplit& split, const CalibrationOptions& options,
-             Key key, Executor& executor)
+             Key key, Executor& executor, const FitControl& control)
       : model_(model),
         split_(split),
         options_(options),
         key_(key),
         executor_(executor),
+        control_(control),
         no_(static_cast<size_t>(model.snapshot()->observation_dim())),
         members_(static_cast<size_t>(model.members())),
         particles_(std::max(options.particles / model.members(), 1) * model.members()) {
@@ -162,6 +163,7 @@ class Calibrator {
   const CalibrationOptions& options_;
   Key key_;
   Executor& executor_;
+  const FitControl& control_;
   size_t no_;
   size_t members_;
   int particles_;  // a multiple of the members; particle i follows member i % members
@@ -227,12 +229,14 @@ RowErrors Calibrator::JudgeRows(const Dataset& data) {
   for (auto* column : {&out.nll, &out.squares, &out.novelty}) column->resize(rows.size());
   const int64_t tasks = (std::ssize(rows) + kRowsPerTask - 1) / kRowsPerTask;
   executor_.ParallelFor(static_cast<int>(tasks), [&](int task, int worker) {
+    if (control_.stop.stop_requested()) return;
     const auto first = static_cast<size_t>(task * kRowsPerTask);
     const size_t last = std::min(rows.size(), first + static_cast<size_t>(kRowsPerTask));
     for (size_t place = first; place < last; ++place) {
       JudgeRow(data, rows[place], place, forecasters_[static_cast<size_t>(worker)], out);
     }
   });
+  control_.ThrowIfStopped();
   return out;
 }
 
@@ -335,6 +339,7 @@ std::vector<StretchError> Calibrator::JudgeStretch(int64_t row, Forecaster& f) c
   std::vector<StretchError> errors;
   for (int step = 0; step < reach; ++step) {
     for (size_t p = 0; p < particles; ++p) {
+      if (control_.stop.stop_requested()) return errors;
       model_.Predict(member(p), &f.state[p * no_], data.action(row + step).data(), &f.mean[p * no_],
                      &f.deviation[p * no_], *f.workspace);
       for (size_t i = 0; i < no_; ++i) {
@@ -350,10 +355,14 @@ std::vector<StretchError> Calibrator::JudgeStretch(int64_t row, Forecaster& f) c
 void Calibrator::FillHorizons(Calibration& result) {
   const std::vector<int64_t> starts = Spread(split_.holdout.size(), options_.starts);
   std::vector<std::vector<StretchError>> errors(starts.size());
+  FitMeter meter(control_, static_cast<double>(starts.size()));
   executor_.ParallelFor(static_cast<int>(starts.size()), [&](int task, int worker) {
+    if (control_.stop.stop_requested()) return;
     const auto place = static_cast<size_t>(task);
     errors[place] = JudgeStretch(starts[place], forecasters_[static_cast<size_t>(worker)]);
+    meter.Add(1, 0);
   });
+  control_.ThrowIfStopped();
   for (size_t step = 0; step < static_cast<size_t>(options_.horizon); ++step) {
     HorizonError horizon{static_cast<int>(step) + 1,
                          0,
@@ -439,8 +448,9 @@ DataSplit SplitForCalibration(const Dataset& data, double holdout) {
 }
 
 Calibration Calibrate(const LearnedModel& model, const DataSplit& split,
-                      const CalibrationOptions& options, Key key, Executor& executor) {
-  return Calibrator(model, split, options, key, executor).Run();
+                      const CalibrationOptions& options, Key key, Executor& executor,
+                      const FitControl& control) {
+  return Calibrator(model, split, options, key, executor, control).Run();
 }
 
 }  // namespace foreplan

@@ -11,6 +11,7 @@
 #include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
+#include "foreplan/models/fit_control.h"
 #include "foreplan/models/learned_model.h"
 
 namespace foreplan {
@@ -80,8 +81,9 @@ struct DataSplit {
 /// (TS-infinity) and draws the noise that the member predicts. The distribution at a horizon is
 /// the mixture of the particles' last steps; an interval covers an observation when the mixture's
 /// distribution function there is inside it (probability integral transform). Equal at any number
-/// of threads.
+/// of threads. Throws Interrupted when asked to stop.
 [[nodiscard]] Calibration Calibrate(const LearnedModel& model, const DataSplit& split,
-                                    const CalibrationOptions& options, Key key, Executor& executor);
+                                    const CalibrationOptions& options, Key key, Executor& executor,
+                                    const FitControl& control = {});
 
 }  // namespace foreplan

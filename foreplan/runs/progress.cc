@@ -1,13 +1,8 @@
 #include "foreplan/runs/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <string_view>
 #include <vector>
 
 #include "foreplan/runs/message.h"
@@ -16,32 +11,13 @@ namespace foreplan {
 namespace {
 
 constexpr size_t kRecentEpisodes = 3;
-constexpr std::chrono::milliseconds kShortestInterval{100};
 
 double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-bool StderrIsTerminal() {
-  const char* term = std::getenv("TERM");
-  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
-}
-
-int TerminalWidth() {
-  winsize size{};
-  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : 80;
-}
-
 std::string Count(int current, int total) {
   return total > 0 ? fmt::format("{}/{}", current, total) : fmt::format("{}", current);
-}
-
-std::string Duration(double seconds) {
-  const auto whole = static_cast<long>(std::ceil(std::max(0.0, seconds)));
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
 }
 
 }  // namespace
@@ -66,7 +42,7 @@ std::string ProgressLine(const ProgressState& state, std::optional<double> secon
   if (state.decisions_per_second > 0) {
     parts.push_back({fmt::format("{:.0f} decisions/s", state.decisions_per_second), 8});
   }
-  if (seconds_left) parts.push_back({Duration(*seconds_left) + " left", 3});
+  if (seconds_left) parts.push_back({DurationText(*seconds_left) + " left", 3});
 
   const auto join = [&parts] {
     std::string line;
@@ -94,20 +70,20 @@ std::string EpisodeLine(const ProgressState& state, std::optional<double> second
   if (state.decisions_per_second > 0) {
     line += fmt::format(", {:.0f} decisions/s", state.decisions_per_second);
   }
-  if (seconds_left) line += fmt::format(", {} left", Duration(*seconds_left));
+  if (seconds_left) line += fmt::format(", {} left", DurationText(*seconds_left));
   if (!state.note.empty()) line += fmt::format("; diverged: {}", state.note);
   return line;
 }
 
-Progress::Progress(Mode mode) : mode_(mode), episode_start_(Clock::now()) {
-  if (mode_ == Mode::kAuto) mode_ = StderrIsTerminal() ? Mode::kTerminal : Mode::kPlain;
-}
-
-Progress::~Progress() { Close(); }
+Progress::Progress(Mode mode)
+    : mode_(mode != Mode::kAuto  ? mode
+            : StderrIsTerminal() ? Mode::kTerminal
+                                 : Mode::kPlain),
+      line_(mode_ == Mode::kTerminal),
+      episode_start_(Clock::now()) {}
 
 void Progress::Show(const ProgressState& state) {
-  if (mode_ != Mode::kTerminal || Clock::now() - last_shown_ < kShortestInterval) return;
-  Rewrite(state);
+  line_.Show([&](int width) { return ProgressLine(state, SecondsLeft(state), width); });
 }
 
 void Progress::FinishEpisode(const ProgressState& state) {
@@ -117,27 +93,13 @@ void Progress::FinishEpisode(const ProgressState& state) {
   if (recent_.size() > kRecentEpisodes) recent_.pop_front();
   episode_start_ = now;
 
-  if (mode_ == Mode::kTerminal) Rewrite(state);
+  line_.ShowNow([&](int width) { return ProgressLine(state, SecondsLeft(state), width); });
   if (mode_ == Mode::kPlain) {
     ProgressState next = state;
     ++next.episode;
     next.step = 0;
     WriteToStderr(EpisodeLine(state, SecondsLeft(next)) + "\n");
   }
-}
-
-void Progress::Close() {
-  if (line_open_) WriteToStderr("\n");
-  line_open_ = false;
-}
-
-void Progress::Rewrite(const ProgressState& state) {
-  constexpr std::string_view kEraseToEndOfLine = "\x1b[K";
-  // A full last column would wrap on some terminals.
-  const std::string line = ProgressLine(state, SecondsLeft(state), TerminalWidth() - 1);
-  WriteToStderr(fmt::format("\r{}{}", line, kEraseToEndOfLine));
-  line_open_ = true;
-  last_shown_ = Clock::now();
 }
 
 std::optional<double> Progress::SecondsLeft(const ProgressState& state) const {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "foreplan/runs/status_line.h"
+
 namespace foreplan {
 
 struct ProgressState {
@@ -35,14 +37,11 @@ class Progress {
  public:
   enum class Mode { kAuto, kTerminal, kPlain, kSilent };
   explicit Progress(Mode mode = Mode::kAuto);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
 
   void Show(const ProgressState& state);
   void FinishEpisode(const ProgressState& state);
   /// Ends the rewritten line, so that other messages start on their own line.
-  void Close();
+  void Close() { line_.Close(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -51,13 +50,11 @@ class Progress {
     int steps = 0;
   };
 
-  void Rewrite(const ProgressState& state);
   [[nodiscard]] std::optional<double> SecondsLeft(const ProgressState& state) const;
 
   Mode mode_;
-  bool line_open_ = false;
+  StatusLine line_;
   Clock::time_point episode_start_;
-  Clock::time_point last_shown_;
   std::deque<Finished> recent_;  // the last few episodes, newest last
 };
 

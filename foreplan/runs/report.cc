@@ -22,8 +22,6 @@ extern const std::string_view kReportJs;
 
 namespace {
 
-constexpr size_t kLastEpisodes = 5;
-
 std::string Return(double value) {
   if (!std::isfinite(value)) return "–";
   return (std::signbit(value) ? "−" : "") + fmt::format("{:.1f}", std::abs(value));
@@ -37,10 +35,6 @@ std::string Seconds(double seconds) {
 }
 
 // As many as the mean is of.
-size_t LastEpisodes(const WholeReturns& whole) {
-  return std::min(kLastEpisodes, whole.returns.size());
-}
-
 std::string Cards(const ReportContent& content, const RunLog& log) {
   const WholeReturns whole = WholeReturnsOf(log.episodes());
   const int total_steps = log.episodes().empty() ? 0 : log.episodes().back().total_steps;
@@ -49,8 +43,7 @@ std::string Cards(const ReportContent& content, const RunLog& log) {
     html += CardHtml(label, value);
   };
   add("Best return", Return(Summarize(whole.returns).max));
-  add(fmt::format("Mean of the last {}", LastEpisodes(whole)),
-      Return(whole.MeanOfLast(kLastEpisodes)));
+  add(fmt::format("Mean of the last {}", whole.last_count()), Return(whole.MeanOfLast()));
   add("Steps of experience", fmt::format("{}", total_steps));
   add("Wall time", Seconds(content.wall_seconds));
   return html;
@@ -74,8 +67,8 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
                          ? "–"
                          : fmt::format("{} (episode {})", Return(whole.returns[whole.best()]),
                                        whole.episodes[whole.best()]));
-  add(fmt::format("Mean return of the last {} episodes", LastEpisodes(whole)),
-      Return(whole.MeanOfLast(kLastEpisodes)));
+  add(fmt::format("Mean return of the last {} episodes", whole.last_count()),
+      Return(whole.MeanOfLast()));
   add("Wall time", Seconds(content.wall_seconds));
   add("of it planning", Seconds(content.planning_seconds));
   add("of it fitting", Seconds(content.fitting_seconds));

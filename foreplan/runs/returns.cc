@@ -23,8 +23,8 @@ WholeReturns WholeReturnsOf(std::span<const EpisodeRow> rows) {
   return whole;
 }
 
-double WholeReturns::MeanOfLast(size_t count) const {
-  return Summarize(std::span(returns).last(std::min(count, returns.size()))).mean;
+double WholeReturns::MeanOfLast() const {
+  return Summarize(std::span(returns).last(last_count())).mean;
 }
 
 size_t WholeReturns::best() const {

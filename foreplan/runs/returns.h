@@ -1,6 +1,7 @@
 // The returns of a run that can be compared with each other.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -19,8 +20,11 @@ struct WholeReturns {
   int failed = 0;             // episodes left out
   int cut_off = 0;            // episodes left out
 
-  /// NaN without any.
-  [[nodiscard]] double MeanOfLast(size_t count) const;
+  /// What a run has come to is the mean of so many at its end, or of all where there are fewer.
+  static constexpr size_t kLast = 5;
+  [[nodiscard]] size_t last_count() const { return std::min(kLast, returns.size()); }
+  /// Of the last_count() last; NaN without any.
+  [[nodiscard]] double MeanOfLast() const;
   /// Position of the highest return; there must be one.
   [[nodiscard]] size_t best() const;
   /// "2 diverged, 1 failed, 1 cut off", "" when nothing is left out.

@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <filesystem>
 #include <string>
+#include <string_view>
+#include <system_error>
 
+#include "foreplan/core/read_file.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/tensorboard.h"
 
@@ -13,6 +18,23 @@ namespace {
 // Metadata of a checkpoint: marks of the files of the same names.
 constexpr const char* kEpisodesKey = "episodes.csv";
 constexpr const char* kMetricsKey = "metrics.csv";
+
+/// [s since 1970]
+double Now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+/// The events of a run that goes on keep their times.
+std::string EventsToGoOnFrom(const std::filesystem::path& file, const RunLog& log) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(file, error)) {
+    const std::string written = ReadFile(file);
+    const std::string_view kept = TensorBoardEventsOf(log, written);
+    if (!kept.empty()) return std::string(kept);
+  }
+  return TensorBoardEvents(log, Now());
+}
 
 AppendedFile::Mark ReadMark(const TensorFile& checkpoint, const char* key) {
   return ParseMark(CheckpointText(checkpoint, key),
@@ -24,7 +46,7 @@ AppendedFile::Mark ReadMark(const TensorFile& checkpoint, const char* key) {
 void RunTables::Begin(const RunDirectory& directory, const RunLog& log) {
   episodes_.Begin(directory.episodes_file(), log.EpisodesCsv());
   metrics_.Begin(directory.metrics_file(), log.MetricsCsv());
-  events_.Begin(directory.events_file(), TensorBoardEvents(log));
+  events_.Begin(directory.events_file(), TensorBoardEvents(log, Now()));
   written_ = events_written_ = log.end();
 }
 
@@ -33,7 +55,7 @@ void RunTables::Append(const RunDirectory& directory, const RunLog& log) {
   written_.episodes = log.end().episodes;
   metrics_.Append(directory.metrics_file(), log.MetricsCsvFrom(written_));
   written_.metrics = log.end().metrics;
-  events_.Append(directory.events_file(), TensorBoardEventsFrom(log, events_written_));
+  events_.Append(directory.events_file(), TensorBoardEventsFrom(log, events_written_, Now()));
   events_written_ = log.end();
 }
 
@@ -48,7 +70,7 @@ void RunTables::Resume(const RunDirectory& directory, const TensorFile& checkpoi
   const std::string metrics =
       metrics_.Resume(directory.metrics_file(), ReadMark(checkpoint, kMetricsKey));
   log.RestoreCsv(episodes, metrics, directory.path().string());
-  events_.Begin(directory.events_file(), TensorBoardEvents(log));
+  events_.Begin(directory.events_file(), EventsToGoOnFrom(directory.events_file(), log));
   written_ = events_written_ = log.end();
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstring>
 #include <string>
 
 #include "foreplan/core/error.h"
@@ -40,7 +42,7 @@ class RunTablesTest : public testing::Test {
   void ExpectFilesOf(const RunLog& log) const {
     EXPECT_EQ(ReadFile(directory_.episodes_file()), log.EpisodesCsv());
     EXPECT_EQ(ReadFile(directory_.metrics_file()), log.MetricsCsv());
-    EXPECT_EQ(ReadFile(directory_.events_file()).size(), TensorBoardEvents(log).size());
+    EXPECT_EQ(ReadFile(directory_.events_file()).size(), TensorBoardEvents(log, 0).size());
   }
 
   RunDirectory directory_;
@@ -85,6 +87,7 @@ TEST_F(RunTablesTest, GoOnFromTheRowsOfACheckpoint) {
   TensorFile checkpoint;
   tables.Save(checkpoint);
   const RunLog saved = log;
+  const std::string events = ReadFile(directory_.events_file());
   AddEpisode(2, log);
   tables.Append(directory_, log);  // and then it was killed
 
@@ -94,9 +97,46 @@ TEST_F(RunTablesTest, GoOnFromTheRowsOfACheckpoint) {
   EXPECT_EQ(resumed.EpisodesCsv(), saved.EpisodesCsv());
   EXPECT_EQ(resumed.MetricsCsv(), saved.MetricsCsv());
   ExpectFilesOf(saved);
+  EXPECT_EQ(ReadFile(directory_.events_file()), events) << "their times are when they happened";
   AddEpisode(2, resumed);
   others.Append(directory_, resumed);
   ExpectFilesOf(log);
+}
+
+TEST_F(RunTablesTest, EventsSayWhenTheyHappened) {
+  const auto now = [] {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  };
+  const double before = now();
+  RunTables tables;
+  tables.Begin(directory_, RunLog());
+  const double after = now();
+  double wall_time = 0;  // of the first record: 8 + 4 bytes of frame, the field's tag, the number
+  const std::string events = ReadFile(directory_.events_file());
+  ASSERT_GT(events.size(), 21U);
+  std::memcpy(&wall_time, events.data() + 13, sizeof wall_time);
+  EXPECT_GE(wall_time, before);
+  EXPECT_LE(wall_time, after);
+}
+
+TEST_F(RunTablesTest, WritesEventsAnewWhereTheirFileIsGoneOrNoneOfThem) {
+  RunLog log;
+  RunTables tables;
+  tables.Begin(directory_, log);
+  AddEpisode(1, log);
+  tables.Append(directory_, log);
+  TensorFile checkpoint;
+  tables.Save(checkpoint);
+  const auto expect_events_after = [&](const auto& spoil) {
+    spoil(directory_.events_file());
+    RunLog resumed;
+    RunTables others;
+    others.Resume(directory_, checkpoint, resumed);
+    ExpectFilesOf(log);
+  };
+  expect_events_after([](const fs::path& file) { fs::remove(file); });
+  expect_events_after([](const fs::path& file) { WriteFileAtomically(file, "no events"); });
 }
 
 TEST_F(RunTablesTest, RefuseACheckpointWithoutMarksAndTablesThatWereChanged) {

@@ -13,12 +13,14 @@ namespace {
 
 using std::string_literals::operator""s;
 
+constexpr double kTime = 2.0;  // [s since 1970]
+
 // Bytes laid out by hand from the definitions of TFRecord and Event.
 TEST(TensorBoard, WritesRecordsOfEvents) {
   RunLog log;
   log.AddMetric(1, 300, "a", 1.5);
-  const std::string file = TensorBoardEvents(log);
-  const std::string head = "\x09"s + std::string(8, '\0');
+  const std::string file = TensorBoardEvents(log, kTime);
+  const std::string head = "\x09"s + std::string(7, '\0') + "\x40";  // wall time
   const std::string version = head + "\x10\x00\x1a\x0d"s + "brain.Event:2";
   const std::string scalar = head + "\x10\xac\x02"s      // step 300
                              + "\x2a\x0a\x0a\x08"s       // summary, value
@@ -40,18 +42,29 @@ TEST(TensorBoard, ShowsReturnsOfWholeEpisodesOnly) {
     row.episode_return = -3;
     row.end = end;
     log.AddEpisode(row);
-    EXPECT_EQ(TensorBoardEvents(log).find("episode.return") != std::string::npos, IsWhole(end))
+    EXPECT_EQ(TensorBoardEvents(log, kTime).find("episode.return") != std::string::npos,
+              IsWhole(end))
         << NameOf(end);
   }
 }
 
-TEST(TensorBoard, EqualLogsGiveEqualBytes) {
+TEST(TensorBoard, FindsWhereTheEventsOfALogEnd) {
   RunLog log;
   EpisodeRow row;
   row.episode_return = -3;
   log.AddEpisode(row);
+  row.end = EpisodeEnd::kDiverged;
+  log.AddEpisode(row);
   log.AddMetric(1, 10, "fit.loss", 0.25);
-  EXPECT_EQ(TensorBoardEvents(log), TensorBoardEvents(log));
+  const std::string file = TensorBoardEvents(log, kTime);
+  RunLog more = log;
+  more.AddMetric(2, 20, "fit.loss", 0.125);
+  const std::string longer = file + TensorBoardEventsFrom(more, log.end(), 2 * kTime);
+  EXPECT_EQ(TensorBoardEventsOf(log, longer), file);
+  EXPECT_EQ(TensorBoardEventsOf(more, longer), longer);
+  EXPECT_EQ(TensorBoardEventsOf(more, file), "") << "fewer than the log has";
+  EXPECT_EQ(TensorBoardEventsOf(log, std::string_view(file).substr(0, file.size() - 1)), "");
+  EXPECT_EQ(TensorBoardEventsOf(log, std::string(60, '\xff')), "");
 }
 
 TEST(TensorBoard, WhatIsAppendedIsWhatIsNewAndHasNoHeader) {
@@ -66,17 +79,18 @@ TEST(TensorBoard, WhatIsAppendedIsWhatIsNewAndHasNoHeader) {
   RunLog fresh;
   fresh.AddEpisode(row);
   fresh.AddMetric(2, 20, "fit.loss", 0.125);
-  const size_t header = TensorBoardEvents(RunLog()).size();
+  const size_t header = TensorBoardEvents(RunLog(), kTime).size();
   EXPECT_GT(header, 0U);
-  EXPECT_EQ(TensorBoardEventsFrom(log, position), TensorBoardEvents(fresh).substr(header));
-  EXPECT_EQ(TensorBoardEventsFrom(log, log.end()), "");
+  EXPECT_EQ(TensorBoardEventsFrom(log, position, kTime),
+            TensorBoardEvents(fresh, kTime).substr(header));
+  EXPECT_EQ(TensorBoardEventsFrom(log, log.end(), kTime), "");
 }
 
 // Readers check both checksums of a record: length, its masked CRC-32C, data, theirs.
 TEST(TensorBoard, RecordsCarryMaskedChecksums) {
   RunLog log;
   log.AddMetric(1, 300, "a", 1.5);
-  const std::string file = TensorBoardEvents(log);
+  const std::string file = TensorBoardEvents(log, kTime);
   const auto number = [&](size_t at, int bytes) {
     uint64_t value = 0;
     for (int i = bytes - 1; i >= 0; --i) {

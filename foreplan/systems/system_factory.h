@@ -27,6 +27,15 @@ class SystemFactory {
   /// at `directory`. Throws InputError.
   virtual void Read(Config& config, const std::filesystem::path& directory) = 0;
 
+  /// Keys whose values name files, e.g. "system.model".
+  [[nodiscard]] virtual std::vector<std::string> file_keys() const { return {}; }
+  /// Copies the file of that key to `directory`, with all that it needs; its name from there, ""
+  /// when there is none. Throws RunError when the disk refuses.
+  [[nodiscard]] virtual std::string CopyFile(const std::string& /*key*/,
+                                             const std::filesystem::path& /*directory*/) const {
+    return "";
+  }
+
   /// Writes the sections that Read reads. Files the system needs are copied to `directory`, where
   /// the text will stand; "": they are named by their full paths. Throws RunError when the disk
   /// refuses.

@@ -94,10 +94,9 @@ class Task {
   [[nodiscard]] std::shared_ptr<const Reward> shared_planning_reward() const;
 
   /// Writes the sections of a task so that Load of the text gives this task again. `directory` is
-  /// where the text will stand; a model file the task needs is copied there (a model that includes
-  /// other files is named by its full path instead); "": anywhere, and no file is written. Of a
-  /// task made in code no more than its name, summary and length: nothing reads it. Throws RunError
-  /// when the disk refuses.
+  /// where the text will stand; files the task needs are copied there, models with all that they
+  /// name (see CopyMjcf); "": anywhere, and no file is written. Of a task made in code no more than
+  /// its name, summary and length: nothing reads it. Throws RunError when the disk refuses.
   void Save(ConfigWriter& writer, const std::filesystem::path& directory) const;
 
  private:

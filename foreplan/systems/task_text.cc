@@ -68,48 +68,44 @@ std::string ReadSystemType(Config& config) {
   return system.type;
 }
 
-/// The text with the files of a MuJoCo system by their full paths: where a run keeps the text,
-/// there are no copies.
-std::string WithFullPaths(const std::string& where, const std::filesystem::path& directory,
-                          const std::string& text) {
-  struct OneFile {
-    std::string_view key;
-    std::string file = {};
-    void Visit(OptionsVisitor& visitor) { visitor.Field(key, file, "a file"); }
-  };
+/// The text with the names of copies in `directory` in the place of the files that it names itself.
+std::string WithCopies(const std::string& where, const std::string& text,
+                       const SystemFactory& factory, const std::filesystem::path& directory) {
   Config changes = Config::FromString(text, where);
   bool any = false;
-  for (const auto& [section, key] :
-       {std::pair{"system", "model"}, std::pair{"system.reset", "states"}}) {
-    OneFile of_section{key};
-    changes.Read(section, of_section);
-    if (of_section.file.empty()) continue;
-    std::ostringstream full;
-    full << section << '.' << key << '='
-         << std::quoted(std::filesystem::absolute(directory / of_section.file).string());
-    changes.Set(full.str());
+  for (const std::string& key : factory.file_keys()) {
+    const size_t dot = key.rfind('.');
+    const std::vector<std::string> named = changes.Keys(key.substr(0, dot));
+    if (std::ranges::find(named, key.substr(dot + 1)) == named.end()) continue;
+    std::ostringstream copied;
+    copied << key << '=' << std::quoted(factory.CopyFile(key, directory));
+    changes.Set(copied.str());
     any = true;
   }
   return any ? fmt::format("{}", fmt::join(changes.Assignments("system"), "\n")) : text;
 }
 
-/// The systems of the texts; the texts name files by their full paths afterwards.
-std::vector<std::shared_ptr<const System>> MakeVariants(const Config& config,
-                                                        const std::filesystem::path& directory,
-                                                        const SystemFactory& factory,
-                                                        const std::string& field,
-                                                        std::vector<std::string>& changed_by) {
-  std::vector<std::shared_ptr<const System>> variants;
+/// What the texts make of the system.
+std::vector<std::shared_ptr<const SystemFactory>> ReadVariants(
+    const Config& config, const std::filesystem::path& directory, const SystemFactory& factory,
+    const std::string& field, const std::vector<std::string>& changed_by) {
+  std::vector<std::shared_ptr<const SystemFactory>> variants;
   for (size_t i = 0; i < changed_by.size(); ++i) {
     const std::string where = fmt::format("{}: conditions.{}[{}]", config.name(), field, i);
     Config changes = Config::FromString(changed_by[i], where);
-    const std::unique_ptr<SystemFactory> changed = factory.Clone();
+    std::unique_ptr<SystemFactory> changed = factory.Clone();
     changed->Read(changes, directory);
     changes.ThrowOnUnknownKeys();
-    changed_by[i] = WithFullPaths(where, directory, changed_by[i]);
-    variants.push_back(changed->Make());
+    variants.push_back(std::move(changed));
   }
   return variants;
+}
+
+std::vector<std::shared_ptr<const System>> MakeAll(
+    const std::vector<std::shared_ptr<const SystemFactory>>& factories) {
+  std::vector<std::shared_ptr<const System>> systems;
+  for (const auto& factory : factories) systems.push_back(factory->Make());
+  return systems;
 }
 
 RewardSource SourceOf(const ExpressionText& text) {
@@ -129,8 +125,8 @@ std::filesystem::path TaskFile(const std::string& name_or_file) {
   std::error_code error;
   if (fs::is_directory(name_or_file, error)) {
     throw InputError(fmt::format(
-        "{}: found a folder, expected a task's name or file (.toml); --model takes what a fit or a "
-        "run has learned",
+        "{}: found a folder, expected a task's name or file (.toml); --resume goes on with a run, "
+        "--model begins with what a fit or a run has learned",
         name_or_file));
   }
   const std::string extension = fs::path(name_or_file).extension().string();
@@ -142,12 +138,22 @@ std::filesystem::path TaskFile(const std::string& name_or_file) {
         name_or_file));
   }
   if (!extension.empty() || name_or_file.find('/') != std::string::npos) {
-    throw InputError(fmt::format("{}: expected a task's name or file (.toml)", name_or_file));
+    throw InputError(
+        fmt::format("{}: found no task, expected the name of one ('foreplan list' names them) or "
+                    "its file (.toml)",
+                    name_or_file));
   }
-  throw UnknownName("task", "task", name_or_file, Task::ShippedNames());
+  throw UnknownTask("", "task", name_or_file);
 }
 
 }  // namespace
+
+InputError UnknownTask(std::string_view where, std::string_view what, std::string_view name) {
+  const std::string nearest = NearestName(name, Task::ShippedNames());
+  return InputError(fmt::format("{}{}unknown {} '{}'{}; 'foreplan list' names the tasks", where,
+                                where.empty() ? "" : ": ", what, name,
+                                nearest.empty() ? "" : " (did you mean '" + nearest + "'?)"));
+}
 
 void CheckTaskName(const std::string& where, const std::string& name) {
   constexpr std::string_view kAllowed =
@@ -193,8 +199,10 @@ TaskText::TaskText(Config& config, const std::filesystem::path& directory) : whe
   auto factory = MakeSystemFactory(config.name(), ReadSystemType(config));
   factory->Read(config, directory);
   config.Read("conditions", conditions_);
-  variants_ = MakeVariants(config, directory, *factory, "set", conditions_.set);
-  unseen_ = MakeVariants(config, directory, *factory, "unseen", conditions_.unseen);
+  variant_factories_ = ReadVariants(config, directory, *factory, "set", conditions_.set);
+  unseen_factories_ = ReadVariants(config, directory, *factory, "unseen", conditions_.unseen);
+  variants_ = MakeAll(variant_factories_);
+  unseen_ = MakeAll(unseen_factories_);
   factory_ = std::move(factory);
   config.Read("goal", goal_);
   encoding_ = ReadEncodingSection(config);
@@ -237,6 +245,13 @@ void TaskText::Save(ConfigWriter& writer, const std::filesystem::path& directory
   definitions_.Write(writer);
   factory_->Write(writer, directory);
   ConditionOptions conditions = conditions_;
+  for (size_t i = 0; i < conditions.set.size(); ++i) {
+    conditions.set[i] = WithCopies(where_, conditions.set[i], *variant_factories_[i], directory);
+  }
+  for (size_t i = 0; i < conditions.unseen.size(); ++i) {
+    conditions.unseen[i] =
+        WithCopies(where_, conditions.unseen[i], *unseen_factories_[i], directory);
+  }
   writer.Write("conditions", conditions);
   GoalOptions goal = goal_;
   writer.Write("goal", goal);

@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/error.h"
 #include "foreplan/expressions/expression_definitions.h"
 #include "foreplan/systems/encoding.h"
 #include "foreplan/systems/goal.h"
@@ -14,6 +16,10 @@
 #include "foreplan/systems/task_definition.h"
 
 namespace foreplan {
+
+/// "<where>: unknown <what> 'nam' (did you mean 'name'?); 'foreplan list' names the tasks"; `where`
+/// may be empty.
+InputError UnknownTask(std::string_view where, std::string_view what, std::string_view name);
 
 /// Names become parts of file names. Throws InputError, which starts with `where`.
 void CheckTaskName(const std::string& where, const std::string& name);
@@ -68,6 +74,8 @@ class TaskText {
   ExpressionDefinitions definitions_;
   std::unique_ptr<const SystemFactory> factory_;
   ConditionOptions conditions_;
+  std::vector<std::shared_ptr<const SystemFactory>> variant_factories_;  // one per condition
+  std::vector<std::shared_ptr<const SystemFactory>> unseen_factories_;
   std::vector<std::shared_ptr<const System>> variants_;  // one per condition
   std::vector<std::shared_ptr<const System>> unseen_;
   GoalOptions goal_;

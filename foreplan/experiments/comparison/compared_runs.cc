@@ -27,7 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLastEpisodes = 5;
 constexpr int kFigurePoints = 40;  // of a mean
 
 using Settings = std::map<std::string, std::string>;  // key -> value as in TOML
@@ -137,7 +136,7 @@ std::vector<Group> GroupsOf(const std::vector<ComparedRun>& runs) {
   for (Group& group : groups) {
     std::ranges::sort(group.runs, {}, &ComparedRun::seed);
     for (const ComparedRun* run : group.runs) {
-      group.finals.push_back(WholeReturnsOf(run->episodes).MeanOfLast(kLastEpisodes));
+      group.finals.push_back(WholeReturnsOf(run->episodes).MeanOfLast());
     }
   }
   return groups;

@@ -4,13 +4,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/seconds_since.h"
 #include "foreplan/experiments/comparison/measure.h"
 #include "foreplan/experiments/run_session.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/status_line.h"
 
 namespace foreplan {
 namespace {
@@ -124,17 +128,26 @@ std::vector<fs::path> RunAll(const RunGrid& grid, const std::stop_token& stop) {
   for (const GridCell& cell : cells) static_cast<void>(LoadExperiment(grid.task, cell.flags));
   CheckFolder(grid);
   std::vector<fs::path> folders;
+  const auto runs = std::ssize(cells) * grid.seeds;
+  int made = 0;        // by now, of those that were not there
+  double seconds = 0;  // that they took
   for (const GridCell& cell : cells) {
     for (int seed = 0; seed < grid.seeds; ++seed) {
       RunFlags flags = cell.flags;
       flags.seed = seed;
       folders.push_back(grid.folder / cell.name / fmt::format("seed-{}", seed));
-      WriteToStderr(fmt::format("{}, seed {}\n", cell.name, seed));
+      const double left =
+          static_cast<double>(runs - std::ssize(folders) + 1) * seconds / std::max(made, 1);
+      WriteToStderr(fmt::format("{}, seed {} (run {} of {}{})\n", cell.name, seed, folders.size(),
+                                runs, made > 0 ? ", " + DurationText(left) + " left" : ""));
+      const auto start = std::chrono::steady_clock::now();
       RunSession session(LoadExperiment(grid.task, flags), grid.threads, stop);
       std::error_code error;
       fs::create_directories(folders.back().parent_path(), error);
+      made += fs::exists(folders.back(), error) ? 0 : 1;
       session.CreateOrResume(folders.back());
       session.Run();
+      seconds += SecondsSince(start);
     }
   }
   return folders;

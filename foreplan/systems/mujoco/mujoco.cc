@@ -104,11 +104,29 @@ MujocoModel LoadMujocoModel(const std::filesystem::path& file) {
   return owner;
 }
 
+namespace {
+
+/// Where the files were that it is made of.
+void ForgetPaths([[maybe_unused]] mjModel& model) {
+#if mjVERSION_HEADER >= 4000000
+  std::fill_n(model.mesh_pathadr, model.nmesh, -1);
+  std::fill_n(model.skin_pathadr, model.nskin, -1);
+  std::fill_n(model.hfield_pathadr, model.nhfield, -1);
+  std::fill_n(model.tex_pathadr, model.ntex, -1);
+  model.npaths = 0;
+  model.nbuffer = 0;  // grows with them
+#endif
+}
+
+}  // namespace
+
 bool AreEqual(const mjModel& one, const mjModel& other) {
   const auto bytes_of = [](const mjModel& model) {
-    const auto size = mj_sizeModel(&model);
+    const std::shared_ptr<mjModel> copy = CopyMujocoModel(model);
+    ForgetPaths(*copy);
+    const auto size = mj_sizeModel(copy.get());
     std::vector<std::byte> bytes(static_cast<size_t>(size));
-    mj_saveModel(&model, nullptr, bytes.data(), size);
+    mj_saveModel(copy.get(), nullptr, bytes.data(), size);
     return bytes;
   };
   const MujocoGuard guard;

@@ -27,7 +27,7 @@ using MujocoModel = std::shared_ptr<const mjModel>;
 /// of the version that this program was compiled for.
 MujocoModel LoadMujocoModel(const std::filesystem::path& file);
 
-/// True when they are the same, byte by byte.
+/// True when they are the same, byte by byte, wherever the files were that they are made of.
 bool AreEqual(const mjModel& one, const mjModel& other);
 
 /// True for a model whose bodies may fall asleep. Who sleeps is no part of a state that can be set:

@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/files.h"
+#include "foreplan/systems/file_copy.h"
+#include "foreplan/systems/mujoco/mjcf_files.h"
 #include "foreplan/systems/mujoco/mujoco_observation.h"
 #include "foreplan/systems/mujoco/mujoco_parameters.h"
 #include "foreplan/systems/mujoco/mujoco_system.h"
@@ -17,23 +17,8 @@
 namespace foreplan {
 namespace {
 
-/// True when a copy of the file alone, in a new folder below `directory`, compiles to the same
-/// model. One that names other files (includes, meshes, textures, ...) does not.
-bool StandsAlone(const std::filesystem::path& model, const std::string& mjcf,
-                 const std::filesystem::path& directory) {
-  const std::filesystem::path folder = directory / "model_alone";
-  std::error_code error;
-  std::filesystem::create_directory(folder, error);
-  WriteFileAtomically(folder / model.filename(), mjcf);
-  bool alone = false;
-  try {
-    const MujocoModel copy = LoadMujocoModel(folder / model.filename());
-    alone = AreEqual(*copy, *LoadMujocoModel(model));
-  } catch (const InputError&) {  // something is missing
-  }
-  std::filesystem::remove_all(folder, error);
-  return alone;
-}
+constexpr const char* kModelKey = "system.model";
+constexpr const char* kStatesKey = "system.reset.states";
 
 /// Keys of earlier versions say what stands in their place.
 void RefuseOldKeys(const Config& config) {
@@ -77,18 +62,23 @@ class MujocoFactory final : public SystemFactory {
     find(options_.reset.states, states_before);
   }
 
+  [[nodiscard]] std::vector<std::string> file_keys() const override {
+    return {kModelKey, kStatesKey};
+  }
+
+  [[nodiscard]] std::string CopyFile(const std::string& key,
+                                     const std::filesystem::path& directory) const override {
+    const std::string& file = key == kModelKey ? options_.model : options_.reset.states;
+    if (file.empty()) return "";
+    if (directory.empty()) return std::filesystem::absolute(file).string();
+    return key == kModelKey ? CopyMjcf(file, directory)
+                            : CopyOf(file, directory, "start_states.csv");
+  }
+
   void Write(ConfigWriter& writer, const std::filesystem::path& directory) const override {
     TypedSystemOptions<MujocoOptions> section{"mujoco", options_};
-    section.options.model = CopyModel(directory);
-    if (std::string& states = section.options.reset.states; !states.empty()) {
-      const std::filesystem::path file = states;
-      if (directory.empty()) {
-        states = std::filesystem::absolute(file).string();
-      } else {
-        states = "start_states.csv";
-        WriteFileAtomically(directory / states, ReadFile(file));
-      }
-    }
+    section.options.model = CopyFile(kModelKey, directory);
+    section.options.reset.states = CopyFile(kStatesKey, directory);
     writer.Write("system", section);
     writer.Write("system.reset", section.options.reset);
   }
@@ -115,17 +105,6 @@ class MujocoFactory final : public SystemFactory {
   }
 
  private:
-  /// Copies the model and returns its name relative to `directory`; a model in several files stays
-  /// where it is.
-  [[nodiscard]] std::string CopyModel(const std::filesystem::path& directory) const {
-    const std::filesystem::path model = options_.model;
-    if (directory.empty()) return std::filesystem::absolute(model).string();
-    const std::string mjcf = ReadFile(model);
-    if (!StandsAlone(model, mjcf, directory)) return std::filesystem::absolute(model).string();
-    WriteFileAtomically(directory / model.filename(), mjcf);
-    return model.filename().string();
-  }
-
   MujocoOptions options_;
 };
 

@@ -1,9 +1,10 @@
-// A task is saved with its model, or with the model's place where that names other files.
+// A task is saved with all files that it needs: the folder may be moved, the originals may go.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,39 +91,63 @@ TEST_F(MujocoFiles, AModelOfOneFileIsCopied) {
   EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"alone.xml", "config.toml"}));
 }
 
-TEST_F(MujocoFiles, AModelThatNamesOthersStaysWhereItIs) {
-  const std::vector<std::pair<std::string, std::string>> kinds = {
+TEST_F(MujocoFiles, AModelThatNamesOthersIsCopiedWithThem) {
+  struct Kind {
+    std::string before;
+    std::string inside;
+    std::string file;  // that it names
+  };
+  const std::vector<Kind> kinds = {
     {R"(<asset><texture name="t" type="cube" fileright="side.png" fileleft="side.png"
           fileup="side.png" filedown="side.png" filefront="side.png" fileback="side.png"/></asset>)",
-     ""},
-    {R"(<asset><texture name="t" type="2d" file = "side.png"/></asset>)", ""},
+     "", "side.png"},
+    {R"(<asset><texture name="t" type="2d" file = "side.png"/></asset>)", "", "side.png"},
     {R"(<compiler texturedir="assets"/><asset><texture name="t" type="2d"
           file='other.png'/></asset>)",
-     ""},
-    {R"(<asset><mesh name="m" file="solid.obj"/></asset>)", R"(<geom type="mesh" mesh="m"/>)"},
+     "", "assets/other.png"},
+    {R"(<asset><mesh name="m" file="solid.obj"/></asset>)", R"(<geom type="mesh" mesh="m"/>)",
+     "solid.obj"},
     {R"(<compiler meshdir="assets"/><asset><mesh name="m" file="other.obj"/></asset>)",
-     R"(<geom type="mesh" mesh="m"/>)"},
-    {R"(<asset><hfield name="h" file="side.png" size="1 1 1 1"/></asset>)", ""},
-    {"", "<include file=\"part.xml\"/>"},
+     R"(<geom type="mesh" mesh="m"/>)", "assets/other.obj"},
+    {R"(<compiler assetdir="assets"/><asset><mesh name="m" file="other.obj"/></asset>)",
+     R"(<geom type="mesh" mesh="m"/>)", "assets/other.obj"},
+    {R"(<compiler strippath="true"/><asset><mesh name="m" file="nowhere/solid.obj"/></asset>)",
+     R"(<geom type="mesh" mesh="m"/>)", "solid.obj"},
+    {R"(<asset><hfield name="h" file="side.png" size="1 1 1 1"/></asset>)", "", "side.png"},
+    {"", "<include file=\"part.xml\"/>", "part.xml"},
+    {"", "<include file=\"assets/nested.xml\"/>", "assets/nested.xml"},
+    {R"(<asset><mesh name="m" file="a&amp;b.obj"/></asset>)", R"(<geom type="mesh" mesh="m"/>)",
+     "a&b.obj"},
 #if mjVERSION_HEADER >= 4000000
     {R"(<asset><model name="p" file="other_model.xml"/></asset>)",
-     R"(<attach model="p" body="b" prefix="p"/>)"},
+     R"(<attach model="p" body="b" prefix="p"/>)", "other_model.xml"},
 #endif
   };
-  std::ofstream(folder_ / "robot" / "other_model.xml")
-      << R"(<mujoco><worldbody><body name="b"><geom size="0.1"/></body></worldbody></mujoco>)";
-  for (const auto& [before, inside] : kinds) {
+  const fs::path robot = folder_ / "robot";
+  std::ofstream(robot / "other_model.xml") << R"(<mujoco><asset><mesh name="m" file="solid.obj"/>
+      </asset><worldbody><body name="b"><geom type="mesh" mesh="m"/></body></worldbody></mujoco>)";
+  std::ofstream(robot / "a&b.obj") << kTetrahedron;
+  std::ofstream(robot / "assets" / "nested.xml")
+      << "<mujocoinclude><include file=\"part.xml\"/></mujocoinclude>";
+  for (const auto& [before, inside, file] : kinds) {
     SCOPED_TRACE(before + inside);
     WriteModel("robot.xml", before, inside);
     const std::string text = SavedAndLoaded(TaskOf("robot.xml"));
-    const std::string path = fs::absolute(folder_ / "robot" / "robot.xml").string();
-    EXPECT_NE(text.find("model = \"" + path + "\""), std::string::npos) << text;
-    EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml"}));
+    EXPECT_NE(text.find("model = \"robot_files/robot.xml\""), std::string::npos) << text;
+    EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "robot_files"}));
+    EXPECT_TRUE(fs::is_regular_file(folder_ / "run" / "robot_files" / file));
+    // Moved, with the originals gone.
+    fs::remove_all(folder_ / "moved");
+    fs::rename(folder_ / "run", folder_ / "moved");
+    fs::rename(robot, folder_ / "gone");
+    EXPECT_NO_THROW(Task::Load((folder_ / "moved" / "config.toml").string()));
+    fs::rename(folder_ / "gone", robot);
   }
 }
 
-// Where another file of that name happens to lie, the copy would be another model.
-TEST_F(MujocoFiles, AFileOfTheSameNameElsewhereIsNotTakenForIt) {
+// As they lie to each other, also above the model; where another file of that name happens to lie,
+// it is not taken for it.
+TEST_F(MujocoFiles, FilesAboveTheModelAreCopiedAsTheyLie) {
   fs::create_directories(folder_ / "run" / "assets");
   WriteModel("robot.xml",
              R"(<compiler meshdir="../assets"/><asset><mesh name="m" file="solid.obj"/></asset>)",
@@ -133,17 +158,55 @@ TEST_F(MujocoFiles, AFileOfTheSameNameElsewhereIsNotTakenForIt) {
       << "v 0 0 0\nv 3 0 0\nv 0 3 0\nv 0 0 3\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
   ConfigWriter writer;
   TaskOf("robot.xml").Save(writer, folder_ / "run");
-  EXPECT_NE(writer.text().find("robot/robot.xml"), std::string::npos) << writer.text();
-  EXPECT_FALSE(fs::exists(folder_ / "run" / "robot.xml"));
+  EXPECT_NE(writer.text().find("\"robot_files/robot/robot.xml\""), std::string::npos)
+      << writer.text();
+  std::ifstream copied(folder_ / "run" / "robot_files" / "assets" / "solid.obj");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(copied), {}), kTetrahedron);
 }
 
-TEST_F(MujocoFiles, ModelsOfConditionsLieBesideTheTaskAndAreFoundFromARun) {
+// Its copy names it so, too.
+TEST_F(MujocoFiles, WhatAModelNamesByItsFullPathStaysWhereItIs) {
+  WriteModel("robot.xml",
+             "<compiler meshdir=\"" + fs::absolute(folder_ / "robot").string() +
+                 "\"/><asset><mesh name=\"m\" file=\"solid.obj\"/></asset>",
+             R"(<geom type="mesh" mesh="m"/>)");
+  const std::string text = SavedAndLoaded(TaskOf("robot.xml"));
+  EXPECT_NE(text.find("model = \"robot.xml\""), std::string::npos) << text;
+  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "robot.xml"}));
+}
+
+// Written where another model has its name, as by tune; and once more where it stands already.
+TEST_F(MujocoFiles, NothingOfAnotherNameIsOverwritten) {
+  WriteModel("robot.xml", "", "");
+  WriteModel("other.xml", "", "<site name=\"extra\"/>");
+  const fs::path run = folder_ / "run";
+  fs::create_directories(run);
+  fs::copy(folder_ / "robot" / "other.xml", run / "robot.xml");
+  const auto save = [&](const Task& task) {
+    ConfigWriter writer;
+    task.Save(writer, run);
+    std::ofstream(run / "config.toml") << writer.text();
+    return writer.text();
+  };
+  const std::string text = save(TaskOf("robot.xml"));
+  EXPECT_NE(text.find("model = \"robot_2.xml\""), std::string::npos) << text;
+  EXPECT_EQ(save(TaskOf("robot.xml")), text);
+  EXPECT_EQ(save(Task::Load((run / "config.toml").string()).first), text);
+  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "robot.xml", "robot_2.xml"}));
+  WriteModel("robot.xml", "", "<include file=\"part.xml\"/>");
+  const std::string with_files = save(TaskOf("robot.xml"));
+  EXPECT_EQ(save(Task::Load((run / "config.toml").string()).first), with_files);
+}
+
+TEST_F(MujocoFiles, ModelsOfConditionsAreCopied) {
   WriteModel("one.xml", "", "");
   WriteModel("two.xml", "", "<geom name=\"ball\" size=\"0.3\" mass=\"9\"/>");
   const Task task = TaskOf("one.xml",
                            "[conditions]\nset = [\"system.frame_skip = 1\", "
                            "\"system.model = 'two.xml'\\nsystem.reset.position = 0.0\"]");
   SavedAndLoaded(task);
+  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "one.xml", "two.xml"}));
+  fs::remove_all(folder_ / "robot");
   const Task loaded = Task::Load((folder_ / "run" / "config.toml").string()).first;
   const auto mass = [](const System& system) {
     return mj_getTotalmass(&dynamic_cast<const MujocoSystem&>(system).model());
@@ -152,7 +215,7 @@ TEST_F(MujocoFiles, ModelsOfConditionsLieBesideTheTaskAndAreFoundFromARun) {
   EXPECT_DOUBLE_EQ(mass(*loaded.MakeSystem(1)), 10);
 }
 
-TEST_F(MujocoFiles, AFileOfStatesIsCopiedAndThoseOfConditionsAreFound) {
+TEST_F(MujocoFiles, FilesOfStatesAreCopiedThoseOfConditionsToo) {
   WriteModel("one.xml", "", "");
   std::ofstream(folder_ / "robot" / "near.csv") << "x\n0.25\n";
   std::ofstream(folder_ / "robot" / "far.csv") << "x\n4\n";
@@ -160,7 +223,9 @@ TEST_F(MujocoFiles, AFileOfStatesIsCopiedAndThoseOfConditionsAreFound) {
       TaskOf("one.xml",
              "[system.reset]\nstates = \"near.csv\"\nposition = 0.0\nvelocity = 0.0\n[conditions]\n"
              "set = [\"system.frame_skip = 1\", \"system.reset.states = 'far.csv'\"]"));
-  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "one.xml", "start_states.csv"}));
+  EXPECT_EQ(FilesOfRun(), (std::vector<std::string>{"config.toml", "one.xml", "start_states.csv",
+                                                    "start_states_2.csv"}));
+  fs::remove_all(folder_ / "robot");
   const Task loaded = Task::Load((folder_ / "run" / "config.toml").string()).first;
   const auto start = [&](int condition) {
     const auto system = loaded.MakeSystem(condition);
