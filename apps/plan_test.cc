@@ -54,9 +54,9 @@ TEST_F(PlanCommand, SaysThatItMakesMoreThanItsFolder) {
 }
 
 TEST_F(PlanCommand, SaysThatThePlanDiverged) {
-  const ProgramResult result = RunProgram(Concatenated(
-      kShort, {"--planner", "icem", "--set", "reward=sqrt(0.02 - abs(slider_velocity))", "--set",
-               "planning_reward=-slider^2"}));
+  const ProgramResult result = RunProgram(
+      Concatenated(kShort, {"--planner", "icem", "--set", "reward=sqrt(0.5 - abs(slider_velocity))",
+                            "--set", "planning_reward=slider_velocity"}));
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.err,
               testing::ContainsRegex("foreplan: plan: the system diverged at step [0-9]+: reward"));

@@ -87,14 +87,15 @@ TEST_F(TuneCommand, FewCandidatesSayNothingOfWhatMattered) {
   EXPECT_THAT(four.out, testing::Not(HasSubstr("rank correlation")));
   EXPECT_THAT(four.out, HasSubstr("4 candidates are too few to tell what an option matters; "
                                   "--budget 40 draws 16"));
-  const ProgramResult five = RunProgram(Concatenated(few, {"5.toml", "--budget", "9"}));
+  const ProgramResult five = RunProgram(Concatenated(few, {"5.toml", "--budget", "12"}));
   ASSERT_EQ(five.exit_code, 0) << five.err;
   EXPECT_THAT(five.out, HasSubstr("* beyond 0.98, what chance gives"));
 }
 
 TEST_F(TuneCommand, WritesNothingWhenEveryCandidateFails) {
   const ProgramResult result = RunProgram(
-      TinyTune({"--out", "tuned.toml", "--set", "reward=sqrt(0.02 - abs(slider_velocity))"}));
+      TinyTune({"--out", "tuned.toml", "--set", "reward=sqrt(0.5 - abs(slider_velocity))", "--set",
+                "planning_reward=slider_velocity"}));
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.err, testing::ContainsRegex(
                               "foreplan: tune: every candidate failed, nothing is written; the "
