@@ -114,6 +114,10 @@ nlohmann::ordered_json CompareFolders(const CompareRequest& request) {
 void CheckTask(const std::string& task) {
   const std::vector<std::string> known = TaskFileNames();
   if (!fs::path(task).extension().empty() || std::ranges::find(known, task) != known.end()) return;
+  const std::vector<std::string> lecture = {"lecture"};
+  if (!NearestName(task, lecture).empty()) {
+    throw UnknownName("compare", "task, folder or comparison", task, lecture);
+  }
   throw UnknownTask("compare", "task or folder of a run", task);
 }
 

@@ -409,7 +409,7 @@ TEST_F(FitCommand, RefusesWrongInputInOneLineAndWritesNothing) {
   };
   const std::vector<std::string> task = {"--task", kTask};
   const std::vector<Case> cases = {
-      {{"fit"}, "data"},
+      {{"fit"}, "expected FILE"},
       {{"fit", "absent.csv"}, "no such file"},
       {Concatenated({"fit", "broken.csv"}, task), "broken.csv:"},
       {Concatenated({"fit", "long.csv"}, task), "long.csv:1: found a line of 10485760"},

@@ -78,12 +78,12 @@ TEST_F(YourTask, RunsAtTheFirstTryAndAgainFromItsFolder) {
   fs::remove(work() / "two_links.xml");
   fs::remove(work() / "my_task.toml");
   const ProgramResult second =
-      RunProgram({"run", "elsewhere/first/config.toml", "--out", "second", "--json"});
+      RunProgram({"run", "first/config.toml", "--out", "second", "--json"});
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(FileText(work() / "second/episodes.csv"), FileText(work() / "first/episodes.csv"));
   EXPECT_EQ(FileText(work() / "second/config.toml"), FileText(work() / "first/config.toml"));
   const ProgramResult evaluation =
-      RunProgram({"eval", "elsewhere/first", "--controller", "zero", "--episodes", "2"});
+      RunProgram({"eval", "first", "--controller", "zero", "--episodes", "2"});
   EXPECT_EQ(evaluation.exit_code, 0) << evaluation.err;
 }
 
