@@ -97,6 +97,23 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
   return evaluation;
 }
 
+std::unique_ptr<MpcController> MakeTrueModelController(Experiment& experiment,
+                                                       std::shared_ptr<Executor> executor,
+                                                       const std::stop_token& stop) {
+  const Task& task = experiment.task;
+  const auto dynamics = DynamicsOf(*task.MakeSystem());
+  auto planner =
+      MakePlanner(experiment.run.planner, experiment.config,
+                  {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)});
+  const MpcControl control = {
+      .deadline = DecisionTime(ReadOptions<MpcOptions>(experiment.config, "mpc").deadline_ms),
+      .stop = stop};
+  if (dynamics->observation_is_state()) {
+    return std::make_unique<MpcController>(std::move(planner), dynamics, control);
+  }
+  return std::make_unique<OracleOf<MpcController>>(std::move(planner), dynamics, control);
+}
+
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
                               std::shared_ptr<Executor> executor, const std::stop_token& stop) {
@@ -113,19 +130,8 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
     return Evaluate(controller, task, learner->controller(), request, stop);
   }
   if (controller == kTrueModel) {
-    const auto dynamics = DynamicsOf(*task.MakeSystem());
-    auto planner =
-        MakePlanner(experiment.run.planner, experiment.config,
-                    {dynamics, task.shared_planning_reward(), task.spec(), std::move(executor)});
-    const MpcControl control = {
-        .deadline = DecisionTime(ReadOptions<MpcOptions>(experiment.config, "mpc").deadline_ms),
-        .stop = stop};
-    if (dynamics->observation_is_state()) {
-      MpcController mpc(std::move(planner), dynamics, control);
-      return Evaluate(controller, task, mpc, request, stop);
-    }
-    OracleOf<MpcController> mpc(std::move(planner), dynamics, control);
-    return Evaluate(controller, task, mpc, request, stop);
+    const auto mpc = MakeTrueModelController(experiment, std::move(executor), stop);
+    return Evaluate(controller, task, *mpc, request, stop);
   }
   const auto policy = MakeBasePolicy(controller, task.spec());
   return Evaluate(controller, task, *policy, request, stop);

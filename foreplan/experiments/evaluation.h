@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "foreplan/control/episode.h"
+#include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/learners/run_observer.h"
@@ -44,9 +45,14 @@ Evaluation Evaluate(const std::string& controller, const Task& task, Policy& pol
                     const EvaluationRequest& request = {}, const std::stop_token& stop = {},
                     const std::function<void(const EpisodeStep&)>& observe = {});
 
+/// The experiment's planner on the task's own system: by its states, or where the system is learned
+/// by observations on its model. Decisions throw Interrupted when `stop` is set.
+std::unique_ptr<MpcController> MakeTrueModelController(Experiment& experiment,
+                                                       std::shared_ptr<Executor> executor,
+                                                       const std::stop_token& stop);
+
 /// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
-/// ""), kTrueModel (the experiment's planner on
-/// the true system) or a base policy.
+/// ""), kTrueModel (MakeTrueModelController) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
                               std::shared_ptr<Executor> executor, const std::stop_token& stop);

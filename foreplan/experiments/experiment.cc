@@ -113,6 +113,21 @@ void CheckMayBeTask(const std::string& target) {
   throw UnknownTask("", "folder or task", target);
 }
 
+struct SystemType {
+  std::string type = {};
+
+  void Visit(OptionsVisitor& visitor) { visitor.Field("type", type, "of the system"); }
+};
+
+/// A model steps as its data did; what stands between it and who acts would go unseen.
+void RefuseDecisionsInAModel(const Task& task, Config& config) {
+  if (ReadOptions<SystemType>(config, "system").type != "learned" || IsImagined(task)) return;
+  throw InputError(
+      fmt::format("{}: found a learned system with actions that are repeated or filtered, or with "
+                  "expressions that know the time or the action before, expected neither",
+                  config.name()));
+}
+
 bool HasTask(const std::string& config_file) {
   Config config = Config::FromFile(config_file);
   return !ReadOptions<TaskOptions>(config, "").name.empty();
@@ -171,6 +186,7 @@ Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   RegisterLearnedSystem();
   auto [loaded, config] = task.empty() ? LoadImaginedTask(flags.model.value(), Assignments(flags))
                                        : Task::Load(task, Assignments(flags));
+  RefuseDecisionsInAModel(loaded, config);
   Experiment experiment{std::move(loaded), std::move(config), {}};
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);

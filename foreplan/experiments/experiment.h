@@ -39,8 +39,8 @@ struct Experiment {
   std::vector<std::string> notes = {};  // what a user may have overlooked, a line each
 };
 
-/// Loads a shipped task or a task file. Throws InputError for whatever is wrong in it or in the
-/// flags: unknown names and keys, types, ranges.
+/// Loads a shipped task or a task file; "": what is imagined in the model of flags.model. Throws
+/// InputError for whatever is wrong in it or in the flags: unknown names and keys, types, ranges.
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
 
 /// How far the run's planner looks ahead, beside the task's episode.
@@ -57,13 +57,14 @@ void CheckWholeConfig(const RunOptions& run, Config& config);
 
 /// What eval and tune are pointed at.
 struct Target {
-  std::string task;        // name or file
+  std::string task;        // name or file; "": what the model of flags.model imagines
   RunFlags flags;          // with --model when the target is a fit
   std::string run_folder;  // "": no run
   [[nodiscard]] bool has_learned() const { return !run_folder.empty() || flags.model; }
 };
 
-/// The folder of a run, the folder of a fit, or a task. Throws InputError for other folders.
+/// The folder of a run, the folder of a fit, or a task. Of a fit without a task for which a reward
+/// is set, and of "" with a model, what the model imagines. Throws InputError for other folders.
 Target ResolveTarget(const std::string& target, RunFlags flags);
 
 /// The model of the experiment's run.model; null when there is none.

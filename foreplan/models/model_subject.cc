@@ -46,6 +46,35 @@ std::vector<Component> ComponentsOf(const json& list) {
   return components;
 }
 
+json KnownJson(const std::vector<KnownMotion>& motions) {
+  json list = json::array();
+  for (const KnownMotion& motion : motions) {
+    list.push_back({{"component", motion.component},
+                    {"keep", motion.keep},
+                    {"action", motion.action},
+                    {"gain", motion.gain},
+                    {"offset", motion.offset}});
+  }
+  return list;
+}
+
+/// Of a task with so many components and actions.
+std::vector<KnownMotion> KnownOf(const json& list, const EnvironmentSpec& spec) {
+  std::vector<KnownMotion> motions;
+  for (const json& entry : list) {
+    const KnownMotion motion{.component = entry.at("component"),
+                             .keep = entry.at("keep"),
+                             .action = entry.at("action"),
+                             .gain = entry.at("gain"),
+                             .offset = entry.at("offset")};
+    const bool exists = 0 <= motion.component && motion.component < spec.observation_dim() &&
+                        -1 <= motion.action && motion.action < spec.action_dim();
+    if (!exists) throw json::other_error::create(501, "known: no such component", nullptr);
+    motions.push_back(motion);
+  }
+  return motions;
+}
+
 InputError NoDescription(const TensorFile& file) {
   return InputError(fmt::format("{}: metadata '{}': found no description of a model's subject",
                                 file.source, kKey));
@@ -107,6 +136,7 @@ void WriteSubject(const ModelSubject& subject, TensorFile& file) {
       {"action_low", subject.spec.action_low},
       {"action_high", subject.spec.action_high},
       {"dt", subject.spec.dt},
+      {"known", KnownJson(subject.encoding.known)},
       {"encoding",
        encoding}}.dump();
 }
@@ -128,6 +158,7 @@ ModelSubject ReadSubject(const TensorFile& file) {
     spec.action_low = found.at("action_low").get<std::vector<double>>();
     spec.action_high = found.at("action_high").get<std::vector<double>>();
     spec.dt = found.at("dt");
+    if (found.contains("known")) encoding.known = KnownOf(found.at("known"), spec);
     for (const EncodingList& list : kEncodingLists) {
       encoding.*list.names = found.at("encoding").at(list.name).get<std::vector<std::string>>();
     }

@@ -151,7 +151,7 @@ TEST(ImaginedReturn, GradientThroughAnEnsembleEqualsDifferencesInDouble) {
         for (size_t i = 0; i < target.size(); ++i) target[i] = 0.5 * (target[i] + other[i]);
       }
       std::vector<double> next(state.size());
-      ensemble.features().Apply(state.data(), action.data(), target.data(), next.data());
+      ensemble.features().Apply(state.data(), &action, target.data(), next.data());
       return next;
     };
     const auto in_double = [&](const std::vector<double>& parameters) {

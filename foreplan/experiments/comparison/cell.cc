@@ -6,9 +6,8 @@
 
 #include "foreplan/control/mpc_controller.h"
 #include "foreplan/core/thread_pool.h"
+#include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/run_session.h"
-#include "foreplan/models/true_dynamics.h"
-#include "foreplan/planners/planner.h"
 #include "foreplan/runs/message.h"
 
 namespace foreplan {
@@ -51,18 +50,14 @@ Finding MeasureTrueModel(const Comparison& comparison, const Cell& cell, int see
   Experiment experiment = MakeExperiment(comparison, cell, seed);
   const Task& task = experiment.task;
   const auto executor = std::make_shared<ThreadPool>(comparison.threads);
-  const auto dynamics = std::make_shared<const TrueDynamics>(*task.MakeSystem());
-  OracleOf<MpcController> controller(
-      MakePlanner(experiment.run.planner, experiment.config,
-                  {dynamics, task.shared_planning_reward(), task.spec(), executor}),
-      dynamics);
+  const auto controller = MakeTrueModelController(experiment, executor, stop);
   Finding finding = {{"episode_returns", Finding::array()},
                      {"episode_steps", Finding::array()},
                      {"episode_ends", Finding::array()},
                      {"wall_seconds", 0.0},
                      {"model_error_base", 0.0},
                      {"model_error_visited", 0.0}};
-  finding.update(MeasureController({task, seed, *executor, stop}, controller,
+  finding.update(MeasureController({task, seed, *executor, stop}, *controller,
                                    comparison.final_episodes, nullptr));
   return finding;
 }

@@ -57,7 +57,7 @@ TEST(FeatureMap, EncodesAnglesOmitsAndPredictsDifferencesOrValues) {
             (std::vector<double>{2, std::sin(0.5), std::cos(0.5), -1}));
   map.Target(observation, next, target);
   EXPECT_EQ(std::vector<double>(target, target + 3), (std::vector<double>{3, 0.25, 0}));
-  map.Apply(observation, target, applied);
+  map.Apply(observation, action, target, applied);
   EXPECT_EQ(std::vector<double>(applied, applied + 3), std::vector<double>(next, next + 3));
 }
 
@@ -105,6 +105,7 @@ EnvironmentSpec SpecWithRate() {
 TEST(FeatureMap, PredictsDifferencesFromWhereTheRateTakesAComponent) {
   const FeatureMap map(SpecWithRate(), GreyEncoding(SpecWithRate()));
   const double observation[3] = {2, 0.5, 9};
+  const double action[1] = {0.25};
   const double next[3] = {3, 0.75, 8};
   double target[3];
   map.Target(observation, next, target);
@@ -112,7 +113,7 @@ TEST(FeatureMap, PredictsDifferencesFromWhereTheRateTakesAComponent) {
   EXPECT_NEAR(target[0], 0.1, 1e-15);
   EXPECT_EQ(target[1], 0.25);
   EXPECT_EQ(target[2], -1);
-  map.Apply(observation, target, target);
+  map.Apply(observation, action, target, target);
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(target[i], next[i], 1e-15);
 }
 
