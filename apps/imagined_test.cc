@@ -190,6 +190,8 @@ TEST_F(Imagined, WhatIsMissingIsSaidInOneLine) {
   EXPECT_THAT(Refusal(idle), HasSubstr("expected system.dt [s]"));
   WriteTask("model = \"bare\"\ndt = 0.05\n");
   EXPECT_EQ(Answer(idle)["imagined"], true);
+  EXPECT_THAT(Refusal(Concatenated(idle, {"--set", "action_repeat=2"})),
+              HasSubstr("found a learned system with actions that are repeated"));
 }
 
 TEST_F(Imagined, PredictionsAreJudgedByComponentAndHorizon) {

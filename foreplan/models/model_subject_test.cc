@@ -1,6 +1,7 @@
 // What the file of a model says that it is of, and who is refused by it.
 #include "foreplan/models/model_subject.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "foreplan/core/testing/message_of.h"
+#include "foreplan/models/read_subject.h"
 
 namespace foreplan {
 namespace {
@@ -95,6 +97,41 @@ TEST(ModelSubject, AFileOfAVersionBeforePassesAndADamagedOneDoesNot) {
               "model.safetensors: metadata 'subject': found no description of a model's subject")
         << text;
   }
+}
+
+TEST(ModelSubject, IsReadBackAsItWasWritten) {
+  ModelSubject written = Slider();
+  written.encoding.known = {{.component = 1, .keep = 0.5, .action = 0, .gain = 2, .offset = -1}};
+  const ModelSubject read = ReadSubject(FileOf(written));
+  EXPECT_EQ(read.spec.dt, 0.04);
+  EXPECT_EQ(read.spec.observation[1].name, "hinge");
+  EXPECT_EQ(read.spec.action[0].unit, "N");
+  EXPECT_EQ(read.spec.action_low, written.spec.action_low);
+  EXPECT_EQ(read.spec.action_high, written.spec.action_high);
+  EXPECT_EQ(read.encoding.sin_cos, written.encoding.sin_cos);
+  ASSERT_EQ(read.encoding.known.size(), 1U);
+  EXPECT_EQ(read.encoding.known[0].component, 1);
+  EXPECT_EQ(read.encoding.known[0].keep, 0.5);
+  EXPECT_EQ(read.encoding.known[0].action, 0);
+  EXPECT_EQ(read.encoding.known[0].gain, 2);
+  EXPECT_EQ(read.encoding.known[0].offset, -1);
+  EXPECT_FALSE(read.task.has_value());
+}
+
+TEST(ModelSubject, WhatIsNoDescriptionIsRefused) {
+  TensorFile file;
+  file.source = "model.safetensors";
+  EXPECT_THAT(MessageOf([&] { static_cast<void>(ReadSubject(file)); }),
+              testing::HasSubstr("model.safetensors: found no metadata 'subject'"));
+  for (const char* text : {"", "{}", "[1]", "{\"observation\": 3}"}) {
+    file.metadata["subject"] = text;
+    EXPECT_THAT(MessageOf([&] { static_cast<void>(ReadSubject(file)); }),
+                testing::HasSubstr("found no description of a model's subject"));
+  }
+  ModelSubject beyond = Slider();
+  beyond.encoding.known = {{.component = 2}};
+  EXPECT_THAT(MessageOf([&] { static_cast<void>(ReadSubject(FileOf(beyond))); }),
+              testing::HasSubstr("found no description"));
 }
 
 }  // namespace
