@@ -118,7 +118,9 @@ InputError Explained(const CLI::App& app, const CLI::ParseError& error) {
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     for (const CLI::Option* option : command.get_options()) {
       if (!option->get_required() || !option->empty()) continue;
-      return InputError(fmt::format("{}: expected {}; {}", command.get_name(),
+      const std::string flag =
+          option->get_lnames().empty() ? "" : "--" + option->get_lnames().front() + " ";
+      return InputError(fmt::format("{}: expected {}{}; {}", command.get_name(), flag,
                                     option->get_type_name(), Usage(command)));
     }
   }

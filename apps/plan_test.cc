@@ -66,7 +66,7 @@ TEST_F(PlanCommand, SaysThatThePlanDiverged) {
 TEST_F(PlanCommand, RefusesWrongInputWithoutWriting) {
   for (const auto& [arguments, fragment] :
        std::vector<std::pair<std::vector<std::string>, std::string>>{
-           {{"plan"}, "expected TASK"},
+           {{"plan"}, "found neither a task nor --model"},
            {{"plan", "cartpole"}, "unknown folder or task 'cartpole'"},
            {{"plan", "pendulum", "--planner", "ilrq"}, "did you mean 'ilqr'"},
            {{"plan", "pendulum", "--set", "planner.ilqr.horizon=0"}, "planner.ilqr.horizon"},

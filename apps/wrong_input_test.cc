@@ -30,8 +30,8 @@ std::vector<Case> Cases() {
       {{"run"}, {"expected a task or --resume"}},
       {{"compare"}, {"compare: expected TASK|RUN...|lecture;", "'foreplan compare --help'"}},
       {{"fit"}, {"fit: expected FILE;"}},
-      {{"plan"}, {"plan: expected TASK;"}},
-      {{"tune"}, {"tune: expected TASK|RUN;"}},
+      {{"plan"}, {"found neither a task nor --model"}},
+      {{"tune"}, {"found neither a task nor --model"}},
       {{"bench"}, {"bench: expected SUITE;"}},
       {{"run", kTask, "--bogus"}, {"run: unknown flag '--bogus'; 'foreplan run --help'"}},
       {{"eval", kTask, "--sed=3"}, {"eval: unknown flag '--sed' (did you mean '--seed'?)"}},
@@ -98,7 +98,7 @@ std::vector<Case> Cases() {
       {{"run", "--resume", "folder"}, {"folder", "is no run", "'config.toml' is missing"}},
 
       // Evaluation.
-      {{"eval"}, {"eval: expected RUN|TASK;"}},
+      {{"eval"}, {"found neither a task nor --model"}},
       {{"eval", "folder"}, {"folder", "is no run"}},
       {{"eval", "absent/run"},
        {"unknown folder or task 'absent/run'; 'foreplan list' names the tasks\n"}},
