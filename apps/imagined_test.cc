@@ -56,26 +56,11 @@ const std::vector<std::string> kQuickIcem = {"--planner", "icem",
 
 class Imagined : public ProgramTest {
  protected:
-  [[nodiscard]] nlohmann::json Answer(const std::vector<std::string>& arguments) const {
-    const ProgramResult result = RunProgram(Concatenated(arguments, {"--json"}));
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return result.exit_code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
-  }
-  [[nodiscard]] std::string Refusal(const std::vector<std::string>& arguments) const {
-    const ProgramResult result = RunProgram(arguments);
-    EXPECT_EQ(result.exit_code, 2) << result.err;
-    return result.err;
-  }
   void FitSled(const std::string& out = "fit", uint64_t seed = 1) const {
     WriteText("sled.csv", SledLog(20, seed));
     const ProgramResult result =
         RunProgram(Concatenated({"fit", "sled.csv", "--action", "push", "--out", out}, kSmall));
     ASSERT_EQ(result.exit_code, 0) << result.err;
-  }
-  [[nodiscard]] bool HasNumpy() const {
-    return Wait(StartOther("/usr/bin/env", {"python3", "-c", "import numpy, tomllib"}, "_numpy"),
-                "_numpy")
-               .exit_code == 0;
   }
   void WriteTask(const std::string& system) const {
     WriteText("sled.toml",
@@ -248,26 +233,19 @@ TEST_F(Imagined, DataOfAnotherSystemAreRefusedByTheirFirstDifference) {
   EXPECT_THAT(Refusal({"predict", "fit", "run"}), HasSubstr("2 components of the observation"));
 }
 
-/// Fenced blocks of that language on a page of docs/, one behind the other.
-std::string BlocksOf(const std::string& page, const std::string& language, int expected) {
-  const std::string text = FileText(fs::path(FOREPLAN_SOURCE_DIR) / "docs" / page);
-  const std::string mark = "```" + language + "\n";
-  std::string blocks;
-  int count = 0;
-  for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at), ++count) {
-    at += mark.size();
-    blocks += text.substr(at, text.find("```", at) - at);
-  }
-  EXPECT_EQ(count, expected);
-  return blocks;
+std::vector<std::string> BlocksOfPage(const std::string& page, const std::string& language) {
+  return BlocksOf(FileText(fs::path(FOREPLAN_SOURCE_DIR) / "docs" / page), language);
 }
 
 /// The commands of docs/first_log.md, as they stand there, in an empty folder.
 TEST_F(Imagined, FromALogToAPlanAndAPolicyByThePageAsItStands) {
-  if (!HasNumpy())
-    GTEST_SKIP() << "the page writes its log by python3 with NumPy, which is not here";
-  WriteText("page.sh", "set -e\nforeplan() { \"" FOREPLAN_PROGRAM "\" \"$@\"; }\n" +
-                           BlocksOf("first_log.md", "sh", 6));
+  const std::vector<std::string> blocks = BlocksOfPage("first_log.md", "sh");
+  ASSERT_EQ(blocks.size(), 6U);
+  std::string script = "set -e\nforeplan() { \"" FOREPLAN_PROGRAM
+                       "\" \"$@\"; }\n"
+                       "python3() { \"" FOREPLAN_PYTHON "\" \"$@\"; }\n";
+  for (const std::string& block : blocks) script += block;
+  WriteText("page.sh", script);
   const ProgramResult result =
       Wait(StartOther("/usr/bin/env", {"bash", "page.sh"}, "_page"), "_page");
   ASSERT_EQ(result.exit_code, 0) << result.err << result.out;
@@ -283,8 +261,8 @@ TEST_F(Imagined, FromALogToAPlanAndAPolicyByThePageAsItStands) {
 
 /// The NumPy of docs/model_files.md, as it stands there, says what foreplan does.
 TEST_F(Imagined, AModelsFileIsReadAsItsPageSays) {
-  if (!HasNumpy())
-    GTEST_SKIP() << "the page reads a model by python3 with NumPy, which is not here";
+  const std::vector<std::string> blocks = BlocksOfPage("model_files.md", "python");
+  ASSERT_EQ(blocks.size(), 1U);
   for (const char* settings : {"model.probabilistic=true", "model.probabilistic=false"}) {
     SCOPED_TRACE(settings);
     fs::remove_all(work() / "fit");
@@ -297,7 +275,7 @@ TEST_F(Imagined, AModelsFileIsReadAsItsPageSays) {
                   .exit_code,
               0);
     ASSERT_EQ(RunProgram({"predict", "fit", "sled.csv", "--out", "predicted.csv"}).exit_code, 0);
-    WriteText("page.py", BlocksOf("model_files.md", "python", 1) + R"(
+    WriteText("page.py", blocks.front() + R"(
 import csv
 log = [row for row in csv.DictReader(open("sled.csv"))]
 said = [row for row in csv.DictReader(open("predicted.csv"))]
@@ -313,8 +291,7 @@ for i, row in zip(starts, said):
 print(largest)
 assert largest < 1e-6
 )");
-    const ProgramResult result =
-        Wait(StartOther("/usr/bin/env", {"python3", "page.py"}, "_page"), "_page");
+    const ProgramResult result = Wait(StartOther(FOREPLAN_PYTHON, {"page.py"}, "_page"), "_page");
     EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
   }
 }

@@ -15,19 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-/// The fenced blocks of that language on the page.
-std::vector<std::string> BlocksOf(const std::string& page, const std::string& language) {
-  const std::string mark = "```" + language + "\n";
-  std::vector<std::string> blocks;
-  for (size_t at = page.find(mark); at != std::string::npos; at = page.find(mark, at)) {
-    at += mark.size();
-    const size_t end = page.find("```", at);
-    blocks.push_back(page.substr(at, end - at));
-    at = end;
-  }
-  return blocks;
-}
-
 class FirstRobot : public ProgramTest {
  protected:
   FirstRobot() {

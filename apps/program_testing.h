@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,19 @@ inline std::vector<std::string> Concatenated(std::vector<std::string> first,
                                              const std::vector<std::string>& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
+}
+
+/// The fenced blocks of that language on a page of the documentation.
+inline std::vector<std::string> BlocksOf(const std::string& page, const std::string& language) {
+  const std::string mark = "```" + language + "\n";
+  std::vector<std::string> blocks;
+  for (size_t at = page.find(mark); at != std::string::npos; at = page.find(mark, at)) {
+    at += mark.size();
+    const size_t end = page.find("```", at);
+    blocks.push_back(page.substr(at, end - at));
+    at = end;
+  }
+  return blocks;
 }
 
 /// A fresh folder per test, in which the program runs.
@@ -113,6 +127,20 @@ class ProgramTest : public testing::Test {
       const std::vector<std::string>& arguments,
       const std::function<void()>& before = [] {}) const {
     return Wait(Start(arguments, before));
+  }
+
+  /// What the program answers to --json; null where it fails, which fails the test.
+  [[nodiscard]] nlohmann::json Answer(const std::vector<std::string>& arguments) const {
+    const ProgramResult result = RunProgram(Concatenated(arguments, {"--json"}));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.exit_code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
+  }
+
+  /// What the program says of wrong input; anything else fails the test.
+  [[nodiscard]] std::string Refusal(const std::vector<std::string>& arguments) const {
+    const ProgramResult result = RunProgram(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    return result.err;
   }
 
   void WriteText(const std::string& name, std::string_view text) const {

@@ -18,16 +18,6 @@ using testing::HasSubstr;
 
 class Recorded : public ProgramTest {
  protected:
-  [[nodiscard]] nlohmann::json Answer(const std::vector<std::string>& arguments) const {
-    const ProgramResult result = RunProgram(Concatenated(arguments, {"--json"}));
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return result.exit_code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
-  }
-  [[nodiscard]] std::string Refusal(const std::vector<std::string>& arguments) const {
-    const ProgramResult result = RunProgram(arguments);
-    EXPECT_EQ(result.exit_code, 2) << result.err;
-    return result.err;
-  }
   /// Two recorded episodes of random actions.
   void Record() const {
     ASSERT_EQ(RunProgram({"eval", "cartpole_closed_form", "--controller", "uniform", "--episodes",

@@ -57,7 +57,11 @@ function(foreplan_add_tests)
   if(app_tests)
     foreplan_add_room_test(apps ${app_tests})
     add_dependencies(apps_test foreplan_cli example_learn_over_a_socket)
+    # Pages with NumPy are run; `./dev` installs it in .venv.
+    set(FOREPLAN_PYTHON "${PROJECT_SOURCE_DIR}/.venv/bin/python3" CACHE FILEPATH
+        "Python 3.11 or newer with NumPy, by which tests run what pages say")
     target_compile_definitions(apps_test PRIVATE
+      FOREPLAN_PYTHON="${FOREPLAN_PYTHON}"
       FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>"
       FOREPLAN_SOCKET_EXAMPLE="$<TARGET_FILE:example_learn_over_a_socket>")
   endif()

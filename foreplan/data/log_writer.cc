@@ -12,22 +12,15 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/csv_cell.h"
 #include "foreplan/data/unit.h"
 #include "foreplan/data/zip_writer.h"
 
 namespace foreplan {
 namespace {
 
-/// A cell as it stands in a table: quoted where a separator or a quote would end it.
-std::string Quoted(const std::string& text) {
-  if (text.find_first_of(",;\t\"\n\r#") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
+/// Quoted also where a reader of logs would see a separator or a comment.
+std::string Quoted(const std::string& text) { return CsvCell(text, ";\t#"); }
 
 /// "x [m]"; units that no reader would split off again are left out.
 std::string Header(const std::string& name, const std::string& unit) {

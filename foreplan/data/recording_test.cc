@@ -23,6 +23,7 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/data/testing/log_file.h"
 
 namespace foreplan {
 namespace {
@@ -55,17 +56,6 @@ class RecordingTest : public testing::Test {
   fs::path folder_;
 };
 
-/// "o | u | o' | episode" of every row.
-std::vector<std::string> Rows(const Dataset& data) {
-  std::vector<std::string> rows;
-  for (int64_t row = 0; row < data.size(); ++row) {
-    rows.push_back(fmt::format("{} | {} | {} | {}", fmt::join(data.observation(row), " "),
-                               fmt::join(data.action(row), " "),
-                               fmt::join(data.next_observation(row), " "), data.episode(row)));
-  }
-  return rows;
-}
-
 /// The message of the InputError that reading ends in; it must be one line that names the file.
 std::string Refusal(const fs::path& file, const RecordingColumns& columns = {}) {
   try {
@@ -89,7 +79,7 @@ TEST_F(RecordingTest, PairsTheRowsOfATableWithinEpisodes) {
   EXPECT_THAT(recording.action, ElementsAre("action"));
   EXPECT_EQ(recording.episodes, 2);  // the third has a single row
   EXPECT_NEAR(recording.dt, 0.1, 1e-12);
-  EXPECT_THAT(Rows(recording.data),
+  EXPECT_THAT(LogRowsOf(recording.data),
               ElementsAre("1 2 | 0.5 | 3 4 | 1", "3 4 | 0.6 | 5 6 | 1", "10 20 | 1 | 30 40 | 2"));
 }
 
@@ -99,7 +89,7 @@ TEST_F(RecordingTest, TakesColumnsByNameInTheOrderAskedFor) {
       " +2 ; 1 ; 5e-1 ; \"a ; b\" ; 3 ; 4\r\n\r\n\r\n";
   const RecordingColumns columns{.observation = {"x", "v"}, .action = {"push"}};
   const Recording recording = ReadText(text, columns);
-  EXPECT_THAT(Rows(recording.data), ElementsAre("1 2 | 0.5 | 3 4 | 1"));
+  EXPECT_THAT(LogRowsOf(recording.data), ElementsAre("1 2 | 0.5 | 3 4 | 1"));
 }
 
 TEST_F(RecordingTest, RefusesBrokenTablesNamingRowAndColumn) {
@@ -176,15 +166,16 @@ TEST_F(RecordingTest, FlagsEndEpisodesOfTables) {
     SCOPED_TRACE(table);
     const Recording recording = ReadText(table);
     EXPECT_THAT(recording.observation, ElementsAre("x"));
-    EXPECT_THAT(Rows(recording.data), rows);
+    EXPECT_THAT(LogRowsOf(recording.data), rows);
     EXPECT_EQ(recording.episodes, 3);
   }
   // With the next observation beside, the flagged step counts as well.
-  EXPECT_THAT(Rows(ReadText("x,u,next_x,done\n1,.1,2,0\n2,.2,3,1\n10,.4,20,1\n5,.6,6,0\n").data),
-              rows);
+  EXPECT_THAT(
+      LogRowsOf(ReadText("x,u,next_x,done\n1,.1,2,0\n2,.2,3,1\n10,.4,20,1\n5,.6,6,0\n").data),
+      rows);
   // Asked for by name, it is an observation.
   const RecordingColumns named{.observation = {"x", "done"}, .action = {"u"}};
-  EXPECT_THAT(Rows(ReadText("x,u,done\n1,.1,0\n2,.2,1\n3,.3,7\n", named).data),
+  EXPECT_THAT(LogRowsOf(ReadText("x,u,done\n1,.1,0\n2,.2,1\n3,.3,7\n", named).data),
               ElementsAre("1 0 | 0.1 | 2 1 | 1", "2 1 | 0.2 | 3 7 | 1"));
 }
 
@@ -238,7 +229,7 @@ TEST_F(RecordingTest, ColumnsThatNobodyAsksForNeedNoNameAndMayHoldAnything) {
       "\"a, b, c, d\";x;u\n9;1;.1\n9;2;.2\n9;3;.3\n"};
   for (const std::string& table : tables) {
     SCOPED_TRACE(table);
-    EXPECT_THAT(Rows(ReadText(table, named).data), rows);
+    EXPECT_THAT(LogRowsOf(ReadText(table, named).data), rows);
   }
   EXPECT_THAT(Refusal(Written("log.csv", "x,x,u\n1,2,3\n"), named), HasSubstr("'x' again"));
   // Lines count as an editor shows them.
@@ -275,7 +266,7 @@ TEST_F(RecordingTest, TransitionsKnowTheirLine) {
 TEST_F(RecordingTest, ReadsTheLastRowWithAndWithoutAnEndOfLine) {
   const auto rows = ElementsAre("1 | 0.1 | 2 | 1", "2 | 0.2 | 3 | 1");
   for (const char* end : {"", "\n", "\r\n", "\n\n \n"}) {
-    EXPECT_THAT(Rows(ReadText(std::string("x,u\n1,.1\n2,.2\n3,.3") + end).data), rows) << end;
+    EXPECT_THAT(LogRowsOf(ReadText(std::string("x,u\n1,.1\n2,.2\n3,.3") + end).data), rows) << end;
   }
 }
 
@@ -293,8 +284,9 @@ TEST_F(RecordingTest, RunsAreReadFromTheirFileOrTheFolderOfTheirSegments) {
   WriteSegments(folder_ / "run" / "data", data, 5);
   const Recording whole = ReadRecording(folder_ / "a.safetensors", {});
   EXPECT_EQ(whole.episodes, 2);  // counted anew
-  EXPECT_THAT(Rows(whole.data), ElementsAre("0 | 0.5 | 1 | 1", "1 | 0.5 | 2 | 1", "2 | 0.5 | 3 | 1",
-                                            "3 | 0.5 | 4 | 2", "4 | 0.5 | 5 | 2"));
+  EXPECT_THAT(LogRowsOf(whole.data),
+              ElementsAre("0 | 0.5 | 1 | 1", "1 | 0.5 | 2 | 1", "2 | 0.5 | 3 | 1",
+                          "3 | 0.5 | 4 | 2", "4 | 0.5 | 5 | 2"));
   for (const fs::path& path : {folder_ / "run", folder_ / "run" / "data"}) {
     const Recording grown = ReadRecording(path, {});
     EXPECT_EQ(grown.data.size(), 6);
@@ -379,7 +371,9 @@ void ExpectNoCrashWhenDamaged(const fs::path& whole, const fs::path& damaged, si
 
 #ifdef FOREPLAN_HAVE_LIBZIP
 TEST_F(RecordingTest, ReadsTheLayoutsOfNpz) {
-  const auto rows = [](const char* name) { return Rows(ReadRecording(kFiles / name, {}).data); };
+  const auto rows = [](const char* name) {
+    return LogRowsOf(ReadRecording(kFiles / name, {}).data);
+  };
   EXPECT_THAT(rows("one_trajectory.npz"),
               ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "2 -2 | 2.5 | 3 -3 | 1",
                           "3 -3 | 3.5 | 4 -4 | 1"));
@@ -432,8 +426,8 @@ TEST_F(RecordingTest, ReadsEpisodesOfMinariInTheirOrder) {
   const Recording recording = ReadRecording(kFiles / "minari.hdf5", {});
   EXPECT_EQ(recording.episodes, 12);
   EXPECT_EQ(recording.data.size(), 36);
-  EXPECT_EQ(Rows(recording.data)[0], "0 -0 | 0.5 | 1 -1 | 1");
-  EXPECT_EQ(Rows(recording.data)[35], "1102 -1102 | 1102.5 | 1103 -1103 | 12");
+  EXPECT_EQ(LogRowsOf(recording.data)[0], "0 -0 | 0.5 | 1 -1 | 1");
+  EXPECT_EQ(LogRowsOf(recording.data)[35], "1102 -1102 | 1102.5 | 1103 -1103 | 12");
   EXPECT_THAT(ReadRecording(kFiles / "dictionary.hdf5", {}).observation,
               ElementsAre("camera_0", "camera_1"));
   // The folder that Minari makes.
@@ -441,7 +435,7 @@ TEST_F(RecordingTest, ReadsEpisodesOfMinariInTheirOrder) {
   fs::copy_file(kFiles / "minari.hdf5", folder_ / "set" / "data" / "main_data.hdf5");
   EXPECT_EQ(ReadRecording(folder_ / "set", {}).data.size(), 36);
   EXPECT_THAT(
-      Rows(ReadRecording(kFiles / "flat.h5", {}).data),
+      LogRowsOf(ReadRecording(kFiles / "flat.h5", {}).data),
       ElementsAre("0 -0 | 0.5 | 1 -1 | 1", "1 -1 | 1.5 | 2 -2 | 1", "3 -3 | 3.5 | 4 -4 | 2"));
 }
 

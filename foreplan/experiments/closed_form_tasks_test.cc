@@ -14,23 +14,16 @@
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/systems/closed_form/closed_form.h"
 #include "foreplan/systems/system_types.h"
+#include "foreplan/systems/task_text.h"
 
 namespace foreplan {
 namespace {
-
-struct SystemType {
-  std::string type;
-
-  void Visit(OptionsVisitor& visitor) { visitor.Field("type", type, "of [system]"); }
-};
 
 TEST(ClosedFormTasks, EveryClosedFormHasOne) {
   std::set<std::string> used;
   for (const std::string& name : Task::ShippedNames()) {
     auto [task, config] = Task::Load(name);
-    SystemType system;
-    config.Read("system", system);
-    used.insert(system.type);
+    used.insert(ReadSystemType(config));
   }
   for (const std::string& name : ClosedFormNames()) EXPECT_TRUE(used.contains(name)) << name;
 }

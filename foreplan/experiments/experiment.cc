@@ -113,15 +113,9 @@ void CheckMayBeTask(const std::string& target) {
   throw UnknownTask("", "folder or task", target);
 }
 
-struct SystemType {
-  std::string type = {};
-
-  void Visit(OptionsVisitor& visitor) { visitor.Field("type", type, "of the system"); }
-};
-
 /// A model steps as its data did; what stands between it and who acts would go unseen.
 void RefuseDecisionsInAModel(const Task& task, Config& config) {
-  if (ReadOptions<SystemType>(config, "system").type != "learned" || IsImagined(task)) return;
+  if (ReadSystemType(config) != kLearnedSystemType || IsImagined(task)) return;
   throw InputError(
       fmt::format("{}: found a learned system with actions that are repeated or filtered, or with "
                   "expressions that know the time or the action before, expected neither",

@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kType = "learned";
 constexpr const char* kOwnFile = "learned_model.safetensors";
 constexpr uint64_t kDrawStream = 0x64726177;
 constexpr double kLargest = 1e15;  // beyond it no log is read either
@@ -69,7 +68,7 @@ class LearnedSystemFactory final : public SystemFactory {
   }
 
   void Write(ConfigWriter& writer, const fs::path& directory) const override {
-    TypedSystemOptions<LearnedSystemOptions> section{kType, options_};
+    TypedSystemOptions<LearnedSystemOptions> section{kLearnedSystemType, options_};
     if (directory.empty()) {
       section.options.model = fs::absolute(options_.model).string();
     } else {
@@ -228,9 +227,10 @@ void LearnedSystem::ObservationJacobian(std::span<const double> /*state*/,
 
 void RegisterLearnedSystem() {
   static const bool registered = [] {
-    RegisterSystem(kType, [](const std::string& /*type*/) -> std::unique_ptr<SystemFactory> {
-      return std::make_unique<LearnedSystemFactory>();
-    });
+    RegisterSystem(kLearnedSystemType,
+                   [](const std::string& /*type*/) -> std::unique_ptr<SystemFactory> {
+                     return std::make_unique<LearnedSystemFactory>();
+                   });
     return true;
   }();
   static_cast<void>(registered);
@@ -250,7 +250,8 @@ std::pair<Task, Config> LoadImaginedTask(const fs::path& model,
                                          const std::vector<std::string>& assignments) {
   RegisterLearnedSystem();
   NameOption name{NameOf(model)};
-  TypedSystemOptions<LearnedSystemOptions> system{kType, {.model = fs::absolute(model).string()}};
+  TypedSystemOptions<LearnedSystemOptions> system{kLearnedSystemType,
+                                                  {.model = fs::absolute(model).string()}};
   Encoding encoding = OpenStoredModel(model).subject.encoding;
   ConfigWriter writer;
   writer.Write("", name);

@@ -70,6 +70,8 @@ class LearnedSystem final : public System {
   std::vector<double> next_, deviation_;             // [no]
 };
 
+inline constexpr const char* kLearnedSystemType = "learned";
+
 /// From now on task files may have a [system] of type "learned". LoadExperiment calls it; may be
 /// called again.
 void RegisterLearnedSystem();

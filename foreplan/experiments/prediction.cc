@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/csv_cell.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -118,10 +119,7 @@ double RootMean(double sum, int64_t count) {
 std::string Header(const Component& component, const char* suffix) {
   std::string header = component.name + suffix;
   if (!component.unit.empty()) header += fmt::format(" [{}]", component.unit);
-  if (header.find_first_of(",\"\n") == std::string::npos) return header;
-  std::string quoted = "\"";
-  for (const char c : header) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
+  return CsvCell(header);
 }
 
 }  // namespace

@@ -132,16 +132,7 @@ StateRecording OfJson(const SystemSpec& spec, const fs::path& path) {
   return recording;
 }
 
-/// Observation and next observation of every row, episode by episode; rows that do not follow each
-/// other are episodes of their own.
-template <typename Begin, typename Row>
-void WalkEpisodes(const Dataset& data, const Begin& begin, const Row& add) {
-  for (int64_t row = 0; row < data.size(); ++row) {
-    if (row == 0 || !data.continues(row)) begin(row);
-    add(row);
-  }
-}
-
+/// Rows that do not follow each other are episodes of their own.
 StateRecording OfLog(const EnvironmentSpec& observed, const SystemSpec& spec, const fs::path& file,
                      const LogOptions& options) {
   RecordingColumns columns = ColumnsOf(observed);
@@ -160,23 +151,21 @@ StateRecording OfLog(const EnvironmentSpec& observed, const SystemSpec& spec, co
     all.insert(all.end(), row.begin(), row.end());
   };
   const std::vector<double> no_observation(spec.observation.size(), kNan);
-  WalkEpisodes(
-      states.data,
-      [&](int64_t row) {
-        RecordedEpisode& episode = recording.episodes.emplace_back();
-        append(episode.states, states.data.observation(row));
-        append(episode.observations,
-               observations ? observations->data.observation(row) : no_observation);
-      },
-      [&](int64_t row) {
-        RecordedEpisode& episode = recording.episodes.back();
-        append(episode.states, states.data.next_observation(row));
-        append(episode.observations,
-               observations ? observations->data.next_observation(row) : no_observation);
-        append(episode.actions, states.data.action(row));
-        episode.rewards.push_back(states.data.reward(row));
-        episode.ends.push_back(states.data.end(row));
-      });
+  for (int64_t row = 0; row < states.data.size(); ++row) {
+    if (row == 0 || !states.data.continues(row)) {
+      RecordedEpisode& begun = recording.episodes.emplace_back();
+      append(begun.states, states.data.observation(row));
+      append(begun.observations,
+             observations ? observations->data.observation(row) : no_observation);
+    }
+    RecordedEpisode& episode = recording.episodes.back();
+    append(episode.states, states.data.next_observation(row));
+    append(episode.observations,
+           observations ? observations->data.next_observation(row) : no_observation);
+    append(episode.actions, states.data.action(row));
+    episode.rewards.push_back(states.data.reward(row));
+    episode.ends.push_back(states.data.end(row));
+  }
   return recording;
 }
 

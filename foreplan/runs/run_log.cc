@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/csv_cell.h"
 
 namespace foreplan {
 namespace {
@@ -21,16 +22,6 @@ constexpr std::array<std::string_view, 5> kEnds = {"length", "terminated", "cut_
                                                    "failed"};
 constexpr std::array<std::string_view, 4> kMetricColumns = {"episode", "total_steps", "name",
                                                             "value"};
-
-std::string Quoted(std::string_view field) {
-  if (field.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(field);
-  std::string quoted = "\"";
-  for (const char c : field) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 struct Record {
   int line = 0;  // where it begins, from 1
@@ -173,8 +164,8 @@ std::string RunLog::MetricsCsv() const {
 std::string RunLog::EpisodesCsvFrom(Position from) const {
   std::string csv;
   for (const EpisodeRow& row : EpisodesFrom(from)) {
-    csv += fmt::format("{},{},{},{},{},{},{}\n", row.episode, Quoted(row.controller), row.steps,
-                       row.total_steps, row.episode_return, NameOf(row.end), Quoted(row.note));
+    csv += fmt::format("{},{},{},{},{},{},{}\n", row.episode, CsvCell(row.controller), row.steps,
+                       row.total_steps, row.episode_return, NameOf(row.end), CsvCell(row.note));
   }
   return csv;
 }
@@ -182,7 +173,7 @@ std::string RunLog::EpisodesCsvFrom(Position from) const {
 std::string RunLog::MetricsCsvFrom(Position from) const {
   std::string csv;
   for (const MetricRow& row : MetricsFrom(from)) {
-    csv += fmt::format("{},{},{},{}\n", row.episode, row.total_steps, Quoted(row.name), row.value);
+    csv += fmt::format("{},{},{},{}\n", row.episode, row.total_steps, CsvCell(row.name), row.value);
   }
   return csv;
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "foreplan/data/csv_cell.h"
 #include "foreplan/runs/page.h"
 
 namespace foreplan {
@@ -37,15 +38,11 @@ std::string ShortText(const Json& value, std::string_view nothing) {
   return value.dump();
 }
 
-std::string CsvCell(const Json& value) {
+std::string CellOf(const Json& value) {
   if (value.is_null()) return "";
   if (value.is_number_float()) return fmt::format("{}", value.get<double>());
   if (!value.is_string()) return value.dump();
-  auto text = value.get<std::string>();
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
+  return CsvCell(value.get<std::string>());
 }
 
 }  // namespace
@@ -55,7 +52,7 @@ std::string CsvText(const ResultTable& table) {
   std::string csv = fmt::format("{}\n", fmt::join(columns, ","));
   for (const Json& row : table.rows) {
     std::vector<std::string> cells;
-    for (const std::string& column : columns) cells.push_back(CsvCell(At(row, column)));
+    for (const std::string& column : columns) cells.push_back(CellOf(At(row, column)));
     csv += fmt::format("{}\n", fmt::join(cells, ","));
   }
   return csv;

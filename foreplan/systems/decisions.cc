@@ -245,6 +245,18 @@ class DecisionSystem final : public System {
     static_cast<EnvironmentSpec&>(spec_) = loop_.spec();
     spec_.state = inner_->spec().state;
     spec_.state.insert(spec_.state.end(), loop_.rule().added().begin(), loop_.rule().added().end());
+    motions_ = loop_.rule().motions();
+    const size_t nx = inner_tangents();
+    const size_t nz = loop_.z().size();
+    const size_t nu = spec_.action.size();
+    const size_t entries = nx * (nx + nz + nu);
+    workspace_ = {.D = std::vector<double>(entries),
+                  .next_D = std::vector<double>(entries),
+                  .A = std::vector<double>(nx * nx),
+                  .B = std::vector<double>(nx * nu),
+                  .state = std::vector<double>(inner_states()),
+                  .z = std::vector<double>(nz),
+                  .applied = std::vector<double>(nu)};
   }
 
   [[nodiscard]] const SystemSpec& spec() const override { return spec_; }
@@ -294,12 +306,24 @@ class DecisionSystem final : public System {
  private:
   [[nodiscard]] size_t inner_states() const { return inner_->spec().state.size(); }
   [[nodiscard]] size_t inner_tangents() const { return static_cast<size_t>(inner_->tangent_dim()); }
-  void AddPeriod(int period, const SystemDerivatives& d, std::span<const double> A,
-                 std::span<const double> B, std::vector<double>& D) const;
+  void AddPeriod(int period, const SystemDerivatives& d);
+
+  /// Of Linearize, which then allocates nothing of its own.
+  struct Workspace {
+    std::vector<double> D;        // d x / d (x, z, u) at the start of the decision: [nx x columns]
+    std::vector<double> next_D;   // [nx x columns]
+    std::vector<double> A;        // of a control period: [nx x nx]
+    std::vector<double> B;        // [nx x nu]
+    std::vector<double> state;    // [states of what acts]
+    std::vector<double> z;        // [added]
+    std::vector<double> applied;  // [nu]
+  };
 
   std::unique_ptr<System> inner_;
   DecisionLoop loop_;
   SystemSpec spec_;
+  std::vector<KnownMotion> motions_;  // of what is added
+  Workspace workspace_;
 };
 
 void DecisionSystem::StepRows(const SystemRows& rows) {
@@ -336,15 +360,14 @@ void DecisionSystem::Difference(std::span<const double> state, std::span<const d
   }
 }
 
-// D = dx / d(x, z, u) at the start of the decision, row by row: D <- A D + B d applied / d(x, z,
-// u).
-void DecisionSystem::AddPeriod(int period, const SystemDerivatives& d, std::span<const double> A,
-                               std::span<const double> B, std::vector<double>& D) const {
+// D <- A D + B d applied / d (x, z, u), row by row.
+void DecisionSystem::AddPeriod(int period, const SystemDerivatives& d) {
+  auto& [D, next, A, B, state, z, applied] = workspace_;
   const DecisionRule& rule = loop_.rule();
   const size_t nx = inner_tangents();
   const size_t nu = spec_.action.size();
   const size_t columns = nx + loop_.z().size() + nu;
-  std::vector<double> next(D.size());
+  std::ranges::fill(next, 0.0);
   for (size_t i = 0; i < nx; ++i) {
     for (size_t k = 0; k < nx; ++k) {
       for (size_t j = 0; j < columns; ++j)
@@ -357,7 +380,7 @@ void DecisionSystem::AddPeriod(int period, const SystemDerivatives& d, std::span
           B[i * nu + k] * (1 - keep) * rule.SlopeOf(k, d.action[k]);
     }
   }
-  D = std::move(next);
+  std::swap(D, next);
 }
 
 void DecisionSystem::Linearize(const SystemDerivatives& d) {
@@ -367,20 +390,17 @@ void DecisionSystem::Linearize(const SystemDerivatives& d) {
   const size_t nu = spec_.action.size();
   const size_t n = nx + nz;
   const size_t columns = n + nu;
-  std::vector<double> D(nx * columns);
+  auto& [D, next_D, A, B, state, z, applied] = workspace_;
+  std::ranges::fill(D, 0.0);
   for (size_t i = 0; i < nx; ++i) D[i * columns + i] = 1;
-  std::vector<double> A(nx * nx);
-  std::vector<double> B(nx * nu);
-  std::vector<double> state(inner_states());
-  std::vector<double> applied(nu);
   SetState({d.state, spec_.state.size()});
-  std::vector<double> z = loop_.z();
+  std::ranges::copy(loop_.z(), z.begin());
   bool ok = true;
   for (int period = 0; ok && period < rule.options().repeat; ++period) {
     rule.BeginPeriod({d.action, nu}, z, applied);
     inner_->GetState(state);
     inner_->Linearize({state.data(), applied.data(), A.data(), B.data()});
-    AddPeriod(period, d, A, B, D);
+    AddPeriod(period, d);
     inner_->SetState(state);
     ok = inner_->Step(applied) == StepStatus::kOk;
   }
@@ -391,12 +411,11 @@ void DecisionSystem::Linearize(const SystemDerivatives& d) {
     std::copy_n(&D[i * columns], n, d.A + i * n);
     std::copy_n(&D[i * columns + n], nu, d.B + i * nu);
   }
-  const std::vector<KnownMotion> motions = rule.motions();
   for (size_t i = 0; i < nz; ++i) {
-    d.A[(nx + i) * n + nx + i] = motions[i].keep;
-    if (motions[i].action < 0) continue;
-    const auto k = static_cast<size_t>(motions[i].action);
-    d.B[(nx + i) * nu + k] = motions[i].gain * rule.SlopeOf(k, d.action[k]);
+    d.A[(nx + i) * n + nx + i] = motions_[i].keep;
+    if (motions_[i].action < 0) continue;
+    const auto k = static_cast<size_t>(motions_[i].action);
+    d.B[(nx + i) * nu + k] = motions_[i].gain * rule.SlopeOf(k, d.action[k]);
   }
 }
 
@@ -417,8 +436,10 @@ void DecisionSystem::ObservationJacobian(std::span<const double> state,
 /// Several times another's rewards, with its ends.
 class ScaledReward final : public Reward {
  public:
-  ScaledReward(std::shared_ptr<const Reward> reward, double factor)
-      : reward_(std::move(reward)), factor_(factor) {}
+  ScaledReward(std::shared_ptr<const Reward> reward, double factor, TransitionSizes sizes)
+      : reward_(std::move(reward)),
+        factor_(factor),
+        variables_(static_cast<size_t>(2 * sizes.observation + sizes.action)) {}
 
   [[nodiscard]] std::optional<TransitionSizes> sizes() const override { return reward_->sizes(); }
   void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
@@ -427,13 +448,12 @@ class ScaledReward final : public Reward {
   }
   void Gradient(const TransitionBatch& batch, double* gradient) const override {
     reward_->Gradient(batch, gradient);
-    const std::optional<TransitionSizes> of = sizes();  // who has a gradient says its sizes
-    if (of) Scale(gradient, static_cast<size_t>(batch.rows * (2 * of->observation + of->action)));
+    Scale(gradient, static_cast<size_t>(batch.rows) * variables_);
   }
   double Expand(const double* observation, const double* action, const double* next_observation,
                 double* gradient, double* hessian) const override {
     const double reward = reward_->Expand(observation, action, next_observation, gradient, hessian);
-    return ScaleAll(reward, gradient, hessian, Variables());
+    return ScaleAll(reward, gradient, hessian, variables_);
   }
   double ExpandConcave(const double* observation, const double* action,
                        const double* next_observation, double* gradient, double* hessian,
@@ -444,10 +464,6 @@ class ScaledReward final : public Reward {
   }
 
  private:
-  [[nodiscard]] size_t Variables() const {
-    const std::optional<TransitionSizes> of = sizes();
-    return of ? static_cast<size_t>(2 * of->observation + of->action) : 0;
-  }
   void Scale(double* values, size_t count) const {
     for (size_t i = 0; i < count; ++i) values[i] *= factor_;
   }
@@ -459,6 +475,7 @@ class ScaledReward final : public Reward {
 
   std::shared_ptr<const Reward> reward_;
   double factor_;
+  size_t variables_;  // of a transition (o, u, o')
 };
 
 }  // namespace
@@ -474,9 +491,10 @@ std::unique_ptr<System> WithDecisions(std::unique_ptr<System> inner,
   return std::make_unique<DecisionSystem>(std::move(inner), std::move(rule), std::move(pay));
 }
 
-std::shared_ptr<const Reward> OfPeriods(std::shared_ptr<const Reward> reward, int periods) {
+std::shared_ptr<const Reward> OfPeriods(std::shared_ptr<const Reward> reward, int periods,
+                                        TransitionSizes sizes) {
   if (reward == nullptr || periods == 1) return reward;
-  return std::make_shared<const ScaledReward>(std::move(reward), periods);
+  return std::make_shared<const ScaledReward>(std::move(reward), periods, sizes);
 }
 
 }  // namespace foreplan

@@ -94,7 +94,8 @@ std::unique_ptr<System> WithDecisions(std::unique_ptr<System> inner,
                                       std::shared_ptr<const DecisionRule> rule, DecisionPay pay);
 
 /// Rewards and terminations of a control period as one of `periods`: what a planner expects of a
-/// decision of which it knows both ends alone.
-std::shared_ptr<const Reward> OfPeriods(std::shared_ptr<const Reward> reward, int periods);
+/// decision of which it knows both ends alone. `sizes` are those of the transitions.
+std::shared_ptr<const Reward> OfPeriods(std::shared_ptr<const Reward> reward, int periods,
+                                        TransitionSizes sizes);
 
 }  // namespace foreplan

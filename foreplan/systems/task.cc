@@ -205,7 +205,8 @@ Task::Task(TaskDefinition definition) {
     ActOnDecisions(inner, decisions_, {rewards_.environment_pays, rewards_.reward}, definition);
     rewards_.environment_pays = true;
     rewards_.reward = nullptr;
-    rewards_.planning = OfPeriods(rewards_.planning, definition.action_repeat);
+    rewards_.planning = OfPeriods(rewards_.planning, definition.action_repeat,
+                                  {spec_->observation_dim(), spec_->action_dim()});
   }
   definition_ = std::make_shared<const TaskDefinition>(std::move(definition));
 }

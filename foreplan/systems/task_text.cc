@@ -61,13 +61,6 @@ void CheckTaskOptions(const Config& config, const TaskOptions& options) {
   if (options.episode_length == 0) throw MissingKey(config, "episode_length", "a number of steps");
 }
 
-std::string ReadSystemType(Config& config) {
-  SystemType system;
-  config.Read("system", system);
-  if (system.type.empty()) throw MissingKey(config, "system.type", "mujoco or a closed form");
-  return system.type;
-}
-
 /// The text with the names of copies in `directory` in the place of the files that it names itself.
 std::string WithCopies(const std::string& where, const std::string& text,
                        const SystemFactory& factory, const std::filesystem::path& directory) {
@@ -147,6 +140,13 @@ std::filesystem::path TaskFile(const std::string& name_or_file) {
 }
 
 }  // namespace
+
+std::string ReadSystemType(Config& config) {
+  SystemType system;
+  config.Read("system", system);
+  if (system.type.empty()) throw MissingKey(config, "system.type", "mujoco or a closed form");
+  return system.type;
+}
 
 InputError UnknownTask(std::string_view where, std::string_view what, std::string_view name) {
   const std::string nearest = NearestName(name, Task::ShippedNames());

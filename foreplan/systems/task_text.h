@@ -48,6 +48,9 @@ struct ConditionOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
+/// The key system.type. Throws InputError when it is missing or names no type.
+std::string ReadSystemType(Config& config);
+
 /// Const and shared between threads.
 class TaskText {
  public:
