@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <numbers>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/testing/allocation_counter.h"
 #include "foreplan/core/testing/message_of.h"
 #include "foreplan/systems/component_names.h"
 #include "foreplan/systems/task.h"
@@ -20,7 +22,7 @@ namespace {
 
 using Numbers = std::vector<double>;
 using Strings = std::vector<std::string>;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr double kDt = 0.04;  // control period of the cart-pole [s]
 constexpr int kRepeat = 4;
@@ -257,6 +259,46 @@ TEST(Decisions, DerivativesAreThoseOfWholeDecisions) {
   for (size_t i = 0; i < n * n; ++i) EXPECT_NEAR(jacobian[i], expected[i], 1e-8) << i;
 }
 
+TEST(Decisions, DerivativesAllocateNothing) {
+  const Task task = CartPole("reward = 'time'\naction_repeat = 3\naction_filter = 0.07");
+  const auto system = task.MakeSystem();
+  system->Reset(Key{1, 0});
+  const Numbers state = StateOf(*system);
+  const Numbers action{0.7};
+  Numbers A(state.size() * state.size());
+  Numbers B(state.size());
+  EXPECT_EQ(testing::CountAllocations([&] {
+              system->Linearize({state.data(), action.data(), A.data(), B.data()});
+            }),
+            0);
+}
+
+TEST(Decisions, RewardsThatSayNoSizesAreScaledWithTheirDerivatives) {
+  class Square final : public Reward {  // o'^2
+   public:
+    void Evaluate(const TransitionBatch& batch, double* reward,
+                  uint8_t* terminated) const override {
+      *terminated = 0;
+      *reward = *batch.next_observation * *batch.next_observation;
+    }
+    double Expand(const double* /*observation*/, const double* /*action*/, const double* next,
+                  double* gradient, double* hessian) const override {
+      std::fill_n(gradient, 3, 0.0);
+      std::fill_n(hessian, 9, 0.0);
+      gradient[2] = 2 * *next;
+      hessian[8] = 2;
+      return *next * *next;
+    }
+  };
+  const auto reward = OfPeriods(std::make_shared<const Square>(), 3, {1, 1});
+  const double next = 5;
+  Numbers gradient(3);
+  Numbers hessian(9);
+  EXPECT_EQ(reward->Expand(&next, &next, &next, gradient.data(), hessian.data()), 75);
+  EXPECT_EQ(gradient, (Numbers{0, 0, 30}));
+  EXPECT_EQ(hessian, (Numbers{0, 0, 0, 0, 0, 0, 0, 0, 6}));
+}
+
 TEST(Decisions, AnEnvironmentThatShowsNoStateActsOnThemToo) {
   // Pays the number of its steps.
   class Counting final : public Environment {
@@ -315,10 +357,10 @@ TEST(Decisions, NamesThatATaskHasItselfMeanWhatTheyMeant) {
 TEST(Decisions, AFileKeepsThem) {
   const Task task = CartPole("reward = '0'\naction_repeat = 3\naction_filter = 0.25");
   ConfigWriter writer;
-  task.Save(writer, testing::TempDir());
+  task.Save(writer, ::testing::TempDir());
   EXPECT_THAT(writer.text(), HasSubstr("action_repeat = 3"));
   Config config = Config::FromString(writer.text(), "again");
-  EXPECT_EQ(Names(Task::FromConfig(config, testing::TempDir()).spec().observation),
+  EXPECT_EQ(Names(Task::FromConfig(config, ::testing::TempDir()).spec().observation),
             Names(task.spec().observation));
 }
 
