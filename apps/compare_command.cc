@@ -84,6 +84,7 @@ void PrintGroups(const nlohmann::ordered_json& answer) {
       row["difference"] = difference["mean"];
       row["difference_ci95"] = difference["ci95"];
     }
+    if (group["imagined"]) row["steps"] = "imagined";
     if (group["left_out"] != "") row["left_out"] = group["left_out"];
     rows.push_back(std::move(row));
   }

@@ -10,6 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/log_writer.h"
@@ -84,8 +85,8 @@ void Export(const ExportRequest& request) {
   for (const std::string& note : recording.notes) {
     WriteToStderr(fmt::format("foreplan: note: {}\n", note));
   }
-  fmt::print("{}: {} transitions in {} episodes\n", out.string(), recording.data.size(),
-             recording.episodes);
+  fmt::print("{}: {} in {}\n", out.string(), Counted(recording.data.size(), "transition"),
+             Counted(recording.episodes, "episode"));
 }
 
 }  // namespace

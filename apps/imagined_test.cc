@@ -143,6 +143,7 @@ TEST_F(Imagined, ARunLearnsAPolicyThatItsFolderKeeps) {
                     "policy_backprop.training.starts=4", "--set", "policy_backprop.policy.width=8"},
                    kWanted));
   EXPECT_EQ(run["imagined"], true);
+  EXPECT_EQ(Answer({"compare", "policy"})["groups"][0]["imagined"], true);
   fs::remove_all(work() / "fit");  // the run has its own copy of what acts
   const nlohmann::json eval = Answer({"export", "policy", "--data", "csv"});
   EXPECT_EQ(eval["observation"], nlohmann::json({"x", "v"}));

@@ -186,6 +186,14 @@ TEST_F(NewCommand, AModelOfSeveralFilesIsNamedFromWhereTheTaskStands) {
   EXPECT_THAT(FileText(work() / "tasks/cart.toml"), HasSubstr("model = \"../robots/cart.xml\"\n"));
 }
 
+TEST_F(NewCommand, SaysWhichFoldersItMakes) {
+  WriteText("cart.xml", kCartPole);
+  const ProgramResult made = RunProgram({"new", "cart.xml", "--out", "tasks/cart.toml"});
+  EXPECT_EQ(made.exit_code, 0);
+  EXPECT_THAT(made.err, HasSubstr("makes the folder 'tasks' as well"));
+  EXPECT_EQ(RunProgram({"new", "cart.xml", "--out", "tasks/other.toml"}).err, "");
+}
+
 TEST_F(NewCommand, APrintedConfigurationMayStandAnywhere) {
   WriteText("cart.xml", kCartPole);
   ASSERT_EQ(RunProgram({"new", "cart.xml"}).exit_code, 0);

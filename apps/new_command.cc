@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "apps/commands.h"
+#include "apps/flags.h"
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
@@ -78,6 +79,7 @@ void WriteNew(const NewRequest& request) {
   // What is written is a task.
   Config config = Config::FromString(text, out.string());
   const Task task = Task::FromConfig(config, folder);
+  NoteNewFolders(out);
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);
   WriteFileAtomically(out, text);

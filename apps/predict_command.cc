@@ -12,6 +12,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/log_flags.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
@@ -66,8 +67,9 @@ void PrintErrors(const PredictRequest& request, const StoredModel& stored,
     fmt::print("{}\n", document.dump(2));
     return;
   }
-  fmt::print("{}: {} transitions in {} episodes, predicted by {}\n\n", request.data,
-             recording.data.size(), recording.episodes, request.model);
+  fmt::print("{}: {} in {}, predicted by {}\n\n", request.data,
+             Counted(recording.data.size(), "transition"), Counted(recording.episodes, "episode"),
+             request.model);
   fmt::print("{:>6}{:>9}  {:<24}{:>14}{:>20}\n", "steps", "starts", "component", "error",
              "nothing changes");
   for (const HorizonError& error : errors) {

@@ -11,6 +11,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/log_flags.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/replay.h"
 #include "foreplan/runs/machine.h"
@@ -70,8 +71,8 @@ void PrintRows(const char* kind, const std::vector<Component>& components,
 
 void PrintTable(const ReplayRequest& request, const SystemSpec& spec, const std::string& task,
                 const StateRecording& recording, const ReplayErrors& errors) {
-  fmt::print("{}: {}, {} steps in {} episode{}, {}\n\n", task, request.recording, errors.steps,
-             recording.episodes.size(), recording.episodes.size() == 1 ? "" : "s",
+  fmt::print("{}: {}, {} in {}, {}\n\n", task, request.recording, Counted(errors.steps, "step"),
+             Counted(recording.episodes.size(), "episode"),
              request.free_running ? "running freely from the first state of each"
                                   : "one step from every recorded state");
   fmt::print("{:<45}{:>12}\n", "largest error", "");

@@ -14,6 +14,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/run_session.h"
@@ -82,9 +83,9 @@ void PrintSummary(const RunSession& session, const std::string& horizon) {
   if (whole.returns.empty()) {
     fmt::print("no whole episode");
   } else {
-    fmt::print("best return {:.2f} in episode {}; mean of the last {} episodes {:.2f}",
-               whole.returns[whole.best()], whole.episodes[whole.best()], whole.last_count(),
-               whole.MeanOfLast());
+    fmt::print("best return {:.2f} in episode {}; mean of the last {} {:.2f}",
+               whole.returns[whole.best()], whole.episodes[whole.best()],
+               Counted(whole.last_count(), "episode"), whole.MeanOfLast());
   }
   fmt::print("{}\n",
              whole.LeftOut().empty() ? "" : fmt::format(" (left out: {})", whole.LeftOut()));

@@ -104,7 +104,7 @@ TEST_F(RunCommand, LeavesAnEpisodeThatWasCutOffOutOfBestAndMeanAndSaysSo) {
   ASSERT_THAT(csv, HasSubstr("\n2,mpc,10,40,"));
   EXPECT_THAT(csv, HasSubstr(",cut_off,\n"));
   EXPECT_THAT(result.out, testing::ContainsRegex("^best return [-0-9.]+ in episode 1; mean of the "
-                                                 "last 1 episodes [-0-9.]+ \\(left out: 1 cut "
+                                                 "last 1 episode [-0-9.]+ \\(left out: 1 cut "
                                                  "off\\)\n"));
 }
 

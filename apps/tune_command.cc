@@ -17,6 +17,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
@@ -146,9 +147,9 @@ class Tuner {
     progress_->Clear();
     const auto worse = [this](int a, int b) { return Mean(a) < Mean(b); };
     const int best = *std::max_element(playing.begin(), playing.end(), worse);
-    WriteToStderr(
-        fmt::format("{} candidates, {} episode{} each: best {:.2f}, own settings {:.2f}\n",
-                    playing.size(), episodes, episodes == 1 ? "" : "s", Mean(best), Mean(0)));
+    WriteToStderr(fmt::format("{}, {} each: best {:.2f}, own settings {:.2f}\n",
+                              Counted(playing.size(), "candidate"), Counted(episodes, "episode"),
+                              Mean(best), Mean(0)));
   }
 
   void Write() {

@@ -1,6 +1,7 @@
 // How options are written and what is said of wrong ones.
 #pragma once
 
+#include <concepts>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,10 @@ std::string FloatText(double value);
 /// Path of `key` inside `section`; a key that is not bare is quoted, as in TOML.
 std::string JoinPath(std::string_view section, std::string_view key);
 
+/// "1 number", "2 numbers".
+[[nodiscard]] std::string Counted(std::integral auto count, std::string_view of) {
+  return std::to_string(count).append(" ").append(of).append(count == 1 ? "" : "s");
+}
 /// "an integer in [1, 8]".
 std::string Expected(std::string_view what, Range range);
 /// False for NaN, whatever the range.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "foreplan/core/config_text.h"
 #include "foreplan/runs/page.h"
 
 namespace foreplan {
@@ -208,7 +209,8 @@ std::string SummaryRows(const DataFitReport& report) {
   };
   add("Data", report.data);
   if (!report.task.empty()) add("Task", report.task);
-  add("Transitions", fmt::format("{} in {} episodes", report.transitions, report.episodes));
+  add("Transitions", fmt::format("{} in {}", Counted(report.transitions, "transition"),
+                                 Counted(report.episodes, "episode")));
   if (report.dt > 0) add("Period", PeriodText(report.dt));
   add("Fitted to", fmt::format("{}", calibration.training_rows));
   add("Judged on", fmt::format("{}: {}", calibration.holdout_rows, report.held_out));
@@ -284,10 +286,10 @@ std::string LabelOf(const Component& component) {
 
 std::string FitText(const DataFitReport& report) {
   const Calibration& calibration = report.calibration;
-  std::string text = fmt::format(
-      "{}: {} transitions in {} episodes; fitted to {}, judged on {} ({}), in {:.1f} s\n",
-      report.data, report.transitions, report.episodes, calibration.training_rows,
-      calibration.holdout_rows, report.held_out, report.seconds);
+  std::string text = fmt::format("{}: {} in {}; fitted to {}, judged on {} ({}), in {:.1f} s\n",
+                                 report.data, Counted(report.transitions, "transition"),
+                                 Counted(report.episodes, "episode"), calibration.training_rows,
+                                 calibration.holdout_rows, report.held_out, report.seconds);
   if (report.dt > 0) text += fmt::format("period: {}\n", PeriodText(report.dt));
   for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
   if (const auto constant = ConstantComponents(report); !constant.empty()) {

@@ -6,13 +6,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/config_text.h"
+
 namespace foreplan {
 
 using Op = ExpressionOp;
-
-std::string Counted(size_t count, std::string_view of) {
-  return fmt::format("{} {}{}", count, of, count == 1 ? "" : "s");
-}
 
 // Small whole powers are products, and 1/2 is a root.
 int ExpressionBuilder::Power(int base, int exponent) {

@@ -18,9 +18,6 @@ struct ExpressionValue {
   int width = 1;  // nodes that an index counts as one
 };
 
-/// "1 number", "2 numbers".
-[[nodiscard]] std::string Counted(size_t count, std::string_view of);
-
 /// Puts operations into a graph. Each remembers the place in the text at which the builder stood;
 /// errors are InputErrors that show the place of the syntax.
 class ExpressionBuilder {

@@ -10,6 +10,7 @@
 #include <numbers>
 #include <utility>
 
+#include "foreplan/core/config_text.h"
 #include "foreplan/expressions/expression_functions.h"
 
 namespace foreplan {

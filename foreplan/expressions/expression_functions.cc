@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "foreplan/core/config_text.h"
+
 namespace foreplan {
 namespace {
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/config_text.h"
 #include "foreplan/runs/page.h"
 #include "foreplan/runs/returns.h"
 #include "foreplan/runs/summary.h"
@@ -67,7 +68,7 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
                          ? "–"
                          : fmt::format("{} (episode {})", Return(whole.returns[whole.best()]),
                                        whole.episodes[whole.best()]));
-  add(fmt::format("Mean return of the last {} episodes", whole.last_count()),
+  add(fmt::format("Mean return of the last {}", Counted(whole.last_count(), "episode")),
       Return(whole.MeanOfLast()));
   add("Wall time", Seconds(content.wall_seconds));
   add("of it planning", Seconds(content.planning_seconds));

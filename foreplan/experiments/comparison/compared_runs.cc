@@ -101,6 +101,11 @@ const ComparedRun* FirstTwin(const std::vector<ComparedRun>& runs) {
   return nullptr;
 }
 
+bool IsImagined(const Settings& settings) {
+  const auto type = settings.find("system.type");
+  return type != settings.end() && Unquoted(type->second) == "learned";
+}
+
 ComparedRun ReadRun(const fs::path& folder, Settings& settings) {
   const RunDirectory directory = RunDirectory::Open(folder);
   Config config = Config::FromFile(directory.config_file());
@@ -113,6 +118,7 @@ ComparedRun ReadRun(const fs::path& folder, Settings& settings) {
                  folder.string());
   return {.group = "",
           .seed = ReadOptions<RunOptions>(config, "run").seed,
+          .is_imagined = IsImagined(settings),
           .folder = folder,
           .episodes = log.episodes()};
 }
@@ -247,6 +253,7 @@ nlohmann::ordered_json RowOf(const Group& group) {
           {"final_return_mean", summary.mean},
           {"final_return_ci95", summary.ci95},
           {"best_return", BestOf(group)},
+          {"imagined", std::ranges::any_of(group.runs, &ComparedRun::is_imagined)},
           {"left_out", LeftOutOf(group)}};
 }
 

@@ -14,6 +14,7 @@ namespace foreplan {
 struct ComparedRun {
   std::string group;  // of all runs that differ from it in the seed alone
   int seed = 0;
+  bool is_imagined = false;  // its system is a learned model
   std::filesystem::path folder;
   std::vector<EpisodeRow> episodes;
 };
@@ -40,8 +41,8 @@ struct MeanDifference {
 /// order of their first runs; differences are to the first. Writes compare.csv (group, seed,
 /// episode, total_steps, episode_return of every whole episode) and compare.svg (a line per seed,
 /// mean and interval) into the folder. The answer: {groups: [{name, seeds, final_returns,
-/// final_return_mean, final_return_ci95, best_return, left_out}], differences: [{name, reference,
-/// mean, ci95, paired}], table, figure}. Throws RunError when the disk refuses.
+/// final_return_mean, final_return_ci95, best_return, imagined, left_out}], differences: [{name,
+/// reference, mean, ci95, paired}], table, figure}. Throws RunError when the disk refuses.
 nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs,
                                    const std::filesystem::path& folder);
 

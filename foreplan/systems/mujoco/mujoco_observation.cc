@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/systems/mujoco/mujoco_components.h"
 
