@@ -85,7 +85,8 @@ void PrintGroups(const nlohmann::ordered_json& answer) {
       row["difference_ci95"] = difference["ci95"];
     }
     if (group["imagined"]) row["steps"] = "imagined";
-    if (group["left_out"] != "") row["left_out"] = group["left_out"];
+    const auto left_out = group["left_out"].get<std::string>();
+    if (!left_out.empty()) row["left_out"] = left_out;
     rows.push_back(std::move(row));
   }
   fmt::print("mean return of the last 5 whole episodes of each run, 95 % intervals over seeds\n\n");
