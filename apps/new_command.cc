@@ -42,7 +42,7 @@ std::string TaskName(const fs::path& file) {
 }
 
 fs::path OutFile(const NewRequest& request) {
-  const fs::path out =
+  fs::path out =
       request.out.empty() ? fs::path(TaskName(request.model) + ".toml") : fs::path(request.out);
   if (out.extension() != ".toml") {
     throw InputError(

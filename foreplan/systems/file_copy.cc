@@ -45,7 +45,7 @@ void WriteInFolder(const fs::path& file, const std::string& bytes) {
 
 fs::path WriteFolder(const fs::path& directory, const std::string& name,
                      const std::map<fs::path, std::string>& files) {
-  const fs::path free = FirstName(directory, name, [&](const fs::path& folder) {
+  fs::path free = FirstName(directory, name, [&](const fs::path& folder) {
     return std::ranges::all_of(
         files, [&](const auto& entry) { return Holds(folder / entry.first, entry.second); });
   });

@@ -32,7 +32,7 @@ class ComparedRuns : public ::testing::Test {
   /// A run of episodes of 100 steps; `run` are keys of [run] and what follows that section.
   fs::path Run(const std::string& name, const std::string& run, const std::vector<double>& returns,
                EpisodeEnd last = EpisodeEnd::kLength) {
-    const fs::path path = folder_ / name;
+    fs::path path = folder_ / name;
     fs::create_directories(path / "checkpoint");
     std::ofstream(path / "checkpoint" / "state.safetensors") << "not looked at";
     RunLog log;

@@ -116,7 +116,7 @@ MujocoModel CompiledModel(const MujocoOptions& options) {
         "system.keep_awake = true in the task simulates all bodies awake",
         options.model));
   }
-  const std::shared_ptr<mjModel> model = CopyMujocoModel(*compiled);
+  std::shared_ptr<mjModel> model = CopyMujocoModel(*compiled);
   KeepAwake(*model);
   MoveBodies(options, *model);
   BoundControls(options, *model);

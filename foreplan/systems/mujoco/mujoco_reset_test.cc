@@ -51,7 +51,7 @@ Numbers StartOf(const MujocoOptions& options, uint64_t seed = 1) {
 }
 
 std::string WriteStates(const std::string& name, const std::string& text) {
-  const std::string file = testing::TempDir() + "/" + name;
+  std::string file = testing::TempDir() + "/" + name;
   std::ofstream(file) << text;
   return file;
 }
