@@ -47,11 +47,11 @@ nlohmann::ordered_json ByName(const std::vector<Component>& components,
 }
 
 void PrintErrors(const PredictRequest& request, const StoredModel& stored,
-                 const Recording& recording, const std::vector<HorizonError>& errors) {
+                 const Recording& recording, const std::vector<PredictionError>& errors) {
   const std::vector<Component>& observation = stored.subject.spec.observation;
   if (request.json) {
     nlohmann::ordered_json horizons = nlohmann::ordered_json::array();
-    for (const HorizonError& error : errors) {
+    for (const PredictionError& error : errors) {
       horizons.push_back({{"steps", error.horizon},
                           {"starts", error.starts},
                           {"rmse", ByName(observation, error.error)},
@@ -72,7 +72,7 @@ void PrintErrors(const PredictRequest& request, const StoredModel& stored,
              request.model);
   fmt::print("{:>6}{:>9}  {:<24}{:>14}{:>20}\n", "steps", "starts", "component", "error",
              "nothing changes");
-  for (const HorizonError& error : errors) {
+  for (const PredictionError& error : errors) {
     for (size_t i = 0; i < observation.size(); ++i) {
       const std::string& unit = observation[i].unit;
       fmt::print(
@@ -99,7 +99,7 @@ void Predict(PredictRequest request) {
   const Recording recording =
       ReadStoredData(request.data, ColumnsOf(stored.subject.spec), request.log.options());
   CheckPredicts(stored, request.data, recording);
-  const std::vector<HorizonError> errors =
+  const std::vector<PredictionError> errors =
       PredictionErrors(*stored.model, recording.data, request.horizons, *executor);
   if (!request.out.empty()) {
     WriteFileAtomically(request.out, PredictionCsv(stored, recording.data));

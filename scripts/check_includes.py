@@ -3,7 +3,8 @@
 
 A room includes only itself and the rooms above it. Help for tests (foreplan/<room>/testing/) is included by tests and
 benchmarks only. Every room has a README.md that says what it may include. A file of more than 500 lines says why in
-its first comment ("Long because ..."). Prints every violation as file:line and exits with 1 if there is one.
+its first comment ("Long because ..."). A type is defined once: to the linker two of one name in one namespace are one,
+whatever they hold. Prints every violation as file:line and exits with 1 if there is one.
 --self-test checks the checker.
 """
 
@@ -25,6 +26,8 @@ FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/|^(apps/bench|benchmark
 LONGEST = 500  # [lines] without a reason
 REASON = re.compile(r"\blong because\b", re.IGNORECASE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
+UNNAMED = "{}"  # namespace
+TYPE = re.compile(r"(?:struct|class|enum class|enum|union) (?:alignas\(\w+\) )?(\w+)(?: final)?\s*(?:[:{]\s.*|[:{])?$")
 
 
 def problem(includer: str, included: str) -> str | None:
@@ -94,6 +97,31 @@ def long_files(root: Path) -> Iterator[str]:
                        f"'Long because ...' in its first comment")
 
 
+def types_of(text: str) -> Iterator[tuple[str, str]]:
+    """(namespace, name) of the types that a file defines outside of unnamed namespaces. In our style nothing in a
+    namespace is indented, and its end says so."""
+    spaces: list[str] = []
+    for line in text.splitlines():
+        if match := re.match(r"(?:inline )?namespace\b([\w: ]*)\{", line):
+            spaces.append(match[1].strip() or UNNAMED)
+        elif line.startswith("}  // namespace") and spaces:
+            spaces.pop()
+        elif (match := TYPE.match(re.sub(r"\s*//.*", "", line))) and UNNAMED not in spaces:
+            yield "::".join(spaces), match[1]
+
+
+def types_defined_twice(root: Path) -> Iterator[str]:
+    first: dict[tuple[str, str], str] = {}
+    for folder in ("foreplan", "apps", "python"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix not in (".h", ".cc"):
+                continue
+            name = path.relative_to(root).as_posix()
+            for kind in types_of(path.read_text(encoding="utf-8")):
+                if first.setdefault(kind, name) != name:
+                    yield f"{name}: '{'::'.join(kind)}' is the name of a type in {first[kind]} as well"
+
+
 def self_test() -> None:
     cases = {
         "foreplan/core/a.h": [("foreplan/core/b.h", True), ("foreplan/data/b.h", False),
@@ -128,6 +156,14 @@ def self_test() -> None:
             rest = lines - len(first.splitlines())
             (root / name).write_text(first + "\n" + "int x;\n" * rest)
         assert [v.split(":")[0] for v in long_files(root)] == ["foreplan/core/long.h"]
+        for name, text in (("a.h", "namespace foreplan {\n\nstruct Row {\n  int x;\n};\n\n}  // namespace foreplan\n"),
+                           ("b.h", "namespace foreplan {\nstruct Row;\nclass Other final : public Base {\n};\n}  // namespace foreplan\n"),
+                           ("c.cc", "namespace foreplan {\nnamespace {\nstruct Row {\n};\n}  // namespace\n"
+                                    "class Other::Impl {\n};\n}  // namespace foreplan\n"),
+                           ("d.cc", "namespace foreplan {\nnamespace {\n}  // namespace\nenum class Row : int {\n};\n}  // namespace foreplan\n"),
+                           ("e.h", "namespace foreplan::data {\nstruct Row {\n};\n}  // namespace foreplan::data\n")):
+            (root / "foreplan/core" / name).write_text(text)
+        assert [v.split(":")[0] for v in types_defined_twice(root)] == ["foreplan/core/d.cc"]
 
 
 def main() -> int:
@@ -137,8 +173,9 @@ def main() -> int:
         self_test()
         return 0
     root = Path(__file__).resolve().parent.parent
-    found = [*violations(root), *wrong_readmes(root), *long_files(root)]
-    print("\n".join(found) if found else "includes: all point one way; no file is too long", file=sys.stderr)
+    found = [*violations(root), *wrong_readmes(root), *long_files(root), *types_defined_twice(root)]
+    print("\n".join(found) if found else "includes: all point one way; no file is too long; no type is defined twice",
+          file=sys.stderr)
     return 1 if found else 0
 
 

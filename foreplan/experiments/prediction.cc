@@ -137,8 +137,8 @@ void CheckPredicts(const StoredModel& stored, const std::string& source,
   }
 }
 
-std::vector<HorizonError> PredictionErrors(const LearnedModel& model, const Dataset& data,
-                                           std::span<const int> horizons, Executor& executor) {
+std::vector<PredictionError> PredictionErrors(const LearnedModel& model, const Dataset& data,
+                                              std::span<const int> horizons, Executor& executor) {
   const auto no = static_cast<size_t>(data.observation_dim());
   const std::vector<int> ahead = StepsAhead(data, horizons.back());
   const BlockPrediction prediction(model, data, horizons, ahead);
@@ -155,9 +155,9 @@ std::vector<HorizonError> PredictionErrors(const LearnedModel& model, const Data
     sums[static_cast<size_t>(block)] =
         prediction.Run(*dynamics, *workspaces[static_cast<size_t>(worker)], first, count);
   });
-  std::vector<HorizonError> errors;
+  std::vector<PredictionError> errors;
   for (size_t h = 0; h < horizons.size(); ++h) {
-    HorizonError error{.horizon = horizons[h]};
+    PredictionError error{.horizon = horizons[h]};
     for (const Sums& block : sums) error.starts += block.starts[h];
     for (size_t k = 0; k < no; ++k) {
       double squares = 0;

@@ -14,7 +14,7 @@ namespace foreplan {
 
 /// Of the mean prediction that many steps ahead, by the actions that were taken; root mean squares
 /// over all rows from which the data go on for so long.
-struct HorizonError {
+struct PredictionError {
   int horizon = 0;                     // [steps]
   int64_t starts = 0;                  // rows
   std::vector<double> error = {};      // [no], in each component's unit; NaN without starts
@@ -27,10 +27,10 @@ void CheckPredicts(const StoredModel& stored, const std::string& source,
                    const Recording& recording);
 
 /// `horizons` ascend. Work is shared out to `executor`; the result does not depend on it.
-[[nodiscard]] std::vector<HorizonError> PredictionErrors(const LearnedModel& model,
-                                                         const Dataset& data,
-                                                         std::span<const int> horizons,
-                                                         Executor& executor);
+[[nodiscard]] std::vector<PredictionError> PredictionErrors(const LearnedModel& model,
+                                                            const Dataset& data,
+                                                            std::span<const int> horizons,
+                                                            Executor& executor);
 
 /// A table with a row per step: episode, step, and of every component what it was after the step
 /// (`x [m]`), the mean prediction from the row before (`x_mean [m]`) and its standard deviation

@@ -55,9 +55,9 @@ TEST(Prediction, ErrorsAreThoseOfStepsPlayedOneByOne) {
   const auto workspace = dynamics->MakeDerivativeWorkspace(1);
   const std::vector<int> horizons = {1, 3, 5};
   ThreadPool two(2);
-  const std::vector<HorizonError> found = PredictionErrors(*model, data, horizons, two);
+  const std::vector<PredictionError> found = PredictionErrors(*model, data, horizons, two);
   ASSERT_EQ(found.size(), horizons.size());
-  for (const HorizonError& error : found) {
+  for (const PredictionError& error : found) {
     std::array<double, 2> squares = {};
     int starts = 0;
     for (int64_t row = 0; row + error.horizon <= data.size(); ++row) {
@@ -92,7 +92,7 @@ TEST(Prediction, NoStartIsNoNumber) {
   const std::vector<int> horizons = {1, 9};
   SerialExecutor executor;
   const auto model = Model();
-  const std::vector<HorizonError> found =
+  const std::vector<PredictionError> found =
       PredictionErrors(*model, Episodes({3}), horizons, executor);
   EXPECT_EQ(found[0].starts, 3);
   EXPECT_EQ(found[1].starts, 0);

@@ -64,13 +64,14 @@ inline Compiled Compile(const std::string& number, const std::string& condition 
   return {Definitions(), number, condition};
 }
 
-struct Transition {
+struct ExampleTransition {
   std::vector<double> observation;
   std::vector<double> action;
   std::vector<double> next;
 };
 
-inline const Transition kTransition{{0.5, -1.5, 0.3, 0.2}, {0.25, -0.75}, {0.7, -1.2, 0.4, 0.1}};
+inline const ExampleTransition kTransition{
+    {0.5, -1.5, 0.3, 0.2}, {0.25, -0.75}, {0.7, -1.2, 0.4, 0.1}};
 
 inline std::string RewardError(const std::string& text) {
   return MessageOf([&] { Compile(text); });
