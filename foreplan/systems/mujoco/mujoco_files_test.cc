@@ -109,8 +109,6 @@ TEST_F(MujocoFiles, AModelThatNamesOthersIsCopiedWithThem) {
      "solid.obj"},
     {R"(<compiler meshdir="assets"/><asset><mesh name="m" file="other.obj"/></asset>)",
      R"(<geom type="mesh" mesh="m"/>)", "assets/other.obj"},
-    {R"(<compiler assetdir="assets"/><asset><mesh name="m" file="other.obj"/></asset>)",
-     R"(<geom type="mesh" mesh="m"/>)", "assets/other.obj"},
     {R"(<compiler strippath="true"/><asset><mesh name="m" file="nowhere/solid.obj"/></asset>)",
      R"(<geom type="mesh" mesh="m"/>)", "solid.obj"},
     {R"(<asset><hfield name="h" file="side.png" size="1 1 1 1"/></asset>)", "", "side.png"},
@@ -118,7 +116,9 @@ TEST_F(MujocoFiles, AModelThatNamesOthersIsCopiedWithThem) {
     {"", "<include file=\"assets/nested.xml\"/>", "assets/nested.xml"},
     {R"(<asset><mesh name="m" file="a&amp;b.obj"/></asset>)", R"(<geom type="mesh" mesh="m"/>)",
      "a&b.obj"},
-#if mjVERSION_HEADER >= 4000000
+#if mjVERSION_HEADER >= 4000000  // which know more
+    {R"(<compiler assetdir="assets"/><asset><mesh name="m" file="other.obj"/></asset>)",
+     R"(<geom type="mesh" mesh="m"/>)", "assets/other.obj"},
     {R"(<asset><model name="p" file="other_model.xml"/></asset>)",
      R"(<attach model="p" body="b" prefix="p"/>)", "other_model.xml"},
 #endif
