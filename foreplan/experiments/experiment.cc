@@ -180,8 +180,12 @@ Experiment LoadExperiment(const std::string& task, const RunFlags& flags) {
   RegisterLearnedSystem();
   auto [loaded, config] = task.empty() ? LoadImaginedTask(flags.model.value(), Assignments(flags))
                                        : Task::Load(task, Assignments(flags));
-  RefuseDecisionsInAModel(loaded, config);
-  Experiment experiment{std::move(loaded), std::move(config), {}};
+  return MakeExperiment(std::move(loaded), std::move(config), flags);
+}
+
+Experiment MakeExperiment(Task task, Config config, const RunFlags& flags) {
+  if (!task.is_made_in_code()) RefuseDecisionsInAModel(task, config);
+  Experiment experiment{std::move(task), std::move(config), {}};
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);
   ApplyFlags(flags, experiment.run);

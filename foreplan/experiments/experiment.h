@@ -43,6 +43,9 @@ struct Experiment {
 /// InputError for whatever is wrong in it or in the flags: unknown names and keys, types, ranges.
 Experiment LoadExperiment(const std::string& task, const RunFlags& flags);
 
+/// The same of a task that is loaded, or made in code, with the configuration it was read from.
+Experiment MakeExperiment(Task task, Config config, const RunFlags& flags);
+
 /// How far the run's planner looks ahead, beside the task's episode.
 struct PlanningHorizon {
   int steps = 0;               // 0: it has no horizon that is known

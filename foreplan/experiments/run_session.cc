@@ -11,6 +11,7 @@
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/options.h"
+#include "foreplan/core/thread_pool.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
@@ -63,8 +64,14 @@ std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
 
 RunSession::RunSession(Experiment experiment, int threads, const std::stop_token& stop,
                        const LearnerFactory& make_learner, Progress::Mode progress)
+    : RunSession(std::move(experiment), std::make_shared<ThreadPool>(threads), stop, make_learner,
+                 progress) {}
+
+RunSession::RunSession(Experiment experiment, std::shared_ptr<Executor> executor,
+                       const std::stop_token& stop, const LearnerFactory& make_learner,
+                       Progress::Mode progress)
     : experiment_(std::move(experiment)),
-      executor_(std::make_shared<ThreadPool>(threads)),
+      executor_(std::move(executor)),
       progress_(progress),
       log_(&progress_),
       start_(std::chrono::steady_clock::now()) {
@@ -157,16 +164,22 @@ void RunSession::CreateOrResume(const fs::path& path) {
 }
 
 void RunSession::Run() {
+  while (Step()) {
+  }
+}
+
+bool RunSession::Step() {
   if (!directory_) {
     throw InputError(
         "run session: found no folder, expected Create, Resume or CreateOrResume before Run");
   }
   try {
-    learner_->Run();
+    if (learner_->Step()) return true;
     tables_.Append(*directory_, log_);  // what was found after the last checkpoint
     status_ = "done";
     progress_.Close();
     WriteReport();
+    return false;
   } catch (const Interrupted&) {
     status_ = fmt::format("interrupted after episode {}", saved_episodes_);
     progress_.Close();

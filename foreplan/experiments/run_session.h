@@ -11,7 +11,7 @@
 #include <stop_token>
 #include <string>
 
-#include "foreplan/core/thread_pool.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/progress.h"
@@ -36,6 +36,10 @@ class RunSession {
   explicit RunSession(Experiment experiment, int threads = 1, const std::stop_token& stop = {},
                       const LearnerFactory& make_learner = MakeExperimentsLearner,
                       Progress::Mode progress = Progress::Mode::kAuto);
+  /// The same on whatever runs loops.
+  RunSession(Experiment experiment, std::shared_ptr<Executor> executor, const std::stop_token& stop,
+             const LearnerFactory& make_learner = MakeExperimentsLearner,
+             Progress::Mode progress = Progress::Mode::kAuto);
 
   /// Makes the folder with config.toml, machine.json and the checkpoint of a run that has not
   /// begun. Leaves no folder behind when it throws.
@@ -52,6 +56,8 @@ class RunSession {
   /// Learns to the end; saves after each episode. Throws Interrupted after Ctrl-C and RunError when
   /// anything else ended the run, in both cases after writing what there is.
   void Run();
+  /// What of it comes next (Learner::Step); false when the run is over and its report written.
+  bool Step();
 
   /// What `foreplan run --json` writes.
   [[nodiscard]] nlohmann::ordered_json Result() const;
@@ -74,7 +80,7 @@ class RunSession {
   void WriteReport();
 
   Experiment experiment_;
-  std::shared_ptr<ThreadPool> executor_;
+  std::shared_ptr<Executor> executor_;
   Progress progress_;
   RunLog log_;
   RunTables tables_;

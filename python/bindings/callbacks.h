@@ -1,0 +1,81 @@
+// Environments, rewards and dynamics that are written in Python, as the library sees them. All take
+// the interpreter's lock for a call and hold it no longer.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foreplan/models/dynamics.h"
+#include "foreplan/systems/environment.h"
+#include "foreplan/systems/rewards/reward.h"
+#include "python/bindings/signals.h"
+
+namespace foreplan::python {
+
+/// An object of Python that may be let go by any thread.
+class Shared {
+ public:
+  explicit Shared(nb::object object);
+  [[nodiscard]] const nb::object& get() const { return *object_; }
+  /// For Python's collector of cycles: what holds it tells it, and lets go when it is asked to.
+  int Traverse(visitproc visit, void* arg) const;
+  void Clear();
+
+ private:
+  std::shared_ptr<nb::object> object_;
+};
+
+/// `object` has reset(seed) -> observation and step(action) -> (observation, reward or None,
+/// terminated, truncated); arrays of doubles.
+class PythonEnvironment final : public Environment {
+ public:
+  PythonEnvironment(EnvironmentSpec spec, Shared object, std::shared_ptr<Raised> raised);
+  [[nodiscard]] const EnvironmentSpec& spec() const override { return spec_; }
+  void Reset(Key key) override;
+  [[nodiscard]] StepOutcome Step(std::span<const double> action) override;
+  void Observe(std::span<double> observation) const override;
+
+ private:
+  void Take(nb::handle observation);
+
+  EnvironmentSpec spec_;
+  Shared object_;
+  std::shared_ptr<Raised> raised_;
+  std::vector<double> observation_;  // [no]
+};
+
+/// `function(observation [n x no], action [n x nu], next_observation [n x no])` gives the rewards
+/// [n], or (rewards [n], terminated [n]).
+class PythonReward final : public Reward {
+ public:
+  PythonReward(Shared function, TransitionSizes sizes, std::shared_ptr<Raised> raised);
+  [[nodiscard]] std::optional<TransitionSizes> sizes() const override { return sizes_; }
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override;
+
+ private:
+  Shared function_;
+  TransitionSizes sizes_;
+  std::shared_ptr<Raised> raised_;
+};
+
+/// `function(state [n x nx], action [n x nu])` gives the next states [n x nx]; the state is what is
+/// observed.
+class PythonDynamics final : public Dynamics {
+ public:
+  PythonDynamics(Shared function, int state_dim, int action_dim, std::shared_ptr<Raised> raised);
+  [[nodiscard]] int state_dim() const override { return state_dim_; }
+  [[nodiscard]] int action_dim() const override { return action_dim_; }
+  void Step(const StepBatch& batch, Workspace& workspace) const override;
+
+ private:
+  Shared function_;
+  int state_dim_;
+  int action_dim_;
+  std::shared_ptr<Raised> raised_;
+};
+
+}  // namespace foreplan::python

@@ -1,0 +1,217 @@
+#include "python/bindings/models.h"
+
+#include <fmt/format.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+#include "foreplan/core/error.h"
+#include "foreplan/core/random.h"
+#include "foreplan/data/dataset.h"
+#include "foreplan/data/safetensors.h"
+#include "foreplan/experiments/stored_model.h"
+#include "foreplan/models/model_subject.h"
+
+namespace foreplan::python {
+namespace {
+
+constexpr int kBlock = 64;  // rows that are predicted together
+
+int Blocks(int rows) { return (rows + kBlock - 1) / kBlock; }
+
+/// Calls work(row, worker) for every row, shared out to the executor.
+template <typename Work>
+void ForRows(Executor& executor, int rows, const Work& work) {
+  executor.ParallelFor(Blocks(rows), [&](int block, int worker) {
+    const int end = std::min(rows, (block + 1) * kBlock);
+    for (int row = block * kBlock; row < end; ++row) work(row, worker);
+  });
+}
+
+/// Observations and actions of equally many rows.
+struct Inputs {
+  GivenRows observation;
+  GivenRows action;
+};
+
+Inputs InputsOf(nb::handle observation, nb::handle action, int no, int nu) {
+  Inputs inputs{RowsOf(observation, "observation", no), RowsOf(action, "action", nu)};
+  CheckSameRows(inputs.observation, "observation", inputs.action, "action");
+  return inputs;
+}
+
+/// [rows], of None equal ones.
+std::vector<double> NumbersOr(nb::handle value, const char* name, int rows, double otherwise) {
+  if (value.is_none()) return std::vector<double>(static_cast<size_t>(rows), otherwise);
+  const GivenRows given = VectorOf(value, name, rows);
+  return {given.data(), given.data() + rows};
+}
+
+std::vector<std::unique_ptr<Dynamics::Workspace>> Workspaces(const LearnedModel& model, int count) {
+  std::vector<std::unique_ptr<Dynamics::Workspace>> workspaces;
+  for (int i = 0; i < count; ++i) workspaces.push_back(model.MakePredictionWorkspace());
+  return workspaces;
+}
+
+}  // namespace
+
+PythonModel::PythonModel(const PythonTask& task, const std::vector<std::string>& assignments,
+                         int seed, int threads)
+    : executor_(std::make_shared<PythonExecutor>(threads)),
+      observation_dim_(task.task().spec().observation_dim()),
+      action_dim_(task.task().spec().action_dim()),
+      seed_(seed) {
+  RunFlags flags;
+  flags.assignments = assignments;
+  Experiment experiment = task.MakeExperimentWith(flags);
+  const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
+  model_ = MakeLearnedModel(experiment.task, experiment.config, key, executor_);
+}
+
+nb::dict PythonModel::Fit(nb::handle observation, nb::handle action, nb::handle next_observation,
+                          nb::handle reward, nb::handle terminated, nb::handle episode) {
+  const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
+  const GivenRows next = RowsOf(next_observation, "next_observation", observation_dim_);
+  CheckSameRows(inputs.observation, "observation", next, "next_observation");
+  const int rows = inputs.observation.rows;
+  const auto rewards = NumbersOr(reward, "reward", rows, std::numeric_limits<double>::quiet_NaN());
+  const auto ends = NumbersOr(terminated, "terminated", rows, 0);
+  const auto episodes = NumbersOr(episode, "episode", rows, 1);
+  const FitMetrics metrics = raised_->Run([&] {
+    Dataset data(observation_dim_, action_dim_);
+    for (int row = 0; row < rows; ++row) {
+      const auto i = static_cast<size_t>(row);
+      data.Add({.observation = inputs.observation.row(row),
+                .action = inputs.action.row(row),
+                .next_observation = next.row(row),
+                .episode = static_cast<int>(episodes[i]),
+                .reward = rewards[i],
+                .end = ends[i] != 0 ? StepEnd::kTerminated : StepEnd::kContinues});
+    }
+    const Key key{.seed = static_cast<uint64_t>(seed_), .stream = 1};
+    return model_->Fit(data, key.Fold(static_cast<uint64_t>(fits_)), raised_->token());
+  });
+  ++fits_;
+  nb::dict dict;
+  for (const auto& [name, value] : metrics) dict[name.c_str()] = value;
+  return dict;
+}
+
+nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const {
+  const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
+  const int rows = inputs.observation.rows;
+  const auto no = static_cast<size_t>(observation_dim_);
+  std::vector<double> mean(static_cast<size_t>(rows) * no);
+  std::vector<double> deviation(mean.size());
+  raised_->Run([&] {
+    auto workspaces = Workspaces(*model_, executor_->size());
+    const double members = model_->members();
+    ForRows(*executor_, rows, [&](int row, int worker) {
+      std::vector<double> mu(no), s(no), square(no);
+      double* m = mean.data() + static_cast<size_t>(row) * no;
+      double* d = deviation.data() + static_cast<size_t>(row) * no;
+      for (int k = 0; k < model_->members(); ++k) {
+        model_->Predict(k, inputs.observation.row(row).data(), inputs.action.row(row).data(),
+                        mu.data(), s.data(), *workspaces[static_cast<size_t>(worker)]);
+        for (size_t i = 0; i < no; ++i) {
+          m[i] += mu[i] / members;
+          square[i] += (s[i] * s[i] + mu[i] * mu[i]) / members;
+        }
+      }
+      // Var = mean_k (s_k^2 + mu_k^2) - mean^2
+      for (size_t i = 0; i < no; ++i) d[i] = std::sqrt(std::max(0.0, square[i] - m[i] * m[i]));
+    });
+  });
+  const bool is_vector = inputs.observation.is_vector && inputs.action.is_vector;
+  return nb::make_tuple(ToArray(std::move(mean), rows, observation_dim_, is_vector),
+                        ToArray(std::move(deviation), rows, observation_dim_, is_vector));
+}
+
+nb::object PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
+  const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
+  const int rows = inputs.observation.rows;
+  const auto no = static_cast<size_t>(observation_dim_);
+  std::vector<double> drawn(static_cast<size_t>(rows) * no);
+  raised_->Run([&] {
+    auto workspaces = Workspaces(*model_, executor_->size());
+    const Key key{.seed = static_cast<uint64_t>(seed), .stream = 2};
+    ForRows(*executor_, rows, [&](int row, int worker) {
+      Random random(key.Fold(static_cast<uint64_t>(row)));
+      const auto member = static_cast<int>(random.Below(static_cast<uint64_t>(model_->members())));
+      std::vector<double> s(no);
+      double* x = drawn.data() + static_cast<size_t>(row) * no;
+      model_->Predict(member, inputs.observation.row(row).data(), inputs.action.row(row).data(), x,
+                      s.data(), *workspaces[static_cast<size_t>(worker)]);
+      for (size_t i = 0; i < no; ++i) x[i] += s[i] * random.Normal();
+    });
+  });
+  return ToArray(std::move(drawn), rows, observation_dim_,
+                 inputs.observation.is_vector && inputs.action.is_vector);
+}
+
+nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) const {
+  const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
+  const int rows = inputs.observation.rows;
+  const auto no = static_cast<size_t>(observation_dim_);
+  const auto nu = static_cast<size_t>(action_dim_);
+  std::vector<double> A(static_cast<size_t>(rows) * no * no);
+  std::vector<double> B(static_cast<size_t>(rows) * no * nu);
+  raised_->Run([&] {
+    const auto dynamics = model_->snapshot();
+    const auto workspace = dynamics->MakeDerivativeWorkspace(kBlock);
+    for (int row = 0; row < rows; row += kBlock) {
+      const auto first = static_cast<size_t>(row);
+      dynamics->Linearize({.rows = std::min(kBlock, rows - row),
+                           .state = inputs.observation.row(row).data(),
+                           .action = inputs.action.row(row).data(),
+                           .A = A.data() + first * no * no,
+                           .B = B.data() + first * no * nu},
+                          *workspace);
+    }
+  });
+  const auto shaped = [&](std::vector<double> values, int columns) {
+    const nb::object flat = ToVector(std::move(values));
+    const bool is_vector = inputs.observation.is_vector && inputs.action.is_vector;
+    return is_vector ? flat.attr("reshape")(observation_dim_, columns)
+                     : flat.attr("reshape")(rows, observation_dim_, columns);
+  };
+  return nb::make_tuple(shaped(std::move(A), observation_dim_), shaped(std::move(B), action_dim_));
+}
+
+nb::bytes PythonModel::Save() const {
+  TensorFile file;
+  model_->Save(file);
+  file.metadata["fits"] = fmt::format("{}", fits_);
+  const std::string bytes = SerializeTensors(file, "model");
+  return nb::bytes(bytes.data(), bytes.size());
+}
+
+void PythonModel::Restore(const nb::bytes& bytes) {
+  const TensorFile file = ParseTensors({bytes.c_str(), bytes.size()}, "model");
+  model_->Restore(file);
+  const auto fits = file.metadata.find("fits");
+  fits_ = fits == file.metadata.end() ? 0 : std::stoi(fits->second);
+}
+
+void BindModels(nb::module_& module) {
+  nb::class_<PythonModel>(module, "Model")
+      .def(nb::init<const PythonTask&, const std::vector<std::string>&, int, int>(),
+           nb::arg("task"), nb::arg("assignments"), nb::arg("seed"), nb::arg("threads"))
+      .def("fit", &PythonModel::Fit, nb::arg("observation"), nb::arg("action"),
+           nb::arg("next_observation"), nb::arg("reward").none(), nb::arg("terminated").none(),
+           nb::arg("episode").none())
+      .def("predict", &PythonModel::Predict, nb::arg("observation"), nb::arg("action"))
+      .def("sample", &PythonModel::Sample, nb::arg("observation"), nb::arg("action"),
+           nb::arg("seed"))
+      .def("linearize", &PythonModel::Linearize, nb::arg("observation"), nb::arg("action"))
+      .def("save", &PythonModel::Save)
+      .def("restore", &PythonModel::Restore, nb::arg("bytes"))
+      .def_prop_ro("members", &PythonModel::members);
+}
+
+}  // namespace foreplan::python

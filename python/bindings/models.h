@@ -1,0 +1,51 @@
+// Learned models as Python sees them.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foreplan/models/learned_model.h"
+#include "python/bindings/arrays.h"
+#include "python/bindings/tasks.h"
+
+namespace foreplan::python {
+
+/// A model of a task's observations.
+class PythonModel {
+ public:
+  PythonModel(const PythonTask& task, const std::vector<std::string>& assignments, int seed,
+              int threads);
+
+  /// Forgets nothing of before but the data. {metric: value}.
+  nb::dict Fit(nb::handle observation, nb::handle action, nb::handle next_observation,
+               nb::handle reward, nb::handle terminated, nb::handle episode);
+  /// Mean and deviation of the next observation, of all members together.
+  nb::tuple Predict(nb::handle observation, nb::handle action) const;
+  /// A draw of the next observation: a member, and its noise.
+  nb::object Sample(nb::handle observation, nb::handle action, int seed) const;
+  /// Derivatives of the mean, (A, B): [n x no x no], [n x no x nu].
+  nb::tuple Linearize(nb::handle observation, nb::handle action) const;
+  [[nodiscard]] nb::bytes Save() const;
+  void Restore(const nb::bytes& bytes);
+
+  [[nodiscard]] ModelVersion version() const { return model_->version(); }
+  [[nodiscard]] int observation_dim() const { return observation_dim_; }
+  [[nodiscard]] int action_dim() const { return action_dim_; }
+  [[nodiscard]] int members() const { return model_->members(); }
+
+ private:
+  std::shared_ptr<Raised> raised_ = std::make_shared<Raised>();
+  std::shared_ptr<PythonExecutor> executor_;
+  std::unique_ptr<LearnedModel> model_;
+  int observation_dim_;
+  int action_dim_;
+  int seed_;
+  int fits_ = 0;
+};
+
+void BindModels(nb::module_& module);
+
+}  // namespace foreplan::python

@@ -1,0 +1,272 @@
+#include "python/bindings/runs.h"
+
+#include <fmt/format.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/experiments/evaluation.h"
+#include "foreplan/experiments/run_session.h"
+#include "foreplan/runs/run_directory.h"
+#include "python/bindings/arrays.h"
+#include "python/bindings/callbacks.h"
+#include "python/bindings/tasks.h"
+
+namespace foreplan::python {
+namespace {
+
+nb::dict AsDict(const EpisodeRow& row) {
+  nb::dict dict;
+  dict["episode"] = row.episode;
+  dict["controller"] = row.controller;
+  dict["steps"] = row.steps;
+  dict["total_steps"] = row.total_steps;
+  dict["episode_return"] = row.episode_return;
+  dict["end"] = std::string(NameOf(row.end));
+  dict["note"] = row.note;
+  return dict;
+}
+
+nb::dict AsDict(const Evaluation& evaluation) {
+  nb::dict dict;
+  dict["controller"] = evaluation.controller;
+  dict["returns"] = ToVector(evaluation.returns);
+  dict["steps"] = evaluation.steps;
+  dict["mean"] = evaluation.summary.mean;
+  dict["ci95"] = evaluation.summary.ci95;
+  dict["ms_per_decision"] = evaluation.ms_per_decision;
+  return dict;
+}
+
+/// Tells Python of every step and fit.
+class PythonObserver final : public RunObserver {
+ public:
+  PythonObserver(Shared on_step, Shared on_fit, std::shared_ptr<Raised> raised)
+      : on_step_(std::move(on_step)), on_fit_(std::move(on_fit)), raised_(std::move(raised)) {}
+
+  void OnStep(const ObservedStep& observed) override {
+    if (on_step_.get().is_none()) return;
+    Call(on_step_, [&] {
+      const EpisodeStep& step = observed.step;
+      nb::dict dict;
+      dict["episode"] = observed.episode;
+      dict["total_steps"] = observed.total_steps;
+      dict["episode_return"] = observed.episode_return;
+      dict["observation"] = ToVector({step.observation.begin(), step.observation.end()});
+      dict["action"] = ToVector({step.action.begin(), step.action.end()});
+      dict["next_observation"] =
+          ToVector({step.next_observation.begin(), step.next_observation.end()});
+      dict["reward"] = step.reward;
+      dict["terminated"] = step.end == StepEnd::kTerminated;
+      dict["truncated"] = step.end == StepEnd::kTruncated;
+      return dict;
+    });
+  }
+  void OnFit(const FitMetrics& metrics) override {
+    if (on_fit_.get().is_none()) return;
+    Call(on_fit_, [&] {
+      nb::dict dict;
+      for (const auto& [name, value] : metrics) dict[name.c_str()] = value;
+      return dict;
+    });
+  }
+
+ private:
+  template <typename MakeArgument>
+  void Call(const Shared& function, const MakeArgument& make) {
+    const nb::gil_scoped_acquire acquired;
+    const TakenSignals taken;
+    try {
+      static_cast<void>(function.get()(make()));
+    } catch (nb::python_error& error) {
+      const std::string text = error.what();
+      raised_->Keep(std::move(error));
+      throw RunError(text.substr(0, text.find('\n')));
+    }
+  }
+
+  Shared on_step_;
+  Shared on_fit_;
+  std::shared_ptr<Raised> raised_;
+};
+
+RunFlags FlagsOf(const std::optional<std::string>& algorithm,
+                 const std::optional<std::string>& planner, std::optional<int> seed,
+                 std::optional<int> episodes, std::optional<int> steps,
+                 const std::optional<std::string>& model, std::vector<std::string> assignments) {
+  RunFlags flags;
+  flags.algorithm = algorithm;
+  flags.planner = planner;
+  flags.seed = seed;
+  flags.episodes = episodes;
+  flags.steps = steps;
+  flags.model = model;
+  flags.assignments = std::move(assignments);
+  return flags;
+}
+
+/// A run that is driven step by step.
+class PythonRun {
+ public:
+  PythonRun(const PythonTask& task, const std::optional<std::string>& algorithm,
+            const std::optional<std::string>& planner, std::optional<int> seed,
+            std::optional<int> episodes, std::optional<int> steps,
+            const std::optional<std::string>& model, std::vector<std::string> assignments,
+            int threads, const std::string& folder, bool resume, const nb::object& on_step,
+            const nb::object& on_fit)
+      : raised_(task.raised()), held_{Shared(on_step), Shared(on_fit)}, task_(task.task()) {
+    Experiment experiment = task.MakeExperimentWith(
+        FlagsOf(algorithm, planner, seed, episodes, steps, model, std::move(assignments)));
+    notes_ = experiment.notes;
+    const std::string path =
+        !folder.empty() ? folder
+                        : RunDirectory::FreshPath("runs", experiment.task.name(),
+                                                  experiment.run.algorithm, experiment.run.seed)
+                              .string();
+    session_ = std::make_unique<RunSession>(
+        std::move(experiment), std::make_shared<PythonExecutor>(threads), raised_->token(),
+        MakeExperimentsLearner, Progress::Mode::kSilent);
+    raised_->Run([&] { resume ? session_->Resume(path) : session_->Create(path); });
+    session_->learner().AddObserver(std::make_shared<PythonObserver>(held_[0], held_[1], raised_));
+  }
+
+  /// False when the run is over.
+  bool Step() {
+    return raised_->Run([&] { return session().Step(); });
+  }
+  [[nodiscard]] std::vector<Shared>& held() { return held_; }
+  /// Lets go of the folder; what is asked afterwards throws.
+  void Close() { session_.reset(); }
+
+  nb::list Episodes(size_t from) const {
+    nb::list rows;
+    const auto& episodes = session().log().episodes();
+    for (size_t i = from; i < episodes.size(); ++i) rows.append(AsDict(episodes[i]));
+    return rows;
+  }
+  nb::list Metrics() const {
+    nb::list rows;
+    for (const MetricRow& row : session().log().metrics()) {
+      rows.append(nb::make_tuple(row.episode, row.total_steps, row.name, row.value));
+    }
+    return rows;
+  }
+
+  /// What the controller does in a situation.
+  nb::object Act(nb::handle observation, int time, int seed) {
+    const GivenRows given = VectorOf(observation, "observation", task_.spec().observation_dim());
+    std::vector<double> action(static_cast<size_t>(task_.spec().action_dim()));
+    raised_->Run([&] {
+      const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
+      if (time == 0) session().learner().controller().Reset(key);
+      session().learner().controller().Act(
+          {.observation = given.row(0), .time = time, .key = key.Fold(static_cast<uint64_t>(time))},
+          action);
+    });
+    return ToVector(std::move(action));
+  }
+
+  nb::dict Evaluate(int episodes, int seed) {
+    const Evaluation evaluation = raised_->Run([&] {
+      return foreplan::Evaluate(kLearned, task_, session().learner().controller(),
+                                {.episodes = episodes, .seed = seed}, raised_->token());
+    });
+    return AsDict(evaluation);
+  }
+
+  nb::tuple Data() const {
+    const Dataset& data = session().learner().data();
+    const int no = data.observation_dim();
+    const int nu = data.action_dim();
+    std::vector<double> observation, action, next, reward, terminated, episode;
+    for (int64_t first = 0; first < data.size();) {
+      const TransitionRows rows = data.RowsFrom(first);
+      observation.insert(observation.end(), rows.observation.begin(), rows.observation.end());
+      action.insert(action.end(), rows.action.begin(), rows.action.end());
+      next.insert(next.end(), rows.next_observation.begin(), rows.next_observation.end());
+      reward.insert(reward.end(), rows.reward.begin(), rows.reward.end());
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        terminated.push_back(rows.end[static_cast<size_t>(i)] == StepEnd::kTerminated ? 1 : 0);
+        episode.push_back(rows.episode[static_cast<size_t>(i)]);
+      }
+      first += rows.rows;
+    }
+    const int size = static_cast<int>(data.size());
+    return nb::make_tuple(ToArray(std::move(observation), size, no),
+                          ToArray(std::move(action), size, nu), ToArray(std::move(next), size, no),
+                          ToVector(std::move(reward)), ToVector(std::move(terminated)),
+                          ToVector(std::move(episode)));
+  }
+
+  nb::object Result() const { return FromJson(session().Result().dump()); }
+  [[nodiscard]] std::string Folder() const { return session().directory().path().string(); }
+  [[nodiscard]] std::string ReportFile() const {
+    return session().directory().report_file().string();
+  }
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  [[nodiscard]] RunSession& session() const {
+    if (session_ == nullptr) throw InputError("run: found one that is closed");
+    return *session_;
+  }
+
+  std::shared_ptr<Raised> raised_;
+  std::vector<Shared> held_;  // observers
+  Task task_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<RunSession> session_;
+};
+
+/// Of "uniform", "zero", ..., or "true_model".
+nb::dict EvaluateTask(const PythonTask& task, const std::string& controller,
+                      const std::optional<std::string>& planner, int episodes, int seed,
+                      std::vector<std::string> assignments, int threads) {
+  RunFlags flags;
+  flags.planner = planner;
+  flags.assignments = std::move(assignments);
+  Experiment experiment = task.MakeExperimentWith(flags);
+  const auto executor = std::make_shared<PythonExecutor>(threads);
+  const Evaluation evaluation = task.raised()->Run([&] {
+    return EvaluateController(controller, experiment, "", {.episodes = episodes, .seed = seed},
+                              executor, task.raised()->token());
+  });
+  return AsDict(evaluation);
+}
+
+}  // namespace
+
+void BindRuns(nb::module_& module) {
+  nb::class_<PythonRun>(module, "Run", nb::type_slots(CycleSlots<PythonRun>()))
+      .def(nb::init<const PythonTask&, std::optional<std::string>, std::optional<std::string>,
+                    std::optional<int>, std::optional<int>, std::optional<int>,
+                    std::optional<std::string>, std::vector<std::string>, int, std::string, bool,
+                    nb::object, nb::object>(),
+           nb::arg("task"), nb::arg("algorithm").none(), nb::arg("planner").none(),
+           nb::arg("seed").none(), nb::arg("episodes").none(), nb::arg("steps").none(),
+           nb::arg("model").none(), nb::arg("assignments"), nb::arg("threads"), nb::arg("folder"),
+           nb::arg("resume"), nb::arg("on_step").none(), nb::arg("on_fit").none())
+      .def("step", &PythonRun::Step)
+      .def("close", &PythonRun::Close)
+      .def("episodes", &PythonRun::Episodes, nb::arg("start") = 0)
+      .def("metrics", &PythonRun::Metrics)
+      .def("act", &PythonRun::Act, nb::arg("observation"), nb::arg("time"), nb::arg("seed"))
+      .def("evaluate", &PythonRun::Evaluate, nb::arg("episodes"), nb::arg("seed"))
+      .def("data", &PythonRun::Data)
+      .def("result", &PythonRun::Result)
+      .def_prop_ro("folder", &PythonRun::Folder)
+      .def_prop_ro("report_file", &PythonRun::ReportFile)
+      .def_prop_ro("notes", &PythonRun::notes);
+  module.def("evaluate", &EvaluateTask, nb::arg("task"), nb::arg("controller"),
+             nb::arg("planner").none(), nb::arg("episodes"), nb::arg("seed"),
+             nb::arg("assignments"), nb::arg("threads"));
+}
+
+}  // namespace foreplan::python
