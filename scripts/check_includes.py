@@ -19,7 +19,7 @@ from pathlib import Path
 ROOMS = ("core", "data", "expressions", "systems", "nets", "models", "policies", "trajopt", "planners",
          "control", "runs", "learners", "experiments")
 # What stands outside the library may include all of it.
-OUTSIDE = ("apps", "benchmarks", "examples")
+OUTSIDE = ("apps", "benchmarks", "examples", "python")
 UMBRELLA = "foreplan/foreplan.h"
 
 FOR_TESTS = re.compile(r"_(test|benchmark)\.cc$|/testing/|^(apps/bench|benchmarks)/")

@@ -206,6 +206,20 @@ class RunSessionTest : public ::testing::Test {
 
 // --- what ends a run
 
+TEST_F(RunSessionTest, StepsAreTheRunPieceByPieceAndTheLastOneWritesTheReport) {
+  const auto session = Session(3);
+  EXPECT_THROW(session->Step(), InputError);  // without a folder
+  session->Create(folder_ / "run");
+  for (size_t episode = 1; episode <= 3; ++episode) {
+    EXPECT_TRUE(session->Step());
+    EXPECT_EQ(session->log().episodes().size(), episode);
+    EXPECT_FALSE(fs::exists(folder_ / "run" / "report.html"));
+  }
+  EXPECT_FALSE(session->Step());
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
+  EXPECT_EQ(session->Result()["status"], "done");
+}
+
 TEST_F(RunSessionTest, WhateverEndsARunIsAFailedRunThatKeepsItsData) {
   const std::vector<std::pair<std::string, std::function<void()>>> failures = {
       {"singular fit", [] { throw RunError("singular fit"); }},
