@@ -1,8 +1,8 @@
 # The Python module: foreplan._core beside the package's own files, ready to import from the build
 # folder (build/<preset>/python).
 
-option(FOREPLAN_PYTHON "Build the Python module" OFF)
-if(NOT FOREPLAN_PYTHON)
+option(FOREPLAN_PYTHON_MODULE "Build the Python module" OFF)
+if(NOT FOREPLAN_PYTHON_MODULE)
   return()
 endif()
 
