@@ -1,10 +1,15 @@
 """What tests share: environments that nobody has seen, and small settings."""
 
+import signal
+
 import gymnasium
 import numpy as np
 import pytest
 
 import foreplan
+
+# A shell's background jobs ignore Ctrl-C, and Python leaves that as it finds it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL = {"model": {"width": 16, "members": 2}, "fit": {"min_steps": 40, "max_steps": 40},
          "options": {"planner.icem.horizon": 6, "planner.icem.population": 16, "planner.icem.elites": 4, "planner.icem.particles": 2}}
