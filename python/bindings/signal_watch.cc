@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <nanobind/nanobind.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -41,16 +42,18 @@ class Watcher {
 
   [[nodiscard]] int descriptor() const { return pipe_[1]; }
 
-  /// Ctrl-C goes there; gives what it went to before.
-  std::stop_source Send(std::stop_source stop) {
+  /// Ctrl-C goes there from now on; what arrived before is nobody's.
+  void Send(std::stop_source stop) {
     const std::lock_guard lock(mutex_);
-    return std::exchange(stop_, std::move(stop));
+    while (Arrived()) continue;
+    stop_ = std::move(stop);
   }
 
  private:
   Watcher() {
-    if (pipe2(pipe_.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe for signals");
-    fcntl(pipe_[1], F_SETFL, O_NONBLOCK);  // as Python wants it
+    if (pipe2(pipe_.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+      throw std::runtime_error("no pipe for signals");
+    }
     sigset_t before;
     const sigset_t all = Signals();
     pthread_sigmask(SIG_UNBLOCK, &all, &before);
@@ -58,12 +61,21 @@ class Watcher {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
+  /// The number of a signal that has arrived; 0: none.
+  [[nodiscard]] int Arrived() const {
+    unsigned char number = 0;
+    return read(pipe_[0], &number, 1) == 1 ? number : 0;
+  }
+
+  // Read with the lock: what a call's end finds unread is discarded, and ends no later one.
   void Listen() {
-    for (unsigned char number = 0;;) {
-      if (read(pipe_[0], &number, 1) != 1) continue;  // a handler ran on this thread
-      if (number != SIGINT) continue;
+    for (;;) {
+      pollfd readable{.fd = pipe_[0], .events = POLLIN, .revents = 0};
+      if (poll(&readable, 1, -1) != 1) continue;  // a handler ran on this thread
       const std::lock_guard lock(mutex_);
-      stop_.request_stop();
+      while (const int number = Arrived()) {
+        if (number == SIGINT) stop_.request_stop();
+      }
     }
   }
 
