@@ -16,8 +16,7 @@ InputExpressions::Compiled InputExpressions::Compile(const EnvironmentSpec& spec
                                                      std::span<const Component> unobserved) {
   Compiled compiled;
   compiled.spec = spec;
-  ExpressionCompiler compiler(ExpressionScope{spec.observation, spec.action, unobserved},
-                              definitions);
+  ExpressionCompiler compiler({spec.observation, spec.action, unobserved}, definitions);
   for (const ExpressionText& text : texts) {
     const std::vector<int> nodes = compiler.NumbersBeforeStep(text);
     compiled.nodes.insert(compiled.nodes.end(), nodes.begin(), nodes.end());
