@@ -136,6 +136,7 @@ TEST_P(MujocoObservationAt, TheNewStateFollowsPositionsAndVelocitiesThatAreSet) 
   state[7] += 0.4;   // the elbow
   state[8] -= 1;     // the box's speed in x
   state[15] = -0.3;  // the activation
+  (void)ObservationOf(system);
   system.SetState(state);
   EXPECT_EQ(ObservationOf(system), ByHand(system, state, control));
 }
