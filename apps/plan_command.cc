@@ -39,22 +39,6 @@ struct PlanCommandRequest {
   bool json = false;
 };
 
-std::string_view StatusName(PlanStatus status) {
-  switch (status) {
-    case PlanStatus::kOk:
-      return "ok";
-    case PlanStatus::kConverged:
-      return "converged";
-    case PlanStatus::kDeadline:
-      return "deadline";
-    case PlanStatus::kStopped:
-      return "stopped";
-    case PlanStatus::kAllInvalid:
-      return "all invalid";
-  }
-  return "";
-}
-
 /// What became of a plan on the system.
 struct Execution {
   PlannedTrajectory trajectory;
@@ -131,7 +115,7 @@ void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTraj
   if (json) {
     const nlohmann::ordered_json document = {
         {"task", experiment.task.name()}, {"planner", experiment.run.planner},
-        {"seed", experiment.run.seed},    {"status", StatusName(plan.status)},
+        {"seed", experiment.run.seed},    {"status", NameOf(plan.status)},
         {"iterations", plan.iterations},  {"expected_return", plan.expected_return},
         {"steps", trajectory.steps},      {"return", Return(trajectory)},
         {"imagined", imagined},           {"seconds", plan.seconds},
@@ -140,7 +124,7 @@ void PrintPlan(const Experiment& experiment, const Plan& plan, const PlannedTraj
     return;
   }
   fmt::print("{}: {} after {} iterations, {:.1f} ms; return {:.3f} in {} steps{}{}\n{}\n{}\n",
-             experiment.run.planner, StatusName(plan.status), plan.iterations, 1e3 * plan.seconds,
+             experiment.run.planner, NameOf(plan.status), plan.iterations, 1e3 * plan.seconds,
              Return(trajectory), trajectory.steps,
              learned ? fmt::format(", expected {:.3f}", plan.expected_return) : "",
              imagined ? "; imagined: the system is a learned model" : "",

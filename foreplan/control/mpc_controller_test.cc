@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,7 @@ class FakePlanner final : public Planner {
   std::vector<double> state;
   int64_t step = -1;
   Budget budget;
+  std::stop_token stop;
   Key key;
   int resets = 0;
   int plans = 0;
@@ -41,6 +43,7 @@ class FakePlanner final : public Planner {
     state.assign(request.state.begin(), request.state.end());
     step = request.step;
     budget = request.budget;
+    stop = request.stop;
     key = request.key;
     wants_feedback = request.feedback;
     plan_.first_step = request.step;
@@ -84,6 +87,19 @@ TEST(MpcController, GivesEachDecisionItsTime) {
     EXPECT_GE(planner.budget.deadline, before + std::chrono::seconds(2));
     EXPECT_LE(planner.budget.deadline, after + std::chrono::seconds(2));
   }
+}
+
+TEST(MpcController, AnInterruptEndsTheDecisionThatIsBeingMade) {
+  FakePlanner planner;
+  double action = 0;
+  const Situation situation{.observation = kObservation, .time = 0, .key = kKey};
+  std::stop_source interrupt;
+  MpcController controller(testing::Borrowed(planner), kModel, {.stop = interrupt.get_token()});
+  controller.Act(situation, {&action, 1});
+  EXPECT_FALSE(planner.stop.stop_requested());
+  interrupt.request_stop();
+  EXPECT_TRUE(planner.stop.stop_requested());
+  EXPECT_THROW(controller.Act(situation, {&action, 1}), Interrupted);
 }
 
 TEST(MpcController, NoTimeForADecisionIsNoLimit) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,7 @@ class CountingPlanner final : public Planner {
  public:
   std::vector<int64_t> steps;                             // of the requests
   std::vector<std::shared_ptr<const Dynamics>> dynamics;  // before each of them
+  std::stop_token stop;                                   // of the last request
   int resets = 0;
   int missing = 0;  // actions that its plans lack
 
@@ -72,6 +74,7 @@ class CountingPlanner final : public Planner {
   void set_model(const ModelVersion& version) override { dynamics.push_back(version.dynamics); }
   const Plan& MakePlan(const PlanRequest& request) override {
     steps.push_back(request.step);
+    stop = request.stop;
     plan_.first_step = request.step;
     plan_.actions.clear();
     for (int i = 0; i < horizon() - missing; ++i) {
@@ -115,6 +118,14 @@ class PlanningPeriod : public ::testing::Test {
 TEST_F(PlanningPeriod, IsTheNumberOfStepsBetweenPlans) {
   EXPECT_EQ(Play({.period = 3}, 10), (std::vector<double>{0, 1, 2, 30, 31, 32, 60, 61, 62, 90}));
   EXPECT_EQ(planner_.steps, (std::vector<int64_t>{0, 3, 6, 9}));
+}
+
+TEST_F(PlanningPeriod, AnInterruptEndsThePlanThatIsBeingMade) {
+  std::stop_source interrupt;
+  Play({.period = 3, .stop = interrupt.get_token()}, 1);
+  EXPECT_FALSE(planner_.stop.stop_requested());
+  interrupt.request_stop();
+  EXPECT_TRUE(planner_.stop.stop_requested());
 }
 
 TEST_F(PlanningPeriod, OfZeroUsesEachPlanUp) {

@@ -49,6 +49,22 @@ bool HasPlannerOfOwnHorizon(const Config& config) {
 
 }  // namespace
 
+std::string_view NameOf(PlanStatus status) {
+  switch (status) {
+    case PlanStatus::kOk:
+      return "ok";
+    case PlanStatus::kConverged:
+      return "converged";
+    case PlanStatus::kDeadline:
+      return "deadline";
+    case PlanStatus::kStopped:
+      return "stopped";
+    case PlanStatus::kAllInvalid:
+      return "all invalid";
+  }
+  return "";
+}
+
 bool PlanningProblem::Take(const ModelVersion& version) {
   const bool is_new =
       version.dynamics != dynamics || (version.reward != nullptr && version.reward != reward);

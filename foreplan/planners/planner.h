@@ -8,6 +8,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "foreplan/core/config.h"
@@ -32,6 +33,9 @@ enum class PlanStatus {
   kStopped,     // cut by the stop token, likewise
   kAllInvalid,  // no candidate had a finite return; the plan is the warm start
 };
+
+/// "ok", "all invalid": in a plan's JSON and in messages.
+[[nodiscard]] std::string_view NameOf(PlanStatus status);
 
 /// What to do from control step `first_step` on. A return that is not finite, or was not imagined,
 /// is -infinity.

@@ -113,17 +113,4 @@ nb::object ToVector(std::vector<double> values) {
   return Owned(std::move(values), {size});
 }
 
-nb::object View(const double* values, int rows, int columns) {
-  return nb::cast(
-      nb::ndarray<nb::numpy, const double, nb::ndim<2>>(
-          values, {static_cast<size_t>(rows), static_cast<size_t>(columns)}, nb::handle()),
-      nb::rv_policy::reference);
-}
-
-nb::object View(std::span<const double> values) {
-  return nb::cast(nb::ndarray<nb::numpy, const double, nb::ndim<1>>(values.data(), {values.size()},
-                                                                    nb::handle()),
-                  nb::rv_policy::reference);
-}
-
 }  // namespace foreplan::python

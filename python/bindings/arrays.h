@@ -41,8 +41,5 @@ void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRo
 /// A NumPy array of [rows x columns], or [columns] of a vector, that owns its numbers.
 nb::object ToArray(std::vector<double> values, int rows, int columns, bool is_vector = false);
 nb::object ToVector(std::vector<double> values);
-/// A NumPy array that shows numbers of others, not to be written to, while they live.
-nb::object View(const double* values, int rows, int columns);
-nb::object View(std::span<const double> values);
 
 }  // namespace foreplan::python

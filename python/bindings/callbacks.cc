@@ -14,22 +14,8 @@
 namespace foreplan::python {
 namespace {
 
-/// Calls `work` with the interpreter's lock. What Python raises is kept, and ends what runs.
-template <typename Work>
-auto Locked(Raised& raised, const char* what, const Work& work) {
-  const nb::gil_scoped_acquire acquired;
-  const TakenSignals taken;
-  try {
-    return work();
-  } catch (nb::python_error& error) {
-    const std::string text = error.what();
-    raised.Keep(std::move(error));
-    throw RunError(fmt::format("{}: {}", what, text.substr(0, text.find('\n'))));
-  }
-}
-
-/// Arrays of Python are only lent: whoever keeps one beyond the call keeps a copy.
-nb::object Lent(const double* values, int rows, int columns) {
+/// A copy, as Python may keep what it is given beyond the call.
+nb::object Copied(const double* values, int rows, int columns) {
   return ToArray({values, values + static_cast<size_t>(rows) * static_cast<size_t>(columns)}, rows,
                  columns);
 }
@@ -68,7 +54,7 @@ PythonEnvironment::PythonEnvironment(EnvironmentSpec spec, Shared object,
     : spec_(std::move(spec)), object_(std::move(object)), raised_(std::move(raised)) {}
 
 void PythonEnvironment::Reset(Key key) {
-  Locked(*raised_, "reset", [&] {
+  CallPython(*raised_, "reset", [&] {
     // Gymnasium takes seeds of 31 bits and more.
     const uint64_t seed = Random(key).Bits64() >> 33;
     Take(object_.get().attr("reset")(seed));
@@ -76,7 +62,7 @@ void PythonEnvironment::Reset(Key key) {
 }
 
 StepOutcome PythonEnvironment::Step(std::span<const double> action) {
-  return Locked(*raised_, "step", [&] {
+  return CallPython(*raised_, "step", [&] {
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
     const nb::object result = object_.get().attr("step")(ToVector({action.begin(), action.end()}));
     Take(result[0]);
@@ -106,10 +92,10 @@ void PythonReward::Evaluate(const TransitionBatch& batch, double* reward,
   const int no = sizes_.observation;
   const int nu = sizes_.action;
   const auto rows = static_cast<size_t>(batch.rows);
-  Locked(*raised_, "reward", [&] {
-    const nb::object result =
-        function_.get()(Lent(batch.observation, batch.rows, no), Lent(batch.action, batch.rows, nu),
-                        Lent(batch.next_observation, batch.rows, no));
+  CallPython(*raised_, "reward", [&] {
+    const nb::object result = function_.get()(Copied(batch.observation, batch.rows, no),
+                                              Copied(batch.action, batch.rows, nu),
+                                              Copied(batch.next_observation, batch.rows, no));
     const bool has_ends = nb::isinstance<nb::tuple>(result);
     const Array rewards = NumbersOf(has_ends ? nb::object(result[0]) : result, "reward", rows);
     std::copy_n(rewards.data(), rows, reward);
@@ -136,9 +122,9 @@ PythonDynamics::PythonDynamics(Shared function, int state_dim, int action_dim,
 
 void PythonDynamics::Step(const StepBatch& batch, Workspace& /*workspace*/) const {
   const size_t size = static_cast<size_t>(batch.rows) * static_cast<size_t>(state_dim_);
-  Locked(*raised_, "dynamics", [&] {
-    const nb::object next = function_.get()(Lent(batch.state, batch.rows, state_dim_),
-                                            Lent(batch.action, batch.rows, action_dim_));
+  CallPython(*raised_, "dynamics", [&] {
+    const nb::object next = function_.get()(Copied(batch.state, batch.rows, state_dim_),
+                                            Copied(batch.action, batch.rows, action_dim_));
     const Array array = NumbersOf(next, "next state", size);
     std::copy_n(array.data(), size, batch.next_state);
   });

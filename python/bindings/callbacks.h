@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/core/error.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/systems/environment.h"
 #include "foreplan/systems/rewards/reward.h"
@@ -28,6 +29,21 @@ class Shared {
  private:
   std::shared_ptr<nb::object> object_;
 };
+
+/// Calls `work` with the interpreter's lock, as Python code is called: signals are taken. What it
+/// raises is kept and ends what runs; `what` was called.
+template <typename Work>
+auto CallPython(Raised& raised, const char* what, const Work& work) {
+  const nb::gil_scoped_acquire acquired;
+  const TakenSignals taken;
+  try {
+    return work();
+  } catch (nb::python_error& error) {
+    const std::string text = error.what();
+    raised.Keep(std::move(error));
+    throw RunError(std::string(what) + ": " + text.substr(0, text.find('\n')));
+  }
+}
 
 /// `object` has reset(seed) -> observation and step(action) -> (observation, reward or None,
 /// terminated, truncated); arrays of doubles.

@@ -7,15 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
-#include "foreplan/experiments/stored_model.h"
-#include "foreplan/models/model_subject.h"
+#include "foreplan/experiments/prediction.h"
 
 namespace foreplan::python {
 namespace {
@@ -82,7 +80,8 @@ nb::dict PythonModel::Fit(nb::handle observation, nb::handle action, nb::handle 
   const auto rewards = NumbersOr(reward, "reward", rows, std::numeric_limits<double>::quiet_NaN());
   const auto ends = NumbersOr(terminated, "terminated", rows, 0);
   const auto episodes = NumbersOr(episode, "episode", rows, 1);
-  const FitMetrics metrics = raised_->Run([&] {
+  const std::stop_source stop;
+  const FitMetrics metrics = raised_->Run(stop, [&] {
     Dataset data(observation_dim_, action_dim_);
     for (int row = 0; row < rows; ++row) {
       const auto i = static_cast<size_t>(row);
@@ -94,7 +93,7 @@ nb::dict PythonModel::Fit(nb::handle observation, nb::handle action, nb::handle 
                 .end = ends[i] != 0 ? StepEnd::kTerminated : StepEnd::kContinues});
     }
     const Key key{.seed = static_cast<uint64_t>(seed_), .stream = 1};
-    return model_->Fit(data, key.Fold(static_cast<uint64_t>(fits_)), raised_->token());
+    return model_->Fit(data, key.Fold(static_cast<uint64_t>(fits_)), stop.get_token());
   });
   ++fits_;
   nb::dict dict;
@@ -109,22 +108,13 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
   std::vector<double> mean(static_cast<size_t>(rows) * no);
   std::vector<double> deviation(mean.size());
   raised_->Run([&] {
-    auto workspaces = Workspaces(*model_, executor_->size());
-    const double members = model_->members();
+    std::vector<MixturePrediction> mixtures;
+    for (int i = 0; i < executor_->size(); ++i) mixtures.emplace_back(*model_);
     ForRows(*executor_, rows, [&](int row, int worker) {
-      std::vector<double> mu(no), s(no), square(no);
-      double* m = mean.data() + static_cast<size_t>(row) * no;
-      double* d = deviation.data() + static_cast<size_t>(row) * no;
-      for (int k = 0; k < model_->members(); ++k) {
-        model_->Predict(k, inputs.observation.row(row).data(), inputs.action.row(row).data(),
-                        mu.data(), s.data(), *workspaces[static_cast<size_t>(worker)]);
-        for (size_t i = 0; i < no; ++i) {
-          m[i] += mu[i] / members;
-          square[i] += (s[i] * s[i] + mu[i] * mu[i]) / members;
-        }
-      }
-      // Var = mean_k (s_k^2 + mu_k^2) - mean^2
-      for (size_t i = 0; i < no; ++i) d[i] = std::sqrt(std::max(0.0, square[i] - m[i] * m[i]));
+      const size_t place = static_cast<size_t>(row) * no;
+      mixtures[static_cast<size_t>(worker)].Predict(inputs.observation.row(row).data(),
+                                                    inputs.action.row(row).data(),
+                                                    mean.data() + place, deviation.data() + place);
     });
   });
   const bool is_vector = inputs.observation.is_vector && inputs.action.is_vector;

@@ -24,22 +24,6 @@
 namespace foreplan::python {
 namespace {
 
-std::string StatusName(PlanStatus status) {
-  switch (status) {
-    case PlanStatus::kOk:
-      return "ok";
-    case PlanStatus::kConverged:
-      return "converged";
-    case PlanStatus::kDeadline:
-      return "deadline";
-    case PlanStatus::kStopped:
-      return "stopped";
-    case PlanStatus::kAllInvalid:
-      return "all_invalid";
-  }
-  return "";
-}
-
 class PythonPlanner {
  public:
   /// `model`: a Model, a function of rows, or None for the true dynamics.
@@ -70,7 +54,8 @@ class PythonPlanner {
       }
     }
     const int64_t at = step.value_or(next_step_);
-    const foreplan::Plan& plan = raised_->Run([&]() -> const foreplan::Plan& {
+    const std::stop_source stop;
+    const foreplan::Plan& plan = raised_->Run(stop, [&]() -> const foreplan::Plan& {
       const Key key{.seed = seed, .stream = 0};
       PlanRequest request{.state = given.row(0),
                           .step = at,
@@ -80,12 +65,12 @@ class PythonPlanner {
         request.budget.deadline = std::chrono::steady_clock::now() +
                                   std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                       std::chrono::duration<double, std::milli>(deadline_ms));
-      request.stop = raised_->token();
+      request.stop = stop.get_token();
       return planner_->MakePlan(request);
     });
     next_step_ = at + 1;
     return nb::make_tuple(ToArray(plan.actions, planner_->horizon(), action_dim_),
-                          plan.expected_return, plan.best_return, StatusName(plan.status),
+                          plan.expected_return, plan.best_return, std::string(NameOf(plan.status)),
                           plan.iterations, plan.rollouts, plan.seconds);
   }
 

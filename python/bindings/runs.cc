@@ -53,7 +53,7 @@ class PythonObserver final : public RunObserver {
 
   void OnStep(const ObservedStep& observed) override {
     if (on_step_.get().is_none()) return;
-    Call(on_step_, [&] {
+    CallPython(*raised_, "on_step", [&] {
       const EpisodeStep& step = observed.step;
       nb::dict dict;
       dict["episode"] = observed.episode;
@@ -66,32 +66,19 @@ class PythonObserver final : public RunObserver {
       dict["reward"] = step.reward;
       dict["terminated"] = step.end == StepEnd::kTerminated;
       dict["truncated"] = step.end == StepEnd::kTruncated;
-      return dict;
+      on_step_.get()(dict);
     });
   }
   void OnFit(const FitMetrics& metrics) override {
     if (on_fit_.get().is_none()) return;
-    Call(on_fit_, [&] {
+    CallPython(*raised_, "on_fit", [&] {
       nb::dict dict;
       for (const auto& [name, value] : metrics) dict[name.c_str()] = value;
-      return dict;
+      on_fit_.get()(dict);
     });
   }
 
  private:
-  template <typename MakeArgument>
-  void Call(const Shared& function, const MakeArgument& make) {
-    const nb::gil_scoped_acquire acquired;
-    const TakenSignals taken;
-    try {
-      static_cast<void>(function.get()(make()));
-    } catch (nb::python_error& error) {
-      const std::string text = error.what();
-      raised_->Keep(std::move(error));
-      throw RunError(text.substr(0, text.find('\n')));
-    }
-  }
-
   Shared on_step_;
   Shared on_fit_;
   std::shared_ptr<Raised> raised_;
@@ -131,7 +118,7 @@ class PythonRun {
                                                   experiment.run.algorithm, experiment.run.seed)
                               .string();
     session_ = std::make_unique<RunSession>(
-        std::move(experiment), std::make_shared<PythonExecutor>(threads), raised_->token(),
+        std::move(experiment), std::make_shared<PythonExecutor>(threads), stop_.get_token(),
         MakeExperimentsLearner, Progress::Mode::kSilent);
     raised_->Run([&] { resume ? session_->Resume(path) : session_->Create(path); });
     session_->learner().AddObserver(std::make_shared<PythonObserver>(held_[0], held_[1], raised_));
@@ -139,7 +126,7 @@ class PythonRun {
 
   /// False when the run is over.
   bool Step() {
-    return raised_->Run([&] { return session().Step(); });
+    return raised_->Run(stop_, [&] { return session().Step(); });
   }
   [[nodiscard]] std::vector<Shared>& held() { return held_; }
   /// Lets go of the folder; what is asked afterwards throws.
@@ -163,7 +150,7 @@ class PythonRun {
   nb::object Act(nb::handle observation, int time, int seed) {
     const GivenRows given = VectorOf(observation, "observation", task_.spec().observation_dim());
     std::vector<double> action(static_cast<size_t>(task_.spec().action_dim()));
-    raised_->Run([&] {
+    raised_->Run(stop_, [&] {
       const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
       if (time == 0) session().learner().controller().Reset(key);
       session().learner().controller().Act(
@@ -174,9 +161,9 @@ class PythonRun {
   }
 
   nb::dict Evaluate(int episodes, int seed) {
-    const Evaluation evaluation = raised_->Run([&] {
+    const Evaluation evaluation = raised_->Run(stop_, [&] {
       return foreplan::Evaluate(kLearned, task_, session().learner().controller(),
-                                {.episodes = episodes, .seed = seed}, raised_->token());
+                                {.episodes = episodes, .seed = seed}, stop_.get_token());
     });
     return AsDict(evaluation);
   }
@@ -219,6 +206,7 @@ class PythonRun {
   }
 
   std::shared_ptr<Raised> raised_;
+  std::stop_source stop_;
   std::vector<Shared> held_;  // observers
   Task task_;
   std::vector<std::string> notes_;
@@ -234,9 +222,10 @@ nb::dict EvaluateTask(const PythonTask& task, const std::string& controller,
   flags.assignments = std::move(assignments);
   Experiment experiment = task.MakeExperimentWith(flags);
   const auto executor = std::make_shared<PythonExecutor>(threads);
-  const Evaluation evaluation = task.raised()->Run([&] {
+  const std::stop_source stop;
+  const Evaluation evaluation = task.raised()->Run(stop, [&] {
     return EvaluateController(controller, experiment, "", {.episodes = episodes, .seed = seed},
-                              executor, task.raised()->token());
+                              executor, stop.get_token());
   });
   return AsDict(evaluation);
 }

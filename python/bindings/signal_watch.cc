@@ -42,11 +42,12 @@ class Watcher {
 
   [[nodiscard]] int descriptor() const { return pipe_[1]; }
 
-  /// Ctrl-C goes there from now on; what arrived before is nobody's.
-  void Send(std::stop_source stop) {
+  /// Ctrl-C goes there from now on, what has arrived before to where it went, which it gives.
+  std::stop_source Send(std::stop_source stop) {
     const std::lock_guard lock(mutex_);
-    while (Arrived()) continue;
-    stop_ = std::move(stop);
+    Deliver();
+    std::swap(stop, stop_);
+    return stop;
   }
 
  private:
@@ -67,15 +68,19 @@ class Watcher {
     return read(pipe_[0], &number, 1) == 1 ? number : 0;
   }
 
-  // Read with the lock: what a call's end finds unread is discarded, and ends no later one.
+  /// With the lock: what comes while a call works ends no later one.
+  void Deliver() {
+    while (const int number = Arrived()) {
+      if (number == SIGINT) stop_.request_stop();
+    }
+  }
+
   void Listen() {
     for (;;) {
       pollfd readable{.fd = pipe_[0], .events = POLLIN, .revents = 0};
       if (poll(&readable, 1, -1) != 1) continue;  // a handler ran on this thread
       const std::lock_guard lock(mutex_);
-      while (const int number = Arrived()) {
-        if (number == SIGINT) stop_.request_stop();
-      }
+      Deliver();
     }
   }
 
@@ -108,7 +113,7 @@ sigset_t Block() {
 SignalWatch::SignalWatch(std::stop_source stop) : is_main_(IsMainThread()), before_() {
   if (is_main_) {
     Watcher& watcher = Watcher::OfProcess();
-    watcher.Send(std::move(stop));
+    stop_before_ = watcher.Send(std::move(stop));
     wakeup_before_ = SetWakeup(watcher.descriptor());
   }
   before_ = Block();
@@ -118,7 +123,7 @@ SignalWatch::~SignalWatch() {
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   if (!is_main_) return;
   SetWakeup(wakeup_before_);
-  Watcher::OfProcess().Send(std::stop_source(std::nostopstate));
+  static_cast<void>(Watcher::OfProcess().Send(std::move(stop_before_)));
 }
 
 BlockedSignals::BlockedSignals() : before_(Block()) {}

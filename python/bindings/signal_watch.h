@@ -24,6 +24,7 @@ class SignalWatch {
  private:
   bool is_main_;
   int wakeup_before_ = -1;
+  std::stop_source stop_before_{std::nostopstate};  // of a call that this one is within
   sigset_t before_;
 };
 

@@ -7,25 +7,29 @@ namespace foreplan::python {
 
 void Raised::Keep(nb::python_error error) {
   const std::lock_guard lock(mutex_);
-  if (!kept_) kept_ = std::make_unique<nb::python_error>(std::move(error));
-  stop_.request_stop();
+  kept_.push_back(std::move(error));
 }
 
-void Raised::Begin() {
-  const std::lock_guard lock(mutex_);
-  kept_.reset();
-  if (stop_.stop_requested()) stop_ = {};  // of the call before
+Raised::Running::Running(Raised& raised) : raised_(raised) {
+  const std::lock_guard lock(raised_.mutex_);
+  ++raised_.running_;
+}
+
+Raised::Running::~Running() {
+  std::deque<nb::python_error> forgotten;  // ends behind the lock
+  const std::lock_guard lock(raised_.mutex_);
+  if (--raised_.running_ == 0) std::swap(forgotten, raised_.kept_);
 }
 
 void Raised::RaiseKept() {
   // Handlers that waited for this thread have their turn: Ctrl-C becomes KeyboardInterrupt.
-  if (PyErr_CheckSignals() != 0) Keep(nb::python_error());
-  std::unique_ptr<nb::python_error> kept;
-  {
-    const std::lock_guard lock(mutex_);
-    kept = std::move(kept_);
-  }
-  if (kept) throw nb::python_error(std::move(*kept));
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  std::unique_lock lock(mutex_);
+  if (kept_.empty()) return;
+  nb::python_error error = std::move(kept_.front());
+  kept_.pop_front();
+  lock.unlock();
+  throw nb::python_error(std::move(error));
 }
 
 PythonExecutor::PythonExecutor(int threads) : process_(getpid()) {

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <unistd.h>
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -17,21 +18,20 @@ namespace foreplan::python {
 
 namespace nb = nanobind;
 
-/// Keeps what Python raised (an exception in a callback, Ctrl-C) until it can be raised again, and
-/// asks what works to stop.
+/// Keeps what Python raises in callbacks until C++ has come to its end and it can be raised again.
+/// Several threads may run and keep at once.
 class Raised {
  public:
-  /// The first is kept. Any thread that holds the interpreter's lock.
+  /// Any thread that holds the interpreter's lock.
   void Keep(nb::python_error error);
-  [[nodiscard]] std::stop_token token() { return stop_.get_token(); }
 
-  /// Calls `work` without the interpreter's lock. What was kept meanwhile is raised in the place of
-  /// what C++ made of it.
+  /// Calls `work` without the interpreter's lock; Ctrl-C asks `stop` to stop. Where it throws, what
+  /// was kept meanwhile is raised instead of what C++ made of it.
   template <typename Work>
-  auto Run(const Work& work) {
-    Begin();
+  auto Run(const std::stop_source& stop, const Work& work) {
+    const Running running(*this);
     try {
-      const SignalWatch watch(stop_);
+      const SignalWatch watch(stop);
       const nb::gil_scoped_release released;
       return work();
     } catch (...) {
@@ -39,15 +39,31 @@ class Raised {
       throw;
     }
   }
+  /// The same of what is over soon.
+  template <typename Work>
+  auto Run(const Work& work) {
+    return Run(std::stop_source(std::nostopstate), work);
+  }
 
  private:
-  void Begin();
+  /// While one lives, what is kept may be wanted.
+  class Running {
+   public:
+    explicit Running(Raised& raised);
+    ~Running();
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+   private:
+    Raised& raised_;
+  };
+
   /// Nothing when nothing was kept.
   void RaiseKept();
 
   std::mutex mutex_;
-  std::unique_ptr<nb::python_error> kept_;
-  std::stop_source stop_;
+  std::deque<nb::python_error> kept_;  // in the order they came
+  int running_ = 0;
 };
 
 /// A pool of threads that take no signals. Throws RuntimeError in another process than its own: a

@@ -49,23 +49,12 @@ PythonTask TaskOfText(const std::string& text, const std::string& name,
   return {load, std::make_shared<Raised>()};
 }
 
-/// What is said of an environment that is written in Python.
-struct EnvironmentDescription {
-  std::string name;
-  double dt = 0;                                                 // [s]
-  std::vector<std::pair<std::string, std::string>> observation;  // name, unit
-  std::vector<std::pair<std::string, std::string>> action;
-  std::vector<double> low, high;  // [nu]
-};
+using NamesAndUnits = std::vector<std::pair<std::string, std::string>>;
 
-EnvironmentSpec SpecOf(const EnvironmentDescription& description) {
-  EnvironmentSpec spec;
-  spec.dt = description.dt;
-  for (const auto& [name, unit] : description.observation) spec.observation.push_back({name, unit});
-  for (const auto& [name, unit] : description.action) spec.action.push_back({name, unit});
-  spec.action_low = description.low;
-  spec.action_high = description.high;
-  return spec;
+std::vector<Component> Components(const NamesAndUnits& parts) {
+  std::vector<Component> components;
+  for (const auto& [name, unit] : parts) components.push_back({name, unit});
+  return components;
 }
 
 /// None: `otherwise`; a text: an expression or a reward's name; else a function of rows, which
@@ -85,8 +74,7 @@ RewardSource RewardOf(const nb::object& reward, const EnvironmentSpec& spec, Rew
 }
 
 PythonTask TaskOfEnvironment(const nb::object& environment, const std::string& name, double dt,
-                             std::vector<std::pair<std::string, std::string>> observation,
-                             std::vector<std::pair<std::string, std::string>> action,
+                             const NamesAndUnits& observation, const NamesAndUnits& action,
                              std::vector<double> low, std::vector<double> high,
                              const nb::object& reward, const nb::object& planning_reward,
                              const std::string& termination, int episode_length,
@@ -94,8 +82,12 @@ PythonTask TaskOfEnvironment(const nb::object& environment, const std::string& n
                              const std::vector<std::string>& overrides) {
   auto raised = std::make_shared<Raised>();
   std::vector<Shared> held{Shared(environment)};
-  const EnvironmentSpec spec = SpecOf(
-      {name, dt, std::move(observation), std::move(action), std::move(low), std::move(high)});
+  EnvironmentSpec spec;
+  spec.dt = dt;
+  spec.observation = Components(observation);
+  spec.action = Components(action);
+  spec.action_low = std::move(low);
+  spec.action_high = std::move(high);
   Config config = Config::FromString("", fmt::format("task '{}'", name));
   for (const std::string& assignment : sections) config.Set(assignment);
   TaskDefinition definition;
@@ -123,12 +115,6 @@ std::vector<std::string> NamesOf(const std::vector<Component>& components) {
   for (const Component& component : components) names.push_back(component.name);
   return names;
 }
-std::vector<std::string> UnitsOf(const std::vector<Component>& components) {
-  std::vector<std::string> units;
-  for (const Component& component : components) units.push_back(component.unit);
-  return units;
-}
-
 /// (rewards [n], terminated [n]).
 nb::tuple EvaluateReward(const PythonTask& self, nb::handle observation, nb::handle action,
                          nb::handle next_observation) {
@@ -150,79 +136,6 @@ nb::tuple EvaluateReward(const PythonTask& self, nb::handle observation, nb::han
   nb::object terminated = ToVector({ends.begin(), ends.end()}).attr("astype")("bool");
   return nb::make_tuple(ToVector(std::move(rewards)), terminated);
 }
-
-// --- A simulator of its own
-
-/// What a task's system is for Python: reset, stepped, observed, set.
-class PythonSystem {
- public:
-  explicit PythonSystem(const PythonTask& task)
-      : task_(task.task()), system_(task_.MakeSystem()), raised_(task.raised()) {
-    observation_.resize(static_cast<size_t>(task_.spec().observation_dim()));
-    before_ = observation_;
-  }
-
-  nb::object Reset(int seed, int episode) {
-    system_->Reset(
-        Key{.seed = static_cast<uint64_t>(seed), .stream = 0}.Fold(static_cast<uint64_t>(episode)));
-    return Observe();
-  }
-
-  nb::object Observe() {
-    system_->Observe(observation_);
-    return ToVector(observation_);
-  }
-
-  /// (observation, reward, terminated, diverged).
-  nb::tuple Step(nb::handle action) {
-    const GivenRows given = VectorOf(action, "action", task_.spec().action_dim());
-    before_ = observation_;
-    const StepOutcome outcome = system_->Step(given.row(0));
-    system_->Observe(observation_);
-    double reward = outcome.reward.value_or(0);
-    bool terminated = outcome.end == StepEnd::kTerminated;
-    if (!task_.environment_pays()) {
-      uint8_t ended = 0;
-      const std::vector<double> clamped = Clamped(given.row(0));
-      task_.reward().Evaluate({.rows = 1,
-                               .observation = before_.data(),
-                               .action = clamped.data(),
-                               .next_observation = observation_.data()},
-                              &reward, &ended);
-      terminated = terminated || ended != 0;
-    }
-    return nb::make_tuple(ToVector(observation_), reward, terminated,
-                          outcome.status == StepStatus::kDiverged);
-  }
-
-  nb::object GetState() const {
-    std::vector<double> state(static_cast<size_t>(system_->spec().state_dim()));
-    system_->GetState(state);
-    return ToVector(std::move(state));
-  }
-  void SetState(nb::handle state) {
-    const GivenRows given = VectorOf(state, "state", system_->spec().state_dim());
-    system_->SetState(given.row(0));
-    system_->Observe(observation_);
-  }
-  [[nodiscard]] std::string Divergence() const { return system_->Divergence(); }
-
- private:
-  [[nodiscard]] std::vector<double> Clamped(std::span<const double> action) const {
-    const EnvironmentSpec& spec = task_.spec();
-    std::vector<double> clamped(action.begin(), action.end());
-    for (size_t i = 0; i < clamped.size(); ++i) {
-      clamped[i] = std::clamp(clamped[i], spec.action_low[i], spec.action_high[i]);
-    }
-    return clamped;
-  }
-
-  Task task_;
-  std::unique_ptr<System> system_;
-  std::shared_ptr<Raised> raised_;
-  std::vector<double> observation_;
-  std::vector<double> before_;
-};
 
 }  // namespace
 
@@ -252,35 +165,19 @@ void BindTasks(nb::module_& module) {
                   nb::arg("termination"), nb::arg("episode_length"), nb::arg("sections"),
                   nb::arg("overrides"))
       .def_prop_ro("name", [](const PythonTask& self) { return self.task().name(); })
-      .def_prop_ro("summary", [](const PythonTask& self) { return self.task().summary(); })
       .def_prop_ro("dt", [](const PythonTask& self) { return self.task().spec().dt; })
       .def_prop_ro("episode_length",
                    [](const PythonTask& self) { return self.task().episode_length(); })
       .def_prop_ro("observation_names",
                    [](const PythonTask& self) { return NamesOf(self.task().spec().observation); })
-      .def_prop_ro("observation_units",
-                   [](const PythonTask& self) { return UnitsOf(self.task().spec().observation); })
       .def_prop_ro("action_names",
                    [](const PythonTask& self) { return NamesOf(self.task().spec().action); })
-      .def_prop_ro("action_units",
-                   [](const PythonTask& self) { return UnitsOf(self.task().spec().action); })
       .def_prop_ro("action_low",
                    [](const PythonTask& self) { return ToVector(self.task().spec().action_low); })
       .def_prop_ro("action_high",
                    [](const PythonTask& self) { return ToVector(self.task().spec().action_high); })
-      .def_prop_ro("has_system", [](const PythonTask& self) { return self.task().has_system(); })
-      .def_prop_ro("is_made_in_code",
-                   [](const PythonTask& self) { return self.task().is_made_in_code(); })
       .def("reward", &EvaluateReward, nb::arg("observation"), nb::arg("action"),
            nb::arg("next_observation"));
-  nb::class_<PythonSystem>(module, "System")
-      .def(nb::init<const PythonTask&>(), nb::arg("task"))
-      .def("reset", &PythonSystem::Reset, nb::arg("seed"), nb::arg("episode") = 0)
-      .def("observe", &PythonSystem::Observe)
-      .def("step", &PythonSystem::Step, nb::arg("action"))
-      .def("get_state", &PythonSystem::GetState)
-      .def("set_state", &PythonSystem::SetState, nb::arg("state"))
-      .def("divergence", &PythonSystem::Divergence);
   module.def("task_names", &Task::ShippedNames);
 }
 

@@ -25,7 +25,7 @@ class Plan:
     actions: Array  #: [horizon, nu]
     expected_return: float  #: of `actions`, as the model sees it
     best_return: float  #: of the best candidate of the last iteration
-    status: str  #: "ok", "converged", "deadline", "stopped" or "all_invalid"
+    status: str  #: "ok", "converged", "deadline", "stopped" or "all invalid"
     iterations: int
     rollouts: int  #: candidates that were imagined
     seconds: float  #: of the decision

@@ -77,6 +77,46 @@ def test_two_threads_plan_at_once(task):
     assert found[0] == found[1] == found[2]
 
 
+def test_planners_of_one_task_raise_what_is_their_own(task):
+    raised: dict[int, str] = {}
+
+    def plan(number):
+        def dynamics(state, action):
+            time.sleep(0.002)
+            raise LookupError(str(number))
+
+        planner = foreplan.Planner(task, model=dynamics, threads=1, **OPTIONS)
+        for _ in range(20):
+            try:
+                planner.plan([0, 0], step=0)
+            except (LookupError, foreplan.RunError) as error:
+                raised[number] = raised.get(number, "") + type(error).__name__[0]
+            planner.reset()
+
+    threads = [threading.Thread(target=plan, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert raised == {0: "L" * 20, 1: "L" * 20}
+
+
+def test_a_decision_within_a_run_leaves_control_c_to_the_run(task, tmp_path):
+    planner = foreplan.Planner(task, model=sled_step, **OPTIONS)
+
+    def on_step(step):
+        planner.plan([0, 0], step=0)
+        planner.reset()
+
+    run = foreplan.run("pendulum", episodes=2, out=tmp_path / "run", on_step=on_step,
+                       fit={"min_steps": 100000, "max_steps": 100000})
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with run, pytest.raises(KeyboardInterrupt):
+        run.finish()
+    assert time.monotonic() - began < 10  # the fit takes minutes
+
+
 def test_a_deadline_cuts_a_decision(task):
     planner = foreplan.Planner(task, model=sled_step, options={"planner.icem.population": 20000})
     began = time.monotonic()

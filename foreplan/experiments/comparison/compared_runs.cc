@@ -14,6 +14,7 @@
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/curve_figure.h"
 #include "foreplan/runs/returns.h"
@@ -103,7 +104,7 @@ const ComparedRun* FirstTwin(const std::vector<ComparedRun>& runs) {
 
 bool IsImagined(const Settings& settings) {
   const auto type = settings.find("system.type");
-  return type != settings.end() && Unquoted(type->second) == "learned";
+  return type != settings.end() && Unquoted(type->second) == kLearnedSystemType;
 }
 
 ComparedRun ReadRun(const fs::path& folder, Settings& settings) {
