@@ -78,8 +78,7 @@ class Task:
                                  "mapping is written down; functions go with environments")
         listed = assignments(given) + all_assignments(options, sections)
         if isinstance(source, Mapping):
-            text, where, directory = "", "task", os.getcwd()
-            self._core = _core.Task.of_text(text, where, directory, assignments(source) + listed)
+            self._core = _core.Task.of_text("", "task", os.getcwd(), assignments(source) + listed)
             source = dict(source)
         elif isinstance(source, (str, os.PathLike)):
             path = os.fspath(source)
