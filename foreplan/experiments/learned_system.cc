@@ -127,7 +127,7 @@ LearnedSystem::LearnedSystem(std::shared_ptr<const StoredModel> stored,
       spec_(std::make_shared<const SystemSpec>(SpecOf(*stored_, options_))),
       dynamics_(stored_->model->snapshot()),
       workspace_(dynamics_->MakeDerivativeWorkspace(1)),
-      prediction_(stored_->model->MakePredictionWorkspace()),
+      prediction_(stored_->model->MakePredictionWorkspace(1)),
       state_(spec_->state.size()),
       action_(spec_->action.size()),
       next_(observed()),
@@ -177,7 +177,7 @@ void LearnedSystem::StepMean() {
 void LearnedSystem::StepSample() {
   const auto member = static_cast<int>(state_[observed()]);
   double& draw = state_[observed() + 1];
-  stored_->model->Predict(member, state_.data(), action_.data(), next_.data(), deviation_.data(),
+  stored_->model->Predict(member, 1, state_.data(), action_.data(), next_.data(), deviation_.data(),
                           *prediction_);
   Random random(Key{static_cast<uint64_t>(draw), kDrawStream});
   draw += 1;

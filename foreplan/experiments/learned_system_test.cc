@@ -101,13 +101,14 @@ TEST(LearnedSystem, StepsAreTheMeanOfItsMembers) {
   LearnedSystem system = SystemOf(false);
   const StoredModel stored = Stored();
   const std::vector<double> state = {1.5, 0.5};
-  const auto workspace = stored.model->MakePredictionWorkspace();
+  const auto workspace = stored.model->MakePredictionWorkspace(1);
   std::vector<double> mean(2);
   std::vector<double> deviation(2);
   std::vector<double> expected(2);
   const double push = 0.7;
   for (int member = 0; member < 3; ++member) {
-    stored.model->Predict(member, state.data(), &push, mean.data(), deviation.data(), *workspace);
+    stored.model->Predict(member, 1, state.data(), &push, mean.data(), deviation.data(),
+                          *workspace);
     for (size_t i = 0; i < 2; ++i) expected[i] += mean[i] / 3;
   }
   const std::vector<double> next = After(system, state, push);
@@ -125,7 +126,7 @@ TEST(LearnedSystem, ActionsStayWithinWhatWasTried) {
 TEST(LearnedSystem, SampledStepsHaveTheSpreadThatTheModelSays) {
   LearnedSystem system = SystemOf(true);
   const StoredModel stored = Stored();
-  const auto workspace = stored.model->MakePredictionWorkspace();
+  const auto workspace = stored.model->MakePredictionWorkspace(1);
   std::vector<double> mean(2);
   std::vector<double> deviation(2);
   system.Reset(Key{5, 0});
@@ -138,7 +139,7 @@ TEST(LearnedSystem, SampledStepsHaveTheSpreadThatTheModelSays) {
     state[0] = start[0];  // the same place, the next draw
     state[1] = start[1];
     const double push = 0.3;
-    stored.model->Predict(static_cast<int>(state[2]), state.data(), &push, mean.data(),
+    stored.model->Predict(static_cast<int>(state[2]), 1, state.data(), &push, mean.data(),
                           deviation.data(), *workspace);
     const std::vector<double> next = After(system, state, push);
     EXPECT_EQ(next, After(system, state, push));  // a state goes on in one way

@@ -9,6 +9,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/csv_cell.h"
+#include "foreplan/models/mixture_prediction.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -174,39 +175,6 @@ std::vector<PredictionError> PredictionErrors(const LearnedModel& model, const D
   return errors;
 }
 
-MixturePrediction::MixturePrediction(const LearnedModel& model)
-    : model_(model),
-      workspace_(model.MakePredictionWorkspace()),
-      member_mean_(static_cast<size_t>(model.snapshot()->observation_dim())),
-      member_deviation_(member_mean_.size()),
-      first_(member_mean_.size()),
-      sum_(member_mean_.size()),
-      spread_(member_mean_.size()),
-      noise_(member_mean_.size()) {}
-
-void MixturePrediction::Predict(const double* observation, const double* action, double* mean,
-                                double* deviation) {
-  for (std::vector<double>* sums : {&sum_, &spread_, &noise_}) std::ranges::fill(*sums, 0.0);
-  for (int member = 0; member < model_.members(); ++member) {
-    model_.Predict(member, observation, action, member_mean_.data(), member_deviation_.data(),
-                   *workspace_);
-    if (member == 0) first_ = member_mean_;
-    for (size_t k = 0; k < first_.size(); ++k) {
-      const double away = member_mean_[k] - first_[k];  // so that little cancels in the squares
-      sum_[k] += away;
-      spread_[k] += away * away;
-      noise_[k] += member_deviation_[k] * member_deviation_[k];
-    }
-  }
-  const auto members = static_cast<double>(model_.members());
-  for (size_t k = 0; k < first_.size(); ++k) {
-    const double away = sum_[k] / members;
-    mean[k] = first_[k] + away;
-    deviation[k] =
-        std::sqrt(noise_[k] / members + std::max(0.0, spread_[k] / members - away * away));
-  }
-}
-
 std::string PredictionCsv(const StoredModel& stored, const Dataset& data) {
   const auto no = static_cast<size_t>(data.observation_dim());
   std::string text = "episode,step";
@@ -214,13 +182,13 @@ std::string PredictionCsv(const StoredModel& stored, const Dataset& data) {
     for (const char* suffix : {"", "_mean", "_deviation"}) text += "," + Header(component, suffix);
   }
   text += '\n';
-  MixturePrediction mixture(*stored.model);
+  MixturePrediction mixture(*stored.model, 1);
   std::vector<double> mean(no);
   std::vector<double> deviation(no);
   int64_t step = 0;
   for (int64_t row = 0; row < data.size(); ++row) {
     step = row > 0 && data.episode(row) == data.episode(row - 1) ? step + 1 : 0;
-    mixture.Predict(data.observation(row).data(), data.action(row).data(), mean.data(),
+    mixture.Predict(1, data.observation(row).data(), data.action(row).data(), mean.data(),
                     deviation.data());
     text += fmt::format("{},{}", data.episode(row), step);
     for (size_t k = 0; k < no; ++k) {

@@ -33,24 +33,6 @@ void CheckPredicts(const StoredModel& stored, const std::string& source,
                                                             std::span<const int> horizons,
                                                             Executor& executor);
 
-/// What all members say together, of one row after the other. Keeps the room to work in: one per
-/// thread, of the model's last fit.
-class MixturePrediction {
- public:
-  explicit MixturePrediction(const LearnedModel& model);
-
-  /// Mean and standard deviation of the next observation, [no] each:
-  /// mu = mean_k mu_k, Var = mean_k s_k^2 + Var_k(mu_k) over members k.
-  void Predict(const double* observation, const double* action, double* mean, double* deviation);
-
- private:
-  const LearnedModel& model_;
-  std::unique_ptr<Dynamics::Workspace> workspace_;
-  std::vector<double> member_mean_, member_deviation_;  // [no], of one member
-  std::vector<double> first_;                           // [no], the first member's mean
-  std::vector<double> sum_, spread_, noise_;            // [no], over members
-};
-
 /// A table with a row per step: episode, step, and of every component what it was after the step
 /// (`x [m]`), the mean prediction from the row before (`x_mean [m]`) and its standard deviation
 /// (`x_deviation [m]`), of all members together.

@@ -10,7 +10,6 @@
 
 #include "foreplan/core/random.h"
 #include "foreplan/core/thread_pool.h"
-#include "foreplan/models/ensembles/testing/known_members.h"
 
 namespace foreplan {
 namespace {
@@ -98,25 +97,6 @@ TEST(Prediction, NoStartIsNoNumber) {
   EXPECT_EQ(found[0].starts, 3);
   EXPECT_EQ(found[1].starts, 0);
   EXPECT_TRUE(std::isnan(found[1].error[0]));
-}
-
-TEST(MixturePrediction, IsTheMeanOfMembersAndTheirNoiseAndDisagreementFarFromZeroToo) {
-  const testing::KnownMembers model(
-      {{{1, 0.004}, {3, 0}}, {{2, 0.006}, {1, 0}}, {{6, 0.002}, {2, 0}}}, {1, 1});
-  MixturePrediction mixture(model);
-  const std::array<double, 2> observation = {10, 1e8};
-  const std::array<double, 1> action = {0};
-  std::array<double, 2> mean{};
-  std::array<double, 2> deviation{};
-  for (int again = 0; again < 2; ++again) {
-    mixture.Predict(observation.data(), action.data(), mean.data(), deviation.data());
-    EXPECT_DOUBLE_EQ(mean[0], 13);
-    // Var = (9 + 1 + 4) / 3 + ((1 - 3)^2 + (2 - 3)^2 + (6 - 3)^2) / 3
-    EXPECT_DOUBLE_EQ(deviation[0], std::sqrt(28.0 / 3));
-    EXPECT_NEAR(mean[1] - 1e8, 0.004, 3e-8);  // of two roundings of 1e8
-    // sqrt((0 + 0.002^2 + 0.002^2) / 3): from squares of 1e8 it would be 0 or 1
-    EXPECT_NEAR(deviation[1], 0.002 * std::sqrt(2.0 / 3), 3e-8);
-  }
 }
 
 }  // namespace

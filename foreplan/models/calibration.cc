@@ -90,7 +90,7 @@ std::vector<double> SteadyChange(const Dataset& data, const LearnedModel& model)
 /// What one worker predicts with.
 struct Forecaster {
   explicit Forecaster(const LearnedModel& model, int particles)
-      : workspace(model.MakePredictionWorkspace()),
+      : workspace(model.MakePredictionWorkspace(1)),
         no(static_cast<size_t>(model.snapshot()->observation_dim())),
         state(static_cast<size_t>(particles) * no),
         mean(state.size()),
@@ -175,7 +175,7 @@ void Calibrator::JudgeRow(const Dataset& data, int64_t row, size_t place, Foreca
   const std::span<const double> observation = data.observation(row);
   const std::span<const double> next = data.next_observation(row);
   for (size_t k = 0; k < members_; ++k) {
-    model_.Predict(static_cast<int>(k), observation.data(), data.action(row).data(),
+    model_.Predict(static_cast<int>(k), 1, observation.data(), data.action(row).data(),
                    &f.mean[k * no_], &f.deviation[k * no_], *f.workspace);
   }
   double components = 0;
@@ -330,7 +330,7 @@ std::vector<StretchError> Calibrator::JudgeStretch(int64_t row, Forecaster& f) c
     std::ranges::copy(start, &f.state[p * no_]);
     if (model_.noise_moves_state()) continue;
     // What was observed is off by the noise of measurement.
-    model_.Predict(member(p), start.data(), data.action(row).data(), &f.mean[p * no_],
+    model_.Predict(member(p), 1, start.data(), data.action(row).data(), &f.mean[p * no_],
                    &f.deviation[p * no_], *f.workspace);
     for (size_t i = 0; i < no_; ++i) {
       f.state[p * no_ + i] += f.deviation[p * no_ + i] * random.Normal();
@@ -340,8 +340,8 @@ std::vector<StretchError> Calibrator::JudgeStretch(int64_t row, Forecaster& f) c
   for (int step = 0; step < reach; ++step) {
     for (size_t p = 0; p < particles; ++p) {
       if (control_.stop.stop_requested()) return errors;
-      model_.Predict(member(p), &f.state[p * no_], data.action(row + step).data(), &f.mean[p * no_],
-                     &f.deviation[p * no_], *f.workspace);
+      model_.Predict(member(p), 1, &f.state[p * no_], data.action(row + step).data(),
+                     &f.mean[p * no_], &f.deviation[p * no_], *f.workspace);
       for (size_t i = 0; i < no_; ++i) {
         const double noise = model_.noise_moves_state() ? random.Normal() : 0;
         f.state[p * no_ + i] = f.mean[p * no_ + i] + f.deviation[p * no_ + i] * noise;

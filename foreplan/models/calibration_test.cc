@@ -53,11 +53,12 @@ class KnownModel final : public LearnedModel {
   }
 
   int members() const override { return members_; }
-  std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
+  std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(int /*max_rows*/) const override {
     return std::make_unique<Dynamics::Workspace>();
   }
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace&) const override {
+    ASSERT_EQ(rows, 1);
     mean[0] = kFriction * observation[0] + action[0] + offset_(member, observation[0]);
     mean[1] = observation[1];
     deviation[0] = deviation_;

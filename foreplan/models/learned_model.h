@@ -51,11 +51,13 @@ class LearnedModel {
   // Its predictive distribution: a mixture of members, each a normal distribution per component.
 
   [[nodiscard]] virtual int members() const = 0;
-  /// A workspace for Predict until the next fit.
-  [[nodiscard]] virtual std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const = 0;
-  /// What that member says of the next observation: mean and standard deviation, [no] each.
-  virtual void Predict(int member, const double* observation, const double* action, double* mean,
-                       double* deviation, Dynamics::Workspace& workspace) const = 0;
+  /// A workspace for Predict of up to `max_rows` rows at once, until the next fit.
+  [[nodiscard]] virtual std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int max_rows) const = 0;
+  /// What that member says of the next observations: mean and standard deviation, [rows x no] each.
+  /// observation: [rows x no], action: [rows x nu].
+  virtual void Predict(int member, int rows, const double* observation, const double* action,
+                       double* mean, double* deviation, Dynamics::Workspace& workspace) const = 0;
   /// False where the deviation is an error of measurement: what is observed is off by it, the
   /// motion is not.
   [[nodiscard]] virtual bool noise_moves_state() const { return true; }

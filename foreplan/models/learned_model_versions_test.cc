@@ -91,6 +91,38 @@ TEST_P(ModelVersions, AFitPublishesAnotherAndLeavesTheOneBeforeAsItIs) {
   EXPECT_EQ(Predict(*first), guessed);
 }
 
+TEST_P(ModelVersions, PredictRowsTogetherAsOneByOne) {
+  model_->Fit(Rows(60), Key{2, 0});
+  const Dataset data = Rows(7);
+  const int rows = static_cast<int>(data.size());
+  std::vector<double> observations;
+  std::vector<double> actions;
+  for (int row = 0; row < rows; ++row) {
+    observations.insert(observations.end(), data.observation(row).begin(),
+                        data.observation(row).end());
+    actions.push_back(data.action(row)[0]);
+  }
+  std::vector<double> mean(4 * data.size());
+  std::vector<double> deviation(mean.size());
+  const auto together = model_->MakePredictionWorkspace(rows);
+  const auto alone = model_->MakePredictionWorkspace(1);
+  for (int member = 0; member < model_->members(); ++member) {
+    model_->Predict(member, rows, observations.data(), actions.data(), mean.data(),
+                    deviation.data(), *together);
+    for (int row = 0; row < rows; ++row) {
+      double one_mean[4];
+      double one_deviation[4];
+      model_->Predict(member, 1, data.observation(row).data(), data.action(row).data(), one_mean,
+                      one_deviation, *alone);
+      for (size_t i = 0; i < 4; ++i) {
+        const size_t place = 4 * static_cast<size_t>(row) + i;
+        EXPECT_NEAR(mean[place], one_mean[i], 1e-5) << row;  // networks in float
+        EXPECT_NEAR(deviation[place], one_deviation[i], 1e-5) << row;
+      }
+    }
+  }
+}
+
 TEST_P(ModelVersions, OutliveTheirModel) {
   model_->Fit(Rows(60), Key{2, 0});
   const std::shared_ptr<const Dynamics> version = model_->snapshot();

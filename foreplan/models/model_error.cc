@@ -40,7 +40,7 @@ void ModelJudge::Predict(const double* observation, const double* action) {
   // Changes, not places, so that their squares keep their digits.
   const double share = 1.0 / model_.members();
   for (int member = 0; member < model_.members(); ++member) {
-    model_.Predict(member, observation, action, member_mean_.data(), member_deviation_.data(),
+    model_.Predict(member, 1, observation, action, member_mean_.data(), member_deviation_.data(),
                    *workspace_);
     for (size_t i = 0; i < mean_.size(); ++i) {
       const double change = model_.difference()(i, member_mean_[i], observation[i]);
@@ -57,7 +57,7 @@ void ModelJudge::Predict(const double* observation, const double* action) {
 
 ModelError ModelJudge::Judge(const Dataset& data, int64_t first, int64_t last,
                              int open_loop_steps) {
-  workspace_ = model_.MakePredictionWorkspace();  // of the last fit
+  workspace_ = model_.MakePredictionWorkspace(1);  // of the last fit
   ModelError result{.rows = last - first, .component_rmse = std::vector<double>(mean_.size())};
   double covered = 0;
   double epistemic = 0;

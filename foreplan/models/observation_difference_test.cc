@@ -128,11 +128,12 @@ class TurningModel final : public LearnedModel {
   }
 
   int members() const override { return 2; }
-  std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
+  std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(int /*max_rows*/) const override {
     return std::make_unique<Dynamics::Workspace>();
   }
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace&) const override {
+    ASSERT_EQ(rows, 1);
     mean[0] = observation[0] + action[0] + (member == 0 ? 0.01 : -0.02);
     mean[1] = observation[1];
     deviation[0] = 0.05;

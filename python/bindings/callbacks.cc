@@ -37,7 +37,9 @@ Array NumbersOf(nb::handle value, const char* what, size_t size) {
 
 Shared::Shared(nb::object object)
     : object_(new nb::object(std::move(object)), [](nb::object* held) {
-        if (Py_IsInitialized() == 0) return;  // there is nobody left to give it back to
+        // As the interpreter ends, only its own thread can give anything back; afterwards nobody.
+        const bool ends = Py_IsInitialized() == 0;
+        if (!nb::is_alive() || (ends && PyGILState_GetThisThreadState() == nullptr)) return;
         const nb::gil_scoped_acquire acquired;
         delete held;
       }) {}

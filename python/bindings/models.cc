@@ -13,23 +13,10 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
-#include "foreplan/experiments/prediction.h"
+#include "foreplan/models/mixture_prediction.h"
 
 namespace foreplan::python {
 namespace {
-
-constexpr int kBlock = 64;  // rows that are predicted together
-
-int Blocks(int rows) { return (rows + kBlock - 1) / kBlock; }
-
-/// Calls work(row, worker) for every row, shared out to the executor.
-template <typename Work>
-void ForRows(Executor& executor, int rows, const Work& work) {
-  executor.ParallelFor(Blocks(rows), [&](int block, int worker) {
-    const int end = std::min(rows, (block + 1) * kBlock);
-    for (int row = block * kBlock; row < end; ++row) work(row, worker);
-  });
-}
 
 /// Observations and actions of equally many rows.
 struct Inputs {
@@ -48,12 +35,6 @@ std::vector<double> NumbersOr(nb::handle value, const char* name, int rows, doub
   if (value.is_none()) return std::vector<double>(static_cast<size_t>(rows), otherwise);
   const GivenRows given = VectorOf(value, name, rows);
   return {given.data(), given.data() + rows};
-}
-
-std::vector<std::unique_ptr<Dynamics::Workspace>> Workspaces(const LearnedModel& model, int count) {
-  std::vector<std::unique_ptr<Dynamics::Workspace>> workspaces;
-  for (int i = 0; i < count; ++i) workspaces.push_back(model.MakePredictionWorkspace());
-  return workspaces;
 }
 
 }  // namespace
@@ -108,14 +89,8 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
   std::vector<double> mean(static_cast<size_t>(rows) * no);
   std::vector<double> deviation(mean.size());
   raised_->Run([&] {
-    std::vector<MixturePrediction> mixtures;
-    for (int i = 0; i < executor_->size(); ++i) mixtures.emplace_back(*model_);
-    ForRows(*executor_, rows, [&](int row, int worker) {
-      const size_t place = static_cast<size_t>(row) * no;
-      mixtures[static_cast<size_t>(worker)].Predict(inputs.observation.row(row).data(),
-                                                    inputs.action.row(row).data(),
-                                                    mean.data() + place, deviation.data() + place);
-    });
+    PredictMixture(*model_, rows, inputs.observation.data(), inputs.action.data(), mean.data(),
+                   deviation.data(), *executor_);
   });
   const bool is_vector = inputs.observation.is_vector && inputs.action.is_vector;
   return nb::make_tuple(ToArray(std::move(mean), rows, observation_dim_, is_vector),
@@ -125,20 +100,11 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
 nb::object PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
   const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
   const int rows = inputs.observation.rows;
-  const auto no = static_cast<size_t>(observation_dim_);
-  std::vector<double> drawn(static_cast<size_t>(rows) * no);
+  std::vector<double> drawn(static_cast<size_t>(rows) * static_cast<size_t>(observation_dim_));
   raised_->Run([&] {
-    auto workspaces = Workspaces(*model_, executor_->size());
     const Key key{.seed = static_cast<uint64_t>(seed), .stream = 2};
-    ForRows(*executor_, rows, [&](int row, int worker) {
-      Random random(key.Fold(static_cast<uint64_t>(row)));
-      const auto member = static_cast<int>(random.Below(static_cast<uint64_t>(model_->members())));
-      std::vector<double> s(no);
-      double* x = drawn.data() + static_cast<size_t>(row) * no;
-      model_->Predict(member, inputs.observation.row(row).data(), inputs.action.row(row).data(), x,
-                      s.data(), *workspaces[static_cast<size_t>(worker)]);
-      for (size_t i = 0; i < no; ++i) x[i] += s[i] * random.Normal();
-    });
+    SampleMixture(*model_, rows, inputs.observation.data(), inputs.action.data(), key, drawn.data(),
+                  *executor_);
   });
   return ToArray(std::move(drawn), rows, observation_dim_,
                  inputs.observation.is_vector && inputs.action.is_vector);
@@ -152,6 +118,7 @@ nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) cons
   std::vector<double> A(static_cast<size_t>(rows) * no * no);
   std::vector<double> B(static_cast<size_t>(rows) * no * nu);
   raised_->Run([&] {
+    constexpr int kBlock = 64;  // rows whose derivatives are found together
     const auto dynamics = model_->snapshot();
     const auto workspace = dynamics->MakeDerivativeWorkspace(kBlock);
     for (int row = 0; row < rows; row += kBlock) {

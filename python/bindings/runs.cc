@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -108,37 +110,43 @@ class PythonRun {
             const std::optional<std::string>& model, std::vector<std::string> assignments,
             int threads, const std::string& folder, bool resume, const nb::object& on_step,
             const nb::object& on_fit)
-      : raised_(task.raised()), held_{Shared(on_step), Shared(on_fit)}, task_(task.task()) {
-    Experiment experiment = task.MakeExperimentWith(
-        FlagsOf(algorithm, planner, seed, episodes, steps, model, std::move(assignments)));
+      : raised_(task.raised()),
+        held_{Shared(on_step), Shared(on_fit)},
+        own_(task),
+        flags_(FlagsOf(algorithm, planner, seed, episodes, steps, model, std::move(assignments))),
+        threads_(threads) {
+    Experiment experiment = own_.MakeExperimentWith(flags_);
     notes_ = experiment.notes;
-    const std::string path =
-        !folder.empty() ? folder
-                        : RunDirectory::FreshPath("runs", experiment.task.name(),
-                                                  experiment.run.algorithm, experiment.run.seed)
-                              .string();
-    session_ = std::make_unique<RunSession>(
-        std::move(experiment), std::make_shared<PythonExecutor>(threads), stop_.get_token(),
-        MakeExperimentsLearner, Progress::Mode::kSilent);
-    raised_->Run([&] { resume ? session_->Resume(path) : session_->Create(path); });
-    session_->learner().AddObserver(std::make_shared<PythonObserver>(held_[0], held_[1], raised_));
+    bounds_ = {experiment.run.episodes, experiment.run.steps};
+    path_ = !folder.empty() ? folder
+                            : RunDirectory::FreshPath("runs", experiment.task.name(),
+                                                      experiment.run.algorithm, experiment.run.seed)
+                                  .string();
+    Open(std::move(experiment), resume);
   }
 
   /// False when the run is over.
   bool Step() {
-    return raised_->Run(stop_, [&] { return session().Step(); });
+    RunSession& run = session();
+    broken_ = true;  // where it throws
+    const bool goes_on = raised_->Run(stop_, [&] { return run.Step(); });
+    broken_ = false;
+    return goes_on;
   }
   [[nodiscard]] std::vector<Shared>& held() { return held_; }
   /// Lets go of the folder; what is asked afterwards throws.
-  void Close() { session_.reset(); }
+  void Close() {
+    session_.reset();
+    closed_ = true;
+  }
 
-  nb::list Episodes(size_t from) const {
+  nb::list Episodes(size_t from) {
     nb::list rows;
     const auto& episodes = session().log().episodes();
     for (size_t i = from; i < episodes.size(); ++i) rows.append(AsDict(episodes[i]));
     return rows;
   }
-  nb::list Metrics() const {
+  nb::list Metrics() {
     nb::list rows;
     for (const MetricRow& row : session().log().metrics()) {
       rows.append(nb::make_tuple(row.episode, row.total_steps, row.name, row.value));
@@ -148,8 +156,9 @@ class PythonRun {
 
   /// What the controller does in a situation.
   nb::object Act(nb::handle observation, int time, int seed) {
-    const GivenRows given = VectorOf(observation, "observation", task_.spec().observation_dim());
-    std::vector<double> action(static_cast<size_t>(task_.spec().action_dim()));
+    const GivenRows given =
+        VectorOf(observation, "observation", own_.task().spec().observation_dim());
+    std::vector<double> action(static_cast<size_t>(own_.task().spec().action_dim()));
     raised_->Run(stop_, [&] {
       const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
       if (time == 0) session().learner().controller().Reset(key);
@@ -162,13 +171,13 @@ class PythonRun {
 
   nb::dict Evaluate(int episodes, int seed) {
     const Evaluation evaluation = raised_->Run(stop_, [&] {
-      return foreplan::Evaluate(kLearned, task_, session().learner().controller(),
+      return foreplan::Evaluate(kLearned, own_.task(), session().learner().controller(),
                                 {.episodes = episodes, .seed = seed}, stop_.get_token());
     });
     return AsDict(evaluation);
   }
 
-  nb::tuple Data() const {
+  nb::tuple Data() {
     const Dataset& data = session().learner().data();
     const int no = data.observation_dim();
     const int nu = data.action_dim();
@@ -192,25 +201,46 @@ class PythonRun {
                           ToVector(std::move(episode)));
   }
 
-  nb::object Result() const { return FromJson(session().Result().dump()); }
-  [[nodiscard]] std::string Folder() const { return session().directory().path().string(); }
-  [[nodiscard]] std::string ReportFile() const {
-    return session().directory().report_file().string();
-  }
+  nb::object Result() { return FromJson(session().Result().dump()); }
+  [[nodiscard]] const std::string& folder() const { return path_; }
+  [[nodiscard]] std::string ReportFile() { return session().directory().report_file().string(); }
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  /// Episodes and steps at which it ends; 0: no bound.
+  [[nodiscard]] std::pair<int, int> bounds() const { return bounds_; }
 
  private:
-  [[nodiscard]] RunSession& session() const {
-    if (session_ == nullptr) throw InputError("run: found one that is closed");
+  void Open(Experiment experiment, bool resume) {
+    session_ = std::make_unique<RunSession>(
+        std::move(experiment), std::make_shared<PythonExecutor>(threads_), stop_.get_token(),
+        MakeExperimentsLearner, Progress::Mode::kSilent);
+    raised_->Run([&] { resume ? session_->Resume(path_) : session_->Create(path_); });
+    session_->learner().AddObserver(std::make_shared<PythonObserver>(held_[0], held_[1], raised_));
+  }
+
+  /// After Ctrl-C and after what Python raised it is that of the last checkpoint.
+  [[nodiscard]] RunSession& session() {
+    if (closed_) throw InputError("run: found one that is closed");
+    if (broken_ || stop_.stop_requested()) {
+      session_.reset();  // lets go of the folder
+      stop_ = {};
+      Open(own_.MakeExperimentWith(flags_), /*resume=*/true);
+      broken_ = false;
+    }
     return *session_;
   }
 
   std::shared_ptr<Raised> raised_;
   std::stop_source stop_;
   std::vector<Shared> held_;  // observers
-  Task task_;
+  PythonTask own_;
+  RunFlags flags_;
+  int threads_;
+  std::string path_;
   std::vector<std::string> notes_;
+  std::pair<int, int> bounds_;
   std::unique_ptr<RunSession> session_;
+  bool broken_ = false;
+  bool closed_ = false;
 };
 
 /// Of "uniform", "zero", ..., or "true_model".
@@ -250,8 +280,9 @@ void BindRuns(nb::module_& module) {
       .def("evaluate", &PythonRun::Evaluate, nb::arg("episodes"), nb::arg("seed"))
       .def("data", &PythonRun::Data)
       .def("result", &PythonRun::Result)
-      .def_prop_ro("folder", &PythonRun::Folder)
+      .def_prop_ro("folder", &PythonRun::folder)
       .def_prop_ro("report_file", &PythonRun::ReportFile)
+      .def_prop_ro("bounds", &PythonRun::bounds)
       .def_prop_ro("notes", &PythonRun::notes);
   module.def("evaluate", &EvaluateTask, nb::arg("task"), nb::arg("controller"),
              nb::arg("planner").none(), nb::arg("episodes"), nb::arg("seed"),

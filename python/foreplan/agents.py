@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ._core import InputError
 from .environments import flat_observation, is_environment
@@ -15,6 +18,12 @@ from .runs import Episode, Run, run
 from .tasks import Task, as_task
 
 Array = NDArray[np.float64]
+
+_ABOUT = "agent.json"  # in a saved agent: how it was made
+
+
+class _Enough(Exception):
+    """A callback wants no more."""
 
 
 class PETS:
@@ -31,26 +40,85 @@ class PETS:
         self.seed = seed
         self.threads = threads
         self.verbose = verbose
-        self._run: Run | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.logger = None  # callbacks of other libraries ask for one
+        self._source = environment
+        self._arguments = arguments
+        self._folder = tempfile.TemporaryDirectory(prefix="foreplan-")
+        self._learned: list[dict[str, int]] = []  # steps and seed of every learn(), each a run that began with the one before
+        self._run: Run | None = None  # of the last one
         self._starts = True
 
     def set_random_seed(self, seed: int) -> None:
         """Of the next `learn`."""
         self.seed = seed
 
-    def learn(self, total_timesteps: int, callback: Callable[[Episode], Any] | None = None) -> PETS:
-        """Learns from that many steps; `callback` is told every episode, and ends the learning by giving False."""
-        self._folder = tempfile.TemporaryDirectory(prefix="foreplan-")
-        self._run = run(self.task, "mpc", self.planner, self.seed, steps=total_timesteps,
-                        out=f"{self._folder.name}/run", threads=self.threads)
-        for episode in self._run:
+    def learn(self, total_timesteps: int, callback: Any = None, progress_bar: bool = False) -> PETS:
+        """Learns from that many steps more; a second call goes on with the model and the data of the first.
+
+        callback: a function that is told every `Episode`, or an object with the events of stable-baselines3's
+        callbacks (`on_training_start`, `on_rollout_start`, `on_step`, `on_rollout_end`, `on_training_end`), where a
+        rollout is an episode. Giving False ends the learning."""
+        if self._run is not None:
+            self._run.close()
+        self._learned.append({"steps": total_timesteps, "seed": self.seed})
+        try:
+            if hasattr(callback, "on_step"):
+                self._learn_with_events(callback, progress_bar)
+            else:
+                self._learn(callback, progress_bar)
+        finally:
+            self._starts = True
+        return self
+
+    def _open(self, resume: bool, on_step: Callable[[dict[str, Any]], Any] | None = None) -> Run:
+        last = len(self._learned) - 1
+        self._run = run(self.task, "mpc", self.planner, self._learned[-1]["seed"], steps=self._learned[-1]["steps"],
+                        model=self._run_folder(last - 1) if last > 0 else None, out=self._run_folder(last),
+                        resume=resume, threads=self.threads, on_step=on_step)
+        return self._run
+
+    def _run_folder(self, number: int) -> Path:
+        return Path(self._folder.name) / f"run{number}"
+
+    def _learn(self, callback: Callable[[Episode], Any] | None, progress_bar: bool,
+               on_step: Callable[[dict[str, Any]], Any] | None = None) -> None:
+        learning = self._open(resume=False, on_step=on_step)
+        for episode in learning.progress() if progress_bar else learning:
             if self.verbose:
                 print(f"episode {episode.episode}: return {episode.episode_return:.2f}, {episode.steps} steps")
             if callback is not None and callback(episode) is False:
                 break
-        self._starts = True
-        return self
+
+    def _learn_with_events(self, events: Any, progress_bar: bool) -> None:
+        def on_step(step: dict[str, Any]) -> None:
+            if hasattr(events, "update_locals"):
+                events.update_locals(step)
+            if events.on_step() is False:
+                raise _Enough
+
+        def on_episode(_episode: Episode) -> None:
+            events.on_rollout_end()
+            events.on_rollout_start()
+
+        if hasattr(events, "init_callback"):
+            events.init_callback(self)
+        events.on_training_start({"total_timesteps": self._learned[-1]["steps"]}, {})
+        events.on_rollout_start()
+        try:
+            self._learn(on_episode, progress_bar, on_step)
+        except _Enough:
+            pass
+        events.on_training_end()
+
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of the environment so far, of all calls of `learn`."""
+        before = sum(learned["steps"] for learned in self._learned[:-1])
+        return before + (self._run.total_steps if self._run is not None else 0)
+
+    def get_env(self) -> Any:
+        """The environment it was made with."""
+        return self.environment
 
     @property
     def run(self) -> Run:
@@ -78,5 +146,67 @@ class PETS:
         """Plays fresh starts: {"returns": [episodes], "mean", "ci95", ...}."""
         return self.run.evaluate(episodes, seed)
 
+    def save(self, path: str | Path) -> None:
+        """Writes one file, a zip (".zip" is added where the name has no ending): its runs as `foreplan run` writes
+        them and how they were made. Raises InputError where nothing is learned yet."""
+        runs = self.run.folder.parent
+        about = {"planner": self.planner, "learned": self._learned, **_kept(self._source, self._arguments)}
+        with zipfile.ZipFile(_zip_path(path), "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_ABOUT, json.dumps(about, indent=1))
+            for file in sorted(runs.rglob("*")):
+                archive.write(file, file.relative_to(runs))
+
+    @classmethod
+    def load(cls, path: str | Path, environment: Any = None, *, threads: int | None = None, verbose: int = 0,
+             **arguments: Any) -> PETS:
+        """What was saved, ready to predict and to learn on. environment: what it was made with, where that is not
+        the name, the path or the mapping of a task; arguments: those that no file can hold (functions), and others
+        that are to replace those it was made with. Raises InputError for a file that is none and for what is missing."""
+        folder = tempfile.TemporaryDirectory(prefix="foreplan-")
+        about = _unpacked(_zip_path(path), folder.name)
+        missing = [name for name in about["functions"] if name not in arguments]
+        if environment is None and about["source"] is None:
+            missing.insert(0, "environment")
+        if missing:
+            raise InputError(f"{path}: found no {', '.join(missing)}, expected as an argument: a file cannot hold it")
+        agent = cls(about["source"] if environment is None else environment, planner=about["planner"],
+                    seed=about["learned"][-1]["seed"], threads=threads, verbose=verbose,
+                    **{**about["arguments"], **arguments})
+        agent._folder, agent._learned = folder, about["learned"]
+        agent._open(resume=True)
+        return agent
+
     def __repr__(self) -> str:
-        return f"PETS('{self.task.name}', planner '{self.planner}', seed {self.seed})"
+        return f"PETS('{self.task.name}', planner '{self.planner}', seed {self.seed}, {self.num_timesteps} steps)"
+
+
+def _zip_path(path: str | Path) -> Path:
+    return Path(path) if Path(path).suffix else Path(path).with_suffix(".zip")
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _kept(source: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what an agent was made with: what a file can hold, and the names of the rest."""
+    return {"source": source if _is_json(source) else None,
+            "arguments": {name: value for name, value in arguments.items() if _is_json(value)},
+            "functions": [name for name, value in arguments.items() if not _is_json(value)]}
+
+
+def _unpacked(path: Path, folder: str) -> dict[str, Any]:
+    """How the agent was made; its runs go into `folder`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            about: dict[str, Any] = json.loads(archive.read(_ABOUT))
+            archive.extractall(folder, [name for name in archive.namelist() if name != _ABOUT])
+    except FileNotFoundError:
+        raise InputError(f"{path}: found no such file, expected what PETS.save wrote") from None
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(f"{path}: found {error}, expected what PETS.save wrote") from None
+    return about

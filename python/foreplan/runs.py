@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._options import Options, all_assignments, thread_count
+from .notebooks import in_notebook, plot_returns, with_progress
 from .tasks import Task, as_task
 
 Array = NDArray[np.float64]
@@ -32,7 +34,8 @@ class Episode:
 
 class Run:
     """A run that goes on as it is iterated over; each item is an `Episode`. Its folder is written as the command
-    line writes it: checkpoints after every episode, a report at the end."""
+    line writes it: checkpoints after every episode, a report at the end. After Ctrl-C, or what a callback raised, it is
+    the run of its last checkpoint, and goes on from there."""
 
     def __init__(self, core: _core.Run, task: Task) -> None:
         self._core = core
@@ -54,11 +57,22 @@ class Run:
                 raise StopIteration
             self._over = not self._core.step()
 
-    def finish(self) -> Run:
-        """Runs to the end."""
-        for _ in self:
+    def finish(self, progress: bool | None = None) -> Run:
+        """Runs to the end. progress: shows a bar (needs tqdm); None: in notebooks, where there is tqdm. A notebook
+        shows the report of what it gives."""
+        if progress is None:
+            progress = in_notebook() and importlib.util.find_spec("tqdm") is not None
+        for _ in self.progress() if progress else self:
             pass
         return self
+
+    def progress(self) -> Iterator[Episode]:
+        """The episodes as they come, above a bar (needs tqdm)."""
+        return with_progress(self)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The returns over the steps, on matplotlib's `axes` (None: new ones), which it gives."""
+        return plot_returns(self, axes)
 
     def close(self) -> None:
         """Lets go of the folder, which another run may then resume."""
@@ -74,6 +88,17 @@ class Run:
     def episodes(self) -> list[Episode]:
         """All so far."""
         return [Episode(**row) for row in self._core.episodes()]
+
+    @property
+    def total_steps(self) -> int:
+        """Of the environment, in whole episodes so far."""
+        done = self.episodes
+        return done[-1].total_steps if done else 0
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Episodes and steps at which it ends; 0: no such bound."""
+        return self._core.bounds
 
     @property
     def returns(self) -> Array:

@@ -31,14 +31,19 @@ FitMetrics EnsembleModel::FitVersion(const Dataset& data, Key key, const FitCont
   return metrics;
 }
 
-std::unique_ptr<Dynamics::Workspace> EnsembleModel::MakePredictionWorkspace() const {
-  return ensemble()->MakeWorkspace(1);
+std::unique_ptr<Dynamics::Workspace> EnsembleModel::MakePredictionWorkspace(int max_rows) const {
+  return ensemble()->MakeWorkspace(max_rows);
 }
 
-void EnsembleModel::Predict(int member, const double* observation, const double* action,
+void EnsembleModel::Predict(int member, int rows, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
-  ensemble()->PredictTarget(member, 1, observation, action, mean, deviation, workspace);
-  ensemble()->features().Apply(observation, action, mean, mean);
+  ensemble()->PredictTarget(member, rows, observation, action, mean, deviation, workspace);
+  const FeatureMap& features = ensemble()->features();
+  for (int row = 0; row < rows; ++row) {
+    double* next = mean + row * features.observation_dim();
+    features.Apply(observation + row * features.observation_dim(),
+                   action + row * features.action_dim(), next, next);
+  }
 }
 
 void EnsembleModel::Save(TensorFile& file) const {

@@ -23,8 +23,9 @@ class EnsembleModel final : public LearnedModel {
     return trainer_.ensemble();
   }
   [[nodiscard]] int members() const override { return ensemble()->members(); }
-  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int max_rows) const override;
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] std::span<const double> scale() const override { return scale_; }
   [[nodiscard]] const ObservationDifference& difference() const override {

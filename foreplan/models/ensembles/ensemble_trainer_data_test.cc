@@ -255,10 +255,10 @@ TEST(EnsembleTrainer, WhatKeepsItsPaceGoesOnAtThatPace) {
   EXPECT_GT(model.scale()[0], 0);
   EXPECT_EQ(model.scale()[1], 0);
   EXPECT_EQ(model.scale()[2], 0);
-  const auto workspace = model.MakePredictionWorkspace();
+  const auto workspace = model.MakePredictionWorkspace(1);
   double mean[3];
   double deviation[3];
-  model.Predict(0, data.observation(60).data(), data.action(60).data(), mean, deviation,
+  model.Predict(0, 1, data.observation(60).data(), data.action(60).data(), mean, deviation,
                 *workspace);
   EXPECT_NEAR(mean[1], 0.02 * 61, 1e-13);
   EXPECT_NEAR(mean[2], 1519844087028.0 + 50.0 * 61, 0.02);  // rounding: 8 eps, a few of them

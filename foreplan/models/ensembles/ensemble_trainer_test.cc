@@ -184,14 +184,14 @@ TEST(EnsembleTrainer, AnOutlierJumpLeavesTheOrdinaryRowsPredicted) {
   // The jump is all of the scale by now, 35 and 21 m; ordinary rows change by less than a metre,
   // and that is what the model says of them.
   EXPECT_NEAR(model.scale()[0], 500 / std::sqrt(201.0), 1);
-  const auto workspace = model.MakePredictionWorkspace();
+  const auto workspace = model.MakePredictionWorkspace(1);
   double squares = 0;
   for (int64_t row = 0; row < 200; ++row) {
     double mean[3];
     double deviation[3];
     for (int member = 0; member < model.members(); ++member) {
-      model.Predict(member, data.observation(row).data(), data.action(row).data(), mean, deviation,
-                    *workspace);
+      model.Predict(member, 1, data.observation(row).data(), data.action(row).data(), mean,
+                    deviation, *workspace);
       for (size_t i = 0; i < 3; ++i) {
         ASSERT_TRUE(std::isfinite(mean[i]) && std::isfinite(deviation[i]));
         squares += std::pow(mean[i] - data.next_observation(row)[i], 2) / (600.0 * model.members());

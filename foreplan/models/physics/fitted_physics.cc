@@ -122,23 +122,25 @@ void FittedPhysics::Take(Found found) noexcept {
   Publish(found_.members[0]);
 }
 
-std::unique_ptr<Dynamics::Workspace> FittedPhysics::MakePredictionWorkspace() const {
+std::unique_ptr<Dynamics::Workspace> FittedPhysics::MakePredictionWorkspace(int max_rows) const {
   auto workspace = std::make_unique<MembersWorkspace>();
   workspace->members = found_.members;
   for (const auto& member : found_.members) {
-    workspace->of_member.push_back(member->MakeWorkspace(1));
+    workspace->of_member.push_back(member->MakeWorkspace(max_rows));
   }
   return workspace;
 }
 
-void FittedPhysics::Predict(int member, const double* observation, const double* action,
+void FittedPhysics::Predict(int member, int rows, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
   const auto place = static_cast<size_t>(member);
   auto& w = static_cast<MembersWorkspace&>(workspace);
   w.members[place]->Step(
-      {.rows = 1, .state = observation, .action = action, .next_state = mean, .key = {}},
+      {.rows = rows, .state = observation, .action = action, .next_state = mean, .key = {}},
       *w.of_member[place]);
-  std::ranges::copy(found_.noise, deviation);
+  for (int row = 0; row < rows; ++row) {
+    deviation = std::ranges::copy(found_.noise, deviation).out;
+  }
 }
 
 std::string FittedPhysics::NamesOfUnknowns() const {

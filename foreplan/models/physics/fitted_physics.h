@@ -40,8 +40,9 @@ class FittedPhysics final : public LearnedModel {
   void Take(Found found) noexcept;
 
   [[nodiscard]] int members() const override { return kMembers; }
-  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int max_rows) const override;
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] bool noise_moves_state() const override {
     return options_.fit.noise == NoiseModel::kProcess;

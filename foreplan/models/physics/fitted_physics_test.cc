@@ -74,7 +74,7 @@ TEST(FittedPhysics, FindsTheParameters) {
   EXPECT_NEAR(Value(model, "hinge_damping"), 1, 0.1);
 
   const auto workspace = model.snapshot()->MakeWorkspace(1);
-  const auto predictions = model.MakePredictionWorkspace();
+  const auto predictions = model.MakePredictionWorkspace(1);
   std::vector<double> next(4);
   model.snapshot()->Step({.rows = 1,
                           .state = data.observation(7).data(),
@@ -84,8 +84,8 @@ TEST(FittedPhysics, FindsTheParameters) {
                          *workspace);
   std::vector<double> mean(4);
   std::vector<double> deviation(4);
-  model.Predict(0, data.observation(7).data(), data.action(7).data(), mean.data(), deviation.data(),
-                *predictions);
+  model.Predict(0, 1, data.observation(7).data(), data.action(7).data(), mean.data(),
+                deviation.data(), *predictions);
   for (size_t i = 0; i < 4; ++i) {
     EXPECT_NEAR(next[i], data.next_observation(7)[i], 5e-3);  // five deviations
     EXPECT_NEAR(mean[i], next[i], 1e-14);                     // rounding of rows and single steps
@@ -173,13 +173,13 @@ TEST(FittedPhysics, SavesWhatItPredictsWith) {
   fitted.Save(file);
   FittedPhysics restored(ClosedForm(), options);
   restored.Restore(file);
-  const auto a = fitted.MakePredictionWorkspace();
-  const auto b = restored.MakePredictionWorkspace();
+  const auto a = fitted.MakePredictionWorkspace(1);
+  const auto b = restored.MakePredictionWorkspace(1);
   for (int member = 0; member < fitted.members(); ++member) {
     std::vector<double> mean(4), deviation(4), same_mean(4), same_deviation(4);
-    fitted.Predict(member, data.observation(3).data(), data.action(3).data(), mean.data(),
+    fitted.Predict(member, 1, data.observation(3).data(), data.action(3).data(), mean.data(),
                    deviation.data(), *a);
-    restored.Predict(member, data.observation(3).data(), data.action(3).data(), same_mean.data(),
+    restored.Predict(member, 1, data.observation(3).data(), data.action(3).data(), same_mean.data(),
                      same_deviation.data(), *b);
     EXPECT_EQ(mean, same_mean);
     EXPECT_EQ(deviation, same_deviation);

@@ -74,7 +74,7 @@ struct PredictionWorkspace final : Dynamics::Workspace {
   std::shared_ptr<const Dynamics> of_physics;
   std::unique_ptr<Dynamics::Workspace> physics;
   std::unique_ptr<Dynamics::Workspace> residual;
-  std::vector<double> next;  // [no], of the physics
+  std::vector<double> next;  // [max_rows x no], of the physics
 };
 
 }  // namespace
@@ -208,23 +208,27 @@ FitMetrics ResidualModel::FitVersion(const Dataset& data, Key key, const FitCont
   return metrics;
 }
 
-std::unique_ptr<Dynamics::Workspace> ResidualModel::MakePredictionWorkspace() const {
+std::unique_ptr<Dynamics::Workspace> ResidualModel::MakePredictionWorkspace(int max_rows) const {
   auto workspace = std::make_unique<PredictionWorkspace>();
   workspace->of_physics = physics_.snapshot();
-  workspace->physics = workspace->of_physics->MakeWorkspace(1);
-  workspace->residual = residual_.MakePredictionWorkspace();
-  workspace->next.resize(Size(workspace->of_physics->observation_dim()));
+  workspace->physics = workspace->of_physics->MakeWorkspace(max_rows);
+  workspace->residual = residual_.MakePredictionWorkspace(max_rows);
+  workspace->next.resize(Size(max_rows) * Size(workspace->of_physics->observation_dim()));
   return workspace;
 }
 
-void ResidualModel::Predict(int member, const double* observation, const double* action,
+void ResidualModel::Predict(int member, int rows, const double* observation, const double* action,
                             double* mean, double* deviation, Dynamics::Workspace& workspace) const {
   auto& w = static_cast<PredictionWorkspace&>(workspace);
-  residual_.Predict(member, observation, action, mean, deviation, *w.residual);
-  w.of_physics->Step(
-      {.rows = 1, .state = observation, .action = action, .next_state = w.next.data(), .key = {}},
-      *w.physics);
-  for (size_t i = 0; i < w.next.size(); ++i) mean[i] += w.next[i] - observation[i];
+  residual_.Predict(member, rows, observation, action, mean, deviation, *w.residual);
+  w.of_physics->Step({.rows = rows,
+                      .state = observation,
+                      .action = action,
+                      .next_state = w.next.data(),
+                      .key = {}},
+                     *w.physics);
+  const size_t count = Size(rows) * Size(w.of_physics->observation_dim());
+  for (size_t i = 0; i < count; ++i) mean[i] += w.next[i] - observation[i];
 }
 
 nlohmann::ordered_json ResidualModel::Describe() const { return physics_.Describe(); }

@@ -54,8 +54,9 @@ class ResidualModel final : public LearnedModel {
                 const FitOptions& fit, Key key, std::shared_ptr<Executor> executor);
 
   [[nodiscard]] int members() const override { return residual_.members(); }
-  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override;
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int max_rows) const override;
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override;
   [[nodiscard]] std::span<const double> scale() const override { return physics_.scale(); }
   [[nodiscard]] const ObservationDifference& difference() const override {

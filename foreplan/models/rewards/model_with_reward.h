@@ -21,12 +21,13 @@ class ModelWithReward final : public LearnedModel {
                   std::shared_ptr<Executor> executor);
 
   [[nodiscard]] int members() const override { return motion_->members(); }
-  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
-    return motion_->MakePredictionWorkspace();
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int max_rows) const override {
+    return motion_->MakePredictionWorkspace(max_rows);
   }
-  void Predict(int member, const double* observation, const double* action, double* mean,
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& workspace) const override {
-    motion_->Predict(member, observation, action, mean, deviation, workspace);
+    motion_->Predict(member, rows, observation, action, mean, deviation, workspace);
   }
   [[nodiscard]] bool noise_moves_state() const override { return motion_->noise_moves_state(); }
   [[nodiscard]] std::span<const double> scale() const override { return motion_->scale(); }

@@ -11,9 +11,11 @@
 namespace foreplan::testing {
 
 /// Members that say that both components of a double integrator's state change by what the test
-/// gives, with its deviations.
+/// gives and half the action, with its deviations.
 class KnownMembers final : public LearnedModel {
  public:
+  static constexpr double kGain = 0.5;  // of the action
+
   struct Member {
     std::vector<double> change;     // [2]
     std::vector<double> deviation;  // [2]
@@ -26,15 +28,16 @@ class KnownMembers final : public LearnedModel {
   }
 
   [[nodiscard]] int members() const override { return static_cast<int>(members_.size()); }
-  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace() const override {
+  [[nodiscard]] std::unique_ptr<Dynamics::Workspace> MakePredictionWorkspace(
+      int /*max_rows*/) const override {
     return std::make_unique<Dynamics::Workspace>();
   }
-  void Predict(int member, const double* observation, const double* /*action*/, double* mean,
+  void Predict(int member, int rows, const double* observation, const double* action, double* mean,
                double* deviation, Dynamics::Workspace& /*workspace*/) const override {
     const Member& of = members_[static_cast<size_t>(member)];
-    for (size_t i = 0; i < 2; ++i) {
-      mean[i] = observation[i] + of.change[i];
-      deviation[i] = of.deviation[i];
+    for (size_t i = 0; i < 2 * static_cast<size_t>(rows); ++i) {
+      mean[i] = observation[i] + of.change[i % 2] + kGain * action[i / 2];
+      deviation[i] = of.deviation[i % 2];
     }
   }
   [[nodiscard]] std::span<const double> scale() const override { return scale_; }
