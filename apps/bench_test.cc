@@ -67,6 +67,9 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
   EXPECT_EQ(Cases(training), (std::vector<std::string>{"3x200_b32", "3x200_b256"}));
   for (const Json& row : training) ExpectTimes(row, "us");
 
+  const Json prediction = Rows(RunProgram(Quick("prediction", {"--set", "rows=130"})));
+  ASSERT_EQ(prediction.size(), 1U);
+  EXPECT_GT(prediction[0]["rows_per_second"].get<double>(), 0);
   const Json latency = Rows(RunProgram(Quick("latency", {"--case", "forward_1"})));
   ASSERT_EQ(latency.size(), 2U);
   EXPECT_EQ(latency[0]["net"], "3x200");

@@ -9,6 +9,7 @@ const std::vector<BenchSuite>& BenchSuites() {
       {"deadlines", "decisions of 1 ms through a learned cart-pole, and what time earns",
        &DeadlineCases},
       {"training", "gradient steps of an ensemble", &TrainingCases},
+      {"prediction", "what an ensemble says of many rows", &PredictionCases},
       {"latency", "one network at one state", &LatencyCases},
       {"mppi", "sampling control on cheap closed forms", &MppiCases},
       {"trajopt", "trajectory optimisation of the reference problems", &TrajoptCases},
