@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -22,11 +23,30 @@
 #include "python/bindings/signals.h"
 #include "python/bindings/tasks.h"
 
+#ifdef FOREPLAN_HAVE_MUJOCO
+#include "foreplan/systems/mujoco/mujoco_system.h"
+#endif
+
 namespace foreplan::python {
 namespace {
 
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<const bool, nb::c_contig, nb::device::cpu>;
+
+#ifdef FOREPLAN_HAVE_MUJOCO
+/// What MuJoCo loads, with the fields that resets drew: an MJB, "" of what it does not simulate.
+std::string CompiledModel(const Environment& environment) {
+  const auto* system = dynamic_cast<const MujocoSystem*>(&environment);
+  if (system == nullptr) return "";
+  const MujocoGuard guard;
+  const auto size = mj_sizeModel(&system->model());
+  std::string bytes(static_cast<size_t>(size), 0);
+  mj_saveModel(&system->model(), nullptr, bytes.data(), size);
+  return bytes;
+}
+#else
+std::string CompiledModel(const Environment& /*environment*/) { return ""; }
+#endif
 
 /// A step of closed forms takes less time than threads take to wake.
 int ThreadsFor(const Environment& environment, int threads) {
@@ -101,6 +121,11 @@ class Environments {
     if (system == nullptr) return names;
     for (const Component& component : system->spec().state) names.push_back(component.name);
     return names;
+  }
+
+  [[nodiscard]] nb::bytes CompiledModelOf(int i) const {
+    const std::string bytes = CompiledModel(batch_.environment(i));
+    return nb::bytes(bytes.data(), bytes.size());
   }
 
   /// Seconds that actions [steps x count x nu] take where nobody waits for Python or for another
@@ -206,6 +231,11 @@ void BindEnvironments(nb::module_& module) {
       .def("troubles", &Environments::Troubles)
       .def_prop_ro("states", &Environments::States)
       .def_prop_ro("state_names", &Environments::StateNames)
+      .def("compiled_model", &Environments::CompiledModelOf, nb::arg("environment"))
+      .def_prop_ro("is_simulated",
+                   [](const Environments& self) {
+                     return !CompiledModel(self.batch().environment(0)).empty();
+                   })
       .def_prop_ro("threads", &Environments::threads)
       .def_prop_ro("observations", Viewed<double>(&Batch::observations, true))
       .def_prop_ro("final_observations", Viewed<double>(&Batch::final_observations, true))

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._core import InputError
 from ._options import thread_count
+from ._rendering import RENDER_MODES, Painter, check_render_mode, make_painter
 from .tasks import as_task, task_names
 
 __all__ = ["Env", "VectorEnv", "published_names"]
@@ -63,7 +64,7 @@ class _Batch:
     """What `Env` and `VectorEnv` share: the library's environments of one task, and their seeds."""
 
     def __init__(self, task: Any, count: int, threads: int | None, autoreset: AutoresetMode, observed: int | None,
-                 max_episode_steps: int | None) -> None:
+                 max_episode_steps: int | None, render_mode: str | None) -> None:
         self.task = as_task(task)
         limit = self.task.episode_length if max_episode_steps is None else max_episode_steps
         self.core = _core.Environments(
@@ -71,6 +72,8 @@ class _Batch:
             _MODES[autoreset], threads or 0, thread_count(None))
         self.count = count
         self.is_closed = False
+        check_render_mode(render_mode, self.task.name, self.core.is_simulated)
+        self._painter: Painter | None = None if render_mode is None else make_painter()
         # The library's own memory, which every step writes to.
         self.observations: Array = self.core.observations
         self.final_observations: Array = self.core.final_observations
@@ -89,6 +92,22 @@ class _Batch:
         """Its next reset begins the first episode of that seed."""
         self.core.seed(place, seed & (2**64 - 1), seed >> 64 & (2**64 - 1))
 
+    def metadata(self) -> dict[str, Any]:
+        return {"render_modes": RENDER_MODES if self.core.is_simulated else [], "render_fps": round(1 / self.task.dt)}
+
+    def paint(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A picture [height, width, 3] of every environment; None without a render mode."""
+        self.check_open()
+        if self._painter is None:
+            return None
+        states = self.core.states
+        return tuple(self._painter.paint(self.core.compiled_model(i), states[i]) for i in range(self.count))
+
+    def close(self) -> None:
+        if self._painter is not None:
+            self._painter.close()
+        self.is_closed = True
+
     def check_open(self) -> None:
         if self.is_closed:
             raise InputError(f"environment '{self.task.name}': found it closed, expected one that is open")
@@ -100,20 +119,20 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
     task: a `Task` of a name, a file or a mapping, or what makes one; one of a Python environment is refused.
     max_episode_steps: by default the task's; -1: none, as `gymnasium.make` adds its own limit.
     observed: how many of the task's components are seen, the first ones; by default all.
-    render_mode: None.
+    render_mode: None, or "rgb_array" for tasks that MuJoCo simulates: pictures by its own renderer.
 
     observation [no], float64; action [nu], clamped to the bounds. A step in which the simulation diverges earns 0,
     shows what was seen before it, and truncates the episode; ``info["divergence"]`` says what happened.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES}
 
     def __init__(self, task: Any, *, max_episode_steps: int | None = None, observed: int | None = None,
                  render_mode: str | None = None) -> None:
-        self._batch = _Batch(task, 1, 1, AutoresetMode.DISABLED, observed, max_episode_steps)
+        self._batch = _Batch(task, 1, 1, AutoresetMode.DISABLED, observed, max_episode_steps, render_mode)
         self.task = self._batch.task
         self.dt = self.task.dt  #: seconds between two steps
-        self.metadata = {**type(self).metadata, "render_fps": round(1 / self.dt)}
+        self.metadata = self._batch.metadata()
         self.render_mode = render_mode
         self.observation_space = self._batch.observation_space()
         self.action_space = self._batch.action_space()
@@ -151,8 +170,13 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
     def state_names(self) -> list[str]:
         return self._batch.core.state_names
 
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """A picture [height, width, 3]; None without a render mode."""
+        pictures = self._batch.paint()
+        return None if pictures is None else pictures[0]
+
     def close(self) -> None:
-        self._batch.is_closed = True
+        self._batch.close()
 
 
 class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[Any]]):
@@ -176,12 +200,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
         if threads is not None and threads < 1:
             raise InputError(f"threads: found {threads}, expected at least 1")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self._batch = _Batch(task, num_envs, threads, self.autoreset_mode, observed, max_episode_steps)
+        self._batch = _Batch(task, num_envs, threads, self.autoreset_mode, observed, max_episode_steps, render_mode)
         self.task = self._batch.task
         self.num_envs = num_envs
         self.copy = copy
-        self.metadata = {"render_modes": [], "render_fps": round(1 / self.task.dt),
-                         "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self._batch.metadata(), "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.single_observation_space = self._batch.observation_space()
         self.single_action_space = self._batch.action_space()
@@ -240,8 +263,12 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
             infos = self._add_info(infos, info, i)
         return self._observed(), rewards, terminated, truncated, infos
 
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A picture [height, width, 3] of every environment; None without a render mode."""
+        return self._batch.paint()
+
     def close_extras(self, **kwargs: Any) -> None:
-        self._batch.is_closed = True
+        self._batch.close()
 
     def _observed(self) -> Array:
         return self._batch.observations.copy() if self.copy else self._batch.observations
@@ -264,9 +291,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
         return np.ascontiguousarray(mask)
 
 
-def _made(**arguments: Any) -> Env:
+class _Registered(Env):
     """What `gymnasium.make` makes, which adds the limit of steps itself."""
-    return Env(max_episode_steps=-1, **arguments)
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(max_episode_steps=-1, **arguments)
 
 
 def _register() -> None:
@@ -276,7 +305,7 @@ def _register() -> None:
     for name, arguments in names.items():
         with (folder / f"{arguments['task']}.toml").open("rb") as file:
             steps = tomllib.load(file)["episode_length"]
-        gymnasium.register(f"foreplan/{name}", entry_point="foreplan.gym:_made",
+        gymnasium.register(f"foreplan/{name}", entry_point="foreplan.gym:_Registered",
                            vector_entry_point="foreplan.gym:VectorEnv", max_episode_steps=steps, kwargs=arguments)
 
 
