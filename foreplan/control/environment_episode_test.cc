@@ -14,8 +14,10 @@
 
 #include "foreplan/control/episode.h"
 #include "foreplan/core/error.h"
+#include "foreplan/core/executor.h"
 #include "foreplan/core/testing/message_of.h"
 #include "foreplan/policies/testing/function_policy.h"
+#include "foreplan/systems/environment_batch.h"
 #include "foreplan/systems/testing/scripted_environment.h"
 
 namespace foreplan {
@@ -291,6 +293,29 @@ TEST(RunEpisode, AFailureBeforeTheFirstStepIsNoEpisode) {
   ScriptedEnvironment environment(
       task, [](int) -> StepOutcome { throw EnvironmentFailure("no answer"); });
   EXPECT_THROW(RunEpisode(task, environment, policy, kKey, kNoLimit, nullptr), EnvironmentFailure);
+}
+
+TEST(RunEpisode, IsWhatAnEnvironmentOfABatchGivesForTheSameKeyAndActions) {
+  const Task task =
+      ExpressionTask("cos(hinge) - 0.1 * slider^2",
+                     "measurement_noise = 0.2\ntermination = \"slider_velocity > 0.5\"");
+  EnvironmentBatch batch(task, {.count = 2});
+  SerialExecutor serial;
+  batch.Seed(1, kKey);
+  batch.Reset(serial);
+  const std::span<const double> row = batch.observations().subspan(4, 4);
+  FunctionPolicy policy([](const Situation& situation) { return 0.3 + 0.02 * situation.time; });
+  const auto system = task.MakeSystem();
+  const EpisodeResult result =
+      RunEpisode(task, *system, policy, kKey.Fold(0), kNoLimit, [&](const EpisodeStep& step) {
+        EXPECT_TRUE(std::ranges::equal(row, step.observation));
+        batch.Step(std::vector<double>{0, step.action[0]}, serial);
+        EXPECT_TRUE(std::ranges::equal(row, step.next_observation));
+        EXPECT_EQ(batch.rewards()[1], step.reward);
+        EXPECT_EQ(batch.terminated()[1] != 0, step.end == StepEnd::kTerminated);
+      });
+  EXPECT_EQ(result.end, StepEnd::kTerminated);
+  EXPECT_GT(result.steps, 3);
 }
 
 }  // namespace

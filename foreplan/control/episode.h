@@ -12,6 +12,7 @@
 #include "foreplan/policies/policy.h"
 #include "foreplan/systems/environment.h"
 #include "foreplan/systems/task.h"
+#include "foreplan/systems/task_episode.h"
 
 namespace foreplan {
 
@@ -43,18 +44,6 @@ struct EpisodeResult {
   StepEnd end = StepEnd::kContinues;
   std::string divergence = {};  // what diverged, "" when nothing did
   std::string failure = {};     // how the environment failed within the episode, "" when it did not
-};
-
-/// Whatever is random in an episode.
-struct EpisodeKeys {
-  EpisodeKeys() = default;
-  /// Streams of one key.
-  explicit EpisodeKeys(Key key);
-
-  Key environment;   // of its reset
-  Key policy;        // of its reset
-  Key decisions;     // folded with the time
-  Key measurements;  // folded with the time
 };
 
 /// Resets environment and policy and runs to the end. `observe` is called after each step; it may

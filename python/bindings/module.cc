@@ -9,6 +9,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/machine.h"
+#include "python/bindings/environments.h"
 #include "python/bindings/models.h"
 #include "python/bindings/planners.h"
 #include "python/bindings/runs.h"
@@ -41,6 +42,7 @@ NB_MODULE(_core, module) {
              [] { return foreplan::python::FromJson(foreplan::VersionsJson().dump()); });
   module.def("algorithm_names", &foreplan::LearnerNames);
   foreplan::python::BindTasks(module);
+  foreplan::python::BindEnvironments(module);
   foreplan::python::BindModels(module);
   foreplan::python::BindPlanners(module);
   foreplan::python::BindRuns(module);

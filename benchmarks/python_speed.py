@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""What Python costs: ours beside something else that does the same, in pairs whose order alternates.
+
+    benchmarks/python_speed.py                               every case, as a table
+    benchmarks/python_speed.py --only vector_half_cheetah    some of them
+    benchmarks/python_speed.py --write                       into docs/results/python_speed.csv and the page's table
+
+Needs foreplan on PYTHONPATH (build/release/python). A case is a function in CASES: it gives two functions that do the work
+once, each of which says the seconds of one operation. The ratio is the median of those of all pairs, ours to the other;
+its interval is that of 95 % by the order statistics of the pairs. Rows of other cases stay when some are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import foreplan
+import foreplan.gym
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "results" / "python_speed.md"
+COLUMNS = ["case", "ours", "beside", "operation", "ours_us", "beside_us", "ratio", "ratio_low", "ratio_high", "pairs"]
+MARKS = ("<!-- speed: begin -->", "<!-- speed: end -->")
+
+Timed = Callable[[], float]  # seconds of one operation
+Case = tuple[str, str, str, Timed, Timed]  # what ours is, what is beside it, the operation, both
+
+
+# --- vector environments ------------------------------------------------------------------------
+
+def block_of(env: Any, steps: int) -> np.ndarray:
+    space = env.single_action_space
+    shape = (steps, env.num_envs, *space.shape)
+    return np.random.default_rng(0).uniform(space.low, space.high, shape).astype(np.float32)
+
+
+def seconds_of_steps(env: Any, actions: np.ndarray) -> float:
+    start = time.perf_counter()
+    for action in actions:
+        env.step(action)
+    return (time.perf_counter() - start) / len(actions)
+
+
+def beside_the_library(name: str, steps: int, threads: int | None, copy: bool = True) -> Case:
+    """The same steps from the same states: called from Python one by one, and all within one call of C++ in which no
+    environment waits for another."""
+    env = gymnasium.make_vec(name, num_envs=64, threads=threads, copy=copy)
+    env.reset(seed=0)
+    actions = block_of(env, steps)
+    doubles = np.ascontiguousarray(actions, np.float64)
+    seconds_of_steps(env, actions)  # on their way
+    states = env.unwrapped.states
+
+    def ours() -> float:
+        env.reset(options={"state": states})
+        return seconds_of_steps(env, actions)
+
+    def beside() -> float:
+        env.reset(options={"state": states})
+        return env.unwrapped._batch.core.roll_out(doubles) / steps
+
+    return (f"VectorEnv, 64 x {name}, {env.unwrapped.threads} threads", "the same steps in C++", "step of 64", ours,
+            beside)
+
+
+def beside_gymnasium(mode: str, steps: int) -> Case:
+    ours_env = gymnasium.make_vec("foreplan/HalfCheetah-v5", num_envs=64)
+    theirs = gymnasium.make_vec("HalfCheetah-v5", num_envs=64, vectorization_mode=mode)
+    actions = block_of(ours_env, steps)
+    for env in (ours_env, theirs):
+        env.reset(seed=0)
+        seconds_of_steps(env, actions)
+    return (f"VectorEnv, 64 x HalfCheetah-v5, {ours_env.unwrapped.threads} threads", f"Gymnasium's {type(theirs).__name__}",
+            "step of 64", lambda: seconds_of_steps(ours_env, actions), lambda: seconds_of_steps(theirs, actions))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "vector_half_cheetah": lambda: beside_the_library("foreplan/HalfCheetah-v5", 100, None),
+    "vector_half_cheetah_1_thread": lambda: beside_the_library("foreplan/HalfCheetah-v5", 50, 1),
+    "vector_pendulum": lambda: beside_the_library("foreplan/pendulum", 5000, None),
+    "vector_pendulum_no_copy": lambda: beside_the_library("foreplan/pendulum", 5000, None, copy=False),
+    "vector_cartpole": lambda: beside_the_library("foreplan/cartpole_closed_form", 2000, None),
+    "vector_beside_sync": lambda: beside_gymnasium("sync", 20),
+    "vector_beside_async": lambda: beside_gymnasium("async", 20),
+}
+
+
+# --- pairs --------------------------------------------------------------------------------------
+
+def interval_of_median(values: list[float]) -> tuple[float, float]:
+    """Order statistics that hold the median between them with 95 % at least (binomial, p = 1/2)."""
+    ordered, n = sorted(values), len(values)
+    below, covered = 0, 0.0
+    while covered + math.comb(n, below) / 2**n <= 0.025 and below < n // 2:
+        covered += math.comb(n, below) / 2**n
+        below += 1
+    low = max(below - 1, 0)
+    return ordered[low], ordered[n - 1 - low]
+
+
+def measure(name: str, pairs: int) -> dict[str, Any]:
+    ours_is, beside_is, operation, ours, beside = CASES[name]()
+    ours(), beside()  # warm
+    times: list[tuple[float, float]] = []
+    for pair in range(pairs):
+        if pair % 2 == 0:
+            first = ours()
+            times.append((first, beside()))
+        else:
+            second = beside()
+            times.append((ours(), second))
+    ratios = [one / other for one, other in times]
+    low, high = interval_of_median(ratios)
+    return {"case": name, "ours": ours_is, "beside": beside_is, "operation": operation,
+            "ours_us": f"{1e6 * statistics.median(one for one, _ in times):.2f}",
+            "beside_us": f"{1e6 * statistics.median(other for _, other in times):.2f}",
+            "ratio": f"{statistics.median(ratios):.4f}", "ratio_low": f"{low:.4f}", "ratio_high": f"{high:.4f}",
+            "pairs": pairs}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| case | ours | beside | operation | ours [µs] | beside [µs] | ratio (95 %) | pairs |",
+             "|---|---|---|---|---|---|---|---|"]
+    lines += [f"| `{row['case']}` | {row['ours']} | {row['beside']} | {row['operation']} | {row['ours_us']} | "
+              f"{row['beside_us']} | {float(row['ratio']):.3f} ({float(row['ratio_low']):.3f} ... "
+              f"{float(row['ratio_high']):.3f}) | {row['pairs']} |" for row in rows]
+    return "\n".join(lines)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    file = PAGE.with_suffix(".csv")
+    known: dict[str, dict[str, Any]] = {}
+    if file.exists():
+        with file.open(encoding="utf-8", newline="") as stream:
+            known = {row["case"]: row for row in csv.DictReader(stream)}
+    known |= {row["case"]: row for row in rows}
+    ordered = [known[name] for name in CASES if name in known]
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(ordered)
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    PAGE.write_text(f"{before}{MARKS[0]}\n{table(ordered)}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--pairs", type=int, default=21)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.only:
+        rows.append(measure(name, arguments.pairs))
+        print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+    print(f"foreplan {foreplan.__version__}, Gymnasium {gymnasium.__version__}, NumPy {np.__version__}, "
+          f"Python {platform.python_version()}\n{table(rows)}")
+    if arguments.write:
+        write(rows)
+
+
+if __name__ == "__main__":
+    main()
