@@ -147,7 +147,7 @@ class PythonRun {
   }
 
   /// What the controller does in a situation.
-  nb::object Act(nb::handle observation, int time, int seed) {
+  NumpyArray Act(nb::handle observation, int time, int seed) {
     const GivenRows given = VectorOf(observation, "observation", task_.spec().observation_dim());
     std::vector<double> action(static_cast<size_t>(task_.spec().action_dim()));
     raised_->Run(stop_, [&] {
@@ -192,7 +192,7 @@ class PythonRun {
                           ToVector(std::move(episode)));
   }
 
-  nb::object Result() const { return FromJson(session().Result().dump()); }
+  JsonObject Result() const { return FromJson(session().Result().dump()); }
   [[nodiscard]] std::string Folder() const { return session().directory().path().string(); }
   [[nodiscard]] std::string ReportFile() const {
     return session().directory().report_file().string();
