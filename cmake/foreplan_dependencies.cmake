@@ -103,11 +103,16 @@ elseif(NOT FOREPLAN_MUJOCO STREQUAL "off")
 endif()
 
 if(NOT FOREPLAN_MUJOCO STREQUAL "off")
+  # Targets with the property FOREPLAN_LOADED_BEHIND_MUJOCO are not linked to the library: it is in the process
+  # before they are.
   if(NOT TARGET foreplan_mujoco)
-    add_library(foreplan_mujoco SHARED IMPORTED)
+    add_library(foreplan_mujoco_library SHARED IMPORTED)
+    set_target_properties(foreplan_mujoco_library PROPERTIES IMPORTED_LOCATION "${mujoco_library}")
+    add_library(foreplan_mujoco INTERFACE IMPORTED)
     set_target_properties(foreplan_mujoco PROPERTIES
-      IMPORTED_LOCATION "${mujoco_library}"
-      INTERFACE_INCLUDE_DIRECTORIES "${mujoco_include_dir}")
+      INTERFACE_INCLUDE_DIRECTORIES "${mujoco_include_dir}"
+      INTERFACE_LINK_LIBRARIES
+        "$<$<NOT:$<BOOL:$<TARGET_PROPERTY:FOREPLAN_LOADED_BEHIND_MUJOCO>>>:foreplan_mujoco_library>")
   endif()
   list(APPEND foreplan_dependencies foreplan_mujoco)
   list(APPEND foreplan_dependency_definitions FOREPLAN_HAVE_MUJOCO=1)

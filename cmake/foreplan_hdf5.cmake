@@ -20,7 +20,7 @@ if(NOT FOREPLAN_HDF5_INCLUDE_DIR IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
   target_include_directories(foreplan_hdf5_reader SYSTEM PRIVATE "${FOREPLAN_HDF5_INCLUDE_DIR}")
 endif()
 target_link_libraries(foreplan_hdf5_reader PRIVATE "${FOREPLAN_HDF5_LIBRARY}")
-install(TARGETS foreplan_hdf5_reader DESTINATION "${foreplan_programs_dir}")
+install(TARGETS foreplan_hdf5_reader DESTINATION "${foreplan_programs_dir}" COMPONENT runtime)
 add_dependencies(foreplan foreplan_hdf5_reader)  # whoever uses the library can read such files
 
 file(RELATIVE_PATH from_bin "/${CMAKE_INSTALL_BINDIR}" "/${foreplan_programs_dir}")

@@ -16,7 +16,7 @@ foreach(header IN LISTS installed_headers)
   install(FILES "${header}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
 endforeach()
 # CMake wants folders given with "/" to exist; a tree without tasks installs none.
-install(DIRECTORY tasks DESTINATION "${CMAKE_INSTALL_DATADIR}/foreplan" OPTIONAL)
+install(DIRECTORY tasks DESTINATION "${CMAKE_INSTALL_DATADIR}/foreplan" COMPONENT runtime OPTIONAL)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
 install(DIRECTORY docs examples DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
-LISTING = re.compile(r"(<!-- listing: (\S+) -->\n```cpp\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
+LISTING = re.compile(r"(<!-- listing: (\S+) -->\n```(?:cpp|python)\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 MARK = re.compile(r"<!-- listing: (\S+) -->")
 
 
@@ -26,9 +26,10 @@ def read(paths: set[str]) -> dict[str, str]:
 
 
 def self_test() -> None:
-    page = "a\n<!-- listing: x.cc -->\n```cpp\nold\n```\nb\n```cpp\nkept\n```\n"
-    assert embedded(page, {"x.cc": "new\n\nlines\n"}) == page.replace("old\n", "new\n\nlines\n")
-    assert embedded(page, {"x.cc": "old\n"}) == page
+    for language in ("cpp", "python"):
+        page = f"a\n<!-- listing: x.cc -->\n```{language}\nold\n```\nb\n```{language}\nkept\n```\n"
+        assert embedded(page, {"x.cc": "new\n\nlines\n"}) == page.replace("old\n", "new\n\nlines\n")
+        assert embedded(page, {"x.cc": "old\n"}) == page
 
 
 def main() -> int:

@@ -62,13 +62,14 @@ void CheckFinite(const Array& array, const char* name) {
   }
 }
 
-nb::object Owned(std::vector<double> values, std::vector<size_t> shape) {
+NumpyArray Owned(std::vector<double> values, std::vector<size_t> shape) {
   auto kept = std::make_unique<std::vector<double>>(std::move(values));
   double* data = kept->data();
   const nb::capsule owner(kept.release(), [](void* vector) noexcept {
     delete static_cast<std::vector<double>*>(vector);
   });
-  return nb::cast(nb::ndarray<nb::numpy, double>(data, shape.size(), shape.data(), owner));
+  return nb::cast<NumpyArray>(
+      nb::cast(nb::ndarray<nb::numpy, double>(data, shape.size(), shape.data(), owner)));
 }
 
 }  // namespace
@@ -103,12 +104,12 @@ void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRo
                                first.rows, first_name));
 }
 
-nb::object ToArray(std::vector<double> values, int rows, int columns, bool is_vector) {
+NumpyArray ToArray(std::vector<double> values, int rows, int columns, bool is_vector) {
   if (is_vector) return ToVector(std::move(values));
   return Owned(std::move(values), {static_cast<size_t>(rows), static_cast<size_t>(columns)});
 }
 
-nb::object ToVector(std::vector<double> values) {
+NumpyArray ToVector(std::vector<double> values) {
   const size_t size = values.size();
   return Owned(std::move(values), {size});
 }

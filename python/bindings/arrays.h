@@ -38,8 +38,14 @@ GivenRows VectorOf(nb::handle value, const char* name, int size);
 void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRows& second,
                    const char* second_name);
 
+/// A NumPy array of doubles, which signatures name.
+class NumpyArray : public nb::object {
+  NB_OBJECT_DEFAULT(NumpyArray, nb::object, "numpy.typing.NDArray[numpy.float64]",
+                    nb::ndarray_check)
+};
+
 /// A NumPy array of [rows x columns], or [columns] of a vector, that owns its numbers.
-nb::object ToArray(std::vector<double> values, int rows, int columns, bool is_vector = false);
-nb::object ToVector(std::vector<double> values);
+NumpyArray ToArray(std::vector<double> values, int rows, int columns, bool is_vector = false);
+NumpyArray ToVector(std::vector<double> values);
 
 }  // namespace foreplan::python

@@ -97,7 +97,7 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
                         ToArray(std::move(deviation), rows, observation_dim_, is_vector));
 }
 
-nb::object PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
+NumpyArray PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
   const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
   const int rows = inputs.observation.rows;
   std::vector<double> drawn(static_cast<size_t>(rows) * static_cast<size_t>(observation_dim_));

@@ -25,7 +25,7 @@ class PythonModel {
   /// Mean and deviation of the next observation, of all members together.
   nb::tuple Predict(nb::handle observation, nb::handle action) const;
   /// A draw of the next observation: a member, and its noise.
-  nb::object Sample(nb::handle observation, nb::handle action, int seed) const;
+  NumpyArray Sample(nb::handle observation, nb::handle action, int seed) const;
   /// Derivatives of the mean, (A, B): [n x no x no], [n x no x nu].
   nb::tuple Linearize(nb::handle observation, nb::handle action) const;
   [[nodiscard]] nb::bytes Save() const;

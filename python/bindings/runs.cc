@@ -155,14 +155,15 @@ class PythonRun {
   }
 
   /// What the controller does in a situation.
-  nb::object Act(nb::handle observation, int time, int seed) {
+  NumpyArray Act(nb::handle observation, int time, int seed) {
     const GivenRows given =
         VectorOf(observation, "observation", own_.task().spec().observation_dim());
     std::vector<double> action(static_cast<size_t>(own_.task().spec().action_dim()));
+    Policy& controller = session().learner().controller();
     raised_->Run(stop_, [&] {
       const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
-      if (time == 0) session().learner().controller().Reset(key);
-      session().learner().controller().Act(
+      if (time == 0) controller.Reset(key);
+      controller.Act(
           {.observation = given.row(0), .time = time, .key = key.Fold(static_cast<uint64_t>(time))},
           action);
     });
@@ -170,8 +171,9 @@ class PythonRun {
   }
 
   nb::dict Evaluate(int episodes, int seed) {
+    Policy& controller = session().learner().controller();
     const Evaluation evaluation = raised_->Run(stop_, [&] {
-      return foreplan::Evaluate(kLearned, own_.task(), session().learner().controller(),
+      return foreplan::Evaluate(kLearned, own_.task(), controller,
                                 {.episodes = episodes, .seed = seed}, stop_.get_token());
     });
     return AsDict(evaluation);
@@ -201,7 +203,7 @@ class PythonRun {
                           ToVector(std::move(episode)));
   }
 
-  nb::object Result() { return FromJson(session().Result().dump()); }
+  JsonObject Result() { return FromJson(session().Result().dump()); }
   [[nodiscard]] const std::string& folder() const { return path_; }
   [[nodiscard]] std::string ReportFile() { return session().directory().report_file().string(); }
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }

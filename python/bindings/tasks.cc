@@ -150,8 +150,8 @@ Experiment PythonTask::MakeExperimentWith(const RunFlags& flags) const {
   return MakeExperiment(std::move(task), std::move(config), flags);
 }
 
-nb::object FromJson(const std::string& text) {
-  return nb::module_::import_("json").attr("loads")(text);
+JsonObject FromJson(const std::string& text) {
+  return nb::cast<nb::dict>(nb::module_::import_("json").attr("loads")(text));
 }
 
 void BindTasks(nb::module_& module) {

@@ -68,7 +68,9 @@ PyType_Slot* CycleSlots() {
   return slots;
 }
 
-/// What json.loads makes of it.
-nb::object FromJson(const std::string& text);
+using JsonObject = nb::typed<nb::dict, nb::str, nb::any>;
+
+/// What json.loads makes of an object.
+JsonObject FromJson(const std::string& text);
 
 }  // namespace foreplan::python

@@ -13,6 +13,10 @@ ValueError), a run that cannot go on `RunError` (a RuntimeError). Planning and l
 interpreter's lock and stop on Ctrl-C.
 """
 
+from ._mujoco import load_library
+
+load_library()  # before _core
+
 from ._core import InputError, RunError, versions
 from .agents import PETS
 from .models import Model

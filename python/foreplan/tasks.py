@@ -110,7 +110,7 @@ class Task:
         other = {key: value for key, value in sections.items() if key not in _TASK_SECTIONS}
         return _core.Task.of_environment(
             Adapter(source), name or identifier(spec.id if spec else type(source).__name__), float(period),
-            [tuple(part) for part in parts], [tuple(part) for part in actions], low.tolist(), high.tolist(),
+            [(part.name, part.unit) for part in parts], [(part.name, part.unit) for part in actions], low.tolist(), high.tolist(),
             reward, planning_reward, termination, int(length), assignments(own), all_assignments(options, other))
 
     @property

