@@ -127,17 +127,24 @@ class PythonRun {
 
   /// False when the run is over.
   bool Step() {
+    CheckNotStepping();
     RunSession& run = session();
-    broken_ = true;  // where it throws
-    const bool goes_on = raised_->Run(stop_, [&] { return run.Step(); });
-    broken_ = false;
-    return goes_on;
+    state_ = State::kStepping;
+    try {
+      const bool goes_on = raised_->Run(stop_, [&] { return run.Step(); });
+      state_ = State::kBetweenSteps;
+      return goes_on;
+    } catch (...) {
+      state_ = State::kBroken;
+      throw;
+    }
   }
   [[nodiscard]] std::vector<Shared>& held() { return held_; }
   /// Lets go of the folder; what is asked afterwards throws.
   void Close() {
+    CheckNotStepping();
     session_.reset();
-    closed_ = true;
+    state_ = State::kClosed;
   }
 
   nb::list Episodes(size_t from) {
@@ -211,6 +218,14 @@ class PythonRun {
   [[nodiscard]] std::pair<int, int> bounds() const { return bounds_; }
 
  private:
+  enum class State { kBetweenSteps, kStepping, kBroken, kClosed };
+
+  /// Callbacks of a step may ask for what there is, and no more.
+  void CheckNotStepping() const {
+    if (state_ != State::kStepping) return;
+    throw InputError("run: found a callback of its step, expected a call between two steps");
+  }
+
   void Open(Experiment experiment, bool resume) {
     session_ = std::make_unique<RunSession>(
         std::move(experiment), std::make_shared<PythonExecutor>(threads_), stop_.get_token(),
@@ -221,12 +236,13 @@ class PythonRun {
 
   /// After Ctrl-C and after what Python raised it is that of the last checkpoint.
   [[nodiscard]] RunSession& session() {
-    if (closed_) throw InputError("run: found one that is closed");
-    if (broken_ || stop_.stop_requested()) {
+    if (state_ == State::kClosed) throw InputError("run: found one that is closed");
+    const bool ended = state_ == State::kBetweenSteps && stop_.stop_requested();
+    if (ended || state_ == State::kBroken) {
       session_.reset();  // lets go of the folder
       stop_ = {};
       Open(own_.MakeExperimentWith(flags_), /*resume=*/true);
-      broken_ = false;
+      state_ = State::kBetweenSteps;
     }
     return *session_;
   }
@@ -241,8 +257,7 @@ class PythonRun {
   std::vector<std::string> notes_;
   std::pair<int, int> bounds_;
   std::unique_ptr<RunSession> session_;
-  bool broken_ = false;
-  bool closed_ = false;
+  State state_ = State::kBetweenSteps;
 };
 
 /// Of "uniform", "zero", ..., or "true_model".

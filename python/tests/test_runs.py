@@ -103,6 +103,37 @@ def test_what_an_observer_raises_is_raised(tmp_path, sled):
     assert steps == [1, 2, 3, 4, 5]
 
 
+def test_a_callback_asks_a_run_for_what_there_is_and_no_more(tmp_path, sled):
+    seen = []
+
+    def on_step(step):
+        if step["total_steps"] == 25:  # the first episode is over, the second under way
+            seen.append(run.act([0.0, 0.0], start=True))
+            seen.append([episode.steps for episode in run.episodes])
+            for forbidden in (run.close, lambda: next(run)):
+                with pytest.raises(foreplan.InputError, match="expected a call between two steps"):
+                    forbidden()
+
+    run = foreplan.run(sled_of(sled), episodes=3, out=tmp_path / "run", on_step=on_step)
+    assert len(run.finish().episodes) == 3
+    assert seen[0].shape == (1,) and seen[1] == [20]
+
+
+def test_a_run_goes_on_after_what_a_callback_raised(tmp_path):
+    whole = foreplan.run(sled_of(Sled()), seed=5, episodes=3, out=tmp_path / "whole").finish()
+    left = [30]
+
+    def on_step(_step):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError("full")
+
+    run = foreplan.run(sled_of(Sled()), seed=5, episodes=3, out=tmp_path / "run", on_step=on_step)
+    with pytest.raises(OSError):
+        run.finish()
+    assert run.finish().returns.tolist() == whole.returns.tolist()
+
+
 def test_control_c_ends_a_run_and_it_can_be_resumed(tmp_path):
     task = foreplan.Task("pendulum", episode_length=100)
     options = {"model": {"width": 64}, "fit": {"min_steps": 100000, "max_steps": 100000}}
