@@ -33,13 +33,15 @@ class BlockSampler {
         deviation_(observation_.size()) {}
 
   /// Rows `first` on of all.
-  void Sample(int first, int rows, const double* observation, const double* action, Key key,
-              double* drawn) {
+  void Sample(int first, int rows, const double* observation, const double* action,
+              std::span<const int> members, Key key, double* drawn) {
     random_.clear();
     for (int row = 0; row < rows; ++row) {
       random_.emplace_back(key.Fold(static_cast<uint64_t>(first + row)));
       member_[static_cast<size_t>(row)] =
-          static_cast<int>(random_.back().Below(static_cast<uint64_t>(model_.members())));
+          members.empty()
+              ? static_cast<int>(random_.back().Below(static_cast<uint64_t>(model_.members())))
+              : members[static_cast<size_t>(first + row)];
     }
     for (int member = 0; member < model_.members(); ++member) {
       const int gathered = Gather(member, first, rows, observation, action);
@@ -142,11 +144,12 @@ void PredictMixture(const LearnedModel& model, int rows, const double* observati
 }
 
 void SampleMixture(const LearnedModel& model, int rows, const double* observation,
-                   const double* action, Key key, double* drawn, Executor& executor) {
+                   const double* action, std::span<const int> members, Key key, double* drawn,
+                   Executor& executor) {
   std::vector<BlockSampler> samplers;
   for (int i = 0; i < executor.size(); ++i) samplers.emplace_back(model);
   ForBlocks(executor, rows, [&](int first, int count, size_t worker) {
-    samplers[worker].Sample(first, count, observation, action, key, drawn);
+    samplers[worker].Sample(first, count, observation, action, members, key, drawn);
   });
 }
 

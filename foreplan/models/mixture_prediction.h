@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "foreplan/core/executor.h"
@@ -36,9 +37,10 @@ class MixturePrediction {
 void PredictMixture(const LearnedModel& model, int rows, const double* observation,
                     const double* action, double* mean, double* deviation, Executor& executor);
 
-/// Drawn next observations [rows x no]: of a drawn member, with its noise. Row i depends on its own
-/// numbers, on i and on the key alone.
+/// Drawn next observations [rows x no]: of a member with its noise, of `members` [rows] or where
+/// these are empty of a drawn one. Row i depends on its own numbers, on i and on the key alone.
 void SampleMixture(const LearnedModel& model, int rows, const double* observation,
-                   const double* action, Key key, double* drawn, Executor& executor);
+                   const double* action, std::span<const int> members, Key key, double* drawn,
+                   Executor& executor);
 
 }  // namespace foreplan

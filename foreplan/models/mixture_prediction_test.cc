@@ -68,7 +68,8 @@ TEST(MixturePrediction, SamplesAreOfAllMembersWithTheirNoise) {
   const std::vector<double> action(observation.begin(), observation.begin() + kMany);
   std::vector<double> drawn(observation.size());
   ThreadPool executor(3);
-  SampleMixture(model, kMany, observation.data(), action.data(), Key{1, 2}, drawn.data(), executor);
+  SampleMixture(model, kMany, observation.data(), action.data(), {}, Key{1, 2}, drawn.data(),
+                executor);
   std::array<double, 2> count{}, sum{}, squares{};
   for (size_t row = 0; row < kMany; ++row) {
     const double moved = testing::KnownMembers::kGain * action[row];
@@ -98,13 +99,29 @@ TEST(MixturePrediction, ASampleDependsOnItsRowAndTheKeyNotOnThreadsOrOtherRows) 
   const auto sampled = [&](int rows, int threads, Key key) {
     ThreadPool executor(threads);
     std::vector<double> drawn(2 * static_cast<size_t>(rows));
-    SampleMixture(model, rows, observation.data(), action.data(), key, drawn.data(), executor);
+    SampleMixture(model, rows, observation.data(), action.data(), {}, key, drawn.data(), executor);
     return drawn;
   };
   const std::vector<double> all = sampled(kRows, 1, Key{1, 1});
   EXPECT_EQ(sampled(kRows, 3, Key{1, 1}), all);
   EXPECT_EQ(sampled(100, 2, Key{1, 1}), std::vector<double>(all.begin(), all.begin() + 200));
   EXPECT_NE(sampled(kRows, 1, Key{1, 2}), all);
+}
+
+TEST(MixturePrediction, ASampleIsOfTheMemberThatIsChosen) {
+  const testing::KnownMembers model({{{1, 10}, {0, 0}}, {{2, 20}, {0, 0}}, {{3, 30}, {0, 0}}},
+                                    {1, 1});
+  const std::vector<double> observation(2 * kRows);
+  const std::vector<double> action(kRows);
+  std::vector<int> members(kRows);
+  for (int row = 0; row < kRows; ++row) members[static_cast<size_t>(row)] = row * row % 3;
+  std::vector<double> drawn(observation.size());
+  ThreadPool executor(2);
+  SampleMixture(model, kRows, observation.data(), action.data(), members, Key{1, 1}, drawn.data(),
+                executor);
+  for (size_t row = 0; row < kRows; ++row) {
+    EXPECT_EQ(drawn[2 * row + 1], 10 * (members[row] + 1)) << row;
+  }
 }
 
 }  // namespace
