@@ -18,8 +18,15 @@ target_link_libraries(foreplan_python PRIVATE foreplan)
 set_target_properties(foreplan_python PROPERTIES
   OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/foreplan")
 
-file(GLOB python_files CONFIGURE_DEPENDS python/foreplan/*.py python/foreplan/*.pyi python/foreplan/py.typed)
+# What reads HDF5 is looked for beside the module.
+if(TARGET foreplan_hdf5_reader)
+  add_dependencies(foreplan_python foreplan_hdf5_reader)
+  add_custom_command(TARGET foreplan_python POST_BUILD COMMAND "${CMAKE_COMMAND}" -E copy_if_different
+    "$<TARGET_FILE:foreplan_hdf5_reader>" "${PROJECT_BINARY_DIR}/python/foreplan/")
+endif()
+
+file(GLOB_RECURSE python_files RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS
+     python/foreplan/*.py python/foreplan/*.pyi python/foreplan/py.typed)
 foreach(file IN LISTS python_files)
-  cmake_path(GET file FILENAME name)
-  configure_file("${file}" "${PROJECT_BINARY_DIR}/python/foreplan/${name}" COPYONLY)
+  configure_file("${PROJECT_SOURCE_DIR}/${file}" "${PROJECT_BINARY_DIR}/${file}" COPYONLY)
 endforeach()

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -48,6 +49,20 @@ std::vector<double> NumbersOr(nb::handle value, const char* name, int rows, doub
   if (value.is_none()) return std::vector<double>(static_cast<size_t>(rows), otherwise);
   const GivenRows given = VectorOf(value, name, rows);
   return {given.data(), given.data() + rows};
+}
+
+/// A member for every row; of None none.
+std::vector<int> MembersOf(nb::handle member, int rows, int members) {
+  if (member.is_none()) return {};
+  const GivenRows given = VectorOf(member, "member", rows);
+  std::vector<int> chosen;
+  for (const double number : given.row(0)) {
+    if (!(number >= 0 && number < members) || number != std::floor(number)) {
+      throw InputError(fmt::format("member: found {}, expected 0 ... {}", number, members - 1));
+    }
+    chosen.push_back(static_cast<int>(number));
+  }
+  return chosen;
 }
 
 std::vector<std::unique_ptr<Dynamics::Workspace>> Workspaces(const LearnedModel& model, int count) {
@@ -122,20 +137,24 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
                         ToArray(std::move(deviation), rows, observation_dim_, is_vector));
 }
 
-nb::object PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
+nb::object PythonModel::Sample(nb::handle observation, nb::handle action, int seed,
+                               nb::handle member) const {
   const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
   const int rows = inputs.observation.rows;
   const auto no = static_cast<size_t>(observation_dim_);
+  const std::vector<int> chosen = MembersOf(member, rows, model_->members());
   std::vector<double> drawn(static_cast<size_t>(rows) * no);
   raised_->Run([&] {
     auto workspaces = Workspaces(*model_, executor_->size());
     const Key key{.seed = static_cast<uint64_t>(seed), .stream = 2};
     ForRows(*executor_, rows, [&](int row, int worker) {
       Random random(key.Fold(static_cast<uint64_t>(row)));
-      const auto member = static_cast<int>(random.Below(static_cast<uint64_t>(model_->members())));
+      const int used =
+          chosen.empty() ? static_cast<int>(random.Below(static_cast<uint64_t>(model_->members())))
+                         : chosen[static_cast<size_t>(row)];
       std::vector<double> s(no);
       double* x = drawn.data() + static_cast<size_t>(row) * no;
-      model_->Predict(member, inputs.observation.row(row).data(), inputs.action.row(row).data(), x,
+      model_->Predict(used, inputs.observation.row(row).data(), inputs.action.row(row).data(), x,
                       s.data(), *workspaces[static_cast<size_t>(worker)]);
       for (size_t i = 0; i < no; ++i) x[i] += s[i] * random.Normal();
     });
@@ -173,6 +192,8 @@ nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) cons
   return nb::make_tuple(shaped(std::move(A), observation_dim_), shaped(std::move(B), action_dim_));
 }
 
+nb::object PythonModel::Describe() const { return FromJson(model_->Describe().dump()); }
+
 nb::bytes PythonModel::Save() const {
   TensorFile file;
   model_->Save(file);
@@ -197,7 +218,8 @@ void BindModels(nb::module_& module) {
            nb::arg("episode").none())
       .def("predict", &PythonModel::Predict, nb::arg("observation"), nb::arg("action"))
       .def("sample", &PythonModel::Sample, nb::arg("observation"), nb::arg("action"),
-           nb::arg("seed"))
+           nb::arg("seed"), nb::arg("member").none())
+      .def("describe", &PythonModel::Describe)
       .def("linearize", &PythonModel::Linearize, nb::arg("observation"), nb::arg("action"))
       .def("save", &PythonModel::Save)
       .def("restore", &PythonModel::Restore, nb::arg("bytes"))
