@@ -149,4 +149,46 @@ void FunctionProblem::ExpandTerminal(const double* x, const Knot& knot,
   });
 }
 
+FunctionConstraints::FunctionConstraints(ConstraintFunctions functions,
+                                         const TrajectoryProblem& problem,
+                                         std::shared_ptr<Raised> raised)
+    : functions_(std::move(functions)),
+      horizon_(problem.horizon()),
+      nx_(problem.state_dim()),
+      nu_(problem.action_dim()),
+      raised_(std::move(raised)) {}
+
+nb::object FunctionConstraints::Call(const Shared& stage, const Shared& terminal, int t,
+                                     const double* x, const double* u) const {
+  if (t == horizon_) return terminal.get()(Rows(x, 1, nx_));
+  return stage.get()(Rows(x, 1, nx_), Rows(u, 1, nu_), Times(t, t + 1));
+}
+
+void FunctionConstraints::Evaluate(int t, const double* x, const double* u, double* g) const {
+  if (count(t) == 0) return;
+  CallPython(*raised_, "constraints", [&] {
+    const Array values = NumbersOf(Call(functions_.stage, functions_.terminal, t, x, u),
+                                   "constraints", Size(count(t)));
+    std::copy_n(values.data(), values.size(), g);
+  });
+}
+
+void FunctionConstraints::Expand(int t, const double* x, const double* u, double* g,
+                                 double* jacobian) const {
+  if (count(t) == 0) return;
+  Evaluate(t, x, u, g);
+  CallPython(*raised_, "constraints' derivatives", [&] {
+    const int columns = t == horizon_ ? nx_ : nx_ + nu_;
+    const Array found = NumbersOf(Call(functions_.expand, functions_.expand_terminal, t, x, u),
+                                  "constraints' derivatives", Size(count(t), columns));
+    for (int i = 0; i < count(t); ++i) {
+      const double* row = found.data() + Size(i, columns);
+      double* out = jacobian + Size(i, nu_ + nx_);
+      std::fill_n(out, nu_, 0.0);
+      std::copy(row + nx_, row + columns, out);
+      std::copy_n(row, nx_, out + nu_);
+    }
+  });
+}
+
 }  // namespace foreplan::python

@@ -1,4 +1,4 @@
-// A trajectory problem whose costs are functions of Python.
+// A trajectory problem whose costs, or constraints, are functions of Python.
 #pragma once
 
 #include <memory>
@@ -6,6 +6,7 @@
 
 #include "foreplan/models/dynamics.h"
 #include "foreplan/systems/action_bounds.h"
+#include "foreplan/trajopt/trajectory_constraints.h"
 #include "foreplan/trajopt/trajectory_problem.h"
 #include "python/bindings/callbacks.h"
 
@@ -50,6 +51,42 @@ class FunctionProblem final : public TrajectoryProblem {
   CostFunctions cost_;
   ActionBounds bounds_;
   int horizon_;
+  std::shared_ptr<Raised> raised_;
+};
+
+/// What holds along a trajectory, g = 0 first, then g <= 0; z = (x, u).
+struct ConstraintFunctions {
+  Shared stage;            // (x [1 x nx], u [1 x nu], t [1]) -> [stage_count]
+  Shared expand;           // the same -> [stage_count x nz]
+  Shared terminal;         // x [1 x nx] -> [end_count]
+  Shared expand_terminal;  // x [1 x nx] -> [end_count x nx]
+  int stage_equalities = 0, stage_count = 0;
+  int end_equalities = 0, end_count = 0;
+};
+
+class FunctionConstraints final : public TrajectoryConstraints {
+ public:
+  FunctionConstraints(ConstraintFunctions functions, const TrajectoryProblem& problem,
+                      std::shared_ptr<Raised> raised);
+
+  [[nodiscard]] int count(int t) const override {
+    return t < horizon_ ? functions_.stage_count : functions_.end_count;
+  }
+  [[nodiscard]] int equalities(int t) const override {
+    return t < horizon_ ? functions_.stage_equalities : functions_.end_equalities;
+  }
+  void Evaluate(int t, const double* x, const double* u, double* g) const override;
+  void Expand(int t, const double* x, const double* u, double* g, double* jacobian) const override;
+
+ private:
+  /// Calls one of the two with the knot's state, and before the end its action and time.
+  [[nodiscard]] nb::object Call(const Shared& stage, const Shared& terminal, int t, const double* x,
+                                const double* u) const;
+
+  ConstraintFunctions functions_;
+  int horizon_;
+  int nx_;
+  int nu_;
   std::shared_ptr<Raised> raised_;
 };
 

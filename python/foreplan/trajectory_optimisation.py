@@ -124,11 +124,13 @@ class IlqrResult:
     actions: Array  #: [T, nu]
     K: Array | None  #: [T, nu, nx], around them; None after a solve without a valid trajectory
     inverse: Array | None  #: Quu^-1: [T, nu, nu]; None where Quu has no minimum or the state is no vector
-    costs: Array  #: [iterations], after each
-    status: str  #: "converged", "stationary start", "iteration limit", "deadline", "no descent", ...
+    costs: Array  #: [iterations], after each; with constraints those of the last round, prices and penalties included
+    status: str  #: "converged", "stationary start", "iteration limit", "deadline", "constraints violated", ...
     iterations: int
     cost: float
     gradient: float  #: largest |Qu| at the last expansion
+    rounds: int  #: of multipliers; 0: without constraints
+    violation: float  #: largest of the constraints, 0 without
     seconds: float
 
     def policy(self, temperature: float = 0.0) -> LinearGaussianPolicy:
@@ -158,19 +160,26 @@ class IlqrSolver:
     cost_derivatives, terminal_derivatives
         ``f(x, u, t)`` gives gradients [n, nz] and Hessians [n, nz, nz] by z = (x, u), ``f(x)`` those by x; None:
         central differences. Hessians may be Gauss-Newton's.
+    equalities, inequalities, terminal_equalities, terminal_inequalities
+        ``g(x, u, t)``, at the end ``g(x)``, of rows give [n] or [n, count] numbers that are to be 0, or not above 0. By
+        the method of multipliers (`AugmentedLagrangianSolver` of the library), with central differences.
     horizon [steps], state_dim, action_dim
         The last two of functions without a task.
     low, high
         Bounds of the actions, [nu] or a number; by default the task's, without a task none.
     options
-        max_iterations, cost_tolerance, regularisation ("actions", "states"), initial_mu, ... as in `[planner.ilqr]`.
+        max_iterations, cost_tolerance, regularisation ("actions", "states"), initial_mu, ... as in `[planner.ilqr]`; of
+        constraints ``multipliers={"tolerance": 1e-6, "max_rounds": 30}``.
     """
 
     def __init__(self, task: Any = None, dynamics: Union[Model, DynamicsFunction, None] = None,
                  cost: CostFunction | None = None, *, horizon: int,
                  dynamics_derivatives: DynamicsDerivatives | None = None,
                  cost_derivatives: CostDerivatives | None = None, terminal_cost: TerminalCost | None = None,
-                 terminal_derivatives: TerminalDerivatives | None = None, state_dim: int | None = None,
+                 terminal_derivatives: TerminalDerivatives | None = None,
+                 equalities: CostFunction | None = None, inequalities: CostFunction | None = None,
+                 terminal_equalities: TerminalCost | None = None, terminal_inequalities: TerminalCost | None = None,
+                 state_dim: int | None = None,
                  action_dim: int | None = None, low: ArrayLike | None = None, high: ArrayLike | None = None,
                  threads: int | None = None, **options: Any) -> None:
         if task is None and isinstance(dynamics, Model):
@@ -189,12 +198,17 @@ class IlqrSolver:
                 raise TypeError(f"{name}: found {type(function).__name__}, expected a function")
         self._action_dim = action_dim
         functions = None if cost is None else (
-            cost, cost_derivatives or _stage_differences(cost),
+            cost, cost_derivatives or _by_state_and_action(cost, _differences),
             terminal_cost or _free, terminal_derivatives or _differences(terminal_cost or _free))
+        self._stage, self._end = (equalities, inequalities), (terminal_equalities, terminal_inequalities)
+        stage, end = _together(self._stage), _together(self._end)
+        constrained = any(function is not None for function in (*self._stage, *self._end))
+        constraints = (stage, _by_state_and_action(stage, _slopes), end, _slopes(end)) if constrained else None
+        multipliers = options.pop("multipliers", {})
         self._core = _core.IlqrSolver(
             None if self.task is None else self.task._core, dynamics._core if isinstance(dynamics, Model) else dynamics,
-            dynamics_derivatives, functions, state_dim, action_dim, _bounds(low, action_dim), _bounds(high, action_dim),
-            horizon, assignments(options), thread_count(threads))
+            dynamics_derivatives, functions, constraints, state_dim, action_dim, _bounds(low, action_dim), _bounds(high, action_dim),
+            horizon, assignments({"ilqr": options, "multipliers": multipliers}), thread_count(threads))
 
     def solve(self, x0: ArrayLike, actions: ArrayLike | None = None, states: ArrayLike | None = None, *,
               deadline_ms: float = 0.0) -> IlqrResult:
@@ -204,7 +218,18 @@ class IlqrSolver:
         What functions raise is raised as it is. Raises InputError for sizes that do not fit and numbers that are not
         finite. How it ended says `status`."""
         guess = np.zeros((self.horizon, self._action_dim)) if actions is None else actions
-        return IlqrResult(*self._core.solve(x0, guess, states, deadline_ms))
+        return IlqrResult(*self._core.solve(x0, guess, states, self._counts(x0, guess), deadline_ms))
+
+    def _counts(self, x0: ArrayLike, actions: ArrayLike) -> list[int]:
+        """(equalities, all) of the steps and of the end, as the functions give them at the start."""
+        x, u = np.asarray(x0), np.asarray(actions)
+        if x.shape != (self.state_dim,) or u.shape[1:] != (self._action_dim,) or len(u) == 0:
+            return [0, 0, 0, 0]  # refused by the solver
+        counts = []
+        for functions, rows in ((self._stage, (x[None], u[:1], np.zeros(1, np.int64))), (self._end, (x[None],))):
+            sizes = [0 if function is None else np.size(function(*rows)) for function in functions]
+            counts += [sizes[0], sum(sizes)]
+        return counts
 
     @property
     def state_dim(self) -> int:
@@ -226,16 +251,41 @@ def _bounds(bound: ArrayLike | None, action_dim: int) -> ArrayLike:
     return np.full(action_dim, bound) if np.ndim(bound) == 0 else bound
 
 
-def _stage_differences(cost: CostFunction) -> CostDerivatives:
-    """Derivatives of a stage's cost by z = (x, u)."""
+def _by_state_and_action(function: CostFunction, derivatives_of: Callable[[TerminalCost], Any]) -> Any:
+    """Derivatives of a function of (x, u, t) by z = (x, u)."""
 
-    def derivatives(x: Array, u: Array, t: Times) -> tuple[Array, Array]:
+    def derivatives(x: Array, u: Array, t: Times) -> Any:
         def of_both(z: Array) -> Any:
-            return cost(z[:, :x.shape[1]], z[:, x.shape[1]:], np.repeat(t, len(z) // len(t)))
+            return function(z[:, :x.shape[1]], z[:, x.shape[1]:], np.repeat(t, len(z) // len(t)))
 
-        return _differences(of_both)(np.concatenate([x, u], 1))
+        return derivatives_of(of_both)(np.concatenate([x, u], 1))
 
     return derivatives
+
+
+def _together(functions: tuple[Callable[..., Any] | None, ...]) -> Callable[..., Array]:
+    """What all of them give of every row: [n, counts]."""
+
+    def values(x: Array, *others: Any) -> Array:
+        given = [np.asarray(function(x, *others), dtype=np.float64).reshape(len(x), -1)
+                 for function in functions if function is not None]
+        return np.concatenate([np.empty((len(x), 0)), *given], 1)
+
+    return values
+
+
+def _slopes(function: TerminalCost) -> Callable[[Array], Array]:
+    """First derivatives [n, count, nz] of a function of rows by central differences, all rows in one call."""
+
+    def slopes(z: Array) -> Array:
+        n, nz = z.shape
+        h = 6e-6 * (1 + np.abs(z))  # the error, h^2 + eps / h, is least at eps^(1/3)
+        steps = np.eye(nz) * h[:, None, :]
+        moves = np.concatenate([steps, -steps], 1)
+        values = np.asarray(function((z[:, None, :] + moves).reshape(-1, nz))).reshape(n, 2 * nz, -1)
+        return np.swapaxes((values[:, :nz] - values[:, nz:]) / (2 * h[:, :, None]), 1, 2)
+
+    return slopes
 
 
 def _differences(function: TerminalCost) -> TerminalDerivatives:

@@ -89,6 +89,10 @@ def test_members_stay_with_their_particles_and_the_mean_is_that_of_all(fitted):
     drawn = np.array([fitted.sample(np.zeros((60, 2)), acts, seed, state["propagation_indices"]) for seed in range(200)])
     of_member = [drawn[:, state["propagation_indices"] == member].mean((0, 1)) for member in range(3)]
     assert np.ptp(of_member, 0).max() > 0  # each by its own
+    for member in range(3):
+        one = {**state, "propagation_indices": np.full(60, member)}
+        stepped = np.mean([env.step(acts, one, sample=True)[0] for _ in range(200)], (0, 1))
+        assert np.argmin([np.abs(stepped - mean_of).sum() for mean_of in of_member]) == member
     assert np.mean(of_member, 0) == pytest.approx(mean[0], abs=0.01)
 
 

@@ -54,6 +54,7 @@ def test_torch_modules_of_float32_are_called_without_gradients():
 
     of_arrays = foreplan.from_torch(step, dtype=torch.float32)
     found = of_arrays(np.ones((4, 2)), np.zeros((4, 1)))
+    assert foreplan.from_torch(lambda t: t.is_floating_point(), dtype=torch.float32)(np.arange(3)) is False
     weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     assert found.dtype == np.float64 and found == pytest.approx(np.ones((4, 2)) @ weight[:, :2].T + bias, abs=1e-6)
 

@@ -151,7 +151,8 @@ def test_arrays_that_make_no_model_are_refused(changed, said):
 
 def test_steps_and_sizes_that_do_not_exist_are_refused():
     model = foreplan.LocalModel(*true_matrices())
-    with pytest.raises(foreplan.InputError, match="t: found 5, expected 0 ... 4"):
-        model.predict([0.0, 0.0], [0.0], 5)
+    for t in (5, -1):
+        with pytest.raises(foreplan.InputError, match=f"t: found {t}, expected 0 ... 4"):
+            model.predict([0.0, 0.0], [0.0], t)
     with pytest.raises(foreplan.InputError, match=r"u: found shape \[2\]"):
         model.predict([0.0, 0.0], [0.0, 0.0], 0)

@@ -64,6 +64,17 @@ def test_without_unknowns_those_of_the_task_file_count(driven):
         foreplan.fit_physics({"name": "swing", "reward": "0", "episode_length": 9, "system": {"type": "cartpole"}}, driven)
 
 
+def test_parameters_may_be_tied_to_unknowns(driven):
+    # The true inertia is 1.4179 m_p l^2: 0.64042 kg m^2 of 5.0186 kg at 0.3 m.
+    ties = ["pole_inertia = 1.4178894 * pole_mass * 0.3000004166663773^2"]
+    unknowns = {"cart_mass": "5 in [0.5, 100]", "pole_mass": "2 in [0.2, 50]"}
+    fit = foreplan.fit_physics("cartpole_closed_form", driven, unknowns=unknowns, ties=ties)
+    assert fit["pole_mass"] == pytest.approx(5.0185916, rel=1e-3) and fit["cart_mass"] == pytest.approx(10.47, rel=1e-3)
+    alone = foreplan.fit_physics("cartpole_closed_form", driven, unknowns={"pole_mass": "2 in [0.2, 50]"}, ties=[
+        "pole_inertia = 0.5 * pole_mass * 0.3^2"])
+    assert abs(alone["pole_mass"] - 5.0185916) > 0.1  # a wrong tie matters
+
+
 def test_bounds_that_stop_a_value_are_told(driven):
     fit = foreplan.fit_physics("cartpole_closed_form", driven, unknowns={"cart_mass": "5 in [1, 8]"})
     assert fit["cart_mass"] == pytest.approx(8) and fit.parameters["cart_mass"].at_bound

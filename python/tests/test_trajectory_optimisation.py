@@ -143,6 +143,56 @@ def test_ilqr_over_functions_is_lqr_where_they_are_linear_and_quadratic(derivati
     assert result.states[1:] == pytest.approx(linear(result.states[:-1], result.actions), abs=1e-12)
 
 
+def test_differences_of_a_cost_see_its_cross_terms():
+    S = np.array([[0.3, -0.2]])
+
+    def cost(x, u, t):
+        return quadratic(x, u, t) + np.einsum("ni,ij,nj->n", u, S, x)
+
+    expected = foreplan.solve_lqr(A, B, Q, R, S=S, horizon=20)
+    result = of_functions(cost=cost).solve([1.0, -0.5])
+    assert result.K == pytest.approx(expected.K, rel=1e-5, abs=1e-6)
+
+
+def test_constraints_hold_at_every_step_and_at_the_end():
+    # 0.1 m in 2 s, not faster than 0.06 m/s.
+    result = of_functions(inequalities=lambda x, u, t: np.stack([x[:, 1] - 0.06, -0.4 - u[:, 0]], 1),
+                          terminal_equalities=lambda x: x - [0.1, 0.0]).solve([0.0, 0.0], np.full((20, 1), 0.1))
+    assert result.status == "converged" and result.violation <= 1e-6 and result.rounds > 1
+    assert result.states[-1] == pytest.approx([0.1, 0.0], abs=2e-6)
+    assert result.states[:, 1].max() <= 0.06 + 2e-6 and result.actions.min() >= -0.4 - 2e-6
+    free = of_functions(terminal_equalities=lambda x: x - [0.1, 0.0]).solve([0.0, 0.0])
+    assert free.states[:, 1].max() > 0.07 and free.cost < result.cost  # the limit matters
+
+
+def test_equalities_of_steps_are_told_the_step_and_met():
+    result = of_functions(equalities=lambda x, u, t: u[:, 0] - 0.1 * t).solve([1.0, 0.0])
+    assert result.actions[:, 0] == pytest.approx(0.1 * np.arange(20), abs=2e-6) and result.status == "converged"
+
+
+def test_constraints_that_cannot_hold_are_told():
+    result = of_functions(terminal_equalities=lambda x: x[:, 0] - 100, low=-1, high=1).solve([0.0, 0.0])
+    assert result.status == "constraints violated" and result.violation > 90
+
+
+def test_what_constraints_raise_is_raised_and_their_options_are_the_librarys():
+    calls = []
+
+    def late(x, u, t):
+        calls.append(1)
+        if len(calls) > 30:
+            raise Mine("late")
+        return u[:, 0]
+
+    for function in (raising, late):
+        with pytest.raises(Mine):
+            of_functions(inequalities=function).solve([1.0, 0.0])
+    with pytest.raises(foreplan.InputError, match="did you mean 'multipliers.max_rounds'"):
+        of_functions(multipliers={"max_round": 3})
+    one = of_functions(equalities=lambda x, u, t: u[:, 0] - 3, multipliers={"max_rounds": 1}).solve([1.0, 0.0])
+    assert one.status == "iteration limit" and one.rounds == 1
+
+
 def test_costs_are_told_the_step():
     target = np.sin(np.arange(20))
 
@@ -296,3 +346,13 @@ def test_control_c_ends_a_solve():
     with pytest.raises(KeyboardInterrupt):
         of_functions(dynamics=slow, horizon=2000, low=-0.1, high=0.1).solve([1.0, 0.0])
     assert time.monotonic() - began < 3  # the rollouts and derivatives of an iteration take half a minute
+
+
+def test_control_c_ends_a_solve_that_calls_no_python():
+    solver = foreplan.IlqrSolver("pendulum", horizon=100000, cost_tolerance=0.0)
+    guess = np.random.default_rng(0).uniform(-1, 1, (100000, 1))
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        solver.solve([np.pi, 0.0], guess)
+    assert time.monotonic() - began < 4  # five iterations take nine seconds
