@@ -22,15 +22,16 @@ set_target_properties(foreplan_python PROPERTIES
   OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY "${python_dir}"
   FOREPLAN_LOADED_BEHIND_MUJOCO ON)  # by foreplan/_mujoco.py
 if(TARGET foreplan_hdf5_reader)  # it is looked for beside the module
+  add_dependencies(foreplan_python foreplan_hdf5_reader)
   add_custom_command(TARGET foreplan_python POST_BUILD COMMAND "${CMAKE_COMMAND}" -E create_symlink
     "$<TARGET_FILE:foreplan_hdf5_reader>" "${python_dir}/foreplan_hdf5_reader")
 endif()
 install(TARGETS foreplan_python DESTINATION foreplan COMPONENT python)
 
-file(GLOB python_files CONFIGURE_DEPENDS python/foreplan/*.py python/foreplan/py.typed)
+file(GLOB_RECURSE python_files RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS
+     python/foreplan/*.py python/foreplan/py.typed)
 foreach(file IN LISTS python_files)
-  cmake_path(GET file FILENAME name)
-  configure_file("${file}" "${python_dir}/${name}" COPYONLY)
+  configure_file("${PROJECT_SOURCE_DIR}/${file}" "${PROJECT_BINARY_DIR}/${file}" COPYONLY)
 endforeach()
 
 # What the extension offers, for type checkers; the package in the build folder is asked.

@@ -1,10 +1,14 @@
 #include "foreplan/trajopt/backward_pass.h"
 
+#include <fmt/format.h>
+
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
 
+#include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
 #include "foreplan/core/row_kernels.h"
 #include "foreplan/core/size.h"
@@ -380,6 +384,22 @@ bool BackwardPass::SolveBounded(const BackwardInput& input, int t, double* k, do
     for (int j = 0; j < ldx; ++j) row[j] *= -box_qp_->inverse_diagonal()[r];
   }
   return true;
+}
+
+Eigen::MatrixXd BackwardPass::InverseActionHessian(int t) const {
+  using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const int nu = layout_.nu;
+  const Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>> Quu(
+      action_hessian(t), nu, nu, Eigen::OuterStride<>(layout_.ldu()));
+  const Eigen::LLT<Eigen::MatrixXd> factor(Quu);
+  if (factor.info() != Eigen::Success) {
+    throw RunError(fmt::format(
+        "knot {}: found a cost to go without a minimum over actions, expected one: there is no "
+        "covariance Quu^-1",
+        t));
+  }
+  const Eigen::MatrixXd inverse = factor.solve(Eigen::MatrixXd::Identity(nu, nu));
+  return 0.5 * (inverse + inverse.transpose());
 }
 
 }  // namespace foreplan

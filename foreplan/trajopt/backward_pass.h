@@ -1,6 +1,7 @@
 // The Riccati recursion of LQR, iLQR and DDP: from expansions along a trajectory to gains.
 #pragma once
 
+#include <Eigen/Core>
 #include <memory>
 #include <span>
 #include <vector>
@@ -73,6 +74,8 @@ class BackwardPass {
   [[nodiscard]] const double* action_hessian(int t) const {  // Quu_t: [nu x ldu]
     return action_hessians_.data() + static_cast<size_t>(t) * action_hessian_size_;
   }
+  /// Quu_t^-1, without regularisation: [nu x nu]. Throws RunError where Quu has no minimum.
+  [[nodiscard]] Eigen::MatrixXd InverseActionHessian(int t) const;
 
  private:
   struct Change {

@@ -214,6 +214,7 @@ IlqrStatus IlqrSolver::Start(std::span<const double> x0, std::span<const double>
   }
   log_.clear();
   gains_are_current_ = false;
+  gains_mu_ = 0;
   mu_ = options_.initial_mu;
   mu_step_ = 1;
   gap_weight_ = gap_sum_ = gap_largest_ = 0;
@@ -280,17 +281,16 @@ bool IlqrSolver::Expand() {
   return !late;
 }
 
-BackwardStatus IlqrSolver::Backward() {
-  BackwardInput input{.knots = knots_.data(),
-                      .gaps = feasible() ? nullptr : gaps_.data(),
-                      .mu = mu_,
-                      .regularisation = options_.regularisation,
-                      .low = bounded_ ? low_.data() : nullptr,
-                      .high = bounded_ ? high_.data() : nullptr,
-                      .us = current_.us.data(),
-                      .second_order = derivatives_ == Derivatives::kFull ? &problem_ : nullptr,
-                      .xs = current_.xs.data()};
-  return backward_.Run(input);
+BackwardInput IlqrSolver::Input(double mu) const {
+  return {.knots = knots_.data(),
+          .gaps = feasible() ? nullptr : gaps_.data(),
+          .mu = mu,
+          .regularisation = options_.regularisation,
+          .low = bounded_ ? low_.data() : nullptr,
+          .high = bounded_ ? high_.data() : nullptr,
+          .us = current_.us.data(),
+          .second_order = derivatives_ == Derivatives::kFull ? &problem_ : nullptr,
+          .xs = current_.xs.data()};
 }
 
 // Backward passes with growing regularisation until Quu is positive definite everywhere.
@@ -298,7 +298,7 @@ bool IlqrSolver::BackwardRegularised() {
   derivatives_ = options_.derivatives;
   while (true) {
     if (EndsLate()) return false;
-    const BackwardStatus status = Backward();
+    const BackwardStatus status = backward_.Run(Input(mu_));
     if (status == BackwardStatus::kNotFinite) {
       status_ = IlqrStatus::kInvalidDerivatives;
       return false;

@@ -87,10 +87,11 @@ class IlqrSolver {
   /// the first call after it makes one: without regularisation, or with as much as Quu needs.
   /// Throws RunError after a Solve without a valid trajectory, and where there are no gains.
   [[nodiscard]] const double* feedback(int t);
-  /// u = u^_t + K_t (x - x^_t) around the solution, without noise: what tracks it on a system that
-  /// differs from the model. Throws as feedback does, and InputError for a problem whose tangent
-  /// space is not its state.
-  [[nodiscard]] LinearGaussianPolicy TrackingPolicy();
+  /// u = u^_t + K_t (x - x^_t) around the solution: what tracks it on a system that differs from
+  /// the model. Without noise, or with the covariance temperature Quu^-1 of the maximum-entropy
+  /// policy (as SolveLqr). Throws as feedback does, InputError for a problem whose tangent space is
+  /// not its state, and RunError for noise where Quu has no minimum.
+  [[nodiscard]] LinearGaussianPolicy TrackingPolicy(double temperature = 0);
   [[nodiscard]] KnotLayout layout() const { return layout_; }
 
  private:
@@ -110,7 +111,7 @@ class IlqrSolver {
   [[nodiscard]] bool IsLate() const;
   [[nodiscard]] bool EndsLate();  // true: late, and the status says so
   bool Expand();                  // false: late
-  BackwardStatus Backward();
+  [[nodiscard]] BackwardInput Input(double mu) const;
   bool BackwardRegularised();  // false: status_ says why
   [[nodiscard]] bool Converged() const;
   [[nodiscard]] bool SolvedByStep(const IlqrIteration& iteration) const;
@@ -157,7 +158,8 @@ class IlqrSolver {
   Derivatives derivatives_ = Derivatives::kGaussNewton;  // in use
   bool has_trajectory_ = false;                          // current_ was followed to its end
   bool gains_are_current_ =
-      false;  // backward_ is a pass around current_, regularised if it must be
+      false;             // backward_ is a pass around current_, regularised if it must be
+  double gains_mu_ = 0;  // of that pass
   double mu_ = 0;
   double mu_step_ = 1;  // delta of Tassa's schedule
   double gap_sum_ = 0;  // sum of |gap| over knots and entries

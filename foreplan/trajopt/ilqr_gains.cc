@@ -1,6 +1,8 @@
 // Feedback around the solution of iLQR.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,7 @@ void IlqrSolver::UpdateGains() {
     } const kept{*this};
     Expand();
     gains_are_current_ = BackwardRegularised();
+    gains_mu_ = mu_;
     reason = status_;
   }
   if (!gains_are_current_) {
@@ -52,13 +55,23 @@ void IlqrSolver::UpdateGains() {
   }
 }
 
-LinearGaussianPolicy IlqrSolver::TrackingPolicy() {
+LinearGaussianPolicy IlqrSolver::TrackingPolicy(double temperature) {
+  if (!(temperature >= 0) || !std::isfinite(temperature)) {
+    throw InputError(
+        fmt::format("ilqr: tracking policy: temperature: found {}, expected a finite number >= 0",
+                    temperature));
+  }
   UpdateGains();
   if (layout_.nx != state_dim_) {
     throw InputError(fmt::format(
         "ilqr: tracking policy: found {} tangent dimensions and {} state numbers, expected as many "
         "of both",
         layout_.nx, state_dim_));
+  }
+  std::optional<BackwardPass> noisy;  // the pass again, with what it leaves behind
+  if (temperature > 0) {
+    noisy.emplace(layout_, horizon_, bounded_, /*keep_values=*/true);
+    noisy->Run(Input(gains_mu_));
   }
   std::vector<LinearGaussianStep> steps(static_cast<size_t>(horizon_));
   for (int t = 0; t < horizon_; ++t) {
@@ -74,6 +87,7 @@ LinearGaussianPolicy IlqrSolver::TrackingPolicy() {
       for (int j = 0; j < layout_.nx; ++j) step.feedback(i, j) = row[j];
     }
     step.covariance = Eigen::MatrixXd::Zero(layout_.nu, layout_.nu);
+    if (noisy) step.covariance = temperature * noisy->InverseActionHessian(t);
   }
   LinearGaussianPolicy policy(std::move(steps));
   if (bounded_) policy.set_bounds(problem_.action_low(), problem_.action_high());

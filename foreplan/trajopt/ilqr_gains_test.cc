@@ -22,6 +22,7 @@
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/trajopt/formula_problem.h"
 #include "foreplan/trajopt/ilqr.h"
+#include "foreplan/trajopt/lqr.h"
 #include "foreplan/trajopt/testing/pendulum_swing_up.h"
 #include "foreplan/trajopt/testing/reference_problems.h"
 #include "foreplan/trajopt/testing/watched_problem.h"
@@ -120,6 +121,39 @@ TEST(IlqrSolver, GainsBelongToTheTrajectoryHoweverItEnds) {
     EXPECT_TRUE(SameBits(solver.states(), xs));
     EXPECT_TRUE(SameBits(solver.actions(), us));
   }
+}
+
+TEST(IlqrSolver, NoiseAroundTheSolutionIsThatOfMaximumEntropyLqr) {
+  LqrStage stage{.A = Eigen::Matrix2d{{1, 0.1}, {0, 1}},
+                 .B = Eigen::Vector2d(0, 0.1),
+                 .c = {},
+                 .Q = Eigen::Matrix2d::Identity(),
+                 .R = Eigen::MatrixXd::Constant(1, 1, 0.5),
+                 .S = {},
+                 .q = {},
+                 .r = {}};
+  const LqrProblem lqr{.horizon = 20,
+                       .stages = {stage},
+                       .terminal_Q = 3 * Eigen::Matrix2d::Identity(),
+                       .terminal_q = {}};
+  const LinearQuadraticProblem problem(lqr);
+  // Ended by the full step, and before anything was done, where gains are made when asked for.
+  for (const IlqrOptions& options :
+       {IlqrOptions{}, IlqrOptions{.max_iterations = 1, .initial_mu = 1}}) {
+    IlqrSolver solver(problem, options);
+    (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(20, 0.3));
+    const LinearGaussianPolicy expected = SolveLqr(lqr, 0.7).policy;
+    const LinearGaussianPolicy policy = solver.TrackingPolicy(0.7);
+    const LinearGaussianPolicy without = solver.TrackingPolicy();
+    for (int t = 0; t < 20; ++t) {
+      EXPECT_NEAR(policy.step(t).covariance(0, 0), expected.step(t).covariance(0, 0), 1e-12) << t;
+      EXPECT_EQ(without.step(t).covariance(0, 0), 0) << t;
+      EXPECT_LT((policy.step(t).feedback - expected.step(t).feedback).norm(), 1e-10) << t;
+    }
+  }
+  IlqrSolver solver(problem, {});
+  (void)solver.Solve(std::vector<double>{1, 0}, std::vector<double>(20));
+  EXPECT_THROW((void)solver.TrackingPolicy(-1), InputError);
 }
 
 TEST(IlqrSolver, ThereAreNoGainsWithoutATrajectory) {

@@ -252,11 +252,26 @@ LinearGaussianStep StepOf(const BackwardPass& backward, int t, KnotLayout layout
   step.state = VectorXd::Zero(nx);
   step.feedforward = Eigen::Map<const VectorXd>(backward.feedforward(t), nu);
   step.feedback = ConstStrided(backward.feedback(t), nu, nx, Eigen::OuterStride<>(layout.ldx()));
-  const MatrixXd Quu =
-      ConstStrided(backward.action_hessian(t), nu, nu, Eigen::OuterStride<>(layout.ldu()));
-  const MatrixXd inverse = Quu.llt().solve(MatrixXd::Identity(nu, nu));
-  step.covariance = 0.5 * alpha * (inverse + inverse.transpose());
+  step.covariance = alpha * backward.InverseActionHessian(t);
   return step;
+}
+
+/// constant_t = constant_{t+1} + 1/2 c'V'c + v''c - 1/2 k'Quu k: the minimum over u at x = 0, where
+/// Qu = -Quu k.
+std::vector<double> Constants(const LqrProblem& problem, const LqrSolution& solution,
+                              const BackwardPass& backward, KnotLayout layout) {
+  std::vector<double> constant(static_cast<size_t>(problem.horizon) + 1);
+  for (int t = problem.horizon - 1; t >= 0; --t) {
+    const auto next = static_cast<size_t>(t) + 1;
+    const VectorXd& c = problem.stage(t).c;
+    const double drift =
+        c.size() > 0 ? c.dot(0.5 * (solution.V[next] * c) + solution.v[next]) : 0.0;
+    const VectorXd& k = solution.policy.step(t).feedforward;
+    const MatrixXd Quu = ConstStrided(backward.action_hessian(t), layout.nu, layout.nu,
+                                      Eigen::OuterStride<>(layout.ldu()));
+    constant[next - 1] = constant[next] + drift - 0.5 * k.dot(Quu * k);
+  }
+  return constant;
 }
 
 }  // namespace
@@ -287,6 +302,7 @@ LqrSolution SolveLqr(const LqrProblem& problem, double alpha) {
     if (t < problem.horizon) steps.push_back(StepOf(backward, t, layout, alpha));
   }
   solution.policy = LinearGaussianPolicy(std::move(steps));
+  solution.constant = Constants(problem, solution, backward, layout);
   return solution;
 }
 

@@ -86,6 +86,7 @@ struct LqrSolution {
   LinearGaussianPolicy policy;
   std::vector<Eigen::MatrixXd> V;  // [N + 1] of [nx x nx]: cost to go 1/2 x'V x + v'x + constant
   std::vector<Eigen::VectorXd> v;  // [N + 1] of [nx]
+  std::vector<double> constant;    // [N + 1]; of the mean actions, whatever alpha
 };
 
 /// Finite horizon, time-varying, with affine and cross terms, by the Riccati recursion of

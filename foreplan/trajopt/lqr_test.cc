@@ -140,6 +140,26 @@ TEST_P(LqrSizes, OneIterationOfIlqrSolvesIt) {
   }
 }
 
+TEST(Lqr, TheValueIsTheCostOfTheOptimalActions) {
+  const LqrProblem problem = RandomProblem(3, 2, 6, 11);
+  const LqrSolution solution = SolveLqr(problem);
+  const LinearQuadraticProblem lq(problem);
+  const auto workspace = lq.MakeWorkspace();
+  VectorXd x = VectorXd::LinSpaced(3, -1, 2);
+  double spent = 0;
+  const double whole = 0.5 * x.dot(solution.V[0] * x) + solution.v[0].dot(x) + solution.constant[0];
+  for (int t = 0; t < problem.horizon; ++t) {
+    const VectorXd u = solution.policy.Mean(t, x);
+    VectorXd next(3);
+    spent += lq.Step(t, x.data(), u.data(), next.data(), *workspace);
+    x = next;
+    const auto after = static_cast<size_t>(t) + 1;
+    const double left =
+        0.5 * x.dot(solution.V[after] * x) + solution.v[after].dot(x) + solution.constant[after];
+    EXPECT_NEAR(spent + left, whole, 1e-9 * (1 + std::abs(whole))) << t;
+  }
+}
+
 TEST(LinearQuadraticProblem, CostsStepsAndDerivativesAreThoseOfTheMatrices) {
   const LqrProblem problem = RandomProblem(5, 3, 4, 6);
   const LinearQuadraticProblem trajectory(problem);

@@ -62,16 +62,6 @@ void CheckFinite(const Array& array, const char* name) {
   }
 }
 
-NumpyArray Owned(std::vector<double> values, std::vector<size_t> shape) {
-  auto kept = std::make_unique<std::vector<double>>(std::move(values));
-  double* data = kept->data();
-  const nb::capsule owner(kept.release(), [](void* vector) noexcept {
-    delete static_cast<std::vector<double>*>(vector);
-  });
-  return nb::cast<NumpyArray>(
-      nb::cast(nb::ndarray<nb::numpy, double>(data, shape.size(), shape.data(), owner)));
-}
-
 }  // namespace
 
 GivenRows RowsOf(nb::handle value, const char* name, int columns) {
@@ -97,6 +87,16 @@ GivenRows VectorOf(nb::handle value, const char* name, int size) {
   return {std::move(array), 1, size, true};
 }
 
+Array ArrayOf(nb::handle value, const char* name, size_t dimensions) {
+  Array array = AsDoubles(value, name);
+  if (array.ndim() != dimensions) {
+    throw InputError(fmt::format("{}: found shape {}, expected {} dimensions", name,
+                                 ShapeText(array), dimensions));
+  }
+  CheckFinite(array, name);
+  return array;
+}
+
 void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRows& second,
                    const char* second_name) {
   if (first.rows == second.rows) return;
@@ -106,12 +106,22 @@ void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRo
 
 NumpyArray ToArray(std::vector<double> values, int rows, int columns, bool is_vector) {
   if (is_vector) return ToVector(std::move(values));
-  return Owned(std::move(values), {static_cast<size_t>(rows), static_cast<size_t>(columns)});
+  return ToShape(std::move(values), {static_cast<size_t>(rows), static_cast<size_t>(columns)});
 }
 
 NumpyArray ToVector(std::vector<double> values) {
   const size_t size = values.size();
-  return Owned(std::move(values), {size});
+  return ToShape(std::move(values), {size});
+}
+
+NumpyArray ToShape(std::vector<double> values, std::vector<size_t> shape) {
+  auto kept = std::make_unique<std::vector<double>>(std::move(values));
+  double* data = kept->data();
+  const nb::capsule owner(kept.release(), [](void* vector) noexcept {
+    delete static_cast<std::vector<double>*>(vector);
+  });
+  return nb::cast<NumpyArray>(
+      nb::cast(nb::ndarray<nb::numpy, double>(data, shape.size(), shape.data(), owner)));
 }
 
 }  // namespace foreplan::python

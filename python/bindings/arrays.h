@@ -34,6 +34,8 @@ struct GivenRows {
 GivenRows RowsOf(nb::handle value, const char* name, int columns);
 /// The same of a vector alone.
 GivenRows VectorOf(nb::handle value, const char* name, int size);
+/// The same with that many dimensions, each of any length.
+Array ArrayOf(nb::handle value, const char* name, size_t dimensions);
 /// Throws ValueError unless they have as many rows.
 void CheckSameRows(const GivenRows& first, const char* first_name, const GivenRows& second,
                    const char* second_name);
@@ -47,5 +49,6 @@ class NumpyArray : public nb::object {
 /// A NumPy array of [rows x columns], or [columns] of a vector, that owns its numbers.
 NumpyArray ToArray(std::vector<double> values, int rows, int columns, bool is_vector = false);
 NumpyArray ToVector(std::vector<double> values);
+NumpyArray ToShape(std::vector<double> values, std::vector<size_t> shape);
 
 }  // namespace foreplan::python

@@ -24,7 +24,8 @@ bool HasNan(const double* values, int size) {
   return std::any_of(values, values + size, [](double value) { return std::isnan(value); });
 }
 
-/// Numbers that Python gave, which may be NaN: [size].
+}  // namespace
+
 Array NumbersOf(nb::handle value, const char* what, size_t size) {
   const nb::object doubles =
       nb::module_::import_("numpy").attr("ascontiguousarray")(value, "float64");
@@ -32,8 +33,6 @@ Array NumbersOf(nb::handle value, const char* what, size_t size) {
   if (array.size() == size) return array;
   throw InputError(fmt::format("{}: found {} numbers, expected {}", what, array.size(), size));
 }
-
-}  // namespace
 
 Shared::Shared(nb::object object)
     : object_(new nb::object(std::move(object)), [](nb::object* held) {
@@ -116,11 +115,30 @@ void PythonReward::Evaluate(const TransitionBatch& batch, double* reward,
 }
 
 PythonDynamics::PythonDynamics(Shared function, int state_dim, int action_dim,
-                               std::shared_ptr<Raised> raised)
+                               std::shared_ptr<Raised> raised, std::optional<Shared> derivatives)
     : function_(std::move(function)),
       state_dim_(state_dim),
       action_dim_(action_dim),
-      raised_(std::move(raised)) {}
+      raised_(std::move(raised)),
+      derivatives_(std::move(derivatives)) {}
+
+void PythonDynamics::Linearize(const LinearizeBatch& batch, Workspace& workspace) const {
+  if (!derivatives_) {
+    Dynamics::Linearize(batch, workspace);
+    return;
+  }
+  const auto rows = static_cast<size_t>(batch.rows);
+  const auto nx = static_cast<size_t>(state_dim_);
+  const auto nu = static_cast<size_t>(action_dim_);
+  CallPython(*raised_, "dynamics' derivatives", [&] {
+    const nb::object found = derivatives_->get()(Copied(batch.state, batch.rows, state_dim_),
+                                                 Copied(batch.action, batch.rows, action_dim_));
+    const Array A = NumbersOf(nb::object(found[0]), "dynamics' derivatives A", rows * nx * nx);
+    const Array B = NumbersOf(nb::object(found[1]), "dynamics' derivatives B", rows * nx * nu);
+    std::copy_n(A.data(), A.size(), batch.A);
+    std::copy_n(B.data(), B.size(), batch.B);
+  });
+}
 
 void PythonDynamics::Step(const StepBatch& batch, Workspace& /*workspace*/) const {
   const size_t size = static_cast<size_t>(batch.rows) * static_cast<size_t>(state_dim_);

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "foreplan/models/dynamics.h"
 #include "foreplan/systems/environment.h"
 #include "foreplan/systems/rewards/reward.h"
+#include "python/bindings/arrays.h"
 #include "python/bindings/signals.h"
 
 namespace foreplan::python {
@@ -78,20 +80,26 @@ class PythonReward final : public Reward {
   std::shared_ptr<Raised> raised_;
 };
 
+/// Numbers that Python gave, which may be NaN: so many. Throws InputError naming `what`.
+Array NumbersOf(nb::handle value, const char* what, size_t size);
+
 /// `function(state [n x nx], action [n x nu])` gives the next states [n x nx]; the state is what is
-/// observed.
+/// observed. `derivatives` of the same gives (A [n x nx x nx], B [n x nx x nu]); none: differences.
 class PythonDynamics final : public Dynamics {
  public:
-  PythonDynamics(Shared function, int state_dim, int action_dim, std::shared_ptr<Raised> raised);
+  PythonDynamics(Shared function, int state_dim, int action_dim, std::shared_ptr<Raised> raised,
+                 std::optional<Shared> derivatives = {});
   [[nodiscard]] int state_dim() const override { return state_dim_; }
   [[nodiscard]] int action_dim() const override { return action_dim_; }
   void Step(const StepBatch& batch, Workspace& workspace) const override;
+  void Linearize(const LinearizeBatch& batch, Workspace& workspace) const override;
 
  private:
   Shared function_;
   int state_dim_;
   int action_dim_;
   std::shared_ptr<Raised> raised_;
+  std::optional<Shared> derivatives_;
 };
 
 }  // namespace foreplan::python

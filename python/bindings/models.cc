@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -35,6 +36,20 @@ std::vector<double> NumbersOr(nb::handle value, const char* name, int rows, doub
   if (value.is_none()) return std::vector<double>(static_cast<size_t>(rows), otherwise);
   const GivenRows given = VectorOf(value, name, rows);
   return {given.data(), given.data() + rows};
+}
+
+/// A member for every row; of None none.
+std::vector<int> MembersOf(nb::handle member, int rows, int members) {
+  if (member.is_none()) return {};
+  const GivenRows given = VectorOf(member, "member", rows);
+  std::vector<int> chosen;
+  for (const double number : given.row(0)) {
+    if (!(number >= 0 && number < members) || number != std::floor(number)) {
+      throw InputError(fmt::format("member: found {}, expected 0 ... {}", number, members - 1));
+    }
+    chosen.push_back(static_cast<int>(number));
+  }
+  return chosen;
 }
 
 }  // namespace
@@ -97,14 +112,16 @@ nb::tuple PythonModel::Predict(nb::handle observation, nb::handle action) const 
                         ToArray(std::move(deviation), rows, observation_dim_, is_vector));
 }
 
-NumpyArray PythonModel::Sample(nb::handle observation, nb::handle action, int seed) const {
+NumpyArray PythonModel::Sample(nb::handle observation, nb::handle action, int seed,
+                               nb::handle member) const {
   const Inputs inputs = InputsOf(observation, action, observation_dim_, action_dim_);
   const int rows = inputs.observation.rows;
+  const std::vector<int> members = MembersOf(member, rows, model_->members());
   std::vector<double> drawn(static_cast<size_t>(rows) * static_cast<size_t>(observation_dim_));
   raised_->Run([&] {
     const Key key{.seed = static_cast<uint64_t>(seed), .stream = 2};
-    SampleMixture(*model_, rows, inputs.observation.data(), inputs.action.data(), key, drawn.data(),
-                  *executor_);
+    SampleMixture(*model_, rows, inputs.observation.data(), inputs.action.data(), members, key,
+                  drawn.data(), *executor_);
   });
   return ToArray(std::move(drawn), rows, observation_dim_,
                  inputs.observation.is_vector && inputs.action.is_vector);
@@ -140,6 +157,8 @@ nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) cons
   return nb::make_tuple(shaped(std::move(A), observation_dim_), shaped(std::move(B), action_dim_));
 }
 
+JsonObject PythonModel::Describe() const { return FromJson(model_->Describe().dump()); }
+
 nb::bytes PythonModel::Save() const {
   TensorFile file;
   model_->Save(file);
@@ -164,7 +183,8 @@ void BindModels(nb::module_& module) {
            nb::arg("episode").none())
       .def("predict", &PythonModel::Predict, nb::arg("observation"), nb::arg("action"))
       .def("sample", &PythonModel::Sample, nb::arg("observation"), nb::arg("action"),
-           nb::arg("seed"))
+           nb::arg("seed"), nb::arg("member").none())
+      .def("describe", &PythonModel::Describe)
       .def("linearize", &PythonModel::Linearize, nb::arg("observation"), nb::arg("action"))
       .def("save", &PythonModel::Save)
       .def("restore", &PythonModel::Restore, nb::arg("bytes"))

@@ -24,12 +24,15 @@ class PythonModel {
                nb::handle reward, nb::handle terminated, nb::handle episode);
   /// Mean and deviation of the next observation, of all members together.
   nb::tuple Predict(nb::handle observation, nb::handle action) const;
-  /// A draw of the next observation: a member, and its noise.
-  NumpyArray Sample(nb::handle observation, nb::handle action, int seed) const;
+  /// A draw of the next observation: a member, drawn where `member` is None, and its noise.
+  NumpyArray Sample(nb::handle observation, nb::handle action, int seed, nb::handle member) const;
   /// Derivatives of the mean, (A, B): [n x no x no], [n x no x nu].
   nb::tuple Linearize(nb::handle observation, nb::handle action) const;
   [[nodiscard]] nb::bytes Save() const;
   void Restore(const nb::bytes& bytes);
+
+  /// What can be told of the last fit, as json.loads makes it.
+  [[nodiscard]] JsonObject Describe() const;
 
   [[nodiscard]] ModelVersion version() const { return model_->version(); }
   [[nodiscard]] int observation_dim() const { return observation_dim_; }

@@ -10,10 +10,14 @@
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/machine.h"
 #include "python/bindings/environments.h"
+#include "python/bindings/local_models.h"
 #include "python/bindings/models.h"
 #include "python/bindings/planners.h"
+#include "python/bindings/policies.h"
+#include "python/bindings/recordings.h"
 #include "python/bindings/runs.h"
 #include "python/bindings/tasks.h"
+#include "python/bindings/trajectory_optimisation.h"
 
 namespace {
 
@@ -46,4 +50,8 @@ NB_MODULE(_core, module) {
   foreplan::python::BindModels(module);
   foreplan::python::BindPlanners(module);
   foreplan::python::BindRuns(module);
+  foreplan::python::BindLocalModels(module);
+  foreplan::python::BindPolicies(module);
+  foreplan::python::BindRecordings(module);
+  foreplan::python::BindTrajectoryOptimisation(module);
 }

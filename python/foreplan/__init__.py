@@ -19,11 +19,21 @@ load_library()  # before _core
 
 from ._core import InputError, RunError, versions
 from .agents import PETS
+from .frameworks import from_jax, from_torch
+from .local_models import LocalFit, LocalModel, LocalModelFitter
 from .models import Model
+from .physics import PhysicsFit, PhysicsParameter, fit_physics
 from .planners import Plan, Planner
+from .policies import LinearGaussianPolicy, TrajectoryDistribution
+from .recordings import Recording, read_recording, write_recording
 from .runs import Episode, Run, evaluate, run
 from .tasks import Task, task_names
+from .trajectory_optimisation import (IlqrResult, IlqrSolver, LqrSolution, StationaryLqr, solve_lqr,
+                                      solve_stationary_lqr)
 
-__all__ = ["PETS", "Episode", "InputError", "Model", "Plan", "Planner", "Run", "RunError", "Task", "evaluate",
-           "run", "task_names", "versions"]
+__all__ = ["PETS", "Episode", "IlqrResult", "IlqrSolver", "InputError", "LinearGaussianPolicy", "LocalFit",
+           "LocalModel", "LocalModelFitter", "LqrSolution", "Model", "PhysicsFit", "PhysicsParameter", "Plan",
+           "Planner", "Recording", "Run", "RunError", "StationaryLqr", "Task", "TrajectoryDistribution", "evaluate",
+           "fit_physics", "from_jax", "from_torch", "read_recording", "run", "solve_lqr", "solve_stationary_lqr",
+           "task_names", "versions", "write_recording"]
 __version__: str = versions()["foreplan"]

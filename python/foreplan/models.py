@@ -40,9 +40,14 @@ class Model:
         single vectors."""
         return self._core.predict(observation, action)
 
-    def sample(self, observation: ArrayLike, action: ArrayLike, seed: int = 0) -> Array:
-        """Drawn next observations [n, no]: of a drawn member, with its noise."""
-        return self._core.sample(observation, action, seed)
+    def sample(self, observation: ArrayLike, action: ArrayLike, seed: int = 0,
+               member: ArrayLike | None = None) -> Array:
+        """Drawn next observations [n, no]: of a member [n], by default a drawn one, with its noise."""
+        return self._core.sample(observation, action, seed, member)
+
+    def describe(self) -> dict[str, Any]:
+        """What can be told of the last fit beside its metrics; of physics: parameters, standard errors, noise."""
+        return self._core.describe()
 
     def linearize(self, observation: ArrayLike, action: ArrayLike) -> tuple[Array, Array]:
         """Derivatives of the mean by observation and action: A [n, no, no], B [n, no, nu]."""

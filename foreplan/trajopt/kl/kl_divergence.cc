@@ -37,6 +37,28 @@ double ShapeDivergence(const MatrixXd& D) {
   return sum;
 }
 
+/// Policies of one size, and a distribution of their states. Every step of each has one size.
+void CheckSizes(const LinearGaussianPolicy& p, const LinearGaussianPolicy& previous,
+                const TrajectoryDistribution& of_p) {
+  const auto sizes = [](const LinearGaussianPolicy& policy) {
+    return fmt::format("{} state numbers and {} actions", policy.step(0).state.size(),
+                       policy.step(0).action.size());
+  };
+  if (sizes(p) != sizes(previous)) {
+    throw InputError(fmt::format("trajectory: previous policy: found {}, expected {}",
+                                 sizes(previous), sizes(p)));
+  }
+  const Eigen::Index nx = p.step(0).state.size();
+  CheckTrajectoryCount("state covariances", of_p.state_covariance.size(), of_p.state_mean.size());
+  if (of_p.state_mean.size() < static_cast<size_t>(p.horizon()) ||
+      of_p.state_mean.front().size() != nx || of_p.state_covariance.front().rows() != nx ||
+      of_p.state_covariance.front().cols() != nx) {
+    throw InputError(
+        fmt::format("trajectory: distribution: found {} states of {} numbers, expected {} of {}",
+                    of_p.state_mean.size(), of_p.state_mean.front().size(), p.horizon(), nx));
+  }
+}
+
 }  // namespace
 
 double ExcessOverLog(double x) {
@@ -54,6 +76,7 @@ std::vector<double> KlDivergences(const LinearGaussianPolicy& p,
   CheckTrajectoryCount("steps of the previous policy", static_cast<size_t>(previous.horizon()),
                        static_cast<size_t>(p.horizon()));
   CheckTrajectoryCount("actions", of_p.action_mean.size(), static_cast<size_t>(p.horizon()));
+  CheckSizes(p, previous, of_p);
   std::vector<double> divergences;
   for (int t = 0; t < p.horizon(); ++t) {
     const LinearGaussianStep& a = p.step(t);

@@ -1,7 +1,10 @@
 #include "foreplan/trajopt/kl/trajectory_distribution.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "foreplan/core/error.h"
 #include "foreplan/trajopt/kl/check_count.h"
 
 namespace foreplan {
@@ -9,11 +12,36 @@ namespace foreplan {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
+namespace {
+
+void CheckShape(const char* field, const MatrixXd& found, Eigen::Index rows, Eigen::Index columns) {
+  if (found.rows() == rows && found.cols() == columns) return;
+  throw InputError(fmt::format("trajectory: {}: found {} x {}, expected {} x {}", field,
+                               found.rows(), found.cols(), rows, columns));
+}
+
+/// As many numbers as the policy's states and actions have.
+void CheckSizes(const LinearGaussianDynamics& dynamics, const LinearGaussianPolicy& policy) {
+  const Eigen::Index nx = policy.step(0).state.size();
+  const Eigen::Index nu = policy.step(0).action.size();
+  CheckShape("initial mean", dynamics.initial_mean, nx, 1);
+  CheckShape("initial covariance", dynamics.initial_covariance, nx, nx);
+  for (const LinearGaussianTransition& step : dynamics.steps) {
+    CheckShape("A", step.A, nx, nx);
+    CheckShape("B", step.B, nx, nu);
+    CheckShape("c", step.c, nx, 1);
+    CheckShape("covariance", step.covariance, nx, nx);
+  }
+}
+
+}  // namespace
+
 TrajectoryDistribution PropagateDistribution(const LinearGaussianDynamics& dynamics,
                                              const LinearGaussianPolicy& policy) {
   const size_t transitions = dynamics.steps.size();
   const auto horizon = static_cast<size_t>(policy.horizon());
   if (horizon != transitions + 1) CheckTrajectoryCount("policy steps", horizon, transitions);
+  CheckSizes(dynamics, policy);
   TrajectoryDistribution result;
   result.state_mean.push_back(dynamics.initial_mean);
   result.state_covariance.push_back(dynamics.initial_covariance);

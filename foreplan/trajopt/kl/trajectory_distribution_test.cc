@@ -4,9 +4,11 @@
 
 #include <Eigen/Cholesky>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/trajopt/kl/kl_divergence.h"
 #include "foreplan/trajopt/kl/testing/kl_test_problems.h"
 
 namespace foreplan {
@@ -42,6 +44,26 @@ TEST(PropagateDistribution, RefusesPoliciesOfAnotherLength) {
   LinearGaussianDynamics dynamics = problem.dynamics;
   dynamics.steps.pop_back();
   EXPECT_THROW((void)PropagateDistribution(dynamics, problem.previous), InputError);
+}
+
+TEST(PropagateDistribution, RefusesDynamicsOfOtherSizes) {
+  const LinearGaussianPolicy policy = RandomKlProblem(3, 2, 4, Key{8, 0}).previous;
+  for (const auto& [nx, nu] : {std::pair(2, 2), std::pair(3, 1), std::pair(4, 2)}) {
+    const LinearGaussianDynamics other = RandomKlProblem(nx, nu, 4, Key{8, 1}).dynamics;
+    EXPECT_THROW((void)PropagateDistribution(other, policy), InputError) << nx << ", " << nu;
+  }
+}
+
+TEST(KlDivergences, RefuseOtherSizes) {
+  const KlTestProblem problem = RandomKlProblem(3, 2, 4, Key{8, 0});
+  const TrajectoryDistribution d = PropagateDistribution(problem.dynamics, problem.previous);
+  for (const auto& [nx, nu] : {std::pair(2, 2), std::pair(3, 1)}) {
+    const KlTestProblem other = RandomKlProblem(nx, nu, 4, Key{8, 1});
+    EXPECT_THROW((void)KlDivergences(problem.previous, other.previous, d), InputError) << nu;
+  }
+  const KlTestProblem narrow = RandomKlProblem(2, 2, 4, Key{8, 1});
+  const TrajectoryDistribution of_narrow = PropagateDistribution(narrow.dynamics, narrow.previous);
+  EXPECT_THROW((void)KlDivergences(problem.previous, problem.previous, of_narrow), InputError);
 }
 
 }  // namespace
