@@ -42,3 +42,5 @@ install(FILES
   "${PROJECT_BINARY_DIR}/foreplan-config-version.cmake"
   cmake/foreplan_dependencies.cmake
   DESTINATION "${package_dir}")
+
+include(foreplan_pkg_config)

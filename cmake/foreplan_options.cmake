@@ -52,8 +52,8 @@ if(FOREPLAN_SANITIZE)
   endif()
 endif()
 
-# Sets <result> to the checked-out revision, with "-dirty" after local changes; "unknown" outside
-# a git work tree. Known at configure time.
+# Sets <result> to the checked-out revision, with "-dirty" after local changes; in an unpacked archive
+# (`./dev archive`) to the one it was made from; "unknown" elsewhere. Known at configure time.
 function(foreplan_git_revision result)
   set(revision "")
   find_package(Git QUIET)
@@ -62,6 +62,10 @@ function(foreplan_git_revision result)
       COMMAND "${GIT_EXECUTABLE}" describe --always --dirty --abbrev=12 "--exclude=*"
       WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
       OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  else()
+    # Outside an archive the file holds a placeholder, which is no number.
+    file(STRINGS "${PROJECT_SOURCE_DIR}/cmake/git_revision.txt" revision REGEX "^[0-9a-f]+$")
+    string(SUBSTRING "${revision}" 0 12 revision)
   endif()
   if(NOT revision)
     set(revision "unknown")
