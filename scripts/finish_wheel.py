@@ -23,7 +23,10 @@ COMPILED_IN = ("libaec-dev", "libeigen3-dev", "libhdf5-dev", "libspdlog-dev", "l
 
 
 def run(*command: str | Path) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"finish_wheel: {' '.join(map(str, command))}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def package_of(library: Path) -> str:
@@ -39,11 +42,16 @@ def add_licences(wheel: Path) -> list[str]:
     folder.mkdir(parents=True)
     packages = sorted({package_of(library) for library in wheel.glob("foreplan.libs/*.so*")} | set(COMPILED_IN))
     for package in packages:
-        shutil.copy(Path("/usr/share/doc") / package / "copyright", folder / f"{package}.txt")
+        text = Path("/usr/share/doc", package, "copyright").read_text(encoding="utf-8")
+        (folder / f"{package}.txt").write_text(text, encoding="utf-8")
+        for name in re.findall(r"/usr/share/common-licenses/([\w.-]*\w)", text):
+            shutil.copy(Path("/usr/share/common-licenses") / name, folder / f"{name}.txt")
     for file in metadata.files("nanobind") or []:
         if file.name == "LICENSE":
             shutil.copy(file.locate(), folder / "nanobind.txt")
-    return packages
+        if file.name == "robin_map.h":  # within nanobind
+            (folder / "robin-map.txt").write_text(file.read_text().partition("*/")[0] + "*/\n", encoding="utf-8")
+    return [file.stem for file in sorted(folder.iterdir())]
 
 
 def dynamic_entries(file: Path) -> dict[str, list[str]]:
@@ -86,13 +94,13 @@ def main() -> None:
         repaired = next((work / "repaired").iterdir())
         run(sys.executable, "-m", "wheel", "unpack", "--dest", work / "unpacked", repaired)
         unpacked = next((work / "unpacked").iterdir())
-        packages = add_licences(unpacked)
+        names = add_licences(unpacked)
         if wrong := faults(unpacked, "-abi3-" in built.name):
             sys.exit("\n".join(f"finish_wheel: {built.name}: {line}" for line in wrong))
         folder.mkdir(parents=True, exist_ok=True)
         run(sys.executable, "-m", "wheel", "pack", "--dest-dir", folder, unpacked)
         finished = folder / repaired.name
-        print(f"{finished}: {finished.stat().st_size / 1e6:.1f} MB, licences of {', '.join(packages)}", file=sys.stderr)
+        print(f"{finished}: {finished.stat().st_size / 1e6:.1f} MB, licences: {', '.join(names)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ namespace foreplan {
 namespace {
 
 /// Throws RunError when header and library are of different releases. From 4.0 on the last number
-/// alone may differ: such releases keep the interface (the structs of 4.0.0 and 4.0.1 are the same).
+/// alone may differ: such releases keep the interface (the structs of 4.0.0 and 4.0.1 are the
+/// same).
 void CheckVersion() {
   constexpr int kPatches = mjVERSION_HEADER >= 4000000 ? 1000 : 1;  // 4.0.1 is 4000001, 2.2.2 222
   if (mj_version() / kPatches == mjVERSION_HEADER / kPatches) return;
