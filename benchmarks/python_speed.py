@@ -5,7 +5,7 @@
     benchmarks/python_speed.py --only vector_half_cheetah    some of them
     benchmarks/python_speed.py --write                       into docs/results/python_speed.csv and the page's table
 
-Needs foreplan on PYTHONPATH (build/release/python). A case is a function in CASES: it gives two functions that do the work
+Needs foreplan on PYTHONPATH (build/release/python), and the program where FOREPLAN says (build/release/foreplan). A case is a function in CASES: it gives two functions that do the work
 once, each of which says the seconds of one operation. The ratio is the median of those of all pairs, ours to the other;
 its interval is that of 95 % by the order statistics of the pairs. Rows of other cases stay when some are written.
 """
@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
+import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +32,7 @@ import numpy as np
 import foreplan
 import foreplan.gym
 
+PROGRAM = os.environ.get("FOREPLAN", "build/release/foreplan")  # beside which Python's predictions are timed
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results" / "python_speed.md"
 COLUMNS = ["case", "ours", "beside", "operation", "ours_us", "beside_us", "ratio", "ratio_low", "ratio_high", "pairs"]
 MARKS = ("<!-- speed: begin -->", "<!-- speed: end -->")
@@ -85,7 +89,58 @@ def beside_gymnasium(mode: str, steps: int) -> Case:
             "step of 64", lambda: seconds_of_steps(ours_env, actions), lambda: seconds_of_steps(theirs, actions))
 
 
+# --- models and planners ------------------------------------------------------------------------
+
+def rows_predicted(threads: int, rows: int = 10000) -> Case:
+    """The half-cheetah's ensemble of the task's own sizes, and the same sizes in `foreplan bench prediction`."""
+    model = foreplan.Model("pets_half_cheetah", threads=threads)
+    random = np.random.default_rng(0)
+    observation, action = random.normal(size=(rows, 18)), random.uniform(-1, 1, (rows, 6))
+
+    def ours() -> float:
+        start = time.perf_counter()
+        model.predict(observation, action)
+        return time.perf_counter() - start
+
+    def beside() -> float:
+        done = subprocess.run([PROGRAM, "bench", "prediction", "--json", "--repeats", "1", "--threads", str(threads),
+                               "--set", f"rows={rows}"], capture_output=True, check=True)
+        return json.loads(done.stdout)[0]["ms_median"] / 1000
+
+    return (f"Model.predict, {rows} rows, 5 x 24-200^4-36, {threads} threads", "`foreplan bench prediction`",
+            f"{rows} rows", lambda: statistics.median(ours() for _ in range(3)), beside)
+
+
+def decision(threads: int) -> Case:
+    """The whole call beside what it says that its decision took in C++: the difference is Python's."""
+    model = foreplan.Model("pendulum", threads=1, model={"width": 16, "members": 2})
+    options = {"horizon": 6, "population": 16, "elites": 4, "particles": 2}
+    planner = foreplan.Planner("pendulum", "icem", model, threads=threads,
+                               options={f"planner.icem.{name}": value for name, value in options.items()})
+    inside: list[float] = []
+
+    def ours() -> float:
+        inside.clear()
+        whole = []
+        for _ in range(1000):
+            start = time.perf_counter()
+            inside.append(planner.plan([1.0, 0.0, 0.1]).seconds)
+            whole.append(time.perf_counter() - start)
+        return statistics.median(whole)
+
+    def beside() -> float:
+        if not inside:
+            ours()
+        return statistics.median(inside)
+
+    return (f"Planner.plan, {threads} threads", "the same decisions in C++", "decision", ours, beside)
+
+
 CASES: dict[str, Callable[[], Case]] = {
+    "decision_1_thread": lambda: decision(1),
+    "decision_2_threads": lambda: decision(2),
+    "predict_1_thread": lambda: rows_predicted(1),
+    "predict_2_threads": lambda: rows_predicted(2),
     "vector_half_cheetah": lambda: beside_the_library("foreplan/HalfCheetah-v5", 100, None),
     "vector_half_cheetah_1_thread": lambda: beside_the_library("foreplan/HalfCheetah-v5", 50, 1),
     "vector_pendulum": lambda: beside_the_library("foreplan/pendulum", 5000, None),

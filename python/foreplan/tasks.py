@@ -153,6 +153,12 @@ class Task:
         return (f"Task('{self.name}', {len(self.observation_names)} observed, {len(self.action_names)} actions, "
                 f"{self.dt:g} s, {self.episode_length} steps)")
 
+    def __copy__(self) -> Task:
+        return self  # it cannot be changed
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Task:
+        return self
+
     def __reduce__(self) -> Any:
         if self._recipe is None:
             raise TypeError(f"task '{self.name}': cannot be pickled: it is of an environment that only this process "

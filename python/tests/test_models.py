@@ -1,5 +1,7 @@
 """Models: fitted, asked, kept."""
 
+import copy
+import multiprocessing
 import pickle
 
 import numpy as np
@@ -68,11 +70,33 @@ def test_a_model_survives_pickling_and_goes_on_alike():
     rows = [random.normal(size=(100, 3)), random.uniform(-1, 1, (100, 1)), random.normal(size=(100, 3))]
     model = foreplan.Model(task, seed=2, **SMALL)
     model.fit(*rows)
-    copy = pickle.loads(pickle.dumps(model))
-    assert np.array_equal(copy.predict(*rows[:2])[0], model.predict(*rows[:2])[0])
+    restored = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(restored.predict(*rows[:2])[0], model.predict(*rows[:2])[0])
     model.fit(*rows)
-    copy.fit(*rows)
-    assert np.array_equal(copy.predict(*rows[:2])[0], model.predict(*rows[:2])[0])
+    restored.fit(*rows)
+    assert np.array_equal(restored.predict(*rows[:2])[0], model.predict(*rows[:2])[0])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_model_is_fitted_alone(fitted, copied):
+    rows = sled_rows(50)
+    before = fitted.predict(*rows[:2])[0]
+    other = copied(fitted)
+    assert np.array_equal(other.predict(*rows[:2])[0], before)
+    other.fit(*rows)
+    assert np.array_equal(fitted.predict(*rows[:2])[0], before) and not np.array_equal(other.predict(*rows[:2])[0], before)
+
+
+def predicted(model, rows):
+    return model.predict(*rows)[0]
+
+
+def test_a_spawned_process_predicts_alike():
+    task = foreplan.Task("pendulum")
+    model = foreplan.Model(task, **SMALL)
+    rows = [np.ones((4, 3)), np.zeros((4, 1))]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert np.array_equal(pool.apply(predicted, (model, rows)), predicted(model, rows))
 
 
 def test_equal_seeds_give_equal_models_whatever_the_threads():
