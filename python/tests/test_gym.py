@@ -188,6 +188,21 @@ def test_the_published_environments_of_mujoco_are_equal_step_by_step(name):
         assert ends > 0
 
 
+def test_hopper_ends_by_a_velocity_that_its_observation_clips():
+    pytest.importorskip("mujoco")
+    pytest.importorskip("glfw")
+    theirs, ours = gymnasium.make("Hopper-v5"), gymnasium.make("foreplan/Hopper-v5")
+    theirs.reset(seed=0)
+    ours.reset(seed=0)
+    fast = theirs.unwrapped.data.qvel.copy()
+    fast[-1] = 160.0
+    theirs.unwrapped.set_state(theirs.unwrapped.data.qpos, fast)
+    begin_where_theirs_is(ours, theirs)
+    expected, found = theirs.step(np.zeros(3)), ours.step(np.zeros(3))
+    assert abs(theirs.unwrapped.data.qvel).max() > 100
+    assert found[2] and expected[2] and found[1] == pytest.approx(expected[1])
+
+
 def test_pendulum_is_the_published_one():
     theirs, ours = gymnasium.make("Pendulum-v1"), gymnasium.make("foreplan/Pendulum-v1")
     assert theirs.action_space == ours.action_space and theirs.spec.max_episode_steps == ours.spec.max_episode_steps

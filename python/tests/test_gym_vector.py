@@ -207,3 +207,9 @@ def test_gymnasiums_vector_wrappers_work(wrapper):
         for one, other in zip(ours[:4], theirs[:4]):
             np.testing.assert_array_equal(one, other)
         assert ours[4].keys() == theirs[4].keys()
+
+
+@pytest.mark.parametrize("kind", [{}, {"vectorization_mode": "sync"}])
+def test_a_vector_as_a_tasks_environment_is_refused(kind):
+    with pytest.raises(foreplan.InputError, match="found a vector of 3, expected a single one"):
+        foreplan.Task(gymnasium.make_vec("foreplan/pendulum", num_envs=3, **kind))
