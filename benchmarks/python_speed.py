@@ -5,9 +5,10 @@
     benchmarks/python_speed.py --only vector_half_cheetah    some of them
     benchmarks/python_speed.py --write                       into docs/results/python_speed.csv and the page's table
 
-Needs foreplan on PYTHONPATH (build/release/python), and the program where FOREPLAN says (build/release/foreplan). A case is a function in CASES: it gives two functions that do the work
-once, each of which says the seconds of one operation. The ratio is the median of those of all pairs, ours to the other;
-its interval is that of 95 % by the order statistics of the pairs. Rows of other cases stay when some are written.
+Needs foreplan on PYTHONPATH (build/release/python), and the program where FOREPLAN says (build/release/foreplan). A case is a function in CASES: it gives two functions that do the
+work once and say how long an operation took, by the clock and in processor time of this process, all threads together,
+which other programs on the machine hardly change. A ratio is the median of those of all pairs, ours to the other; its
+interval is that of 95 % by the order statistics of the pairs. Rows of other cases stay when some are written.
 """
 
 from __future__ import annotations
@@ -34,11 +35,19 @@ import foreplan.gym
 
 PROGRAM = os.environ.get("FOREPLAN", "build/release/foreplan")  # beside which Python's predictions are timed
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results" / "python_speed.md"
-COLUMNS = ["case", "ours", "beside", "operation", "ours_us", "beside_us", "ratio", "ratio_low", "ratio_high", "pairs"]
+NUMBERS = ["ours_us", "beside_us", "more_us", "ratio", "ratio_low", "ratio_high"]
+COLUMNS = ["case", "ours", "beside", "operation", *NUMBERS, *[f"cpu_{name}" for name in NUMBERS], "pairs"]
 MARKS = ("<!-- speed: begin -->", "<!-- speed: end -->")
 
-Timed = Callable[[], float]  # seconds of one operation
+Seconds = tuple[float, float]  # of one operation, by the clock and in processor time
+Timed = Callable[[], Seconds]
 Case = tuple[str, str, str, Timed, Timed]  # what ours is, what is beside it, the operation, both
+
+
+def timed(work: Callable[[], Any], operations: int) -> Seconds:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return (time.perf_counter() - wall) / operations, (time.process_time() - cpu) / operations
 
 
 # --- vector environments ------------------------------------------------------------------------
@@ -49,16 +58,17 @@ def block_of(env: Any, steps: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(space.low, space.high, shape).astype(np.float32)
 
 
-def seconds_of_steps(env: Any, actions: np.ndarray) -> float:
-    start = time.perf_counter()
-    for action in actions:
-        env.step(action)
-    return (time.perf_counter() - start) / len(actions)
+def seconds_of_steps(env: Any, actions: np.ndarray) -> Seconds:
+    def steps() -> None:
+        for action in actions:
+            env.step(action)
+
+    return timed(steps, len(actions))
 
 
-def beside_the_library(name: str, steps: int, threads: int | None, copy: bool = True) -> Case:
-    """The same steps from the same states: called from Python one by one, and all within one call of C++ in which no
-    environment waits for another."""
+def beside_the_library(name: str, steps: int, threads: int | None, *, copy: bool = True, waits: bool = True) -> Case:
+    """The same steps from the same states: called from Python one by one, and all within one call of C++. With `waits`
+    steps wait for all environments there, too; without it every environment goes on by itself, as rollouts do."""
     env = gymnasium.make_vec(name, num_envs=64, threads=threads, copy=copy)
     env.reset(seed=0)
     actions = block_of(env, steps)
@@ -66,15 +76,16 @@ def beside_the_library(name: str, steps: int, threads: int | None, copy: bool = 
     seconds_of_steps(env, actions)  # on their way
     states = env.unwrapped.states
 
-    def ours() -> float:
+    def ours() -> Seconds:
         env.reset(options={"state": states})
         return seconds_of_steps(env, actions)
 
-    def beside() -> float:
+    def beside() -> Seconds:
         env.reset(options={"state": states})
-        return env.unwrapped._batch.core.roll_out(doubles) / steps
+        return timed(lambda: env.unwrapped._batch.core.run_steps(doubles, waits), steps)
 
-    return (f"VectorEnv, 64 x {name}, {env.unwrapped.threads} threads", "the same steps in C++", "step of 64", ours,
+    return (f"VectorEnv, 64 x {name}, {env.unwrapped.threads} threads",
+            "the same steps in C++" if waits else "the same as rollouts in C++", "step of 64", ours,
             beside)
 
 
@@ -85,8 +96,10 @@ def beside_gymnasium(mode: str, steps: int) -> Case:
     for env in (ours_env, theirs):
         env.reset(seed=0)
         seconds_of_steps(env, actions)
-    return (f"VectorEnv, 64 x HalfCheetah-v5, {ours_env.unwrapped.threads} threads", f"Gymnasium's {type(theirs).__name__}",
-            "step of 64", lambda: seconds_of_steps(ours_env, actions), lambda: seconds_of_steps(theirs, actions))
+    return (f"VectorEnv, 64 x HalfCheetah-v5, {ours_env.unwrapped.threads} threads",
+            f"Gymnasium's {type(theirs).__name__}", "step of 64", lambda: seconds_of_steps(ours_env, actions),
+            lambda: (seconds_of_steps(theirs, actions)[0], math.nan) if mode == "async"  # in other processes
+            else seconds_of_steps(theirs, actions))
 
 
 # --- models and planners ------------------------------------------------------------------------
@@ -97,18 +110,18 @@ def rows_predicted(threads: int, rows: int = 10000) -> Case:
     random = np.random.default_rng(0)
     observation, action = random.normal(size=(rows, 18)), random.uniform(-1, 1, (rows, 6))
 
-    def ours() -> float:
+    def once() -> float:
         start = time.perf_counter()
         model.predict(observation, action)
         return time.perf_counter() - start
 
-    def beside() -> float:
+    def beside() -> Seconds:
         done = subprocess.run([PROGRAM, "bench", "prediction", "--json", "--repeats", "1", "--threads", str(threads),
                                "--set", f"rows={rows}"], capture_output=True, check=True)
-        return json.loads(done.stdout)[0]["ms_median"] / 1000
+        return json.loads(done.stdout)[0]["ms_median"] / 1000, math.nan  # in a process of its own
 
     return (f"Model.predict, {rows} rows, 5 x 24-200^4-36, {threads} threads", "`foreplan bench prediction`",
-            f"{rows} rows", lambda: statistics.median(ours() for _ in range(3)), beside)
+            f"{rows} rows", lambda: (statistics.median(once() for _ in range(3)), math.nan), beside)
 
 
 def decision(threads: int) -> Case:
@@ -119,19 +132,19 @@ def decision(threads: int) -> Case:
                                options={f"planner.icem.{name}": value for name, value in options.items()})
     inside: list[float] = []
 
-    def ours() -> float:
+    def ours() -> Seconds:
         inside.clear()
         whole = []
         for _ in range(1000):
             start = time.perf_counter()
             inside.append(planner.plan([1.0, 0.0, 0.1]).seconds)
             whole.append(time.perf_counter() - start)
-        return statistics.median(whole)
+        return statistics.median(whole), math.nan
 
-    def beside() -> float:
+    def beside() -> Seconds:
         if not inside:
             ours()
-        return statistics.median(inside)
+        return statistics.median(inside), math.nan
 
     return (f"Planner.plan, {threads} threads", "the same decisions in C++", "decision", ours, beside)
 
@@ -143,6 +156,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "predict_2_threads": lambda: rows_predicted(2),
     "vector_half_cheetah": lambda: beside_the_library("foreplan/HalfCheetah-v5", 100, None),
     "vector_half_cheetah_1_thread": lambda: beside_the_library("foreplan/HalfCheetah-v5", 50, 1),
+    "vector_half_cheetah_rollouts": lambda: beside_the_library("foreplan/HalfCheetah-v5", 100, None, waits=False),
     "vector_pendulum": lambda: beside_the_library("foreplan/pendulum", 5000, None),
     "vector_pendulum_no_copy": lambda: beside_the_library("foreplan/pendulum", 5000, None, copy=False),
     "vector_cartpole": lambda: beside_the_library("foreplan/cartpole_closed_form", 2000, None),
@@ -164,32 +178,41 @@ def interval_of_median(values: list[float]) -> tuple[float, float]:
     return ordered[low], ordered[n - 1 - low]
 
 
+def compared(ours: list[float], beside: list[float]) -> dict[str, str]:
+    """Medians [µs], and the ratio with its interval."""
+    ratios = [one / other for one, other in zip(ours, beside, strict=True)]
+    low, high = interval_of_median(ratios)
+    more = statistics.median(one - other for one, other in zip(ours, beside, strict=True))
+    return {"ours_us": f"{1e6 * statistics.median(ours):.2f}", "beside_us": f"{1e6 * statistics.median(beside):.2f}",
+            "more_us": f"{1e6 * more:.2f}", "ratio": f"{statistics.median(ratios):.4f}", "ratio_low": f"{low:.4f}",
+            "ratio_high": f"{high:.4f}"}
+
+
 def measure(name: str, pairs: int) -> dict[str, Any]:
     ours_is, beside_is, operation, ours, beside = CASES[name]()
     ours(), beside()  # warm
-    times: list[tuple[float, float]] = []
+    times: tuple[list[Seconds], list[Seconds]] = ([], [])
     for pair in range(pairs):
-        if pair % 2 == 0:
-            first = ours()
-            times.append((first, beside()))
-        else:
-            second = beside()
-            times.append((ours(), second))
-    ratios = [one / other for one, other in times]
-    low, high = interval_of_median(ratios)
-    return {"case": name, "ours": ours_is, "beside": beside_is, "operation": operation,
-            "ours_us": f"{1e6 * statistics.median(one for one, _ in times):.2f}",
-            "beside_us": f"{1e6 * statistics.median(other for _, other in times):.2f}",
-            "ratio": f"{statistics.median(ratios):.4f}", "ratio_low": f"{low:.4f}", "ratio_high": f"{high:.4f}",
-            "pairs": pairs}
+        for which in (0, 1) if pair % 2 == 0 else (1, 0):
+            times[which].append((ours, beside)[which]())
+    by_clock = compared(*([wall for wall, _ in of_one] for of_one in times))
+    by_processor = compared(*([cpu for _, cpu in of_one] for of_one in times))
+    return {"case": name, "ours": ours_is, "beside": beside_is, "operation": operation, **by_clock,
+            **{f"cpu_{key}": value for key, value in by_processor.items()}, "pairs": pairs}
+
+
+def ratio_of(row: dict[str, Any], clock: str = "") -> str:
+    middle, low, high = (float(row[clock + key]) for key in ("ratio", "ratio_low", "ratio_high"))
+    return "" if math.isnan(middle) else f"{middle:.3f} ({low:.3f} ... {high:.3f})"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| case | ours | beside | operation | ours [µs] | beside [µs] | ratio (95 %) | pairs |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| case | ours | beside | operation | ours [µs] | beside [µs] | more [µs] | ratio (95 %) | "
+             "processor [µs] | more [µs] | ratio (95 %) | pairs |", "|" + "---|" * 12]
     lines += [f"| `{row['case']}` | {row['ours']} | {row['beside']} | {row['operation']} | {row['ours_us']} | "
-              f"{row['beside_us']} | {float(row['ratio']):.3f} ({float(row['ratio_low']):.3f} ... "
-              f"{float(row['ratio_high']):.3f}) | {row['pairs']} |" for row in rows]
+              f"{row['beside_us']} | {row['more_us']} | {ratio_of(row)} | {row['cpu_ours_us']} | "
+              f"{row['cpu_more_us'].replace('nan', '')} | "
+              f"{ratio_of(row, 'cpu_')} | {row['pairs']} |" for row in rows]
     return "\n".join(lines)
 
 

@@ -67,10 +67,7 @@ void EnvironmentBatch::Reset(Executor& executor, std::span<const uint8_t> chosen
   executor.ParallelFor(count(), [&](int index, int /*worker*/) {
     const auto i = static_cast<size_t>(index);
     if (!chosen.empty() && chosen[i] == 0) return;
-    rewards_[i] = 0;
-    terminated_[i] = truncated_[i] = 0;
-    places_[i].trouble.clear();
-    Begin(i, states.empty() ? states : states.subspan(i * state_dim_, state_dim_));
+    BeginAnew(i, states.empty() ? states : states.subspan(i * state_dim_, state_dim_));
   });
 }
 
@@ -96,16 +93,20 @@ void EnvironmentBatch::Begin(size_t i, std::span<const double> state) {
   std::copy_n(place.episode.observation().begin(), observed_, Row(observations_, i).begin());
 }
 
+void EnvironmentBatch::BeginAnew(size_t i, std::span<const double> state) {
+  rewards_[i] = 0;
+  terminated_[i] = truncated_[i] = 0;
+  places_[i].trouble.clear();
+  Begin(i, state);
+}
+
 void EnvironmentBatch::StepOne(size_t i, std::span<const double> action) {
   if (places_[i].episodes == 0 || (IsOver(i) && options_.autoreset == Autoreset::kDisabled)) {
     throw InputError(fmt::format("environment {}: found {}, expected a reset before the next step",
                                  i, places_[i].episodes == 0 ? "no episode" : "its episode over"));
   }
   if (IsOver(i) && options_.autoreset == Autoreset::kNextStep) {
-    rewards_[i] = 0;
-    terminated_[i] = truncated_[i] = 0;
-    places_[i].trouble.clear();
-    Begin(i, {});
+    BeginAnew(i, {});
     return;
   }
   Act(i, action);

@@ -88,6 +88,8 @@ class EnvironmentBatch {
   };
 
   void Begin(size_t i, std::span<const double> state);
+  /// And forgets what the step before gave.
+  void BeginAnew(size_t i, std::span<const double> state);
   void StepOne(size_t i, std::span<const double> action);
   /// Reward, flags and observation of the action.
   void Act(size_t i, std::span<const double> action);

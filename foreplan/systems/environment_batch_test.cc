@@ -189,7 +189,7 @@ TEST(EnvironmentBatch, BeginsInAStateAndGoesOnFromIt) {
   EnvironmentBatch batch(ExpressionTask("1"), {.count = 2});
   SerialExecutor serial;
   batch.Reset(serial);
-  const std::vector<double> push{1, 1};
+  const std::vector<double> push{1, -1};
   batch.Step(push, serial);
   std::vector<double> states(static_cast<size_t>(2 * batch.state_dim()));
   const auto half = static_cast<size_t>(batch.state_dim());

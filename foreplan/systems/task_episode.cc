@@ -35,11 +35,12 @@ void CheckEnvironment(const EnvironmentSpec& expected, const EnvironmentSpec& fo
                   expected.action_dim()));
 }
 
-void Measure(const Task& task, Key key, const std::vector<double>& observation,
+/// key: of all measurements of the episode.
+void Measure(const Task& task, Key key, uint64_t time, const std::vector<double>& observation,
              std::vector<double>& measured) {
   measured = observation;
   if (task.measurement_noise() == 0) return;
-  Random random(key);
+  Random random(key.Fold(time));
   // What a task adds stands last, and is known to who acts.
   const size_t count = measured.size() - task.encoding().known.size();
   for (size_t i = 0; i < count; ++i) measured[i] += task.measurement_noise() * random.Normal();
@@ -93,7 +94,7 @@ std::string TaskEpisode::Begin(const EpisodeKeys& keys, std::span<const double> 
   if (!state.empty()) dynamic_cast<System&>(environment_).SetState(state);
   std::ranges::fill(buffers_.observation, kNobodyWrote);
   AskAt("environment's Observe", 0, [&] { environment_.Observe(buffers_.observation); });
-  Measure(task_, keys_.measurements.Fold(0), buffers_.observation, buffers_.measured);
+  Measure(task_, keys_.measurements, 0, buffers_.observation, buffers_.measured);
   return NotFinite(task_.spec(), buffers_.observation);
 }
 
@@ -114,8 +115,8 @@ std::string TaskEpisode::Step(std::span<double> action, TaskStep& step) {
   std::string what = NotFinite(spec, buffers_.next_observation);
   if (what.empty()) what = Judge(outcome, action, step);
   if (!what.empty()) return what;
-  Measure(task_, keys_.measurements.Fold(static_cast<uint64_t>(time) + 1),
-          buffers_.next_observation, buffers_.next_measured);
+  Measure(task_, keys_.measurements, static_cast<uint64_t>(time) + 1, buffers_.next_observation,
+          buffers_.next_measured);
   return "";
 }
 

@@ -7,7 +7,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -15,7 +14,6 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
-#include "foreplan/core/seconds_since.h"
 #include "foreplan/systems/closed_form/closed_form.h"
 #include "foreplan/systems/environment_batch.h"
 #include "foreplan/systems/task_files.h"
@@ -91,9 +89,16 @@ class Environments {
     Work([&] { batch_.Reset(executor_, flags, rows); });
   }
 
-  void Step(nb::handle actions) {
+  /// Whether it came to no number somewhere.
+  bool Step(nb::handle actions) {
     TakeActions(actions);
-    Work([&] { batch_.Step(actions_, executor_); });
+    bool is_trouble = false;
+    Work([&] {
+      batch_.Step(actions_, executor_);
+      for (int i = 0; i < batch_.count(); ++i)
+        is_trouble = is_trouble || !batch_.trouble(i).empty();
+    });
+    return is_trouble;
   }
 
   /// Environments whose step came to no number, and why.
@@ -128,22 +133,22 @@ class Environments {
     return nb::bytes(bytes.data(), bytes.size());
   }
 
-  /// Seconds that actions [steps x count x nu] take where nobody waits for Python or for another
-  /// environment: what benchmarks of Step compare it with.
-  double RollOut(const Array& actions) {
+  /// Steps of actions [steps x count x nu] without Python, which is what benchmarks compare Step
+  /// with. `waits`: every step waits for all environments, as Step does.
+  void RunSteps(const Array& actions, bool waits) {
     if (actions.ndim() != 3 || actions.shape(1) != static_cast<size_t>(batch_.count()) ||
         actions.shape(2) != action_names_.size()) {
       throw InputError(fmt::format("actions: found another shape, expected [n, {}, {}]",
                                    batch_.count(), action_names_.size()));
     }
-    double seconds = 0;
+    const std::span<const double> all(actions.data(), actions.size());
+    const size_t steps = actions.shape(0);
     Work([&] {
-      const auto start = std::chrono::steady_clock::now();
-      batch_.RollOut({actions.data(), actions.size()}, static_cast<int>(actions.shape(0)),
-                     executor_);
-      seconds = SecondsSince(start);
+      if (!waits) batch_.RollOut(all, static_cast<int>(steps), executor_);
+      for (size_t t = 0; waits && t < steps; ++t) {
+        batch_.Step(all.subspan(t * actions_.size(), actions_.size()), executor_);
+      }
     });
-    return seconds;
   }
 
  private:
@@ -227,7 +232,7 @@ void BindEnvironments(nb::module_& module) {
       .def("seed", &Environments::Seed, nb::arg("environment"), nb::arg("low"), nb::arg("high"))
       .def("reset", &Environments::Reset, nb::arg("chosen").none(), nb::arg("states").none())
       .def("step", &Environments::Step, nb::arg("actions"))
-      .def("roll_out", &Environments::RollOut, nb::arg("actions"))
+      .def("run_steps", &Environments::RunSteps, nb::arg("actions"), nb::arg("waits"))
       .def("troubles", &Environments::Troubles)
       .def_prop_ro("states", &Environments::States)
       .def_prop_ro("state_names", &Environments::StateNames)

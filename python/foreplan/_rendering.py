@@ -15,15 +15,15 @@ RENDER_MODES = ["rgb_array"]
 
 
 def check_render_mode(mode: str | None, name: str, is_simulated: bool) -> None:
-    """Raises InputError for a mode that nobody has, TypeError for one that this task has not: stable-baselines3 then asks
-    for none."""
+    """Raises InputError for a mode that nobody has, and TypeError for one that this task has not: stable-baselines3 then
+    asks for none."""
     if mode is None:
         return
     if mode not in RENDER_MODES:
         raise InputError(f"render_mode: found '{mode}', expected None or 'rgb_array'")
     if not is_simulated:
-        raise TypeError(f"render_mode: found '{mode}', expected None: task '{name}' is not simulated by MuJoCo, and has "
-                        "no bodies to draw")
+        raise TypeError(f"render_mode: found '{mode}', expected None: task '{name}' is not simulated by MuJoCo, and "
+                        "has no bodies to draw")
 
 
 class Painter:
@@ -62,8 +62,8 @@ class Painter:
         try:
             self._renderer = mujoco.Renderer(self._model, *self._size)
         except (ImportError, AttributeError, RuntimeError) as error:
-            raise RunError(f"render: MuJoCo's renderer cannot start: {error}; it needs the packages pyopengl and glfw, and "
-                           "without a display the environment variable MUJOCO_GL=egl or MUJOCO_GL=osmesa") from error
+            raise RunError(f"render: MuJoCo's renderer cannot start: {error}; it needs the packages pyopengl and glfw, "
+                           "and without a display the environment variable MUJOCO_GL=egl or MUJOCO_GL=osmesa") from error
         self._compiled = compiled
 
     def close(self) -> None:

@@ -25,6 +25,14 @@ def is_environment(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("observation_space", "action_space", "reset", "step"))
 
 
+def refuse_vector(value: Any) -> None:
+    """Raises InputError for many environments in one."""
+    count = getattr(value, "num_envs", None)
+    if count is not None:
+        raise InputError(f"environment: found a vector of {count}, expected a single one: episodes are played one after "
+                         "another; pass what one of its places is made of")
+
+
 def identifier(text: str) -> str:
     """A name that expressions can use."""
     name = re.sub(r"\W+", "_", text).strip("_")

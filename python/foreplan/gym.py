@@ -22,9 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._core import InputError
-from ._options import thread_count
+from ._options import Options, thread_count
 from ._rendering import RENDER_MODES, Painter, check_render_mode, make_painter
-from .tasks import as_task, task_names
+from .tasks import Task, as_task, task_names
 
 __all__ = ["Env", "VectorEnv", "published_names"]
 
@@ -38,7 +38,7 @@ _MODES = {AutoresetMode.NEXT_STEP: 0, AutoresetMode.SAME_STEP: 1, AutoresetMode.
 _PUBLISHED: dict[str, tuple[str, int]] = {
     "Ant-v5": ("gymnasium_ant", 105),
     "HalfCheetah-v5": ("gymnasium_half_cheetah", 17),
-    "Hopper-v5": ("gymnasium_hopper", 11),
+    "Hopper-v5": ("gymnasium_hopper", 11),  # with _OPTIONS
     "Humanoid-v5": ("gymnasium_humanoid", 348),
     "InvertedDoublePendulum-v5": ("gymnasium_inverted_double_pendulum", 9),
     "InvertedPendulum-v5": ("gymnasium_inverted_pendulum", 4),
@@ -52,6 +52,14 @@ _PUBLISHED: dict[str, tuple[str, int]] = {
     "dm_control-cheetah-run-v0": ("dm_control_cheetah_run", 17),
     "dm_control-reacher-easy-v0": ("dm_control_reacher_easy", 6),
 }
+# The task's observation clips velocities, by which the published one may end.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "Hopper-v5": {"system.observation": ["qpos[1:]", "clip(qvel, -10, 10)", "rate(qpos[0])", "qvel"],
+                  "quantities.healthy": "root_z > 0.7 and abs(root_pitch) < 0.2 and "
+                                        "max(abs(next[1:5]), abs(next[12:18])) < 100",
+                  "reward": "root_x_rate + if(healthy, 1, 0) - 0.001 * sum(square(u))",
+                  "termination": "not healthy"},
+}
 
 
 def published_names() -> dict[str, str]:
@@ -63,9 +71,9 @@ def published_names() -> dict[str, str]:
 class _Batch:
     """What `Env` and `VectorEnv` share: the library's environments of one task, and their seeds."""
 
-    def __init__(self, task: Any, count: int, threads: int | None, autoreset: AutoresetMode, observed: int | None,
-                 max_episode_steps: int | None, render_mode: str | None) -> None:
-        self.task = as_task(task)
+    def __init__(self, task: Any, options: Options | None, count: int, threads: int | None, autoreset: AutoresetMode,
+                 observed: int | None, max_episode_steps: int | None, render_mode: str | None) -> None:
+        self.task = as_task(task) if options is None else Task(task, options=options)
         limit = self.task.episode_length if max_episode_steps is None else max_episode_steps
         self.core = _core.Environments(
             self.task._core, count, observed or 0, _NO_LIMIT if limit < 0 else limit,
@@ -113,13 +121,14 @@ class _Batch:
             raise InputError(f"environment '{self.task.name}': found it closed, expected one that is open")
 
 
-class Env(gymnasium.Env[Array, NDArray[np.float32]]):
+class Env(gymnasium.Env[Any, Any]):
     """A task as a Gymnasium environment.
 
     task: a `Task` of a name, a file or a mapping, or what makes one; one of a Python environment is refused.
     max_episode_steps: by default the task's; -1: none, as `gymnasium.make` adds its own limit.
     observed: how many of the task's components are seen, the first ones; by default all.
     render_mode: None, or "rgb_array" for tasks that MuJoCo simulates: pictures by its own renderer.
+    options: of a task that is given by name, file or mapping: ``{"system.frame_skip": 2}``.
 
     observation [no], float64; action [nu], clamped to the bounds. A step in which the simulation diverges earns 0,
     shows what was seen before it, and truncates the episode; ``info["divergence"]`` says what happened.
@@ -128,8 +137,8 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES}
 
     def __init__(self, task: Any, *, max_episode_steps: int | None = None, observed: int | None = None,
-                 render_mode: str | None = None) -> None:
-        self._batch = _Batch(task, 1, 1, AutoresetMode.DISABLED, observed, max_episode_steps, render_mode)
+                 render_mode: str | None = None, options: Options | None = None) -> None:
+        self._batch = _Batch(task, options, 1, 1, AutoresetMode.DISABLED, observed, max_episode_steps, render_mode)
         self.task = self._batch.task
         self.dt = self.task.dt  #: seconds between two steps
         self.metadata = self._batch.metadata()
@@ -156,8 +165,8 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
         """(observation [no], reward, terminated, truncated, info) of an action [nu]."""
         batch = self._batch
         batch.check_open()
-        batch.core.step(action)
-        info = {"divergence": text for _, text in batch.core.troubles()}
+        has_diverged = batch.core.step(action)
+        info = {"divergence": text for _, text in batch.core.troubles()} if has_diverged else {}
         return (batch.observations[0].copy(), float(batch.rewards[0]), bool(batch.terminated[0]),
                 bool(batch.truncated[0]), info)
 
@@ -170,7 +179,7 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
     def state_names(self) -> list[str]:
         return self._batch.core.state_names
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """A picture [height, width, 3]; None without a render mode."""
         pictures = self._batch.paint()
         return None if pictures is None else pictures[0]
@@ -179,7 +188,7 @@ class Env(gymnasium.Env[Array, NDArray[np.float32]]):
         self._batch.close()
 
 
-class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[Any]]):
+class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """Many environments of one task, stepped together by the library with the interpreter's lock released.
 
     What comes back is to the bit what `num_envs` environments `Env` give that are stepped one by one with the same
@@ -188,7 +197,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
     threads: by default the processors of this process; one for closed forms, which take less time than threads to wake.
     autoreset_mode: Gymnasium's; what they mean is what `gymnasium.vector.SyncVectorEnv` does.
     copy: False: observations are the memory that the next step writes to.
-    task, max_episode_steps, observed: as for `Env`.
+    task, max_episode_steps, observed, render_mode, options: as for `Env`.
 
     observations [num_envs, no], float64; actions [num_envs, nu], clamped to the bounds.
     """
@@ -196,11 +205,13 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
     def __init__(self, task: Any, num_envs: int = 1, *, threads: int | None = None,
                  autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP, copy: bool = True,
                  max_episode_steps: int | None = None, observed: int | None = None,
-                 render_mode: str | None = None) -> None:
+                 render_mode: str | None = None, options: Options | None = None) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads: found {threads}, expected at least 1")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self._batch = _Batch(task, num_envs, threads, self.autoreset_mode, observed, max_episode_steps, render_mode)
+        self._batch = _Batch(task, options, num_envs, threads, self.autoreset_mode, observed, max_episode_steps,
+                             render_mode)
+        self._resets_at_once = self.autoreset_mode == AutoresetMode.SAME_STEP
         self.task = self._batch.task
         self.num_envs = num_envs
         self.copy = copy
@@ -230,7 +241,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
     def state_names(self) -> list[str]:
         return self._batch.core.state_names
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None,  # type: ignore[override]
+    def reset(self, *, seed: int | Sequence[int | None] | None = None,
               options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begins episodes. seed: of environment i seed + i, or a list, where None goes on with the sequence it has.
 
@@ -243,24 +254,19 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
         for i, one in enumerate(self._listed(seed)):
             if not chosen[i] or (one is None and self._seeds[i] is not None):
                 continue
-            self._seeds[i] = operator.index(seeding.np_random()[1] if one is None else one)
-            self._batch.seed(i, self._seeds[i])
+            chosen_seed = operator.index(seeding.np_random()[1] if one is None else one)
+            self._seeds[i] = chosen_seed
+            self._batch.seed(i, chosen_seed)
         self._batch.core.reset(None if mask is None else chosen, options.get("state"))
         return self._observed(), {}
 
-    def step(self, actions: ArrayLike) -> tuple[Array, Array, Flags, Flags, dict[str, Any]]:  # type: ignore[override]
+    def step(self, actions: ArrayLike) -> tuple[Array, Array, Flags, Flags, dict[str, Any]]:
         """(observations, rewards, terminations, truncations, infos) of actions [num_envs, nu]."""
         batch = self._batch
         batch.check_open()
-        batch.core.step(actions)
+        has_diverged = batch.core.step(actions)
         rewards, terminated, truncated = batch.rewards.copy(), batch.terminated.copy(), batch.truncated.copy()
-        infos: dict[str, Any] = {}
-        single_infos = {i: {"divergence": text} for i, text in batch.core.troubles()}
-        if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            single_infos = {i: {"final_obs": batch.final_observations[i].copy(), "final_info": single_infos.get(i, {})}
-                            for i in np.flatnonzero(terminated | truncated)}
-        for i, info in single_infos.items():
-            infos = self._add_info(infos, info, i)
+        infos = self._infos(terminated | truncated) if has_diverged or self._resets_at_once else {}
         return self._observed(), rewards, terminated, truncated, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
@@ -269,6 +275,17 @@ class VectorEnv(gymnasium.vector.VectorEnv[Array, NDArray[np.float32], NDArray[A
 
     def close_extras(self, **kwargs: Any) -> None:
         self._batch.close()
+
+    def _infos(self, over: Flags) -> dict[str, Any]:
+        batch = self._batch
+        infos: dict[str, Any] = {}
+        single_infos: dict[int, dict[str, Any]] = {i: {"divergence": text} for i, text in batch.core.troubles()}
+        if self._resets_at_once:
+            single_infos = {i: {"final_obs": batch.final_observations[i].copy(), "final_info": single_infos.get(i, {})}
+                            for i in np.flatnonzero(over)}
+        for i, info in single_infos.items():
+            infos = self._add_info(infos, info, i)
+        return infos
 
     def _observed(self) -> Array:
         return self._batch.observations.copy() if self.copy else self._batch.observations
@@ -301,7 +318,10 @@ class _Registered(Env):
 def _register() -> None:
     folder = Path(_core.tasks_directory())
     names: dict[str, dict[str, Any]] = {name: {"task": name} for name in task_names()}
-    names |= {name: {"task": task, "observed": _PUBLISHED[name][1]} for name, task in published_names().items()}
+    for name, task in published_names().items():
+        names[name] = {"task": task, "observed": _PUBLISHED[name][1]}
+        if name in _OPTIONS:
+            names[name]["options"] = _OPTIONS[name]
     for name, arguments in names.items():
         with (folder / f"{arguments['task']}.toml").open("rb") as file:
             steps = tomllib.load(file)["episode_length"]

@@ -14,7 +14,7 @@ from . import _core
 from ._core import InputError
 from ._options import Options, all_assignments, assignments
 from .environments import (Adapter, Part, action_bounds, control_period, identifier, is_environment,
-                           observation_parts, time_limit)
+                           observation_parts, refuse_vector, time_limit)
 
 Array = NDArray[np.float64]
 RewardFunction = Callable[[Array, Array, Array], Any]
@@ -65,6 +65,7 @@ class Task:
                  "planning_reward": planning_reward, "reward": reward}
         self._recipe: tuple[Any, dict[str, Any]] | None = None
         if is_environment(source):
+            refuse_vector(source)
             self._core = self._of_environment(source, reward, planning_reward, termination, episode_length, dt, name,
                                               observation_names, action_names, options, sections)
             return

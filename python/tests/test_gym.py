@@ -147,6 +147,23 @@ def test_a_step_that_diverges_truncates_and_says_why():
     np.testing.assert_array_equal(observation, seen[-1])
 
 
+@pytest.mark.parametrize("name, observed, actions", [
+    ("Ant-v5", 105, 8), ("HalfCheetah-v5", 17, 6), ("Hopper-v5", 11, 3), ("Humanoid-v5", 348, 17),
+    ("InvertedDoublePendulum-v5", 9, 1), ("InvertedPendulum-v5", 4, 1), ("Pendulum-v1", 3, 1), ("Pusher-v5", 23, 7),
+    ("Reacher-v5", 10, 2), ("Swimmer-v5", 8, 2), ("Walker2d-v5", 17, 6), ("dm_control-acrobot-swingup-v0", 6, 1),
+    ("dm_control-cartpole-swingup-v0", 5, 1), ("dm_control-cheetah-run-v0", 17, 6), ("dm_control-reacher-easy-v0", 6, 2),
+])
+def test_published_names_have_the_published_sizes_and_the_tasks_first_components(name, observed, actions):
+    env = gymnasium.make(f"foreplan/{name}")
+    assert env.observation_space.shape == (observed,) and env.action_space.shape == (actions,)
+    task = gymnasium.make(f"foreplan/{foreplan.gym.published_names()[name]}")
+    np.testing.assert_array_equal(env.reset(seed=0)[0], task.reset(seed=0)[0][:observed])
+    middle = (env.action_space.low + env.action_space.high) / 2
+    found, whole = env.step(middle), task.step(middle)
+    np.testing.assert_array_equal(found[0], whole[0][:observed])
+    assert found[1] == pytest.approx(whole[1], abs=1e-12) and found[2:] == whole[2:]
+
+
 # What Gymnasium calls mujoco.MjData, as the state of ours.
 def begin_where_theirs_is(ours, theirs):
     data = theirs.unwrapped.data
@@ -186,6 +203,30 @@ def test_the_published_environments_of_mujoco_are_equal_step_by_step(name):
                 break
     if name in ("Hopper-v5", "InvertedDoublePendulum-v5", "Reacher-v5", "Walker2d-v5"):
         assert ends > 0
+
+
+def test_hopper_ends_by_a_velocity_that_its_observation_clips():
+    ours = gymnasium.make("foreplan/Hopper-v5")
+    ours.reset(seed=0)
+    state = ours.unwrapped.state
+    state[ours.unwrapped.state_names.index("foot_velocity")] = 160.0
+    ours.reset(options={"state": state})
+    assert ours.step(np.zeros(3))[2]
+
+
+def test_hopper_ends_by_a_velocity_as_the_published_one():
+    pytest.importorskip("mujoco")
+    pytest.importorskip("glfw")
+    theirs, ours = gymnasium.make("Hopper-v5"), gymnasium.make("foreplan/Hopper-v5")
+    theirs.reset(seed=0)
+    ours.reset(seed=0)
+    fast = theirs.unwrapped.data.qvel.copy()
+    fast[-1] = 160.0
+    theirs.unwrapped.set_state(theirs.unwrapped.data.qpos, fast)
+    begin_where_theirs_is(ours, theirs)
+    expected, found = theirs.step(np.zeros(3)), ours.step(np.zeros(3))
+    assert abs(theirs.unwrapped.data.qvel).max() > 100
+    assert found[2] and expected[2] and found[1] == pytest.approx(expected[1])
 
 
 def test_pendulum_is_the_published_one():

@@ -1,5 +1,11 @@
 """Vector environments: to the bit what Gymnasium's SyncVectorEnv makes of our single ones, on any number of threads."""
 
+import concurrent.futures
+import os
+import signal
+import threading
+import time
+
 import gymnasium
 import numpy as np
 import pytest
@@ -123,6 +129,17 @@ def test_copies_stay_and_memory_that_is_shared_moves_on():
     assert np.isfinite(again).all()  # the memory stays as long as an array does
 
 
+def test_what_was_seen_last_stays_what_it_was():
+    env = foreplan.gym.VectorEnv("pendulum", 2, max_episode_steps=2, autoreset_mode=AutoresetMode.SAME_STEP)
+    env.reset(seed=0)
+    env.step(np.ones((2, 1)))
+    kept = env.step(np.ones((2, 1)))[4]["final_obs"][0]
+    before = kept.copy()
+    env.step(np.ones((2, 1)))
+    env.step(np.ones((2, 1)))
+    np.testing.assert_array_equal(kept, before)
+
+
 def test_episodes_may_begin_in_states():
     env = foreplan.gym.VectorEnv("gymnasium_half_cheetah", 3, threads=2)
     env.reset(seed=0)
@@ -207,3 +224,81 @@ def test_gymnasiums_vector_wrappers_work(wrapper):
         for one, other in zip(ours[:4], theirs[:4]):
             np.testing.assert_array_equal(one, other)
         assert ours[4].keys() == theirs[4].keys()
+
+
+@pytest.mark.parametrize("kind", [{}, {"vectorization_mode": "sync"}])
+def test_a_vector_as_a_tasks_environment_is_refused(kind):
+    with pytest.raises(foreplan.InputError, match="found a vector of 3, expected a single one"):
+        foreplan.Task(gymnasium.make_vec("foreplan/pendulum", num_envs=3, **kind))
+
+
+def long_work(env):
+    """Some tenths of a second in one call."""
+    env.reset(seed=0)
+    env._batch.core.run_steps(np.zeros((100_000, 8, 1)), True)
+
+
+def test_other_threads_go_on_while_environments_are_stepped():
+    env, ticks, done = foreplan.gym.VectorEnv("pendulum", 8), [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    clock = threading.Thread(target=tick)
+    clock.start()
+    began = time.perf_counter()
+    long_work(env)
+    ended = time.perf_counter()
+    done.set()
+    clock.join()
+    # At the begin and the end of the call a tick or two would come even if the lock were held.
+    assert sum(began < at < ended for at in ticks) > 10
+
+
+def test_control_c_ends_what_steps():
+    env = foreplan.gym.VectorEnv("pendulum", 8)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        long_work(env)
+        time.sleep(10)  # where the signal came late
+    env.reset(seed=0)
+    env.step(np.zeros((8, 1)))
+
+
+def test_vectors_are_stepped_by_threads_at_once():
+    def rolled(seed):
+        env = foreplan.gym.VectorEnv(PUSH, 4, threads=2)
+        env.reset(seed=seed)
+        return np.concatenate([env.step(action)[0] for action in some_actions(env, 100)])
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(rolled, range(8)))
+    for seed, found in enumerate(together):
+        np.testing.assert_array_equal(found, rolled(seed))
+
+
+def test_processes_of_gymnasium_step_single_environments():
+    ours = foreplan.gym.VectorEnv(PUSH, 2)
+    theirs = gymnasium.vector.AsyncVectorEnv([lambda: foreplan.gym.Env(PUSH)] * 2)
+    try:
+        assert_same(ours.reset(seed=1), theirs.reset(seed=1))
+        for action in some_actions(ours, 20):
+            assert_same(ours.step(action), theirs.step(action))
+    finally:
+        theirs.close()
+
+
+def test_a_forked_process_is_told_to_make_its_own():
+    env = foreplan.gym.VectorEnv("gymnasium_half_cheetah", 2, threads=2)
+    env.reset(seed=0)
+    child = os.fork()
+    if child == 0:
+        try:
+            env.step(np.zeros((2, 6)))
+        except RuntimeError as error:
+            os._exit(0 if "forked" in str(error) else 1)
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    env.step(np.zeros((2, 6)))
