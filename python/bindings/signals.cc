@@ -21,11 +21,6 @@ Raised::Running::~Running() {
   if (--raised_.running_ == 0) std::swap(forgotten, raised_.kept_);
 }
 
-bool Raised::has_kept() {
-  const std::lock_guard lock(mutex_);
-  return !kept_.empty();
-}
-
 void Raised::RaiseKept() {
   // Handlers that waited for this thread have their turn: Ctrl-C becomes KeyboardInterrupt.
   if (PyErr_CheckSignals() != 0) throw nb::python_error();

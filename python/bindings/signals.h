@@ -39,8 +39,6 @@ class Raised {
       throw;
     }
   }
-  /// True while something was kept that is not raised yet.
-  [[nodiscard]] bool has_kept();
   /// The same of what is over soon.
   template <typename Work>
   auto Run(const Work& work) {

@@ -77,7 +77,8 @@ nb::tuple SolveLqrOf(nb::handle A, nb::handle B, nb::handle Q, nb::handle R, nb:
                               .q = std::move(x[t]),
                               .r = std::move(u[t])});
   }
-  const LqrSolution solution = SolveLqr(problem, /*alpha=*/1);
+  Raised raised;
+  const LqrSolution solution = raised.Run([&] { return SolveLqr(problem, /*alpha=*/1); });
   ThrowUnlessSolved(solution.status, solution.failed_step);
   std::vector<Eigen::MatrixXd> K;
   std::vector<Eigen::MatrixXd> covariance;
@@ -165,10 +166,11 @@ class PythonIlqr {
         executor_(std::make_unique<PythonExecutor>(threads)) {
     cost_at_ = Hold(cost);
     constraints_at_ = Hold(constraints);
-    if (task != nullptr) {
+    if (task != nullptr && cost_at_ == 0 &&
+        !(model() != nullptr && task->task().planning_reward_is_learned())) {
       reward_ = task->task().shared_planning_reward();
-      if (dynamics_.is_none()) system_ = task->task().MakeSystem();
     }
+    if (task != nullptr && dynamics_.is_none()) system_ = task->task().MakeSystem();
     if (system_ != nullptr) state_dim_ = system_->spec().state_dim();
     IlqrSolver(*MakeProblem(), options_.solver);  // what it refuses is refused at once
   }
@@ -270,24 +272,35 @@ class PythonIlqr {
     return place;
   }
 
-  [[nodiscard]] std::shared_ptr<const Dynamics> MakeDynamics() const {
-    if (system_ != nullptr) return std::make_shared<const TrueDynamics>(*system_);
-    if (nb::isinstance<PythonModel>(dynamics_)) {
-      return nb::cast<const PythonModel&>(dynamics_).version().dynamics;
+  /// Null where dynamics are something else.
+  [[nodiscard]] const PythonModel* model() const {
+    return nb::isinstance<PythonModel>(dynamics_) ? &nb::cast<const PythonModel&>(dynamics_)
+                                                  : nullptr;
+  }
+
+  /// What is there now; the reward where it is learned beside the dynamics, else the task's.
+  [[nodiscard]] ModelVersion Version() const {
+    if (system_ != nullptr) return {std::make_shared<const TrueDynamics>(*system_), reward_};
+    if (model() != nullptr) {
+      ModelVersion version = model()->version();
+      if (version.reward == nullptr) version.reward = reward_;
+      return version;
     }
-    return std::make_shared<const PythonDynamics>(
-        held_[0], state_dim_, action_dim_, raised_,
-        has_derivatives_ ? std::optional(held_[1]) : std::nullopt);
+    return {std::make_shared<const PythonDynamics>(
+                held_[0], state_dim_, action_dim_, raised_,
+                has_derivatives_ ? std::optional(held_[1]) : std::nullopt),
+            reward_};
   }
 
   [[nodiscard]] std::unique_ptr<const TrajectoryProblem> MakeProblem() const {
+    const ModelVersion version = Version();
     if (cost_at_ > 0) {
       const Shared* functions = held_.data() + cost_at_;
       return std::make_unique<FunctionProblem>(
-          MakeDynamics(), CostFunctions{functions[0], functions[1], functions[2], functions[3]},
+          version.dynamics, CostFunctions{functions[0], functions[1], functions[2], functions[3]},
           bounds_, horizon_, raised_);
     }
-    return std::make_unique<DynamicsProblem>(MakeDynamics(), reward_, bounds_, horizon_);
+    return std::make_unique<DynamicsProblem>(version.dynamics, version.reward, bounds_, horizon_);
   }
 
   /// K: [N x nu x nx] and Quu^-1: [N x nu x nu], or None.
@@ -310,7 +323,7 @@ class PythonIlqr {
       try {
         policy = solver.TrackingPolicy(/*temperature=*/1);
       } catch (const RunError&) {
-        if (raised_->has_kept()) throw;  // a function's own
+        // Quu has no minimum: there is no inverse.
       }
     });
     std::vector<Eigen::MatrixXd> inverse;

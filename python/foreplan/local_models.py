@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._arrays import Array, numbers, numbers_or_zeros
 from ._core import InputError
 from ._options import assignments
 from .models import Model
-
-Array = NDArray[np.float64]
 
 
 class LocalModel:
@@ -24,16 +23,16 @@ class LocalModel:
 
     def __init__(self, A: ArrayLike, B: ArrayLike, c: ArrayLike | None = None, covariance: ArrayLike | None = None, *,
                  initial_mean: ArrayLike | None = None, initial_covariance: ArrayLike | None = None) -> None:
-        self.A: Array = np.array(A, dtype=np.float64)
+        self.A: Array = numbers("A", A)
         if self.A.ndim != 3 or self.A.shape[1] != self.A.shape[2]:
             raise InputError(f"A: found shape {list(self.A.shape)}, expected [T, nx, nx]")
         steps, nx, _ = self.A.shape
-        self.B: Array = np.array(B, dtype=np.float64)
+        self.B: Array = numbers("B", B)
         nu = self.B.shape[-1] if self.B.ndim == 3 else 0
-        self.c: Array = _given(c, (steps, nx))
-        self.covariance: Array = _given(covariance, (steps, nx, nx))
-        self.initial_mean: Array = _given(initial_mean, (nx,))
-        self.initial_covariance: Array = _given(initial_covariance, (nx, nx))
+        self.c: Array = numbers_or_zeros("c", c, (steps, nx))
+        self.covariance: Array = numbers_or_zeros("covariance", covariance, (steps, nx, nx))
+        self.initial_mean: Array = numbers_or_zeros("initial_mean", initial_mean, (nx,))
+        self.initial_covariance: Array = numbers_or_zeros("initial_covariance", initial_covariance, (nx, nx))
         for name, shape in (("A", (steps, nx, nx)), ("B", (steps, nx, nu)), ("c", (steps, nx)),
                             ("covariance", (steps, nx, nx)), ("initial_mean", (nx,)), ("initial_covariance", (nx, nx))):
             array = getattr(self, name)
@@ -52,7 +51,7 @@ class LocalModel:
         single vectors, at step t."""
         if not 0 <= t < len(self):
             raise InputError(f"t: found {t}, expected 0 ... {len(self) - 1}")
-        state, action = np.asarray(x, dtype=np.float64), np.asarray(u, dtype=np.float64)
+        state, action = numbers("x", x), numbers("u", u)
         for name, array, size in (("x", state, self.A.shape[2]), ("u", action, self.B.shape[2])):
             if array.shape[-1:] != (size,):
                 raise InputError(f"{name}: found shape {list(array.shape)}, expected [n, {size}] or [{size}]")
@@ -115,7 +114,3 @@ class LocalModelFitter:
 
     def __repr__(self) -> str:
         return f"LocalModelFitter({self.prior!r})"
-
-
-def _given(value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    return np.zeros(shape) if value is None else np.array(value, dtype=np.float64)

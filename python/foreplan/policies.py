@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _core
+from ._arrays import Array, numbers, numbers_or_zeros
 from ._core import InputError
 
 if TYPE_CHECKING:
     from .local_models import LocalModel
-
-Array = NDArray[np.float64]
 
 _FIELDS = ("K", "k", "covariance", "states", "actions")
 
@@ -41,15 +40,15 @@ class LinearGaussianPolicy:
 
     def __init__(self, K: ArrayLike, k: ArrayLike | None = None, covariance: ArrayLike | None = None, *,
                  states: ArrayLike | None = None, actions: ArrayLike | None = None) -> None:
-        gains = np.array(K, dtype=np.float64)
+        gains = numbers("K", K)
         if gains.ndim != 3:
             raise InputError(f"K: found shape {list(gains.shape)}, expected [T, nu, nx]")
         steps, nu, nx = gains.shape
         self.K: Array = gains
-        self.k: Array = _given(k, (steps, nu))
-        self.covariance: Array = _given(covariance, (steps, nu, nu))
-        self.states: Array = _given(states, (steps, nx))
-        self.actions: Array = _given(actions, (steps, nu))
+        self.k: Array = numbers_or_zeros("k", k, (steps, nu))
+        self.covariance: Array = numbers_or_zeros("covariance", covariance, (steps, nu, nu))
+        self.states: Array = numbers_or_zeros("states", states, (steps, nx))
+        self.actions: Array = numbers_or_zeros("actions", actions, (steps, nu))
         self._core = _core.LinearGaussianPolicy(*(getattr(self, name) for name in _FIELDS))
         for name in _FIELDS:
             getattr(self, name).setflags(write=False)
@@ -98,10 +97,6 @@ class LinearGaussianPolicy:
     def __repr__(self) -> str:
         steps, nu, nx = self.K.shape
         return f"LinearGaussianPolicy({steps} steps, {nx} state numbers, {nu} actions)"
-
-
-def _given(value: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    return np.zeros(shape) if value is None else np.array(value, dtype=np.float64)
 
 
 def _rebuilt(K: Array, k: Array, covariance: Array, states: Array, actions: Array) -> LinearGaussianPolicy:

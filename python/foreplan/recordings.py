@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._arrays import Array, numbers
 from ._core import InputError
 from ._options import assignments
 
-Array = NDArray[np.float64]
 Path = Union[str, "os.PathLike[str]"]
 
 
@@ -40,14 +40,14 @@ class Recording:
 
     def __post_init__(self) -> None:
         for name in ("observation", "action", "next_observation"):
-            array = np.asarray(getattr(self, name), dtype=np.float64)
+            array = numbers(name, getattr(self, name))
             if array.ndim != 2:
                 raise InputError(f"{name}: found shape {list(array.shape)}, expected [n, numbers]")
             object.__setattr__(self, name, array)
         n = len(self.observation)
         for name, otherwise in (("reward", np.full(n, np.nan)), ("terminated", np.zeros(n, bool)),
                                 ("truncated", np.zeros(n, bool)), ("episode", np.ones(n, np.int64))):
-            given = np.asarray(getattr(self, name))
+            given = numbers(name, getattr(self, name))
             object.__setattr__(self, name, given.astype(otherwise.dtype) if given.size else otherwise)
         for kind, stem in (("observation", "o"), ("action", "u")):
             size = getattr(self, kind).shape[1]
@@ -104,4 +104,5 @@ def read_recording(path: Path, *, observation: Iterable[str] = (), action: Itera
 def write_recording(path: Path, observation: ArrayLike, action: ArrayLike, next_observation: ArrayLike,
                     **columns: Any) -> None:
     """`Recording(observation, action, next_observation, ...).save(path)`."""
-    Recording(np.asarray(observation), np.asarray(action), np.asarray(next_observation), **columns).save(path)
+    Recording(numbers("observation", observation), numbers("action", action),
+              numbers("next_observation", next_observation), **columns).save(path)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._arrays import Array, numbers
 from ._core import InputError
 from ._options import assignments, thread_count
 from .models import Model
 from .policies import LinearGaussianPolicy
 from .tasks import as_task
 
-Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 DynamicsFunction = Callable[[Array, Array], Any]
 DynamicsDerivatives = Callable[[Array, Array], tuple[Any, Any]]
@@ -39,7 +39,7 @@ class LqrSolution:
 
     def cost(self, x: ArrayLike, t: int = 0) -> Union[Array, float]:
         """What optimal actions from step t on cost, of states [n, nx]: [n], or of one [nx]: a number."""
-        states = np.asarray(x, dtype=np.float64)
+        states = numbers("x", x)
         quadratic: Array = 0.5 * np.einsum("...i,ij,...j->...", states, self.V[t], states)
         total: Array = quadratic + states @ self.v[t] + self.constant[t]
         return total if states.ndim > 1 else float(total)
@@ -65,7 +65,7 @@ def _scaled(inverse: Array, temperature: float) -> Array:
 
 def _per_step(name: str, value: ArrayLike, dimensions: int, horizon: int | None) -> tuple[Array, int | None]:
     """(the array, its steps where it has some) of what may be the same at every step."""
-    array = np.asarray(value, dtype=np.float64)
+    array = numbers(name, value)
     if array.ndim == dimensions:
         return array, horizon
     if array.ndim != dimensions + 1 or len(array) == 0:
@@ -112,7 +112,7 @@ def solve_lqr(A: ArrayLike, B: ArrayLike, Q: ArrayLike, R: ArrayLike, *, S: Arra
 def solve_stationary_lqr(A: ArrayLike, B: ArrayLike, Q: ArrayLike, R: ArrayLike, *,
                          S: ArrayLike | None = None) -> StationaryLqr:
     """The same for ever, by doubling. Raises InputError where it has no solution."""
-    nx, nu = np.asarray(B, dtype=np.float64).shape[-2:] if np.ndim(B) == 2 else (0, 0)
+    nx, nu = numbers("B", B).shape if np.ndim(B) == 2 else (0, 0)
     return StationaryLqr(*_core.solve_stationary_lqr(A, B, Q, R, np.zeros((nu, nx)) if S is None else S))
 
 
@@ -222,7 +222,7 @@ class IlqrSolver:
 
     def _counts(self, x0: ArrayLike, actions: ArrayLike) -> list[int]:
         """(equalities, all) of the steps and of the end, as the functions give them at the start."""
-        x, u = np.asarray(x0), np.asarray(actions)
+        x, u = numbers("x0", x0), numbers("actions", actions)
         if x.shape != (self.state_dim,) or u.shape[1:] != (self._action_dim,) or len(u) == 0:
             return [0, 0, 0, 0]  # refused by the solver
         counts = []

@@ -170,3 +170,9 @@ def test_states_actions_and_dynamics_of_another_size_are_refused():
         policy.kl(policy, two.marginals(some_dynamics(nx=2)))
     with pytest.raises(foreplan.RunError, match="singular"):
         policy.kl(some_policy(covariance=None), distribution)
+
+
+@pytest.mark.parametrize("K", ["gains", [[1.0], [1.0, 2.0]], None, np.zeros((1, 1, 1), complex)])
+def test_what_is_no_array_of_numbers_is_refused(K):
+    with pytest.raises(TypeError, match="K: found .*, expected an array of numbers"):
+        foreplan.LinearGaussianPolicy(K)

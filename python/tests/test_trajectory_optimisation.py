@@ -89,6 +89,7 @@ def test_a_long_horizon_reaches_the_stationary_gain():
     ({"A": [A] * 3}, "A: found 3 steps, expected 5"),
     ({"q": np.ones((4, 2))}, "q: found 4 steps, expected 5"),
     ({"Q": 1.0}, "Q: found shape"),
+    ({"Q": np.zeros((0, 2, 2))}, "Q: found shape"),
 ])
 def test_lqr_says_what_does_not_fit(changed, said):
     with pytest.raises(foreplan.InputError, match=said):
@@ -175,6 +176,11 @@ def test_constraints_that_cannot_hold_are_told():
     assert result.status == "constraints violated" and result.violation > 90
 
 
+def test_a_solve_with_constraints_that_cannot_begin_says_why():
+    result = of_functions(dynamics=lambda x, u: x * np.nan, equalities=lambda x, u, t: u[:, 0]).solve([1.0, 0.0])
+    assert result.status == "invalid start" and result.K is None
+
+
 def test_what_constraints_raise_is_raised_and_their_options_are_the_librarys():
     calls = []
 
@@ -240,6 +246,21 @@ def test_a_guess_of_states_need_not_follow_from_the_actions():
     straight = np.linspace([1.0, 0.0], [0.0, 0.0], 21)
     result = of_functions().solve([1.0, 0.0], states=straight)
     assert result.status == "converged" and result.cost == pytest.approx(of_functions().solve([1.0, 0.0]).cost, rel=1e-6)
+
+
+def test_a_reward_that_is_learned_beside_the_model_is_followed_uphill():
+    task = foreplan.Task(Sled(), episode_length=40)  # the environment pays: it is learned
+    model = foreplan.Model(task, model={"width": 32}, fit={"min_steps": 2000, "max_steps": 2000})
+    observation, action, next_observation = sled_rows(400)
+    model.fit(observation, action, next_observation, reward=-(next_observation[:, 1] - 1) ** 2,
+              terminated=np.zeros(400))
+    result = foreplan.IlqrSolver(dynamics=model, horizon=10).solve([0.0, 0.0])
+    assert result.actions[0] > 0.5  # towards 1 m, where it is paid
+    # A cost of one's own needs no reward.
+    own = foreplan.IlqrSolver(task, dynamics=linear, cost=quadratic, horizon=5).solve([1.0, 0.0])
+    assert own.status == "converged"
+    with pytest.raises(foreplan.InputError, match="planning_reward: found one that is learned"):
+        foreplan.IlqrSolver(task, dynamics=linear, horizon=5)
 
 
 def test_options_are_those_of_the_library():

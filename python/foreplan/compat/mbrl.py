@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arrays import Array, numbers
 from .._core import InputError
 from ..models import Model
 
-Array = NDArray[np.float64]
 ModelState = dict[str, Any]
 RowFunction = Callable[[Array, Array], Any]
 
@@ -47,7 +47,7 @@ class ModelEnv:
     def reset(self, initial_obs_batch: Any) -> ModelState:
         """The state of an episode from each of [n, no]. A member of the model is drawn for each, and stays until the
         next reset (TS-infinity)."""
-        obs = _array(initial_obs_batch)
+        obs = _array(initial_obs_batch, "initial_obs_batch")
         if obs.ndim != 2:
             raise InputError(f"initial_obs_batch: found shape {list(obs.shape)}, expected [n, no]")
         members = self.dynamics_model.members if isinstance(self.dynamics_model, Model) else 1
@@ -57,7 +57,7 @@ class ModelEnv:
              ) -> tuple[Array, Array, NDArray[np.bool_], ModelState]:
         """(next_obs [n, no], rewards [n, 1], dones [n, 1], next state) of actions [n, nu]. sample: each episode by its
         member, with its noise; else the mean of all members."""
-        act, obs = _array(actions), model_state["obs"]
+        act, obs = _array(actions, "actions"), model_state["obs"]
         if act.ndim != 2 or len(act) != len(obs):
             raise InputError(f"actions: found shape {list(act.shape)}, expected [{len(obs)}, nu]")
         next_obs = self._next(obs, act, model_state["propagation_indices"] if sample else None)
@@ -68,7 +68,7 @@ class ModelEnv:
     def evaluate_action_sequences(self, action_sequences: Any, initial_state: Any, num_particles: int) -> Any:
         """What sequences [population, horizon, nu] earn from one observation [no] until they terminate, in the mean over
         particles: [population], a tensor where they are one."""
-        sequences, start = _array(action_sequences), _array(initial_state)
+        sequences, start = _array(action_sequences, "action_sequences"), _array(initial_state, "initial_state")
         if sequences.ndim != 3 or start.ndim != 1:
             raise InputError(f"action_sequences, initial_state: found shapes {list(sequences.shape)}, "
                              f"{list(start.shape)}, expected [population, horizon, nu] and [no]")
@@ -93,7 +93,7 @@ class ModelEnv:
 
     def _next(self, obs: Array, act: Array, members: NDArray[np.int64] | None) -> Array:
         if not isinstance(self.dynamics_model, Model):
-            return _array(self.dynamics_model(obs, act))
+            return _array(self.dynamics_model(obs, act), "next observations")
         if members is None:
             return self.dynamics_model.predict(obs, act)[0]
         return self.dynamics_model.sample(obs, act, int(self._rng.integers(2 ** 31)), members)
@@ -156,13 +156,13 @@ class ReplayBuffer:
         return TransitionBatch(*(rows[indices] for rows in self._rows))
 
 
-def _array(value: Any) -> Array:
+def _array(value: Any, name: str = "array") -> Array:
     """Of a tensor or of what NumPy takes."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, dtype=np.float64)
+    return numbers(name, value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 def _column(name: str, value: Any, rows: int) -> Array:
-    column = _array(value)
+    column = _array(value, name)
     if column.size != rows:
         raise InputError(f"{name}: found {column.size} numbers, expected {rows}")
     return column.reshape(rows, 1)
