@@ -1,5 +1,6 @@
 // foreplan bench: how fast this build is on this machine.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <string>
@@ -59,16 +60,18 @@ void AddBenchCommand(CLI::App& app) {
   auto request = std::make_shared<BenchRequest>();
   CLI::App& command = *app.add_subcommand("bench", "measure how fast this build is");
   std::string suites;
+  std::vector<std::string> names;
   for (const BenchSuite& suite : BenchSuites()) {
     suites += fmt::format("\n  {}: {}", suite.name, suite.summary);
+    names.emplace_back(suite.name);
   }
   command.add_option("suite", request->suite, "what to measure:" + suites)
       ->required()
-      ->type_name("SUITE");
+      ->type_name(fmt::format("{}", fmt::join(names, "|")));
   command.add_option("--case", request->options.case_name, "only this case of the suite")
       ->type_name("NAME");
-  command.add_option("--precision", request->options.precision,
-                     "planning: f32, bf16 or auto; default: f32");
+  command.add_option("--precision", request->options.precision, "of planning; default: f32")
+      ->type_name("f32|bf16|auto");
   command.add_option("--model", request->options.model, "simulation: the model to simulate")
       ->type_name("FILE.xml");
   command.add_option("--repeats", request->options.repeats, "most samples per case; default: 25")

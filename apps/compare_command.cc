@@ -180,12 +180,12 @@ void AddCompareCommand(CLI::App& app) {
       ->required()
       ->type_name("TASK|RUN...|lecture");
   command.add_option("--planner", request->grid.planners, "of a task: these, e.g. icem,mppi")
-      ->type_name("A,B")
+      ->type_name("PLANNER,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   command
       .add_option("--algorithm", request->grid.algorithms, "of a task: these, e.g. mpc,aggregate")
-      ->type_name("A,B")
+      ->type_name("ALGORITHM,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   command
@@ -203,7 +203,8 @@ void AddCompareCommand(CLI::App& app) {
   command.add_option("--steps", request->flags.steps, "of experience; default: the task's")
       ->check(IntegerFrom(1, 2'000'000'000))
       ->excludes(episodes);
-  command.add_option("--task", request->lecture.task, "of lecture; default: pets_cartpole");
+  command.add_option("--task", request->lecture.task, "of lecture; default: pets_cartpole")
+      ->type_name("TASK");
   command
       .add_option(
           "--out", request->out,
@@ -218,11 +219,9 @@ void AddCompareCommand(CLI::App& app) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command
-      .add_option(
-          "--study", request->lecture.studies,
-          "of lecture: only this study: replanning, planners_v0.5, planners_v1.5, drifting_car; "
-          "repeatable. Default: all, or none with --only")
-      ->type_name("NAME")
+      .add_option("--study", request->lecture.studies,
+                  "of lecture: only this study; repeatable. Default: all, or none with --only")
+      ->type_name("replanning|planners_v0.5|planners_v1.5|drifting_car")
       ->allow_extra_args(false);
   command
       .add_option("--study-seeds", request->lecture.study_seeds,

@@ -178,8 +178,10 @@ void AddEvalCommand(CLI::App& app) {
                   "system")
       ->type_name("RUN|TASK");
   CLI::Option* controller =
-      command.add_option("--controller", request->controller,
-                         "uniform, gaussian, smooth, sweep, zero, true_model or learned");
+      command
+          .add_option("--controller", request->controller, "what acts; default: what was learned")
+          ->type_name(
+              fmt::format("{}|{}|{}", fmt::join(BasePolicyNames(), "|"), kTrueModel, kLearned));
   command
       .add_flag("--compare", request->compare,
                 "compare random actions, no action, what was learned and the true model")

@@ -101,12 +101,12 @@ void AddExportCommand(CLI::App& app) {
           "the folder of a run or a fit (its transitions), or a file of data: the recording "
           "of an episode, or any that fit reads")
       ->required()
-      ->type_name("RUN");
-  command.add_option("--data", request->data, "csv or npz: transitions, a row per step")
+      ->type_name("RUN|FILE");
+  command.add_option("--data", request->data, "transitions, a row per step")
       ->required()
-      ->type_name("KIND");
+      ->type_name("csv|npz");
   command.add_option("--out", request->out, "file to write; default: the source's name, here")
-      ->type_name("PATH");
+      ->type_name("FILE");
   AddJsonFlag(command, request->json);
   command.callback([request] { Export(*request); });
 }

@@ -296,15 +296,19 @@ void AddFitCommand(CLI::App& app) {
                   "logged transitions: .csv, .npz, .hdf5 (Minari), the recording of an episode "
                   "(.safetensors.gz), or data or folder of a run")
       ->required()
-      ->type_name("FILE");
-  command.add_option("--task", request->task,
-                     "the task the data are of: names, units, settings; needed to plan later");
+      ->type_name("FILE|RUN");
+  command
+      .add_option("--task", request->task,
+                  "the task the data are of: names, units, settings; needed to plan later")
+      ->type_name("TASK");
   command
       .add_option("--observation", request->observation,
                   "without a task: names of the observation's columns, separated by commas")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("NAME,...");
   command.add_option("--action", request->action, "without a task: names of the action's columns")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("NAME,...");
   AddLogFlags(command, request->log);
   command.add_option("--seed", request->flags.seed, "of networks and imagined noise; default: 0")
       ->check(IntegerFrom(0, 2147483647));

@@ -40,7 +40,8 @@ void AddModelFlag(CLI::App& command, RunFlags& flags) {
 }
 
 void AddPlannerFlag(CLI::App& command, RunFlags& flags) {
-  command.add_option("--planner", flags.planner, "what plans; default: the task's choice");
+  command.add_option("--planner", flags.planner, "what plans; default: the task's choice")
+      ->type_name("PLANNER");
 }
 
 void AddSetFlag(CLI::App& command, RunFlags& flags) {

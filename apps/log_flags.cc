@@ -49,11 +49,11 @@ void AddLogFlags(CLI::App& command, LogSection& flags) {
       .add_option("--degrees", flags.degrees,
                   "columns of degrees, which become radians, separated by commas")
       ->delimiter(',')
-      ->type_name("NAME");
+      ->type_name("NAME,...");
   command
       .add_option("--time-unit", flags.time_unit,
-                  "of the column of times: s, ms, us, ns; default: as its header says")
-      ->type_name("UNIT");
+                  "of the column of times; default: as its header says")
+      ->type_name("s|ms|us|ns");
   command.add_option("--period", flags.period, "resample the rows to it [s]")
       ->check(NumberFrom(1e-9, 1e9))
       ->type_name("SECONDS");

@@ -155,6 +155,8 @@ int Main(int argc, char** argv) {
   AddExportCommand(app);
   AddReplayCommand(app);
   AddBenchCommand(app);
+  AddCompletionCommand(app);
+  AddManualCommand(app);
 
   CheckCommandName(app, argc, argv);
   try {

@@ -120,7 +120,7 @@ void AddPredictCommand(CLI::App& app) {
       ->type_name("MODEL");
   command.add_option("data", request->data, "logged transitions, as for fit")
       ->required()
-      ->type_name("DATA");
+      ->type_name("FILE|RUN");
   command
       .add_option("--horizons", request->horizons,
                   "steps ahead, separated by commas; default: 1,5,20")

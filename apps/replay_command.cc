@@ -116,7 +116,7 @@ void AddReplayCommand(CLI::App& app) {
           "the recording of an episode (.safetensors.gz), a log with the state's components "
           "as columns, or JSON with qpos and qvel")
       ->required()
-      ->type_name("RECORDING");
+      ->type_name("FILE");
   command.add_flag("--free-running", request->free_running,
                    "set the first state of an episode only; default: every recorded state");
   AddLogFlags(command, request->log);

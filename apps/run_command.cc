@@ -135,15 +135,21 @@ void AddRunCommand(CLI::App& app) {
   auto request = std::make_shared<RunRequest>();
   CLI::App& command = *app.add_subcommand("run", "learn to control a task");
   const auto begins = {
-      command.add_option(
-          "task", request->task,
-          "a shipped task, or a task file (.toml); with --model alone the model is the system"),
-      command.add_option("--algorithm", request->flags.algorithm,
-                         "the learning loop; default: the task's choice"),
+      command
+          .add_option(
+              "task", request->task,
+              "a shipped task, or a task file (.toml); with --model alone the model is the system")
+          ->type_name("TASK"),
+      command
+          .add_option("--algorithm", request->flags.algorithm,
+                      "the learning loop; default: the task's choice")
+          ->type_name("ALGORITHM"),
       command.add_option("--seed", request->flags.seed, "of every random number of the run")
           ->check(IntegerFrom(0, 2147483647)),
-      command.add_option("--out", request->out,
-                         "folder to make; default: runs/<task>-<algorithm>-<seed>-<time>"),
+      command
+          .add_option("--out", request->out,
+                      "folder to make; default: runs/<task>-<algorithm>-<seed>-<time>")
+          ->type_name("DIR"),
   };
   AddModelFlag(command, request->flags);
   CLI::Option* episodes = command
@@ -159,9 +165,11 @@ void AddRunCommand(CLI::App& app) {
   AddDeadlineFlag(command, request->flags);
   AddSetFlag(command, request->flags);
   AddPrintConfigFlag(command, request->print_config);
-  CLI::Option* resume = command.add_option("--resume", request->resume,
-                                           "go on with this run, exactly as if never stopped; with "
-                                           "--episodes or --steps a longer one");
+  CLI::Option* resume = command
+                            .add_option("--resume", request->resume,
+                                        "go on with this run, exactly as if never stopped; with "
+                                        "--episodes or --steps a longer one")
+                            ->type_name("RUN");
   for (CLI::Option* option : begins) resume->excludes(option);
   for (const char* name : {"--planner", "--model", "--record", "--no-record", "--record-mb",
                            "--deadline-ms", "--set", "--print-config"}) {

@@ -304,9 +304,11 @@ void AddShowCommand(CLI::App& app) {
       .add_option("task", request->target,
                   "name or file of a task, or the folder of a run or a fit")
       ->required()
-      ->type_name("TASK");
-  command.add_option("--algorithm", request->flags.algorithm,
-                     "the learning loop; default: the task's choice");
+      ->type_name("TASK|RUN");
+  command
+      .add_option("--algorithm", request->flags.algorithm,
+                  "the learning loop; default: the task's choice")
+      ->type_name("ALGORITHM");
   AddPlannerFlag(command, request->flags);
   AddModelFlag(command, request->flags);
   command.add_option("--seed", request->seed, "of the start; default: 0")

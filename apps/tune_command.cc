@@ -318,7 +318,8 @@ void AddTuneCommand(CLI::App& app) {
       ->check(NumberFrom(1, 1e12));
   command.add_option("--seed", request->seed, "of candidates and start states; default: 0")
       ->check(IntegerFrom(0, 2147483647));
-  command.add_option("--out", request->out, "file to write; default: <task>_tuned.toml");
+  command.add_option("--out", request->out, "file to write; default: <task>_tuned.toml")
+      ->type_name("FILE.toml");
   AddSetFlag(command, request->flags);
   AddPrintConfigFlag(command, request->print_config);
   AddThreadsFlag(command, request->threads);

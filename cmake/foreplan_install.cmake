@@ -30,6 +30,7 @@ if(TARGET foreplan_cli AND program_sources)
   file(RELATIVE_PATH bin_to_private "/${CMAKE_INSTALL_BINDIR}" "/${private_dir}/mujoco")
   set_target_properties(foreplan_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_private}")
   install(TARGETS foreplan_cli)
+  include(foreplan_shell)
 endif()
 
 configure_package_config_file(cmake/foreplan-config.cmake.in
