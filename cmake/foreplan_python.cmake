@@ -23,3 +23,11 @@ foreach(file IN LISTS python_files)
   cmake_path(GET file FILENAME name)
   configure_file("${file}" "${PROJECT_BINARY_DIR}/python/foreplan/${name}" COPYONLY)
 endforeach()
+
+# The module finds programs beside itself.
+foreach(program foreplan_hdf5_reader foreplan_hdf5_writer)
+  if(TARGET ${program})
+    add_custom_command(TARGET foreplan_python POST_BUILD COMMAND ${CMAKE_COMMAND} -E copy_if_different
+      $<TARGET_FILE:${program}> $<TARGET_FILE_DIR:foreplan_python>)
+  endif()
+endforeach()

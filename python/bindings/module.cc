@@ -9,6 +9,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/machine.h"
+#include "python/bindings/exchange.h"
 #include "python/bindings/models.h"
 #include "python/bindings/planners.h"
 #include "python/bindings/runs.h"
@@ -44,4 +45,5 @@ NB_MODULE(_core, module) {
   foreplan::python::BindModels(module);
   foreplan::python::BindPlanners(module);
   foreplan::python::BindRuns(module);
+  foreplan::python::BindExchange(module);
 }

@@ -15,11 +15,12 @@ interpreter's lock and stop on Ctrl-C.
 
 from ._core import InputError, RunError, versions
 from .agents import PETS
+from .exchange import export
 from .models import Model
 from .planners import Plan, Planner
 from .runs import Episode, Run, evaluate, run
 from .tasks import Task, task_names
 
 __all__ = ["PETS", "Episode", "InputError", "Model", "Plan", "Planner", "Run", "RunError", "Task", "evaluate",
-           "run", "task_names", "versions"]
+           "export", "run", "task_names", "versions"]
 __version__: str = versions()["foreplan"]
