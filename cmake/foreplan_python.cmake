@@ -21,11 +21,13 @@ target_link_libraries(foreplan_python PRIVATE foreplan)
 set_target_properties(foreplan_python PROPERTIES
   OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY "${python_dir}"
   FOREPLAN_LOADED_BEHIND_MUJOCO ON)  # by foreplan/_mujoco.py
-if(TARGET foreplan_hdf5_reader)  # it is looked for beside the module
-  add_dependencies(foreplan_python foreplan_hdf5_reader)
-  add_custom_command(TARGET foreplan_python POST_BUILD COMMAND "${CMAKE_COMMAND}" -E create_symlink
-    "$<TARGET_FILE:foreplan_hdf5_reader>" "${python_dir}/foreplan_hdf5_reader")
-endif()
+foreach(program foreplan_hdf5_reader foreplan_hdf5_writer)  # they are looked for beside the module
+  if(TARGET ${program})
+    add_dependencies(foreplan_python ${program})
+    add_custom_command(TARGET foreplan_python POST_BUILD COMMAND "${CMAKE_COMMAND}" -E create_symlink
+      "$<TARGET_FILE:${program}>" "${python_dir}/${program}")
+  endif()
+endforeach()
 install(TARGETS foreplan_python DESTINATION foreplan COMPONENT python)
 
 file(GLOB_RECURSE python_files RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS

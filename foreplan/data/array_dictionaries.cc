@@ -139,6 +139,10 @@ FlatArrays FlattenDictionaries(const std::string& source, std::vector<NamedArray
                       "them",
                       source, array.name));
     }
+    const ArrayPath path = PathOf(array.name);
+    if (!path.episode.empty() && IsOneOf(kActionNames, path.role) && array.shape.size() > 2) {
+      array.shape = {array.shape[0], static_cast<int64_t>(ColumnsOf(array, 1))};
+    }
     flat.arrays.push_back(std::move(array));
   }
   return flat;

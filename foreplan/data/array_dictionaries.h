@@ -22,10 +22,10 @@ struct FlatArrays {
 };
 
 /// Joins the arrays of each dictionary of observations or actions ("observations/arm/angle") along
-/// their last dimension, in the order they stand; what a row holds of any shape is one vector. Rows
-/// are the first dimension, or the first two where actions are [E x T x nu]. Throws InputError
-/// naming `source` and array: other rows than the first of the dictionary, an array beside a
-/// dictionary, other names in another episode.
+/// their last dimension, in the order they stand; what a row holds of any shape is one vector, as
+/// are actions of an episode of its own. Rows are the first dimension, or the first two where
+/// actions are [E x T x nu]. Throws InputError naming `source` and array: other rows than the first
+/// of the dictionary, an array beside a dictionary, other names in another episode.
 FlatArrays FlattenDictionaries(const std::string& source, std::vector<NamedArray> arrays);
 
 }  // namespace foreplan

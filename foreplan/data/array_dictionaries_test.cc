@@ -52,6 +52,15 @@ TEST(ArrayDictionaries, EpisodesStackedOrInGroupsAreJoinedAsWell) {
   EXPECT_THAT(groups.arrays[1].values, ElementsAre(3, 4, 5));
 }
 
+TEST(ArrayDictionaries, ActionsOfAnEpisodeAreVectorsWhateverTheirShape) {
+  const FlatArrays flat =
+      FlattenDictionaries("a.h5", {{"episode_0/actions", {2, 1, 2}, {1, 2, 3, 4}},
+                                   {"episode_0/observations", {3, 1, 1}, {1, 2, 3}}});
+  EXPECT_THAT(flat.arrays[0].shape, ElementsAre(2, 2));
+  EXPECT_THAT(flat.arrays[0].values, ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(flat.arrays[1].shape, ElementsAre(3, 1, 1)) << "an image, perhaps";
+}
+
 TEST(ArrayDictionaries, ComponentsAreChosenByTheirPaths) {
   const std::vector<NamedArray> arrays = {kAngle, kTurn, {"actions", {2}, {7, 8}}};
   const Recording chosen = ReadArrayRecording(

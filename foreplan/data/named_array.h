@@ -28,4 +28,11 @@ std::vector<NamedArray> ReadNpz(const std::filesystem::path& file,
 std::vector<NamedArray> ReadHdf5(const std::filesystem::path& file,
                                  const std::vector<std::string>& others = {});
 
+/// An HDF5 file of these arrays, doubles, replaced atomically; equal arrays give equal bytes.
+/// Arrays of names that flag ends (array_names.h) become booleans, and an array "group@name" of one
+/// whole number an attribute of that group, behind whose arrays it stands. Written by a program of
+/// its own, as files are read: this library does not know HDF5. Throws RunError when the disk
+/// refuses, InputError in a build without HDF5.
+void WriteHdf5(const std::filesystem::path& file, const std::vector<NamedArray>& arrays);
+
 }  // namespace foreplan

@@ -22,8 +22,8 @@ constexpr uint64_t kPolicyStream = 0x706f6c69;
 constexpr const char* kPrefix = "policy.";
 constexpr const char* kTrainedEarly = "policy_backprop.trained_early";  // metadata of a checkpoint
 
-FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options) {
-  EnvironmentSpec spec = task.spec();
+FeatureMap PolicyFeatures(const ModelSubject& subject, const BackpropPolicyOptions& options) {
+  EnvironmentSpec spec = subject.spec;
   spec.action.clear();
   const std::vector<std::string> known = Names(spec.observation);
   for (const std::string& name : options.omit) {
@@ -32,21 +32,12 @@ FeatureMap PolicyFeatures(const Task& task, const BackpropPolicyOptions& options
   }
   Encoding encoding;
   encoding.omit = options.omit;
-  for (const std::string& name : task.encoding().sin_cos) {
+  for (const std::string& name : subject.encoding.sin_cos) {
     if (std::ranges::find(options.omit, name) == options.omit.end()) {
       encoding.sin_cos.push_back(name);
     }
   }
   return FeatureMap(spec, encoding);
-}
-
-NetworkPolicy MakePolicy(const Task& task, const BackpropPolicyOptions& options, Key key) {
-  return {PolicyFeatures(task, options), task.spec().action_low, task.spec().action_high,
-          NetworkPolicyOptions{.hidden_layers = options.hidden_layers,
-                               .width = options.width,
-                               .output = PolicyOutput::kTanh,
-                               .kernel = options.kernel},
-          key};
 }
 
 std::shared_ptr<const TrueDynamics> TrueModel(const PolicyBackpropOptions& options,
@@ -66,6 +57,16 @@ void CheckReward(const EnvironmentSpec& spec, const Reward& reward) {
 }
 
 }  // namespace
+
+NetworkPolicy MakeBackpropPolicy(const ModelSubject& subject, const BackpropPolicyOptions& options,
+                                 Key key) {
+  return {PolicyFeatures(subject, options), subject.spec.action_low, subject.spec.action_high,
+          NetworkPolicyOptions{.hidden_layers = options.hidden_layers,
+                               .width = options.width,
+                               .output = PolicyOutput::kTanh,
+                               .kernel = options.kernel},
+          key};
+}
 
 void PolicyBackpropOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
@@ -102,7 +103,7 @@ PolicyBackpropLearner::PolicyBackpropLearner(const LearnerContext& context,
       key_{static_cast<uint64_t>(context.run.seed), kPolicyStream},
       system_(context.task.has_system() ? context.task.MakeSystem() : nullptr),
       true_(TrueModel(options_, context.task)),
-      policy_(MakePolicy(context.task, policy, key_.Fold(kPolicy))),
+      policy_(MakeBackpropPolicy(context.task, policy, key_.Fold(kPolicy))),
       controller_(policy_),
       trainer_(policy_, ImaginedModel().dynamics, problem().reward, training_,
                context.task.episode_length(), context.executor) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "foreplan/learners/model_learner.h"
+#include "foreplan/models/model_subject.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/policies/policy_gradient_trainer.h"
@@ -34,6 +35,10 @@ struct BackpropPolicyOptions {
 
   void Visit(OptionsVisitor& visitor);
 };
+
+/// Untrained, of what observations and bounds are known of. Throws InputError.
+[[nodiscard]] NetworkPolicy MakeBackpropPolicy(const ModelSubject& subject,
+                                               const BackpropPolicyOptions& options, Key key);
 
 /// The v2.0 loop (Heess et al. 2015; PILCO's loop, Deisenroth and Rasmussen 2011, with networks in
 /// the place of Gaussian processes):

@@ -86,6 +86,8 @@ class NetworkPolicy final : public Policy {
   /// Of the features.
   [[nodiscard]] Normaliser& input_normaliser() { return input_; }
   [[nodiscard]] const Normaliser& input_normaliser() const { return input_; }
+  [[nodiscard]] PolicyOutput output() const { return options_.output; }
+  [[nodiscard]] const Normaliser& output_normaliser() const { return output_; }
   [[nodiscard]] Normaliser& output_normaliser() { return output_; }
   /// Action i of the network's output y, and its derivative.
   struct Squashed {

@@ -7,51 +7,31 @@
 #include <string_view>
 
 #include "foreplan/core/crc32c.h"
+#include "foreplan/data/protobuf.h"
 
 namespace foreplan {
 namespace {
 
-// Wire types of protocol buffers.
-enum Wire : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-void AppendLittleEndian(uint64_t value, int bytes, std::string& to) {
-  for (int i = 0; i < bytes; ++i) to += static_cast<char>(value >> (8 * i) & 0xFFU);
-}
-
-void AppendVarint(uint64_t value, std::string& to) {
-  for (; value >= 0x80; value >>= 7) to += static_cast<char>((value & 0x7FU) | 0x80U);
-  to += static_cast<char>(value);
-}
-
-void AppendTag(int field, Wire wire, std::string& to) {
-  AppendVarint(static_cast<uint64_t>(field) << 3 | wire, to);
-}
-
-void AppendText(int field, std::string_view text, std::string& to) {
-  AppendTag(field, kBytes, to);
-  AppendVarint(text.size(), to);
-  to += text;
-}
-
-std::string EventHead(int step, double wall_time) {
-  std::string event;
-  AppendTag(1, kFixed64, event);
-  AppendLittleEndian(std::bit_cast<uint64_t>(wall_time), 8, event);
-  AppendTag(2, kVarint, event);
-  AppendVarint(static_cast<uint64_t>(step), event);
+ProtobufMessage EventHead(int step, double wall_time) {
+  ProtobufMessage event;
+  event.Double(1, wall_time).Varint(2, step);
   return event;
 }
 
 std::string ScalarEvent(int step, double wall_time, std::string_view name, double scalar) {
-  std::string value;
-  AppendText(1, name, value);
-  AppendTag(2, kFixed32, value);
-  AppendLittleEndian(std::bit_cast<uint32_t>(static_cast<float>(scalar)), 4, value);
-  std::string summary;
-  AppendText(1, value, summary);
-  std::string event = EventHead(step, wall_time);
-  AppendText(5, summary, event);
-  return event;
+  ProtobufMessage value;
+  value.Bytes(1, name).Float(2, static_cast<float>(scalar));
+  ProtobufMessage summary;
+  summary.Message(1, value);
+  return EventHead(step, wall_time).Message(5, summary).bytes();
+}
+
+/// "fit.loss" -> "losses/loss", "planning.seconds" -> "planning/seconds"
+std::string TagOf(std::string name) {
+  constexpr std::string_view kFit = "fit.";
+  if (name.starts_with(kFit)) return "losses/" + name.substr(kFit.size());
+  if (const size_t dot = name.find('.'); dot != std::string::npos) name[dot] = '/';
+  return name;
 }
 
 uint32_t MaskedCrc(std::string_view bytes) { return std::rotr(Crc32c(bytes), 15) + 0xA282EAD8U; }
@@ -78,21 +58,22 @@ size_t RecordSize(std::string_view bytes) {
 
 std::string TensorBoardEvents(const RunLog& log, double wall_time) {
   std::string file;
-  std::string version = EventHead(0, wall_time);
-  AppendText(3, "brain.Event:2", version);
-  AppendRecord(version, file);
+  AppendRecord(EventHead(0, wall_time).Bytes(3, "brain.Event:2").bytes(), file);
   return file + TensorBoardEventsFrom(log, {}, wall_time);
 }
 
 std::string TensorBoardEventsFrom(const RunLog& log, RunLog::Position from, double wall_time) {
   std::string file;
+  const auto add = [&](int step, std::string_view tag, double value) {
+    AppendRecord(ScalarEvent(step, wall_time, tag, value), file);
+  };
   for (const EpisodeRow& row : log.EpisodesFrom(from)) {
     if (!IsWhole(row.end)) continue;
-    AppendRecord(ScalarEvent(row.total_steps, wall_time, "episode.return", row.episode_return),
-                 file);
+    add(row.total_steps, "charts/episodic_return", row.episode_return);
+    add(row.total_steps, "charts/episodic_length", row.steps);
   }
   for (const MetricRow& row : log.MetricsFrom(from)) {
-    AppendRecord(ScalarEvent(row.total_steps, wall_time, row.name, row.value), file);
+    add(row.total_steps, TagOf(row.name), row.value);
   }
   return file;
 }
@@ -101,7 +82,7 @@ std::string_view TensorBoardEventsOf(const RunLog& log, std::string_view file) {
   const auto whole =
       std::ranges::count_if(log.episodes(), [](const EpisodeRow& row) { return IsWhole(row.end); });
   size_t end = 0;
-  for (auto records = 1 + whole + std::ssize(log.metrics()); records > 0; --records) {
+  for (auto records = 1 + 2 * whole + std::ssize(log.metrics()); records > 0; --records) {
     const size_t size = RecordSize(file.substr(end));
     if (size == 0) return "";
     end += size;

@@ -8,8 +8,11 @@
 
 namespace foreplan {
 
-/// Bytes of an event file: every metric of the log, and returns of whole episodes as
-/// "episode.return", as scalars at the run's total steps and at `wall_time` [s since 1970].
+/// Bytes of an event file: scalars at the run's total steps and at `wall_time` [s since 1970],
+/// under the names that dashboards of other programs have (CleanRL, Huang et al. 2022):
+///   charts/episodic_return, charts/episodic_length   of whole episodes
+///   losses/<name>                                    metrics "fit.<name>"
+///   <part>/<name>                                    other metrics "<part>.<name>"
 ///
 /// TFRecord framing (length, masked CRC-32C, data, masked CRC-32C) around protocol buffers `Event`,
 /// of which only the fields in use are written: wall_time 1, step 2, file_version 3, summary 5 with

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "foreplan/core/crc32c.h"
+#include "foreplan/data/testing/protobuf_fields.h"
 
 namespace foreplan {
 namespace {
@@ -42,10 +44,38 @@ TEST(TensorBoard, ShowsReturnsOfWholeEpisodesOnly) {
     row.episode_return = -3;
     row.end = end;
     log.AddEpisode(row);
-    EXPECT_EQ(TensorBoardEvents(log, kTime).find("episode.return") != std::string::npos,
+    EXPECT_EQ(TensorBoardEvents(log, kTime).find("charts/episodic_return") != std::string::npos,
               IsWhole(end))
         << NameOf(end);
   }
+}
+
+/// Tags of the scalars of a file, in order.
+std::vector<std::string> TagsOf(std::string_view file) {
+  std::vector<std::string> tags;
+  while (!file.empty()) {
+    const ProtobufFields length(std::string(1, '\x09') + std::string(file.substr(0, 8)));
+    const auto size = static_cast<size_t>(length.Number(1));
+    const ProtobufFields event(file.substr(12, size));
+    const ProtobufFields value(ProtobufFields(event.Text(5)).Text(1));
+    if (event.texts.contains(5)) tags.push_back(value.Text(1));
+    file.remove_prefix(12 + size + 4);
+  }
+  return tags;
+}
+
+TEST(TensorBoard, NamesThingsAsDashboardsDo) {
+  RunLog log;
+  EpisodeRow row;
+  row.steps = 20;
+  row.total_steps = 40;
+  log.AddEpisode(row);
+  log.AddMetric(2, 40, "fit.holdout_rmse", 0.5);
+  log.AddMetric(2, 40, "policy.gradient_norm", 0.5);
+  log.AddMetric(2, 40, "plain", 0.5);
+  EXPECT_EQ(TagsOf(TensorBoardEventsFrom(log, {}, kTime)),
+            (std::vector<std::string>{"charts/episodic_return", "charts/episodic_length",
+                                      "losses/holdout_rmse", "policy/gradient_norm", "plain"}));
 }
 
 TEST(TensorBoard, FindsWhereTheEventsOfALogEnd) {

@@ -32,9 +32,10 @@ InputExpressions::Compiled InputExpressions::Compile(const EnvironmentSpec& spec
 InputExpressions::InputExpressions(Compiled compiled)
     : spec_(std::move(compiled.spec)),
       graph_(std::move(compiled.graph)),
+      nodes_(std::move(compiled.nodes)),
       sizes_{spec_.observation_dim(), spec_.action_dim()},
-      program_(graph_, compiled.nodes, -1, sizes_) {
-  for (const int node : compiled.nodes) tapes_.emplace_back(graph_, node, sizes_);
+      program_(graph_, nodes_, -1, sizes_) {
+  for (const int node : nodes_) tapes_.emplace_back(graph_, node, sizes_);
 }
 
 InputExpressions::InputExpressions(const EnvironmentSpec& spec,

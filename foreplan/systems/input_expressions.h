@@ -26,6 +26,8 @@ class InputExpressions {
 
   static constexpr int kMaxCount = 4096;
   [[nodiscard]] int count() const { return program_.count(); }
+  [[nodiscard]] const ExpressionGraph& graph() const { return graph_; }
+  [[nodiscard]] const std::vector<int>& nodes() const { return nodes_; }  // of the values: [count]
   /// observation: [rows x no], action: [rows x nu], values: [rows x count].
   void Evaluate(int rows, const double* observation, const double* action, double* values) const;
   /// Exact derivatives of every value by (observation, action, next observation), the last 0:
@@ -52,6 +54,7 @@ class InputExpressions {
 
   EnvironmentSpec spec_;
   ExpressionGraph graph_;
+  std::vector<int> nodes_;  // [count]
   TransitionSizes sizes_;
   ExpressionProgram program_;
   std::vector<ExpressionTape> tapes_;  // [count]

@@ -8,12 +8,15 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/experiments/loaded_model.h"
+#include "foreplan/experiments/stored_model.h"
 #include "foreplan/models/mixture_prediction.h"
 
 namespace foreplan::python {
@@ -65,6 +68,24 @@ PythonModel::PythonModel(const PythonTask& task, const std::vector<std::string>&
   Experiment experiment = task.MakeExperimentWith(flags);
   const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
   model_ = MakeLearnedModel(experiment.task, experiment.config, key, executor_);
+  TensorFile file;
+  WriteSubject(experiment.task, file);
+  WriteModelSections(experiment.config, file);
+  metadata_ = std::move(file.metadata);
+}
+
+PythonModel::PythonModel(const nb::bytes& bytes, const std::string& name, const PythonTask* task,
+                         int seed, int threads)
+    : PythonModel(ParseTensors({bytes.c_str(), bytes.size()}, name), task, seed, threads) {}
+
+PythonModel::PythonModel(const TensorFile& file, const PythonTask* task, int seed, int threads)
+    : executor_(std::make_shared<PythonExecutor>(threads)), metadata_(file.metadata), seed_(seed) {
+  const Key key{.seed = static_cast<uint64_t>(seed), .stream = 0};
+  LoadedModel loaded =
+      LoadModel(file, task == nullptr ? std::nullopt : std::optional(task->task()), key, executor_);
+  model_ = std::move(loaded.model);
+  observation_dim_ = loaded.subject.spec.observation_dim();
+  action_dim_ = loaded.subject.spec.action_dim();
 }
 
 nb::dict PythonModel::Fit(nb::handle observation, nb::handle action, nb::handle next_observation,
@@ -159,9 +180,10 @@ nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) cons
 
 JsonObject PythonModel::Describe() const { return FromJson(model_->Describe().dump()); }
 
-nb::bytes PythonModel::Save() const {
+nb::bytes PythonModel::Save(bool whole) const {
   TensorFile file;
-  model_->Save(file);
+  file.metadata = metadata_;
+  whole ? model_->Save(file) : model_->SavePredictor(file);
   file.metadata["fits"] = fmt::format("{}", fits_);
   const std::string bytes = SerializeTensors(file, "model");
   return nb::bytes(bytes.data(), bytes.size());
@@ -186,7 +208,10 @@ void BindModels(nb::module_& module) {
            nb::arg("seed"), nb::arg("member").none())
       .def("describe", &PythonModel::Describe)
       .def("linearize", &PythonModel::Linearize, nb::arg("observation"), nb::arg("action"))
-      .def("save", &PythonModel::Save)
+      .def(nb::init<const nb::bytes&, const std::string&, const PythonTask*, int, int>(),
+           nb::arg("bytes"), nb::arg("name"), nb::arg("task").none(), nb::arg("seed"),
+           nb::arg("threads"))
+      .def("save", &PythonModel::Save, nb::arg("whole"))
       .def("restore", &PythonModel::Restore, nb::arg("bytes"))
       .def_prop_ro("members", &PythonModel::members);
 }

@@ -3,10 +3,12 @@
 
 #include <nanobind/nanobind.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "foreplan/data/safetensors.h"
 #include "foreplan/models/learned_model.h"
 #include "python/bindings/arrays.h"
 #include "python/bindings/tasks.h"
@@ -18,6 +20,10 @@ class PythonModel {
  public:
   PythonModel(const PythonTask& task, const std::vector<std::string>& assignments, int seed,
               int threads);
+  /// The model of a file's bytes, of `task` or, where that is None, of what they say it is of.
+  /// `name`: of the file, for messages.
+  PythonModel(const nb::bytes& bytes, const std::string& name, const PythonTask* task, int seed,
+              int threads);
 
   /// Forgets nothing of before but the data. {metric: value}.
   nb::dict Fit(nb::handle observation, nb::handle action, nb::handle next_observation,
@@ -28,7 +34,9 @@ class PythonModel {
   NumpyArray Sample(nb::handle observation, nb::handle action, int seed, nb::handle member) const;
   /// Derivatives of the mean, (A, B): [n x no x no], [n x no x nu].
   nb::tuple Linearize(nb::handle observation, nb::handle action) const;
-  [[nodiscard]] nb::bytes Save() const;
+  /// What a file of a model holds (docs/model_files.md), and where `whole`, what only a next fit
+  /// needs.
+  [[nodiscard]] nb::bytes Save(bool whole) const;
   void Restore(const nb::bytes& bytes);
 
   /// What can be told of the last fit, as json.loads makes it.
@@ -40,8 +48,11 @@ class PythonModel {
   [[nodiscard]] int members() const { return model_->members(); }
 
  private:
+  PythonModel(const TensorFile& file, const PythonTask* task, int seed, int threads);
+
   std::shared_ptr<Raised> raised_ = std::make_shared<Raised>();
   std::shared_ptr<PythonExecutor> executor_;
+  std::map<std::string, std::string> metadata_;  // of files: what it is of, how it is made
   std::unique_ptr<LearnedModel> model_;
   int observation_dim_;
   int action_dim_;

@@ -10,6 +10,7 @@
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/machine.h"
 #include "python/bindings/environments.h"
+#include "python/bindings/exchange.h"
 #include "python/bindings/local_models.h"
 #include "python/bindings/models.h"
 #include "python/bindings/planners.h"
@@ -54,4 +55,5 @@ NB_MODULE(_core, module) {
   foreplan::python::BindPolicies(module);
   foreplan::python::BindRecordings(module);
   foreplan::python::BindTrajectoryOptimisation(module);
+  foreplan::python::BindExchange(module);
 }

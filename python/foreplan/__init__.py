@@ -19,6 +19,7 @@ load_library()  # before _core
 
 from ._core import InputError, RunError, versions
 from .agents import PETS
+from .exchange import export
 from .frameworks import from_jax, from_torch
 from .local_models import LocalFit, LocalModel, LocalModelFitter
 from .models import Model
@@ -34,6 +35,6 @@ from .trajectory_optimisation import (IlqrResult, IlqrSolver, LqrSolution, Stati
 __all__ = ["PETS", "Episode", "IlqrResult", "IlqrSolver", "InputError", "LinearGaussianPolicy", "LocalFit",
            "LocalModel", "LocalModelFitter", "LqrSolution", "Model", "PhysicsFit", "PhysicsParameter", "Plan",
            "Planner", "Recording", "Run", "RunError", "StationaryLqr", "Task", "TrajectoryDistribution", "evaluate",
-           "fit_physics", "from_jax", "from_torch", "read_recording", "run", "solve_lqr", "solve_stationary_lqr",
+           "export", "fit_physics", "from_jax", "from_torch", "read_recording", "run", "solve_lqr", "solve_stationary_lqr",
            "task_names", "versions", "write_recording"]
 __version__: str = versions()["foreplan"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._core import InputError
 from ._options import Options, all_assignments, thread_count
 from .tasks import Task, as_task
 
@@ -23,7 +26,7 @@ class Model:
 
     def __init__(self, task: Any, *, seed: int = 0, threads: int | None = None,
                  options: Options | Iterable[str] | None = None, **sections: Any) -> None:
-        self.task: Task = as_task(task)
+        self.task: Task | None = as_task(task)
         self._recipe = (seed, threads, all_assignments(options, sections))
         self._core = _core.Model(self.task._core, self._recipe[2], seed, thread_count(threads))
 
@@ -53,17 +56,51 @@ class Model:
         """Derivatives of the mean by observation and action: A [n, no, no], B [n, no, nu]."""
         return self._core.linearize(observation, action)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes all that it takes to predict as safetensors, which ``foreplan predict``, PyTorch and NumPy read
+        (docs/model_files.md). A file that exists is replaced."""
+        target = Path(path)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part.write_bytes(self._core.save(False))
+        part.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], task: Any = None, *, seed: int = 0,
+             threads: int | None = None) -> Model:
+        """The model of a file that `save`, a fit, a run or another program wrote; or of the folder of a fit or a
+        run. With `task` (or what makes one) it is that task's, of which the file must be too; without, it is of what
+        the file says, which is all that predicting and further fits need.
+
+        Raises InputError naming file, tensor or key, found and expected."""
+        file = Path(path)
+        if file.is_dir():
+            file = file / "model" / "model.safetensors"
+        if not file.is_file():
+            raise InputError(f"{file}: found no file, expected that of a model, or the folder of a fit or a run")
+        made = None if task is None else as_task(task)
+        model = cls.__new__(cls)
+        model.__setstate__({"task": made, "recipe": (seed, threads, None), "bytes": file.read_bytes(),
+                            "name": str(file)})
+        return model
+
     @property
     def members(self) -> int:
         return self._core.members
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"task": self.task, "recipe": self._recipe, "bytes": self._core.save()}
+        return {"task": self.task, "recipe": self._recipe, "bytes": self._core.save(True)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         seed, threads, listed = state["recipe"]
-        self.__init__(state["task"], seed=seed, threads=threads, options=listed)  # type: ignore[misc]
-        self._core.restore(state["bytes"])
+        if listed is None:  # from a file, which says how it is made
+            self.task, self._recipe = state["task"], state["recipe"]
+            task = None if self.task is None else self.task._core
+            self._core = _core.Model(state["bytes"], state.get("name", "model"), task, seed, thread_count(threads))
+        else:
+            self.__init__(state["task"], seed=seed, threads=threads, options=listed)  # type: ignore[misc]
+        if "name" not in state:  # a pickle: what only a next fit needs, too
+            self._core.restore(state["bytes"])
 
     def __repr__(self) -> str:
-        return f"Model('{self.task.name}', {self.members} members)"
+        name = "of a file" if self.task is None else f"'{self.task.name}'"
+        return f"Model({name}, {self.members} members)"

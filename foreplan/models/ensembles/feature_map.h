@@ -52,6 +52,11 @@ class FeatureMap {
   /// observation, [no], and action, [nu]. expression_jacobian may be null without expressions.
   void PullBack(const double* observation, const double* expression_jacobian,
                 const double* by_input, double* by_observation, double* by_action) const;
+  /// How a component of the observation enters.
+  enum class Entry { kValue, kSinCos, kOmitted };
+  [[nodiscard]] Entry entry(int component) const { return entry_[static_cast<size_t>(component)]; }
+  /// Of the encoding; null where there are none.
+  [[nodiscard]] const InputExpressions* expressions() const { return expressions_.get(); }
   /// 1 for components that are predicted as a difference, 0 for others: [no].
   [[nodiscard]] std::span<const double> kept() const { return kept_; }
   /// How far apart observations are.
@@ -86,7 +91,6 @@ class FeatureMap {
   }
 
  private:
-  enum class Entry { kValue, kSinCos, kOmitted };
   std::vector<Entry> entry_;  // [no]
   std::vector<double> kept_;  // [no]
   ObservationDifference difference_;

@@ -8,10 +8,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <stdexcept>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,34 +18,11 @@
 
 #include "foreplan/data/array_names.h"
 #include "foreplan/data/array_stream.h"
+#include "foreplan/data/hdf5_program/handle.h"
+#include "foreplan/data/hdf5_program/stream.h"
 
 namespace foreplan {
 namespace {
-
-/// What is wrong with the file, on one line.
-class FileError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// --- the stream ----------------------------------------------------------------------------------
-
-void WriteAll(const void* bytes, size_t count) {
-  const char* at = static_cast<const char*>(bytes);
-  while (count > 0) {
-    const ssize_t written = write(STDOUT_FILENO, at, count);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) _exit(1);  // nobody reads
-    at += written;
-    count -= static_cast<size_t>(written);
-  }
-}
-
-void WriteRecord(ArrayRecord kind, const void* bytes, size_t count) {
-  const std::array<uint64_t, 2> head = {static_cast<uint64_t>(kind), count};
-  WriteAll(head.data(), sizeof(head));
-  WriteAll(bytes, count);
-}
 
 void WriteArrayRecord(const std::string& name, const std::vector<hsize_t>& shape) {
   std::vector<uint64_t> numbers = {shape.size()};
@@ -55,38 +31,6 @@ void WriteArrayRecord(const std::string& name, const std::vector<hsize_t>& shape
                     numbers.size() * sizeof(uint64_t));
   bytes += name;
   WriteRecord(ArrayRecord::kArray, bytes.data(), bytes.size());
-}
-
-// --- the file ------------------------------------------------------------------------------------
-
-/// Closes a handle of the library on every way out.
-class Handle {
- public:
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  ~Handle() {
-    if (id_ >= 0) close_(id_);
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  [[nodiscard]] hid_t get() const { return id_; }
-  [[nodiscard]] bool ok() const { return id_ >= 0; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-/// The innermost of what the library has to say about the last failure.
-std::string Cause() {
-  std::string cause;
-  H5Ewalk2(
-      H5E_DEFAULT, H5E_WALK_UPWARD,
-      [](unsigned n, const H5E_error2_t* error, void* text) -> herr_t {
-        if (n == 0 && error->desc != nullptr) *static_cast<std::string*>(text) = error->desc;
-        return 0;
-      },
-      &cause);
-  return cause.empty() ? "no cause given" : cause;
 }
 
 /// "episode_2" before "episode_10": runs of digits compare by their value.
