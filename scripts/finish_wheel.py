@@ -19,6 +19,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile  # auditwheel's
 
 # Debian packages whose headers or static libraries are compiled in.
+PROGRAMS = ("foreplan_hdf5_reader", "foreplan_hdf5_writer")  # beside the extension
 COMPILED_IN = ("libaec-dev", "libeigen3-dev", "libhdf5-dev", "libspdlog-dev", "libtomlplusplus-dev", "nlohmann-json3-dev")
 
 
@@ -73,10 +74,10 @@ def faults(wheel: Path, stable: bool) -> list[str]:
     extensions = [file.name for file in wheel.glob("foreplan/_core*.so")]
     if len(extensions) != 1 or (extensions == ["_core.abi3.so"]) != stable:
         found.append(f"extensions: found {extensions}, expected one for {'the stable ABI' if stable else 'one Python'}")
-    for name in ("__init__.py", "py.typed", "_core.pyi", "foreplan_hdf5_reader", "tasks/pendulum.toml", "tasks/half_cheetah.xml"):
+    for name in ("__init__.py", "py.typed", "_core.pyi", *PROGRAMS, "tasks/pendulum.toml", "tasks/half_cheetah.xml"):
         if not (wheel / "foreplan" / name).is_file():
             found.append(f"foreplan/{name}: not there")
-    for file in [*wheel.glob("foreplan/_core*.so"), wheel / "foreplan/foreplan_hdf5_reader"]:
+    for file in [*wheel.glob("foreplan/_core*.so"), *(wheel / "foreplan" / name for name in PROGRAMS)]:
         entries = dynamic_entries(file)
         found += [f"{file.name}: linked with {name}" for name in entries["needed"] if "mujoco" in name]
         found += [f"{file.name}: looks for libraries in {path}" for path in entries["path"]
