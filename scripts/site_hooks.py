@@ -86,7 +86,7 @@ def python_page() -> str:
     tree = ast.parse((ROOT / "python/foreplan/__init__.py").read_text(encoding="utf-8"))
     page = "# The Python package\n"
     for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.module != "_core":
+        if isinstance(statement, ast.ImportFrom) and statement.level == 1 and not statement.module.startswith("_"):
             page += "".join(f"\n::: foreplan.{alias.name}\n" for alias in statement.names if alias.name[0] != "_")
     return page
 
