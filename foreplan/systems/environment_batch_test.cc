@@ -263,7 +263,7 @@ TEST(EnvironmentBatch, OneEnvironmentForAllIsRefused) {
   const auto one = std::make_shared<testing::ScriptedEnvironment>(
       inner, [](int /*step*/) { return testing::Paid(1.0); });
   const Task task({.name = "single", .environment = one, .episode_length = 30});
-  EnvironmentBatch(task, {.count = 1});
+  EXPECT_EQ(EnvironmentBatch(task, {.count = 1}).count(), 1);
   EXPECT_THAT(MessageOf<InputError>([&] { EnvironmentBatch(task, {.count = 2}); }),
               HasSubstr("found one environment for all"));
 }

@@ -61,8 +61,8 @@ class Environments {
                                .observed = observed,
                                .max_steps = max_steps,
                                .autoreset = static_cast<Autoreset>(autoreset)}),
-        action_names_(task.task().spec().action),
-        actions_(static_cast<size_t>(count) * action_names_.size()),
+        action_dim_(task.task().spec().action.size()),
+        actions_(static_cast<size_t>(count) * action_dim_),
         executor_(threads != 0 ? threads
                                : ThreadsFor(batch_.environment(0), std::min(processors, count))) {}
 
@@ -84,7 +84,7 @@ class Environments {
     if (!states.is_none()) {
       const GivenRows given = RowsOf(states, "state", batch_.state_dim());
       CheckRows(given.rows, "state");
-      rows.assign(given.data(), given.data() + rows_size(batch_.state_dim()));
+      rows.assign(given.data(), given.data() + SizeOfRows(batch_.state_dim()));
     }
     Work([&] { batch_.Reset(executor_, flags, rows); });
   }
@@ -112,7 +112,7 @@ class Environments {
 
   /// [count x state_dim]
   [[nodiscard]] nb::object States() const {
-    std::vector<double> states(rows_size(batch_.state_dim()));
+    std::vector<double> states(SizeOfRows(batch_.state_dim()));
     const auto size = static_cast<size_t>(batch_.state_dim());
     for (int i = 0; size > 0 && i < batch_.count(); ++i) {
       batch_.GetState(i, std::span(states).subspan(static_cast<size_t>(i) * size, size));
@@ -137,9 +137,9 @@ class Environments {
   /// with. `waits`: every step waits for all environments, as Step does.
   void RunSteps(const Array& actions, bool waits) {
     if (actions.ndim() != 3 || actions.shape(1) != static_cast<size_t>(batch_.count()) ||
-        actions.shape(2) != action_names_.size()) {
+        actions.shape(2) != action_dim_) {
       throw InputError(fmt::format("actions: found another shape, expected [n, {}, {}]",
-                                   batch_.count(), action_names_.size()));
+                                   batch_.count(), action_dim_));
     }
     const std::span<const double> all(actions.data(), actions.size());
     const size_t steps = actions.shape(0);
@@ -160,7 +160,7 @@ class Environments {
                     task.task().name()));
   }
 
-  [[nodiscard]] size_t rows_size(int columns) const {
+  [[nodiscard]] size_t SizeOfRows(int columns) const {
     return static_cast<size_t>(batch_.count()) * static_cast<size_t>(columns);
   }
 
@@ -179,7 +179,7 @@ class Environments {
 
   /// [count x nu], or [nu] of one environment.
   void TakeActions(nb::handle actions) {
-    const size_t nu = action_names_.size();
+    const size_t nu = action_dim_;
     Floats floats;
     const bool is_exact = nb::try_cast(actions, floats, /*convert=*/false) &&
                           floats.size() == actions_.size() && floats.ndim() <= 2 &&
@@ -199,7 +199,7 @@ class Environments {
   }
 
   EnvironmentBatch batch_;
-  std::vector<Component> action_names_;
+  size_t action_dim_;
   std::vector<double> actions_;  // [count x nu]
   PythonExecutor executor_;
 };

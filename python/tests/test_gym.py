@@ -164,6 +164,11 @@ def test_published_names_have_the_published_sizes_and_the_tasks_first_components
     assert found[1] == pytest.approx(whole[1], abs=1e-12) and found[2:] == whole[2:]
 
 
+def import_what_gymnasiums_mujoco_needs():
+    for package in ("mujoco", "glfw", "imageio", "packaging"):
+        pytest.importorskip(package)
+
+
 # What Gymnasium calls mujoco.MjData, as the state of ours.
 def begin_where_theirs_is(ours, theirs):
     data = theirs.unwrapped.data
@@ -176,8 +181,7 @@ def begin_where_theirs_is(ours, theirs):
 @pytest.mark.parametrize("name", ["Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Humanoid-v5", "InvertedDoublePendulum-v5",
                                   "InvertedPendulum-v5", "Pusher-v5", "Reacher-v5", "Swimmer-v5", "Walker2d-v5"])
 def test_the_published_environments_of_mujoco_are_equal_step_by_step(name):
-    pytest.importorskip("mujoco")
-    pytest.importorskip("glfw")  # Gymnasium's import it
+    import_what_gymnasiums_mujoco_needs()
     theirs = gymnasium.make(name)
     ours = gymnasium.make(f"foreplan/{name}")
     assert theirs.observation_space.shape == ours.observation_space.shape
@@ -215,8 +219,7 @@ def test_hopper_ends_by_a_velocity_that_its_observation_clips():
 
 
 def test_hopper_ends_by_a_velocity_as_the_published_one():
-    pytest.importorskip("mujoco")
-    pytest.importorskip("glfw")
+    import_what_gymnasiums_mujoco_needs()
     theirs, ours = gymnasium.make("Hopper-v5"), gymnasium.make("foreplan/Hopper-v5")
     theirs.reset(seed=0)
     ours.reset(seed=0)
