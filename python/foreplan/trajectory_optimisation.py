@@ -207,8 +207,9 @@ class IlqrSolver:
         multipliers = options.pop("multipliers", {})
         self._core = _core.IlqrSolver(
             None if self.task is None else self.task._core, dynamics._core if isinstance(dynamics, Model) else dynamics,
-            dynamics_derivatives, functions, constraints, state_dim, action_dim, _bounds(low, action_dim), _bounds(high, action_dim),
-            horizon, assignments({"ilqr": options, "multipliers": multipliers}), thread_count(threads))
+            dynamics_derivatives, functions, constraints, state_dim, action_dim, _bounds(low, action_dim),
+            _bounds(high, action_dim), horizon, assignments({"ilqr": options, "multipliers": multipliers}),
+            thread_count(threads))
 
     def solve(self, x0: ArrayLike, actions: ArrayLike | None = None, states: ArrayLike | None = None, *,
               deadline_ms: float = 0.0) -> IlqrResult:
