@@ -300,11 +300,24 @@ def test_starts_that_do_not_fit_are_refused(arguments, error, said):
     ({"cost": 3}, TypeError, "cost: found int"),
     ({"horizon": 0}, foreplan.InputError, "horizon"),
     ({"low": [1.0], "high": [-1.0]}, foreplan.InputError, "low <= high"),
+    ({"terminal_cost": None, "terminal_derivatives": given_cost}, foreplan.InputError,
+     "terminal_derivatives: found one"),
+    ({"task": "pendulum", "cost": None}, foreplan.InputError, "terminal_cost: found one without a function cost"),
+    ({"task": "pendulum", "dynamics": None, "dynamics_derivatives": given_dynamics}, foreplan.InputError,
+     "dynamics_derivatives: found one without a function dynamics"),
+    ({"task": "pendulum", "dynamics": None, "cost": None, "terminal_cost": None, "cost_derivatives": given_cost},
+     foreplan.InputError, "cost_derivatives: found one"),
     ({"low": [1.0, 2.0], "high": [2.0, 3.0]}, foreplan.InputError, "bounds"),
 ])
 def test_solvers_that_make_no_sense_are_refused(changed, error, said):
     with pytest.raises(error, match=said):
         of_functions(**changed)
+
+
+def test_a_model_of_another_system_is_refused():
+    model = foreplan.Model("cartpole_closed_form", model={"width": 8, "members": 2})
+    with pytest.raises(foreplan.InputError, match="found a model of 4 observed numbers and 1 actions, expected the"):
+        foreplan.IlqrSolver("pendulum", dynamics=model, cost=quadratic, horizon=5)
 
 
 def test_a_reward_without_derivatives_is_refused_with_the_reason():
