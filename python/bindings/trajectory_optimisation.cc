@@ -172,7 +172,14 @@ class PythonIlqr {
     }
     if (task != nullptr && dynamics_.is_none()) system_ = task->task().MakeSystem();
     if (system_ != nullptr) state_dim_ = system_->spec().state_dim();
-    IlqrSolver(*MakeProblem(), options_.solver);  // what it refuses is refused at once
+    const auto problem = MakeProblem();
+    if (problem->state_dim() != state_dim_ || problem->action_dim() != action_dim_) {
+      throw InputError(fmt::format(
+          "dynamics: found a model of {} observed numbers and {} actions, expected the task's {} "
+          "and {}",
+          problem->state_dim(), problem->action_dim(), state_dim_, action_dim_));
+    }
+    IlqrSolver(*problem, options_.solver);  // what it refuses is refused at once
   }
 
   /// `counts`: of the constraints' functions, in the order of ConstraintFunctions. Gives (states,

@@ -18,8 +18,8 @@ from .models import Model
 class LocalModel:
     """x' ~ N(A_t x + B_t u + c_t, covariance_t) from x_0 ~ N(initial_mean, initial_covariance).
 
-    A [T, nx, nx], B [T, nx, nu], c [T, nx], covariance [T, nx, nx], initial_mean [nx], initial_covariance [nx, nx]; what
-    is left out is zeros. Raises InputError for shapes that do not fit and numbers that are not finite."""
+    A [T, nx, nx], B [T, nx, nu], c [T, nx], covariance [T, nx, nx], initial_mean [nx], initial_covariance [nx, nx];
+    what is left out is zeros. Raises InputError for shapes that do not fit and numbers that are not finite."""
 
     def __init__(self, A: ArrayLike, B: ArrayLike, c: ArrayLike | None = None, covariance: ArrayLike | None = None, *,
                  initial_mean: ArrayLike | None = None, initial_covariance: ArrayLike | None = None) -> None:
@@ -82,8 +82,8 @@ class LocalModelFitter:
     seed
         Of the mixture.
     options
-        ridge, noise_floor, start_floor, evidence ("none", "report", "choose"), as in `[local_models.fit]`; of a prior as
-        in `[local_models.mixture]`, ``mixture={"max_components": 10}``, and `[local_models.network]`.
+        ridge, noise_floor, start_floor, evidence ("none", "report", "choose"), as in `[local_models.fit]`; of a prior
+        as in `[local_models.mixture]`, ``mixture={"max_components": 10}``, and `[local_models.network]`.
     """
 
     def __init__(self, prior: Union[str, Model] = "none", *, seed: int = 0, **options: Any) -> None:
@@ -96,8 +96,8 @@ class LocalModelFitter:
         self._report: LocalFit | None = None
 
     def fit(self, states: ArrayLike, actions: ArrayLike) -> LocalModel:
-        """Of N rollouts from about the same state: states [N, T + 1, nx], actions [N, T, nu]. A mixture keeps what it is
-        given for the fits that follow.
+        """Of N rollouts from about the same state: states [N, T + 1, nx], actions [N, T, nu]. A mixture keeps what it
+        is given for the fits that follow.
 
         Raises InputError for shapes that do not fit, and RunError where rollouts and prior do not determine a model,
         naming the step."""

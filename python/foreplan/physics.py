@@ -58,7 +58,8 @@ def fit_physics(task: Any, data: Union[Recording, tuple[ArrayLike, ArrayLike, Ar
     options
         noise ("process", "measurement"), stretch, guesses, ... of that section.
 
-    Raises InputError for unknowns, data and options that make no sense, and RunError where no guess predicts the data."""
+    Raises InputError for unknowns, data and options that make no sense, and RunError where no guess predicts the
+    data."""
     made: Task = as_task(task)
     physics: dict[str, Any] = dict(options)
     if unknowns is not None:

@@ -31,9 +31,9 @@ class TrajectoryDistribution:
 class LinearGaussianPolicy:
     """u ~ N(actions_t + k_t + K_t (x - states_t), covariance_t).
 
-    K [T, nu, nx], k [T, nu], covariance [T, nu, nu] (None: no noise); states [T, nx] and actions [T, nu]: the trajectory
-    that the gains belong to, by default zeros, so that u = K_t x + k_t. Its arrays cannot be changed; policies are
-    equal where all of them are.
+    K [T, nu, nx], k [T, nu], covariance [T, nu, nu] (None: no noise); states [T, nx] and actions [T, nu]: the
+    trajectory that the gains belong to, by default zeros, so that u = K_t x + k_t. Its arrays cannot be changed;
+    policies are equal where all of them are.
 
     Raises InputError for sizes that do not fit, numbers that are not finite, and a covariance that is not symmetric and
     positive semidefinite, naming its step."""
@@ -78,9 +78,9 @@ class LinearGaussianPolicy:
         return TrajectoryDistribution(*self._core.marginals(dynamics))
 
     def kl(self, previous: LinearGaussianPolicy, distribution: TrajectoryDistribution) -> Array:
-        """KL(self || previous) of every step [T], in the states that `distribution`, the marginals of this policy, says.
-        Their sum is the divergence of the trajectories under shared dynamics. Raises RunError where the covariance of
-        `previous` is singular."""
+        """KL(self || previous) of every step [T], in the states that `distribution`, the marginals of this policy,
+        says. Their sum is the divergence of the trajectories under shared dynamics. Raises RunError where the
+        covariance of `previous` is singular."""
         return self._core.kl(previous._core, distribution)
 
     def __eq__(self, other: object) -> bool:

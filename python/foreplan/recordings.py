@@ -80,8 +80,8 @@ def read_recording(path: Path, *, observation: Iterable[str] = (), action: Itera
                    rename: Mapping[str, str] | None = None, scale: Mapping[str, float] | None = None,
                    degrees: Iterable[str] = (), time_unit: str = "", period: float = 0.0,
                    gap: float = 0.0) -> Recording:
-    """What `foreplan fit` reads: tables (.csv, .tsv, .txt), arrays (.npz, .hdf5, a folder of Minari), the recording of an
-    episode (.safetensors.gz), the folder of a run or a fit.
+    """What `foreplan fit` reads: tables (.csv, .tsv, .txt), arrays (.npz, .hdf5, a folder of Minari), the recording of
+    an episode (.safetensors.gz), the folder of a run or a fit.
 
     observation, action
         Names, in order; by default as the file has them.

@@ -179,9 +179,8 @@ class IlqrSolver:
                  terminal_derivatives: TerminalDerivatives | None = None,
                  equalities: CostFunction | None = None, inequalities: CostFunction | None = None,
                  terminal_equalities: TerminalCost | None = None, terminal_inequalities: TerminalCost | None = None,
-                 state_dim: int | None = None,
-                 action_dim: int | None = None, low: ArrayLike | None = None, high: ArrayLike | None = None,
-                 threads: int | None = None, **options: Any) -> None:
+                 state_dim: int | None = None, action_dim: int | None = None, low: ArrayLike | None = None,
+                 high: ArrayLike | None = None, threads: int | None = None, **options: Any) -> None:
         if task is None and isinstance(dynamics, Model):
             task = dynamics.task
         self.task = None if task is None else as_task(task)
@@ -196,6 +195,13 @@ class IlqrSolver:
         for name, function in (("dynamics", dynamics), ("cost", cost)):
             if function is not None and not callable(function) and not isinstance(function, Model):
                 raise TypeError(f"{name}: found {type(function).__name__}, expected a function")
+        for name, given, whose, there in (
+                ("dynamics_derivatives", dynamics_derivatives, "dynamics", callable(dynamics)),
+                ("cost_derivatives", cost_derivatives, "cost", cost is not None),
+                ("terminal_cost", terminal_cost, "cost", cost is not None),
+                ("terminal_derivatives", terminal_derivatives, "terminal_cost", terminal_cost is not None)):
+            if given is not None and not there:
+                raise InputError(f"{name}: found one without a function {whose}, expected both")
         self._action_dim = action_dim
         functions = None if cost is None else (
             cost, cost_derivatives or _by_state_and_action(cost, _differences),
@@ -207,8 +213,9 @@ class IlqrSolver:
         multipliers = options.pop("multipliers", {})
         self._core = _core.IlqrSolver(
             None if self.task is None else self.task._core, dynamics._core if isinstance(dynamics, Model) else dynamics,
-            dynamics_derivatives, functions, constraints, state_dim, action_dim, _bounds(low, action_dim), _bounds(high, action_dim),
-            horizon, assignments({"ilqr": options, "multipliers": multipliers}), thread_count(threads))
+            dynamics_derivatives, functions, constraints, state_dim, action_dim, _bounds(low, action_dim),
+            _bounds(high, action_dim), horizon, assignments({"ilqr": options, "multipliers": multipliers}),
+            thread_count(threads))
 
     def solve(self, x0: ArrayLike, actions: ArrayLike | None = None, states: ArrayLike | None = None, *,
               deadline_ms: float = 0.0) -> IlqrResult:

@@ -86,8 +86,9 @@ def test_members_stay_with_their_particles_and_the_mean_is_that_of_all(fitted):
     assert np.array_equal(after["propagation_indices"], state["propagation_indices"])
     mean, _, _, _ = env.step(acts, state)
     assert np.array_equal(mean, fitted.predict(np.zeros((60, 2)), acts)[0]) and np.ptp(mean, 0).max() == 0
-    drawn = np.array([fitted.sample(np.zeros((60, 2)), acts, seed, state["propagation_indices"]) for seed in range(200)])
-    of_member = [drawn[:, state["propagation_indices"] == member].mean((0, 1)) for member in range(3)]
+    members = state["propagation_indices"]
+    drawn = np.array([fitted.sample(np.zeros((60, 2)), acts, seed, members) for seed in range(200)])
+    of_member = [drawn[:, members == member].mean((0, 1)) for member in range(3)]
     assert np.ptp(of_member, 0).max() > 0  # each by its own
     for member in range(3):
         one = {**state, "propagation_indices": np.full(60, member)}
@@ -124,7 +125,8 @@ def test_tensors_are_taken_and_come_back():
 
 @pytest.mark.parametrize("call, said", [
     (lambda env: env.reset(np.zeros(2)), r"initial_obs_batch: found shape \[2\]"),
-    (lambda env: env.step(np.zeros((3, 1)), env.reset(np.zeros((2, 2)))), r"actions: found shape \[3, 1\], expected \[2, nu\]"),
+    (lambda env: env.step(np.zeros((3, 1)), env.reset(np.zeros((2, 2)))),
+     r"actions: found shape \[3, 1\], expected \[2, nu\]"),
     (lambda env: env.evaluate_action_sequences(np.zeros((4, 3)), np.zeros(2), 1), "action_sequences, initial_state"),
     (lambda env: env.evaluate_action_sequences(np.zeros((4, 3, 1)), np.zeros(2), 0), "num_particles: found 0"),
 ])

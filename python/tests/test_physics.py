@@ -23,7 +23,8 @@ def test_unknown_parameters_are_found_with_what_is_known_of_them(driven):
     fit = foreplan.fit_physics("cartpole_closed_form", driven, unknowns=UNKNOWNS, ties=())
     assert list(fit.parameters) == ["cart_mass", "hinge_damping"]
     # Data without noise: to the solver's tolerance, 1e-3 of standard errors that are tiny.
-    assert fit["cart_mass"] == pytest.approx(10.47197551, rel=1e-5) and fit["hinge_damping"] == pytest.approx(1, rel=1e-5)
+    assert fit["cart_mass"] == pytest.approx(10.47197551, rel=1e-5)
+    assert fit["hinge_damping"] == pytest.approx(1, rel=1e-5)
     assert fit.status == "converged" and fit.failure == "" and not fit.not_identifiable
     assert 0 < fit.parameters["cart_mass"].standard_error < 0.01 and not fit.parameters["cart_mass"].at_bound
     assert fit.metrics["cart_mass"] == fit["cart_mass"] and set(fit.noise) == set(driven.observation_names)
@@ -43,7 +44,8 @@ def test_the_model_predicts_with_what_was_found(driven):
 def test_arrays_do_as_well_as_a_recording(driven):
     of_recording = foreplan.fit_physics("cartpole_closed_form", driven, unknowns=UNKNOWNS)
     arrays = (driven.observation, driven.action, driven.next_observation)
-    of_arrays = foreplan.fit_physics("cartpole_closed_form", arrays, unknowns=[f"{k} = {v}" for k, v in UNKNOWNS.items()])
+    of_arrays = foreplan.fit_physics("cartpole_closed_form", arrays,
+                                     unknowns=[f"{name} = {text}" for name, text in UNKNOWNS.items()])
     assert of_arrays["cart_mass"] == of_recording["cart_mass"]
 
 
@@ -61,7 +63,8 @@ def test_without_unknowns_those_of_the_task_file_count(driven):
     fit = foreplan.fit_physics("cartpole_closed_form", driven)
     assert len(fit.parameters) == 6 and "cart_damping" in fit.parameters
     with pytest.raises(foreplan.InputError, match="unknowns"):
-        foreplan.fit_physics({"name": "swing", "reward": "0", "episode_length": 9, "system": {"type": "cartpole"}}, driven)
+        foreplan.fit_physics({"name": "swing", "reward": "0", "episode_length": 9, "system": {"type": "cartpole"}},
+                             driven)
 
 
 def test_parameters_may_be_tied_to_unknowns(driven):

@@ -169,6 +169,7 @@ def test_constraints_hold_at_every_step_and_at_the_end():
 def test_equalities_of_steps_are_told_the_step_and_met():
     result = of_functions(equalities=lambda x, u, t: u[:, 0] - 0.1 * t).solve([1.0, 0.0])
     assert result.actions[:, 0] == pytest.approx(0.1 * np.arange(20), abs=2e-6) and result.status == "converged"
+    assert result.iterations <= result.rounds  # quadratic costs, linear constraints: a step each, by right derivatives
 
 
 def test_constraints_that_cannot_hold_are_told():
@@ -206,7 +207,8 @@ def test_costs_are_told_the_step():
         assert t.dtype.kind == "i" and len(t) == len(x)
         return (u[:, 0] - target[t]) ** 2
 
-    assert of_functions(cost=tracking, terminal_cost=None).solve([0.0, 0.0]).actions[:, 0] == pytest.approx(target, abs=1e-4)
+    result = of_functions(cost=tracking, terminal_cost=None).solve([0.0, 0.0])
+    assert result.actions[:, 0] == pytest.approx(target, abs=1e-4)
 
 
 def test_bounds_hold():
@@ -245,7 +247,8 @@ def test_ilqr_goes_through_a_model_and_follows_it_when_it_is_fitted_again():
 def test_a_guess_of_states_need_not_follow_from_the_actions():
     straight = np.linspace([1.0, 0.0], [0.0, 0.0], 21)
     result = of_functions().solve([1.0, 0.0], states=straight)
-    assert result.status == "converged" and result.cost == pytest.approx(of_functions().solve([1.0, 0.0]).cost, rel=1e-6)
+    assert result.status == "converged"
+    assert result.cost == pytest.approx(of_functions().solve([1.0, 0.0]).cost, rel=1e-6)
 
 
 def test_a_reward_that_is_learned_beside_the_model_is_followed_uphill():
@@ -297,11 +300,24 @@ def test_starts_that_do_not_fit_are_refused(arguments, error, said):
     ({"cost": 3}, TypeError, "cost: found int"),
     ({"horizon": 0}, foreplan.InputError, "horizon"),
     ({"low": [1.0], "high": [-1.0]}, foreplan.InputError, "low <= high"),
+    ({"terminal_cost": None, "terminal_derivatives": given_cost}, foreplan.InputError,
+     "terminal_derivatives: found one"),
+    ({"task": "pendulum", "cost": None}, foreplan.InputError, "terminal_cost: found one without a function cost"),
+    ({"task": "pendulum", "dynamics": None, "dynamics_derivatives": given_dynamics}, foreplan.InputError,
+     "dynamics_derivatives: found one without a function dynamics"),
+    ({"task": "pendulum", "dynamics": None, "cost": None, "terminal_cost": None, "cost_derivatives": given_cost},
+     foreplan.InputError, "cost_derivatives: found one"),
     ({"low": [1.0, 2.0], "high": [2.0, 3.0]}, foreplan.InputError, "bounds"),
 ])
 def test_solvers_that_make_no_sense_are_refused(changed, error, said):
     with pytest.raises(error, match=said):
         of_functions(**changed)
+
+
+def test_a_model_of_another_system_is_refused():
+    model = foreplan.Model("cartpole_closed_form", model={"width": 8, "members": 2})
+    with pytest.raises(foreplan.InputError, match="found a model of 4 observed numbers and 1 actions, expected the"):
+        foreplan.IlqrSolver("pendulum", dynamics=model, cost=quadratic, horizon=5)
 
 
 def test_a_reward_without_derivatives_is_refused_with_the_reason():
@@ -353,7 +369,8 @@ def test_numbers_that_are_not_finite_are_a_status():
 
 
 def test_a_cost_without_a_minimum_is_a_status():
-    result = of_functions(cost=lambda x, u, t: -1e12 * u[:, 0] ** 2, terminal_cost=None).solve([1.0, 0.0], np.ones((20, 1)))
+    concave = of_functions(cost=lambda x, u, t: -1e12 * u[:, 0] ** 2, terminal_cost=None)
+    result = concave.solve([1.0, 0.0], np.ones((20, 1)))
     assert result.status == "indefinite" and result.K is None
 
 

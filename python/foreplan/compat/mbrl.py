@@ -66,8 +66,8 @@ class ModelEnv:
         return next_obs, rewards, dones, {**model_state, "obs": next_obs}
 
     def evaluate_action_sequences(self, action_sequences: Any, initial_state: Any, num_particles: int) -> Any:
-        """What sequences [population, horizon, nu] earn from one observation [no] until they terminate, in the mean over
-        particles: [population], a tensor where they are one."""
+        """What sequences [population, horizon, nu] earn from one observation [no] until they terminate, in the mean
+        over particles: [population], a tensor where they are one."""
         sequences, start = _array(action_sequences, "action_sequences"), _array(initial_state, "initial_state")
         if sequences.ndim != 3 or start.ndim != 1:
             raise InputError(f"action_sequences, initial_state: found shapes {list(sequences.shape)}, "
