@@ -81,7 +81,7 @@ class Translation {
   std::string Outputs(const std::vector<int>& outputs) {
     for (const int node : expressions_.InOrder(outputs)) values_[node] = Value(expressions_[node]);
     std::vector<std::string> columns;
-    // A constant has one row: beside a column of as many zeros as there are rows it has them all.
+    // A constant has one row, the output as many as the observation.
     const std::string shape = onnx_.Apply("Shape", {onnx_.Columns(observation_, {0})});
     for (const int node : outputs) {
       columns.push_back(onnx_.Apply("Expand", {Operand(node, false), shape}));

@@ -180,13 +180,25 @@ nb::tuple PythonModel::Linearize(nb::handle observation, nb::handle action) cons
 
 JsonObject PythonModel::Describe() const { return FromJson(model_->Describe().dump()); }
 
-nb::bytes PythonModel::Save(bool whole) const {
+/// Without tensors yet: what it is of, how it is made, how often it was fitted.
+TensorFile PythonModel::Described() const {
   TensorFile file;
   file.metadata = metadata_;
-  whole ? model_->Save(file) : model_->SavePredictor(file);
   file.metadata["fits"] = fmt::format("{}", fits_);
+  return file;
+}
+
+nb::bytes PythonModel::Save() const {
+  TensorFile file = Described();
+  model_->Save(file);
   const std::string bytes = SerializeTensors(file, "model");
   return nb::bytes(bytes.data(), bytes.size());
+}
+
+void PythonModel::Write(const std::string& path) const {
+  TensorFile file = Described();
+  model_->SavePredictor(file);
+  WriteTensors(path, file);
 }
 
 void PythonModel::Restore(const nb::bytes& bytes) {
@@ -211,7 +223,8 @@ void BindModels(nb::module_& module) {
       .def(nb::init<const nb::bytes&, const std::string&, const PythonTask*, int, int>(),
            nb::arg("bytes"), nb::arg("name"), nb::arg("task").none(), nb::arg("seed"),
            nb::arg("threads"))
-      .def("save", &PythonModel::Save, nb::arg("whole"))
+      .def("save", &PythonModel::Save)
+      .def("write", &PythonModel::Write, nb::arg("path"))
       .def("restore", &PythonModel::Restore, nb::arg("bytes"))
       .def_prop_ro("members", &PythonModel::members);
 }

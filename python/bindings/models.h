@@ -34,9 +34,9 @@ class PythonModel {
   NumpyArray Sample(nb::handle observation, nb::handle action, int seed, nb::handle member) const;
   /// Derivatives of the mean, (A, B): [n x no x no], [n x no x nu].
   nb::tuple Linearize(nb::handle observation, nb::handle action) const;
-  /// What a file of a model holds (docs/model_files.md), and where `whole`, what only a next fit
-  /// needs.
-  [[nodiscard]] nb::bytes Save(bool whole) const;
+  [[nodiscard]] nb::bytes Save() const;
+  /// The file of a model (docs/model_files.md): without what only a next fit needs.
+  void Write(const std::string& path) const;
   void Restore(const nb::bytes& bytes);
 
   /// What can be told of the last fit, as json.loads makes it.
@@ -49,6 +49,7 @@ class PythonModel {
 
  private:
   PythonModel(const TensorFile& file, const PythonTask* task, int seed, int threads);
+  [[nodiscard]] TensorFile Described() const;
 
   std::shared_ptr<Raised> raised_ = std::make_shared<Raised>();
   std::shared_ptr<PythonExecutor> executor_;

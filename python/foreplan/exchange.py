@@ -12,7 +12,8 @@ from . import _core
 def _folder(source: Any) -> str:
     folder = getattr(source, "folder", source)
     if not isinstance(folder, (str, os.PathLike)):
-        raise TypeError(f"export: source: found {type(source).__name__}, expected a Run, or the path of a folder or a file")
+        raise TypeError(f"export: source: found {type(source).__name__}, expected a Run, or the path of a folder or "
+                        "a file")
     return os.fspath(folder)
 
 

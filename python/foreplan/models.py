@@ -26,9 +26,11 @@ class Model:
 
     def __init__(self, task: Any, *, seed: int = 0, threads: int | None = None,
                  options: Options | Iterable[str] | None = None, **sections: Any) -> None:
-        self.task: Task | None = as_task(task)
-        self._recipe = (seed, threads, all_assignments(options, sections))
-        self._core = _core.Model(self.task._core, self._recipe[2], seed, thread_count(threads))
+        made = as_task(task)
+        listed = all_assignments(options, sections)
+        self.task: Task | None = made
+        self._recipe: tuple[int, int | None, list[str] | None] = (seed, threads, listed)
+        self._core = _core.Model(made._core, listed, seed, thread_count(threads))
 
     def fit(self, observation: ArrayLike, action: ArrayLike, next_observation: ArrayLike, *,
             reward: ArrayLike | None = None, terminated: ArrayLike | None = None,
@@ -58,11 +60,8 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all that it takes to predict as safetensors, which ``foreplan predict``, PyTorch and NumPy read
-        (docs/model_files.md). A file that exists is replaced."""
-        target = Path(path)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        part.write_bytes(self._core.save(False))
-        part.replace(target)
+        (docs/model_files.md). A file that exists is replaced. Raises RunError when the disk refuses."""
+        self._core.write(os.fspath(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], task: Any = None, *, seed: int = 0,
@@ -88,7 +87,7 @@ class Model:
         return self._core.members
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"task": self.task, "recipe": self._recipe, "bytes": self._core.save(True)}
+        return {"task": self.task, "recipe": self._recipe, "bytes": self._core.save()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         seed, threads, listed = state["recipe"]

@@ -14,6 +14,8 @@ from conftest import SMALL, Sled, sled_rows
 # Networks compute in floats, and in another order of sums in another program: 1e-5 of the size of what is predicted.
 TOLERANCE = 1e-5
 
+needs_hdf5 = pytest.mark.skipif(not foreplan.versions()["hdf5"], reason="this build has no HDF5")
+
 def run_of(task, folder, algorithm="mpc", **more):
     """A run with small networks, over and still open."""
     return foreplan.run(task, algorithm, out=folder, seed=3, threads=1, **{**SMALL, **more}).finish()
@@ -108,7 +110,8 @@ def test_a_wide_model_with_every_encoding_predicts_the_same_as_onnx(tmp_path):
 def test_a_policy_acts_the_same_as_onnx(tmp_path):
     with run_of("pendulum", tmp_path / "run", "policy_backprop", episodes=3, options={
         **SHORT, "policy_backprop.policy.width": 24,
-        "policy_backprop.training.steps": 5, "policy_backprop.training.gaussian": True, "policy_backprop.training.horizon": 5}) as run:
+        "policy_backprop.training.steps": 5, "policy_backprop.training.gaussian": True,
+        "policy_backprop.training.horizon": 5}) as run:
         session = onnx_session(foreplan.export(run, "onnx", tmp_path / "policy.onnx", what="policy"))
         observations = np.random.default_rng(5).normal(size=(50, 3)) * 3
         expected = np.array([run.act(row) for row in observations])
@@ -248,6 +251,7 @@ def test_numpy_opens_the_arrays_of_a_run_by_name(cartpole_run, cartpole_data, tm
         assert arrays["observation_names"][1] == b"hinge" and arrays["dt"] == 0.04
 
 
+@needs_hdf5
 def test_flat_hdf5_holds_the_arrays_of_d4rl(cartpole_run, cartpole_data, tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(foreplan.export(cartpole_run, "hdf5", tmp_path / "run.hdf5")) as file:
@@ -257,6 +261,7 @@ def test_flat_hdf5_holds_the_arrays_of_d4rl(cartpole_run, cartpole_data, tmp_pat
         assert file["timeouts"].dtype == bool and np.flatnonzero(file["timeouts"][()]).tolist() == [29, 59]
 
 
+@needs_hdf5
 def test_minari_opens_a_run_and_plays_its_episodes(cartpole_run, cartpole_data, tmp_path, monkeypatch):
     minari = pytest.importorskip("minari")
     pytest.importorskip("h5py")
@@ -313,6 +318,7 @@ ENVIRONMENTS = {
     "spring": lambda: gymnasium.wrappers.TimeLimit(Spring(), 25)}
 
 
+@needs_hdf5
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_what_minari_collects_is_read(name, tmp_path, monkeypatch):
     minari = pytest.importorskip("minari")
