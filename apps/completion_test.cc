@@ -130,6 +130,8 @@ TEST_F(Completion, BashOffersCommandsOptionsNamesAndFiles) {
   EXPECT_THAT(BashOffers({"foreplan", "export", "runs/first", "--data", ""}),
               ElementsAre("csv", "npz"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "--seed", ""}), IsEmpty());
+  EXPECT_THAT(BashOffers({"foreplan", "compare", "pendulum", "--planner", "ic"}),
+              ElementsAre("icem"));
 }
 
 TEST_F(Completion, BashCountsPlacesWithoutOptionsAndTheirValues) {

@@ -135,7 +135,8 @@ def flags_of_program() -> dict[str, set[str]]:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     head, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
     flags = {section.splitlines()[0]: set(re.findall(r"--[\w-]+", section)) for section in sections}
-    return flags | {flag: set(re.findall(r"--[\w-]+", head)) for flag in ("--version", "--help")} | {"COMMAND": {"--help"}}
+    before = set(re.findall(r"--[\w-]+", head))
+    return flags | {"--version": before, "--help": before, "COMMAND": {"--help"}}
 
 
 class Page:
@@ -237,8 +238,8 @@ def run_page(blocks: list[Block], environment: dict[str, str], slow: bool) -> li
 
 
 def self_test() -> None:
-    text = ("<!-- given:\nmkdir a -->\n<!-- file: x.sh -->\n```sh\nls a\n```\n```python\na = 1\n```\n  ```python\n  assert a == 1\n"
-            "  ```\n\n<!-- not run: hours -->\n```sh\nfalse\n```\n```\n?\n```\n")
+    text = ("<!-- given:\nmkdir a -->\n<!-- file: x.sh -->\n```sh\nls a\n```\n```python\na = 1\n```\n"
+            "  ```python\n  assert a == 1\n  ```\n\n<!-- not run: hours -->\n```sh\nfalse\n```\n```\n?\n```\n")
     blocks = list(blocks_of("p.md", text))
     assert [block.language for block in blocks] == ["sh", "python", "python", "sh", ""], blocks
     assert blocks[0].marks == {"given": "mkdir a", "file": "x.sh"} and blocks[0].line == 4
@@ -270,8 +271,9 @@ def main() -> int:
         self_test()
         return 0
     environment = environment_of(arguments.build.resolve())
-    names = arguments.pages or sorted({str(page.relative_to(ROOT)) for pattern in PAGES for page in ROOT.glob(pattern)})
-    pages = {name: list((cells_of if name.endswith(".ipynb") else blocks_of)(name, (ROOT / name).read_text(encoding="utf-8")))
+    found = {str(page.relative_to(ROOT)) for pattern in PAGES for page in ROOT.glob(pattern)}
+    names = arguments.pages or sorted(found)
+    pages = {name: list((cells_of if name.endswith(".ipynb") else blocks_of)(name, (ROOT / name).read_text("utf-8")))
              for name in names}
     blocks = [block for page in pages.values() for block in page]
     wrong = check(blocks, flags_of_program())
@@ -284,7 +286,8 @@ def main() -> int:
     if not arguments.slow and (seconds := time.monotonic() - begin) > BUDGET:
         wrong.append(f"all pages took {seconds:.0f} s, at most {BUDGET}: mark what is slow")
     left = sum("not run" in block.marks for block in blocks)
-    print("\n".join(wrong) or f"pages: {len(blocks)} blocks of {len(pages)} pages, {left} of them not run for a reason", file=sys.stderr)
+    done = f"pages: {len(blocks)} blocks of {len(pages)} pages, {left} of them not run for a reason"
+    print("\n".join(wrong) or done, file=sys.stderr)
     return 1 if wrong else 0
 
 

@@ -13,7 +13,6 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -50,12 +49,17 @@ def in_site(path: str) -> str | None:
     return path.removeprefix("docs/") if path.startswith("docs/") else "repository/" + path
 
 
+def target(page: str, link: str) -> str:
+    """The file of the repository that a link of a page leads to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(in_repository(page)), unquote(link.partition("#")[0])))
+
+
 def targets(page: str, text: str) -> Iterator[str]:
     """The files of the repository that a page links to."""
     for line, is_prose in prose(text):
         for match in LINK.finditer(re.sub(r"`[^`]*`", "", line)) if is_prose else ():
             if not ELSEWHERE.match(match[3]):
-                yield posixpath.normpath(posixpath.join(posixpath.dirname(in_repository(page)), unquote(match[3].partition("#")[0])))
+                yield target(page, match[3])
 
 
 def pages_among(paths: Iterator[str]) -> list[str]:
@@ -82,7 +86,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def python_page() -> str:
-    """The package's names by module, in the order of its __init__.py; those of the compiled part have no source here."""
+    """The package's names by module, in the order of its __init__.py; what is compiled has no source here."""
     tree = ast.parse((ROOT / "python/foreplan/__init__.py").read_text(encoding="utf-8"))
     page = "# The Python package\n"
     for statement in tree.body:
@@ -118,10 +122,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def moved(match: re.Match[str]) -> str:
         if ELSEWHERE.match(match[3]):
             return match[0]
-        path, mark, anchor = match[3].partition("#")
-        uri = in_site(posixpath.normpath(posixpath.join(posixpath.dirname(in_repository(here)), unquote(path))))
+        uri = in_site(target(here, match[3]))
         if uri is None:
             return match[2]
+        _, mark, anchor = match[3].partition("#")
         return f"{match[1]}[{match[2]}]({posixpath.relpath(uri, posixpath.dirname(here) or '.')}{mark}{anchor})"
 
     lines: list[str] = []
