@@ -77,7 +77,7 @@ def faults(wheel: Path, stable: bool) -> list[str]:
     for name in ("__init__.py", "py.typed", "_core.pyi", *PROGRAMS, "tasks/pendulum.toml", "tasks/half_cheetah.xml"):
         if not (wheel / "foreplan" / name).is_file():
             found.append(f"foreplan/{name}: not there")
-    for file in [*wheel.glob("foreplan/_core*.so"), *(wheel / "foreplan" / name for name in PROGRAMS)]:
+    for file in [*wheel.glob("foreplan/_core*.so"), *(file for name in PROGRAMS if (file := wheel / "foreplan" / name).is_file())]:
         entries = dynamic_entries(file)
         found += [f"{file.name}: linked with {name}" for name in entries["needed"] if "mujoco" in name]
         found += [f"{file.name}: looks for libraries in {path}" for path in entries["path"]
