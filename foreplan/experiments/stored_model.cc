@@ -76,6 +76,7 @@ ModelSubject SubjectOf(const std::string& kind, const TensorFile& file,
 void WriteModelSections(Config& config, TensorFile& file) {
   ConfigWriter writer;
   WriteModelOptions(config, writer);
+  if (config.Has("model.reward")) WriteRewardOptions(config, writer);
   file.metadata[kOptionsKey] = writer.text();
 }
 

@@ -385,3 +385,14 @@ def test_tensorboard_shows_returns_lengths_and_losses_of_a_run_that_was_resumed(
     assert [event.value for event in events.Scalars("charts/episodic_length")] == lengths
     assert np.isfinite([event.value for event in events.Scalars("losses/training_loss")]).all()
     assert all(event.wall_time > 1.6e9 for event in found)
+
+
+def test_a_model_with_a_learned_reward_is_loaded_as_it_was_made(tmp_path):
+    small = {**SMALL["model"], "reward": {"width": 8, "members": 2, "min_steps": 10}}
+    task = foreplan.Task(Sled(), episode_length=20)
+    model = foreplan.Model(task, model=small, fit=SMALL["fit"], threads=1)
+    observation, action, following = sled_rows(60)
+    model.fit(observation, action, following, reward=-following[:, 0] ** 2)
+    model.save(tmp_path / "model.safetensors")
+    loaded = foreplan.Model.load(tmp_path / "model.safetensors", task)
+    assert np.array_equal(loaded.predict(observation, action)[0], model.predict(observation, action)[0])
