@@ -111,7 +111,7 @@ class Environments {
   }
 
   /// [count x state_dim]
-  [[nodiscard]] nb::object States() const {
+  [[nodiscard]] NumpyArray States() const {
     std::vector<double> states(SizeOfRows(batch_.state_dim()));
     const auto size = static_cast<size_t>(batch_.state_dim());
     for (int i = 0; size > 0 && i < batch_.count(); ++i) {
@@ -206,10 +206,11 @@ class Environments {
 
 /// The batch's own memory, which stays as long as `self` or the array does.
 template <typename Number, typename Stored>
-nb::object View(nb::handle self, std::span<const Stored> numbers, size_t rows, size_t columns) {
+nb::any View(nb::handle self, std::span<const Stored> numbers, size_t rows, size_t columns) {
   auto* data = reinterpret_cast<Number*>(const_cast<Stored*>(numbers.data()));
   const size_t shape[] = {rows, columns};
-  return nb::cast(nb::ndarray<nb::numpy, Number>(data, columns == 0 ? 1 : 2, shape, self));
+  return nb::borrow<nb::any>(
+      nb::cast(nb::ndarray<nb::numpy, Number>(data, columns == 0 ? 1 : 2, shape, self)));
 }
 
 template <typename Number, typename Get>

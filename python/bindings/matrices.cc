@@ -59,14 +59,14 @@ void CheckSteps(size_t found, const char* name, size_t expected) {
   throw InputError(fmt::format("{}: found {} steps, expected {}", name, found, expected));
 }
 
-nb::object ToSteps(const std::vector<Eigen::MatrixXd>& matrices) {
+NumpyArray ToSteps(const std::vector<Eigen::MatrixXd>& matrices) {
   std::vector<double> values;
   for (const Eigen::MatrixXd& matrix : matrices) Append(matrix, values);
   return ToShape(std::move(values), {matrices.size(), static_cast<size_t>(matrices.front().rows()),
                                      static_cast<size_t>(matrices.front().cols())});
 }
 
-nb::object ToSteps(const std::vector<Eigen::VectorXd>& vectors) {
+NumpyArray ToSteps(const std::vector<Eigen::VectorXd>& vectors) {
   std::vector<double> values;
   for (const Eigen::VectorXd& vector : vectors) {
     values.insert(values.end(), vector.data(), vector.data() + vector.size());
@@ -74,14 +74,14 @@ nb::object ToSteps(const std::vector<Eigen::VectorXd>& vectors) {
   return ToShape(std::move(values), {vectors.size(), static_cast<size_t>(vectors.front().size())});
 }
 
-nb::object ToMatrix(const Eigen::MatrixXd& matrix) {
+NumpyArray ToMatrix(const Eigen::MatrixXd& matrix) {
   std::vector<double> values;
   Append(matrix, values);
   return ToShape(std::move(values),
                  {static_cast<size_t>(matrix.rows()), static_cast<size_t>(matrix.cols())});
 }
 
-nb::object ToVector(const Eigen::VectorXd& vector) {
+NumpyArray ToVector(const Eigen::VectorXd& vector) {
   return ToVector(std::vector<double>(vector.data(), vector.data() + vector.size()));
 }
 

@@ -18,9 +18,9 @@ Eigen::VectorXd VectorOf(nb::handle value, const char* name);
 void CheckSteps(size_t found, const char* name, size_t expected);
 
 /// [steps x rows x columns] and [steps x size], from at least one.
-nb::object ToSteps(const std::vector<Eigen::MatrixXd>& matrices);
-nb::object ToSteps(const std::vector<Eigen::VectorXd>& vectors);
-nb::object ToMatrix(const Eigen::MatrixXd& matrix);
-nb::object ToVector(const Eigen::VectorXd& vector);
+NumpyArray ToSteps(const std::vector<Eigen::MatrixXd>& matrices);
+NumpyArray ToSteps(const std::vector<Eigen::VectorXd>& vectors);
+NumpyArray ToMatrix(const Eigen::MatrixXd& matrix);
+NumpyArray ToVector(const Eigen::VectorXd& vector);
 
 }  // namespace foreplan::python

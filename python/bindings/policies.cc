@@ -57,7 +57,7 @@ struct Rows {
     return Eigen::Map<const VectorXd>(given.row(row).data(), given.columns);
   }
   template <typename ActionOf>
-  [[nodiscard]] nb::object Actions(const ActionOf& action_of) const {
+  [[nodiscard]] NumpyArray Actions(const ActionOf& action_of) const {
     std::vector<double> values;
     for (int row = 0; row < given.rows; ++row) {
       const VectorXd u = action_of(row, State(row));
@@ -70,11 +70,11 @@ struct Rows {
   int nu;
 };
 
-nb::object Mean(const LinearGaussianPolicy& policy, nb::handle x, int t) {
+NumpyArray Mean(const LinearGaussianPolicy& policy, nb::handle x, int t) {
   return Rows(policy, x, t).Actions([&](int, const VectorXd& at) { return policy.Mean(t, at); });
 }
 
-nb::object Sample(const LinearGaussianPolicy& policy, nb::handle x, int t, int seed) {
+NumpyArray Sample(const LinearGaussianPolicy& policy, nb::handle x, int t, int seed) {
   const Key key =
       Key{.seed = static_cast<uint64_t>(seed), .stream = 0}.Fold(static_cast<uint64_t>(t));
   return Rows(policy, x, t).Actions([&](int row, const VectorXd& at) {
@@ -83,7 +83,8 @@ nb::object Sample(const LinearGaussianPolicy& policy, nb::handle x, int t, int s
   });
 }
 
-nb::object LogDensity(const LinearGaussianPolicy& policy, nb::handle u, nb::handle x, int t) {
+/// [n], or a number of vectors.
+nb::any LogDensity(const LinearGaussianPolicy& policy, nb::handle u, nb::handle x, int t) {
   const Rows rows(policy, x, t);
   const GivenRows action = RowsOf(u, "u", rows.nu);
   CheckSameRows(rows.given, "x", action, "u");
@@ -92,11 +93,11 @@ nb::object LogDensity(const LinearGaussianPolicy& policy, nb::handle u, nb::hand
     const VectorXd at = Eigen::Map<const VectorXd>(action.row(row).data(), rows.nu);
     values.push_back(policy.LogProbability(t, rows.State(row), at));
   }
-  if (rows.given.is_vector) return nb::float_(values.front());
-  return ToVector(std::move(values));
+  if (rows.given.is_vector) return nb::borrow<nb::any>(nb::float_(values.front()));
+  return nb::borrow<nb::any>(ToVector(std::move(values)));
 }
 
-nb::object Entropies(const LinearGaussianPolicy& policy) {
+NumpyArray Entropies(const LinearGaussianPolicy& policy) {
   std::vector<double> values;
   for (int t = 0; t < policy.horizon(); ++t) values.push_back(policy.Entropy(t));
   return ToVector(std::move(values));
@@ -110,7 +111,7 @@ nb::tuple Marginals(const LinearGaussianPolicy& policy, nb::handle model) {
                         ToSteps(found.action_mean), ToSteps(found.action_covariance));
 }
 
-nb::object Kl(const LinearGaussianPolicy& policy, const LinearGaussianPolicy& previous,
+NumpyArray Kl(const LinearGaussianPolicy& policy, const LinearGaussianPolicy& previous,
               nb::handle distribution) {
   const TrajectoryDistribution of_p{
       .state_mean = VectorsOf(distribution.attr("state_mean"), "state_mean"),

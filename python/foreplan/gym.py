@@ -173,7 +173,8 @@ class Env(gymnasium.Env[Any, Any]):
     @property
     def state(self) -> Array:
         """The full state, [nx]; [0] where the task shows none."""
-        return self._batch.core.states[0]
+        state: Array = self._batch.core.states[0]
+        return state
 
     @property
     def state_names(self) -> list[str]:
@@ -282,7 +283,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         single_infos: dict[int, dict[str, Any]] = {i: {"divergence": text} for i, text in batch.core.troubles()}
         if self._resets_at_once:
             single_infos = {i: {"final_obs": batch.final_observations[i].copy(), "final_info": single_infos.get(i, {})}
-                            for i in np.flatnonzero(over)}
+                            for i in map(int, np.flatnonzero(over))}
         for i, info in single_infos.items():
             infos = self._add_info(infos, info, i)
         return infos

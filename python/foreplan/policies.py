@@ -67,7 +67,8 @@ class LinearGaussianPolicy:
 
     def log_density(self, u: ArrayLike, x: ArrayLike, t: int) -> Union[Array, float]:
         """log p(u | x) [n], or of single vectors a number; infinite where the covariance is singular."""
-        return self._core.log_density(u, x, t)
+        density: Array | float = self._core.log_density(u, x, t)
+        return density
 
     def entropy(self) -> Array:
         """Of every step [T]; -inf where the covariance is singular."""

@@ -139,7 +139,7 @@ def test_functions_that_do_not_fit_are_refused():
     env = ModelEnv(Sled(), step, never, lambda act, next_obs: next_obs)
     with pytest.raises(foreplan.InputError, match="reward_fn: found 4 numbers, expected 2"):
         env.step(np.zeros((2, 1)), env.reset(np.zeros((2, 2))))
-    with pytest.raises(foreplan.InputError, match="reward_fn: found none beside a function"):
+    with pytest.raises(foreplan.InputError, match="reward_fn: found none"):
         ModelEnv(Sled(), step, never)
 
 

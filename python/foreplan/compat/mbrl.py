@@ -35,8 +35,9 @@ class ModelEnv:
 
     def __init__(self, env: Any, model: Union[Model, RowFunction], termination_fn: RowFunction,
                  reward_fn: RowFunction | None = None, generator: Union[np.random.Generator, int] = 0) -> None:
-        if reward_fn is None and not isinstance(model, Model):
-            raise InputError("reward_fn: found none beside a function, expected one: only a Model has a task's reward")
+        self._task = model.task if isinstance(model, Model) else None
+        if reward_fn is None and self._task is None:
+            raise InputError("reward_fn: found none, expected one: only a Model of a task has a reward")
         self.observation_space = env.observation_space
         self.action_space = env.action_space
         self.dynamics_model = model
@@ -86,10 +87,10 @@ class ModelEnv:
         return means if not hasattr(action_sequences, "detach") else action_sequences.new_tensor(means)
 
     def _rewards(self, obs: Array, act: Array, next_obs: Array) -> Array:
-        if self.reward_fn is None and isinstance(self.dynamics_model, Model):
-            return _column("reward", self.dynamics_model.task.reward(obs, act, next_obs)[0], len(act))
-        assert self.reward_fn is not None  # looked at in __init__
-        return _column("reward_fn", self.reward_fn(act, next_obs), len(act))
+        if self.reward_fn is not None:
+            return _column("reward_fn", self.reward_fn(act, next_obs), len(act))
+        assert self._task is not None  # looked at in __init__
+        return _column("reward", self._task.reward(obs, act, next_obs)[0], len(act))
 
     def _next(self, obs: Array, act: Array, members: NDArray[np.int64] | None) -> Array:
         if not isinstance(self.dynamics_model, Model):
