@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <memory>
 #include <utility>
 
 #include "foreplan/core/error.h"
@@ -24,33 +26,68 @@ void CheckOptions(const EnvironmentBatchOptions& options, int components) {
 }  // namespace
 
 EnvironmentBatch::EnvironmentBatch(const Task& task, const EnvironmentBatchOptions& options)
-    : options_(options), action_dim_(task.spec().action.size()), observed_(0) {
+    : task_(task), options_(options), action_dim_(task.spec().action.size()), observed_(0) {
   CheckOptions(options, task.spec().observation_dim());
   const auto count = static_cast<size_t>(options.count);
   observed_ =
       options.observed > 0 ? static_cast<size_t>(options.observed) : task.spec().observation.size();
+  const std::shared_ptr<Environment> first = task.MakeEnvironment();
+  if (auto system = std::dynamic_pointer_cast<System>(first)) {
+    state_dim_ = system->spec().state.size();
+    simulators_.push_back(std::move(system));
+  }
   places_.reserve(count);
   for (size_t i = 0; i < count; ++i) {
-    std::shared_ptr<Environment> made = task.MakeEnvironment();
-    if (i > 0 && made == places_.front().environment) {
+    const bool shares = !simulators_.empty();
+    std::shared_ptr<Environment> made = i == 0 || shares ? first : task.MakeEnvironment();
+    if (i > 0 && !shares && made == first) {
       throw InputError(fmt::format(
           "task {}: found one environment for all, expected one that can be made {} times",
           task.name(), count));
     }
     TaskEpisode episode(task, *made);
-    places_.push_back({.environment = std::move(made),
+    places_.push_back({.own = shares ? nullptr : std::move(made),
                        .episode = std::move(episode),
                        .action = std::vector<double>(action_dim_),
                        .key = {.seed = 0, .stream = i},
                        .trouble = ""});
   }
-  const auto* system = dynamic_cast<const System*>(places_.front().environment.get());
-  if (system != nullptr) state_dim_ = system->spec().state.size();
+  states_.resize(count * state_dim_);
   observations_.resize(count * observed_);
   final_observations_.resize(count * observed_);
   rewards_.resize(count);
   terminated_.resize(count);
   truncated_.resize(count);
+}
+
+Environment& EnvironmentBatch::Enter(size_t i, size_t worker) {
+  Place& place = places_[i];
+  if (place.own != nullptr) return *place.own;
+  System& simulator = *simulators_[worker];
+  // Before its first episode there is no state to be in.
+  if (place.episodes > 0) {
+    simulator.SetState(std::span(states_).subspan(i * state_dim_, state_dim_));
+  }
+  place.episode.MoveTo(simulator);
+  return simulator;
+}
+
+void EnvironmentBatch::Leave(size_t i, size_t worker) {
+  if (places_[i].own != nullptr || places_[i].episodes == 0) return;
+  simulators_[worker]->GetState(std::span(states_).subspan(i * state_dim_, state_dim_));
+}
+
+template <typename Work>
+void EnvironmentBatch::ForPlaces(Executor& executor, const Work& work) {
+  while (!simulators_.empty() && std::ssize(simulators_) < executor.size()) {
+    simulators_.push_back(std::dynamic_pointer_cast<System>(task_.MakeEnvironment()));
+  }
+  executor.ParallelFor(count(), [&](int index, int worker) {
+    const auto i = static_cast<size_t>(index);
+    Enter(i, static_cast<size_t>(worker));
+    work(i);
+    Leave(i, static_cast<size_t>(worker));
+  });
 }
 
 void EnvironmentBatch::Seed(int environment, Key key) {
@@ -64,8 +101,7 @@ void EnvironmentBatch::Reset(Executor& executor, std::span<const uint8_t> chosen
   if (!states.empty() && state_dim_ == 0) {
     throw InputError("state: found one for environments that show none, expected none");
   }
-  executor.ParallelFor(count(), [&](int index, int /*worker*/) {
-    const auto i = static_cast<size_t>(index);
+  ForPlaces(executor, [&](size_t i) {
     if (!chosen.empty() && chosen[i] == 0) return;
     BeginAnew(i, states.empty() ? states : states.subspan(i * state_dim_, state_dim_));
   });
@@ -77,8 +113,7 @@ void EnvironmentBatch::Step(std::span<const double> actions, Executor& executor)
 
 void EnvironmentBatch::RollOut(std::span<const double> actions, int steps, Executor& executor) {
   const size_t per_step = places_.size() * action_dim_;
-  executor.ParallelFor(count(), [&](int index, int /*worker*/) {
-    const auto i = static_cast<size_t>(index);
+  ForPlaces(executor, [&](size_t i) {
     for (size_t t = 0; t < static_cast<size_t>(steps); ++t) {
       StepOne(i, actions.subspan(t * per_step + i * action_dim_, action_dim_));
     }
@@ -132,12 +167,6 @@ void EnvironmentBatch::Act(size_t i, std::span<const double> action) {
   rewards_[i] = step.reward;
   terminated_[i] = step.end == StepEnd::kTerminated ? 1 : 0;
   truncated_[i] = step.end == StepEnd::kTruncated || is_last ? 1 : 0;
-}
-
-void EnvironmentBatch::GetState(int environment, std::span<double> state) const {
-  const auto& system =
-      dynamic_cast<const System&>(*places_[static_cast<size_t>(environment)].environment);
-  system.GetState(state);
 }
 
 }  // namespace foreplan

@@ -71,15 +71,16 @@ class EnvironmentBatch {
   [[nodiscard]] const std::string& trouble(int environment) const {
     return places_[static_cast<size_t>(environment)].trouble;
   }
-  /// Of a System: [state_dim].
-  void GetState(int environment, std::span<double> state) const;
-  [[nodiscard]] const Environment& environment(int index) const {
-    return *places_[static_cast<size_t>(index)].environment;
+  /// Of Systems: [count x state_dim].
+  [[nodiscard]] std::span<const double> states() const { return states_; }
+  /// One as it is; a System that stands for others too, until the next call.
+  [[nodiscard]] const Environment& environment(int index) {
+    return Enter(static_cast<size_t>(index), 0);
   }
 
  private:
   struct Place {
-    std::shared_ptr<Environment> environment;
+    std::shared_ptr<Environment> own;  // null: a System, which a worker's stands for
     TaskEpisode episode;
     std::vector<double> action;  // [nu]
     Key key;
@@ -87,6 +88,12 @@ class EnvironmentBatch {
     std::string trouble;
   };
 
+  /// Calls work(i) for every place, whose episode is then in an environment as the last call left
+  /// it.
+  template <typename Work>
+  void ForPlaces(Executor& executor, const Work& work);
+  Environment& Enter(size_t i, size_t worker);
+  void Leave(size_t i, size_t worker);
   void Begin(size_t i, std::span<const double> state);
   /// And forgets what the step before gave.
   void BeginAnew(size_t i, std::span<const double> state);
@@ -98,10 +105,15 @@ class EnvironmentBatch {
     return std::span(rows).subspan(i * observed_, observed_);
   }
 
+  Task task_;
   EnvironmentBatchOptions options_;
   size_t action_dim_;
   size_t observed_;
   size_t state_dim_ = 0;
+  // A simulator for each worker, which stays in its cache, instead of one for each place: what is
+  // known of a System is its state.
+  std::vector<std::shared_ptr<System>> simulators_;
+  std::vector<double> states_;  // [count x state_dim]
   std::vector<Place> places_;
   std::vector<double> observations_;        // [count x observed]
   std::vector<double> final_observations_;  // [count x observed]

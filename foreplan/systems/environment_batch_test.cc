@@ -191,10 +191,7 @@ TEST(EnvironmentBatch, BeginsInAStateAndGoesOnFromIt) {
   batch.Reset(serial);
   const std::vector<double> push{1, -1};
   batch.Step(push, serial);
-  std::vector<double> states(static_cast<size_t>(2 * batch.state_dim()));
-  const auto half = static_cast<size_t>(batch.state_dim());
-  batch.GetState(0, std::span(states).first(half));
-  batch.GetState(1, std::span(states).subspan(half));
+  const std::vector<double> states(batch.states().begin(), batch.states().end());
   const Seen before = SeenOf(batch, 1);
   batch.Step(push, serial);
   const Seen after = SeenOf(batch, 1);

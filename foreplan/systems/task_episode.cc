@@ -83,17 +83,17 @@ TaskEpisode::Buffers::Buffers(const EnvironmentSpec& spec)
       next_measured(spec.observation.size()) {}
 
 TaskEpisode::TaskEpisode(const Task& task, Environment& environment)
-    : task_(task), environment_(environment), buffers_(task.spec()) {
+    : task_(task), environment_(&environment), buffers_(task.spec()) {
   CheckEnvironment(task.spec(), environment.spec());
 }
 
 std::string TaskEpisode::Begin(const EpisodeKeys& keys, std::span<const double> state) {
   keys_ = keys;
   time_ = 0;
-  AskAt("environment's Reset", 0, [&] { environment_.Reset(keys.environment); });
-  if (!state.empty()) dynamic_cast<System&>(environment_).SetState(state);
+  AskAt("environment's Reset", 0, [&] { environment_->Reset(keys.environment); });
+  if (!state.empty()) dynamic_cast<System&>(*environment_).SetState(state);
   std::ranges::fill(buffers_.observation, kNobodyWrote);
-  AskAt("environment's Observe", 0, [&] { environment_.Observe(buffers_.observation); });
+  AskAt("environment's Observe", 0, [&] { environment_->Observe(buffers_.observation); });
   Measure(task_, keys_.measurements, 0, buffers_.observation, buffers_.measured);
   return NotFinite(task_.spec(), buffers_.observation);
 }
@@ -105,13 +105,13 @@ std::string TaskEpisode::Step(std::span<double> action, TaskStep& step) {
   }
   const int time = time_;
   const StepOutcome outcome =
-      AskAt("environment's Step", time, [&] { return environment_.Step(action); });
+      AskAt("environment's Step", time, [&] { return environment_->Step(action); });
   std::ranges::fill(buffers_.next_observation, kNobodyWrote);
   if (outcome.status != StepStatus::kOk) {
-    const std::string what = environment_.Divergence();
+    const std::string what = environment_->Divergence();
     return what.empty() ? "the environment diverges" : what;
   }
-  AskAt("environment's Observe", time, [&] { environment_.Observe(buffers_.next_observation); });
+  AskAt("environment's Observe", time, [&] { environment_->Observe(buffers_.next_observation); });
   std::string what = NotFinite(spec, buffers_.next_observation);
   if (what.empty()) what = Judge(outcome, action, step);
   if (!what.empty()) return what;

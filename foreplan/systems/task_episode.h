@@ -46,6 +46,9 @@ class TaskEpisode {
   /// Clamps the action and carries it out. "" or why it came to no number: then it was no
   /// transition, and the episode is over. Throws EnvironmentFailure.
   [[nodiscard]] std::string Step(std::span<double> action, TaskStep& step);
+  /// From now on it is in that environment, which is of the same task and in the state in which
+  /// this episode is; it outlives it.
+  void MoveTo(Environment& environment) { environment_ = &environment; }
   /// Once for every step: the observation after it is the one before the next.
   void Advance();
 
@@ -73,7 +76,7 @@ class TaskEpisode {
   [[nodiscard]] std::string TakePay(const StepOutcome& outcome, TaskStep& step) const;
 
   Task task_;
-  Environment& environment_;
+  Environment* environment_;
   Buffers buffers_;
   EpisodeKeys keys_;
   int time_ = 0;

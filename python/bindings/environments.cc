@@ -66,6 +66,7 @@ class Environments {
         executor_(threads != 0 ? threads
                                : ThreadsFor(batch_.environment(0), std::min(processors, count))) {}
 
+  [[nodiscard]] EnvironmentBatch& batch() { return batch_; }
   [[nodiscard]] const EnvironmentBatch& batch() const { return batch_; }
   [[nodiscard]] int threads() const { return executor_.size(); }
 
@@ -112,15 +113,11 @@ class Environments {
 
   /// [count x state_dim]
   [[nodiscard]] NumpyArray States() const {
-    std::vector<double> states(SizeOfRows(batch_.state_dim()));
-    const auto size = static_cast<size_t>(batch_.state_dim());
-    for (int i = 0; size > 0 && i < batch_.count(); ++i) {
-      batch_.GetState(i, std::span(states).subspan(static_cast<size_t>(i) * size, size));
-    }
-    return ToArray(std::move(states), batch_.count(), batch_.state_dim());
+    const std::span<const double> states = batch_.states();
+    return ToArray({states.begin(), states.end()}, batch_.count(), batch_.state_dim());
   }
 
-  [[nodiscard]] std::vector<std::string> StateNames() const {
+  [[nodiscard]] std::vector<std::string> StateNames() {
     std::vector<std::string> names;
     const auto* system = dynamic_cast<const System*>(&batch_.environment(0));
     if (system == nullptr) return names;
@@ -128,7 +125,7 @@ class Environments {
     return names;
   }
 
-  [[nodiscard]] nb::bytes CompiledModelOf(int i) const {
+  [[nodiscard]] nb::bytes CompiledModelOf(int i) {
     const std::string bytes = CompiledModel(batch_.environment(i));
     return nb::bytes(bytes.data(), bytes.size());
   }
@@ -238,10 +235,9 @@ void BindEnvironments(nb::module_& module) {
       .def_prop_ro("states", &Environments::States)
       .def_prop_ro("state_names", &Environments::StateNames)
       .def("compiled_model", &Environments::CompiledModelOf, nb::arg("environment"))
-      .def_prop_ro("is_simulated",
-                   [](const Environments& self) {
-                     return !CompiledModel(self.batch().environment(0)).empty();
-                   })
+      .def_prop_ro(
+          "is_simulated",
+          [](Environments& self) { return !CompiledModel(self.batch().environment(0)).empty(); })
       .def_prop_ro("threads", &Environments::threads)
       .def_prop_ro("observations", Viewed<double>(&Batch::observations, true))
       .def_prop_ro("final_observations", Viewed<double>(&Batch::final_observations, true))

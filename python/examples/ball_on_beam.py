@@ -2,8 +2,8 @@
 
     python ball_on_beam.py --steps 2000 --seed 0 --planner icem
 
-Prints a line of JSON: the returns of every episode, and of 20 fresh starts with what was learned, with random actions
-and with a controller made by hand.
+Prints a line of JSON: the returns of every episode, and of 20 fresh starts with what was learned, with random and zero
+actions and with a controller made by hand.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def main() -> None:
         "episodes": [round(value, 2) for value in agent.run.returns.tolist()],
         "learned": [round(value, 2) for value in agent.evaluate(20, seed=1)["returns"].tolist()],
         "random": [round(value, 2) for value in returns(lambda _: random.uniform(-0.4, 0.4, 1).astype(np.float32))],
+        "zero": [round(value, 2) for value in returns(lambda _: np.zeros(1, np.float32))],
         "by_hand": [round(value, 2) for value in returns(by_hand)]}))
 
 
