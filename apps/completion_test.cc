@@ -128,7 +128,7 @@ TEST_F(Completion, BashOffersCommandsOptionsNamesAndFiles) {
   EXPECT_THAT(BashOffers({"foreplan", "run", "--algorithm", "="}), Contains("mpc"));
   EXPECT_THAT(BashOffers({"foreplan", "eval", "runs/"}), ElementsAre("runs/first"));
   EXPECT_THAT(BashOffers({"foreplan", "export", "runs/first", "--data", ""}),
-              ElementsAre("csv", "npz"));
+              ElementsAre("csv", "npz", "hdf5", "minari"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "--seed", ""}), IsEmpty());
   EXPECT_THAT(BashOffers({"foreplan", "compare", "pendulum", "--planner", "ic"}),
               ElementsAre("icem"));
@@ -172,7 +172,8 @@ TEST_F(Completion, FishOffersWhatBashDoes) {
   };
   EXPECT_THAT(offers("foreplan rep"), ElementsAre("replay"));
   EXPECT_THAT(offers("foreplan run --planner ic"), ElementsAre("icem"));
-  EXPECT_THAT(offers("foreplan export x --data "), ElementsAre("csv", "npz"));
+  EXPECT_THAT(offers("foreplan export x --data "),
+              UnorderedElementsAre("csv", "npz", "hdf5", "minari"));
   EXPECT_THAT(offers("foreplan run pets_cart"), ElementsAre("pets_cartpole"));
   EXPECT_THAT(offers("foreplan run --rec"), UnorderedElementsAre("--record", "--record-mb"));
 }

@@ -9,7 +9,7 @@
 namespace foreplan::apps {
 namespace {
 
-/// One line of text: no request, and hyphens that can be copied.
+/// One line of text: no request, hyphens that can be copied, choices that may go on in another line.
 std::string Escaped(const std::string& line) {
   std::string escaped = line.starts_with('.') || line.starts_with('\'') ? "\\&" : "";
   for (const char c : line) {
@@ -17,6 +17,8 @@ std::string Escaped(const std::string& line) {
       escaped += "\\e";
     } else if (c == '-') {
       escaped += "\\-";
+    } else if (c == '|') {
+      escaped += "|\\:";
     } else {
       escaped += c;
     }
