@@ -44,7 +44,7 @@ class PETS:
         self._source = environment
         self._arguments = arguments
         self._folder = tempfile.TemporaryDirectory(prefix="foreplan-")
-        self._learned: list[dict[str, int]] = []  # steps and seed of every learn(), each a run that began with the one before
+        self._learned: list[dict[str, int]] = []  # of every learn(), each a run that began with the one before: steps, seed
         self._run: Run | None = None  # of the last one
         self._starts = True
 
@@ -58,54 +58,58 @@ class PETS:
         callback: a function that is told every `Episode`, or an object with the events of stable-baselines3's
         callbacks (`on_training_start`, `on_rollout_start`, `on_step`, `on_rollout_end`, `on_training_end`), where a
         rollout is an episode. Giving False ends the learning."""
-        if self._run is not None:
-            self._run.close()
-        self._learned.append({"steps": total_timesteps, "seed": self.seed})
-        try:
-            if hasattr(callback, "on_step"):
-                self._learn_with_events(callback, progress_bar)
-            else:
-                self._learn(callback, progress_bar)
-        finally:
-            self._starts = True
+        if hasattr(callback, "on_step"):
+            self._learn_with_events(total_timesteps, callback, progress_bar)
+        else:
+            self._learn(total_timesteps, callback, progress_bar)
         return self
 
-    def _open(self, resume: bool, on_step: Callable[[dict[str, Any]], Any] | None = None) -> Run:
-        last = len(self._learned) - 1
-        self._run = run(self.task, "mpc", self.planner, self._learned[-1]["seed"], steps=self._learned[-1]["steps"],
-                        model=self._run_folder(last - 1) if last > 0 else None, out=self._run_folder(last),
-                        resume=resume, threads=self.threads, on_step=on_step)
-        return self._run
+    def _opened(self, number: int, learned: dict[str, int], resume: bool,
+                on_step: Callable[[dict[str, Any]], Any] | None = None) -> Run:
+        return run(self.task, "mpc", self.planner, learned["seed"], steps=learned["steps"],
+                   model=self._run_folder(number - 1) if number > 0 else None, out=self._run_folder(number),
+                   resume=resume, threads=self.threads, on_step=on_step)
 
     def _run_folder(self, number: int) -> Path:
         return Path(self._folder.name) / f"run{number}"
 
-    def _learn(self, callback: Callable[[Episode], Any] | None, progress_bar: bool,
+    def _learn(self, steps: int, callback: Callable[[Episode], Any] | None, progress_bar: bool,
                on_step: Callable[[dict[str, Any]], Any] | None = None) -> None:
-        learning = self._open(resume=False, on_step=on_step)
+        learned = {"steps": steps, "seed": self.seed, "before": self.num_timesteps}
+        learning = self._opened(len(self._learned), learned, resume=False, on_step=on_step)
+        if self._run is not None:
+            self._run.close()
+        self._learned.append(learned)
+        self._run, self._starts = learning, True
         for episode in learning.progress() if progress_bar else learning:
             if self.verbose:
                 print(f"episode {episode.episode}: return {episode.episode_return:.2f}, {episode.steps} steps")
             if callback is not None and callback(episode) is False:
                 break
 
-    def _learn_with_events(self, events: Any, progress_bar: bool) -> None:
+    def _learn_with_events(self, steps: int, events: Any, progress_bar: bool) -> None:
+        within = False  # a rollout
+
         def on_step(step: dict[str, Any]) -> None:
+            nonlocal within
+            if not within:
+                events.on_rollout_start()
+            within = True
             if hasattr(events, "update_locals"):
                 events.update_locals(step)
             if events.on_step() is False:
                 raise _Enough
 
         def on_episode(_episode: Episode) -> None:
+            nonlocal within
             events.on_rollout_end()
-            events.on_rollout_start()
+            within = False
 
         if hasattr(events, "init_callback"):
             events.init_callback(self)
-        events.on_training_start({"total_timesteps": self._learned[-1]["steps"]}, {})
-        events.on_rollout_start()
+        events.on_training_start({"total_timesteps": steps}, {})
         try:
-            self._learn(on_episode, progress_bar, on_step)
+            self._learn(steps, on_episode, progress_bar, on_step)
         except _Enough:
             pass
         events.on_training_end()
@@ -113,8 +117,7 @@ class PETS:
     @property
     def num_timesteps(self) -> int:
         """Steps of the environment so far, of all calls of `learn`."""
-        before = sum(learned["steps"] for learned in self._learned[:-1])
-        return before + (self._run.total_steps if self._run is not None else 0)
+        return self._learned[-1]["before"] + self._run.total_steps if self._run is not None else 0
 
     def get_env(self) -> Any:
         """The environment it was made with."""
@@ -173,7 +176,8 @@ class PETS:
                     seed=about["learned"][-1]["seed"], threads=threads, verbose=verbose,
                     **{**about["arguments"], **arguments})
         agent._folder, agent._learned = folder, about["learned"]
-        agent._open(resume=True)
+        last = len(agent._learned) - 1
+        agent._run = agent._opened(last, agent._learned[last], resume=True)
         return agent
 
     def __repr__(self) -> str:

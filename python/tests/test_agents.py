@@ -71,6 +71,15 @@ def test_what_a_file_cannot_hold_is_asked_for(tmp_path):
         foreplan.PETS(Sled(), **ARGUMENTS).save(tmp_path / "nothing")
 
 
+def test_what_cannot_be_learned_leaves_what_was():
+    agent = learned()
+    before = actions(agent)
+    with pytest.raises(foreplan.InputError):
+        agent.learn(-5)
+    assert agent.num_timesteps == 40 and actions(agent) == before
+    assert agent.learn(20).num_timesteps == 60
+
+
 class Events:
     """Writes down what it is told, in order."""
 
@@ -102,7 +111,7 @@ def test_events_come_in_the_order_of_stable_baselines3():
     agent = foreplan.PETS(Sled(), **ARGUMENTS)
     agent.learn(40, callback=events)
     rollout = ["rollout starts", *["step"] * 20, "rollout ends"]
-    assert events.told == ["training starts", *rollout, *rollout, "rollout starts", "training ends"]
+    assert events.told == ["training starts", *rollout, *rollout, "training ends"]
     assert events.model is agent
 
 
@@ -111,8 +120,9 @@ def test_an_event_that_gives_false_ends_the_learning_with_what_there_is(tmp_path
     agent = foreplan.PETS(Sled(), **ARGUMENTS).learn(100, callback=events)
     assert events.told.count("step") == 30 and events.told[-1] == "training ends"
     assert agent.num_timesteps == 20 and len(actions(agent)) == 3
+    assert agent.learn(20).num_timesteps == 40
     agent.save(tmp_path / "agent")
-    assert foreplan.PETS.load(tmp_path / "agent", Sled()).num_timesteps == 20
+    assert foreplan.PETS.load(tmp_path / "agent", Sled()).num_timesteps == 40
 
 
 def test_callbacks_of_stable_baselines3_are_called(tmp_path):
