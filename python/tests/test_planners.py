@@ -191,19 +191,3 @@ def test_a_forked_process_is_told_that_threads_are_gone():
     assert "forked" in queue.get(timeout=20)
     child.join(20)
     assert child.exitcode == 0
-
-
-def test_calls_keep_no_memory(task):
-    import resource
-
-    planner = foreplan.Planner(task, model=sled_step, threads=1,
-                               options={"planner.icem.horizon": 2, "planner.icem.population": 4, "planner.icem.elites": 2,
-                                        "planner.icem.iterations": 1})
-    for _ in range(500):
-        planner.plan([0, 0], step=0)
-        planner.reset()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3000):
-        planner.plan([0, 0], step=0)
-        planner.reset()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 3000  # kB; a state kept a call is 5 MB
