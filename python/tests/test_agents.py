@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,5 +161,6 @@ planner = foreplan.Planner(task, model=model)
 by_function = foreplan.Planner(task, model=lambda state, action: state)
 run = foreplan.run(task, episodes=1, out="run", on_step=lambda step: None)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stderr == ""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": str(Path(foreplan.__file__).parents[1])})
+    assert (done.returncode, done.stderr) == (0, "")
