@@ -9,7 +9,7 @@
 namespace foreplan::apps {
 namespace {
 
-/// One line of text: no request, hyphens that can be copied, choices that may go on in another line.
+/// One line of text: no request, hyphens that can be copied, choices that may break.
 std::string Escaped(const std::string& line) {
   std::string escaped = line.starts_with('.') || line.starts_with('\'') ? "\\&" : "";
   for (const char c : line) {
