@@ -158,7 +158,7 @@ std::string Metadata(const std::string& id, const Recording& recording, size_t e
   const std::vector<double> unbounded(static_cast<size_t>(data.observation_dim()), kInfinity);
   std::vector<double> below(unbounded.size(), -kInfinity);
   nlohmann::ordered_json metadata = {{"total_episodes", episodes},
-                                     {"total_steps", data.size()},
+                                     {"total_steps", recording.data.size()},
                                      {"data_format", "hdf5"},
                                      {"jpeg_encoding", true},
                                      {"observation_space", Box(below, unbounded)},
