@@ -117,7 +117,7 @@ TEST_F(Completion, BashOffersCommandsOptionsNamesAndFiles) {
   std::filesystem::create_directories(work() / "runs/first");
   EXPECT_THAT(BashOffers({"foreplan", "re"}), ElementsAre("replay"));
   EXPECT_THAT(BashOffers({"foreplan", "--v"}), ElementsAre("--version"));
-  EXPECT_THAT(BashOffers({"foreplan", "run", "pets_cart"}), ElementsAre("pets_cartpole"));
+  EXPECT_THAT(BashOffers({"foreplan", "run", "friction"}), ElementsAre("frictionless_cartpole"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "mi"}), ElementsAre("mine.toml"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "--re"}),
               UnorderedElementsAre("--record", "--record-mb", "--resume"));
@@ -138,14 +138,14 @@ TEST_F(Completion, BashCountsPlacesWithoutOptionsAndTheirValues) {
   if (!Has("bash")) GTEST_SKIP() << "no bash";
   WriteText("log.csv", "");
   // The task is the first place, whatever stands before it; the recording is the second.
-  EXPECT_THAT(BashOffers({"foreplan", "replay", "--set", "a=1", "--json", "pets_cart"}),
-              ElementsAre("pets_cartpole"));
-  EXPECT_THAT(BashOffers({"foreplan", "replay", "--gap", "=", "1", "pets_cart"}),
-              ElementsAre("pets_cartpole"));
-  EXPECT_THAT(BashOffers({"foreplan", "replay", "pendulum", "pets_cart"}), IsEmpty());
+  EXPECT_THAT(BashOffers({"foreplan", "replay", "--set", "a=1", "--json", "friction"}),
+              ElementsAre("frictionless_cartpole"));
+  EXPECT_THAT(BashOffers({"foreplan", "replay", "--gap", "=", "1", "friction"}),
+              ElementsAre("frictionless_cartpole"));
+  EXPECT_THAT(BashOffers({"foreplan", "replay", "pendulum", "friction"}), IsEmpty());
   EXPECT_THAT(BashOffers({"foreplan", "replay", "pendulum", "lo"}), ElementsAre("log.csv"));
-  EXPECT_THAT(BashOffers({"foreplan", "compare", "pendulum", "pets_cart"}),
-              ElementsAre("pets_cartpole"));
+  EXPECT_THAT(BashOffers({"foreplan", "compare", "pendulum", "friction"}),
+              ElementsAre("frictionless_cartpole"));
   EXPECT_THAT(BashOffers({"foreplan", "compare", "--planner", "icem", "lec"}),
               ElementsAre("lecture"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "pendulum", "p"}), IsEmpty());
@@ -174,7 +174,7 @@ TEST_F(Completion, FishOffersWhatBashDoes) {
   EXPECT_THAT(offers("foreplan run --planner ic"), ElementsAre("icem"));
   EXPECT_THAT(offers("foreplan export x --data "),
               UnorderedElementsAre("csv", "npz", "hdf5", "minari"));
-  EXPECT_THAT(offers("foreplan run pets_cart"), ElementsAre("pets_cartpole"));
+  EXPECT_THAT(offers("foreplan run friction"), ElementsAre("frictionless_cartpole"));
   EXPECT_THAT(offers("foreplan run --rec"), UnorderedElementsAre("--record", "--record-mb"));
 }
 
