@@ -106,6 +106,10 @@ TEST(MixturePrediction, ASampleDependsOnItsRowAndTheKeyNotOnThreadsOrOtherRows) 
   EXPECT_EQ(sampled(kRows, 3, Key{1, 1}), all);
   EXPECT_EQ(sampled(100, 2, Key{1, 1}), std::vector<double>(all.begin(), all.begin() + 200));
   EXPECT_NE(sampled(kRows, 1, Key{1, 2}), all);
+  for (size_t row = 64; row < kRows; ++row) {  // rows that are predicted together end there
+    const double here = all[2 * row] - observation[2 * row];
+    EXPECT_NE(here, all[2 * row - 128] - observation[2 * row - 128]) << row;
+  }
 }
 
 TEST(MixturePrediction, ASampleIsOfTheMemberThatIsChosen) {
