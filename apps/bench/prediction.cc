@@ -68,7 +68,8 @@ Measurement Measure(const BenchOptions& options) {
   RefuseFlag("prediction", "--precision", options.precision);
   Sizes sizes;
   options.config->Read("", sizes);
-  const double numbers = 80.0 * sizes.rows;  // of an observation, an action, mean and deviation
+  const double numbers =
+      60.0 * sizes.rows;  // observation, action, mean, deviation: 18 + 6 + 18 + 18
   CheckMemory("bench prediction", 8 * numbers);
   const auto prediction = std::make_shared<std::unique_ptr<Prediction>>();
   Measurement measurement;

@@ -62,17 +62,6 @@ _foreplan() {
 complete -F _foreplan foreplan
 )bash";
 
-const char* NameOf(Paths paths) {
-  switch (paths) {
-    case Paths::kFiles:
-      return "files";
-    case Paths::kDirectories:
-      return "directories";
-    default:
-      return "";
-  }
-}
-
 std::string OptionsCase(const CommandDescription& command) {
   std::vector<std::string> options;
   std::vector<std::string> with_value;

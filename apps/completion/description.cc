@@ -76,6 +76,17 @@ CommandDescription DescribedCommand(const CLI::App& command) {
 
 }  // namespace
 
+const char* NameOf(Paths paths) {
+  switch (paths) {
+    case Paths::kFiles:
+      return "files";
+    case Paths::kDirectories:
+      return "directories";
+    default:
+      return "none";
+  }
+}
+
 ValueDescription ValuesNamed(const std::string& type_name) {
   ValueDescription values;
   for (const std::string& part : Parts(type_name, '|')) {

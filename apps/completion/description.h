@@ -9,6 +9,8 @@
 namespace foreplan::apps {
 
 enum class Paths { kNone, kDirectories, kFiles };
+/// As scripts call them: none, directories, files.
+const char* NameOf(Paths paths);
 
 /// What may stand for a value.
 struct ValueDescription {

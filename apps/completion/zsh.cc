@@ -55,17 +55,6 @@ std::string Escaped(const std::string& text) {
   return escaped;
 }
 
-const char* NameOf(Paths paths) {
-  switch (paths) {
-    case Paths::kFiles:
-      return "files";
-    case Paths::kDirectories:
-      return "directories";
-    default:
-      return "none";
-  }
-}
-
 /// ":what:what is offered"
 std::string Offer(const ArgumentDescription& argument) {
   const ValueDescription values = ValuesNamed(argument.value);

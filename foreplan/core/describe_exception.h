@@ -5,6 +5,7 @@
 #include <string>
 
 #include "foreplan/core/config_text.h"
+#include "foreplan/core/error.h"
 
 namespace foreplan {
 
@@ -16,6 +17,20 @@ namespace foreplan {
     return OnOneLine(error.what());
   } catch (...) {
     return "what is no std::exception";
+  }
+}
+
+/// What is being handled, as the error of a run that says whose code it was: "<whose> throws: ...".
+/// What the library itself throws, a run's error or an interrupt, stays as it is.
+[[noreturn]] inline void RethrowAsRunErrorOf(const std::string& whose) {
+  try {
+    throw;
+  } catch (const RunError&) {
+    throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    throw RunError(whose + " throws: " + DescribeException());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -172,15 +173,16 @@ std::string Metadata(const std::string& id, const Recording& recording, size_t e
   return metadata.dump(2);
 }
 
+bool IsMinariLetter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+}
+
 /// "name-v<number>" of the letters that Minari takes.
 void CheckId(const fs::path& folder, const std::string& id) {
   const size_t version = id.rfind("-v");
-  const auto is_name = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-  };
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   const bool valid = version != std::string::npos && version > 0 && version + 2 < id.size() &&
-                     std::ranges::all_of(id.substr(0, version), is_name) &&
+                     std::ranges::all_of(id.substr(0, version), IsMinariLetter) &&
                      std::ranges::all_of(id.substr(version + 2), is_digit);
   if (valid) return;
   throw InputError(fmt::format(
@@ -190,6 +192,12 @@ void CheckId(const fs::path& folder, const std::string& id) {
 }
 
 }  // namespace
+
+std::string AsMinariName(std::string name) {
+  std::ranges::replace_if(
+      name, [](char c) { return !IsMinariLetter(c); }, '_');
+  return name;
+}
 
 void WriteFlatHdf5(const fs::path& file, const Recording& recording) {
   const Dataset& data = recording.data;

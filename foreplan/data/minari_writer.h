@@ -14,6 +14,9 @@ namespace foreplan {
 /// the same bits. Throws RunError when the disk refuses, InputError in a build without HDF5.
 void WriteFlatHdf5(const std::filesystem::path& file, const Recording& recording);
 
+/// The name with "_" where Minari takes no such letter in an id.
+[[nodiscard]] std::string AsMinariName(std::string name);
+
 /// What a Minari data set says beside its episodes.
 struct MinariDescription {
   std::string algorithm;            // what chose the actions; "": not known

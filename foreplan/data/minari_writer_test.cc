@@ -18,6 +18,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/core/read_file.h"
 #include "foreplan/core/testing/message_of.h"
+#include "foreplan/data/testing/same_recordings.h"
 
 namespace foreplan {
 namespace {
@@ -53,22 +54,6 @@ Recording Episodes(bool follow = true, bool knows_rewards = true) {
     }
   }
   return recording;
-}
-
-void ExpectSame(const Recording& found, const Recording& expected) {
-  ASSERT_EQ(found.data.size(), expected.data.size());
-  for (int64_t row = 0; row < found.data.size(); ++row) {
-    SCOPED_TRACE(row);
-    const Transition here = found.data.transition(row);
-    const Transition there = expected.data.transition(row);
-    EXPECT_TRUE(std::ranges::equal(here.observation, there.observation));
-    EXPECT_TRUE(std::ranges::equal(here.action, there.action));
-    EXPECT_TRUE(std::ranges::equal(here.next_observation, there.next_observation));
-    EXPECT_EQ(here.episode, there.episode);
-    EXPECT_EQ(here.end, there.end);
-    EXPECT_TRUE(here.reward == there.reward ||
-                (std::isnan(here.reward) && std::isnan(there.reward)));
-  }
 }
 
 class MinariWriterTest : public testing::Test {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -115,13 +114,6 @@ constexpr std::array kDataKinds = {DataKind{"csv", ".csv", false, WriteCsv},
                                    DataKind{"hdf5", ".hdf5", false, WriteHdf5Arrays},
                                    DataKind{"minari", "-v0", true, WriteMinariFolder}};
 
-/// The letters that an id of Minari may have.
-std::string AsId(std::string name) {
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_'; }, '_');
-  return name;
-}
-
 // --- models and policies -------------------------------------------------------------------------
 
 struct ModelFileKind {
@@ -149,7 +141,7 @@ std::vector<std::string> ModelFileKinds() { return NamesOf(kModelFileKinds); }
 DataExport ExportData(const fs::path& source, const std::string& kind, const fs::path& out) {
   const DataKind& entry = EntryOf(kDataKinds, "--data", kind);
   const std::string stem = StemOf(source);
-  const std::string name = (entry.is_folder ? AsId(stem) : stem) + entry.suffix;
+  const std::string name = (entry.is_folder ? AsMinariName(stem) : stem) + entry.suffix;
   const fs::path path = NewPath(out, name, entry.is_folder ? "" : entry.suffix);
   RegisterLearnedSystem();
   Recording recording = ReadStoredData(source);

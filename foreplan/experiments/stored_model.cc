@@ -71,6 +71,15 @@ ModelSubject SubjectOf(const std::string& kind, const TensorFile& file,
   return TaskOf(*folder);
 }
 
+/// As its sections make it, with what the file says that it learned.
+LoadedModel Restored(ModelSubject subject, Config& config, const TensorFile& file, Key key,
+                     std::shared_ptr<Executor> executor) {
+  auto model = MakeLearnedModel(subject, config, key, std::move(executor));
+  CheckSubject(subject, file);
+  model->RestorePredictor(file);
+  return {std::move(subject), std::move(model)};
+}
+
 }  // namespace
 
 void WriteModelSections(Config& config, TensorFile& file) {
@@ -100,10 +109,8 @@ StoredModel OpenStoredModel(const fs::path& path, std::shared_ptr<Executor> exec
   TensorFile file = ReadTensors(folder ? folder->model_file() : path);
   Config config = ModelSections(file, folder);
   const std::string kind = ReadOptions<ModelKind>(config, "model").kind;
-  ModelSubject subject = SubjectOf(kind, file, folder);
-  auto model = MakeLearnedModel(subject, config, Key{}, std::move(executor));
-  CheckSubject(subject, file);
-  model->RestorePredictor(file);
+  auto [subject, model] =
+      Restored(SubjectOf(kind, file, folder), config, file, Key{}, std::move(executor));
   const int no = subject.spec.observation_dim();
   if (folder && file.tensors.count(kStarts) == 0) {
     Dataset data(no, subject.spec.action_dim());
@@ -117,6 +124,13 @@ StoredModel OpenStoredModel(const fs::path& path, std::shared_ptr<Executor> exec
     CheckFinite(file, kStarts);
   }
   return {std::move(subject), std::move(model), kind, std::move(starts), std::move(file)};
+}
+
+LoadedModel LoadModel(const TensorFile& file, const std::optional<Task>& task, Key key,
+                      std::shared_ptr<Executor> executor) {
+  Config config = ModelSections(file, std::nullopt);
+  return Restored(task ? ModelSubject(*task) : ReadSubject(file), config, file, key,
+                  std::move(executor));
 }
 
 Recording ReadStoredData(const fs::path& source, const RecordingColumns& columns,

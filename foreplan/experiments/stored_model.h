@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/executor.h"
+#include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/safetensors.h"
@@ -38,6 +40,17 @@ struct StoredModel {
 [[nodiscard]] StoredModel OpenStoredModel(
     const std::filesystem::path& path,
     std::shared_ptr<Executor> executor = std::make_shared<SerialExecutor>());
+
+struct LoadedModel {
+  ModelSubject subject;
+  std::unique_ptr<LearnedModel> model;
+};
+
+/// The model of a file that says how it is made, which may be fitted further: of the task, where
+/// one is given, else of what the file says that it is of. `key`: of its fits. Throws InputError
+/// naming file, tensor or key, found and expected; also where the task is of something else.
+[[nodiscard]] LoadedModel LoadModel(const TensorFile& file, const std::optional<Task>& task,
+                                    Key key, std::shared_ptr<Executor> executor);
 
 /// Data with the names, units and period that are known of them: the transitions of the folder of a
 /// fit or a run, as it says, or a file of data (recording.h) by `columns` and `options`. Throws

@@ -108,15 +108,7 @@ TensorFile Learner::Model() const {
 }
 
 void Learner::RethrowOfObserver(const char* function) {
-  try {
-    throw;
-  } catch (const RunError&) {
-    throw;
-  } catch (const Interrupted&) {
-    throw;
-  } catch (...) {
-    throw RunError(fmt::format("an observer's {} throws: {}", function, DescribeException()));
-  }
+  RethrowAsRunErrorOf(fmt::format("an observer's {}", function));
 }
 
 void Learner::AddObserver(std::shared_ptr<RunObserver> observer) {

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "foreplan/core/size.h"
+
 namespace foreplan {
 namespace {
 
@@ -27,8 +29,8 @@ class BlockSampler {
         workspace_(model.MakePredictionWorkspace(kRows)),
         no_(model.snapshot()->observation_dim()),
         nu_(model.snapshot()->action_dim()),
-        observation_(static_cast<size_t>(kRows) * static_cast<size_t>(no_)),
-        action_(static_cast<size_t>(kRows) * static_cast<size_t>(nu_)),
+        observation_(Size(kRows, no_)),
+        action_(Size(kRows, nu_)),
         mean_(observation_.size()),
         deviation_(observation_.size()) {}
 
@@ -57,8 +59,9 @@ class BlockSampler {
     int count = 0;
     for (int row = 0; row < rows; ++row) {
       if (member_[static_cast<size_t>(row)] != member) continue;
-      std::copy_n(observation + Place(first + row, no_), no_, &observation_[Size(count, no_)]);
-      std::copy_n(action + Place(first + row, nu_), nu_, action_.data() + Place(count, nu_));
+      std::copy_n(observation + Size(first + row, no_), no_,
+                  observation_.data() + Size(count, no_));
+      std::copy_n(action + Size(first + row, nu_), nu_, action_.data() + Size(count, nu_));
       place_[static_cast<size_t>(count++)] = row;
     }
     return count;
@@ -69,17 +72,12 @@ class BlockSampler {
     for (int i = 0; i < count; ++i) {
       const int row = place_[static_cast<size_t>(i)];
       Random& random = random_[static_cast<size_t>(row)];
-      double* next = drawn + Place(first + row, no_);
+      double* next = drawn + Size(first + row, no_);
       for (int k = 0; k < no_; ++k) {
-        next[k] = mean_[Size(i, no_) + static_cast<size_t>(k)] +
-                  deviation_[Size(i, no_) + static_cast<size_t>(k)] * random.Normal();
+        next[k] =
+            mean_[Size(i, no_) + Size(k)] + deviation_[Size(i, no_) + Size(k)] * random.Normal();
       }
     }
-  }
-
-  static ptrdiff_t Place(int row, int columns) { return static_cast<ptrdiff_t>(row) * columns; }
-  static size_t Size(int row, int columns) {
-    return static_cast<size_t>(row) * static_cast<size_t>(columns);
   }
 
   const LearnedModel& model_;
@@ -100,7 +98,7 @@ MixturePrediction::MixturePrediction(const LearnedModel& model, int max_rows)
     : model_(model),
       workspace_(model.MakePredictionWorkspace(max_rows)),
       no_(static_cast<size_t>(model.snapshot()->observation_dim())),
-      member_mean_(static_cast<size_t>(max_rows) * no_),
+      member_mean_(Size(max_rows) * no_),
       member_deviation_(member_mean_.size()),
       first_(member_mean_.size()),
       sum_(member_mean_.size()),
@@ -109,7 +107,7 @@ MixturePrediction::MixturePrediction(const LearnedModel& model, int max_rows)
 
 void MixturePrediction::Predict(int rows, const double* observation, const double* action,
                                 double* mean, double* deviation) {
-  const size_t count = static_cast<size_t>(rows) * no_;
+  const size_t count = Size(rows) * no_;
   for (std::vector<double>* sums : {&sum_, &spread_, &noise_}) std::ranges::fill(*sums, 0.0);
   for (int member = 0; member < model_.members(); ++member) {
     model_.Predict(member, rows, observation, action, member_mean_.data(), member_deviation_.data(),

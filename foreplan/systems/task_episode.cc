@@ -58,16 +58,8 @@ std::string NotFinite(const EnvironmentSpec& spec, std::span<const double> obser
 
 }  // namespace
 
-void RethrowAs(const char* whom, int time) {
-  try {
-    throw;
-  } catch (const RunError&) {
-    throw;
-  } catch (const Interrupted&) {
-    throw;
-  } catch (...) {
-    throw RunError(fmt::format("step {}: the {} throws: {}", time, whom, DescribeException()));
-  }
+void RethrowAt(const char* whom, int time) {
+  RethrowAsRunErrorOf(fmt::format("step {}: the {}", time, whom));
 }
 
 EpisodeKeys::EpisodeKeys(Key key)

@@ -83,15 +83,14 @@ class TaskEpisode {
 };
 
 /// What others' code throws becomes the error of a run that says whose code it was.
-void RethrowAs(const char* whom, int time);
+[[noreturn]] void RethrowAt(const char* whom, int time);
 
 template <typename Function>
 auto AskAt(const char* whom, int time, const Function& function) {
   try {
     return function();
   } catch (...) {
-    RethrowAs(whom, time);
-    throw;
+    RethrowAt(whom, time);
   }
 }
 

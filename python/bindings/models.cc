@@ -15,7 +15,6 @@
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
-#include "foreplan/experiments/loaded_model.h"
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/models/mixture_prediction.h"
 

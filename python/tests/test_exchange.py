@@ -175,13 +175,16 @@ def test_a_file_predicts_the_same_in_pytorch(cartpole_run, tmp_path):
     assert scaled_error("deviation", together, deviation) < 1e-6
 
 
-def test_what_another_program_changed_and_saved_is_read_back(cartpole_run, tmp_path):
+def read_by_safetensors(file):
+    """(the package's module for NumPy, the tensors, the metadata)."""
     numpy_files = pytest.importorskip("safetensors.numpy")
-    safetensors = pytest.importorskip("safetensors")
+    with pytest.importorskip("safetensors").safe_open(file, "np") as opened:
+        return numpy_files, numpy_files.load_file(file), opened.metadata()
+
+
+def test_what_another_program_changed_and_saved_is_read_back(cartpole_run, tmp_path):
     file = foreplan.export(cartpole_run, "safetensors", tmp_path / "model.safetensors")
-    with safetensors.safe_open(file, "np") as opened:
-        metadata = opened.metadata()
-    tensors = numpy_files.load_file(file)
+    numpy_files, tensors, metadata = read_by_safetensors(file)
     tensors["model.target_mean"] = tensors["model.target_mean"] + [0.5, 0, 0, 0]
     changed = tmp_path / "changed.safetensors"
     numpy_files.save_file(tensors, changed, metadata)
@@ -210,12 +213,8 @@ def test_a_saved_model_predicts_the_same_with_and_without_its_task_and_goes_on_l
 
 
 def test_what_is_no_model_is_refused_by_file_key_found_and_expected(cartpole_run, tmp_path):
-    numpy_files = pytest.importorskip("safetensors.numpy")
-    safetensors = pytest.importorskip("safetensors")
     file = foreplan.export(cartpole_run, "safetensors", tmp_path / "model.safetensors")
-    with safetensors.safe_open(file, "np") as opened:
-        metadata = opened.metadata()
-    tensors = numpy_files.load_file(file)
+    numpy_files, tensors, metadata = read_by_safetensors(file)
 
     def refusal(tensors, metadata):
         numpy_files.save_file(tensors, tmp_path / "wrong.safetensors", metadata)

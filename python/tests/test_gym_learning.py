@@ -1,15 +1,12 @@
 """What the page on Gymnasium says runs as it stands; stable-baselines3 learns on our environments."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import foreplan.gym
+from page_blocks import python_blocks
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "gymnasium.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+BLOCKS = python_blocks("gymnasium.md")
 
 
 def stable_baselines3():
@@ -19,17 +16,17 @@ def stable_baselines3():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("place", range(len(BLOCKS)))
-def test_what_the_page_says_runs(place):
-    if "stable_baselines3" in BLOCKS[place]:
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_what_the_page_says_runs(block):
+    if "stable_baselines3" in block.text:
         stable_baselines3()
-    exec(compile(BLOCKS[place], f"{PAGE}: block {place + 1}", "exec"), {"__name__": "page"})
+    exec(compile(block.text, block.name, "exec"), {"__name__": "page"})
 
 
 def adapter():
     """The page's class, by which stable-baselines3 takes a VectorEnv."""
     names: dict = {}
-    block = next(block for block in BLOCKS if "class ForStableBaselines" in block)
+    block = next(block.text for block in BLOCKS if "class ForStableBaselines" in block.text)
     exec(block[:block.index("\n\nmodel = ")], names)
     return names["ForStableBaselines"]
 
