@@ -154,6 +154,7 @@ int Main(int argc, char** argv) {
   AddPredictCommand(app);
   AddExportCommand(app);
   AddReplayCommand(app);
+  AddReportCommand(app);
   AddBenchCommand(app);
   AddCompletionCommand(app);
   AddManualCommand(app);

@@ -30,7 +30,8 @@ struct Dtype {
   std::string_view name;
   size_t bytes;  // per element
 };
-constexpr std::array<Dtype, 3> kDtypes = {{{"F32", 4}, {"F64", 8}, {"I32", 4}}};  // as in Tensor
+constexpr std::array<Dtype, 4> kDtypes = {
+    {{"F32", 4}, {"F64", 8}, {"I32", 4}, {"U8", 1}}};  // as in Tensor
 
 const Dtype& DtypeOf(const Tensor& tensor) { return kDtypes[tensor.values.index()]; }
 
@@ -116,7 +117,7 @@ size_t ParseDtype(const std::string& where, const nlohmann::json& entry) {
     if (kDtypes[i].name == name) return i;
   }
   throw Malformed(where, name.empty() ? "no dtype" : "dtype " + Quote(name),
-                  "dtype F32, F64 or I32");
+                  "dtype F32, F64, I32 or U8");
 }
 
 Entry ParseEntry(const std::string& file, const std::string& name, const nlohmann::json& value) {
@@ -176,6 +177,7 @@ Tensor MakeTensor(Entry entry, std::string_view data) {
   if (entry.dtype == 0) tensor.values = CopyValues<float>(bytes);
   if (entry.dtype == 1) tensor.values = CopyValues<double>(bytes);
   if (entry.dtype == 2) tensor.values = CopyValues<int32_t>(bytes);
+  if (entry.dtype == 3) tensor.values = CopyValues<uint8_t>(bytes);
   return tensor;
 }
 
@@ -279,6 +281,11 @@ const std::vector<double>& TensorFile::Doubles(const std::string& name,
 const std::vector<int32_t>& TensorFile::Ints(const std::string& name,
                                              std::span<const int64_t> shape) const {
   return Values<int32_t>(*this, name, shape, "I32");
+}
+
+const std::vector<uint8_t>& TensorFile::Bytes(const std::string& name,
+                                              std::span<const int64_t> shape) const {
+  return Values<uint8_t>(*this, name, shape, "U8");
 }
 
 std::string SerializeTensors(const TensorFile& tensors, const std::string& name) {

@@ -14,7 +14,8 @@ namespace foreplan {
 
 struct Tensor {
   std::vector<int64_t> shape;
-  std::variant<std::vector<float>, std::vector<double>, std::vector<int32_t>> values;  // row-major
+  std::variant<std::vector<float>, std::vector<double>, std::vector<int32_t>, std::vector<uint8_t>>
+      values;  // row-major
 };
 
 /// A whole safetensors file in memory: named tensors and string metadata.
@@ -30,6 +31,8 @@ struct TensorFile {
                                                    std::span<const int64_t> shape) const;
   [[nodiscard]] const std::vector<int32_t>& Ints(const std::string& name,
                                                  std::span<const int64_t> shape) const;
+  [[nodiscard]] const std::vector<uint8_t>& Bytes(const std::string& name,
+                                                  std::span<const int64_t> shape) const;
 
   std::string source;  // file it was read from, for messages
 };

@@ -283,6 +283,7 @@ void RunSession::WriteReport() {
       .fitting_seconds = times().fitting_seconds,
       .config_toml = ReadFile(directory_->config_file()),
       .machine_json = ReadFile(directory_->machine_file())};
+  WriteFileAtomically(directory_->result_file(), Result().dump(2) + "\n");
   WriteFileAtomically(directory_->report_file(), ReportPage(content, log_));
 }
 

@@ -26,10 +26,6 @@ constexpr std::string_view kBegin = "episode_";
 constexpr std::string_view kEnd = ".safetensors.gz";
 constexpr size_t kHeaderBytes = 50'000;  // names, units and shapes, at most that many as a rule
 
-fs::path FileOf(const fs::path& folder, int episode) {
-  return folder / fmt::format("{}{:06}{}", kBegin, episode, kEnd);
-}
-
 /// Recordings in a folder, whole or half written.
 std::vector<fs::path> FilesIn(const fs::path& folder) {
   std::error_code error;
@@ -224,12 +220,23 @@ void EpisodeRecorder::OnEpisodeEnd(const EpisodeRow& episode) {
   if (error) {
     throw RunError(fmt::format("{}: cannot be made: {}", folder_.string(), error.message()));
   }
-  const fs::path file = FileOf(folder_, recording_.episode);
+  const fs::path file = RecordingFile(folder_, recording_.episode);
   WriteEpisodeRecording(file, recording_);
   if (options_.episodes != RecordedEpisodes::kLast) return;
   for (const fs::path& other : FilesIn(folder_)) {
     if (other != file) fs::remove(other, error);
   }
+}
+
+fs::path RecordingFile(const fs::path& folder, int episode) {
+  return folder / fmt::format("{}{:06}{}", kBegin, episode, kEnd);
+}
+
+std::vector<fs::path> RecordingsIn(const fs::path& folder) {
+  std::vector<fs::path> files = FilesIn(folder);
+  std::erase_if(files, [](const fs::path& file) { return !NumberOf(file); });
+  std::ranges::sort(files, {}, [](const fs::path& file) { return *NumberOf(file); });
+  return files;
 }
 
 void RemoveRecordingsAfter(const fs::path& folder, int last) {

@@ -66,6 +66,10 @@ class EpisodeRecorder final : public RunObserver {
   std::vector<double> candidates_;          // of the last plan: [futures x horizon x nu]
 };
 
+/// `<folder>/episode_000012.safetensors.gz`.
+std::filesystem::path RecordingFile(const std::filesystem::path& folder, int episode);
+/// Whole recordings in a folder, by number; none where there is no folder.
+std::vector<std::filesystem::path> RecordingsIn(const std::filesystem::path& folder);
 /// Removes recordings of episodes after `last`, and what a killed program left half written.
 void RemoveRecordingsAfter(const std::filesystem::path& folder, int last);
 

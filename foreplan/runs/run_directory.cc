@@ -10,6 +10,7 @@
 #include <chrono>
 #include <ctime>
 #include <system_error>
+#include <thread>
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
@@ -29,17 +30,27 @@ void MakeFolder(const fs::path& path) {
   }
 }
 
+/// Its descriptor; null when it cannot be opened.
+std::shared_ptr<const int> OpenFolder(const fs::path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return nullptr;
+  return {new int(descriptor), [](const int* held) {
+            close(*held);
+            delete held;
+          }};
+}
+
 /// A lock of the folder that ends with the object, or with the process. Null where the file system
 /// knows no locks. Throws InputError when another process has it.
 std::shared_ptr<const void> LockFolder(const fs::path& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return nullptr;
-  std::shared_ptr<const int> lock(new int(descriptor), [](const int* held) {
-    close(*held);
-    delete held;
-  });
-  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
-  if (errno != EWOULDBLOCK) return nullptr;
+  const std::shared_ptr<const int> lock = OpenFolder(folder);
+  if (lock == nullptr) return nullptr;
+  // Who asks whether the folder is in use holds it for a moment.
+  for (int tries = 0; tries < 10; ++tries) {
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK) return nullptr;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
   throw InputError(fmt::format("{}: another process is working in this folder", folder.string()));
 }
 
@@ -81,6 +92,11 @@ void RunDirectory::Complete() {
 void RunDirectory::Lock() {
   lock_.reset();
   lock_ = LockFolder(path_);
+}
+
+bool RunDirectory::IsInUse() const {
+  const std::shared_ptr<const int> folder = OpenFolder(path_);
+  return folder != nullptr && flock(*folder, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,

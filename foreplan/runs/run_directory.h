@@ -12,7 +12,7 @@
 namespace foreplan {
 
 /// The folder of one run: config.toml, machine.json, episodes.csv, metrics.csv, data/, model/,
-/// checkpoint/, recordings/, report.html.
+/// checkpoint/, recordings/, result.json, report.html.
 class RunDirectory {
  public:
   /// Begins the folder as `<path>.incomplete`, which Complete gives its name: at `path` there is a
@@ -29,6 +29,8 @@ class RunDirectory {
   /// Keeps other programs from going on with this run until this object and its copies are gone.
   /// Throws InputError when one does already.
   void Lock();
+  /// Whether a process works in the folder, as far as the file system can tell.
+  [[nodiscard]] bool IsInUse() const;
   /// "<parent>/<task>-<algorithm>-<seed>-<yyyymmdd-hhmmss>", with a suffix -2, -3 ... if taken.
   static std::filesystem::path FreshPath(const std::filesystem::path& parent, std::string_view task,
                                          std::string_view algorithm, int seed);
@@ -48,6 +50,8 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
+  /// How the run ended, as `foreplan run --json` says it; there when it has.
+  [[nodiscard]] std::filesystem::path result_file() const { return path_ / "result.json"; }
   /// Of the files that EpisodeRecorder writes; there when something was recorded.
   [[nodiscard]] std::filesystem::path recordings_folder() const { return path_ / "recordings"; }
   /// Of a fit.

@@ -296,6 +296,10 @@ class DecisionSystem final : public System {
                   std::span<double> tangent) const override;
   void Linearize(const SystemDerivatives& derivatives) override;
   void ObservationJacobian(std::span<const double> state, std::span<double> jacobian) override;
+  /// States begin with those of what acts.
+  [[nodiscard]] std::unique_ptr<Picture> MakePicture() const override {
+    return inner_->MakePicture();
+  }
   [[nodiscard]] DependentComponents dependent_components() const override {
     return inner_->dependent_components();
   }

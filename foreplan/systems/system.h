@@ -8,6 +8,7 @@
 
 #include "foreplan/data/component.h"
 #include "foreplan/systems/environment.h"
+#include "foreplan/systems/scene.h"
 
 namespace foreplan {
 
@@ -75,6 +76,10 @@ class System : public Environment {
   /// Derivatives of the dependent components by the others, at the state of the last Reset or Step:
   /// [dependent x on].
   virtual void DependentJacobian(std::span<double> /*jacobian*/) const {}
+
+  /// How it looks, as it is now: what states do not say (the length of a link, a place that a reset
+  /// has drawn) stays as it is. Null by default: there is nothing to be seen of it.
+  [[nodiscard]] virtual std::unique_ptr<Picture> MakePicture() const { return nullptr; }
 };
 
 }  // namespace foreplan

@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/acrobot.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 namespace foreplan {
 
 void AcrobotOptions::Visit(OptionsVisitor& visitor) {
@@ -28,6 +30,10 @@ SystemSpec AcrobotFormula::Spec(const Options& options) {
   spec.action_low = {-options.max_torque};
   spec.action_high = {options.max_torque};
   return spec;
+}
+
+std::unique_ptr<Picture> AcrobotFormula::MakePicture(const Options& options) {
+  return AcrobotPicture(options.length1, 2 * options.center2);
 }
 
 }  // namespace foreplan

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -35,6 +36,7 @@ struct AcrobotFormula {
   static constexpr int kPositions = 2;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 4> Start(const Options& /*options*/) { return {}; }
 
   /// Constants of the equations of motion.

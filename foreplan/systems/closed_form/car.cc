@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/car.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 namespace foreplan {
 
 void CarOptions::Visit(OptionsVisitor& visitor) {
@@ -19,6 +21,10 @@ SystemSpec CarFormula::Spec(const Options& options) {
   spec.action_low = {-options.max_steering};
   spec.action_high = {options.max_steering};
   return spec;
+}
+
+std::unique_ptr<Picture> CarFormula::MakePicture(const Options& options) {
+  return CarPicture(options.wheelbase);
 }
 
 }  // namespace foreplan

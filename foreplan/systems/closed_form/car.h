@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -31,6 +32,7 @@ struct CarFormula {
   static constexpr int kPositions = 2;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 2> Start(const Options& /*options*/) { return {0, 0}; }
 
   /// Explicit Euler.

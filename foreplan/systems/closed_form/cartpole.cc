@@ -1,6 +1,9 @@
 #include "foreplan/systems/closed_form/cartpole.h"
 
 #include <algorithm>
+#include <numbers>
+
+#include "foreplan/systems/closed_form/pictures.h"
 
 namespace foreplan {
 
@@ -49,6 +52,10 @@ void CartPole::Reset(Key key) {
     start[i] = options_.reset.Draw(scale, random);
   }
   SetState(start);
+}
+
+std::unique_ptr<Picture> CartPole::MakePicture() const {
+  return CartPolePicture(2 * options_.pole_center, {.upright = std::numbers::pi, .sign = -1});
 }
 
 }  // namespace foreplan

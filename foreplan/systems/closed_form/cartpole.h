@@ -94,6 +94,7 @@ class CartPole final : public ClosedFormOf<CartPole, 4, 1, 4> {
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
   void Reset(Key key) override;
+  [[nodiscard]] std::unique_ptr<Picture> MakePicture() const override;
 
   template <typename T>
   std::array<T, 4> Next(const std::array<T, 4>& state, const std::array<T, 1>& action) const {

@@ -14,6 +14,8 @@ namespace foreplan {
 ///   static SystemSpec Spec(const Options&)
 ///   static std::array<double, kStateDim> Start(const Options&)
 ///   template <typename T> static void Step(const Options&, const T* x, const T* u, T* next)
+/// and, to be seen,
+///   static std::unique_ptr<Picture> MakePicture(const Options&)
 template <typename Formula>
 class FormulaSystem final : public ClosedFormOf<FormulaSystem<Formula>, Formula::kStateDim,
                                                 Formula::kActionDim, Formula::kStateDim> {
@@ -28,6 +30,13 @@ class FormulaSystem final : public ClosedFormOf<FormulaSystem<Formula>, Formula:
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override {
     return std::make_unique<FormulaSystem>(*this);
+  }
+
+  [[nodiscard]] std::unique_ptr<Picture> MakePicture() const override {
+    if constexpr (requires { Formula::MakePicture(options_); }) {
+      return Formula::MakePicture(options_);
+    }
+    return nullptr;
   }
 
   void Reset(Key key) override {

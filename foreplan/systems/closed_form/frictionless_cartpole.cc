@@ -1,6 +1,7 @@
 #include "foreplan/systems/closed_form/frictionless_cartpole.h"
 
 #include "foreplan/systems/closed_form/cartpole.h"
+#include "foreplan/systems/closed_form/pictures.h"
 
 namespace foreplan {
 
@@ -16,6 +17,10 @@ void FrictionlessCartPoleOptions::Visit(OptionsVisitor& visitor) {
 
 SystemSpec FrictionlessCartPoleFormula::Spec(const Options& options) {
   return CartPoleSpec(options.timestep, {"force", "N"}, options.max_force);
+}
+
+std::unique_ptr<Picture> FrictionlessCartPoleFormula::MakePicture(const Options& options) {
+  return CartPolePicture(options.length, {.upright = 0, .sign = 1});
 }
 
 }  // namespace foreplan

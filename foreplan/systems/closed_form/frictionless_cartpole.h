@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -31,6 +32,7 @@ struct FrictionlessCartPoleFormula {
   static constexpr int kPositions = 2;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 4> Start(const Options& /*options*/) {
     return {0, 3.141592653589793, 0, 0};
   }

@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/pendulum.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 namespace foreplan {
 namespace {
 
@@ -35,6 +37,10 @@ void Pendulum::Reset(Key key) {
   const double theta = options_.reset.Draw(options_.reset.position, random);
   const double theta_dot = options_.reset.Draw(options_.reset.velocity, random);
   SetState(std::array{theta, theta_dot});
+}
+
+std::unique_ptr<Picture> Pendulum::MakePicture() const {
+  return PendulumPicture(options_.length);
 }
 
 }  // namespace foreplan

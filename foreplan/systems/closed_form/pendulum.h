@@ -56,6 +56,7 @@ class Pendulum final : public ClosedFormOf<Pendulum, 2, 1, 3> {
 
   [[nodiscard]] std::unique_ptr<System> Clone() const override;
   void Reset(Key key) override;
+  [[nodiscard]] std::unique_ptr<Picture> MakePicture() const override;
 
   template <typename T>
   std::array<T, 2> Next(const std::array<T, 2>& state, const std::array<T, 1>& action) const {

@@ -1,6 +1,9 @@
 #include "foreplan/systems/closed_form/pilco_cartpole.h"
 
+#include <numbers>
+
 #include "foreplan/systems/closed_form/cartpole.h"
+#include "foreplan/systems/closed_form/pictures.h"
 
 namespace foreplan {
 
@@ -18,6 +21,10 @@ void PilcoCartPoleOptions::Visit(OptionsVisitor& visitor) {
 
 SystemSpec PilcoCartPoleFormula::Spec(const Options& options) {
   return CartPoleSpec(options.timestep * options.substeps, {"force", "N"}, options.max_force);
+}
+
+std::unique_ptr<Picture> PilcoCartPoleFormula::MakePicture(const Options& options) {
+  return CartPolePicture(options.length, {.upright = std::numbers::pi, .sign = 1});
 }
 
 }  // namespace foreplan

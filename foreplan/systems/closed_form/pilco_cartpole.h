@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -35,6 +36,7 @@ struct PilcoCartPoleFormula {
   static constexpr int kPositions = 2;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 4> Start(const Options& /*options*/) { return {}; }
 
   /// Time derivative of (x, theta, x', theta').

@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/planar_quadrotor.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 namespace foreplan {
 
 void PlanarQuadrotorOptions::Visit(OptionsVisitor& visitor) {
@@ -26,6 +28,10 @@ SystemSpec PlanarQuadrotorFormula::Spec(const Options& options) {
   spec.action_low.assign(2, 0.0);
   spec.action_high.assign(2, options.max_thrust);
   return spec;
+}
+
+std::unique_ptr<Picture> PlanarQuadrotorFormula::MakePicture(const Options& options) {
+  return PlanarQuadrotorPicture(options.arm);
 }
 
 }  // namespace foreplan

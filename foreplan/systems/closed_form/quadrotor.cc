@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/quadrotor.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 #include <string>
 
 namespace foreplan {
@@ -35,6 +37,10 @@ SystemSpec QuadrotorFormula::Spec(const Options& options) {
   spec.action_low.assign(4, 0.0);
   spec.action_high.assign(4, options.max_thrust);
   return spec;
+}
+
+std::unique_ptr<Picture> QuadrotorFormula::MakePicture(const Options& options) {
+  return QuadrotorPicture(options.arm);
 }
 
 }  // namespace foreplan

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -35,6 +36,7 @@ struct QuadrotorFormula {
   static constexpr int kPositions = 6;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 12> Start(const Options& /*options*/) { return {}; }
 
   /// Semi-implicit Euler: velocities first; angles move with W of the old angles.

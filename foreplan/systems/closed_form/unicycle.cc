@@ -1,5 +1,7 @@
 #include "foreplan/systems/closed_form/unicycle.h"
 
+#include "foreplan/systems/closed_form/pictures.h"
+
 namespace foreplan {
 
 void UnicycleOptions::Visit(OptionsVisitor& visitor) {
@@ -17,6 +19,10 @@ SystemSpec UnicycleFormula::Spec(const Options& options) {
   spec.action_low = {-options.max_speed, -options.max_turn};
   spec.action_high = {options.max_speed, options.max_turn};
   return spec;
+}
+
+std::unique_ptr<Picture> UnicycleFormula::MakePicture(const Options& /*options*/) {
+  return UnicyclePicture();
 }
 
 }  // namespace foreplan

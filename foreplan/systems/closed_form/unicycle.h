@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <memory>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"
@@ -27,6 +28,7 @@ struct UnicycleFormula {
   static constexpr int kPositions = 3;
 
   static SystemSpec Spec(const Options& options);
+  static std::unique_ptr<Picture> MakePicture(const Options& options);
   static std::array<double, 3> Start(const Options& /*options*/) { return {1, 0, 0}; }
 
   /// Explicit Euler.

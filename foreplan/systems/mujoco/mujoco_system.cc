@@ -11,6 +11,7 @@
 #include "foreplan/expressions/text_scanner.h"
 #include "foreplan/systems/mujoco/mujoco_components.h"
 #include "foreplan/systems/mujoco/mujoco_observation.h"
+#include "foreplan/systems/mujoco/mujoco_picture.h"
 
 namespace foreplan {
 namespace {
@@ -256,6 +257,11 @@ std::string MujocoSystem::Divergence() const {
   }
   if (!fault_) return "";
   return fmt::format("{} at {:.6g} s", DescribeMujocoFault(model(), *fault_), fault_time_);
+}
+
+std::unique_ptr<Picture> MujocoSystem::MakePicture() const {
+  if (own_model_ != nullptr) return MakeMujocoPicture(own_model_, *data_);
+  return MakeMujocoPicture(shared_->model, *data_);
 }
 
 int MujocoSystem::tangent_dim() const {

@@ -70,6 +70,7 @@ class MujocoSystem final : public System {
   /// hinges or slides and observed.
   [[nodiscard]] DependentComponents dependent_components() const override;
   void DependentJacobian(std::span<double> jacobian) const override;
+  [[nodiscard]] std::unique_ptr<Picture> MakePicture() const override;
 
   [[nodiscard]] const mjModel& model() const;
 

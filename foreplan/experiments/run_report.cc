@@ -1,0 +1,126 @@
+#include "foreplan/experiments/run_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "foreplan/core/config.h"
+#include "foreplan/core/error.h"
+#include "foreplan/core/options.h"
+#include "foreplan/data/base64.h"
+#include "foreplan/data/files.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/learners/episode_recorder.h"
+#include "foreplan/learners/learner.h"
+#include "foreplan/runs/page.h"
+
+namespace foreplan {
+namespace assets {
+extern const std::string_view kAnimationHtml;
+}  // namespace assets
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The first key of a configuration.
+struct TaskName {
+  std::string name;
+  void Visit(OptionsVisitor& visitor) { visitor.Field("name", name, "of the task"); }
+};
+
+/// Without a last line that is not whole yet.
+std::string WholeLines(const fs::path& file) {
+  std::string text = ReadFile(file);
+  text.resize(text.rfind('\n') + 1);  // npos + 1 = 0
+  return text;
+}
+
+/// How the run ended, where what it left says so of the episodes that are there; null else.
+nlohmann::json ResultOf(const RunDirectory& directory, const RunLog& log) {
+  std::error_code error;
+  if (!fs::exists(directory.result_file(), error)) return nullptr;
+  const std::string file = directory.result_file().string();
+  const nlohmann::json result = nlohmann::json::parse(ReadFile(file), nullptr, false);
+  try {
+    if (result.at("episode_returns").size() != log.episodes().size()) return nullptr;  // an older end
+    static_cast<void>(result.at("status").get_ref<const std::string&>());
+    for (const char* key : {"wall_seconds", "planning_seconds", "fitting_seconds"}) {
+      static_cast<void>(result.at(key).get<double>());
+    }
+    return result;
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(
+        fmt::format("{}: found something else, expected what 'foreplan run' wrote there", file));
+  }
+}
+
+std::string StatusOfUnfinished(const RunDirectory& directory, const RunLog& log) {
+  return fmt::format("{} after episode {}", directory.IsInUse() ? "running" : "stopped",
+                     log.episodes().size());
+}
+
+}  // namespace
+
+StoredRun ReadStoredRun(const fs::path& folder) {
+  StoredRun run{RunDirectory::Open(folder), {}, RunLog()};
+  const RunDirectory& directory = run.directory;
+  Config config = Config::FromFile(directory.config_file());
+  const auto options = ReadOptions<RunOptions>(config, "run");
+  run.log.RestoreCsv(WholeLines(directory.episodes_file()), WholeLines(directory.metrics_file()),
+                     folder.string());
+  const nlohmann::json result = ResultOf(directory, run.log);
+  run.content = {.task = ReadOptions<TaskName>(config, "").name,
+                 .algorithm = options.algorithm,
+                 .planner = LearnerPlans(options.algorithm) ? options.planner : "",
+                 .seed = options.seed,
+                 .status = StatusOfUnfinished(directory, run.log),
+                 .config_toml = ReadFile(directory.config_file()),
+                 .machine_json = ReadFile(directory.machine_file())};
+  if (result.is_null()) return run;
+  run.content.status = result["status"].get<std::string>();
+  run.content.wall_seconds = result["wall_seconds"].get<double>();
+  run.content.planning_seconds = result["planning_seconds"].get<double>();
+  run.content.fitting_seconds = result["fitting_seconds"].get<double>();
+  return run;
+}
+
+std::vector<fs::path> RecordingsOf(const RunDirectory& directory) {
+  return RecordingsIn(directory.recordings_folder());
+}
+
+fs::path RecordingOf(const RunDirectory& directory, std::optional<int> episode) {
+  const std::vector<fs::path> files = RecordingsOf(directory);
+  if (files.empty()) {
+    throw InputError(fmt::format("{}: found no recorded episode, expected one: run with --record",
+                                 directory.path().string()));
+  }
+  if (!episode) return files.back();
+  const fs::path wanted = RecordingFile(directory.recordings_folder(), *episode);
+  if (std::ranges::find(files, wanted) != files.end()) return wanted;
+  throw InputError(fmt::format(
+      "{}: found no recording of episode {}, expected one that is there, of {} from {} to {}",
+      directory.path().string(), *episode, files.size(), files.front().filename().string(),
+      files.back().filename().string()));
+}
+
+Animation AnimationOf(const RunDirectory& directory, const EpisodeRecording& recording,
+                      double most_mb) {
+  const Experiment experiment = LoadExperiment(directory.config_file().string(), {});
+  return MakeAnimation(recording, experiment.task, most_mb);
+}
+
+std::string AnimationPage(const EpisodeRecording& recording, const Animation& animation) {
+  return FillPage(
+      assets::kAnimationHtml,
+      {{"title", EscapedForHtml(fmt::format("{} · episode {}", recording.task, recording.episode))},
+       {"subtitle", EscapedForHtml(fmt::format("{}, seed {}, return {:.1f}", recording.controller,
+                                               recording.seed, recording.episode_return))},
+       {"animation", Base64Of(animation.bytes)}});
+}
+
+}  // namespace foreplan

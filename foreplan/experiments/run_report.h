@@ -1,0 +1,41 @@
+// What can be shown of a run on disk, also of one that goes on.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "foreplan/data/episode_recording.h"
+#include "foreplan/experiments/animation.h"
+#include "foreplan/runs/report.h"
+#include "foreplan/runs/run_directory.h"
+#include "foreplan/runs/run_log.h"
+
+namespace foreplan {
+
+struct StoredRun {
+  RunDirectory directory;
+  ReportContent content;
+  RunLog log;  // of episodes that are whole rows by now
+};
+
+/// Throws InputError naming the file and what is wrong with it. What a run has not written yet, or
+/// was not left the time to write, is missing: its times are 0, its status says that it runs or
+/// that it was stopped.
+StoredRun ReadStoredRun(const std::filesystem::path& folder);
+
+/// Of the run's episodes, by number.
+std::vector<std::filesystem::path> RecordingsOf(const RunDirectory& directory);
+/// Of that episode, none: the newest. Throws InputError naming those that are there.
+std::filesystem::path RecordingOf(const RunDirectory& directory, std::optional<int> episode);
+
+/// Of an episode of the run, on the task of its configuration. Throws InputError as MakeAnimation
+/// does.
+Animation AnimationOf(const RunDirectory& directory, const EpisodeRecording& recording,
+                      double most_mb = kAnimationMb);
+
+/// A page that shows one episode, and opens offline.
+std::string AnimationPage(const EpisodeRecording& recording, const Animation& animation);
+
+}  // namespace foreplan
