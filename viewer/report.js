@@ -5,7 +5,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const CHART_HEIGHT = 240;  // px
   const WIDE_CHART_HEIGHT = 300;
-  const WHOLE_INCREMENTS = [0, 1, 2, 3, 4, 5, 6].flatMap((k) => [1, 2, 5].map((i) => i * 10 ** k));
+  const { WHOLE_INCREMENTS, css, seriesColor, format, tickLabels, xRange, axis, description, addFigure } =
+    foreplanCharts;
 
   // What deserves a place at the top: title, unit and the metrics that share one chart.
   const FEATURED = [
@@ -26,12 +27,6 @@
 
   const charts = [];
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const format = (value) =>
-    value == null ? "–"
-      : String(Number.isInteger(value) ? value : Number(value.toPrecision(4))).replace("-", "−");
-  const known = (values) => values.filter((value) => value != null);
-
   /// Steps when an episode has several values, else episodes.
   function xColumn(metric) {
     return new Set(metric.episode).size < metric.episode.length ? "total_steps" : "episode";
@@ -50,35 +45,21 @@
     return [xs, ...metrics.map((_, index) => xs.map((x) => rows.get(x)[index]))];
   }
 
-  function axis(label) {
-    return {
-      stroke: css("--muted"),
-      grid: { stroke: css("--grid"), width: 1 },
-      ticks: { stroke: css("--line"), width: 1, size: 4 },
-      font: "12px system-ui, sans-serif",
-      labelFont: "12px system-ui, sans-serif",
-      label,
-      labelSize: label ? 18 : 0,
-    };
-  }
-
   function options(chart, width) {
-    const numbers = (_, ticks) => ticks.map((tick) => (tick == null ? null : format(tick)));
-    const range = (_, low, high) => (low === high ? [low - 1, high + 1] : [low, high]);
     return {
       width,
       height: chart.height,
       padding: [8, 14, 0, 0],
       cursor: { y: false, points: { size: 7 } },
-      scales: { x: { time: false, range } },
+      scales: { x: { time: false, range: xRange } },
       axes: [
-        { ...axis(chart.xLabel), size: 32, incrs: WHOLE_INCREMENTS, values: numbers },
-        { ...axis(), size: 56, values: numbers },
+        { ...axis(chart.xLabel), size: 32, incrs: WHOLE_INCREMENTS, values: tickLabels },
+        { ...axis(), size: 56, values: tickLabels },
       ],
       series: [
         { label: chart.xLabel, value: (_, value) => format(value) },
         ...chart.series.map(({ label, markerOnly }, index) => {
-          const color = css(`--series-${(index % 4) + 1}`);
+          const color = seriesColor(index);
           return {
             label,
             stroke: color,
@@ -99,31 +80,12 @@
     };
   }
 
-  /// What the picture shows, in words.
-  function description(chart) {
-    return chart.series.map(({ label }, index) => {
-      const values = known(chart.columns[index + 1]);
-      if (values.length === 0) return `${label}: no finite value`;
-      return `${label}: from ${format(values[0])} to ${format(values[values.length - 1])}, ` +
-        `lowest ${format(Math.min(...values))}, highest ${format(Math.max(...values))}`;
-    }).join("; ");
-  }
-
   function addChart(parent, chart) {
-    const figure = document.createElement("figure");
-    if (chart.wide) figure.className = "wide";
+    const canvas = addFigure(parent, chart.title, chart.unit);
+    if (chart.wide) canvas.parentElement.className = "wide";
     chart.height = chart.wide ? WIDE_CHART_HEIGHT : CHART_HEIGHT;
-    const caption = document.createElement("figcaption");
-    const title = document.createElement("strong");
-    title.textContent = chart.title;
-    const unit = document.createElement("span");
-    unit.textContent = chart.unit || "";
-    caption.append(title, unit);
-    const canvas = document.createElement("div");
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${chart.title} (${description(chart)})`);
-    figure.append(caption, canvas);
-    parent.append(figure);
+    const labels = chart.series.map(({ label }) => label);
+    canvas.setAttribute("aria-label", `${chart.title} (${description(labels, chart.columns)})`);
     chart.canvas = canvas;
     charts.push(chart);
   }

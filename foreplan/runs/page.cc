@@ -11,6 +11,7 @@
 namespace foreplan {
 namespace assets {
 extern const std::string_view kChartLicenceHtml;
+extern const std::string_view kChartsJs;
 extern const std::string_view kPageEndHtml;
 extern const std::string_view kReportCss;
 extern const std::string_view kUPlotIifeMinJs;
@@ -78,6 +79,7 @@ std::string FillPage(std::string_view page, std::map<std::string_view, std::stri
   values.emplace("chart_licence", assets::kChartLicenceHtml);
   values.emplace("style", assets::kReportCss);
   values.emplace("chart_script", assets::kUPlotIifeMinJs);
+  values.emplace("chart_helpers", assets::kChartsJs);
   constexpr std::string_view kEnd = "{{page_end}}";
   if (page.ends_with(kEnd)) {
     return FillPage(

@@ -1,0 +1,342 @@
+// The scene of an animation: bodies with their shapes, the ground, light and camera. Defines `foreplanAnimation.EpisodeScene`.
+"use strict";
+
+globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
+
+(() => {
+  const FIELD_OF_VIEW = 40;  // degrees, vertical
+  const HOME_DIRECTION = [0.35, -1, 0.32];  // from what is looked at to the camera
+  const HOME_DISTANCE = 1.75;  // extents
+  const HOME_ASPECT = 4 / 3;  // narrower views look from further away
+  const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
+  const ROUND = 32;  // segments of round shapes
+  const GROUND_RADIUS = 9;  // distances between the camera and what it looks at
+  const CONTACT_RADIUS = 0.012;  // extents
+  const SHADOW_SIZE = 1024;  // px
+
+  const css = (name) => foreplanCharts.css(name);
+
+  // Checks of the ground fade with distance in place of flickering: their mean over a pixel is drawn.
+  const CHECKS_GLSL = `
+    vec2 square = vGround / cell;
+    vec2 width = max(fwidth(square), vec2(1e-4));
+    vec2 wave = 2.0 * (abs(fract((square - 0.5 * width) * 0.5) - 0.5) -
+                       abs(fract((square + 0.5 * width) * 0.5) - 0.5)) / width;
+    diffuseColor.rgb = mix(dark, light, 0.5 - 0.5 * wave.x * wave.y);
+    diffuseColor.a = 1.0 - smoothstep(0.35, 1.0, length(vGround - middle) / radius);`;
+
+  /// A round number of metres near a quarter of the extent.
+  function checkSize(extent) {
+    const power = 10 ** Math.floor(Math.log10(extent / 4));
+    return power * [1, 2, 5].findLast((k) => k * power <= extent / 4);
+  }
+
+  function groundMaterial(cell) {
+    const material = new THREE.MeshLambertMaterial({ transparent: true });
+    const uniforms = {
+      cell: { value: cell }, radius: { value: 1 }, middle: { value: new THREE.Vector2() },
+      light: { value: new THREE.Color() }, dark: { value: new THREE.Color() },
+    };
+    material.onBeforeCompile = (shader) => {
+      Object.assign(shader.uniforms, uniforms);
+      const names = "uniform float cell, radius; uniform vec2 middle; uniform vec3 light, dark; varying vec2 vGround;\n";
+      shader.vertexShader = names + shader.vertexShader.replace(
+        "#include <begin_vertex>", "#include <begin_vertex>\nvGround = position.xy * radius + middle;");
+      shader.fragmentShader = names + shader.fragmentShader.replace(
+        "#include <color_fragment>", `#include <color_fragment>\n${CHECKS_GLSL}`);
+    };
+    material.userData = uniforms;
+    return material;
+  }
+
+  function meshGeometry({ vertex, face }) {
+    const geometry = new THREE.BufferGeometry();
+    geometry.setAttribute("position", new THREE.BufferAttribute(vertex, 3));
+    geometry.setIndex(new THREE.BufferAttribute(new Uint32Array(face), 1));
+    geometry.computeVertexNormals();
+    return geometry;
+  }
+
+  /// three.js has the axis of round shapes along y, where it is z here.
+  const alongZ = (geometry) => geometry.rotateX(Math.PI / 2);
+
+  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes) {
+    switch (type) {
+      case "plane": return new THREE.PlaneGeometry(2 * x, 2 * y);
+      case "box": return new THREE.BoxGeometry(2 * x, 2 * y, 2 * z);
+      case "sphere": return new THREE.SphereGeometry(x, ROUND, ROUND / 2);
+      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, ROUND / 4, ROUND));
+      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, ROUND));
+      case "ellipsoid": return new THREE.SphereGeometry(1, ROUND, ROUND / 2).scale(x, y, z);
+      default: return meshGeometry(meshes.get(mesh));
+    }
+  }
+
+  const isEndless = ({ type, size }) => type === "plane" && !(size[0] > 0 && size[1] > 0);
+  const quaternion = ([w, x, y, z]) => new THREE.Quaternion(x, y, z, w).normalize();
+
+  function shapeMaterial({ type, color: [r, g, b, alpha] }) {
+    const material = new THREE.MeshPhongMaterial({ shininess: 24, specular: 0x1c1c1c, flatShading: type === "mesh" });
+    material.color.setRGB(r, g, b, THREE.SRGBColorSpace);
+    if (alpha < 1) Object.assign(material, { transparent: true, opacity: alpha, depthWrite: false });
+    return material;
+  }
+
+  class EpisodeScene {
+    constructor(canvas, { info, scene }) {
+      this.canvas = canvas;
+      this.data = scene;
+      this.description = info.scene;
+      this.extent = info.scene.extent;
+      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true });
+      this.renderer.shadowMap.enabled = true;
+      this.renderer.shadowMap.type = THREE.PCFShadowMap;
+      this.world = new THREE.Scene();
+      this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, HOME_ASPECT, 0.01, 100);
+      this.camera.up.set(0, 0, 1);
+      this.controls = new THREE.OrbitControls(this.camera, canvas);
+      this.addLights();
+      this.addBodies();
+      this.addContacts();
+      this.applyTheme();
+      this.setPosition(0);
+      this.following = this.followTravel() > FOLLOW_TRAVEL * this.extent;
+      this.resetCamera();
+    }
+
+    addLights() {
+      this.world.add(new THREE.HemisphereLight(0xffffff, 0x9a958c, 1.9));
+      const sun = new THREE.DirectionalLight(0xffffff, 1.7);
+      sun.castShadow = true;
+      sun.shadow.mapSize.set(SHADOW_SIZE, SHADOW_SIZE);
+      sun.shadow.normalBias = 0.01 * this.extent;
+      Object.assign(sun.shadow.camera, { left: -this.extent, right: this.extent, top: this.extent,
+                                         bottom: -this.extent, near: 0, far: 8 * this.extent });
+      this.world.add(sun, sun.target);
+      this.sun = sun;
+    }
+
+    addBodies() {
+      this.bodies = this.description.bodies.map((body) => {
+        const group = new THREE.Group();
+        group.name = body.name;
+        if (body.moving < 0) {
+          group.position.fromArray(body.position);
+          group.quaternion.copy(quaternion(body.rotation));
+        }
+        this.world.add(group);
+        return group;
+      });
+      this.grounds = [];
+      this.shapes = this.description.shapes.map((shape) => this.addShape(shape));
+    }
+
+    addShape(shape) {
+      const frame = new THREE.Group();
+      frame.position.fromArray(shape.position);
+      frame.quaternion.copy(quaternion(shape.rotation));
+      const body = this.bodies[shape.body];
+      const mesh = isEndless(shape) ? this.ground()
+        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes), shapeMaterial(shape));
+      mesh.visible = shape.color[3] > 0;
+      mesh.castShadow = shape.type !== "plane" && shape.kind === "geom" && shape.color[3] === 1;
+      mesh.receiveShadow = this.description.bodies[shape.body].moving < 0;
+      frame.visible = shape.kind === "geom";
+      frame.add(mesh);
+      body.add(frame);
+      return frame;
+    }
+
+    ground() {
+      this.cell = checkSize(this.extent);
+      const mesh = new THREE.Mesh(new THREE.PlaneGeometry(2, 2), groundMaterial(this.cell));
+      mesh.renderOrder = -1;
+      mesh.frustumCulled = false;
+      this.grounds.push(mesh);
+      return mesh;
+    }
+
+    addContacts() {
+      const { contactFrom } = this.data;
+      if (!contactFrom) return;
+      const most = contactFrom.reduce((max, from, t) => Math.max(max, t ? from - contactFrom[t - 1] : 0), 0);
+      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.extent, 12, 8);
+      const material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true });
+      this.contacts = new THREE.InstancedMesh(geometry, material, Math.max(most, 1));
+      this.contacts.frustumCulled = false;
+      this.contacts.renderOrder = 20;
+      this.world.add(this.contacts);
+    }
+
+    applyTheme() {
+      this.world.background = new THREE.Color(css("--sky"));
+      for (const { material } of this.grounds) {
+        material.userData.light.value.set(css("--ground-light"));
+        material.userData.dark.value.set(css("--ground-dark"));
+      }
+      if (this.contacts) this.contacts.material.color.set(css("--contact"));
+    }
+
+    showSites(shown) {
+      this.description.shapes.forEach(({ kind }, i) => {
+        if (kind === "site") this.shapes[i].visible = shown;
+      });
+    }
+
+    showContacts(shown) {
+      if (this.contacts) this.contacts.visible = shown;
+    }
+
+    /// Puts bodies where they were at a frame, or between two.
+    setPosition(position) {
+      const { rows } = this.data;
+      const frame = Math.floor(position);
+      const part = position - frame;
+      const before = this.followPlace();
+      this.description.bodies.forEach(({ moving }, i) => {
+        if (moving < 0) return;
+        const row = frame * rows + moving;
+        const { position: place, quaternion: turn } = this.bodies[i];
+        place.copy(this.placeAt(row));
+        turn.copy(this.rotationAt(row));
+        if (part === 0) return;
+        place.lerp(this.placeAt(row + rows), part);
+        turn.slerp(this.rotationAt(row + rows), part);
+      });
+      if (this.contacts) this.placeContacts(frame);
+      if (this.following) this.moveCamera(this.followPlace().sub(before));
+    }
+
+    placeAt(row) {
+      return new THREE.Vector3().fromArray(this.data.position, 3 * row);
+    }
+
+    rotationAt(row) {
+      return quaternion(this.data.rotation.subarray(4 * row, 4 * row + 4));
+    }
+
+    placeContacts(frame) {
+      const { contactFrom, contactPosition } = this.data;
+      const matrix = new THREE.Matrix4();
+      this.contacts.count = contactFrom[frame + 1] - contactFrom[frame];
+      for (let i = 0; i < this.contacts.count; ++i) {
+        const at = 3 * (contactFrom[frame] + i);
+        matrix.setPosition(contactPosition[at], contactPosition[at + 1], contactPosition[at + 2]);
+        this.contacts.setMatrixAt(i, matrix);
+      }
+      this.contacts.instanceMatrix.needsUpdate = true;
+    }
+
+    get canFollow() {
+      const { follow, bodies } = this.description;
+      return follow >= 0 && bodies[follow].moving >= 0;
+    }
+
+    followPlace() {
+      return this.canFollow ? this.bodies[this.description.follow].position.clone() : new THREE.Vector3();
+    }
+
+    followStart() {
+      return this.canFollow ? this.placeAt(this.description.bodies[this.description.follow].moving)
+        : new THREE.Vector3();
+    }
+
+    /// How far the followed body gets from where it began [m].
+    followTravel() {
+      if (!this.canFollow) return 0;
+      const { rows, position } = this.data;
+      const { moving } = this.description.bodies[this.description.follow];
+      const start = this.followStart();
+      let travel = 0;
+      for (let row = moving; 3 * row < position.length; row += rows) {
+        travel = Math.max(travel, this.placeAt(row).distanceTo(start));
+      }
+      return travel;
+    }
+
+    /// What the camera looks at when nobody has turned it.
+    homeTarget() {
+      const target = new THREE.Vector3().fromArray(this.description.center);
+      return this.following ? target.add(this.followPlace()).sub(this.followStart()) : target;
+    }
+
+    setFollowing(following) {
+      this.following = following && this.canFollow;
+      if (this.following) this.moveCamera(this.homeTarget().sub(this.controls.target));
+    }
+
+    moveCamera(change) {
+      this.controls.target.add(change);
+      this.camera.position.add(change);
+      this.camera.lookAt(this.controls.target);
+    }
+
+    resetCamera() {
+      const narrow = Math.max(1, HOME_ASPECT / this.camera.aspect);
+      const target = this.homeTarget();
+      this.controls.target.copy(target);
+      this.camera.position.fromArray(HOME_DIRECTION).normalize()
+        .multiplyScalar(HOME_DISTANCE * narrow * this.extent).add(target);
+      this.controls.update();
+    }
+
+    /// Turns [radians] and brings nearer (`nearer` > 1) as the mouse does.
+    turnCamera(around, over, nearer = 1) {
+      const { target } = this.controls;
+      const toYUp = new THREE.Quaternion().setFromUnitVectors(this.camera.up, new THREE.Vector3(0, 1, 0));
+      const offset = this.camera.position.clone().sub(target).applyQuaternion(toYUp);
+      const sphere = new THREE.Spherical().setFromVector3(offset);
+      sphere.theta += around;
+      sphere.phi += over;
+      sphere.radius /= nearer;
+      sphere.makeSafe();
+      offset.setFromSpherical(sphere).applyQuaternion(toYUp.invert());
+      this.camera.position.copy(target).add(offset);
+      this.controls.update();
+    }
+
+    resize(width, height, pixelRatio) {
+      this.renderer.setPixelRatio(pixelRatio);
+      this.renderer.setSize(width, height, false);
+      this.size = { width, height };
+      this.camera.aspect = width / height;
+      this.camera.updateProjectionMatrix();
+    }
+
+    render() {
+      const { target } = this.controls;
+      const distance = this.camera.position.distanceTo(target);
+      this.camera.near = 0.02 * distance;
+      this.camera.far = 2 * GROUND_RADIUS * distance + 10 * this.extent;
+      this.camera.updateProjectionMatrix();
+      this.sun.target.position.copy(target);
+      this.sun.position.set(-0.5, -0.8, 2).multiplyScalar(1.6 * this.extent).add(target);
+      this.world.updateMatrixWorld();
+      this.grounds.forEach((ground) => this.placeGround(ground, GROUND_RADIUS * distance));
+      this.renderer.render(this.world, this.camera);
+    }
+
+    /// An endless plane is drawn around what the camera looks at.
+    placeGround(ground, radius) {
+      const { middle, radius: shown } = ground.material.userData;
+      const local = ground.parent.worldToLocal(this.controls.target.clone());
+      middle.value.set(local.x, local.y);
+      shown.value = radius;
+      ground.position.set(local.x, local.y, 0);
+      ground.scale.set(radius, radius, 1);
+      ground.updateMatrixWorld();
+    }
+
+    dispose() {
+      this.controls.dispose();
+      this.world.traverse(({ geometry, material }) => {
+        geometry?.dispose();
+        material?.dispose();
+      });
+      this.renderer.dispose();
+      this.renderer.forceContextLoss();
+    }
+  }
+
+  Object.assign(foreplanAnimation, { EpisodeScene });
+})();
