@@ -10,12 +10,22 @@
 
 namespace foreplan {
 namespace assets {
+extern const std::string_view kAnimationChartsJs;
+extern const std::string_view kAnimationControlsJs;
+extern const std::string_view kAnimationCss;
+extern const std::string_view kAnimationDataJs;
+extern const std::string_view kAnimationFanJs;
+extern const std::string_view kAnimationLicenceHtml;
+extern const std::string_view kAnimationPlayerJs;
+extern const std::string_view kAnimationProbesJs;
+extern const std::string_view kAnimationSceneJs;
 extern const std::string_view kChartLicenceHtml;
 extern const std::string_view kChartsJs;
 extern const std::string_view kPageEndHtml;
 extern const std::string_view kReportCss;
 extern const std::string_view kUPlotIifeMinJs;
 extern const std::string_view kUPlotMinCss;
+extern const std::string_view kThreeMinJs;
 }  // namespace assets
 
 std::string EscapedForHtml(std::string_view text) {
@@ -74,12 +84,32 @@ std::string JsonForScript(const nlohmann::ordered_json& json) {
   return text;
 }
 
+namespace {
+
+/// In the order in which they need each other.
+std::string AnimationScript() {
+  std::string script;
+  for (const std::string_view part :
+       {assets::kAnimationDataJs, assets::kAnimationSceneJs, assets::kAnimationFanJs,
+        assets::kAnimationChartsJs, assets::kAnimationControlsJs, assets::kAnimationProbesJs,
+        assets::kAnimationPlayerJs}) {
+    script += part;
+  }
+  return script;
+}
+
+}  // namespace
+
 std::string FillPage(std::string_view page, std::map<std::string_view, std::string> values) {
   values.emplace("chart_style", assets::kUPlotMinCss);
   values.emplace("chart_licence", assets::kChartLicenceHtml);
   values.emplace("style", assets::kReportCss);
   values.emplace("chart_script", assets::kUPlotIifeMinJs);
   values.emplace("chart_helpers", assets::kChartsJs);
+  values.emplace("animation_licence", assets::kAnimationLicenceHtml);
+  values.emplace("animation_style", assets::kAnimationCss);
+  values.emplace("animation_library", assets::kThreeMinJs);
+  values.emplace("animation_script", AnimationScript());
   constexpr std::string_view kEnd = "{{page_end}}";
   if (page.ends_with(kEnd)) {
     return FillPage(
