@@ -10,6 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/report_pictures.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
 #include "foreplan/experiments/run_report.h"
@@ -27,6 +28,7 @@ struct ReportRequest {
   std::optional<int> episode;
   double mb = kAnimationMb;
   std::string out;
+  PictureFlags pictures;
   bool json = false;
 };
 
@@ -60,6 +62,10 @@ void WriteAnimation(const ReportRequest& request, const StoredRun& run) {
 
 void Report(const ReportRequest& request) {
   const StoredRun run = ReadStoredRun(request.run);
+  if (request.pictures.are_wanted()) {
+    WritePictures(run, request.episode, request.mb, request.pictures, request.json);
+    return;
+  }
   WriteAnimation(request, run);
 }
 
@@ -81,6 +87,7 @@ void AddReportCommand(CLI::App& app) {
       ->check(NumberFrom(0.01, 1000));
   command.add_option("--out", request->out, "file to write; default: in the run's folder")
       ->type_name("FILE");
+  AddPictureFlags(command, request->pictures);
   AddJsonFlag(command, request->json);
   command.callback([request] { Report(*request); });
 }
