@@ -100,6 +100,11 @@ std::string AnimationScript() {
 
 }  // namespace
 
+std::string AnimationScripts() {
+  return fmt::format("<script>{}</script>\n<script>{}</script>\n", assets::kThreeMinJs,
+                     AnimationScript());
+}
+
 std::string FillPage(std::string_view page, std::map<std::string_view, std::string> values) {
   values.emplace("chart_style", assets::kUPlotMinCss);
   values.emplace("chart_licence", assets::kChartLicenceHtml);
@@ -110,6 +115,7 @@ std::string FillPage(std::string_view page, std::map<std::string_view, std::stri
   values.emplace("animation_style", assets::kAnimationCss);
   values.emplace("animation_library", assets::kThreeMinJs);
   values.emplace("animation_script", AnimationScript());
+  values.emplace("animation_scripts", "");
   constexpr std::string_view kEnd = "{{page_end}}";
   if (page.ends_with(kEnd)) {
     return FillPage(

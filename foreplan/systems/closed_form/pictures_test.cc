@@ -153,7 +153,7 @@ TEST(ClosedFormPictures, WheelsRollWhereTheyPoint) {
       Moved({{0, 0, 0}, BodiesIn(*picture, state)[1].rotation}, {0.1, 0, 0});
   EXPECT_NEAR(to[0] - from[0], ahead[0], 1e-12);
   EXPECT_NEAR(to[1] - from[1], ahead[1], 1e-12);
-  const auto car = Car({}).MakePicture();
+  const auto car = Car(CarOptions()).MakePicture();
   const ScenePoint heading = Moved({{0, 0, 0}, BodiesIn(*car, {3, 0.2})[1].rotation}, {1, 0, 0});
   EXPECT_GT(heading[1], 0) << "to the left";
   EXPECT_EQ(TracedIn(*car, {3, 0.2})[1], 3);

@@ -249,6 +249,31 @@ void AddTraced(const mjModel& model, Scene& scene) {
   }
 }
 
+/// A box around the geoms that move, or all but planes where none does, as the model is compiled.
+void SetView(const mjModel& model, Scene& scene) {
+  const MujocoData data = MakeMujocoData(model);
+  mj_kinematics(&model, data.get());
+  for (const bool all : {false, true}) {
+    constexpr double kFar = std::numeric_limits<double>::infinity();
+    ScenePoint low = {kFar, kFar, kFar};
+    ScenePoint high = {-kFar, -kFar, -kFar};
+    for (int i = 0; i < model.ngeom; ++i) {
+      const bool moves = scene.bodies[static_cast<size_t>(model.geom_bodyid[i])].moves;
+      const double radius = model.geom_rbound[i];  // 0 for planes
+      if (radius <= 0 || !(moves || all)) continue;
+      for (size_t k = 0; k < 3; ++k) {
+        const double at = data->geom_xpos[static_cast<size_t>(3 * i) + k];
+        low[k] = std::min(low[k], at - radius);
+        high[k] = std::max(high[k], at + radius);
+      }
+    }
+    if (low[0] > high[0]) continue;
+    for (size_t k = 0; k < 3; ++k) scene.center[k] = (low[k] + high[k]) / 2;
+    scene.extent = std::hypot(high[0] - low[0], high[1] - low[1], high[2] - low[2]);
+    return;
+  }
+}
+
 /// Hangs from something that has joints.
 bool Moves(const mjModel& model, int body) {
   for (; body != 0; body = model.body_parentid[body]) {
@@ -316,8 +341,7 @@ Scene SceneOf(const mjModel& model) {
   }
   AddGeoms(model, scene);
   AddSites(model, scene);
-  scene.center = PointAt(model.stat.center);
-  scene.extent = model.stat.extent;
+  SetView(model, scene);
   AddTraced(model, scene);
   return scene;
 }
