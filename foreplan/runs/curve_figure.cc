@@ -18,10 +18,10 @@ struct Layout {
   double height = 460;  // without a legend below
   double left = 64;
   double right = 270;
-  double top = 40;
+  double top = 48;
   double bottom = 52;
   double legend_x = 706;
-  double legend_y = 48;
+  double legend_y = 56;
   size_t label_columns = 30;  // of a line of the legend
 };
 

@@ -38,10 +38,10 @@ TEST(CurveFigure, DrawsABandOnceAroundItsLine) {
                   {.label = "mean", .points = {{0, 1, 1}, {10, 2, 2}}, .has_band = true}},
        .description = ""});
   EXPECT_EQ(Count(svg, "<circle"), 0);
-  // x from 64 to 690 for 0 to 10, y from 408 to 40 for 0 to 4; upwards at both, back below.
+  // x from 64 to 690 for 0 to 10, y from 408 to 48 for 0 to 4; upwards at both, back below.
   EXPECT_EQ(Count(svg,
                   "<polygon stroke='none' fill-opacity='0.16' "
-                  "points='64.0,224.0 690.0,40.0 690.0,408.0 64.0,408.0 '/>"),
+                  "points='64.0,228.0 690.0,48.0 690.0,408.0 64.0,408.0 '/>"),
             1);
   EXPECT_EQ(Count(svg, "class='series-0'"), 2);
 }
@@ -81,7 +81,7 @@ TEST(CurveFigure, GrowsWithItsLegend) {
       .title = "", .x_label = "", .y_label = "", .curves = {}, .description = "words"};
   for (int i = 0; i < 40; ++i) figure.curves.push_back({.label = "one", .points = {{0, 1}}});
   const std::string svg = CurveFigureSvg(figure);
-  EXPECT_NE(svg.find("viewBox='0 0 960 848'"), std::string::npos) << svg.substr(0, 100);
+  EXPECT_NE(svg.find("viewBox='0 0 960 856'"), std::string::npos) << svg.substr(0, 100);
   EXPECT_NE(svg.find("aria-label=\"words\""), std::string::npos);
 }
 
