@@ -58,6 +58,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   function buildViewRow(withScene) {
     const options = SPEEDS.map((speed) => make("option", { value: speed }, `${speed}×`));
     const speed = make("select", {}, ...options);
+    speed.value = "1";
     const row = make("div", { class: "row" }, make("label", {}, "Speed ", speed));
     if (!withScene) return { row, speed };
     const follow = toggle("Follow", false);
