@@ -101,7 +101,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       on(canvas, "focus", () => { this.scene.controls.enableZoom = true; });
       on(canvas, "blur", () => { this.scene.controls.enableZoom = false; });
       on(canvas, "pointerdown", () => canvas.focus({ preventScroll: true }));
-      on(canvas, "webglcontextrestored", () => this.draw());
+      on(canvas, "webglcontextlost", () => { this.controls.lost.hidden = false; });
+      on(canvas, "webglcontextrestored", () => {
+        this.controls.lost.hidden = true;
+        this.draw();
+      });
     }
 
     applyTheme() {

@@ -5,7 +5,10 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
   const FIELD_OF_VIEW = 40;  // degrees, vertical
-  const HOME_DIRECTION = [0.35, -1, 0.32];  // from what is looked at to the camera
+  // From what is looked at to the camera: upright scenes, those in the plane x = 0, and flat ones.
+  const HOME_DIRECTIONS = { upright: [0.35, -1, 0.32], sideways: [1, -0.35, 0.32], flat: [0.2, -0.75, 1] };
+  const MUCH_LESS = 0.3;  // of the spread along another axis
+  const SPREAD_FRAMES = 50;  // looked at for it
   const HOME_DISTANCE = 1.75;  // extents
   const HOME_ASPECT = 4 / 3;  // narrower views look from further away
   const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
@@ -308,6 +311,21 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       return travel;
     }
 
+    /// Along which axes bodies are away from each other, in the mean over frames.
+    layout() {
+      const { rows, position } = this.data;
+      if (rows < 2) return "upright";
+      const frames = position.length / (3 * rows);
+      const spread = new THREE.Vector3();
+      for (let t = 0; t < frames; t += Math.ceil(frames / SPREAD_FRAMES)) {
+        const places = Array.from({ length: rows }, (_, row) => this.placeAt(t * rows + row));
+        const low = places.reduce((a, b) => a.clone().min(b));
+        spread.add(places.reduce((a, b) => a.clone().max(b)).sub(low));
+      }
+      if (spread.z < MUCH_LESS * Math.min(spread.x, spread.y)) return "flat";
+      return spread.x < MUCH_LESS * spread.y ? "sideways" : "upright";
+    }
+
     /// What the camera looks at when nobody has turned it.
     homeTarget() {
       const target = new THREE.Vector3().fromArray(this.description.center);
@@ -329,7 +347,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const narrow = Math.max(1, HOME_ASPECT / this.camera.aspect);
       const target = this.homeTarget();
       this.controls.target.copy(target);
-      this.camera.position.fromArray(HOME_DIRECTION).normalize()
+      this.camera.position.fromArray(HOME_DIRECTIONS[this.layout()]).normalize()
         .multiplyScalar(HOME_DISTANCE * narrow * this.extent).add(target);
       this.controls.update();
     }
