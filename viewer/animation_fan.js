@@ -5,7 +5,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
   const BETTER_PART = 0.25;  // of the futures, drawn stronger than the others
-  const ELLIPSES = 40;  // along an episode, per traced point
+  const ELLIPSES = 24;  // along an episode, per traced point
   const DEVIATIONS = 2;  // that an ellipse reaches from its mean
   const THINNEST = 0.002;  // extents, of an ellipsoid that has no width
   // Lines of one kind: width [px], how strong their colour is against the background, the later above the earlier.
@@ -100,12 +100,12 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.alongEllipses = [];
       for (let t = 0; t <= this.info.steps; t += every) {
         this.traceNumbers().forEach((k) => {
-          const mesh = ellipse(0.1);
+          const mesh = ellipse(0.07);
           mesh.matrix.copy(this.ellipsoid(t, k));
           this.alongEllipses.push(mesh);
         });
       }
-      this.nowEllipses = this.traceNumbers().map(() => ellipse(0.45));
+      this.nowEllipses = this.traceNumbers().map(() => ellipse(0.4));
     }
 
     ellipsoid(t, k) {

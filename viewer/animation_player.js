@@ -195,9 +195,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     planText() {
       const plan = this.fan?.planAt(this.frame);
       if (!plan) return "";
-      const kept = plan.futures && plan.futures.plan !== plan.index ? `; futures of that of step ${plan.futures.firstStep}` : "";
-      const imagined = plan.imagined && plan.imagined.plan !== plan.index ? `; drawn: that of step ${plan.imagined.firstStep}` : "";
-      return `Plan made at step ${plan.firstStep}, ${this.info.horizon} steps ahead${imagined}${kept}.`;
+      const elsewhere = (row) => row && row.plan !== plan.index;
+      const kept = [
+        ...(elsewhere(plan.imagined) ? [`the plan of step ${plan.imagined.firstStep}`] : []),
+        ...(elsewhere(plan.futures) ? [`futures of step ${plan.futures.firstStep}`] : []),
+      ].join(" and ");
+      return `Plan made at step ${plan.firstStep}, ${this.info.horizon} steps ahead` +
+        `${kept ? `; in its place stand the last that were kept: ${kept}` : ""}.`;
     }
 
     play() {

@@ -12,7 +12,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const HOME_DISTANCE = 1.75;  // extents
   const HOME_ASPECT = 4 / 3;  // narrower views look from further away
   const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
-  const ROUND = 24;  // segments of round shapes
+  const SEGMENTS = { small: 24, large: 56 };  // of round shapes
+  const LARGE = 0.06;  // extents
   const GROUND_RADIUS = 9;  // distances between the camera and what it looks at
   const CONTACT_RADIUS = 0.012;  // extents
 
@@ -101,14 +102,15 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   /// three.js has the axis of round shapes along y, where it is z here.
   const alongZ = (geometry) => geometry.rotateX(Math.PI / 2);
 
-  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes) {
+  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes, extent) {
+    const around = Math.max(x, type === "ellipsoid" ? Math.max(y, z) : 0) > LARGE * extent ? SEGMENTS.large : SEGMENTS.small;
     switch (type) {
       case "plane": return new THREE.PlaneGeometry(2 * x, 2 * y);
       case "box": return new THREE.BoxGeometry(2 * x, 2 * y, 2 * z);
-      case "sphere": return new THREE.SphereGeometry(x, ROUND, ROUND / 2);
-      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, ROUND / 4, ROUND));
-      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, ROUND));
-      case "ellipsoid": return new THREE.SphereGeometry(1, ROUND, ROUND / 2).scale(x, y, z);
+      case "sphere": return new THREE.SphereGeometry(x, around, around / 2);
+      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, around / 4, around));
+      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, around));
+      case "ellipsoid": return new THREE.SphereGeometry(1, around, around / 2).scale(x, y, z);
       default: return meshGeometry(meshes.get(mesh));
     }
   }
@@ -173,7 +175,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       frame.quaternion.copy(quaternion(shape.rotation));
       const body = this.bodies[shape.body];
       const mesh = isEndless(shape) ? this.ground()
-        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes), shapeMaterial(shape));
+        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes, this.extent), shapeMaterial(shape));
       mesh.visible = shape.color[3] > 0;
       if (shape.type === "plane") this.addPlane(mesh, this.description.bodies[shape.body]);
       frame.visible = shape.kind === "geom";
