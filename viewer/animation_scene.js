@@ -5,25 +5,43 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
   const FIELD_OF_VIEW = 40;  // degrees, vertical
-  const HOME_DIRECTION = [0.35, -1, 0.32];  // from what is looked at to the camera
+  // From what is looked at to the camera: upright scenes, those in the plane x = 0, and flat ones.
+  const HOME_DIRECTIONS = { upright: [0.35, -1, 0.32], sideways: [1, -0.35, 0.32], flat: [0.2, -0.75, 1] };
+  const MUCH_LESS = 0.3;  // of the spread along another axis
+  const SPREAD_FRAMES = 50;  // looked at for it
   const HOME_DISTANCE = 1.75;  // extents
   const HOME_ASPECT = 4 / 3;  // narrower views look from further away
   const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
-  const ROUND = 32;  // segments of round shapes
+  const SEGMENTS = { small: 24, large: 56 };  // of round shapes
+  const LARGE = 0.06;  // extents
   const GROUND_RADIUS = 9;  // distances between the camera and what it looks at
   const CONTACT_RADIUS = 0.012;  // extents
-  const SHADOW_SIZE = 1024;  // px
 
   const css = (name) => foreplanCharts.css(name);
 
-  // Checks of the ground fade with distance in place of flickering: their mean over a pixel is drawn.
-  const CHECKS_GLSL = `
-    vec2 square = vGround / cell;
-    vec2 width = max(fwidth(square), vec2(1e-4));
-    vec2 wave = 2.0 * (abs(fract((square - 0.5 * width) * 0.5) - 0.5) -
-                       abs(fract((square + 0.5 * width) * 0.5) - 0.5)) / width;
-    diffuseColor.rgb = mix(dark, light, 0.5 - 0.5 * wave.x * wave.y);
-    diffuseColor.a = 1.0 - smoothstep(0.35, 1.0, length(vGround - middle) / radius);`;
+  const SHADOW_OPACITY = 0.2;
+  const SUN = [-0.5, -0.8, 2];  // direction to it
+  const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
+
+  const GROUND_VERTEX = `
+    uniform float radius, cell;
+    uniform vec2 middle;
+    varying vec2 vSquare, vPlace;  // in checks, in radii
+    void main() {
+      vSquare = (position.xy * radius + middle) / cell;
+      vPlace = position.xy;
+      gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+    }`;
+  // Checks far away do not flicker: their mean over a pixel is drawn. Colours are those of the screen.
+  const GROUND_FRAGMENT = `
+    uniform vec3 light, dark, sky;
+    varying vec2 vSquare, vPlace;
+    void main() {
+      vec2 part = max(0.25 * fwidth(vSquare), vec2(1e-4));
+      vec2 wave = (abs(fract(0.5 * vSquare - part) - 0.5) - abs(fract(0.5 * vSquare + part) - 0.5)) / (2.0 * part);
+      float fade = smoothstep(0.12, 1.0, dot(vPlace, vPlace));
+      gl_FragColor = vec4(mix(mix(dark, light, 0.5 - 0.5 * wave.x * wave.y), sky, fade), 1.0);
+    }`;
 
   /// A round number of metres near a quarter of the extent.
   function checkSize(extent) {
@@ -32,21 +50,45 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   }
 
   function groundMaterial(cell) {
-    const material = new THREE.MeshLambertMaterial({ transparent: true });
-    const uniforms = {
-      cell: { value: cell }, radius: { value: 1 }, middle: { value: new THREE.Vector2() },
-      light: { value: new THREE.Color() }, dark: { value: new THREE.Color() },
-    };
-    material.onBeforeCompile = (shader) => {
-      Object.assign(shader.uniforms, uniforms);
-      const names = "uniform float cell, radius; uniform vec2 middle; uniform vec3 light, dark; varying vec2 vGround;\n";
-      shader.vertexShader = names + shader.vertexShader.replace(
-        "#include <begin_vertex>", "#include <begin_vertex>\nvGround = position.xy * radius + middle;");
-      shader.fragmentShader = names + shader.fragmentShader.replace(
-        "#include <color_fragment>", `#include <color_fragment>\n${CHECKS_GLSL}`);
-    };
-    material.userData = uniforms;
-    return material;
+    return new THREE.ShaderMaterial({
+      uniforms: {
+        cell: { value: cell }, radius: { value: 1 }, middle: { value: new THREE.Vector2() },
+        light: { value: new THREE.Color() }, dark: { value: new THREE.Color() }, sky: { value: new THREE.Color() },
+      },
+      vertexShader: GROUND_VERTEX, fragmentShader: GROUND_FRAGMENT,
+    });
+  }
+
+  /// Numbers of the screen, not of light: what shaders write that convert nothing.
+  const screenColor = (name) => new THREE.Color().setStyle(css(name), THREE.LinearSRGBColorSpace);
+
+  /// Planes mark where they are seen; a shadow darkens a marked pixel once.
+  const RECEIVES = { stencilWrite: true, stencilRef: 1, stencilZPass: THREE.ReplaceStencilOp };
+  const DARKENS = { stencilWrite: true, stencilRef: 1, stencilFunc: THREE.EqualStencilFunc,
+                    stencilZPass: THREE.IncrementStencilOp, depthTest: false, depthWrite: false };
+
+  /// Along the sun's rays onto the plane z = 0 of `frame`.
+  function shadowProjection(frame) {
+    const normal = new THREE.Vector3(0, 0, 1).transformDirection(frame);
+    const sun = new THREE.Vector3(...SUN);
+    const height = normal.dot(new THREE.Vector3().setFromMatrixPosition(frame));
+    sun.divideScalar(normal.dot(sun));
+    const { x, y, z } = normal;
+    return new THREE.Matrix4().set(
+      1 - sun.x * x, -sun.x * y, -sun.x * z, sun.x * height,
+      -sun.y * x, 1 - sun.y * y, -sun.y * z, sun.y * height,
+      -sun.z * x, -sun.z * y, 1 - sun.z * z, sun.z * height,
+      0, 0, 0, 1);
+  }
+
+  /// {software}: whether no graphics hardware draws; null without WebGL.
+  function probeWebGl() {
+    const gl = document.createElement("canvas").getContext("webgl2");
+    if (!gl) return null;
+    const names = gl.getExtension("WEBGL_debug_renderer_info");
+    const software = SOFTWARE.test(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return { software };
   }
 
   function meshGeometry({ vertex, face }) {
@@ -60,14 +102,15 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   /// three.js has the axis of round shapes along y, where it is z here.
   const alongZ = (geometry) => geometry.rotateX(Math.PI / 2);
 
-  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes) {
+  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes, extent) {
+    const around = Math.max(x, type === "ellipsoid" ? Math.max(y, z) : 0) > LARGE * extent ? SEGMENTS.large : SEGMENTS.small;
     switch (type) {
       case "plane": return new THREE.PlaneGeometry(2 * x, 2 * y);
       case "box": return new THREE.BoxGeometry(2 * x, 2 * y, 2 * z);
-      case "sphere": return new THREE.SphereGeometry(x, ROUND, ROUND / 2);
-      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, ROUND / 4, ROUND));
-      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, ROUND));
-      case "ellipsoid": return new THREE.SphereGeometry(1, ROUND, ROUND / 2).scale(x, y, z);
+      case "sphere": return new THREE.SphereGeometry(x, around, around / 2);
+      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, around / 4, around));
+      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, around));
+      case "ellipsoid": return new THREE.SphereGeometry(1, around, around / 2).scale(x, y, z);
       default: return meshGeometry(meshes.get(mesh));
     }
   }
@@ -76,27 +119,27 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const quaternion = ([w, x, y, z]) => new THREE.Quaternion(x, y, z, w).normalize();
 
   function shapeMaterial({ type, color: [r, g, b, alpha] }) {
-    const material = new THREE.MeshPhongMaterial({ shininess: 24, specular: 0x1c1c1c, flatShading: type === "mesh" });
+    const material = new THREE.MeshLambertMaterial({ flatShading: type === "mesh" });
     material.color.setRGB(r, g, b, THREE.SRGBColorSpace);
     if (alpha < 1) Object.assign(material, { transparent: true, opacity: alpha, depthWrite: false });
     return material;
   }
 
   class EpisodeScene {
-    constructor(canvas, { info, scene }) {
+    constructor(canvas, { info, scene }, { software }) {
       this.canvas = canvas;
       this.data = scene;
       this.description = info.scene;
       this.extent = info.scene.extent;
-      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true });
-      this.renderer.shadowMap.enabled = true;
-      this.renderer.shadowMap.type = THREE.PCFShadowMap;
+      // Smooth edges take half of the time in software; there the player draws finer when it rests.
+      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: !software, stencil: true });
       this.world = new THREE.Scene();
       this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, HOME_ASPECT, 0.01, 100);
       this.camera.up.set(0, 0, 1);
       this.controls = new THREE.OrbitControls(this.camera, canvas);
       this.addLights();
       this.addBodies();
+      this.addShadows();
       this.addContacts();
       this.applyTheme();
       this.setPosition(0);
@@ -107,13 +150,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     addLights() {
       this.world.add(new THREE.HemisphereLight(0xffffff, 0x9a958c, 1.9));
       const sun = new THREE.DirectionalLight(0xffffff, 1.7);
-      sun.castShadow = true;
-      sun.shadow.mapSize.set(SHADOW_SIZE, SHADOW_SIZE);
-      sun.shadow.normalBias = 0.01 * this.extent;
-      Object.assign(sun.shadow.camera, { left: -this.extent, right: this.extent, top: this.extent,
-                                         bottom: -this.extent, near: 0, far: 8 * this.extent });
-      this.world.add(sun, sun.target);
-      this.sun = sun;
+      sun.position.set(...SUN);
+      this.world.add(sun);
     }
 
     addBodies() {
@@ -137,10 +175,9 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       frame.quaternion.copy(quaternion(shape.rotation));
       const body = this.bodies[shape.body];
       const mesh = isEndless(shape) ? this.ground()
-        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes), shapeMaterial(shape));
+        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes, this.extent), shapeMaterial(shape));
       mesh.visible = shape.color[3] > 0;
-      mesh.castShadow = shape.type !== "plane" && shape.kind === "geom" && shape.color[3] === 1;
-      mesh.receiveShadow = this.description.bodies[shape.body].moving < 0;
+      if (shape.type === "plane") this.addPlane(mesh, this.description.bodies[shape.body]);
       frame.visible = shape.kind === "geom";
       frame.add(mesh);
       body.add(frame);
@@ -150,10 +187,31 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     ground() {
       this.cell = checkSize(this.extent);
       const mesh = new THREE.Mesh(new THREE.PlaneGeometry(2, 2), groundMaterial(this.cell));
-      mesh.renderOrder = -1;
       mesh.frustumCulled = false;
       this.grounds.push(mesh);
       return mesh;
+    }
+
+    /// Planes are drawn behind everything else; one that stays, endless ones before others, has shadows.
+    addPlane(mesh, body) {
+      mesh.renderOrder = 1;
+      const isGround = this.grounds.includes(mesh);
+      if (body.moving < 0 && mesh.visible && (!this.shadowed || isGround)) this.shadowed = mesh;
+    }
+
+    addShadows() {
+      this.shadows = [];
+      if (!this.shadowed) return;
+      Object.assign(this.shadowed.material, RECEIVES);
+      const material = new THREE.MeshBasicMaterial({ color: 0, transparent: true, opacity: SHADOW_OPACITY, ...DARKENS });
+      this.description.shapes.forEach(({ type, kind, color }, i) => {
+        if (type === "plane" || kind !== "geom" || color[3] < 0.5) return;
+        const [caster] = this.shapes[i].children;
+        const mesh = new THREE.Mesh(caster.geometry, material);
+        Object.assign(mesh, { matrixAutoUpdate: false, renderOrder: -1, frustumCulled: false });
+        this.shadows.push({ caster, mesh });
+        this.world.add(mesh);
+      });
     }
 
     addContacts() {
@@ -170,9 +228,10 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     applyTheme() {
       this.world.background = new THREE.Color(css("--sky"));
-      for (const { material } of this.grounds) {
-        material.userData.light.value.set(css("--ground-light"));
-        material.userData.dark.value.set(css("--ground-dark"));
+      for (const { material: { uniforms } } of this.grounds) {
+        uniforms.light.value = screenColor("--ground-light");
+        uniforms.dark.value = screenColor("--ground-dark");
+        uniforms.sky.value = screenColor("--sky");
       }
       if (this.contacts) this.contacts.material.color.set(css("--contact"));
     }
@@ -254,6 +313,21 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       return travel;
     }
 
+    /// Along which axes bodies are away from each other, in the mean over frames.
+    layout() {
+      const { rows, position } = this.data;
+      if (rows < 2) return "upright";
+      const frames = position.length / (3 * rows);
+      const spread = new THREE.Vector3();
+      for (let t = 0; t < frames; t += Math.ceil(frames / SPREAD_FRAMES)) {
+        const places = Array.from({ length: rows }, (_, row) => this.placeAt(t * rows + row));
+        const low = places.reduce((a, b) => a.clone().min(b));
+        spread.add(places.reduce((a, b) => a.clone().max(b)).sub(low));
+      }
+      if (spread.z < MUCH_LESS * Math.min(spread.x, spread.y)) return "flat";
+      return spread.x < MUCH_LESS * spread.y ? "sideways" : "upright";
+    }
+
     /// What the camera looks at when nobody has turned it.
     homeTarget() {
       const target = new THREE.Vector3().fromArray(this.description.center);
@@ -275,7 +349,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const narrow = Math.max(1, HOME_ASPECT / this.camera.aspect);
       const target = this.homeTarget();
       this.controls.target.copy(target);
-      this.camera.position.fromArray(HOME_DIRECTION).normalize()
+      this.camera.position.fromArray(HOME_DIRECTIONS[this.layout()]).normalize()
         .multiplyScalar(HOME_DISTANCE * narrow * this.extent).add(target);
       this.controls.update();
     }
@@ -309,16 +383,24 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.camera.near = 0.02 * distance;
       this.camera.far = 2 * GROUND_RADIUS * distance + 10 * this.extent;
       this.camera.updateProjectionMatrix();
-      this.sun.target.position.copy(target);
-      this.sun.position.set(-0.5, -0.8, 2).multiplyScalar(1.6 * this.extent).add(target);
       this.world.updateMatrixWorld();
+      this.placeShadows();
       this.grounds.forEach((ground) => this.placeGround(ground, GROUND_RADIUS * distance));
       this.renderer.render(this.world, this.camera);
     }
 
+    placeShadows() {
+      if (!this.shadowed) return;
+      const projection = shadowProjection(this.shadowed.parent.matrixWorld);
+      for (const { caster, mesh } of this.shadows) {
+        mesh.matrix.multiplyMatrices(projection, caster.matrixWorld);
+        mesh.updateMatrixWorld(true);
+      }
+    }
+
     /// An endless plane is drawn around what the camera looks at.
     placeGround(ground, radius) {
-      const { middle, radius: shown } = ground.material.userData;
+      const { middle, radius: shown } = ground.material.uniforms;
       const local = ground.parent.worldToLocal(this.controls.target.clone());
       middle.value.set(local.x, local.y);
       shown.value = radius;
@@ -338,5 +420,5 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     }
   }
 
-  Object.assign(foreplanAnimation, { EpisodeScene });
+  Object.assign(foreplanAnimation, { EpisodeScene, probeWebGl, screenColor });
 })();
