@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -23,8 +24,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kPositionStep = 1e-5;        // of the scene's extent
-constexpr double kTraceStep = 1e-3;           // of the scene's extent
+constexpr double kPositionStep = 1e-5;         // of the scene's extent
+constexpr double kTraceStep = 1e-3;            // of the scene's extent
 constexpr double kRotationStep = 1.0 / 32767;  // of an entry of a unit quaternion
 constexpr float kNanFloat = std::numeric_limits<float>::quiet_NaN();
 /// States that are found by iteration take a hundred times as long as those that are read off.
@@ -62,7 +63,8 @@ int32_t Rounded(double value, double step) {
 bool LeaveOutMore(const EpisodeRecording& recording, Choice& choice) {
   const int64_t with_futures =
       recording.plan_count() / recording.futures_every / choice.futures_every;
-  const int64_t imagined = recording.plan_count() / recording.imagined_every / choice.imagined_every;
+  const int64_t imagined =
+      recording.plan_count() / recording.imagined_every / choice.imagined_every;
   if (choice.ahead == 1 && recording.horizon > 1) {
     choice.ahead = 2;
   } else if (choice.has_futures && recording.futures > 0) {
@@ -143,10 +145,9 @@ std::vector<float> ModelErrors(const EpisodeRecording& recording) {
     const auto ahead =
         static_cast<int64_t>(t) + 1 - recording.first_steps[static_cast<size_t>(plan)];
     if (ahead > recording.horizon) continue;
-    const size_t row =
-        static_cast<size_t>(plan / recording.imagined_every) *
-            static_cast<size_t>(recording.horizon + 1) +
-        static_cast<size_t>(ahead);
+    const size_t row = static_cast<size_t>(plan / recording.imagined_every) *
+                           static_cast<size_t>(recording.horizon + 1) +
+                       static_cast<size_t>(ahead);
     double sum = 0;
     int count = 0;
     for (size_t i = 0; i < no; ++i) {
@@ -159,6 +160,11 @@ std::vector<float> ModelErrors(const EpisodeRecording& recording) {
     if (count > 0) errors[t] = static_cast<float>(std::sqrt(sum / count));
   }
   return errors;
+}
+
+void RepeatLast(int64_t times, size_t size, std::vector<float>& rows) {
+  const std::vector<float> last(rows.end() - static_cast<ptrdiff_t>(size), rows.end());
+  for (; times > 0; --times) rows.insert(rows.end(), last.begin(), last.end());
 }
 
 Json SceneJson(const Scene& scene, std::span<const ScenePose> first) {
@@ -185,8 +191,11 @@ Json SceneJson(const Scene& scene, std::span<const ScenePose> first) {
                       {"color", shape.color},
                       {"mesh", shape.mesh}});
   }
-  return {{"extent", scene.extent}, {"center", scene.center},          {"follow", scene.follow},
-          {"bodies", std::move(bodies)}, {"shapes", std::move(shapes)}};
+  return {{"extent", scene.extent},
+          {"center", scene.center},
+          {"follow", scene.follow},
+          {"bodies", std::move(bodies)},
+          {"shapes", std::move(shapes)}};
 }
 
 /// Places of one episode, and of what was imagined in it.
@@ -264,15 +273,47 @@ class Stage {
 
   void AddImagined(const Choice& choice, TensorFile& file) {
     if (choice.has_imagined && !recording_.imagined.empty()) {
-      file.tensors["plan.point.packed"] =
-          PathsOf(recording_.imagined, recording_.imagined_every, 1, choice.imagined_every,
-                  choice.ahead);
+      file.tensors["plan.point.packed"] = PathsOf(recording_.imagined, recording_.imagined_every, 1,
+                                                  choice.imagined_every, choice.ahead);
     }
     if (choice.has_futures && recording_.futures > 0) {
       file.tensors["future.point.packed"] =
           PathsOf(recording_.future_observations, recording_.futures_every, recording_.futures,
                   choice.futures_every, choice.ahead);
     }
+  }
+
+  /// Where traced points were expected: of x ~ N(m, C), mean p(m) and covariance J C J', J = dp/dx.
+  void AddDistribution(TensorFile& file) {
+    const auto steps = static_cast<int64_t>(recording_.expected_mean.size() / no_);
+    if (steps == 0 || traced() == 0) return;
+    std::vector<float> means, covariances;
+    state_.assign(State(0).begin(), State(0).end());
+    before_.assign(recording_.observations.begin(),
+                   recording_.observations.begin() + static_cast<ptrdiff_t>(no_));
+    for (size_t t = 0; t < static_cast<size_t>(steps); ++t) {
+      const auto mean = std::span(recording_.expected_mean).subspan(t * no_, no_);
+      const Eigen::MatrixXd J = PointJacobian(mean);
+      const Eigen::Map<const Eigen::MatrixXd> C(
+          recording_.expected_covariance.data() + t * no_ * no_, static_cast<Eigen::Index>(no_),
+          static_cast<Eigen::Index>(no_));
+      observed_.Follow(before_, mean, state_);
+      before_.assign(mean.begin(), mean.end());
+      for (size_t k = 0; k < scene().traced.size(); ++k) {
+        const auto rows = J.middleRows<3>(static_cast<Eigen::Index>(3 * k));
+        const Eigen::Matrix3d S = rows * C * rows.transpose();
+        for (const double x : PointsIn(state_)[k]) means.push_back(static_cast<float>(x));
+        for (const double s : {S(0, 0), S(0, 1), S(0, 2), S(1, 1), S(1, 2), S(2, 2)}) {
+          covariances.push_back(static_cast<float>(s));
+        }
+      }
+    }
+    // What the last actions lead to is costed by nobody, and expected to stay.
+    const auto frames = std::ssize(recording_.states) / static_cast<int64_t>(ns_);
+    RepeatLast(frames - steps, static_cast<size_t>(3 * traced()), means);
+    RepeatLast(frames - steps, static_cast<size_t>(6 * traced()), covariances);
+    file.tensors["distribution.mean"] = {{frames, traced(), 3}, std::move(means)};
+    file.tensors["distribution.covariance"] = {{frames, traced(), 6}, std::move(covariances)};
   }
 
   /// Whether finding the states of all that was imagined would take too long.
@@ -300,6 +341,41 @@ class Stage {
     for (double& entry : pose.rotation) entry = -entry;
   }
 
+  [[nodiscard]] std::vector<ScenePoint> PointsIn(std::span<const double> state) {
+    picture_->Place(state, poses_);
+    std::vector<ScenePoint> points;
+    for (const ScenePart& part : scene().traced) {
+      points.push_back(Moved(poses_[static_cast<size_t>(part.body)], part.place));
+    }
+    return points;
+  }
+
+  /// Of the traced points by the observation, around a step from before_ and state_ to `mean`:
+  /// [3 traced x no].
+  [[nodiscard]] Eigen::MatrixXd PointJacobian(std::span<const double> mean) {
+    constexpr double kChange = 1e-4;
+    Eigen::MatrixXd J(3 * traced(), static_cast<Eigen::Index>(no_));
+    now_.assign(mean.begin(), mean.end());
+    const auto points_at = [&](size_t component, double change) {
+      std::vector<double> state = state_;
+      now_[component] += change;
+      observed_.Follow(before_, now_, state);
+      now_[component] -= change;
+      return PointsIn(state);
+    };
+    for (size_t i = 0; i < no_; ++i) {
+      const std::vector<ScenePoint> above = points_at(i, kChange);
+      const std::vector<ScenePoint> below = points_at(i, -kChange);
+      for (size_t k = 0; k < above.size(); ++k) {
+        for (size_t axis = 0; axis < 3; ++axis) {
+          J(static_cast<Eigen::Index>(3 * k + axis), static_cast<Eigen::Index>(i)) =
+              (above[k][axis] - below[k][axis]) / (2 * kChange);
+        }
+      }
+    }
+    return J;
+  }
+
   // Of the bodies as they are placed.
   void AddTracedPoints(std::vector<int32_t>& points) const {
     for (const ScenePart& part : scene().traced) {
@@ -308,8 +384,8 @@ class Stage {
     }
   }
 
-  /// `rows`: [plans / plans_every x count x (H + 1) x no] -> [plans / (plans_every every) (x count) x
-  /// steps ahead x traced x 3]. A path begins in the state in which its plan was made.
+  /// `rows`: [plans / plans_every x count x (H + 1) x no] -> [plans / (plans_every every) (x count)
+  /// x steps ahead x traced x 3]. A path begins in the state in which its plan was made.
   Tensor PathsOf(const std::vector<float>& rows, int plans_every, int count, int every,
                  int ahead_every) {
     const std::vector<int> ahead = StepsAhead(ahead_every);
@@ -390,7 +466,8 @@ void AddFutureReturns(const EpisodeRecording& recording, const Choice& choice, T
   file.tensors["future.return"] = {{kept, recording.futures}, std::move(returns)};
 }
 
-Json HeaderOf(const EpisodeRecording& recording, const EnvironmentSpec* spec, const Choice& choice) {
+Json HeaderOf(const EpisodeRecording& recording, const EnvironmentSpec* spec,
+              const Choice& choice) {
   Json header = {{"program", recording.program},
                  {"task", recording.task},
                  {"controller", recording.controller},
@@ -424,6 +501,7 @@ std::string StreamOf(const EpisodeRecording& recording, const EnvironmentSpec* s
     stage->AddFrames(file);
     stage->AddContacts(file);
     stage->AddMeshes(file);
+    stage->AddDistribution(file);
     if (recording.plan_count() > 0) {
       stage->AddImagined(choice, file);
       AddFutureReturns(recording, choice, file);

@@ -429,8 +429,8 @@ std::string FitPage(const DataFitReport& report, const std::string& config_toml,
        {"member_rows", MemberRows(report)},
        {"config", EscapedForHtml(config_toml)},
        {"machine", EscapedForHtml(machine_json)},
-       {"data", JsonForScript(
-                        {{"charts", CalibrationCharts(report.calibration, report.observation)}})},
+       {"data",
+        JsonForScript({{"charts", CalibrationCharts(report.calibration, report.observation)}})},
        {"script", std::string(assets::kReportJs)}});
 }
 

@@ -79,14 +79,14 @@ Json MismatchChart(const Calibration& first, const Calibration& last, int last_e
   std::vector<int> steps;
   for (size_t i = 0; i < count; ++i) steps.push_back(last.horizons[i].steps);
   chart["columns"].push_back(steps);
-  for (const auto& [label, calibration] :
-       {std::pair("episode 1", &first),
-        std::pair("episode " + std::to_string(last_episode), &last)}) {
-    std::vector<double> errors = Errors(*calibration);
+  const auto add = [&](const std::string& label, const Calibration& calibration) {
+    std::vector<double> errors = Errors(calibration);
     errors.resize(count);
     chart["series"].push_back({{"label", label}});
     chart["columns"].push_back(errors);
-  }
+  };
+  add("episode 1", first);
+  add(fmt::format("episode {}", last_episode), last);
   return chart;
 }
 
@@ -96,12 +96,10 @@ void WriteEvaluation(const RunDirectory& directory, const Evaluation& evaluation
   const fs::path file = EvaluationFile(directory, evaluation.controller);
   std::error_code error;
   fs::create_directories(file.parent_path(), error);  // else writing says what is wrong
-  const Json document = {{"controller", evaluation.controller},
-                         {"seed", seed},
-                         {"episode_returns", evaluation.returns},
-                         {"mean", evaluation.summary.mean},
-                         {"ci95", evaluation.summary.ci95},
-                         {"ms_per_decision", evaluation.ms_per_decision}};
+  const Json document = {
+      {"controller", evaluation.controller},   {"seed", seed},
+      {"episode_returns", evaluation.returns}, {"mean", evaluation.summary.mean},
+      {"ci95", evaluation.summary.ci95},       {"ms_per_decision", evaluation.ms_per_decision}};
   WriteFileAtomically(file, document.dump(2) + "\n");
 }
 
@@ -168,7 +166,8 @@ Json ModelCharts(const RunDirectory& directory, const std::stop_token& stop) {
   const std::optional<DataSplit> newest = OneEpisode(data, last);
   const std::optional<DataSplit> oldest = OneEpisode(data, data.episode(0));
   if (!newest || !oldest) return Json::array();
-  const CalibrationOptions options;
+  // To be looked at: a quarter of the rollouts that a fit is judged by.
+  const CalibrationOptions options{.particles = 20, .starts = 100};
   SerialExecutor executor;
   const auto judge = [&](const DataSplit& split) {
     return Calibrate(*stored.model, split, options, Key{0, 0x6a7564}, executor, {.stop = stop});
@@ -176,6 +175,7 @@ Json ModelCharts(const RunDirectory& directory, const std::stop_token& stop) {
   const Calibration of_last = judge(*newest);
   const Calibration of_first = judge(*oldest);
   Json charts = CalibrationCharts(of_last, ObservationOf(recording));
+  for (size_t i = 1; i < charts.size(); ++i) charts[i]["detail"] = true;  // of one component each
   charts.insert(charts.begin(), MismatchChart(of_first, of_last, last));
   return charts;
 }

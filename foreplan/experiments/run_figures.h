@@ -12,9 +12,9 @@
 
 namespace foreplan {
 
-/// Keeps what an evaluation of the run found, RUN/evaluation/<controller>.json, in the place of what
-/// one before did: {controller, seed, episode_returns, mean, ci95, ms_per_decision}. Throws RunError
-/// when the disk refuses.
+/// Keeps what an evaluation of the run found, RUN/evaluation/<controller>.json, in the place of
+/// what one before did: {controller, seed, episode_returns, mean, ci95, ms_per_decision}. Throws
+/// RunError when the disk refuses.
 void WriteEvaluation(const RunDirectory& directory, const Evaluation& evaluation, int seed);
 
 /// Levels to hold the returns against, of the evaluations that are kept: [{label, value}], in the

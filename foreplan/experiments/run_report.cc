@@ -48,7 +48,8 @@ nlohmann::json ResultOf(const RunDirectory& directory, const RunLog& log) {
   const std::string file = directory.result_file().string();
   const nlohmann::json result = nlohmann::json::parse(ReadFile(file), nullptr, false);
   try {
-    if (result.at("episode_returns").size() != log.episodes().size()) return nullptr;  // an older end
+    if (result.at("episode_returns").size() != log.episodes().size())
+      return nullptr;  // an older end
     static_cast<void>(result.at("status").get_ref<const std::string&>());
     for (const char* key : {"wall_seconds", "planning_seconds", "fitting_seconds"}) {
       static_cast<void>(result.at(key).get<double>());
@@ -105,8 +106,7 @@ void AddFigures(const RunDirectory& directory, const Task& task, const DecisionT
     const std::vector<fs::path> recordings = RecordingsOf(directory);
     content.no_animation = "no episode was recorded (run it with --record)";
     if (recordings.empty()) return;
-    content.animation =
-        MakeAnimation(ReadEpisodeRecording(recordings.back()), task, most_mb).bytes;
+    content.animation = MakeAnimation(ReadEpisodeRecording(recordings.back()), task, most_mb).bytes;
   } catch (const Error& error) {
     content.no_animation = error.what();
   }

@@ -16,9 +16,11 @@ extern const std::string_view kAnimationCss;
 extern const std::string_view kAnimationDataJs;
 extern const std::string_view kAnimationFanJs;
 extern const std::string_view kAnimationLicenceHtml;
+extern const std::string_view kAnimationLinesJs;
 extern const std::string_view kAnimationPlayerJs;
 extern const std::string_view kAnimationProbesJs;
 extern const std::string_view kAnimationSceneJs;
+extern const std::string_view kChartFilesJs;
 extern const std::string_view kChartLicenceHtml;
 extern const std::string_view kChartsJs;
 extern const std::string_view kPageEndHtml;
@@ -90,9 +92,9 @@ namespace {
 std::string AnimationScript() {
   std::string script;
   for (const std::string_view part :
-       {assets::kAnimationDataJs, assets::kAnimationSceneJs, assets::kAnimationFanJs,
-        assets::kAnimationChartsJs, assets::kAnimationControlsJs, assets::kAnimationProbesJs,
-        assets::kAnimationPlayerJs}) {
+       {assets::kAnimationDataJs, assets::kAnimationSceneJs, assets::kAnimationLinesJs,
+        assets::kAnimationFanJs, assets::kAnimationChartsJs, assets::kAnimationControlsJs,
+        assets::kAnimationProbesJs, assets::kAnimationPlayerJs}) {
     script += part;
   }
   return script;
@@ -111,6 +113,7 @@ std::string FillPage(std::string_view page, std::map<std::string_view, std::stri
   values.emplace("style", assets::kReportCss);
   values.emplace("chart_script", assets::kUPlotIifeMinJs);
   values.emplace("chart_helpers", assets::kChartsJs);
+  values.emplace("chart_files", assets::kChartFilesJs);
   values.emplace("animation_licence", assets::kAnimationLicenceHtml);
   values.emplace("animation_style", assets::kAnimationCss);
   values.emplace("animation_library", assets::kThreeMinJs);

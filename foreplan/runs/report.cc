@@ -161,9 +161,10 @@ std::string InWords(const ReportContent& content, const RunLog& log) {
       fmt::format("The first episode ({}) earned {}", log.episodes().front().controller,
                   Return(whole.returns.front()));
   if (whole.returns.size() == 1) return text + first + ".";
+  const size_t best = whole.best();
   text += fmt::format("{}, the last {} {} on average, the best, episode {}, {}. ", first,
-                      whole.last_count(), Return(whole.MeanOfLast()), whole.episodes[whole.best()],
-                      Return(whole.returns[whole.best()]));
+                      whole.last_count(), Return(whole.MeanOfLast()), whole.episodes[best],
+                      Return(whole.returns[best]));
   for (const auto& level : content.levels) {
     text += fmt::format("Of fresh episodes {} earns {}. ", level["label"].get<std::string>(),
                         Return(level["value"].get<double>()));

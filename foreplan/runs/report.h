@@ -23,8 +23,8 @@ struct ReportContent {
   nlohmann::ordered_json charts = nlohmann::ordered_json::array();
   /// To hold the returns against: [{label, value}].
   nlohmann::ordered_json levels = nlohmann::ordered_json::array();
-  std::string animation;  // gzip stream of an episode (docs/animation.md); "": none
-  std::string no_animation;  // why, a sentence
+  std::string animation = {};     // gzip stream of an episode (docs/animation.md); "": none
+  std::string no_animation = {};  // why, a sentence
 };
 
 /// The whole page. Main numbers are plain HTML; the charts need JavaScript.

@@ -263,8 +263,8 @@ TEST_F(ComparedRuns, NamesWithMarkupStayNames) {
   std::vector<fs::path> folders;
   for (int seed = 0; seed < 3; ++seed) {
     const std::string text = "seed = " + std::to_string(seed) + "\n";
-    folders.push_back(
-        Run("<b>" + std::to_string(seed), text, {1.0 * seed}, EpisodeEnd::kLength, "'" + name + "'"));
+    folders.push_back(Run("<b>" + std::to_string(seed), text, {1.0 * seed}, EpisodeEnd::kLength,
+                          "'" + name + "'"));
     folders.push_back(Run("b" + std::to_string(seed), text, {2.0 * seed}));
   }
   const auto answer = CompareRuns(ReadComparedRuns(folders), folder_ / "out", "a ``` <b>");

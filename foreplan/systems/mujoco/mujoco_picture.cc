@@ -40,8 +40,7 @@ std::array<float, 3> MeanOfTexture(const mjModel& model, int texture) {
   const auto* pixels = model.tex_rgb + model.tex_adr[texture];
   const int channels = 3;
 #endif
-  const int64_t count =
-      static_cast<int64_t>(model.tex_width[texture]) * model.tex_height[texture];
+  const int64_t count = static_cast<int64_t>(model.tex_width[texture]) * model.tex_height[texture];
   std::array<double, 3> sum = {0, 0, 0};
   for (int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < 3; ++c) {
@@ -160,36 +159,36 @@ void AddGeoms(const mjModel& model, Scene& scene) {
   Meshes meshes(model, scene.meshes);
   for (int i = 0; i < model.ngeom; ++i) {
     const std::optional<ShapeType> type = TypeOf(model.geom_type[i]);
-    const auto color = ColorOf(model, model.geom_rgba + static_cast<ptrdiff_t>(4) * i,
-                               model.geom_matid[i]);
+    const auto color =
+        ColorOf(model, model.geom_rgba + static_cast<ptrdiff_t>(4) * i, model.geom_matid[i]);
     if (!type || model.geom_group[i] >= kShownGroups || color[3] <= 0) continue;
     const ptrdiff_t three = static_cast<ptrdiff_t>(3) * i;
-    scene.shapes.push_back({.name = MujocoName(model, mjOBJ_GEOM, i, "geom"),
-                            .body = model.geom_bodyid[i],
-                            .type = *type,
-                            .size = PointAt(model.geom_size + three),
-                            .pose = PoseAt(model.geom_pos + three,
-                                           model.geom_quat + static_cast<ptrdiff_t>(4) * i),
-                            .color = color,
-                            .mesh = meshes.OfGeom(i)});
+    scene.shapes.push_back(
+        {.name = MujocoName(model, mjOBJ_GEOM, i, "geom"),
+         .body = model.geom_bodyid[i],
+         .type = *type,
+         .size = PointAt(model.geom_size + three),
+         .pose = PoseAt(model.geom_pos + three, model.geom_quat + static_cast<ptrdiff_t>(4) * i),
+         .color = color,
+         .mesh = meshes.OfGeom(i)});
   }
 }
 
 void AddSites(const mjModel& model, Scene& scene) {
   for (int i = 0; i < model.nsite; ++i) {
     const std::optional<ShapeType> type = TypeOf(model.site_type[i]);
-    const auto color = ColorOf(model, model.site_rgba + static_cast<ptrdiff_t>(4) * i,
-                               model.site_matid[i]);
+    const auto color =
+        ColorOf(model, model.site_rgba + static_cast<ptrdiff_t>(4) * i, model.site_matid[i]);
     if (!type || model.site_group[i] >= kShownGroups || color[3] <= 0) continue;
     const ptrdiff_t three = static_cast<ptrdiff_t>(3) * i;
-    scene.shapes.push_back({.name = MujocoName(model, mjOBJ_SITE, i, "site"),
-                            .body = model.site_bodyid[i],
-                            .type = *type,
-                            .size = PointAt(model.site_size + three),
-                            .pose = PoseAt(model.site_pos + three,
-                                           model.site_quat + static_cast<ptrdiff_t>(4) * i),
-                            .color = color,
-                            .is_site = true});
+    scene.shapes.push_back(
+        {.name = MujocoName(model, mjOBJ_SITE, i, "site"),
+         .body = model.site_bodyid[i],
+         .type = *type,
+         .size = PointAt(model.site_size + three),
+         .pose = PoseAt(model.site_pos + three, model.site_quat + static_cast<ptrdiff_t>(4) * i),
+         .color = color,
+         .is_site = true});
   }
 }
 
@@ -336,8 +335,8 @@ class MujocoPicture final : public Picture {
 Scene SceneOf(const mjModel& model) {
   Scene scene;
   for (int body = 0; body < model.nbody; ++body) {
-    scene.bodies.push_back({.name = MujocoName(model, mjOBJ_BODY, body, "body"),
-                            .moves = Moves(model, body)});
+    scene.bodies.push_back(
+        {.name = MujocoName(model, mjOBJ_BODY, body, "body"), .moves = Moves(model, body)});
   }
   AddGeoms(model, scene);
   AddSites(model, scene);
