@@ -111,12 +111,12 @@ std::vector<nlohmann::ordered_json> GroupRows(const nlohmann::ordered_json& answ
   return rows;
 }
 
-/// Columns of a text without the blanks at the ends of its lines.
+/// Columns of a text's lines, which end with two blanks.
 int WidestLine(std::string_view text) {
   size_t widest = 0;
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    widest = std::max(widest, ColumnsOf(line.substr(0, line.find_last_not_of(' ') + 1)));
+    widest = std::max(widest, ColumnsOf(line));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
   return static_cast<int>(widest);
