@@ -93,14 +93,14 @@ std::vector<nlohmann::ordered_json> GroupRows(const nlohmann::ordered_json& answ
                                   {"mean", group["final_return_mean"]},
                                   {"ci95", group["final_return_ci95"]},
                                   {"iqm", group["final_return_iqm"]},
-                                  {"difference", nullptr},
-                                  {"ci95_of_it", nullptr},
+                                  {"diff", nullptr},
+                                  {"diff_ci95", nullptr},
                                   {"improves", nullptr},
                                   {"best", group["best_return"]}};
     for (const auto& difference : answer["differences"]) {
       if (difference["name"] != group["name"]) continue;
-      row["difference"] = difference["mean"];
-      row["ci95_of_it"] = difference["ci95"];
+      row["diff"] = difference["mean"];
+      row["diff_ci95"] = difference["ci95"];
       row["improves"] = difference["probability_of_improvement"];
     }
     if (group["imagined"]) row["steps"] = "imagined";
@@ -111,12 +111,12 @@ std::vector<nlohmann::ordered_json> GroupRows(const nlohmann::ordered_json& answ
   return rows;
 }
 
-/// Columns of a text without the blanks at the ends of its lines.
+/// Columns of a text's lines, which end with two blanks.
 int WidestLine(std::string_view text) {
   size_t widest = 0;
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    widest = std::max(widest, ColumnsOf(line.substr(0, line.find_last_not_of(' ') + 1)));
+    widest = std::max(widest, ColumnsOf(line));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
   return static_cast<int>(widest);
@@ -128,7 +128,9 @@ std::string GroupTable(const nlohmann::ordered_json& answer, const std::vector<C
   std::vector<nlohmann::ordered_json> rows = GroupRows(answer, by_number);
   std::string table = PlainTable(rows);
   const TerminalStyle style = StyleOf(STDOUT_FILENO);
-  const int room = std::min(kTableColumns, TerminalWidth(STDOUT_FILENO)) - WidestLine(table) - 2;
+  // A full last column would wrap on some terminals.
+  const int room =
+      std::min(kTableColumns, TerminalWidth(STDOUT_FILENO) - 1) - WidestLine(table) - 2;
   constexpr std::string_view kHeading = "returns";
   if (!style.is_terminal || room < std::ssize(kHeading)) return table;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -149,7 +151,7 @@ void PrintGroups(const nlohmann::ordered_json& answer, const std::vector<Compare
   fmt::print("mean return of the last 5 whole episodes of each run, 95 % intervals over seeds\n");
   fmt::print("iqm: mean of the middle half of the runs\n");
   if (names.size() > 1) {
-    fmt::print("improves: probability that a run earns more than one of {}\n",
+    fmt::print("diff: to {0}; improves: probability that a run earns more than one of {0}\n",
                by_number ? "1" : names.front());
   }
   fmt::print("\n");

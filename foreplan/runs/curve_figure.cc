@@ -155,7 +155,7 @@ std::string BandSvg(const Curve& curve, const Frame& frame) {
     const CurvePoint& point = curve.points[i];
     edge.push_back({.x = point.x, .y = point.y - ErrorOf(point)});
   }
-  return fmt::format("<polygon stroke='none' fill-opacity='0.16' points='{}'/>\n",
+  return fmt::format("<polygon stroke='none' fill-opacity='0.12' points='{}'/>\n",
                      Places(edge, frame));
 }
 

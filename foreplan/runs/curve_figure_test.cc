@@ -40,7 +40,7 @@ TEST(CurveFigure, DrawsABandOnceAroundItsLine) {
   EXPECT_EQ(Count(svg, "<circle"), 0);
   // x from 64 to 690 for 0 to 10, y from 408 to 48 for 0 to 4; upwards at both, back below.
   EXPECT_EQ(Count(svg,
-                  "<polygon stroke='none' fill-opacity='0.16' "
+                  "<polygon stroke='none' fill-opacity='0.12' "
                   "points='64.0,228.0 690.0,48.0 690.0,408.0 64.0,408.0 '/>"),
             1);
   EXPECT_EQ(Count(svg, "class='series-0'"), 2);

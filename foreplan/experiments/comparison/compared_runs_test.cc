@@ -228,11 +228,13 @@ TEST_F(ComparedRuns, SayHowSureADifferenceIs) {
                         "[10, 10.38], pairs of one seed drawn again). It leaves out 0, as does "
                         "that of Student's t. A run of `mppi` earns more than one of `icem` with "
                         "probability 1 [1, 1]."));
+  EXPECT_THAT(Written("compare.html"), HasSubstr("<td>differ</td>"));
   // Drawn again, 1, 1, 1 and 7 never have a mean below 1; their interval of Student's t has.
   Compared({Seeds("icem", {1, 2, 3, 4}), Seeds("mppi", {2, 3, 4, 11})});
   EXPECT_THAT(Written("compare.md"),
               HasSubstr("It leaves out 0, that of Student's t, −2.274 to 7.274, does not: these "
                         "runs are too few to tell."));
+  EXPECT_THAT(Written("compare.html"), HasSubstr("<td>too few runs</td>"));
 }
 
 TEST_F(ComparedRuns, WarnOfManyDifferences) {
@@ -240,6 +242,15 @@ TEST_F(ComparedRuns, WarnOfManyDifferences) {
   EXPECT_THAT(Written("compare.html"), Not(HasSubstr("by chance")));
   Compared({Seeds("icem", {1, 2}), Seeds("mppi", {2, 3}), Seeds("cem", {2, 3})});
   EXPECT_THAT(Written("compare.html"), HasSubstr("there are 2 differences"));
+  EXPECT_THAT(Written("compare.md"), Not(HasSubstr("<details>")));
+}
+
+TEST_F(ComparedRuns, FoldTheSentencesOfManyDifferences) {
+  Compared({Seeds("icem", {1}), Seeds("mppi", {2}), Seeds("cem", {2}), Seeds("ilqr", {2}),
+            Seeds("random_shooting", {2})});
+  for (const char* file : {"compare.html", "compare.md"}) {
+    EXPECT_THAT(Written(file), HasSubstr("<summary>The differences in words</summary>")) << file;
+  }
 }
 
 TEST_F(ComparedRuns, HaveAPageThatAsksForNothing) {

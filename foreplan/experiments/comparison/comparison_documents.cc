@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <string_view>
@@ -32,6 +33,7 @@ using Json = nlohmann::ordered_json;
 using Naming = std::function<std::string(std::string_view)>;
 
 constexpr std::string_view kNothing = "–";
+constexpr size_t kMostSentences = 3;  // more differences are folded
 
 std::string Number(const Json& value) {
   return value.is_null() ? std::string(kNothing) : NumberText(value.get<double>());
@@ -63,21 +65,56 @@ std::string ChanceText(const Json& difference, const Naming& name) {
 
 bool HoldsZero(double low, double high) { return low <= 0 && 0 <= high; }
 
-/// What both intervals of a difference say: that of few runs drawn again is too narrow (see
-/// resampling.h), that of Student's t leans on normal returns.
-std::string TestText(const Json& difference) {
+enum class Verdict : uint8_t {
+  kNone,     // there is no interval
+  kEqual,    // both hold 0
+  kDiffer,   // both leave it out
+  kUnknown,  // only one does
+};
+
+/// By both intervals of a difference: that of few runs drawn again is too narrow (resampling.h),
+/// that of Student's t leans on normal returns.
+Verdict VerdictOn(const Json& difference) {
   const Json& drawn = difference["bootstrap_ci95"];
-  if (drawn.is_null()) {
-    return fmt::format("A bootstrap interval takes {} runs of each.", kFewestResampled);
-  }
+  if (drawn.is_null()) return Verdict::kNone;
   const double mean = difference["mean"].get<double>();
   const double half = difference["ci95"].get<double>();
   const bool drawn_holds = HoldsZero(drawn[0].get<double>(), drawn[1].get<double>());
   const bool t_holds = HoldsZero(mean - half, mean + half);
-  if (drawn_holds && t_holds) return "It holds 0: these runs do not tell the two apart.";
-  if (!drawn_holds && !t_holds) return "It leaves out 0, as does that of Student's t.";
+  if (drawn_holds && t_holds) return Verdict::kEqual;
+  return !drawn_holds && !t_holds ? Verdict::kDiffer : Verdict::kUnknown;
+}
+
+std::string_view VerdictText(const Json& difference) {
+  switch (VerdictOn(difference)) {
+    case Verdict::kNone:
+      return kNothing;
+    case Verdict::kEqual:
+      return "not told apart";
+    case Verdict::kDiffer:
+      return "differ";
+    case Verdict::kUnknown:
+      break;
+  }
+  return "too few runs";
+}
+
+std::string TestText(const Json& difference) {
+  const double mean = difference["mean"].get<double>();
+  switch (VerdictOn(difference)) {
+    case Verdict::kNone:
+      return fmt::format("A bootstrap interval takes {} runs of each.", kFewestResampled);
+    case Verdict::kEqual:
+      return "It holds 0: these runs do not tell the two apart.";
+    case Verdict::kDiffer:
+      return "It leaves out 0, as does that of Student's t.";
+    case Verdict::kUnknown:
+      break;
+  }
+  const double half = difference["ci95"].get<double>();
+  const bool t_holds = HoldsZero(mean - half, mean + half);
   return fmt::format("It {}, that of Student's t, {} to {}, {}: these runs are too few to tell.",
-                     drawn_holds ? "holds 0" : "leaves out 0", NumberText(mean - half),
+                     t_holds ? "leaves out 0" : "holds 0", NumberText(mean - half),
                      NumberText(mean + half), t_holds ? "does not" : "leaves it out");
 }
 
@@ -199,10 +236,11 @@ std::string DifferenceTable(const Json& differences) {
     rows.push_back({row["name"].get<std::string>(), WithError(row["mean"], row["ci95"]),
                     Ends(row["bootstrap_ci95"]), Number(row["probability_of_improvement"]),
                     Ends(row["probability_of_improvement_ci95"]),
-                    row["paired"].get<bool>() ? "the same" : "others"});
+                    row["paired"].get<bool>() ? "the same" : "others",
+                    std::string(VerdictText(row))});
   }
   return TableHtml({"group", "difference ± 95 %", "bootstrap 95 %", "probability of improvement",
-                    "95 % of it", "seeds"},
+                    "95 % of it", "seeds", "verdict"},
                    rows);
 }
 
@@ -234,6 +272,10 @@ std::string DifferenceParagraphs(const Json& differences) {
   std::string html;
   for (const Json& difference : differences) {
     html += fmt::format("<p>{}</p>\n", DifferenceText(difference, EscapedText));
+  }
+  if (differences.size() > kMostSentences) {
+    html =
+        fmt::format("<details><summary>The differences in words</summary>\n{}</details>\n", html);
   }
   const std::string many = ManyText(differences);
   return many.empty() ? html : html + fmt::format("<p>{}</p>\n", many);
@@ -304,9 +346,13 @@ std::string ComparedRunsMarkdown(const ComparisonDocument& document) {
       "% "
       "bootstrap intervals over runs.\n\n{}\n",
       TitleOf(answer, MarkdownCode), SubtitleOf(answer), GroupTableOfMarkdown(answer));
+  std::string sentences;
   for (const Json& difference : answer["differences"]) {
-    text += DifferenceText(difference, MarkdownCode) + "\n\n";
+    sentences += DifferenceText(difference, MarkdownCode) + "\n\n";
   }
+  text += answer["differences"].size() <= kMostSentences
+              ? sentences
+              : MarkdownDetails("The differences in words", sentences) + "\n";
   const std::string many = ManyText(answer["differences"]);
   if (!many.empty()) text += many + "\n\n";
   if (document.command.empty()) return text;
