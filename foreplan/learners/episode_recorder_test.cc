@@ -1,3 +1,4 @@
+// Long because a pendulum is played by hand for every kind of recording.
 #include "foreplan/learners/episode_recorder.h"
 
 #include <gmock/gmock.h>
