@@ -7,7 +7,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const BETTER_PART = 0.25;  // of the futures, drawn stronger than the others
   const ELLIPSES = 24;  // along an episode, per traced point
   const DEVIATIONS = 2;  // that an ellipse reaches from its mean
-  const THINNEST = 0.002;  // extents, of an ellipsoid that has no width
+  const THINNEST = 0.002;  // parts of the scene, of an ellipsoid that has no width
   // Lines of one kind: width [px], how strong their colour is against the background, the later above the earlier.
   const STYLES = {
     mean: { layer: "ellipses", color: "--ellipse", width: 2, strength: 1 },
@@ -33,10 +33,10 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   }
 
   class Fan {
-    constructor(animation, world, extent) {
+    constructor(animation, world, scale) {
       this.info = animation.info;
       this.data = animation.fan;
-      this.extent = extent;
+      this.scale = scale;
       this.traces = this.info.traces.length;
       this.horizonSteps = this.info.horizon_steps;
       this.group = new THREE.Group();
@@ -111,7 +111,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     ellipsoid(t, k) {
       const { distributionMean, distributionCovariance } = this.data;
       return ellipsoidMatrix(this.vector(distributionMean, 3, t, k), this.vector(distributionCovariance, 6, t, k),
-                             THINNEST * this.extent);
+                             THINNEST * this.scale);
     }
 
     applyTheme() {

@@ -44,7 +44,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     addScene() {
       const { canvas, stage } = this.controls;
       this.scene = new EpisodeScene(canvas, this.animation, this.webGl);
-      this.fan = new Fan(this.animation, this.scene.world, this.scene.extent);
+      this.fan = new Fan(this.animation, this.scene.world, 2 * this.scene.motion.radius);
       this.scene.controls.addEventListener("change", () => this.requestDraw());
       LAYERS.forEach(([name, , shown]) => this.setShown(name, shown));
       this.controls.follow.hidden = !this.scene.canFollow;

@@ -7,79 +7,16 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const FIELD_OF_VIEW = 40;  // degrees, vertical
   // From what is looked at to the camera: upright scenes, those in the plane x = 0, and flat ones.
   const HOME_DIRECTIONS = { upright: [0.35, -1, 0.32], sideways: [1, -0.35, 0.32], flat: [0.2, -0.75, 1] };
-  const MUCH_LESS = 0.3;  // of the spread along another axis
-  const SPREAD_FRAMES = 50;  // looked at for it
-  const HOME_DISTANCE = 1.75;  // extents
+  const HOME_DISTANCE = { still: 2.7, following: 3.2 };  // radii of what moves
   const HOME_ASPECT = 4 / 3;  // narrower views look from further away
-  const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
+  const WIDE_PLANE = 2;  // radii: half sizes of a plane that is drawn as ground
   const SEGMENTS = { small: 24, large: 56 };  // of round shapes
-  const LARGE = 0.06;  // extents
-  const GROUND_RADIUS = 9;  // distances between the camera and what it looks at
-  const CONTACT_RADIUS = 0.012;  // extents
-
-  const css = (name) => foreplanCharts.css(name);
-
-  const SHADOW_OPACITY = 0.2;
-  const SUN = [-0.5, -0.8, 2];  // direction to it
+  const LARGE = 0.03;  // extents: from this radius on
+  const CONTACT_RADIUS = 0.03;  // radii of what moves
   const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
-  const GROUND_VERTEX = `
-    uniform float radius, cell;
-    uniform vec2 middle;
-    varying vec2 vSquare, vPlace;  // in checks, in radii
-    void main() {
-      vSquare = (position.xy * radius + middle) / cell;
-      vPlace = position.xy;
-      gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-    }`;
-  // Checks far away do not flicker: their mean over a pixel is drawn. Colours are those of the screen.
-  const GROUND_FRAGMENT = `
-    uniform vec3 light, dark, sky;
-    varying vec2 vSquare, vPlace;
-    void main() {
-      vec2 part = max(0.25 * fwidth(vSquare), vec2(1e-4));
-      vec2 wave = (abs(fract(0.5 * vSquare - part) - 0.5) - abs(fract(0.5 * vSquare + part) - 0.5)) / (2.0 * part);
-      float fade = smoothstep(0.12, 1.0, dot(vPlace, vPlace));
-      gl_FragColor = vec4(mix(mix(dark, light, 0.5 - 0.5 * wave.x * wave.y), sky, fade), 1.0);
-    }`;
-
-  /// A round number of metres near a quarter of the extent.
-  function checkSize(extent) {
-    const power = 10 ** Math.floor(Math.log10(extent / 4));
-    return power * [1, 2, 5].findLast((k) => k * power <= extent / 4);
-  }
-
-  function groundMaterial(cell) {
-    return new THREE.ShaderMaterial({
-      uniforms: {
-        cell: { value: cell }, radius: { value: 1 }, middle: { value: new THREE.Vector2() },
-        light: { value: new THREE.Color() }, dark: { value: new THREE.Color() }, sky: { value: new THREE.Color() },
-      },
-      vertexShader: GROUND_VERTEX, fragmentShader: GROUND_FRAGMENT,
-    });
-  }
-
-  /// Numbers of the screen, not of light: what shaders write that convert nothing.
-  const screenColor = (name) => new THREE.Color().setStyle(css(name), THREE.LinearSRGBColorSpace);
-
-  /// Planes mark where they are seen; a shadow darkens a marked pixel once.
-  const RECEIVES = { stencilWrite: true, stencilRef: 1, stencilZPass: THREE.ReplaceStencilOp };
-  const DARKENS = { stencilWrite: true, stencilRef: 1, stencilFunc: THREE.EqualStencilFunc,
-                    stencilZPass: THREE.IncrementStencilOp, depthTest: false, depthWrite: false };
-
-  /// Along the sun's rays onto the plane z = 0 of `frame`.
-  function shadowProjection(frame) {
-    const normal = new THREE.Vector3(0, 0, 1).transformDirection(frame);
-    const sun = new THREE.Vector3(...SUN);
-    const height = normal.dot(new THREE.Vector3().setFromMatrixPosition(frame));
-    sun.divideScalar(normal.dot(sun));
-    const { x, y, z } = normal;
-    return new THREE.Matrix4().set(
-      1 - sun.x * x, -sun.x * y, -sun.x * z, sun.x * height,
-      -sun.y * x, 1 - sun.y * y, -sun.y * z, sun.y * height,
-      -sun.z * x, -sun.z * y, 1 - sun.z * z, sun.z * height,
-      0, 0, 0, 1);
-  }
+  const { Ground, Shadows, SUN, measureMotion } = foreplanAnimation;
+  const css = (name) => foreplanCharts.css(name);
 
   /// {software}: whether no graphics hardware draws; null without WebGL.
   function probeWebGl() {
@@ -115,7 +52,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     }
   }
 
-  const isEndless = ({ type, size }) => type === "plane" && !(size[0] > 0 && size[1] > 0);
+  /// Without end, or so wide that checks say more than its colour.
+  const isGround = ([x, y], radius) => !(x > 0 && y > 0) || Math.min(x, y) > WIDE_PLANE * radius;
   const quaternion = ([w, x, y, z]) => new THREE.Quaternion(x, y, z, w).normalize();
 
   function shapeMaterial({ type, color: [r, g, b, alpha] }) {
@@ -139,11 +77,14 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.controls = new THREE.OrbitControls(this.camera, canvas);
       this.addLights();
       this.addBodies();
+      this.chooseFollowed();
+      this.motion = measureMotion(this, info.steps + 1);
+      this.addPlanes();
       this.addShadows();
       this.addContacts();
       this.applyTheme();
       this.setPosition(0);
-      this.following = this.followTravel() > FOLLOW_TRAVEL * this.extent;
+      this.following = this.motion.following;
       this.resetCamera();
     }
 
@@ -165,7 +106,6 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
         this.world.add(group);
         return group;
       });
-      this.grounds = [];
       this.shapes = this.description.shapes.map((shape) => this.addShape(shape));
     }
 
@@ -173,52 +113,51 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const frame = new THREE.Group();
       frame.position.fromArray(shape.position);
       frame.quaternion.copy(quaternion(shape.rotation));
-      const body = this.bodies[shape.body];
-      const mesh = isEndless(shape) ? this.ground()
-        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes, this.extent), shapeMaterial(shape));
-      mesh.visible = shape.color[3] > 0;
-      if (shape.type === "plane") this.addPlane(mesh, this.description.bodies[shape.body]);
       frame.visible = shape.kind === "geom";
+      this.bodies[shape.body].add(frame);
+      if (shape.type === "plane") return frame;
+      const mesh = new THREE.Mesh(shapeGeometry(shape, this.data.meshes, this.extent), shapeMaterial(shape));
+      mesh.visible = shape.color[3] > 0;
       frame.add(mesh);
-      body.add(frame);
       return frame;
     }
 
-    ground() {
-      this.cell = checkSize(this.extent);
-      const mesh = new THREE.Mesh(new THREE.PlaneGeometry(2, 2), groundMaterial(this.cell));
-      mesh.frustumCulled = false;
-      this.grounds.push(mesh);
-      return mesh;
+    /// Drawn behind everything else; one that stays, ground before others, has shadows.
+    addPlanes() {
+      this.grounds = [];
+      this.description.shapes.forEach((shape, i) => {
+        if (shape.type !== "plane") return;
+        const mesh = this.planeMesh(shape);
+        mesh.renderOrder = 1;
+        mesh.visible = shape.color[3] > 0;
+        this.shapes[i].add(mesh);
+        const { moving } = this.description.bodies[shape.body];
+        const better = !this.shadowed || this.grounds.some((ground) => ground.mesh === mesh);
+        if (moving < 0 && mesh.visible && better) this.shadowed = mesh;
+      });
     }
 
-    /// Planes are drawn behind everything else; one that stays, endless ones before others, has shadows.
-    addPlane(mesh, body) {
-      mesh.renderOrder = 1;
-      const isGround = this.grounds.includes(mesh);
-      if (body.moving < 0 && mesh.visible && (!this.shadowed || isGround)) this.shadowed = mesh;
+    planeMesh(shape) {
+      if (!isGround(shape.size, this.motion.radius)) {
+        return new THREE.Mesh(shapeGeometry(shape), shapeMaterial(shape));
+      }
+      const ground = new Ground(shape.size, 2 * this.motion.radius);
+      this.grounds.push(ground);
+      return ground.mesh;
     }
 
     addShadows() {
-      this.shadows = [];
       if (!this.shadowed) return;
-      Object.assign(this.shadowed.material, RECEIVES);
-      const material = new THREE.MeshBasicMaterial({ color: 0, transparent: true, opacity: SHADOW_OPACITY, ...DARKENS });
-      this.description.shapes.forEach(({ type, kind, color }, i) => {
-        if (type === "plane" || kind !== "geom" || color[3] < 0.5) return;
-        const [caster] = this.shapes[i].children;
-        const mesh = new THREE.Mesh(caster.geometry, material);
-        Object.assign(mesh, { matrixAutoUpdate: false, renderOrder: -1, frustumCulled: false });
-        this.shadows.push({ caster, mesh });
-        this.world.add(mesh);
-      });
+      const casts = ({ type, kind, color }) => type !== "plane" && kind === "geom" && color[3] >= 0.5;
+      const casters = this.shapes.filter((_, i) => casts(this.description.shapes[i])).map(({ children }) => children[0]);
+      this.shadows = new Shadows(this.shadowed, casters, this.world);
     }
 
     addContacts() {
       const { contactFrom } = this.data;
       if (!contactFrom) return;
       const most = contactFrom.reduce((max, from, t) => Math.max(max, t ? from - contactFrom[t - 1] : 0), 0);
-      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.extent, 12, 8);
+      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.motion.radius, 12, 8);
       const material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true });
       this.contacts = new THREE.InstancedMesh(geometry, material, Math.max(most, 1));
       this.contacts.frustumCulled = false;
@@ -228,11 +167,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     applyTheme() {
       this.world.background = new THREE.Color(css("--sky"));
-      for (const { material: { uniforms } } of this.grounds) {
-        uniforms.light.value = screenColor("--ground-light");
-        uniforms.dark.value = screenColor("--ground-dark");
-        uniforms.sky.value = screenColor("--sky");
-      }
+      this.grounds.forEach((ground) => ground.applyTheme());
       if (this.contacts) this.contacts.material.color.set(css("--contact"));
     }
 
@@ -286,52 +221,46 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.contacts.instanceMatrix.needsUpdate = true;
     }
 
-    get canFollow() {
+    /// The body that is named, else that which gets furthest.
+    chooseFollowed() {
       const { follow, bodies } = this.description;
-      return follow >= 0 && bodies[follow].moving >= 0;
+      const moving = bodies.map((_, i) => i).filter((i) => bodies[i].moving >= 0);
+      const travels = moving.map((i) => this.travelOf(bodies[i].moving));
+      const furthest = moving[travels.indexOf(Math.max(...travels))];
+      this.followed = moving.includes(follow) ? follow : furthest;
+      if (!this.canFollow) return;
+      const row = bodies[this.followed].moving;
+      this.followStart = this.placeAt(row);
+      this.followsUp = this.travelOf(row, [2]) > this.travelOf(row, [0, 1]) / 2;
     }
 
-    followPlace() {
-      return this.canFollow ? this.bodies[this.description.follow].position.clone() : new THREE.Vector3();
+    get canFollow() {
+      return this.followed !== undefined;
     }
 
-    followStart() {
-      return this.canFollow ? this.placeAt(this.description.bodies[this.description.follow].moving)
-        : new THREE.Vector3();
-    }
-
-    /// How far the followed body gets from where it began [m].
-    followTravel() {
-      if (!this.canFollow) return 0;
+    /// How far a body gets from where it began, along some axes [m].
+    travelOf(row, axes = [0, 1, 2]) {
       const { rows, position } = this.data;
-      const { moving } = this.description.bodies[this.description.follow];
-      const start = this.followStart();
       let travel = 0;
-      for (let row = moving; 3 * row < position.length; row += rows) {
-        travel = Math.max(travel, this.placeAt(row).distanceTo(start));
+      for (let at = row; 3 * at < position.length; at += rows) {
+        const square = axes.reduce((sum, k) => sum + (position[3 * at + k] - position[3 * row + k]) ** 2, 0);
+        travel = Math.max(travel, Math.sqrt(square));
       }
       return travel;
     }
 
-    /// Along which axes bodies are away from each other, in the mean over frames.
-    layout() {
-      const { rows, position } = this.data;
-      if (rows < 2) return "upright";
-      const frames = position.length / (3 * rows);
-      const spread = new THREE.Vector3();
-      for (let t = 0; t < frames; t += Math.ceil(frames / SPREAD_FRAMES)) {
-        const places = Array.from({ length: rows }, (_, row) => this.placeAt(t * rows + row));
-        const low = places.reduce((a, b) => a.clone().min(b));
-        spread.add(places.reduce((a, b) => a.clone().max(b)).sub(low));
-      }
-      if (spread.z < MUCH_LESS * Math.min(spread.x, spread.y)) return "flat";
-      return spread.x < MUCH_LESS * spread.y ? "sideways" : "upright";
+    /// The camera does not hop with a body that goes along the ground.
+    followPlace() {
+      if (!this.canFollow) return new THREE.Vector3();
+      const place = this.bodies[this.followed].position.clone();
+      if (!this.followsUp) place.z = this.followStart.z;
+      return place;
     }
 
     /// What the camera looks at when nobody has turned it.
     homeTarget() {
-      const target = new THREE.Vector3().fromArray(this.description.center);
-      return this.following ? target.add(this.followPlace()).sub(this.followStart()) : target;
+      const target = this.motion.center.clone();
+      return this.following ? target.add(this.followPlace()).sub(this.followStart) : target;
     }
 
     setFollowing(following) {
@@ -347,10 +276,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     resetCamera() {
       const narrow = Math.max(1, HOME_ASPECT / this.camera.aspect);
+      const distance = HOME_DISTANCE[this.motion.following ? "following" : "still"];
       const target = this.homeTarget();
       this.controls.target.copy(target);
-      this.camera.position.fromArray(HOME_DIRECTIONS[this.layout()]).normalize()
-        .multiplyScalar(HOME_DISTANCE * narrow * this.extent).add(target);
+      this.camera.position.fromArray(HOME_DIRECTIONS[this.motion.layout]).normalize()
+        .multiplyScalar(distance * narrow * this.motion.radius).add(target);
       this.controls.update();
     }
 
@@ -381,32 +311,12 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const { target } = this.controls;
       const distance = this.camera.position.distanceTo(target);
       this.camera.near = 0.02 * distance;
-      this.camera.far = 2 * GROUND_RADIUS * distance + 10 * this.extent;
+      this.camera.far = 20 * distance + 10 * this.extent;
       this.camera.updateProjectionMatrix();
       this.world.updateMatrixWorld();
-      this.placeShadows();
-      this.grounds.forEach((ground) => this.placeGround(ground, GROUND_RADIUS * distance));
+      this.shadows?.place();
+      this.grounds.forEach((ground) => ground.lookAt(target, distance));
       this.renderer.render(this.world, this.camera);
-    }
-
-    placeShadows() {
-      if (!this.shadowed) return;
-      const projection = shadowProjection(this.shadowed.parent.matrixWorld);
-      for (const { caster, mesh } of this.shadows) {
-        mesh.matrix.multiplyMatrices(projection, caster.matrixWorld);
-        mesh.updateMatrixWorld(true);
-      }
-    }
-
-    /// An endless plane is drawn around what the camera looks at.
-    placeGround(ground, radius) {
-      const { middle, radius: shown } = ground.material.uniforms;
-      const local = ground.parent.worldToLocal(this.controls.target.clone());
-      middle.value.set(local.x, local.y);
-      shown.value = radius;
-      ground.position.set(local.x, local.y, 0);
-      ground.scale.set(radius, radius, 1);
-      ground.updateMatrixWorld();
     }
 
     dispose() {
@@ -420,5 +330,5 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     }
   }
 
-  Object.assign(foreplanAnimation, { EpisodeScene, probeWebGl, screenColor });
+  Object.assign(foreplanAnimation, { EpisodeScene, probeWebGl });
 })();

@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 
 VIEWER = pathlib.Path(__file__).resolve().parent.parent
-SCRIPTS = ["data", "scene", "lines", "fan", "charts", "controls", "probes", "player"]
+SCRIPTS = ["data", "ground", "view", "scene", "lines", "fan", "charts", "controls", "probes", "player"]
 POSITION_STEP = 1e-5
 TRACE_STEP = 1e-3
 ROTATION_STEP = 1 / 32767

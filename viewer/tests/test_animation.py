@@ -160,6 +160,7 @@ RED_CENTRE = """async ([frame, width, height]) => {
 def test_pixels_of_a_body_are_where_it_is(opened, scheme):
     replay, truth = opened("beacon", scheme=scheme), animation("beacon")
     for frame in frames_to_look_at(truth.info["steps"]):
+        replay.set_frame(frame)
         n, *centre = replay.run(RED_CENTRE, [frame, 800, 600])
         camera = {**replay.run("c.camera()"), "width": 800, "height": 600}
         assert n > 50
@@ -224,6 +225,19 @@ def test_shapes_are_as_large_as_they_were(opened, name):
             slack = 0.02 * half.max() + 1e-4
             assert np.abs(np.array(bounds["low"]) - (position - half)).max() < slack, shape["name"]
             assert np.abs(np.array(bounds["high"]) - (position + half)).max() < slack, shape["name"]
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("name", ["runner", "shapes", "reacher", "beacon"])
+def test_bodies_are_in_the_picture(opened, name, width):
+    replay, truth = opened(name, width=width), animation(name)
+    moving = [body["name"] for body in truth.info["scene"]["bodies"] if body["moving"] >= 0]
+    for frame in frames_to_look_at(truth.info["steps"]):
+        replay.set_frame(frame)
+        camera = replay.run("c.camera()")
+        for body in moving:
+            place = replay.run("(name) => c.projectBody(name)", body)
+            assert 0 < place["x"] < camera["width"] and 0 < place["y"] < camera["height"], (body, frame)
 
 
 def test_the_camera_follows(opened):
@@ -622,6 +636,9 @@ def test_a_phone_never_scrolls_sideways(opened, name):
     replay = opened(name, width=360, height=740)
     replay.page.wait_for_timeout(200)
     assert replay.run("document.documentElement.scrollWidth") <= 360
+    beyond = replay.run("""[...document.querySelectorAll("#replay *")].filter((element) => element.checkVisibility() &&
+      !element.closest("svg, .uplot") && element.getBoundingClientRect().right > 360.5).map((element) => element.outerHTML)""")
+    assert beyond == []
     replay.check()
 
 
