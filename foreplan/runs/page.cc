@@ -10,16 +10,18 @@
 
 namespace foreplan {
 namespace assets {
+extern const std::string_view kAnimationCss;
 extern const std::string_view kAnimationChartsJs;
 extern const std::string_view kAnimationControlsJs;
-extern const std::string_view kAnimationCss;
 extern const std::string_view kAnimationDataJs;
 extern const std::string_view kAnimationFanJs;
-extern const std::string_view kAnimationLicenceHtml;
+extern const std::string_view kAnimationGroundJs;
 extern const std::string_view kAnimationLinesJs;
 extern const std::string_view kAnimationPlayerJs;
 extern const std::string_view kAnimationProbesJs;
 extern const std::string_view kAnimationSceneJs;
+extern const std::string_view kAnimationViewJs;
+extern const std::string_view kAnimationLicenceHtml;
 extern const std::string_view kChartFilesJs;
 extern const std::string_view kChartLicenceHtml;
 extern const std::string_view kChartsJs;
@@ -92,9 +94,10 @@ namespace {
 std::string AnimationScript() {
   std::string script;
   for (const std::string_view part :
-       {assets::kAnimationDataJs, assets::kAnimationSceneJs, assets::kAnimationLinesJs,
-        assets::kAnimationFanJs, assets::kAnimationChartsJs, assets::kAnimationControlsJs,
-        assets::kAnimationProbesJs, assets::kAnimationPlayerJs}) {
+       {assets::kAnimationDataJs, assets::kAnimationGroundJs, assets::kAnimationViewJs,
+        assets::kAnimationSceneJs, assets::kAnimationLinesJs, assets::kAnimationFanJs,
+        assets::kAnimationChartsJs, assets::kAnimationControlsJs, assets::kAnimationProbesJs,
+        assets::kAnimationPlayerJs}) {
     script += part;
   }
   return script;
