@@ -124,10 +124,11 @@ std::string FindBrowser() {
   if (wanted != nullptr && *wanted != '\0') {
     const std::string found = OnPath(wanted);
     if (!found.empty()) return found;
-    throw InputError(fmt::format(
-        "FOREPLAN_BROWSER: found '{}', expected the program of a Chromium", wanted));
+    throw InputError(
+        fmt::format("FOREPLAN_BROWSER: found '{}', expected the program of a Chromium", wanted));
   }
-  for (const char* name : {"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}) {
+  for (const char* name :
+       {"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}) {
     const std::string found = OnPath(name);
     if (!found.empty()) return found;
   }
@@ -161,8 +162,8 @@ void Browser::Start(const std::string& program, const std::string& page) {
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const SpawnSettings settings(folder_ / "messages");
-  const int error = posix_spawn(&child_, program.c_str(), settings.actions(),
-                                settings.attributes(), arguments.data(), environ);
+  const int error = posix_spawn(&child_, program.c_str(), settings.actions(), settings.attributes(),
+                                arguments.data(), environ);
   if (error == 0) return;
   child_ = -1;
   throw InputError(

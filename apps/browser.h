@@ -8,12 +8,12 @@
 
 namespace foreplan::apps {
 
-/// FOREPLAN_BROWSER, a file or a name on the PATH; else the first of Chromium's names that is there.
-/// Throws InputError, which says what to install, where there is none.
+/// FOREPLAN_BROWSER, a file or a name on the PATH; else the first of Chromium's names that is
+/// there. Throws InputError, which says what to install, where there is none.
 [[nodiscard]] std::string FindBrowser();
 
-/// Works in a folder of its own for profile and files, which is removed. Only what it started itself
-/// is ended with it.
+/// Works in a folder of its own for profile and files, which is removed. Only what it started
+/// itself is ended with it.
 class Browser {
  public:
   /// Opens `url`; the address is not seen in the list of processes. Throws InputError where

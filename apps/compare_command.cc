@@ -2,6 +2,7 @@
 // lecture.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -10,17 +11,24 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "apps/command_text.h"
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
 #include "foreplan/core/error.h"
 #include "foreplan/experiments/comparison/compared_runs.h"
 #include "foreplan/experiments/comparison/lecture.h"
+#include "foreplan/experiments/comparison/run_folders.h"
 #include "foreplan/experiments/comparison/run_grid.h"
+#include "foreplan/runs/message.h"
+#include "foreplan/runs/plain_text.h"
+#include "foreplan/runs/sparkline.h"
 #include "foreplan/runs/table.h"
+#include "foreplan/runs/terminal_style.h"
 #include "foreplan/systems/task_files.h"
 #include "foreplan/systems/task_text.h"
 
@@ -43,6 +51,7 @@ struct CompareRequest {
   RunFlags flags;
   std::vector<std::string> only;
   std::optional<int> seeds;
+  std::string command;  // as it could be typed again
   int threads = 1;
   bool json = false;
 };
@@ -68,40 +77,103 @@ nlohmann::ordered_json LectureOf(CompareRequest& request) {
                         CatchInterrupts());
 }
 
-/// For people: a row per group.
-void PrintGroups(const nlohmann::ordered_json& answer) {
+/// How wide a table for people may be.
+constexpr int kTableColumns = 100;
+constexpr size_t kLongestName = 24;  // of a group in it
+constexpr int kSparklineColumns = 24;
+
+/// For people: a row per group, which is named by its number where names are long.
+std::vector<nlohmann::ordered_json> GroupRows(const nlohmann::ordered_json& answer,
+                                              bool by_number) {
   std::vector<nlohmann::ordered_json> rows;
   for (const auto& group : answer["groups"]) {
-    nlohmann::ordered_json row = {{"group", group["name"]},
+    const auto name = PlainText(group["name"].get<std::string>());
+    nlohmann::ordered_json row = {{"group", by_number ? fmt::format("{}", rows.size() + 1) : name},
                                   {"seeds", group["seeds"].size()},
                                   {"mean", group["final_return_mean"]},
                                   {"ci95", group["final_return_ci95"]},
-                                  {"difference", nullptr},
-                                  {"difference_ci95", nullptr},
+                                  {"iqm", group["final_return_iqm"]},
+                                  {"diff", nullptr},
+                                  {"diff_ci95", nullptr},
+                                  {"improves", nullptr},
                                   {"best", group["best_return"]}};
     for (const auto& difference : answer["differences"]) {
       if (difference["name"] != group["name"]) continue;
-      row["difference"] = difference["mean"];
-      row["difference_ci95"] = difference["ci95"];
+      row["diff"] = difference["mean"];
+      row["diff_ci95"] = difference["ci95"];
+      row["improves"] = difference["probability_of_improvement"];
     }
     if (group["imagined"]) row["steps"] = "imagined";
     const auto left_out = group["left_out"].get<std::string>();
     if (!left_out.empty()) row["left_out"] = left_out;
     rows.push_back(std::move(row));
   }
-  fmt::print("mean return of the last 5 whole episodes of each run, 95 % intervals over seeds\n\n");
-  fmt::print("{}\ntable: {}\nfigure: {}\n", PlainTable(rows), answer["table"].get<std::string>(),
-             answer["figure"].get<std::string>());
+  return rows;
 }
 
-bool AllAreFolders(const std::vector<std::string>& names) {
-  return std::ranges::all_of(names, [](const std::string& name) {
-    std::error_code error;
-    return fs::is_directory(name, error);
-  });
+/// Columns of a text's lines, which end with two blanks.
+int WidestLine(std::string_view text) {
+  size_t widest = 0;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    widest = std::max(widest, ColumnsOf(line));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return static_cast<int>(widest);
 }
 
-nlohmann::ordered_json CompareFolders(const CompareRequest& request) {
+/// On a terminal with a column of the groups' mean returns, as wide as there is room for it.
+std::string GroupTable(const nlohmann::ordered_json& answer, const std::vector<ComparedRun>& runs,
+                       bool by_number) {
+  std::vector<nlohmann::ordered_json> rows = GroupRows(answer, by_number);
+  std::string table = PlainTable(rows);
+  const TerminalStyle style = StyleOf(STDOUT_FILENO);
+  // A full last column would wrap on some terminals.
+  const int room =
+      std::min(kTableColumns, TerminalWidth(STDOUT_FILENO) - 1) - WidestLine(table) - 2;
+  constexpr std::string_view kHeading = "returns";
+  if (!style.is_terminal || room < std::ssize(kHeading)) return table;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto name = answer["groups"][i]["name"].get<std::string>();
+    rows[i][std::string(kHeading)] =
+        Sparkline(MeanReturns(runs, name), std::min(kSparklineColumns, room), style.glyphs);
+  }
+  return PlainTable(rows);
+}
+
+void PrintGroups(const nlohmann::ordered_json& answer, const std::vector<ComparedRun>& runs) {
+  std::vector<std::string> names;
+  for (const auto& group : answer["groups"]) {
+    names.push_back(PlainText(group["name"].get<std::string>()));
+  }
+  const bool by_number = std::ranges::any_of(
+      names, [](const std::string& name) { return ColumnsOf(name) > kLongestName; });
+  fmt::print("mean return of the last 5 whole episodes of each run, 95 % intervals over seeds\n");
+  fmt::print("iqm: mean of the middle half of the runs\n");
+  if (names.size() > 1) {
+    fmt::print("diff: to {0}; improves: probability that a run earns more than one of {0}\n",
+               by_number ? "1" : names.front());
+  }
+  fmt::print("\n");
+  for (size_t i = 0; by_number && i < names.size(); ++i) fmt::print("{}: {}\n", i + 1, names[i]);
+  fmt::print("{}\n", GroupTable(answer, runs, by_number));
+  for (const char* file : {"table", "figure", "page", "markdown"}) {
+    fmt::print("{}: {}\n", file, answer[file].get<std::string>());
+  }
+}
+
+bool IsFolderOrPattern(const std::string& name) {
+  std::error_code error;
+  return fs::is_directory(name, error) || IsPattern(name);
+}
+
+/// What is compared, and what was found of it.
+struct Answer {
+  nlohmann::ordered_json json;
+  std::vector<ComparedRun> runs;  // none of the lecture
+};
+
+Answer CompareFolders(const CompareRequest& request) {
   const bool asks_for_runs = request.seeds || request.flags.episodes || request.flags.steps ||
                              request.flags.model || !request.flags.assignments.empty() ||
                              !request.grid.planners.empty() || !request.grid.algorithms.empty() ||
@@ -109,8 +181,17 @@ nlohmann::ordered_json CompareFolders(const CompareRequest& request) {
   if (asks_for_runs) {
     throw InputError("compare: found folders of runs beside flags of new ones, expected a task");
   }
-  return CompareRuns(ReadComparedRuns({request.what.begin(), request.what.end()}),
-                     request.out.empty() ? fs::path("runs/compare") : fs::path(request.out));
+  const RunFolders folders = FindRunFolders(request.what);
+  Answer answer{.json = {}, .runs = ReadComparedRuns(folders.runs)};
+  answer.json = CompareRuns(answer.runs,
+                            request.out.empty() ? fs::path("runs/compare") : fs::path(request.out),
+                            request.command);
+  answer.json["skipped"] = nlohmann::ordered_json::array();
+  for (const fs::path& folder : folders.skipped) {
+    answer.json["skipped"].push_back(folder.string());
+    WriteToStderr(fmt::format("{}: is no run, left out\n", PlainText(folder.string())));
+  }
+  return answer;
 }
 
 void CheckTask(const std::string& task) {
@@ -123,7 +204,7 @@ void CheckTask(const std::string& task) {
   throw UnknownTask("compare", "task or folder of a run", task);
 }
 
-nlohmann::ordered_json CompareNewRuns(CompareRequest& request) {
+Answer CompareNewRuns(CompareRequest& request) {
   RunGrid& grid = request.grid;
   grid.task = request.what.front();
   CheckTask(grid.task);
@@ -134,7 +215,22 @@ nlohmann::ordered_json CompareNewRuns(CompareRequest& request) {
   grid.folder =
       request.out.empty() ? fs::path("runs") / ("compare-" + name) : fs::path(request.out);
   request.out = grid.folder.string();
-  return CompareRuns(ReadComparedRuns(RunAll(grid, CatchInterrupts())), grid.folder);
+  Answer answer{.json = {}, .runs = ReadComparedRuns(RunAll(grid, CatchInterrupts()))};
+  answer.json = CompareRuns(answer.runs, grid.folder, request.command);
+  return answer;
+}
+
+void CompareRequested(CompareRequest& request, bool is_lecture, bool are_folders) {
+  const Answer answer = is_lecture    ? Answer{.json = LectureOf(request), .runs = {}}
+                        : are_folders ? CompareFolders(request)
+                                      : CompareNewRuns(request);
+  if (request.json) {
+    // Names of folders may be no UTF-8.
+    fmt::print("{}\n",
+               answer.json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    is_lecture ? PrintTables(answer.json) : PrintGroups(answer.json, answer.runs);
+  }
 }
 
 void Compare(CompareRequest request) {
@@ -142,7 +238,7 @@ void Compare(CompareRequest request) {
   if (!is_lecture && (!request.only.empty() || !request.lecture.studies.empty())) {
     throw InputError("compare: --only and --study are of 'compare lecture'");
   }
-  const bool are_folders = !is_lecture && AllAreFolders(request.what);
+  const bool are_folders = !is_lecture && std::ranges::all_of(request.what, IsFolderOrPattern);
   if (!is_lecture && !are_folders && request.what.size() > 1) {
     throw InputError(
         fmt::format("compare: found '{}', expected one task, folders of runs, or "
@@ -151,14 +247,7 @@ void Compare(CompareRequest request) {
   }
   if (!request.out.empty()) NoteNewFolders(request.out);
   try {
-    const nlohmann::ordered_json answer = is_lecture    ? LectureOf(request)
-                                          : are_folders ? CompareFolders(request)
-                                                        : CompareNewRuns(request);
-    if (request.json) {
-      fmt::print("{}\n", answer.dump(2));
-    } else {
-      is_lecture ? PrintTables(answer) : PrintGroups(answer);
-    }
+    CompareRequested(request, is_lecture, are_folders);
   } catch (const Interrupted&) {
     throw Interrupted("interrupted; the same command goes on with what is in " +
                       (is_lecture ? request.lecture.folder.string() : request.out));
@@ -172,11 +261,11 @@ void AddCompareCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand(
       "compare", "runs side by side: of planners, algorithms and settings over seeds");
   command
-      .add_option(
-          "what", request->what,
-          "a task, which is run by every --planner, --algorithm and --vary with every "
-          "seed; folders of runs that are there; or 'lecture': v0.5, v1.0, v1.5, v2.0, local "
-          "models and the true model, and what replanning buys")
+      .add_option("what", request->what,
+                  "a task, which is run by every --planner, --algorithm and --vary with every "
+                  "seed; folders of runs that are there, or patterns of them ('runs/*icem*'); or "
+                  "'lecture': v0.5, v1.0, v1.5, v2.0, local "
+                  "models and the true model, and what replanning buys")
       ->required()
       ->type_name("TASK|RUN...|lecture");
   command.add_option("--planner", request->grid.planners, "of a task: these, e.g. icem,mppi")
@@ -206,10 +295,10 @@ void AddCompareCommand(CLI::App& app) {
   command.add_option("--task", request->lecture.task, "of lecture; default: pets_cartpole")
       ->type_name("TASK");
   command
-      .add_option(
-          "--out", request->out,
-          "folder of runs, tables and figure; default: runs/compare-<task>, runs/compare, or "
-          "runs/compare-lecture. What is there already is not run again")
+      .add_option("--out", request->out,
+                  "folder of runs, table, figure, page and Markdown; default: runs/compare-<task>, "
+                  "runs/compare, or "
+                  "runs/compare-lecture. What is there already is not run again")
       ->type_name("DIR");
   command
       .add_option(
@@ -237,7 +326,10 @@ void AddCompareCommand(CLI::App& app) {
   AddModelFlag(command, request->flags);
   AddThreadsFlag(command, request->threads);
   AddJsonFlag(command, request->json);
-  command.callback([request] { Compare(*request); });
+  command.callback([request, &command] {
+    request->command = CommandText(command);
+    Compare(*request);
+  });
 }
 
 }  // namespace foreplan::apps

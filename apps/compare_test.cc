@@ -139,10 +139,38 @@ TEST_F(Compare, PlannersOverSeedsInOneCommandAndTheSameFromTheirFolders) {
   EXPECT_NE(plain.out.find("cartpole_closed_form"), std::string::npos) << plain.out;
 }
 
+TEST_F(Compare, PatternsFindRunsAndNameWhatIsNone) {
+  for (const char* seed : {"0", "1", "2"}) {
+    const std::string out = std::string("runs/cart-") + seed;
+    std::vector<std::string> run = TinyRun({"--episodes", "2", "--out", out});
+    *(std::ranges::find(run, "--seed") + 1) = seed;
+    ASSERT_EQ(RunProgram(run).exit_code, kDone);
+  }
+  std::filesystem::create_directory(work() / "runs/cart-notes");
+  const ProgramResult result =
+      RunProgram({"compare", "runs/cart-*", "runs/cart-1", "--out", "c d", "--json"});
+  ASSERT_EQ(result.exit_code, kDone) << result.err;
+  EXPECT_EQ(result.err, "runs/cart-notes: is no run, left out\n");
+  const Json answer = Json::parse(result.out);
+  EXPECT_EQ(answer["groups"][0]["seeds"], (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(answer["skipped"], (std::vector<std::string>{"runs/cart-notes"}));
+  EXPECT_EQ(answer["groups"][0]["final_return_iqm_ci95"].size(), 2);
+  const std::string command = "foreplan compare 'runs/cart-*' runs/cart-1 --out 'c d'";
+  EXPECT_NE(FileText(work() / answer["markdown"]).find(command), std::string::npos);
+  EXPECT_NE(FileText(work() / answer["page"]).find(command), std::string::npos);
+
+  const ProgramResult table = RunProgram({"compare", "runs/cart-?"});
+  EXPECT_NE(table.out.find("iqm"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("page: runs/compare/compare.html"), std::string::npos) << table.out;
+}
+
 TEST_F(Compare, SaysWhatCannotBeCompared) {
   std::filesystem::create_directory(work() / "folder");
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"compare", "folder"}, "is no run"},
+      {{"compare", "nothing*"}, "\"nothing*\": found nothing of that pattern"},
+      {{"compare", "fold*"}, "\"fold*\": found no run among what is there"},
+      {{"compare", "pendulum", "fold*"}, "expected one task, folders of runs, or 'lecture'"},
       {{"compare", "folder", "pendulum"}, "expected one task, folders of runs, or 'lecture'"},
       {{"compare", "folder", "--seeds", "3"}, "folders of runs beside flags of new ones"},
       {{"compare", "pendulum", "--planner", "icem,icen"}, "did you mean 'icem'"},

@@ -17,6 +17,7 @@
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/learned_system.h"
+#include "foreplan/experiments/run_figures.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/status_line.h"
@@ -126,6 +127,13 @@ std::string Kept(const fs::path& recordings) {
   return "whole episodes stay recorded in " + recordings.string();
 }
 
+/// With the settings that the run has: its report shows what was found.
+bool IsOfTheRunItself(const EvalRequest& request, const Target& target) {
+  const RunFlags& flags = request.flags;
+  return !target.run_folder.empty() && flags.assignments.empty() && !flags.planner &&
+         !flags.model && !flags.deadline_ms;
+}
+
 void Eval(const EvalRequest& request) {
   if (!request.out.empty() && !request.record) {
     throw InputError("eval: --out: found it without --record, expected both: nothing else is kept");
@@ -158,6 +166,12 @@ void Eval(const EvalRequest& request) {
                                                evaluation, executor, stop));
     } catch (const Interrupted&) {
       throw Interrupted("interrupted; " + Kept(recordings));
+    }
+  }
+  if (IsOfTheRunItself(request, target)) {
+    const RunDirectory directory = RunDirectory::Open(target.run_folder);
+    for (const Evaluation& evaluation : evaluations) {
+      WriteEvaluation(directory, evaluation, request.evaluation.seed);
     }
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);

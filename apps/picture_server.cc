@@ -28,8 +28,12 @@ namespace {
 constexpr size_t kLargestVideo = size_t{1} << 30;
 
 nlohmann::ordered_json JobJson(const PictureJob& job) {
-  return {{"frames", !job.frames.empty()}, {"every", job.every}, {"video", job.video_format},
-          {"fps", job.fps},                {"width", job.width}, {"height", job.height}};
+  return {{"frames", !job.frames.empty()},
+          {"every", job.every},
+          {"video", job.video_format},
+          {"fps", job.fps},
+          {"width", job.width},
+          {"height", job.height}};
 }
 
 }  // namespace

@@ -6,16 +6,22 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/flags.h"
+#include "apps/interrupt.h"
 #include "apps/report_pictures.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/run_figures.h"
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/report_markdown.h"
 
 namespace foreplan::apps {
 namespace {
@@ -24,6 +30,7 @@ namespace fs = std::filesystem;
 
 struct ReportRequest {
   std::string run;
+  std::string format;
   bool animation = false;
   std::optional<int> episode;
   double mb = kAnimationMb;
@@ -32,41 +39,95 @@ struct ReportRequest {
   bool json = false;
 };
 
-void WriteAnimation(const ReportRequest& request, const StoredRun& run) {
-  const fs::path source = RecordingOf(run.directory, request.episode);
-  const EpisodeRecording recording = ReadEpisodeRecording(source);
-  const Animation animation = AnimationOf(run.directory, recording, request.mb);
-  const fs::path file = request.out.empty()
-                            ? run.directory.path() /
-                                  fmt::format("episode_{:06}.html", recording.episode)
-                            : fs::path(request.out);
+/// What was made: a file and its size, or text without a file.
+struct Made {
+  fs::path file;
+  size_t bytes = 0;
+  nlohmann::ordered_json details = nlohmann::ordered_json::object();
+  std::vector<std::string> left_out = {};
+};
+
+Made WriteAnimation(const ReportRequest& request, const StoredRun& run) {
+  const EpisodeRecording recording =
+      ReadEpisodeRecording(RecordingOf(run.directory, request.episode));
+  Animation animation = AnimationOf(run.directory, recording, request.mb);
   const std::string page = AnimationPage(recording, animation);
-  WriteFileAtomically(file, page);
+  Made made{.file = run.directory.path() / fmt::format("episode_{:06}.html", recording.episode),
+            .bytes = page.size(),
+            .details = {{"episode", recording.episode}, {"steps", recording.steps()}},
+            .left_out = std::move(animation.left_out)};
+  if (!request.out.empty()) made.file = request.out;
+  WriteFileAtomically(made.file, page);
+  return made;
+}
+
+Made WritePage(const ReportRequest& request, StoredRun& run) {
+  const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
+  AddFigures(run.directory, experiment.task, ReadDecisionTimes(run.directory), request.mb,
+             CatchInterrupts(), run.content);
+  const std::string page = ReportPage(run.content, run.log);
+  Made made{.file = run.directory.report_file(), .bytes = page.size()};
+  if (!request.out.empty()) made.file = request.out;
+  WriteFileAtomically(made.file, page);
+  return made;
+}
+
+/// To standard output without --out.
+Made WriteMarkdown(const ReportRequest& request, StoredRun& run) {
+  const std::string text = ReportMarkdown(run.content, run.log);
+  if (request.out.empty()) {
+    fmt::print("{}", text);
+    return {};
+  }
+  WriteFileAtomically(request.out, text);
+  return {.file = request.out, .bytes = text.size()};
+}
+
+void Print(const ReportRequest& request, const Made& made) {
   if (request.json) {
-    const nlohmann::ordered_json document = {{"run", request.run},
-                                             {"file", file.string()},
-                                             {"episode", recording.episode},
-                                             {"steps", recording.steps()},
-                                             {"bytes", page.size()},
-                                             {"left_out", animation.left_out},
-                                             {"versions", VersionsJson()}};
+    nlohmann::ordered_json document = {
+        {"run", request.run}, {"file", made.file.string()}, {"bytes", made.bytes}};
+    document.update(made.details);
+    document["left_out"] = made.left_out;
+    document["versions"] = VersionsJson();
     fmt::print("{}\n", document.dump(2));
     return;
   }
-  for (const std::string& text : animation.left_out) {
-    WriteToStderr(fmt::format("foreplan: note: left out to stay below {:g} MB: {}\n", request.mb, text));
+  for (const std::string& text : made.left_out) {
+    WriteToStderr(fmt::format("foreplan: note: left out, for --mb {:g}: {}\n", request.mb, text));
   }
-  fmt::print("{}: episode {}, {} steps, {:.2f} MB\n", file.string(), recording.episode,
-             recording.steps(), static_cast<double>(page.size()) / 1e6);
+  fmt::print("{}: {:.2f} MB\n", made.file.string(), static_cast<double>(made.bytes) / 1e6);
 }
 
 void Report(const ReportRequest& request) {
-  const StoredRun run = ReadStoredRun(request.run);
-  if (request.pictures.are_wanted()) {
+  const bool is_text = request.format == "md";
+  if (!request.format.empty() && !is_text && request.format != "html") {
+    throw InputError(
+        fmt::format("report: --format: found '{}', expected html or md", request.format));
+  }
+  if (is_text && (request.animation || (request.json && request.out.empty()))) {
+    throw InputError(fmt::format("report: --format md: found it beside {}, expected it alone",
+                                 request.animation ? "--animation" : "--json without --out"));
+  }
+  const bool with_pictures = request.pictures.are_wanted();
+  if (request.episode && !request.animation && !with_pictures) {
+    throw InputError(
+        "report: --episode: found it alone, expected it beside --animation, --frames or --video");
+  }
+  if (with_pictures && (request.animation || !request.format.empty() || !request.out.empty())) {
+    throw InputError(
+        "report: --frames, --video: found them beside --animation, --format or --out, expected "
+        "them alone");
+  }
+  StoredRun run = ReadStoredRun(request.run);
+  if (with_pictures) {
     WritePictures(run, request.episode, request.mb, request.pictures, request.json);
     return;
   }
-  WriteAnimation(request, run);
+  const Made made = request.animation ? WriteAnimation(request, run)
+                    : is_text         ? WriteMarkdown(request, run)
+                                      : WritePage(request, run);
+  if (!made.file.empty()) Print(request, made);
 }
 
 }  // namespace
@@ -78,14 +139,24 @@ void AddReportCommand(CLI::App& app) {
   command.add_option("run", request->run, "the folder of a run, also of one that goes on")
       ->required()
       ->type_name("RUN");
-  command.add_flag("--animation", request->animation, "the replay of an episode as a page of its own");
+  command
+      .add_option("--format", request->format,
+                  "html: the run's page, made anew; md: text for an issue, to standard output; "
+                  "default: html")
+      ->type_name("html|md");
+  command.add_flag("--animation", request->animation,
+                   "instead the replay of a recorded episode, a page of its own");
   command.add_option("--episode", request->episode, "that is replayed; default: the last recorded")
       ->check(IntegerFrom(1, 2147483647));
-  command.add_option("--mb", request->mb,
-                     "most that the replay may hold [10^6 bytes]; beyond it less of what was "
-                     "imagined is kept; default: 20")
+  command
+      .add_option("--mb", request->mb,
+                  "most that the replay may hold [10^6 bytes]; beyond it less of what was "
+                  "imagined is kept; default: 20")
       ->check(NumberFrom(0.01, 1000));
-  command.add_option("--out", request->out, "file to write; default: in the run's folder")
+  command
+      .add_option("--out", request->out,
+                  "file to write; default: report.html or episode_<number>.html in the run's "
+                  "folder")
       ->type_name("FILE");
   AddPictureFlags(command, request->pictures);
   AddJsonFlag(command, request->json);

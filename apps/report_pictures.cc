@@ -34,8 +34,7 @@ void AddPictureFlags(CLI::App& command, PictureFlags& flags) {
       ->type_name("DIR");
   command.add_option("--every", flags.every, "with --frames: of so many frames one; default: 1")
       ->check(IntegerFrom(1, 1000000));
-  command
-      .add_option("--video", flags.video, "write the replay as a video, by a Chromium, too")
+  command.add_option("--video", flags.video, "write the replay as a video, by a Chromium, too")
       ->type_name("FILE.gif|FILE.webm");
   command.add_option("--fps", flags.fps, "with --video: pictures per second; default: 25")
       ->check(IntegerFrom(1, 100));
@@ -72,21 +71,21 @@ std::string VideoFormat(const std::string& file) {
   const std::string extension = fs::path(file).extension().string();
   if (file.empty()) return "";
   if (extension == ".gif" || extension == ".webm") return extension.substr(1);
-  throw InputError(
-      fmt::format("report: --video: found '{}', expected a file .gif or .webm", file));
+  throw InputError(fmt::format("report: --video: found '{}', expected a file .gif or .webm", file));
 }
 
 /// The folder is made; it must not hold other pictures.
 void MakeFrameFolder(const fs::path& folder) {
   std::error_code error;
-  if (fs::exists(folder, error) && !(fs::is_directory(folder, error) && fs::is_empty(folder, error))) {
+  if (fs::exists(folder, error) &&
+      !(fs::is_directory(folder, error) && fs::is_empty(folder, error))) {
     throw InputError(fmt::format("report: --frames: found '{}', expected a new or empty folder",
                                  folder.string()));
   }
   fs::create_directories(folder, error);
   if (error) {
-    throw InputError(fmt::format("{}: the folder cannot be made: {}", folder.string(),
-                                 error.message()));
+    throw InputError(
+        fmt::format("{}: the folder cannot be made: {}", folder.string(), error.message()));
   }
 }
 

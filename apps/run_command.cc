@@ -1,5 +1,6 @@
 // foreplan run: learn to control a task.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -8,8 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/flags.h"
@@ -19,11 +22,15 @@
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/run_session.h"
 #include "foreplan/runs/returns.h"
+#include "foreplan/runs/sparkline.h"
+#include "foreplan/runs/terminal_style.h"
 
 namespace foreplan::apps {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kCurveColumns = 60;  // most of a summary
 
 struct RunRequest {
   std::string task;
@@ -78,6 +85,17 @@ void AddRecordFlags(CLI::App& command, RunFlags& flags) {
       ->check(NumberFrom(0.1, 1000));
 }
 
+/// On a terminal the curve of the returns.
+void PrintCurve(const RunSession& session) {
+  const TerminalStyle style = StyleOf(STDOUT_FILENO);
+  const std::vector<double> returns = ReturnsWithGaps(session.log().episodes());
+  if (!style.is_terminal || returns.size() < 2) return;
+  constexpr std::string_view kHeading = "returns  ";
+  const int room = TerminalWidth(STDOUT_FILENO) - 1 - static_cast<int>(kHeading.size());
+  const std::string curve = Sparkline(returns, std::min(room, kCurveColumns), style.glyphs);
+  if (!curve.empty()) fmt::print("{}{}\n", kHeading, Colored(curve, Color::kCurve, style));
+}
+
 void PrintSummary(const RunSession& session, const std::string& horizon) {
   const WholeReturns whole = WholeReturnsOf(session.log().episodes());
   if (whole.returns.empty()) {
@@ -93,6 +111,7 @@ void PrintSummary(const RunSession& session, const std::string& horizon) {
              session.log().episodes().back().total_steps,
              session.Result().at("imagined").get<bool>() ? "imagined " : "", session.wall_seconds(),
              session.times().planning_seconds, session.times().fitting_seconds);
+  PrintCurve(session);
   if (!horizon.empty()) fmt::print("{}\n", horizon);
   fmt::print("report: {}\n", session.directory().report_file().string());
 }

@@ -85,8 +85,7 @@ class EventStream {
     if (changes.is_null() && !begins && Clock::now() < next_beat_) return "";
     next_beat_ = Clock::now() + kBeatEvery;
     if (changes.is_null() && !begins) return "event: beat\ndata: {}\n\n";
-    const std::string data =
-        changes.is_null() ? R"({"runs":[],"gone":[]})" : Text(changes);
+    const std::string data = changes.is_null() ? R"({"runs":[],"gone":[]})" : Text(changes);
     return fmt::format("{}event: {}\ndata: {}\n\n", begins ? "retry: 500\n" : "",
                        begins ? "all" : "changed", data);
   }
@@ -133,19 +132,19 @@ void AddViewRoutes(WebServer& server, RunGallery& gallery, const std::string& fo
   AddRunRoute(server, R"(/runs/(\d{1,9})/report)", [&gallery](const auto&, auto& response, int id) {
     Send(response, "text/html; charset=utf-8", gallery.Report(id));
   });
-  AddRunRoute(server, R"(/runs/(\d{1,9})/animation)",
-              [&gallery](const auto& request, auto& response, int id) {
-                std::optional<int> episode;
-                if (request.has_param("episode")) {
-                  const std::string text = request.get_param_value("episode");
-                  episode = NumberOf(text);
-                  if (!episode) {
-                    throw InputError(
-                        fmt::format("episode: found '{}', expected a number from 1 on", text));
-                  }
-                }
-                Send(response, "application/gzip", gallery.AnimationBytes(id, episode));
-              });
+  AddRunRoute(
+      server, R"(/runs/(\d{1,9})/animation)",
+      [&gallery](const auto& request, auto& response, int id) {
+        std::optional<int> episode;
+        if (request.has_param("episode")) {
+          const std::string text = request.get_param_value("episode");
+          episode = NumberOf(text);
+          if (!episode) {
+            throw InputError(fmt::format("episode: found '{}', expected a number from 1 on", text));
+          }
+        }
+        Send(response, "application/gzip", gallery.AnimationBytes(id, episode));
+      });
   AddEventRoute(server, gallery, stop);
 }
 

@@ -189,7 +189,8 @@ TEST_F(ViewTest, HeadersKeepThePageToItself) {
   StartView();
   for (const char* path : {"/", "/runs", "/nothing"}) {
     const httplib::Result answer = Get(path);
-    EXPECT_THAT(answer->get_header_value("Content-Security-Policy"), HasSubstr("default-src 'none'"));
+    EXPECT_THAT(answer->get_header_value("Content-Security-Policy"),
+                HasSubstr("default-src 'none'"));
     EXPECT_EQ(answer->get_header_value("X-Content-Type-Options"), "nosniff");
     EXPECT_EQ(answer->get_header_value("Cache-Control"), "no-store");
     EXPECT_EQ(answer->get_header_value("Cross-Origin-Resource-Policy"), "same-origin");
@@ -218,12 +219,13 @@ TEST_F(ViewTest, AnswersUnderItsOwnNameAlone) {
 TEST_F(ViewTest, KnowsNoPathsAndIsOnlyReadFrom) {
   MakeRun();
   StartView();
-  const std::string end = " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) +
-                          "\r\nConnection: close\r\n";
+  const std::string end =
+      " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) + "\r\nConnection: close\r\n";
   for (const char* path :
        {"/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/runs/..%2f..%2fetc%2fpasswd",
         "/runs/a/config.toml", "/runs/1/../../a", "/runs/a", "/runs/0", "/runs/-1", "/runs/99",
-        "/runs/999999999999999999999", "/runs/1/animation?episode=../x", "/runs/1/animation?episode=9"}) {
+        "/runs/999999999999999999999", "/runs/1/animation?episode=../x",
+        "/runs/1/animation?episode=9"}) {
     const std::string answer = Raw(std::string("GET ") + path + end + "\r\n");
     EXPECT_THAT(answer, HasSubstr(" 404 ")) << path;
     EXPECT_THAT(answer, HasSubstr("\"error\"")) << path;

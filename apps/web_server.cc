@@ -34,8 +34,8 @@ constexpr const char* kContentSecurityPolicy =
 std::string NewToken() {
   std::array<unsigned char, 16> bytes{};
   if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    throw RunError(fmt::format("no random numbers for a token: {}",
-                               std::generic_category().message(errno)));
+    throw RunError(
+        fmt::format("no random numbers for a token: {}", std::generic_category().message(errno)));
   }
   std::string text;
   for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
@@ -136,9 +136,9 @@ void WebServer::Bind() {
 }
 
 std::string WebServer::url() const {
-  const std::string host =
-      IsAnyAddress(options_.host) ? InUrl(options_.host == "::" ? "::1" : "127.0.0.1")
-                                  : InUrl(options_.host);
+  const std::string host = IsAnyAddress(options_.host)
+                               ? InUrl(options_.host == "::" ? "::1" : "127.0.0.1")
+                               : InUrl(options_.host);
   return fmt::format("http://{}:{}/{}", host, port_, has_token() ? "?token=" + token_ : "");
 }
 
@@ -210,9 +210,8 @@ void Send(httplib::Response& response, const std::string& type, std::string byte
 void SendError(httplib::Response& response, int status, const std::string& text) {
   response.status = status;
   const nlohmann::ordered_json json = {{"error", text}};
-  response.set_content(
-      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
-      "application/json");
+  response.set_content(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
+                       "application/json");
 }
 
 }  // namespace foreplan::apps

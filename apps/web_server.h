@@ -1,4 +1,5 @@
-// A small HTTP server of the program's own pages: bound to this machine alone unless asked otherwise.
+// A small HTTP server of the program's own pages: bound to this machine alone unless asked
+// otherwise.
 #pragma once
 
 #include <httplib.h>
@@ -11,7 +12,7 @@ namespace foreplan::apps {
 
 struct WebOptions {
   std::string host = "127.0.0.1";
-  int port = 0;             // 0: a free one
+  int port = 0;              // 0: a free one
   bool needs_token = false;  // also where the host is this machine's alone
   bool takes_posts = false;  // else GET and HEAD alone
 };

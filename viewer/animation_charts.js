@@ -89,6 +89,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const value = document.createElement("span");
       value.className = "value";
       button.type = "button";
+      if (index >= 4) button.classList.add("dashed");
       button.style.setProperty("--swatch", `var(--series-${(index % 4) + 1})`);
       button.append(label, value);
       button.setAttribute("aria-pressed", "true");

@@ -58,6 +58,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   function buildViewRow(withScene) {
     const options = SPEEDS.map((speed) => make("option", { value: speed }, `${speed}×`));
     const speed = make("select", {}, ...options);
+    speed.value = "1";
     const row = make("div", { class: "row" }, make("label", {}, "Speed ", speed));
     if (!withScene) return { row, speed };
     const follow = toggle("Follow", false);
@@ -115,9 +116,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     const { legend, switches } = buildLegend(withScene ? layers : {});
     const stage = make("div", { class: "stage" });
     const canvas = make("canvas", { role: "img", tabindex: 0 });
+    const lost = make("p", { class: "message lost", role: "status" }, "The browser took the 3-D view away; it comes back when it can.");
+    lost.hidden = true;
     if (withScene) {
       canvas.setAttribute("aria-label", sceneDescription(animation));
-      stage.append(canvas);
+      stage.append(canvas, lost);
     } else {
       stage.append(make("p", { class: "message", role: "status" }, message));
     }
@@ -130,7 +133,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
                       make("p", { class: "episode" }, make("strong", {}, task), make("span", {}, parts)),
                       stage, time.row, view.row, legend, planText, note, buildKeys());
     root.replaceChildren(card, charts);
-    return { ...time, ...view, switches, stage, canvas, planText, charts };
+    return { ...time, ...view, switches, stage, canvas, lost, planText, charts };
   }
 
   function setIcon(button, name, label) {

@@ -5,50 +5,18 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
   const BETTER_PART = 0.25;  // of the futures, drawn stronger than the others
-  const ELLIPSES = 40;  // along an episode, per traced point
+  const ELLIPSES = 24;  // along an episode, per traced point
   const DEVIATIONS = 2;  // that an ellipse reaches from its mean
-  const THINNEST = 0.002;  // extents, of an ellipsoid that has no width
+  const THINNEST = 0.002;  // parts of the scene, of an ellipsoid that has no width
   // Lines of one kind: width [px], how strong their colour is against the background, the later above the earlier.
-  const KINDS = {
-    others: { layer: "futures", color: "--future", width: 1, strength: 0.4, order: 10 },
-    better: { layer: "futures", color: "--future", width: 1.4, strength: 0.7, order: 11 },
-    best: { layer: "futures", color: "--future", width: 2, strength: 1, order: 12 },
-    mean: { layer: "ellipses", color: "--ellipse", width: 1.6, strength: 0.9, order: 13 },
-    happened: { layer: "happened", color: "--happened", width: 3, strength: 1, order: 14 },
-    plan: { layer: "plan", color: "--plan", width: 3, strength: 1, order: 15 },
+  const STYLES = {
+    mean: { layer: "ellipses", color: "--ellipse", width: 2, strength: 1 },
+    others: { layer: "futures", color: "--future", width: 1, strength: 0.55 },
+    better: { layer: "futures", color: "--future", width: 1.5, strength: 0.8 },
+    best: { layer: "futures", color: "--future", width: 2.25, strength: 1 },
+    happened: { layer: "happened", color: "--happened", width: 3, strength: 1, edge: 1.5 },
+    plan: { layer: "plan", color: "--plan", width: 3, strength: 1, edge: 1.5 },
   };
-
-  /// Segments whose number changes; memory is taken once, for the most that there are.
-  class Lines {
-    constructor(most, { width, order }) {
-      this.geometry = new THREE.LineSegmentsGeometry().setPositions(new Float32Array(6 * Math.max(most, 1)));
-      this.material = new THREE.LineMaterial({ linewidth: width, depthTest: false, transparent: true });
-      this.object = new THREE.LineSegments2(this.geometry, this.material);
-      this.object.frustumCulled = false;
-      this.object.renderOrder = order;
-      this.array = this.geometry.attributes.instanceStart.data.array;
-      this.clear();
-    }
-
-    clear() {
-      this.size = 0;
-      this.lines = [];
-    }
-
-    /// A line through points [x y z ...].
-    add(points) {
-      this.lines.push(points);
-      for (let i = 3; i < points.length; i += 3) {
-        for (let k = 0; k < 6; ++k) this.array[this.size++] = points[i - 3 + k];
-      }
-    }
-
-    upload() {
-      this.geometry.instanceCount = this.size / 6;
-      this.object.visible = this.size > 0;
-      this.geometry.attributes.instanceStart.data.needsUpdate = true;
-    }
-  }
 
   /// Lower triangular L with L L' = covariance [xx xy xz yy yz zz] + thinnest^2 I, as a matrix of three.js.
   function ellipsoidMatrix(mean, [xx, xy, xz, yy, yz, zz], thinnest) {
@@ -65,10 +33,10 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   }
 
   class Fan {
-    constructor(animation, world, extent) {
+    constructor(animation, world, scale) {
       this.info = animation.info;
       this.data = animation.fan;
-      this.extent = extent;
+      this.scale = scale;
       this.traces = this.info.traces.length;
       this.horizonSteps = this.info.horizon_steps;
       this.group = new THREE.Group();
@@ -93,19 +61,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     addLines() {
       const { futurePoint, distributionMean } = this.data;
-      const futures = futurePoint ? futurePoint.shape[1] : 0;
-      const perFuture = this.traces * Math.max(this.horizonSteps.length - 1, 0);
-      const last = Math.max(0, ...this.horizonSteps);
-      const most = {
-        others: futures * perFuture, better: futures * perFuture, best: perFuture, plan: perFuture,
-        happened: this.traces * last, mean: distributionMean ? this.traces * this.info.steps : 0,
-      };
-      this.lines = {};
-      for (const [kind, style] of Object.entries(KINDS)) {
-        this.lines[kind] = new Lines(most[kind], style);
-        this.group.add(this.lines[kind].object);
-      }
-      if (distributionMean) this.traceNumbers().forEach((k) => this.lines.mean.add(this.meanPath(k)));
+      const imagined = Math.max(this.horizonSteps.length - 1, 0);
+      const futures = futurePoint ? futurePoint.shape[1] * imagined : 0;
+      const withEdges = 2 * (imagined + Math.max(0, ...this.horizonSteps));
+      const mean = distributionMean ? this.info.steps : 0;
+      this.lines = new foreplanAnimation.WideLines(this.traces * (futures + withEdges + mean));
+      this.group.add(this.lines.object);
+      this.meanPaths = distributionMean ? this.traceNumbers().map((k) => this.meanPath(k)) : [];
     }
 
     traceNumbers() {
@@ -138,26 +100,27 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.alongEllipses = [];
       for (let t = 0; t <= this.info.steps; t += every) {
         this.traceNumbers().forEach((k) => {
-          const mesh = ellipse(0.1);
+          const mesh = ellipse(0.07);
           mesh.matrix.copy(this.ellipsoid(t, k));
           this.alongEllipses.push(mesh);
         });
       }
-      this.nowEllipses = this.traceNumbers().map(() => ellipse(0.45));
+      this.nowEllipses = this.traceNumbers().map(() => ellipse(0.4));
     }
 
     ellipsoid(t, k) {
       const { distributionMean, distributionCovariance } = this.data;
       return ellipsoidMatrix(this.vector(distributionMean, 3, t, k), this.vector(distributionCovariance, 6, t, k),
-                             THINNEST * this.extent);
+                             THINNEST * this.scale);
     }
 
     applyTheme() {
-      const sky = new THREE.Color(foreplanCharts.css("--sky"));
-      for (const [kind, { color, strength }] of Object.entries(KINDS)) {
-        const full = new THREE.Color(foreplanCharts.css(color));
-        this.lines[kind].material.color.copy(sky).lerp(full, strength);
+      const { screenColor } = foreplanAnimation;
+      this.colors = {};
+      for (const [kind, { color, strength }] of Object.entries(STYLES)) {
+        this.colors[kind] = screenColor("--sky").lerp(screenColor(color), strength);
       }
+      this.edgeColor = screenColor("--sky");
       for (const { material } of [...(this.alongEllipses || []), ...(this.nowEllipses || [])]) {
         material.color.set(foreplanCharts.css("--ellipse"));
       }
@@ -199,35 +162,46 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       return path;
     }
 
-    setFrame(frame) {
-      const plan = this.planAt(frame);
-      const { others, better, best, happened, plan: chosen } = this.lines;
-      [others, better, best, happened, chosen].forEach((lines) => lines.clear());
-      const { planPoint, futurePoint, trace } = this.data;
-      if (plan?.futures) this.addFutures(futurePoint, plan.futures.row);
-      const shown = plan?.imagined || plan?.futures;
+    /// Which lines there are at a frame, by kind: lists of points [x y z ...].
+    pathsAt(plan) {
+      const { planPoint, trace } = this.data;
+      const paths = { mean: this.meanPaths, others: [], better: [], best: [], happened: [], plan: [] };
+      if (plan?.futures) this.addFutures(paths, plan.futures.row);
+      const looksAhead = plan?.imagined || plan?.futures;
       for (const k of this.traceNumbers()) {
-        if (plan?.imagined) chosen.add(this.imaginedPath(planPoint, plan.imagined.row, k));
-        if (shown && trace) happened.add(this.happenedPath(shown.firstStep, k));
+        if (plan?.imagined) paths.plan.push(this.imaginedPath(planPoint, plan.imagined.row, k));
+        if (looksAhead && trace) paths.happened.push(this.happenedPath(looksAhead.firstStep, k));
       }
-      this.plan = plan;
-      this.upload(frame);
+      return paths;
     }
 
-    addFutures(tensor, row) {
-      const futures = tensor.shape[1];
+    addFutures(paths, row) {
+      const { futurePoint } = this.data;
+      const futures = futurePoint.shape[1];
       const strong = Math.ceil(BETTER_PART * futures);
-      for (let f = 0; f < futures; ++f) {
-        const lines = f === 0 ? this.lines.best : f < strong ? this.lines.better : this.lines.others;
-        for (const k of this.traceNumbers()) lines.add(this.imaginedPath(tensor, row * futures + f, k));
+      for (let f = futures - 1; f >= 0; --f) {
+        const kind = f === 0 ? "best" : f < strong ? "better" : "others";
+        for (const k of this.traceNumbers()) {
+          paths[kind].push(this.imaginedPath(futurePoint, row * futures + f, k));
+        }
       }
     }
 
-    upload(frame) {
-      for (const [kind, { layer }] of Object.entries(KINDS)) {
-        this.lines[kind].upload();
-        this.lines[kind].object.visible &&= this.shown[layer];
+    setFrame(frame) {
+      this.plan = this.planAt(frame);
+      const paths = this.pathsAt(this.plan);
+      this.lines.clear();
+      this.drawnLines = {};
+      for (const [kind, { layer, width, edge }] of Object.entries(STYLES)) {
+        const shown = this.shown[layer] ? paths[kind] : [];
+        if (edge) shown.forEach((path) => this.lines.add(path, this.edgeColor, width + 2 * edge));
+        this.drawnLines[kind] = shown.map((path) => this.lines.add(path, this.colors[kind], width));
       }
+      this.lines.upload();
+      this.placeEllipses(frame);
+    }
+
+    placeEllipses(frame) {
       this.alongEllipses?.forEach((mesh) => { mesh.visible = this.shown.ellipses; });
       this.nowEllipses?.forEach((mesh, k) => {
         mesh.visible = this.shown.ellipses;
@@ -235,24 +209,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       });
     }
 
-    /// What is drawn now: {plan, layers of lines, each a list of [x y z ...] read back from what the GPU gets}.
+    /// What is drawn now: the plan that it belongs to, and lines [x y z ...] read back from what the GPU gets.
     drawn() {
-      const lines = (...kinds) => kinds.flatMap((kind) => this.readBack(this.lines[kind]));
+      const lines = (...kinds) => kinds.flatMap((kind) => this.drawnLines[kind].map((line) => this.lines.points(line)));
       return {
         plan: this.plan, futures: lines("best", "better", "others"), chosen: lines("plan"),
         happened: lines("happened"), mean: lines("mean"),
       };
-    }
-
-    readBack({ lines, array, object }) {
-      if (!object.visible) return [];
-      let at = 0;
-      return lines.map((line) => {
-        const segments = Math.max(line.length / 3 - 1, 0);
-        const points = segments ? [...array.subarray(at, at + 3)] : [];
-        for (let i = 0; i < segments; ++i, at += 6) points.push(...array.subarray(at + 3, at + 6));
-        return points;
-      });
     }
   }
 

@@ -6,18 +6,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 (() => {
   const VALUES_EVERY = 100;  // ms, while it plays
   const MOST_PIXELS_PER_POINT = 2;
+  const REST = 250;  // ms without a change after which software draws the picture again with smooth edges
   const TURN = Math.PI / 36;  // of the camera per key
   const NEARER = 1.1;
   const NO_WEBGL = "The 3-D view needs WebGL; the charts below show the same episode.";
 
-  const { decode, AnimationError, EpisodeScene, Fan, createCharts, buildControls, setIcon, showMessage, SPEEDS, LAYERS } =
+  const { decode, AnimationError, EpisodeScene, probeWebGl, Fan, createCharts, buildControls, setIcon, showMessage, SPEEDS, LAYERS } =
     foreplanAnimation;
-
-  function hasWebGl() {
-    const context = document.createElement("canvas").getContext("webgl2");
-    context?.getExtension("WEBGL_lose_context")?.loseContext();
-    return context !== null;
-  }
 
   class Player {
     constructor(root, animation) {
@@ -28,7 +23,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.position = 0;  // frames; between two while it plays
       this.speed = 1;
       this.playing = false;
-      const withScene = Boolean(animation.scene) && hasWebGl();
+      this.webGl = animation.scene ? probeWebGl() : null;
+      const withScene = this.webGl !== null;
       const message = animation.scene ? NO_WEBGL : this.info.nothing_to_draw || "There is nothing to draw.";
       this.controls = buildControls(root, animation, { layers: this.layers(), withScene, message });
       if (withScene) this.addScene();
@@ -47,8 +43,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     addScene() {
       const { canvas, stage } = this.controls;
-      this.scene = new EpisodeScene(canvas, this.animation);
-      this.fan = new Fan(this.animation, this.scene.world, this.scene.extent);
+      this.scene = new EpisodeScene(canvas, this.animation, this.webGl);
+      this.fan = new Fan(this.animation, this.scene.world, 2 * this.scene.motion.radius);
       this.scene.controls.addEventListener("change", () => this.requestDraw());
       LAYERS.forEach(([name, , shown]) => this.setShown(name, shown));
       this.controls.follow.hidden = !this.scene.canFollow;
@@ -63,8 +59,20 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     fit() {
       const { clientWidth: width, clientHeight: height } = this.controls.stage;
       if (width === 0 || height === 0 || this.picturing) return;
-      this.scene.resize(width, height, Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT));
+      this.scene.resize(width, height, this.webGl.software ? 1 : this.finest());
       this.draw();
+    }
+
+    finest() {
+      return this.webGl.software ? MOST_PIXELS_PER_POINT : Math.min(devicePixelRatio, MOST_PIXELS_PER_POINT);
+    }
+
+    drawFiner() {
+      const { width, height } = this.scene.size;
+      if (this.picturing || this.disposed || this.playing) return;
+      this.scene.resize(width, height, this.finest());
+      this.scene.render();
+      this.isFiner = true;
     }
 
     listen() {
@@ -93,7 +101,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       on(canvas, "focus", () => { this.scene.controls.enableZoom = true; });
       on(canvas, "blur", () => { this.scene.controls.enableZoom = false; });
       on(canvas, "pointerdown", () => canvas.focus({ preventScroll: true }));
-      on(canvas, "webglcontextrestored", () => this.draw());
+      on(canvas, "webglcontextlost", () => { this.controls.lost.hidden = false; });
+      on(canvas, "webglcontextrestored", () => {
+        this.controls.lost.hidden = true;
+        this.draw();
+      });
     }
 
     applyTheme() {
@@ -163,7 +175,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     place() {
       if (!this.scene) return;
       this.scene.setPosition(this.position);
-      this.fan.setFrame(this.frame);
+      if (this.fanFrame !== this.frame) this.fan.setFrame(this.frame);
+      this.fanFrame = this.frame;
     }
 
     showTime(now) {
@@ -182,9 +195,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     planText() {
       const plan = this.fan?.planAt(this.frame);
       if (!plan) return "";
-      const kept = plan.futures && plan.futures.plan !== plan.index ? `; futures of that of step ${plan.futures.firstStep}` : "";
-      const imagined = plan.imagined && plan.imagined.plan !== plan.index ? `; drawn: that of step ${plan.imagined.firstStep}` : "";
-      return `Plan made at step ${plan.firstStep}, ${this.info.horizon} steps ahead${imagined}${kept}.`;
+      const elsewhere = (row) => row && row.plan !== plan.index;
+      const kept = [
+        ...(elsewhere(plan.imagined) ? [`the plan of step ${plan.imagined.firstStep}`] : []),
+        ...(elsewhere(plan.futures) ? [`futures of step ${plan.futures.firstStep}`] : []),
+      ].join(" and ");
+      return `Plan made at step ${plan.firstStep}, ${this.info.horizon} steps ahead` +
+        `${kept ? `; in its place stand the last that were kept: ${kept}` : ""}.`;
     }
 
     play() {
@@ -263,7 +280,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       cancelAnimationFrame(this.drawRequested);
       this.drawRequested = 0;
       if (!this.scene || this.picturing || this.disposed || !this.scene.size) return;
+      if (this.isFiner) this.scene.resize(this.scene.size.width, this.scene.size.height, 1);
+      this.isFiner = false;
       this.scene.render();
+      clearTimeout(this.resting);
+      if (this.webGl.software && !this.playing) this.resting = setTimeout(() => this.drawFiner(), REST);
     }
 
     async savePicture() {

@@ -91,12 +91,12 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
     player.picturing = true;
-    scene.resize(width, height, 1);
+    scene.resize(width, height, player.webGl.software ? 2 : 1);
     const picture = (position) => {
       player.position = Math.min(Math.max(position, 0), player.lastFrame);
       player.place();
       scene.render();
-      context.drawImage(scene.canvas, 0, 0);
+      context.drawImage(scene.canvas, 0, 0, width, height);
       return canvas;
     };
     try {

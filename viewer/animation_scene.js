@@ -5,48 +5,27 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
   const FIELD_OF_VIEW = 40;  // degrees, vertical
-  const HOME_DIRECTION = [0.35, -1, 0.32];  // from what is looked at to the camera
-  const HOME_DISTANCE = 1.75;  // extents
+  // From what is looked at to the camera: upright scenes, those in the plane x = 0, and flat ones.
+  const HOME_DIRECTIONS = { upright: [0.35, -1, 0.32], sideways: [1, -0.35, 0.32], flat: [0.2, -0.75, 1] };
+  const HOME_DISTANCE = { still: 2.7, following: 3.2 };  // radii of what moves
   const HOME_ASPECT = 4 / 3;  // narrower views look from further away
-  const FOLLOW_TRAVEL = 0.75;  // extents that a body moves for the camera to follow it at first
-  const ROUND = 32;  // segments of round shapes
-  const GROUND_RADIUS = 9;  // distances between the camera and what it looks at
-  const CONTACT_RADIUS = 0.012;  // extents
-  const SHADOW_SIZE = 1024;  // px
+  const WIDE_PLANE = 2;  // radii: half sizes of a plane that is drawn as ground
+  const SEGMENTS = { small: 24, large: 56 };  // of round shapes
+  const LARGE = 0.03;  // extents: from this radius on
+  const CONTACT_RADIUS = 0.03;  // radii of what moves
+  const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
+  const { Ground, Shadows, SUN, measureMotion } = foreplanAnimation;
   const css = (name) => foreplanCharts.css(name);
 
-  // Checks of the ground fade with distance in place of flickering: their mean over a pixel is drawn.
-  const CHECKS_GLSL = `
-    vec2 square = vGround / cell;
-    vec2 width = max(fwidth(square), vec2(1e-4));
-    vec2 wave = 2.0 * (abs(fract((square - 0.5 * width) * 0.5) - 0.5) -
-                       abs(fract((square + 0.5 * width) * 0.5) - 0.5)) / width;
-    diffuseColor.rgb = mix(dark, light, 0.5 - 0.5 * wave.x * wave.y);
-    diffuseColor.a = 1.0 - smoothstep(0.35, 1.0, length(vGround - middle) / radius);`;
-
-  /// A round number of metres near a quarter of the extent.
-  function checkSize(extent) {
-    const power = 10 ** Math.floor(Math.log10(extent / 4));
-    return power * [1, 2, 5].findLast((k) => k * power <= extent / 4);
-  }
-
-  function groundMaterial(cell) {
-    const material = new THREE.MeshLambertMaterial({ transparent: true });
-    const uniforms = {
-      cell: { value: cell }, radius: { value: 1 }, middle: { value: new THREE.Vector2() },
-      light: { value: new THREE.Color() }, dark: { value: new THREE.Color() },
-    };
-    material.onBeforeCompile = (shader) => {
-      Object.assign(shader.uniforms, uniforms);
-      const names = "uniform float cell, radius; uniform vec2 middle; uniform vec3 light, dark; varying vec2 vGround;\n";
-      shader.vertexShader = names + shader.vertexShader.replace(
-        "#include <begin_vertex>", "#include <begin_vertex>\nvGround = position.xy * radius + middle;");
-      shader.fragmentShader = names + shader.fragmentShader.replace(
-        "#include <color_fragment>", `#include <color_fragment>\n${CHECKS_GLSL}`);
-    };
-    material.userData = uniforms;
-    return material;
+  /// {software}: whether no graphics hardware draws; null without WebGL.
+  function probeWebGl() {
+    const gl = document.createElement("canvas").getContext("webgl2");
+    if (!gl) return null;
+    const names = gl.getExtension("WEBGL_debug_renderer_info");
+    const software = SOFTWARE.test(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return { software };
   }
 
   function meshGeometry({ vertex, face }) {
@@ -60,60 +39,60 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   /// three.js has the axis of round shapes along y, where it is z here.
   const alongZ = (geometry) => geometry.rotateX(Math.PI / 2);
 
-  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes) {
+  function shapeGeometry({ type, size: [x, y, z], mesh }, meshes, extent) {
+    const around = Math.max(x, type === "ellipsoid" ? Math.max(y, z) : 0) > LARGE * extent ? SEGMENTS.large : SEGMENTS.small;
     switch (type) {
       case "plane": return new THREE.PlaneGeometry(2 * x, 2 * y);
       case "box": return new THREE.BoxGeometry(2 * x, 2 * y, 2 * z);
-      case "sphere": return new THREE.SphereGeometry(x, ROUND, ROUND / 2);
-      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, ROUND / 4, ROUND));
-      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, ROUND));
-      case "ellipsoid": return new THREE.SphereGeometry(1, ROUND, ROUND / 2).scale(x, y, z);
+      case "sphere": return new THREE.SphereGeometry(x, around, around / 2);
+      case "capsule": return alongZ(new THREE.CapsuleGeometry(x, 2 * y, around / 4, around));
+      case "cylinder": return alongZ(new THREE.CylinderGeometry(x, x, 2 * y, around));
+      case "ellipsoid": return new THREE.SphereGeometry(1, around, around / 2).scale(x, y, z);
       default: return meshGeometry(meshes.get(mesh));
     }
   }
 
-  const isEndless = ({ type, size }) => type === "plane" && !(size[0] > 0 && size[1] > 0);
+  /// Without end, or so wide that checks say more than its colour.
+  const isGround = ([x, y], radius) => !(x > 0 && y > 0) || Math.min(x, y) > WIDE_PLANE * radius;
   const quaternion = ([w, x, y, z]) => new THREE.Quaternion(x, y, z, w).normalize();
 
   function shapeMaterial({ type, color: [r, g, b, alpha] }) {
-    const material = new THREE.MeshPhongMaterial({ shininess: 24, specular: 0x1c1c1c, flatShading: type === "mesh" });
+    const material = new THREE.MeshLambertMaterial({ flatShading: type === "mesh" });
     material.color.setRGB(r, g, b, THREE.SRGBColorSpace);
     if (alpha < 1) Object.assign(material, { transparent: true, opacity: alpha, depthWrite: false });
     return material;
   }
 
   class EpisodeScene {
-    constructor(canvas, { info, scene }) {
+    constructor(canvas, { info, scene }, { software }) {
       this.canvas = canvas;
       this.data = scene;
       this.description = info.scene;
       this.extent = info.scene.extent;
-      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true });
-      this.renderer.shadowMap.enabled = true;
-      this.renderer.shadowMap.type = THREE.PCFShadowMap;
+      // Smooth edges take half of the time in software; there the player draws finer when it rests.
+      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: !software, stencil: true });
       this.world = new THREE.Scene();
       this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, HOME_ASPECT, 0.01, 100);
       this.camera.up.set(0, 0, 1);
       this.controls = new THREE.OrbitControls(this.camera, canvas);
       this.addLights();
       this.addBodies();
+      this.chooseFollowed();
+      this.motion = measureMotion(this, info.steps + 1);
+      this.addPlanes();
+      this.addShadows();
       this.addContacts();
       this.applyTheme();
       this.setPosition(0);
-      this.following = this.followTravel() > FOLLOW_TRAVEL * this.extent;
+      this.following = this.motion.following;
       this.resetCamera();
     }
 
     addLights() {
       this.world.add(new THREE.HemisphereLight(0xffffff, 0x9a958c, 1.9));
       const sun = new THREE.DirectionalLight(0xffffff, 1.7);
-      sun.castShadow = true;
-      sun.shadow.mapSize.set(SHADOW_SIZE, SHADOW_SIZE);
-      sun.shadow.normalBias = 0.01 * this.extent;
-      Object.assign(sun.shadow.camera, { left: -this.extent, right: this.extent, top: this.extent,
-                                         bottom: -this.extent, near: 0, far: 8 * this.extent });
-      this.world.add(sun, sun.target);
-      this.sun = sun;
+      sun.position.set(...SUN);
+      this.world.add(sun);
     }
 
     addBodies() {
@@ -127,7 +106,6 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
         this.world.add(group);
         return group;
       });
-      this.grounds = [];
       this.shapes = this.description.shapes.map((shape) => this.addShape(shape));
     }
 
@@ -135,32 +113,51 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const frame = new THREE.Group();
       frame.position.fromArray(shape.position);
       frame.quaternion.copy(quaternion(shape.rotation));
-      const body = this.bodies[shape.body];
-      const mesh = isEndless(shape) ? this.ground()
-        : new THREE.Mesh(shapeGeometry(shape, this.data.meshes), shapeMaterial(shape));
-      mesh.visible = shape.color[3] > 0;
-      mesh.castShadow = shape.type !== "plane" && shape.kind === "geom" && shape.color[3] === 1;
-      mesh.receiveShadow = this.description.bodies[shape.body].moving < 0;
       frame.visible = shape.kind === "geom";
+      this.bodies[shape.body].add(frame);
+      if (shape.type === "plane") return frame;
+      const mesh = new THREE.Mesh(shapeGeometry(shape, this.data.meshes, this.extent), shapeMaterial(shape));
+      mesh.visible = shape.color[3] > 0;
       frame.add(mesh);
-      body.add(frame);
       return frame;
     }
 
-    ground() {
-      this.cell = checkSize(this.extent);
-      const mesh = new THREE.Mesh(new THREE.PlaneGeometry(2, 2), groundMaterial(this.cell));
-      mesh.renderOrder = -1;
-      mesh.frustumCulled = false;
-      this.grounds.push(mesh);
-      return mesh;
+    /// Drawn behind everything else; one that stays, ground before others, has shadows.
+    addPlanes() {
+      this.grounds = [];
+      this.description.shapes.forEach((shape, i) => {
+        if (shape.type !== "plane") return;
+        const mesh = this.planeMesh(shape);
+        mesh.renderOrder = 1;
+        mesh.visible = shape.color[3] > 0;
+        this.shapes[i].add(mesh);
+        const { moving } = this.description.bodies[shape.body];
+        const better = !this.shadowed || this.grounds.some((ground) => ground.mesh === mesh);
+        if (moving < 0 && mesh.visible && better) this.shadowed = mesh;
+      });
+    }
+
+    planeMesh(shape) {
+      if (!isGround(shape.size, this.motion.radius)) {
+        return new THREE.Mesh(shapeGeometry(shape), shapeMaterial(shape));
+      }
+      const ground = new Ground(shape.size, 2 * this.motion.radius);
+      this.grounds.push(ground);
+      return ground.mesh;
+    }
+
+    addShadows() {
+      if (!this.shadowed) return;
+      const casts = ({ type, kind, color }) => type !== "plane" && kind === "geom" && color[3] >= 0.5;
+      const casters = this.shapes.filter((_, i) => casts(this.description.shapes[i])).map(({ children }) => children[0]);
+      this.shadows = new Shadows(this.shadowed, casters, this.world);
     }
 
     addContacts() {
       const { contactFrom } = this.data;
       if (!contactFrom) return;
       const most = contactFrom.reduce((max, from, t) => Math.max(max, t ? from - contactFrom[t - 1] : 0), 0);
-      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.extent, 12, 8);
+      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.motion.radius, 12, 8);
       const material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true });
       this.contacts = new THREE.InstancedMesh(geometry, material, Math.max(most, 1));
       this.contacts.frustumCulled = false;
@@ -170,10 +167,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     applyTheme() {
       this.world.background = new THREE.Color(css("--sky"));
-      for (const { material } of this.grounds) {
-        material.userData.light.value.set(css("--ground-light"));
-        material.userData.dark.value.set(css("--ground-dark"));
-      }
+      this.grounds.forEach((ground) => ground.applyTheme());
       if (this.contacts) this.contacts.material.color.set(css("--contact"));
     }
 
@@ -227,37 +221,46 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       this.contacts.instanceMatrix.needsUpdate = true;
     }
 
-    get canFollow() {
+    /// The body that is named, else that which gets furthest.
+    chooseFollowed() {
       const { follow, bodies } = this.description;
-      return follow >= 0 && bodies[follow].moving >= 0;
+      const moving = bodies.map((_, i) => i).filter((i) => bodies[i].moving >= 0);
+      const travels = moving.map((i) => this.travelOf(bodies[i].moving));
+      const furthest = moving[travels.indexOf(Math.max(...travels))];
+      this.followed = moving.includes(follow) ? follow : furthest;
+      if (!this.canFollow) return;
+      const row = bodies[this.followed].moving;
+      this.followStart = this.placeAt(row);
+      this.followsUp = this.travelOf(row, [2]) > this.travelOf(row, [0, 1]) / 2;
     }
 
-    followPlace() {
-      return this.canFollow ? this.bodies[this.description.follow].position.clone() : new THREE.Vector3();
+    get canFollow() {
+      return this.followed !== undefined;
     }
 
-    followStart() {
-      return this.canFollow ? this.placeAt(this.description.bodies[this.description.follow].moving)
-        : new THREE.Vector3();
-    }
-
-    /// How far the followed body gets from where it began [m].
-    followTravel() {
-      if (!this.canFollow) return 0;
+    /// How far a body gets from where it began, along some axes [m].
+    travelOf(row, axes = [0, 1, 2]) {
       const { rows, position } = this.data;
-      const { moving } = this.description.bodies[this.description.follow];
-      const start = this.followStart();
       let travel = 0;
-      for (let row = moving; 3 * row < position.length; row += rows) {
-        travel = Math.max(travel, this.placeAt(row).distanceTo(start));
+      for (let at = row; 3 * at < position.length; at += rows) {
+        const square = axes.reduce((sum, k) => sum + (position[3 * at + k] - position[3 * row + k]) ** 2, 0);
+        travel = Math.max(travel, Math.sqrt(square));
       }
       return travel;
     }
 
+    /// The camera does not hop with a body that goes along the ground.
+    followPlace() {
+      if (!this.canFollow) return new THREE.Vector3();
+      const place = this.bodies[this.followed].position.clone();
+      if (!this.followsUp) place.z = this.followStart.z;
+      return place;
+    }
+
     /// What the camera looks at when nobody has turned it.
     homeTarget() {
-      const target = new THREE.Vector3().fromArray(this.description.center);
-      return this.following ? target.add(this.followPlace()).sub(this.followStart()) : target;
+      const target = this.motion.center.clone();
+      return this.following ? target.add(this.followPlace()).sub(this.followStart) : target;
     }
 
     setFollowing(following) {
@@ -273,10 +276,11 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
     resetCamera() {
       const narrow = Math.max(1, HOME_ASPECT / this.camera.aspect);
+      const distance = HOME_DISTANCE[this.motion.following ? "following" : "still"];
       const target = this.homeTarget();
       this.controls.target.copy(target);
-      this.camera.position.fromArray(HOME_DIRECTION).normalize()
-        .multiplyScalar(HOME_DISTANCE * narrow * this.extent).add(target);
+      this.camera.position.fromArray(HOME_DIRECTIONS[this.motion.layout]).normalize()
+        .multiplyScalar(distance * narrow * this.motion.radius).add(target);
       this.controls.update();
     }
 
@@ -307,24 +311,12 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const { target } = this.controls;
       const distance = this.camera.position.distanceTo(target);
       this.camera.near = 0.02 * distance;
-      this.camera.far = 2 * GROUND_RADIUS * distance + 10 * this.extent;
+      this.camera.far = 20 * distance + 10 * this.extent;
       this.camera.updateProjectionMatrix();
-      this.sun.target.position.copy(target);
-      this.sun.position.set(-0.5, -0.8, 2).multiplyScalar(1.6 * this.extent).add(target);
       this.world.updateMatrixWorld();
-      this.grounds.forEach((ground) => this.placeGround(ground, GROUND_RADIUS * distance));
+      this.shadows?.place();
+      this.grounds.forEach((ground) => ground.lookAt(target, distance));
       this.renderer.render(this.world, this.camera);
-    }
-
-    /// An endless plane is drawn around what the camera looks at.
-    placeGround(ground, radius) {
-      const { middle, radius: shown } = ground.material.userData;
-      const local = ground.parent.worldToLocal(this.controls.target.clone());
-      middle.value.set(local.x, local.y);
-      shown.value = radius;
-      ground.position.set(local.x, local.y, 0);
-      ground.scale.set(radius, radius, 1);
-      ground.updateMatrixWorld();
     }
 
     dispose() {
@@ -338,5 +330,5 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     }
   }
 
-  Object.assign(foreplanAnimation, { EpisodeScene });
+  Object.assign(foreplanAnimation, { EpisodeScene, probeWebGl });
 })();

@@ -6,6 +6,7 @@
   const FIRST_CHOSEN = 6;
   const COLORS = 4;
   const DASHES = [[], [9, 4], [2, 3], [10, 3, 2, 3]];
+  const MARKERS = ["solid", "dashed", "dotted", "double"];  // in the legend, borders
   const SILENCE = 15000;  // ms without a word after which the connection counts as lost
   const RETRY = 1000;  // ms
   const CHART_HEIGHT = 300;  // px
@@ -197,6 +198,7 @@
       return {
         width, height: CHART_HEIGHT, padding: [8, 14, 0, 0],
         cursor: { y: false, points: { size: 7 } },
+        legend: { markers: { dash: (_, index) => MARKERS[DASHES.indexOf(dashOf(this.names[index - 1]))] } },
         scales: { x: { time: false, range: xRange } },
         axes: [{ ...axis(this.xLabel), size: 32, incrs: WHOLE_INCREMENTS, values: tickLabels }, { ...axis(), size: 60, values: tickLabels }],
         series: [{ label: this.xLabel, value: (_, value) => format(value) }, ...this.names.map((name) => ({

@@ -24,6 +24,15 @@
       series: [["fit.holdout_rmse", "error"]] },
     { title: "Fitting time", unit: "s per fit", series: [["fit.seconds", "time"]] },
   ];
+  // The same of every condition of local models: what follows "condition1.".
+  const OF_CONDITIONS = [
+    { title: "Cost of the rollouts", unit: "mean of each condition", name: "cost" },
+    { title: "KL divergence of the step", unit: "nats, of the new trajectory distribution from the one before", name: "kl" },
+    { title: "Bound of the KL divergence", unit: "nats", name: "kl_bound" },
+    { title: "λ of the step", unit: "multiplier of the constraint", name: "lambda" },
+    { title: "Step size", unit: "multiplier of the bound", name: "step_multiplier" },
+  ];
+  const MOST_CONDITIONS = 8;  // in one chart
 
   const charts = [];
 
@@ -45,29 +54,59 @@
     return [xs, ...metrics.map((_, index) => xs.map((x) => rows.get(x)[index]))];
   }
 
+  function rangeWithMark(chart) {
+    return (_, low, high) => (chart.mark ? [Math.min(low, chart.mark.x), Math.max(high, 1.2 * chart.mark.x)] : [low, high]);
+  }
+
+  /// A line at a value of x, with its label.
+  function drawMark(plot, { mark }) {
+    if (!mark) return;
+    const { ctx, bbox } = plot;
+    const x = Math.round(plot.valToPos(mark.x, "x", true));
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = css("--bad");
+    ctx.setLineDash([6, 4]);
+    ctx.lineWidth = 2;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = x > bbox.left + bbox.width / 2 ? "right" : "left";
+    ctx.fillText(mark.label, x + (ctx.textAlign === "right" ? -6 : 6), bbox.top + 14 * devicePixelRatio);
+    ctx.restore();
+  }
+
   function options(chart, width) {
+    const isHistogram = chart.kind === "histogram";
     return {
       width,
       height: chart.height,
       padding: [8, 14, 0, 0],
       cursor: { y: false, points: { size: 7 } },
-      scales: { x: { time: false, range: xRange } },
+      scales: {
+        x: { time: false, range: isHistogram ? rangeWithMark(chart) : xRange, distr: isHistogram ? 3 : 1 },
+        y: isHistogram ? { range: (_, low, high) => [0, Math.max(high, 1)] } : {},
+      },
+      hooks: { draw: [(plot) => drawMark(plot, chart)] },
       axes: [
-        { ...axis(chart.xLabel), size: 32, incrs: WHOLE_INCREMENTS, values: tickLabels },
+        { ...axis(chart.xLabel), size: 32, values: tickLabels, ...(isHistogram ? {} : { incrs: WHOLE_INCREMENTS }) },
         { ...axis(), size: 56, values: tickLabels },
       ],
       series: [
         { label: chart.xLabel, value: (_, value) => format(value) },
-        ...chart.series.map(({ label, markerOnly }, index) => {
+        ...chart.series.map(({ label, markerOnly, dashed }, index) => {
           const color = seriesColor(index);
           return {
             label,
             stroke: color,
             width: markerOnly ? 0 : 2,
+            dash: dashed ? [6, 4] : undefined,
+            fill: isHistogram ? color : undefined,
             spanGaps: !markerOnly,
-            paths: markerOnly ? () => null : undefined,
+            paths: markerOnly ? () => null : isHistogram ? uPlot.paths.bars({ size: [1, Infinity], align: 1 }) : undefined,
             points: {
-              show: markerOnly || chart.columns[0].length <= 60,
+              show: markerOnly || (!dashed && !isHistogram && chart.columns[0].length <= 60),
               size: markerOnly ? 10 : 6,
               fill: markerOnly ? color : css("--surface"),
               stroke: color,
@@ -86,6 +125,7 @@
     chart.height = chart.wide ? WIDE_CHART_HEIGHT : CHART_HEIGHT;
     const labels = chart.series.map(({ label }) => label);
     canvas.setAttribute("aria-label", `${chart.title} (${description(labels, chart.columns)})`);
+    foreplanChartFiles.addButtons(canvas.parentElement, chart);
     chart.canvas = canvas;
     charts.push(chart);
   }
@@ -101,15 +141,28 @@
     const { episode, controller } = data.episodes;
     const returns = data.episodes.return;
     if (episode.length === 0) return;
-    const isRandom = (i) => i === 0 && episode[0] === 1;
+    const isFirst = (i) => i === 0 && episode[0] === 1;
     addChart(parent, {
       title: "Return per episode",
-      unit: "sum of the raw rewards",
+      unit: data.levels.length > 0 ? "sum of the raw rewards; dashed: means over fresh episodes" : "sum of the raw rewards",
       wide: true,
       xLabel: "episode",
-      series: [{ label: "return" }, { label: `first episode (${controller[0]})`, markerOnly: true }],
-      columns: [episode, returns, returns.map((value, i) => (isRandom(i) ? value : null))],
+      series: [{ label: "return" }, { label: `first episode (${controller[0]})`, markerOnly: true },
+               ...data.levels.map(({ label }) => ({ label, dashed: true }))],
+      columns: [episode, returns, returns.map((value, i) => (isFirst(i) ? value : null)),
+                ...data.levels.map(({ value }) => episode.map(() => value))],
     });
+  }
+
+  function addConditionCharts(parent, shown) {
+    for (const { title, unit, name } of OF_CONDITIONS) {
+      const names = Object.keys(data.metrics).filter((metric) => new RegExp(`^condition\\d+\\.${name}$`).test(metric));
+      const drawn = names.slice(0, MOST_CONDITIONS);
+      if (drawn.length === 0 || drawn.every((metric) => data.metrics[metric].value.length < 2)) continue;
+      const more = names.length > drawn.length ? `; ${drawn.length} of ${names.length} conditions` : "";
+      addMetricChart(parent, title, unit + more, drawn, drawn.map((metric) => metric.split(".")[0].replace("condition", "condition ")));
+      names.forEach((metric) => shown.add(metric));
+    }
   }
 
   function addMetricChart(parent, title, unit, names, labels) {
@@ -127,7 +180,7 @@
 
   function addCharts() {
     const top = document.getElementById("charts");
-    if (data.charts) {  // of a fit: ready to draw
+    if (!data.episodes) {  // of a fit
       data.charts.forEach((chart) => addChart(top, chart));
       return;
     }
@@ -140,6 +193,10 @@
                      present.map(([, label]) => label));
       present.forEach(([name]) => shown.add(name));
     }
+    addConditionCharts(top, shown);
+    const details = document.getElementById("detail_charts");
+    data.charts.forEach((chart) => addChart(chart.detail ? details : top, chart));
+    document.getElementById("details").hidden = details.children.length === 0;
     const more = document.getElementById("more_charts");
     for (const name of Object.keys(data.metrics)) {
       if (shown.has(name) || data.metrics[name].value.length < 2) continue;

@@ -89,6 +89,11 @@ TensorFile AsTensors(const EpisodeRecording& recording) {
   file.tensors["action"] = {{T, nu}, recording.actions};
   file.tensors["reward"] = {{T}, recording.rewards};
   file.tensors["end"] = {{T}, std::move(ends)};
+  if (!recording.expected_mean.empty()) {
+    const int64_t D = std::ssize(recording.expected_mean) / no;
+    file.tensors["distribution.mean"] = {{D, no}, recording.expected_mean};
+    file.tensors["distribution.covariance"] = {{D, no, no}, recording.expected_covariance};
+  }
   if (P == 0) return file;
   const int64_t imagined = CountOfEvery(P, recording.imagined_every);
   const int64_t with_futures = CountOfEvery(P, recording.futures_every);
@@ -277,6 +282,18 @@ void ReadPlans(const TensorFile& file, const Description& description,
   CheckReturns(file, "future.return", recording.future_returns);
 }
 
+/// Of no more steps than there are observations.
+void ReadDistribution(const TensorFile& file, EpisodeRecording& recording) {
+  const int64_t no = std::ssize(recording.observation);
+  recording.expected_mean = Finite(file, "distribution.mean", std::array<int64_t, 2>{-1, no});
+  const int64_t D = file.tensors.at("distribution.mean").shape[0];
+  if (D < 1 || D > recording.steps() + 1) {
+    throw Wrong(file.source + ": tensor 'distribution.mean'", fmt::format("{} steps", D),
+                fmt::format("1 to {}", recording.steps() + 1));
+  }
+  recording.expected_covariance = Finite(file, "distribution.covariance", std::array{D, no, no});
+}
+
 EpisodeRecording FromTensors(const TensorFile& file) {
   const Description description(file);
   EpisodeRecording recording;
@@ -304,6 +321,7 @@ EpisodeRecording FromTensors(const TensorFile& file) {
   recording.rewards = Finite(file, "reward", std::array{T});
   recording.ends = ReadEnds(file, T);
   if (file.tensors.contains("plan")) ReadPlans(file, description, recording);
+  if (file.tensors.contains("distribution.mean")) ReadDistribution(file, recording);
   return recording;
 }
 
@@ -335,7 +353,8 @@ std::vector<std::string> NamesAt(const std::vector<size_t>& places,
 
 size_t EpisodeRecording::bytes() const {
   return sizeof(double) * (observations.size() + states.size() + actions.size() + rewards.size() +
-                           rewards.size() + 1 + expected_returns.size()) +
+                           rewards.size() + 1 + expected_returns.size() + expected_mean.size() +
+                           expected_covariance.size()) +
          sizeof(int32_t) * (ends.size() + plans.size() + first_steps.size()) +
          sizeof(float) * (planned_actions.size() + imagined.size() + future_observations.size() +
                           future_returns.size());

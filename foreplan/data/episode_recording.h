@@ -57,6 +57,11 @@ struct EpisodeRecording {
   /// -inf: not finite: [ceil(P / futures_every) x F].
   std::vector<float> future_returns;
 
+  // Of local policies: where the trajectories were expected, as a normal distribution of the
+  // observation at steps 0 ... D - 1; empty where there is none.
+  std::vector<double> expected_mean;        // [D x no]
+  std::vector<double> expected_covariance;  // [D x no x no]
+
   [[nodiscard]] int64_t steps() const { return std::ssize(rewards); }
   [[nodiscard]] int64_t plan_count() const { return std::ssize(first_steps); }
   /// Of the numbers above.

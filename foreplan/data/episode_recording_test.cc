@@ -145,6 +145,35 @@ TEST(EpisodeRecording, WithoutStateAndPlansHasNoTensorsOfThem) {
   EXPECT_EQ(names, (std::vector<std::string>{"action", "end", "observation", "reward", "time"}));
 }
 
+TEST(EpisodeRecording, KeepsWhereItWasExpectedToGo) {
+  EpisodeRecording recording = Small();
+  const size_t no = recording.observation.size();
+  recording.expected_mean.assign(2 * no, 0.5);
+  recording.expected_covariance.assign(2 * no * no, 0.25);
+  recording.expected_covariance[1] = 0.125;
+  WriteEpisodeRecording(TestFile(), recording);
+  const EpisodeRecording read = ReadEpisodeRecording(TestFile());
+  EXPECT_EQ(read.expected_mean, recording.expected_mean);
+  EXPECT_EQ(read.expected_covariance, recording.expected_covariance);
+}
+
+TEST(EpisodeRecording, RefusesADistributionOfMoreSteps) {
+  const auto no = std::ssize(Small().observation);
+  const int64_t frames = Small().steps() + 1;
+  const auto refusal = [&](int64_t means, int64_t covariances) {
+    return RefusalAfter([&](TensorFile& file) {
+      file.tensors["distribution.mean"] = {{means, no},
+                                           std::vector<double>(static_cast<size_t>(means * no))};
+      file.tensors["distribution.covariance"] = {
+          {covariances, no, no}, std::vector<double>(static_cast<size_t>(covariances * no * no))};
+    });
+  };
+  EXPECT_EQ(refusal(frames, frames), "");
+  EXPECT_THAT(refusal(frames + 1, frames + 1), HasSubstr("'distribution.mean': found"));
+  EXPECT_THAT(refusal(0, 0), HasSubstr("'distribution.mean': found 0 steps"));
+  EXPECT_THAT(refusal(2, 1), HasSubstr("'distribution.covariance': found"));
+}
+
 TEST(EpisodeRecording, RefusesAnotherFormat) {
   EXPECT_EQ(RefusalAfter([](TensorFile& file) { file.metadata.clear(); }),
             ": metadata 'format': found nothing, expected a recording of foreplan");

@@ -143,43 +143,6 @@ void AddSeries(Json& chart, const std::string& label, const std::vector<double>&
   chart["columns"].push_back(values);
 }
 
-Json Charts(const DataFitReport& report) {
-  const Calibration& calibration = report.calibration;
-  const auto column = [&](const auto& value) {
-    std::vector<double> values;
-    for (const HorizonError& horizon : calibration.horizons) values.push_back(value(horizon));
-    return values;
-  };
-  const std::vector<double> steps = column([](const HorizonError& h) { return h.steps; });
-  Json charts = Json::array();
-
-  Json coverage = Chart("Coverage", "share of held-out observations inside the interval", true);
-  coverage["columns"].push_back(steps);
-  for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
-    AddSeries(coverage, Percent(kCalibrationLevels[level]) + " interval",
-              column([&](const HorizonError& h) { return Coverage(calibration, h, level); }));
-  }
-  charts.push_back(std::move(coverage));
-  for (size_t i = 0; i < report.observation.size(); ++i) {
-    const std::string& unit = report.observation[i].unit;
-    Json chart = Chart("Error of " + report.observation[i].name,
-                       (unit.empty() ? "" : unit + ", ") + "root mean square", false);
-    chart["columns"].push_back(steps);
-    AddSeries(chart, "model", column([i](const HorizonError& h) { return h.rmse[i]; }));
-    AddSeries(chart, "if nothing changed",
-              column([i](const HorizonError& h) { return h.persistence[i]; }));
-    charts.push_back(std::move(chart));
-  }
-  Json epistemic = Chart("Epistemic share", "of the predicted variance", false);
-  epistemic["columns"].push_back(steps);
-  for (size_t i = 0; i < report.observation.size(); ++i) {
-    AddSeries(epistemic, report.observation[i].name,
-              column([i](const HorizonError& h) { return h.epistemic_share[i]; }));
-  }
-  charts.push_back(std::move(epistemic));
-  return {{"charts", std::move(charts)}};
-}
-
 std::string HorizonRows(const DataFitReport& report) {
   TableRows rows;
   for (size_t i = 0; i < report.observation.size(); ++i) {
@@ -277,6 +240,43 @@ double Coverage(const Calibration& calibration, const HorizonError& horizon, siz
     ++components;
   }
   return components > 0 ? sum / components : 0;
+}
+
+nlohmann::ordered_json CalibrationCharts(const Calibration& calibration,
+                                         const std::vector<Component>& observation) {
+  const auto column = [&](const auto& value) {
+    std::vector<double> values;
+    for (const HorizonError& horizon : calibration.horizons) values.push_back(value(horizon));
+    return values;
+  };
+  const std::vector<double> steps = column([](const HorizonError& h) { return h.steps; });
+  Json charts = Json::array();
+
+  Json coverage = Chart("Coverage", "share of held-out observations inside the interval", true);
+  coverage["columns"].push_back(steps);
+  for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
+    AddSeries(coverage, Percent(kCalibrationLevels[level]) + " interval",
+              column([&](const HorizonError& h) { return Coverage(calibration, h, level); }));
+  }
+  charts.push_back(std::move(coverage));
+  for (size_t i = 0; i < observation.size(); ++i) {
+    const std::string& unit = observation[i].unit;
+    Json chart = Chart("Error of " + observation[i].name,
+                       (unit.empty() ? "" : unit + ", ") + "root mean square", false);
+    chart["columns"].push_back(steps);
+    AddSeries(chart, "model", column([i](const HorizonError& h) { return h.rmse[i]; }));
+    AddSeries(chart, "if nothing changed",
+              column([i](const HorizonError& h) { return h.persistence[i]; }));
+    charts.push_back(std::move(chart));
+  }
+  Json epistemic = Chart("Epistemic share", "of the predicted variance", false);
+  epistemic["columns"].push_back(steps);
+  for (size_t i = 0; i < observation.size(); ++i) {
+    AddSeries(epistemic, observation[i].name,
+              column([i](const HorizonError& h) { return h.epistemic_share[i]; }));
+  }
+  charts.push_back(std::move(epistemic));
+  return charts;
 }
 
 std::string LabelOf(const Component& component) {
@@ -429,7 +429,8 @@ std::string FitPage(const DataFitReport& report, const std::string& config_toml,
        {"member_rows", MemberRows(report)},
        {"config", EscapedForHtml(config_toml)},
        {"machine", EscapedForHtml(machine_json)},
-       {"data", JsonForScript(Charts(report))},
+       {"data",
+        JsonForScript({{"charts", CalibrationCharts(report.calibration, report.observation)}})},
        {"script", std::string(assets::kReportJs)}});
 }
 

@@ -37,6 +37,9 @@ struct DataFitReport {
 [[nodiscard]] double ScaledError(const Calibration& calibration, const HorizonError& horizon);
 [[nodiscard]] double Coverage(const Calibration& calibration, const HorizonError& horizon,
                               size_t level);
+/// Charts as viewer/report.js draws them: coverage, and errors by horizon and component.
+[[nodiscard]] nlohmann::ordered_json CalibrationCharts(const Calibration& calibration,
+                                                       const std::vector<Component>& observation);
 /// "hinge [rad]".
 [[nodiscard]] std::string LabelOf(const Component& component);
 

@@ -18,6 +18,8 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
+#include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/run_figures.h"
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/page.h"
 
@@ -184,8 +186,8 @@ Json RecordingJson(const RunDirectory& directory) {
   const size_t digit = name.find_first_of("0123456789");
   return {{"episode", std::stoi(name.substr(digit))},
           {"count", files.size()},
-          {"key", fmt::format("{}-{}-{}.{}", stamp.inode, stamp.size, stamp.changed_s,
-                              stamp.changed_ns)}};
+          {"key",
+           fmt::format("{}-{}-{}.{}", stamp.inode, stamp.size, stamp.changed_s, stamp.changed_ns)}};
 }
 
 Json ChartsOf(const RunLog& log) {
@@ -206,6 +208,17 @@ Json ChartsOf(const RunLog& log) {
     error["value"].push_back(Finite(row.value));
   }
   return charts;
+}
+
+/// What takes more than the tables, where the run's folder gives it.
+void AddFiguresIfThereAre(StoredRun& run) {
+  try {
+    CheckTaskFiles(run.directory);
+    const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
+    AddFigures(run.directory, experiment.task, ReadDecisionTimes(run.directory), kAnimationMb, {},
+               run.content);
+  } catch (const std::exception&) {  // tables and charts are a report, too
+  }
 }
 
 /// A run of the gallery.
@@ -276,7 +289,8 @@ struct RunGallery::Impl {
     const std::set<fs::path> kept(found.begin(), found.end());
     std::erase_if(runs, [&](const auto& run) { return !kept.contains(run.second.folder); });
     for (const fs::path& folder : found) {
-      const int id = numbers.try_emplace(folder, static_cast<int>(numbers.size()) + 1).first->second;
+      const int id =
+          numbers.try_emplace(folder, static_cast<int>(numbers.size()) + 1).first->second;
       if (!runs.contains(id)) {
         runs[id] = {.folder = folder, .name = NameOf(folder), .stamp = {}};
       }
@@ -360,9 +374,9 @@ RunGallery::RunGallery(const fs::path& folder) : impl_(std::make_unique<Impl>())
   std::error_code error;
   impl_->root = fs::canonical(folder, error);
   if (error || !fs::is_directory(impl_->root, error)) {
-    throw InputError(fmt::format(
-        "{}: found no such folder, expected that of a run, or one with runs below it",
-        folder.string()));
+    throw InputError(
+        fmt::format("{}: found no such folder, expected that of a run, or one with runs below it",
+                    folder.string()));
   }
 }
 
@@ -398,9 +412,11 @@ Json RunGallery::Charts(int id) {
 
 std::string RunGallery::Report(int id) {
   const fs::path folder = impl_->FolderOf(id);
+  const std::lock_guard lock(impl_->animation_mutex);
   try {
     CheckFiles(folder, impl_->root);
-    const StoredRun run = ReadStoredRun(folder);
+    StoredRun run = ReadStoredRun(folder);
+    AddFiguresIfThereAre(run);
     return ReportPage(run.content, run.log);
   } catch (const Error& error) {
     throw InputError(impl_->WithoutRoot(error.what()));

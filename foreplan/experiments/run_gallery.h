@@ -25,15 +25,15 @@ class RunGallery {
   /// What somebody has seen: the version of each run.
   using Seen = std::map<int, int64_t>;
   /// Looks at the folder. Runs that are new or have changed, and the numbers of those that are
-  /// gone: {"runs": [...], "gone": [...]}; null when `seen`, which is brought up to date, was. A run
-  /// is {"id", "version", "name", "task", "method", "seed", "status", "state", "episodes", "steps",
-  /// "last_return", "best_return", "recording", "error"}; of one that cannot be read, `error` is
-  /// the sentence that says why, and all else but the first three is missing.
+  /// gone: {"runs": [...], "gone": [...]}; null when `seen`, which is brought up to date, was. A
+  /// run is {"id", "version", "name", "task", "method", "seed", "status", "state", "episodes",
+  /// "steps", "last_return", "best_return", "recording", "error"}; of one that cannot be read,
+  /// `error` is the sentence that says why, and all else but the first three is missing.
   [[nodiscard]] nlohmann::ordered_json Changes(Seen& seen);
 
   /// What its charts show: {"id", "version", "episodes": {"episode", "return", "controller"},
-  /// "model_error": {"episode", "total_steps", "value"}}; returns of episodes that are not whole are
-  /// null. Throws InputError for another number, and for what is wrong with the run.
+  /// "model_error": {"episode", "total_steps", "value"}}; returns of episodes that are not whole
+  /// are null. Throws InputError for another number, and for what is wrong with the run.
   [[nodiscard]] nlohmann::ordered_json Charts(int id);
 
   /// Its report, made anew. Throws as Charts does.

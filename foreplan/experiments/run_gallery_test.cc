@@ -259,9 +259,7 @@ TEST_F(RunGalleryTest, NeedsAFolder) {
 
 TEST_F(RunGalleryTest, WritesNothing) {
   WriteRun("a", 2);
-  const auto entries = [&] {
-    return std::distance(fs::recursive_directory_iterator(folder_), {});
-  };
+  const auto entries = [&] { return std::distance(fs::recursive_directory_iterator(folder_), {}); };
   const auto before = entries();
   RunGallery gallery(folder_);
   static_cast<void>(gallery.Report(All(gallery)[0]["id"].get<int>()));

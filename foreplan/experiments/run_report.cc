@@ -14,6 +14,7 @@
 #include "foreplan/data/base64.h"
 #include "foreplan/data/files.h"
 #include "foreplan/experiments/experiment.h"
+#include "foreplan/experiments/run_figures.h"
 #include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/page.h"
@@ -47,7 +48,8 @@ nlohmann::json ResultOf(const RunDirectory& directory, const RunLog& log) {
   const std::string file = directory.result_file().string();
   const nlohmann::json result = nlohmann::json::parse(ReadFile(file), nullptr, false);
   try {
-    if (result.at("episode_returns").size() != log.episodes().size()) return nullptr;  // an older end
+    if (result.at("episode_returns").size() != log.episodes().size())
+      return nullptr;  // an older end
     static_cast<void>(result.at("status").get_ref<const std::string&>());
     for (const char* key : {"wall_seconds", "planning_seconds", "fitting_seconds"}) {
       static_cast<void>(result.at(key).get<double>());
@@ -87,6 +89,27 @@ StoredRun ReadStoredRun(const fs::path& folder) {
   run.content.planning_seconds = result["planning_seconds"].get<double>();
   run.content.fitting_seconds = result["fitting_seconds"].get<double>();
   return run;
+}
+
+void AddFigures(const RunDirectory& directory, const Task& task, const DecisionTimes& decisions,
+                double most_mb, const std::stop_token& stop, ReportContent& content) {
+  content.levels = ReturnLevels(directory);
+  content.charts = nlohmann::ordered_json::array();
+  if (decisions.count() > 0) content.charts.push_back(DecisionChart(decisions));
+  try {
+    for (auto& chart : ModelCharts(directory, stop)) content.charts.push_back(std::move(chart));
+  } catch (const Error&) {
+    if (stop.stop_requested()) throw;
+    // Of local models, policies and the like there are none.
+  }
+  try {
+    const std::vector<fs::path> recordings = RecordingsOf(directory);
+    content.no_animation = "no episode was recorded (run it with --record)";
+    if (recordings.empty()) return;
+    content.animation = MakeAnimation(ReadEpisodeRecording(recordings.back()), task, most_mb).bytes;
+  } catch (const Error& error) {
+    content.no_animation = error.what();
+  }
 }
 
 std::vector<fs::path> RecordingsOf(const RunDirectory& directory) {

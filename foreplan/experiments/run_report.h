@@ -3,14 +3,17 @@
 
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "foreplan/data/episode_recording.h"
 #include "foreplan/experiments/animation.h"
+#include "foreplan/runs/decision_times.h"
 #include "foreplan/runs/report.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/run_log.h"
+#include "foreplan/systems/task.h"
 
 namespace foreplan {
 
@@ -24,6 +27,12 @@ struct StoredRun {
 /// was not left the time to write, is missing: its times are 0, its status says that it runs or
 /// that it was stopped.
 StoredRun ReadStoredRun(const std::filesystem::path& folder);
+
+/// What takes more than the tables: levels, decision times, the model judged, the replay of the
+/// newest recorded episode. What cannot be made is left out, the replay with its reason. Throws
+/// Interrupted when asked to stop.
+void AddFigures(const RunDirectory& directory, const Task& task, const DecisionTimes& decisions,
+                double most_mb, const std::stop_token& stop, ReportContent& content);
 
 /// Of the run's episodes, by number.
 std::vector<std::filesystem::path> RecordingsOf(const RunDirectory& directory);

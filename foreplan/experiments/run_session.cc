@@ -16,6 +16,8 @@
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
 #include "foreplan/experiments/learned_system.h"
+#include "foreplan/experiments/run_figures.h"
+#include "foreplan/experiments/run_report.h"
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/log_observer.h"
@@ -57,6 +59,16 @@ class RunSession::CheckpointObserver final : public RunObserver {
   RunSession& session_;
 };
 
+/// Counts how long decisions take.
+class RunSession::DecisionObserver final : public RunObserver {
+ public:
+  explicit DecisionObserver(DecisionTimes& times) : times_(times) {}
+  void OnPlan(const MadePlan& made) override { times_.Add(made.plan.seconds); }
+
+ private:
+  DecisionTimes& times_;
+};
+
 std::unique_ptr<Learner> MakeExperimentsLearner(Experiment& experiment,
                                                 const LearnerContext& context) {
   return MakeLearner(experiment.run.algorithm, experiment.config, context);
@@ -74,9 +86,11 @@ RunSession::RunSession(Experiment experiment, std::shared_ptr<Executor> executor
       executor_(std::move(executor)),
       progress_(progress),
       log_(&progress_),
+      stop_(stop),
       start_(std::chrono::steady_clock::now()) {
   ValidateOptions("run", experiment_.run);
   ValidateOptions("record", experiment_.record);
+  decisions_ = DecisionTimes(DecisionDeadline(experiment_.config));
   const LearnerContext context{
       .task = experiment_.task, .run = experiment_.run, .executor = executor_, .stop = stop};
   learner_ = make_learner(experiment_, context);
@@ -84,6 +98,7 @@ RunSession::RunSession(Experiment experiment, std::shared_ptr<Executor> executor
   CheckWholeConfig(experiment_.run, experiment_.config);
   learner_->AddObserver(
       std::make_shared<LogObserver>(log_, experiment_.run, experiment_.task.episode_length()));
+  learner_->AddObserver(std::make_shared<DecisionObserver>(decisions_));
   learner_->AddObserver(std::make_shared<CheckpointObserver>(*this));
 }
 
@@ -114,6 +129,7 @@ void RunSession::Resume(const fs::path& path) {
   saved_rows_ = learner_->data().size();
   RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
   tables_.Resume(*directory_, state, log_);
+  decisions_.Restore(state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
   TakeBounds();
   // What a program left that was killed between a checkpoint and its model is older.
@@ -250,6 +266,7 @@ void RunSession::SaveCheckpoint() {
   TensorFile state;
   learner_->Save(state);
   tables_.Save(state);
+  decisions_.Save(state);
   state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
   state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
@@ -272,7 +289,7 @@ void RunSession::WriteData() {
 }
 
 void RunSession::WriteReport() {
-  const ReportContent content{
+  ReportContent content{
       .task = experiment_.task.name(),
       .algorithm = experiment_.run.algorithm,
       .planner = LearnerPlans(experiment_.run.algorithm) ? experiment_.run.planner : std::string(),
@@ -284,6 +301,11 @@ void RunSession::WriteReport() {
       .config_toml = ReadFile(directory_->config_file()),
       .machine_json = ReadFile(directory_->machine_file())};
   WriteFileAtomically(directory_->result_file(), Result().dump(2) + "\n");
+  if (status_ == "done") {
+    AddFigures(*directory_, experiment_.task, decisions_, kAnimationMb, stop_, content);
+  } else {
+    content.no_animation = "the run was stopped; foreplan report makes one of what was recorded";
+  }
   WriteFileAtomically(directory_->report_file(), ReportPage(content, log_));
 }
 

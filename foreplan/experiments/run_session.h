@@ -14,6 +14,7 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/runs/decision_times.h"
 #include "foreplan/runs/progress.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/run_log.h"
@@ -69,6 +70,7 @@ class RunSession {
 
  private:
   class CheckpointObserver;
+  class DecisionObserver;
 
   void TakeBounds();
   void CheckBounds(const RunOptions& before) const;
@@ -84,8 +86,10 @@ class RunSession {
   Progress progress_;
   RunLog log_;
   RunTables tables_;
+  DecisionTimes decisions_;
   std::unique_ptr<Learner> learner_;
   std::optional<RunDirectory> directory_;
+  std::stop_token stop_;
   std::chrono::steady_clock::time_point start_;
   double seconds_before_ = 0;  // wall time of the run until it was resumed
   int64_t checkpoints_ = 0;    // saved so far

@@ -161,7 +161,8 @@ class RunSessionTest : public ::testing::Test {
     for (const auto& entry : fs::recursive_directory_iterator(run)) {
       if (!entry.is_regular_file()) continue;
       const std::string name = entry.path().lexically_relative(run).string();
-      const bool has_times = name.starts_with("checkpoint") || name == "report.html";
+      const bool has_times =
+          name.starts_with("checkpoint") || name == "report.html" || name == "result.json";
       files[name] = has_times ? "" : ReadFile(entry.path());
     }
     std::string& events = files["events.out.tfevents.foreplan"];  // in another order

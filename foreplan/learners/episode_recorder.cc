@@ -67,6 +67,17 @@ size_t CountOf(int64_t plans, int every) {
   return static_cast<size_t>((plans + every - 1) / every);
 }
 
+/// Row by row.
+void KeepDistribution(const TrajectoryDistribution& expected, EpisodeRecording& recording) {
+  for (size_t t = 0; t < expected.state_mean.size(); ++t) {
+    const Eigen::VectorXd& mean = expected.state_mean[t];
+    const Eigen::MatrixXd& covariance = expected.state_covariance[t];
+    recording.expected_mean.insert(recording.expected_mean.end(), mean.begin(), mean.end());
+    recording.expected_covariance.insert(recording.expected_covariance.end(), covariance.data(),
+                                         covariance.data() + covariance.size());  // symmetric
+  }
+}
+
 }  // namespace
 
 void RecordOptions::Visit(OptionsVisitor& visitor) {
@@ -104,6 +115,7 @@ void EpisodeRecorder::OnEpisodeBegin(const EpisodeBegin& episode) {
   fresh.observation = task_.spec().observation;
   fresh.action = task_.spec().action;
   if (system != nullptr) fresh.state = system->spec().state;
+  if (episode.expected) KeepDistribution(episode.expected(), fresh);
   recording_ = std::move(fresh);
 }
 
@@ -215,6 +227,12 @@ void EpisodeRecorder::OnEpisodeEnd(const EpisodeRow& episode) {
   recording_.end = NameOf(episode.end);
   recording_.note = episode.note;
   if (recording_.plan_count() > 0) HoldBound();
+  const auto frames = static_cast<size_t>(recording_.steps()) + 1;
+  const size_t no = recording_.observation.size();
+  if (recording_.expected_mean.size() > frames * no) {  // it ended before its time
+    recording_.expected_mean.resize(frames * no);
+    recording_.expected_covariance.resize(frames * no * no);
+  }
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) {

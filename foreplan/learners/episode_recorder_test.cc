@@ -1,3 +1,4 @@
+// Long because a pendulum is played by hand for every kind of recording.
 #include "foreplan/learners/episode_recorder.h"
 
 #include <gmock/gmock.h>
@@ -81,7 +82,7 @@ class Told : public testing::Test {
             EpisodeEnd end = EpisodeEnd::kLength) {
     const auto system = task_.MakeSystem();
     system->Reset(Key{7, static_cast<uint64_t>(episode)});
-    recorder.OnEpisodeBegin({episode, "test", *system, may_be_last});
+    recorder.OnEpisodeBegin({episode, "test", *system, may_be_last, expected_});
     std::vector<double> state(2);
     std::vector<double> next_state(2);
     std::vector<double> observation(3);
@@ -166,6 +167,7 @@ class Told : public testing::Test {
   std::shared_ptr<const Dynamics> model_ =
       std::make_shared<const TrueDynamics>(*task_.MakeSystem());
   FakePlanner planner_;
+  std::function<TrajectoryDistribution()> expected_;
   int period_ = 1;
 };
 
@@ -209,6 +211,33 @@ TEST_F(EpisodeRecorderTest, KeepsStepsAndWhatTheyExecute) {
     system->GetState(now);
     EXPECT_TRUE(std::ranges::equal(now, std::span(r.states).subspan(2 * t + 2, 2))) << t;
   }
+}
+
+// As far as the episode came.
+TEST_F(EpisodeRecorderTest, KeepsWhereALocalPolicyExpectedToGo) {
+  expected_ = [] {
+    TrajectoryDistribution distribution;
+    for (int t = 0; t < 5; ++t) {
+      distribution.state_mean.push_back(Eigen::Vector3d(t, 0.5, -1));
+      distribution.state_covariance.push_back(Eigen::Vector3d(0.1 + t, 2, 3).asDiagonal());
+      distribution.state_covariance.back()(0, 1) = distribution.state_covariance.back()(1, 0) =
+          0.25;
+    }
+    return distribution;
+  };
+  EpisodeRecorder recorder = Recorder({.episodes = RecordedEpisodes::kAll});
+  Play(recorder, 1, 5);
+  const EpisodeRecording whole = folder_.Read(1);
+  ASSERT_EQ(whole.expected_mean.size(), 5U * 3);
+  EXPECT_EQ(std::vector<double>(whole.expected_mean.begin() + 6, whole.expected_mean.begin() + 9),
+            (std::vector<double>{2, 0.5, -1}));
+  EXPECT_EQ(std::vector<double>(whole.expected_covariance.begin() + 18,
+                                whole.expected_covariance.begin() + 22),
+            (std::vector<double>{2.1, 0.25, 0, 0.25}));
+  Play(recorder, 2, 2);
+  const EpisodeRecording ended_early = folder_.Read(2);
+  EXPECT_EQ(ended_early.expected_mean.size(), 3U * 3);
+  EXPECT_EQ(ended_early.expected_covariance.size(), 3U * 9);
 }
 
 TEST_F(EpisodeRecorderTest, ImaginesEveryPlanFromWhereItBegins) {

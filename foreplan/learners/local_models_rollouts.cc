@@ -85,7 +85,13 @@ void LocalModelsLearner::LogRollout(const LocalCondition& condition, const Local
   const System& system = *systems_.front()[static_cast<size_t>(condition.number)];
   ++episodes_;
   const auto ns = static_cast<size_t>(system.spec().state_dim());
-  Tell(&RunObserver::OnEpisodeBegin, EpisodeBegin{episodes_, actor, system, is_last});
+  EpisodeBegin begin{episodes_, actor, system, is_last};
+  if (!condition.fit.dynamics.steps.empty() && !GlobalPolicyActs()) {
+    begin.expected = [&condition] {
+      return PropagateDistribution(condition.fit.dynamics, condition.policy);
+    };
+  }
+  Tell(&RunObserver::OnEpisodeBegin, begin);
   double sum = 0;
   for (int time = 0; time < rollout.episode.steps; ++time) {
     const auto t = static_cast<size_t>(time);

@@ -1,6 +1,7 @@
 // Those who look on while a learner runs: logs, displays, checkpoints, recorders, programs.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "foreplan/models/learned_model.h"
 #include "foreplan/runs/run_log.h"
 #include "foreplan/systems/environment.h"
+#include "foreplan/trajopt/kl/trajectory_distribution.h"
 
 namespace foreplan {
 
@@ -20,6 +22,9 @@ struct EpisodeBegin {
   std::string controller;  // what acts: "uniform", "mpc", ...
   const Environment& environment;
   bool may_be_last = false;  // the run may be over with it, by the bounds of its options
+  /// Where a local policy expects it to go, by the dynamics fitted before; empty: nobody says.
+  /// Takes some milliseconds.
+  std::function<TrajectoryDistribution()> expected = {};
 };
 
 /// A step that was taken.

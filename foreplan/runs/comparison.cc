@@ -8,6 +8,7 @@
 
 namespace foreplan {
 namespace assets {
+extern const std::string_view kComparisonCss;
 extern const std::string_view kComparisonHtml;
 extern const std::string_view kReportCss;
 }  // namespace assets
@@ -24,7 +25,8 @@ std::string ComparisonPage(const ComparisonContent& content) {
                                             {"figures", figures},
                                             {"tables", tables},
                                             {"machine", EscapedForHtml(content.machine_json)},
-                                            {"style", std::string(assets::kReportCss)}});
+                                            {"style", std::string(assets::kReportCss) +
+                                                          std::string(assets::kComparisonCss)}});
 }
 
 }  // namespace foreplan

@@ -10,15 +10,19 @@
 
 namespace foreplan {
 namespace assets {
+extern const std::string_view kAnimationCss;
 extern const std::string_view kAnimationChartsJs;
 extern const std::string_view kAnimationControlsJs;
-extern const std::string_view kAnimationCss;
 extern const std::string_view kAnimationDataJs;
 extern const std::string_view kAnimationFanJs;
-extern const std::string_view kAnimationLicenceHtml;
+extern const std::string_view kAnimationGroundJs;
+extern const std::string_view kAnimationLinesJs;
 extern const std::string_view kAnimationPlayerJs;
 extern const std::string_view kAnimationProbesJs;
 extern const std::string_view kAnimationSceneJs;
+extern const std::string_view kAnimationViewJs;
+extern const std::string_view kAnimationLicenceHtml;
+extern const std::string_view kChartFilesJs;
 extern const std::string_view kChartLicenceHtml;
 extern const std::string_view kChartsJs;
 extern const std::string_view kPageEndHtml;
@@ -90,7 +94,8 @@ namespace {
 std::string AnimationScript() {
   std::string script;
   for (const std::string_view part :
-       {assets::kAnimationDataJs, assets::kAnimationSceneJs, assets::kAnimationFanJs,
+       {assets::kAnimationDataJs, assets::kAnimationGroundJs, assets::kAnimationViewJs,
+        assets::kAnimationSceneJs, assets::kAnimationLinesJs, assets::kAnimationFanJs,
         assets::kAnimationChartsJs, assets::kAnimationControlsJs, assets::kAnimationProbesJs,
         assets::kAnimationPlayerJs}) {
     script += part;
@@ -100,16 +105,23 @@ std::string AnimationScript() {
 
 }  // namespace
 
+std::string AnimationScripts() {
+  return fmt::format("<script>{}</script>\n<script>{}</script>\n", assets::kThreeMinJs,
+                     AnimationScript());
+}
+
 std::string FillPage(std::string_view page, std::map<std::string_view, std::string> values) {
   values.emplace("chart_style", assets::kUPlotMinCss);
   values.emplace("chart_licence", assets::kChartLicenceHtml);
   values.emplace("style", assets::kReportCss);
   values.emplace("chart_script", assets::kUPlotIifeMinJs);
   values.emplace("chart_helpers", assets::kChartsJs);
+  values.emplace("chart_files", assets::kChartFilesJs);
   values.emplace("animation_licence", assets::kAnimationLicenceHtml);
   values.emplace("animation_style", assets::kAnimationCss);
   values.emplace("animation_library", assets::kThreeMinJs);
   values.emplace("animation_script", AnimationScript());
+  values.emplace("animation_scripts", "");
   constexpr std::string_view kEnd = "{{page_end}}";
   if (page.ends_with(kEnd)) {
     return FillPage(

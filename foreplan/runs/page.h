@@ -30,6 +30,9 @@ std::string CardHtml(std::string_view label, std::string_view value);
 /// As text inside a <script> block.
 std::string JsonForScript(const nlohmann::ordered_json& json);
 
+/// Those of the replay in 3-D, as blocks of a page: {{animation_scripts}} where there is one.
+std::string AnimationScripts();
+
 /// The page with each {{name}} replaced by its value; the styles and scripts that every page has
 /// need not be given. A page that ends with {{page_end}} ends like the other reports:
 /// configuration, machine, footer, scripts (viewer/page_end.html).

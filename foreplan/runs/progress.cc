@@ -1,11 +1,15 @@
 #include "foreplan/runs/progress.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/plain_text.h"
+#include "foreplan/runs/sparkline.h"
 
 namespace foreplan {
 namespace {
@@ -20,43 +24,76 @@ std::string Count(int current, int total) {
   return total > 0 ? fmt::format("{}/{}", current, total) : fmt::format("{}", current);
 }
 
-}  // namespace
+struct Part {
+  std::string text;
+  int priority;  // the highest number is left out first
+  std::optional<Color> color = std::nullopt;
+};
 
-std::string ProgressLine(const ProgressState& state, std::optional<double> seconds_left,
-                         int width) {
-  struct Part {
-    std::string text;
-    int priority;  // the highest number is left out first
-  };
+constexpr std::string_view kBetween = "  ";
+constexpr int kCurvePriority = 6;
+constexpr int kNarrowestCurve = 4;  // columns, or as many as there are returns
+constexpr int kWidestCurve = 32;
+
+int CurveColumns(std::span<const double> returns, int most) {
+  return std::min(static_cast<int>(returns.size()), most);
+}
+
+/// In their order on the line; the curve as narrow as it may be.
+std::vector<Part> PartsOf(const ProgressState& state, std::optional<double> seconds_left,
+                          const TerminalStyle& style) {
   std::vector<Part> parts;
-  parts.push_back({"episode " + Count(state.episode, state.episodes), 0});
+  parts.push_back({"episode " + Count(state.episode, state.episodes), 0, Color::kBold});
   if (!state.activity.empty()) parts.push_back({state.activity, 5});
   parts.push_back({"step " + Count(state.step, state.steps), 2});
   if (state.max_total_steps > 0) {
-    parts.push_back({"in all " + Count(state.total_steps, state.max_total_steps), 6});
+    parts.push_back({"in all " + Count(state.total_steps, state.max_total_steps), 7});
   }
   parts.push_back({fmt::format("return {:.1f}", state.episode_return), 1});
   if (state.last_return) parts.push_back({fmt::format("last {:.1f}", *state.last_return), 4});
-  if (state.model_error)
-    parts.push_back({fmt::format("model error {:.3g}", *state.model_error), 7});
+  if (state.returns.size() > 1) {
+    parts.push_back(
+        {Sparkline(state.returns, kNarrowestCurve, style.glyphs), kCurvePriority, Color::kCurve});
+  }
+  if (state.model_error) {
+    parts.push_back({fmt::format("model error {:.3g}", *state.model_error), 8});
+  }
   if (state.decisions_per_second > 0) {
-    parts.push_back({fmt::format("{:.0f} decisions/s", state.decisions_per_second), 8});
+    parts.push_back({fmt::format("{:.0f} decisions/s", state.decisions_per_second), 9});
   }
-  if (seconds_left) parts.push_back({DurationText(*seconds_left) + " left", 3});
+  if (seconds_left) parts.push_back({DurationText(*seconds_left) + " left", 3, Color::kFaint});
+  return parts;
+}
 
-  const auto join = [&parts] {
-    std::string line;
-    for (const Part& part : parts) line += (line.empty() ? "" : "  ") + part.text;
-    return line;
-  };
-  std::string line = join();
-  while (static_cast<int>(line.size()) > width && parts.size() > 1) {
-    parts.erase(std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
-      return a.priority < b.priority;
-    }));
-    line = join();
+int ColumnsOfAll(const std::vector<Part>& parts) {
+  size_t columns = (parts.size() - 1) * kBetween.size();
+  for (const Part& part : parts) columns += ColumnsOf(part.text);
+  return static_cast<int>(columns);
+}
+
+}  // namespace
+
+std::string ProgressLine(const ProgressState& state, std::optional<double> seconds_left, int width,
+                         const TerminalStyle& style) {
+  std::vector<Part> parts = PartsOf(state, seconds_left, style);
+  while (ColumnsOfAll(parts) > width && parts.size() > 1) {
+    parts.erase(std::ranges::max_element(parts, {}, &Part::priority));
   }
-  return line.substr(0, static_cast<size_t>(std::max(0, width)));
+  if (parts.size() == 1) {
+    parts.front().text.resize(
+        std::min(parts.front().text.size(), static_cast<size_t>(std::max(0, width))));
+  }
+  const int room = width - ColumnsOfAll(parts);
+  std::string line;
+  for (Part& part : parts) {
+    if (part.priority == kCurvePriority) {
+      const int columns = CurveColumns(state.returns, kNarrowestCurve) + room;
+      part.text = Sparkline(state.returns, std::min(columns, kWidestCurve), style.glyphs);
+    }
+    if (!line.empty()) line += kBetween;
+    line += part.color ? Colored(part.text, *part.color, style) : part.text;
+  }
+  return line;
 }
 
 std::string EpisodeLine(const ProgressState& state, std::optional<double> seconds_left) {
@@ -79,11 +116,12 @@ Progress::Progress(Mode mode)
     : mode_(mode != Mode::kAuto  ? mode
             : StderrIsTerminal() ? Mode::kTerminal
                                  : Mode::kPlain),
+      style_(StyleOf(STDERR_FILENO)),
       line_(mode_ == Mode::kTerminal),
       episode_start_(Clock::now()) {}
 
 void Progress::Show(const ProgressState& state) {
-  line_.Show([&](int width) { return ProgressLine(state, SecondsLeft(state), width); });
+  line_.Show([&](int width) { return ProgressLine(state, SecondsLeft(state), width, style_); });
 }
 
 void Progress::FinishEpisode(const ProgressState& state) {
@@ -93,7 +131,7 @@ void Progress::FinishEpisode(const ProgressState& state) {
   if (recent_.size() > kRecentEpisodes) recent_.pop_front();
   episode_start_ = now;
 
-  line_.ShowNow([&](int width) { return ProgressLine(state, SecondsLeft(state), width); });
+  line_.ShowNow([&](int width) { return ProgressLine(state, SecondsLeft(state), width, style_); });
   if (mode_ == Mode::kPlain) {
     ProgressState next = state;
     ++next.episode;

@@ -7,10 +7,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/plain_text.h"
 
 namespace foreplan {
 namespace {
@@ -54,6 +60,54 @@ TEST(ProgressLine, LeavesOutWhatIsNotKnown) {
   state.step = 5;
   state.episode_return = -2;
   EXPECT_EQ(ProgressLine(state, std::nullopt, 200), "episode 1  step 5  return -2.0");
+}
+
+const TerminalStyle kUnicode{.is_terminal = true, .can_rewrite = true, .glyphs = Glyphs::kUnicode};
+
+TEST(ProgressLine, DrawsTheReturnsInTheRoomThatIsLeft) {
+  ProgressState state = SomeState();
+  std::vector<double> returns(40);
+  for (int i = 0; i < 40; ++i) returns[static_cast<size_t>(i)] = i;
+  state.returns = returns;
+  EXPECT_EQ(ProgressLine(state, 83, 79, kUnicode),
+            "episode 3/12  acting  step 120/200  return 85.3  last 60.0  ▁▃▆█  1:23 min left");
+  EXPECT_EQ(ProgressLine(state, 83, 82, kUnicode),
+            "episode 3/12  acting  step 120/200  return 85.3  last 60.0  ▁▂▃▄▆▇█  1:23 min left")
+      << "the room of three more columns";
+  // Beyond its widest the line ends.
+  EXPECT_EQ(ColumnsOf(ProgressLine(state, 83, 400, kUnicode)), 110 + 2 + 32);
+  EXPECT_THAT(ProgressLine(state, 83, 79), HasSubstr("last 60.0  _,=^  1:23"));
+}
+
+TEST(ProgressLine, DrawsNoReturnsWhereThereAreTooFewOrNoRoom) {
+  ProgressState state = SomeState();
+  const std::vector<double> returns = {1, NAN, 3};
+  state.returns = std::span(returns).first(1);
+  EXPECT_EQ(ProgressLine(state, 83, 200, kUnicode), ProgressLine(SomeState(), 83, 200));
+  state.returns = returns;
+  EXPECT_THAT(ProgressLine(state, 83, 200, kUnicode), HasSubstr("last 60.0  ▁ █  model error"));
+  EXPECT_EQ(ProgressLine(state, 83, 60, kUnicode), ProgressLine(SomeState(), 83, 60));
+}
+
+TEST(ProgressLine, FitsEveryWidthInColoursAndIsTheSameBelowThem) {
+  ProgressState state = SomeState();
+  const std::vector<double> returns(100, 1);
+  state.returns = returns;
+  TerminalStyle colored = kUnicode;
+  colored.has_colors = true;
+  for (int width = 0; width < 200; ++width) {
+    const std::string plain = ProgressLine(state, 83, width, kUnicode);
+    EXPECT_LE(ColumnsOf(plain), static_cast<size_t>(width));
+    std::string without = ProgressLine(state, 83, width, colored);
+    for (const char* code : {"\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"}) {
+      for (size_t at = 0; (at = without.find(code)) != std::string::npos;) {
+        without.erase(at, std::string_view(code).size());
+      }
+    }
+    EXPECT_EQ(without, plain);
+  }
+  EXPECT_THAT(ProgressLine(state, 83, 200, colored),
+              testing::StartsWith("\x1b[1mepisode 3/12\x1b[0m  acting  step"));
 }
 
 TEST(EpisodeLine, IsOnePlainLine) {

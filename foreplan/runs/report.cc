@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/config_text.h"
+#include "foreplan/data/base64.h"
 #include "foreplan/runs/page.h"
 #include "foreplan/runs/returns.h"
 #include "foreplan/runs/summary.h"
@@ -149,10 +150,47 @@ nlohmann::ordered_json ChartData(const RunLog& log, const MetricsByName& metrics
   return data;
 }
 
+/// What the returns say, in words.
+std::string InWords(const ReportContent& content, const RunLog& log) {
+  const WholeReturns whole = WholeReturnsOf(log.episodes());
+  if (whole.returns.empty()) return "No episode is whole yet.";
+  std::string text = fmt::format(
+      "{} of {} by {}, {} of experience. ", Counted(log.episodes().size(), "episode"), content.task,
+      content.algorithm, Counted(log.episodes().back().total_steps, "step"));
+  const std::string first =
+      fmt::format("The first episode ({}) earned {}", log.episodes().front().controller,
+                  Return(whole.returns.front()));
+  if (whole.returns.size() == 1) return text + first + ".";
+  const size_t best = whole.best();
+  text += fmt::format("{}, the last {} {} on average, the best, episode {}, {}. ", first,
+                      whole.last_count(), Return(whole.MeanOfLast()), whole.episodes[best],
+                      Return(whole.returns[best]));
+  for (const auto& level : content.levels) {
+    text += fmt::format("Of fresh episodes {} earns {}. ", level["label"].get<std::string>(),
+                        Return(level["value"].get<double>()));
+  }
+  return text;
+}
+
+/// The replay of an episode, or why there is none.
+std::string ReplayHtml(const ReportContent& content) {
+  if (content.animation.empty()) {
+    return fmt::format("  <p class=\"muted\">No replay: {}</p>\n",
+                       EscapedForHtml(content.no_animation));
+  }
+  return "  <div id=\"replay\" class=\"replay\"></div>\n"
+         "  <noscript><p>The replay needs JavaScript.</p></noscript>\n"
+         "  <script type=\"text/plain\" id=\"animation\">" +
+         Base64Of(content.animation) + "</script>\n";
+}
+
 }  // namespace
 
 std::string ReportPage(const ReportContent& content, const RunLog& log) {
   const MetricsByName metrics = GroupMetrics(log);
+  nlohmann::ordered_json data = ChartData(log, metrics);
+  data["charts"] = content.charts;
+  data["levels"] = content.levels;
   return FillPage(assets::kReportHtml,
                   {{"task", EscapedForHtml(content.task)},
                    {"algorithm", EscapedForHtml(content.algorithm)},
@@ -168,7 +206,10 @@ std::string ReportPage(const ReportContent& content, const RunLog& log) {
                    {"metric_rows", MetricRows(metrics)},
                    {"config", EscapedForHtml(content.config_toml)},
                    {"machine", EscapedForHtml(content.machine_json)},
-                   {"data", JsonForScript(ChartData(log, metrics))},
+                   {"words", EscapedForHtml(InWords(content, log))},
+                   {"replay", ReplayHtml(content)},
+                   {"animation_scripts", content.animation.empty() ? "" : AnimationScripts()},
+                   {"data", JsonForScript(data)},
                    {"script", std::string(assets::kReportJs)}});
 }
 

@@ -1,6 +1,7 @@
 // One page that shows a run: opens offline, carries its data, styles and charts in itself.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "foreplan/runs/run_log.h"
@@ -18,6 +19,12 @@ struct ReportContent {
   double fitting_seconds = 0;
   std::string config_toml;
   std::string machine_json;
+  /// Charts ready to draw, as viewer/report.js has them: decision times, errors of the model.
+  nlohmann::ordered_json charts = nlohmann::ordered_json::array();
+  /// To hold the returns against: [{label, value}].
+  nlohmann::ordered_json levels = nlohmann::ordered_json::array();
+  std::string animation = {};     // gzip stream of an episode (docs/animation.md); "": none
+  std::string no_animation = {};  // why, a sentence
 };
 
 /// The whole page. Main numbers are plain HTML; the charts need JavaScript.

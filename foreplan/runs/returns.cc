@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "foreplan/runs/summary.h"
@@ -21,6 +22,15 @@ WholeReturns WholeReturnsOf(std::span<const EpisodeRow> rows) {
     whole.cut_off += row.end == EpisodeEnd::kCutOff ? 1 : 0;
   }
   return whole;
+}
+
+std::vector<double> ReturnsWithGaps(std::span<const EpisodeRow> rows) {
+  std::vector<double> returns;
+  for (const EpisodeRow& row : rows) {
+    returns.push_back(IsWhole(row.end) ? row.episode_return
+                                       : std::numeric_limits<double>::quiet_NaN());
+  }
+  return returns;
 }
 
 double WholeReturns::MeanOfLast() const {

@@ -33,4 +33,7 @@ struct WholeReturns {
 
 [[nodiscard]] WholeReturns WholeReturnsOf(std::span<const EpisodeRow> rows);
 
+/// One per episode, NaN for those that are not whole: what a curve shows, with its gaps.
+[[nodiscard]] std::vector<double> ReturnsWithGaps(std::span<const EpisodeRow> rows);
+
 }  // namespace foreplan

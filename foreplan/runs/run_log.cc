@@ -11,6 +11,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/csv_cell.h"
+#include "foreplan/runs/returns.h"
 
 namespace foreplan {
 namespace {
@@ -128,6 +129,7 @@ std::string_view NameOf(EpisodeEnd end) { return kEnds[static_cast<size_t>(end)]
 
 void RunLog::AddEpisode(EpisodeRow row) {
   if (IsWhole(row.end)) last_return_ = row.episode_return;
+  for (const double value : ReturnsWithGaps(std::span(&row, 1))) returns_.push_back(value);
   if (progress_ != nullptr) {
     shown_.episode = row.episode;
     shown_.step = row.steps;
@@ -135,7 +137,9 @@ void RunLog::AddEpisode(EpisodeRow row) {
     shown_.episode_return = row.episode_return;
     shown_.model_error = model_error_;
     shown_.note = row.note;
+    shown_.returns = returns_;
     progress_->FinishEpisode(shown_);
+    shown_.returns = {};
   }
   episodes_.push_back(std::move(row));
 }
@@ -149,8 +153,9 @@ void RunLog::ShowStep(ProgressState state) {
   if (progress_ == nullptr) return;
   state.last_return = last_return_;
   state.model_error = model_error_;
-  shown_ = std::move(state);
-  progress_->Show(shown_);
+  shown_ = state;
+  state.returns = returns_;
+  progress_->Show(state);
 }
 
 std::string RunLog::EpisodesCsv() const {
@@ -209,6 +214,7 @@ void RunLog::RestoreCsv(std::string_view episodes_csv, std::string_view metrics_
   for (const EpisodeRow& row : episodes) {
     if (IsWhole(row.end)) last_return_ = row.episode_return;
   }
+  returns_ = ReturnsWithGaps(episodes);
   episodes_ = std::move(episodes);
   metrics_ = std::move(metrics);
 }

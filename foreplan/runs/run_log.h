@@ -56,8 +56,8 @@ class RunLog {
 
   void AddEpisode(EpisodeRow row);
   void AddMetric(int episode, int total_steps, std::string_view name, double value);
-  /// Between steps, for the display only. The return of the last whole episode and the model's
-  /// error are filled in from the rows.
+  /// Between steps, for the display only. The returns of the episodes and the model's error are
+  /// filled in from the rows.
   void ShowStep(ProgressState state);
 
   [[nodiscard]] const std::vector<EpisodeRow>& episodes() const { return episodes_; }
@@ -91,6 +91,7 @@ class RunLog {
   Progress* progress_;
   ProgressState shown_;                // what ShowStep said last
   std::optional<double> last_return_;  // of the last whole episode
+  std::vector<double> returns_;        // of every episode, NaN where it is not whole
   std::optional<double> model_error_;  // the newest
   std::vector<EpisodeRow> episodes_;
   std::vector<MetricRow> metrics_;

@@ -47,6 +47,18 @@ TEST(RunLog, TextFromAPositionIsWhatIsNew) {
   EXPECT_EQ(metrics + log.MetricsCsvFrom(position), log.MetricsCsv());
 }
 
+TEST(RunLog, ShowsTheReturnsOfEpisodesThatAreRestored) {
+  testing::internal::CaptureStderr();
+  Progress progress(Progress::Mode::kTerminal);
+  RunLog log(&progress);
+  log.RestoreCsv(std::string(kEpisodes) + "1,a,5,5,0,length,\n2,a,5,10,99,diverged,\n", kMetrics,
+                 "test");
+  log.AddEpisode({.episode = 3, .controller = "a", .episode_return = 7, .note = ""});
+  progress.Close();
+  // The second is a gap: it is not whole.
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("_ ^"));
+}
+
 TEST(RunLog, RestoresEveryBitOfWhatItWrote) {
   RunLog log;
   const std::vector<double> values = {0.1,

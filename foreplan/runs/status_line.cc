@@ -1,17 +1,16 @@
 #include "foreplan/runs/status_line.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/terminal_style.h"
 
 namespace foreplan {
 namespace {
@@ -19,18 +18,9 @@ namespace {
 constexpr std::chrono::milliseconds kShortestInterval{100};
 constexpr std::string_view kEraseToEndOfLine = "\x1b[K";
 
-int TerminalWidth() {
-  winsize size{};
-  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : 80;
-}
-
 }  // namespace
 
-bool StderrIsTerminal() {
-  const char* term = std::getenv("TERM");
-  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
-}
+bool StderrIsTerminal() { return StyleOf(STDERR_FILENO).can_rewrite; }
 
 std::string DurationText(double seconds) {
   const auto whole = static_cast<long>(std::ceil(std::max(0.0, seconds)));
@@ -46,7 +36,7 @@ void StatusLine::Show(const std::function<std::string(int width)>& text) {
 void StatusLine::ShowNow(const std::function<std::string(int width)>& text) {
   if (!visible_) return;
   // A full last column would wrap on some terminals.
-  WriteToStderr(fmt::format("\r{}{}", text(TerminalWidth() - 1), kEraseToEndOfLine));
+  WriteToStderr(fmt::format("\r{}{}", text(TerminalWidth(STDERR_FILENO) - 1), kEraseToEndOfLine));
   open_ = true;
   last_shown_ = Clock::now();
 }

@@ -9,6 +9,7 @@
 
 #include "foreplan/data/csv_cell.h"
 #include "foreplan/runs/page.h"
+#include "foreplan/runs/plain_text.h"
 
 namespace foreplan {
 namespace {
@@ -92,7 +93,7 @@ std::string PlainTable(const std::vector<Json>& rows) {
       cells.push_back(ShortText(value, ""));
       is_text |= value.is_string();
     }
-    const size_t width = std::ranges::max(cells, {}, &std::string::size).size();
+    const size_t width = ColumnsOf(std::ranges::max(cells, {}, ColumnsOf));
     for (size_t i = 0; i < cells.size(); ++i) {
       lines[i] += is_text ? fmt::format("{:<{}}  ", cells[i], width)
                           : fmt::format("{:>{}}  ", cells[i], width);

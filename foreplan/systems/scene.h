@@ -40,8 +40,8 @@ struct SceneShape {
   ScenePoint size = {0, 0, 0};                // see ShapeType [m]
   ScenePose pose = {};                        // in its body's frame
   std::array<float, 4> color = {1, 1, 1, 1};  // red, green, blue, opacity; 0 ... 1
-  int mesh = -1;                           // of Scene::meshes
-  bool is_site = false;                    // marks a place, is not there
+  int mesh = -1;                              // of Scene::meshes
+  bool is_site = false;                       // marks a place, is not there
 };
 
 struct SceneMesh {

@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 
 VIEWER = pathlib.Path(__file__).resolve().parent.parent
-SCRIPTS = ["data", "scene", "fan", "charts", "controls", "probes", "player"]
+SCRIPTS = ["data", "ground", "view", "scene", "lines", "fan", "charts", "controls", "probes", "player"]
 POSITION_STEP = 1e-5
 TRACE_STEP = 1e-3
 ROTATION_STEP = 1 / 32767
@@ -304,6 +304,17 @@ def reacher(steps=80):
     return animation
 
 
+def beacon(steps=30):
+    """A red ball alone, so that its pixels say where it is."""
+    random = np.random.default_rng(4)
+    t = np.arange(steps + 1) * 0.05
+    place = np.stack([0.6 * np.sin(4 * t), 0.3 * t, 0.5 + 0.5 * np.cos(3 * t)], axis=-1)[:, None]
+    info = info_of(steps, 0.05, task="beacon")
+    return with_bodies(info, numbers_of(steps, 0.05, 1, random), [{"name": "ball", "moving": 0}],
+                       [shape("ball", 0, "sphere", (0.05,), color=(1, 0, 0, 1))], place, about((0, 0, 1), t)[:, None],
+                       center=[0, 0.2, 0.5])
+
+
 MARKUP = '</script><script>window.hacked = 1</script><img src="x" onerror="window.hacked = 1">'
 
 
@@ -369,7 +380,7 @@ def damaged_bytes(name):
 
 DAMAGED = ["cut_off", "version_2", "no_gzip", "offsets_beyond_the_end", "plan_that_is_not", "body_that_is_not", "shape_of_no_type",
            "header_of_no_json", "face_without_vertex"]
-ANIMATIONS = {f.__name__: f for f in [runner, shapes, reacher, markup, zero_steps, nan_errors, nothing_to_draw]}
+ANIMATIONS = {f.__name__: f for f in [runner, shapes, reacher, beacon, markup, zero_steps, nan_errors, nothing_to_draw]}
 
 
 # --- pages ----------------------------------------------------------------------------------------

@@ -12,8 +12,11 @@
 #include <utility>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/experiments/comparison/comparison_documents.h"
+#include "foreplan/experiments/comparison/resampling.h"
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/curve_figure.h"
@@ -89,6 +92,11 @@ std::string GroupName(const Settings& settings, const std::vector<std::string>& 
 void NameGroups(const std::vector<Settings>& settings, const std::vector<std::string>& keys,
                 std::vector<ComparedRun>& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
+    runs[i].settings.clear();
+    for (const std::string& key : keys) {
+      const auto found = settings[i].find(key);
+      if (found != settings[i].end()) runs[i].settings[key] = Unquoted(found->second);
+    }
     runs[i].group = keys.empty() ? Unquoted(settings[i].at("name")) : GroupName(settings[i], keys);
   }
 }
@@ -118,6 +126,8 @@ ComparedRun ReadRun(const fs::path& folder, Settings& settings) {
   log.RestoreCsv(ReadFile(directory.episodes_file()), ReadFile(directory.metrics_file()),
                  folder.string());
   return {.group = "",
+          .task = Unquoted(settings.at("name")),
+          .settings = {},
           .seed = ReadOptions<RunOptions>(config, "run").seed,
           .is_imagined = IsImagined(settings),
           .folder = folder,
@@ -175,6 +185,15 @@ double ValueAt(const std::vector<CurvePoint>& curve, double x) {
   return std::lerp(before->y, after->y, (x - before->x) / (after->x - before->x));
 }
 
+/// mean +- t s / sqrt(n); the quantile t is the same for all points of a curve.
+CurvePoint MeanPoint(double x, const std::vector<double>& values, double t) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {x, mean, t * std::sqrt(squares / (n - 1.0) / n)};
+}
+
 /// Mean and interval over the curves where all of them are.
 std::vector<CurvePoint> MeanCurve(const std::vector<std::vector<CurvePoint>>& curves) {
   double low = 0;
@@ -184,29 +203,56 @@ std::vector<CurvePoint> MeanCurve(const std::vector<std::vector<CurvePoint>>& cu
     low = std::max(low, curve.front().x);
     high = std::min(high, curve.back().x);
   }
+  const double t = curves.size() < 2 ? std::numeric_limits<double>::quiet_NaN()
+                                     : StudentQuantile(static_cast<int>(curves.size()) - 1, 0.95);
   std::vector<CurvePoint> mean;
   for (int i = 0; low <= high && i < kFigurePoints; ++i) {
     const double x = std::lerp(low, high, static_cast<double>(i) / (kFigurePoints - 1));
     std::vector<double> values;
     for (const auto& curve : curves) values.push_back(ValueAt(curve, x));
-    const Summary summary = Summarize(values);
-    mean.push_back({x, summary.mean, summary.ci95});
+    mean.push_back(MeanPoint(x, values, t));
   }
   return mean;
 }
 
-std::string FigureSvg(const std::vector<Group>& groups) {
-  CurveFigure figure{.title = "Returns: a line per seed, mean and 95 % interval",
-                     .x_label = "environment steps",
-                     .y_label = "return",
-                     .curves = {}};
+std::vector<CurvePoint> MeanCurveOf(const Group& group) {
+  std::vector<std::vector<CurvePoint>> curves;
+  for (const ComparedRun* run : group.runs) curves.push_back(CurveOf(*run));
+  return MeanCurve(curves);
+}
+
+/// The figure in words, a sentence per group.
+std::string DescriptionOf(const std::vector<Group>& groups) {
+  std::vector<std::string> sentences;
   for (const Group& group : groups) {
-    std::vector<std::vector<CurvePoint>> curves;
-    for (const ComparedRun* run : group.runs) {
-      curves.push_back(CurveOf(*run));
-      figure.curves.push_back({.label = "", .points = curves.back(), .is_faint = true});
+    const std::string name = fmt::format("{} ({})", group.name, Counted(group.runs.size(), "seed"));
+    const std::vector<CurvePoint> mean = MeanCurveOf(group);
+    if (mean.empty()) {
+      sentences.push_back(fmt::format("{}: no steps that all of its seeds have.", name));
+      continue;
     }
-    figure.curves.push_back({.label = group.name, .points = MeanCurve(curves)});
+    const CurvePoint& best = *std::ranges::max_element(mean, {}, &CurvePoint::y);
+    sentences.push_back(fmt::format(
+        "{}: the mean return goes from {:.4g} after {:.0f} steps to {:.4g} after "
+        "{:.0f}, and is highest after {:.0f}, {:.4g}.",
+        name, mean.front().y, mean.front().x, mean.back().y, mean.back().x, best.x, best.y));
+  }
+  return fmt::format("{}", fmt::join(sentences, " "));
+}
+
+std::string FigureSvg(const std::vector<Group>& groups, bool is_narrow) {
+  CurveFigure figure{
+      .title = is_narrow ? "Returns by steps" : "Returns: a line per seed, mean and 95 % interval",
+      .x_label = "environment steps",
+      .y_label = "return",
+      .curves = {},
+      .description = "Returns by environment steps. " + DescriptionOf(groups),
+      .is_narrow = is_narrow};
+  for (const Group& group : groups) {
+    for (const ComparedRun* run : group.runs) {
+      figure.curves.push_back({.label = "", .points = CurveOf(*run), .is_faint = true});
+    }
+    figure.curves.push_back({.label = group.name, .points = MeanCurveOf(group), .has_band = true});
   }
   return CurveFigureSvg(figure);
 }
@@ -246,27 +292,66 @@ double BestOf(const Group& group) {
   return best;
 }
 
+/// JSON has no NaN.
+nlohmann::ordered_json NumberOrNull(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+}
+
+nlohmann::ordered_json EndsOrNull(const Interval& interval) {
+  if (!std::isfinite(interval.low) || !std::isfinite(interval.high)) return nullptr;
+  return nlohmann::ordered_json::array({interval.low, interval.high});
+}
+
 nlohmann::ordered_json RowOf(const Group& group) {
   const Summary summary = Summarize(group.finals);
+  nlohmann::ordered_json finals = nlohmann::ordered_json::array();
+  for (const double value : group.finals) finals.push_back(NumberOrNull(value));
   return {{"name", group.name},
           {"seeds", SeedsOf(group)},
-          {"final_returns", group.finals},
-          {"final_return_mean", summary.mean},
-          {"final_return_ci95", summary.ci95},
-          {"best_return", BestOf(group)},
+          {"final_returns", finals},
+          {"final_return_mean", NumberOrNull(summary.mean)},
+          {"final_return_ci95", NumberOrNull(summary.ci95)},
+          {"final_return_iqm", NumberOrNull(InterquartileMean(group.finals))},
+          {"final_return_iqm_ci95", EndsOrNull(BootstrapInterquartileMean(group.finals))},
+          {"best_return", NumberOrNull(BestOf(group))},
           {"imagined", std::ranges::any_of(group.runs, &ComparedRun::is_imagined)},
-          {"left_out", LeftOutOf(group)}};
+          {"left_out", LeftOutOf(group)},
+          {"task", group.runs.front()->task},
+          {"settings", group.runs.front()->settings}};
 }
 
 nlohmann::ordered_json DifferenceOf(const Group& group, const Group& reference) {
   const bool is_paired = SeedsOf(group) == SeedsOf(reference);
+  const Pairing pairing = is_paired ? Pairing::kPaired : Pairing::kIndependent;
   const MeanDifference difference = is_paired ? PairedDifference(group.finals, reference.finals)
                                               : WelchDifference(group.finals, reference.finals);
-  return {{"name", group.name},
-          {"reference", reference.name},
-          {"mean", difference.mean},
-          {"ci95", difference.ci95},
-          {"paired", is_paired}};
+  return {
+      {"name", group.name},
+      {"reference", reference.name},
+      {"mean", NumberOrNull(difference.mean)},
+      {"ci95", NumberOrNull(difference.ci95)},
+      {"paired", is_paired},
+      {"bootstrap_ci95", EndsOrNull(BootstrapDifference(group.finals, reference.finals, pairing))},
+      {"probability_of_improvement",
+       NumberOrNull(ImprovementProbability(group.finals, reference.finals))},
+      {"probability_of_improvement_ci95",
+       EndsOrNull(BootstrapImprovement(group.finals, reference.finals, pairing))}};
+}
+
+nlohmann::ordered_json RunsOf(const std::vector<Group>& groups) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Group& group : groups) {
+    for (size_t i = 0; i < group.runs.size(); ++i) {
+      const ComparedRun& run = *group.runs[i];
+      rows.push_back({{"group", group.name},
+                      {"seed", run.seed},
+                      {"folder", run.folder.string()},
+                      {"episodes", run.episodes.size()},
+                      {"total_steps", run.episodes.empty() ? 0 : run.episodes.back().total_steps},
+                      {"final_return", NumberOrNull(group.finals[i])}});
+    }
+  }
+  return rows;
 }
 
 }  // namespace
@@ -320,21 +405,41 @@ MeanDifference WelchDifference(std::span<const double> first, std::span<const do
   return difference;
 }
 
-nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs, const fs::path& folder) {
+std::vector<double> MeanReturns(const std::vector<ComparedRun>& runs, const std::string& group) {
+  std::vector<double> returns;
+  for (const Group& candidate : GroupsOf(runs)) {
+    if (candidate.name != group) continue;
+    for (const CurvePoint& point : MeanCurveOf(candidate)) returns.push_back(point.y);
+  }
+  return returns;
+}
+
+nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs, const fs::path& folder,
+                                   const std::string& command) {
   const std::vector<Group> groups = GroupsOf(runs);
   nlohmann::ordered_json answer = {{"groups", nlohmann::ordered_json::array()},
                                    {"differences", nlohmann::ordered_json::array()},
+                                   {"runs", RunsOf(groups)},
                                    {"table", (folder / "compare.csv").string()},
-                                   {"figure", (folder / "compare.svg").string()}};
+                                   {"figure", (folder / "compare.svg").string()},
+                                   {"page", (folder / "compare.html").string()},
+                                   {"markdown", (folder / "compare.md").string()}};
   for (const Group& group : groups) {
     answer["groups"].push_back(RowOf(group));
     if (&group == &groups.front()) continue;
     answer["differences"].push_back(DifferenceOf(group, groups.front()));
   }
+  const ComparisonDocument document{.answer = answer,
+                                    .figure = FigureSvg(groups, false),
+                                    .narrow_figure = FigureSvg(groups, true),
+                                    .description = DescriptionOf(groups),
+                                    .command = command};
   std::error_code error;
   fs::create_directories(folder, error);  // a file that cannot be written says so
   WriteFileAtomically(folder / "compare.csv", ReturnsCsv(groups));
-  WriteFileAtomically(folder / "compare.svg", FigureSvg(groups));
+  WriteFileAtomically(folder / "compare.svg", document.figure);
+  WriteFileAtomically(folder / "compare.html", ComparedRunsPage(document));
+  WriteFileAtomically(folder / "compare.md", ComparedRunsMarkdown(document));
   return answer;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -13,6 +14,8 @@ namespace foreplan {
 
 struct ComparedRun {
   std::string group;  // of all runs that differ from it in the seed alone
+  std::string task;
+  std::map<std::string, std::string> settings;  // those that give the group its name, by their keys
   int seed = 0;
   bool is_imagined = false;  // its system is a learned model
   std::filesystem::path folder;
@@ -37,13 +40,22 @@ struct MeanDifference {
 [[nodiscard]] MeanDifference WelchDifference(std::span<const double> first,
                                              std::span<const double> second);
 
+/// Means over the runs of a group at evenly spaced numbers of steps, where all of them have some.
+[[nodiscard]] std::vector<double> MeanReturns(const std::vector<ComparedRun>& runs,
+                                              const std::string& group);
+
 /// What is compared of a run: the mean return of its last five whole episodes. Groups stand in the
-/// order of their first runs; differences are to the first. Writes compare.csv (group, seed,
-/// episode, total_steps, episode_return of every whole episode) and compare.svg (a line per seed,
-/// mean and interval) into the folder. The answer: {groups: [{name, seeds, final_returns,
-/// final_return_mean, final_return_ci95, best_return, imagined, left_out}], differences: [{name,
-/// reference, mean, ci95, paired}], table, figure}. Throws RunError when the disk refuses.
+/// order of their first runs; differences are to the first. Writes into the folder compare.csv
+/// (group, seed, episode, total_steps, episode_return of every whole episode), compare.svg (a line
+/// per seed, mean and interval), compare.html and compare.md, which name `command` as what repeats
+/// them unless it is "". The answer: {groups: [{name, seeds, final_returns, final_return_mean,
+/// final_return_ci95, final_return_iqm, final_return_iqm_ci95, best_return, imagined, left_out,
+/// task, settings}], differences: [{name, reference, mean, ci95, paired, bootstrap_ci95,
+/// probability_of_improvement, probability_of_improvement_ci95}], runs: [{group, seed, folder,
+/// episodes, total_steps, final_return}], table, figure, page, markdown}; what is not known is
+/// null. Throws RunError when the disk refuses.
 nlohmann::ordered_json CompareRuns(const std::vector<ComparedRun>& runs,
-                                   const std::filesystem::path& folder);
+                                   const std::filesystem::path& folder,
+                                   const std::string& command = "");
 
 }  // namespace foreplan

@@ -3,8 +3,8 @@
 
 #include <array>
 #include <cmath>
-#include <numbers>
 #include <memory>
+#include <numbers>
 
 #include "foreplan/core/options.h"
 #include "foreplan/systems/closed_form/formula_system.h"

@@ -39,8 +39,6 @@ void Pendulum::Reset(Key key) {
   SetState(std::array{theta, theta_dot});
 }
 
-std::unique_ptr<Picture> Pendulum::MakePicture() const {
-  return PendulumPicture(options_.length);
-}
+std::unique_ptr<Picture> Pendulum::MakePicture() const { return PendulumPicture(options_.length); }
 
 }  // namespace foreplan

@@ -20,7 +20,7 @@ constexpr Color kJoint = {0.20F, 0.22F, 0.26F, 1};
 
 constexpr ScenePoint kAxisY = {0, 1, 0};
 constexpr ScenePoint kAxisZ = {0, 0, 1};
-const Rotation kAlongX = RotationAbout(kAxisY, pi / 2);         // turns z to x
+const Rotation kAlongX = RotationAbout(kAxisY, pi / 2);      // turns z to x
 const Rotation kAlongY = RotationAbout({1, 0, 0}, -pi / 2);  // turns z to y
 
 /// Counter-clockwise where x points right and z up.
@@ -76,8 +76,7 @@ void AddRotors(int body, double arm, ScenePoint direction, Scene& scene) {
   scene.shapes.push_back(Box(body, half, {0, 0, 0}, kFrame));
   for (const double side : {-1.0, 1.0}) {
     const ScenePoint at = {side * arm * direction[0], side * arm * direction[1], 0.02};
-    scene.shapes.push_back(
-        Cylinder(body, 0.4 * arm, 0.004, {at}, side > 0 ? kMoving : kSecond));
+    scene.shapes.push_back(Cylinder(body, 0.4 * arm, 0.004, {at}, side > 0 ? kMoving : kSecond));
   }
 }
 
@@ -173,15 +172,14 @@ std::unique_ptr<Picture> CarPicture(double wheelbase) {
   Scene scene;
   scene.bodies = {World(), {.name = "car"}};
   const double half = wheelbase / 2;
-  scene.shapes = {Floor(0),
-                  Box(0, {8 * half, 0.06 * half, 0.005}, {0, 0, 0}, {1, 1, 1, 1}),
-                  Box(1, {1.3 * half, 0.6 * half, 0.2 * half}, {half, 0, 0.4 * half}, kMoving),
-                  Box(1, {0.6 * half, 0.5 * half, 0.2 * half}, {0.9 * half, 0, 0.8 * half},
-                      kSecond)};
+  scene.shapes = {
+      Floor(0), Box(0, {8 * half, 0.06 * half, 0.005}, {0, 0, 0}, {1, 1, 1, 1}),
+      Box(1, {1.3 * half, 0.6 * half, 0.2 * half}, {half, 0, 0.4 * half}, kMoving),
+      Box(1, {0.6 * half, 0.5 * half, 0.2 * half}, {0.9 * half, 0, 0.8 * half}, kSecond)};
   for (const double along : {0.0, wheelbase}) {
     for (const double side : {-0.6 * half, 0.6 * half}) {
-      scene.shapes.push_back(Cylinder(1, 0.25 * half, 0.08 * half,
-                                      {{along, side, 0.25 * half}, kAlongY}, kJoint));
+      scene.shapes.push_back(
+          Cylinder(1, 0.25 * half, 0.08 * half, {{along, side, 0.25 * half}, kAlongY}, kJoint));
     }
   }
   scene.traced = {{.name = "car", .body = 1}};
@@ -195,8 +193,7 @@ std::unique_ptr<Picture> CarPicture(double wheelbase) {
 std::unique_ptr<Picture> UnicyclePicture() {
   Scene scene;
   scene.bodies = {World(), {.name = "robot"}};
-  scene.shapes = {Floor(0),
-                  Cylinder(0, 0.04, 0.002, {{0, 0, 0.002}}, kSecond),
+  scene.shapes = {Floor(0), Cylinder(0, 0.04, 0.002, {{0, 0, 0.002}}, kSecond),
                   Cylinder(1, 0.09, 0.03, {{0, 0, 0.06}}, kMoving),
                   Box(1, {0.04, 0.012, 0.012}, {0.08, 0, 0.1}, kJoint)};
   for (const double side : {-0.08, 0.08}) {

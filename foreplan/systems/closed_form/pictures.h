@@ -11,15 +11,14 @@
 namespace foreplan {
 
 /// Bodies in a state: [bodies of the scene].
-using PlaceBodies =
-    std::function<void(std::span<const double> state, std::span<ScenePose> bodies)>;
+using PlaceBodies = std::function<void(std::span<const double> state, std::span<ScenePose> bodies)>;
 
 /// A picture whose bodies stand where the function says; what is traced and followed is the
 /// scene's.
 std::unique_ptr<Picture> MakePictureOf(Scene scene, PlaceBodies place);
 
-/// How a pole's angle is counted: a = sign (angle - upright) is the one from standing up to the left,
-/// the tip at (x - l sin a, l cos a).
+/// How a pole's angle is counted: a = sign (angle - upright) is the one from standing up to the
+/// left, the tip at (x - l sin a, l cos a).
 struct PoleAngle {
   double upright = 0;
   int sign = 1;

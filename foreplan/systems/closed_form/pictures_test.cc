@@ -1,4 +1,5 @@
-// Where pictures of closed forms have their bodies: held against the physics that the formulas obey.
+// Where pictures of closed forms have their bodies: held against the physics that the formulas
+// obey.
 #include "foreplan/systems/closed_form/pictures.h"
 
 #include <gtest/gtest.h>
@@ -61,8 +62,9 @@ TEST(ClosedFormPictures, EveryShippedClosedFormHasOne) {
   }
 }
 
-// Without forces from outside, the centre of mass of cart and pole stays in its place along the rail: that
-// tells to which side a positive angle leans. Explicit steps lose a thousandth of it at most.
+// Without forces from outside, the centre of mass of cart and pole stays in its place along the
+// rail: that tells to which side a positive angle leans. Explicit steps lose a thousandth of it at
+// most.
 TEST(ClosedFormPictures, PolesLeanToTheSideTheirEquationsSay) {
   FrictionlessCartPoleOptions frictionless;
   frictionless.timestep = 1e-4;
@@ -102,7 +104,8 @@ TEST(ClosedFormPictures, WhatHangsHangsAndWhatStandsStands) {
   EXPECT_LT(tip_of("pilco_cartpole", {0, 0, 0, 0})[2], 0);
   EXPECT_GT(tip_of("frictionless_cartpole", {0, 0, 0, 0})[2], 0);
   EXPECT_NEAR(tip_of("pendulum", {0, 0})[2], 1, 1e-12);
-  EXPECT_NEAR(tip_of("pendulum", {pi / 2, 0})[0], -1, 1e-12) << "counter-clockwise, as in Gymnasium";
+  EXPECT_NEAR(tip_of("pendulum", {pi / 2, 0})[0], -1, 1e-12)
+      << "counter-clockwise, as in Gymnasium";
   EXPECT_NEAR(tip_of("acrobot", {0, 0, 0, 0})[2], -2, 1e-12);
   EXPECT_NEAR(tip_of("acrobot", {pi / 2, pi / 2, 0, 0})[0], 1, 1e-12);
   EXPECT_NEAR(tip_of("acrobot", {pi / 2, pi / 2, 0, 0})[2], 1, 1e-12);
@@ -129,8 +132,8 @@ TEST(ClosedFormPictures, RotorsPushAlongTheirAxis) {
   push(quadrotor, {0, 0, 0, 0.3, -0.5, 1.2, 0, 0, 0, 0, 0, 0}, {1, 2, 3, 2}, {6, 7, 8}, 8, 0.02);
 }
 
-// Body rates of the quadrotor turn its own frame: after a small step about the body's z axis, its x axis has
-// gone towards its y axis.
+// Body rates of the quadrotor turn its own frame: after a small step about the body's z axis, its x
+// axis has gone towards its y axis.
 TEST(ClosedFormPictures, AQuadrotorTurnsAboutItsOwnAxes) {
   Quadrotor quadrotor;
   const auto picture = quadrotor.MakePicture();
@@ -149,11 +152,10 @@ TEST(ClosedFormPictures, WheelsRollWhereTheyPoint) {
   const Numbers state = {1, 2, 0.7};
   const ScenePoint from = TracedIn(*picture, state);
   const ScenePoint to = TracedIn(*picture, After(unicycle, state, {1, 0}));
-  const ScenePoint ahead =
-      Moved({{0, 0, 0}, BodiesIn(*picture, state)[1].rotation}, {0.1, 0, 0});
+  const ScenePoint ahead = Moved({{0, 0, 0}, BodiesIn(*picture, state)[1].rotation}, {0.1, 0, 0});
   EXPECT_NEAR(to[0] - from[0], ahead[0], 1e-12);
   EXPECT_NEAR(to[1] - from[1], ahead[1], 1e-12);
-  const auto car = Car({}).MakePicture();
+  const auto car = Car(CarOptions()).MakePicture();
   const ScenePoint heading = Moved({{0, 0, 0}, BodiesIn(*car, {3, 0.2})[1].rotation}, {1, 0, 0});
   EXPECT_GT(heading[1], 0) << "to the left";
   EXPECT_EQ(TracedIn(*car, {3, 0.2})[1], 3);

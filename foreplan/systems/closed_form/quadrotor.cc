@@ -1,8 +1,8 @@
 #include "foreplan/systems/closed_form/quadrotor.h"
 
-#include "foreplan/systems/closed_form/pictures.h"
-
 #include <string>
+
+#include "foreplan/systems/closed_form/pictures.h"
 
 namespace foreplan {
 

@@ -40,8 +40,7 @@ std::array<float, 3> MeanOfTexture(const mjModel& model, int texture) {
   const auto* pixels = model.tex_rgb + model.tex_adr[texture];
   const int channels = 3;
 #endif
-  const int64_t count =
-      static_cast<int64_t>(model.tex_width[texture]) * model.tex_height[texture];
+  const int64_t count = static_cast<int64_t>(model.tex_width[texture]) * model.tex_height[texture];
   std::array<double, 3> sum = {0, 0, 0};
   for (int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < 3; ++c) {
@@ -160,36 +159,36 @@ void AddGeoms(const mjModel& model, Scene& scene) {
   Meshes meshes(model, scene.meshes);
   for (int i = 0; i < model.ngeom; ++i) {
     const std::optional<ShapeType> type = TypeOf(model.geom_type[i]);
-    const auto color = ColorOf(model, model.geom_rgba + static_cast<ptrdiff_t>(4) * i,
-                               model.geom_matid[i]);
+    const auto color =
+        ColorOf(model, model.geom_rgba + static_cast<ptrdiff_t>(4) * i, model.geom_matid[i]);
     if (!type || model.geom_group[i] >= kShownGroups || color[3] <= 0) continue;
     const ptrdiff_t three = static_cast<ptrdiff_t>(3) * i;
-    scene.shapes.push_back({.name = MujocoName(model, mjOBJ_GEOM, i, "geom"),
-                            .body = model.geom_bodyid[i],
-                            .type = *type,
-                            .size = PointAt(model.geom_size + three),
-                            .pose = PoseAt(model.geom_pos + three,
-                                           model.geom_quat + static_cast<ptrdiff_t>(4) * i),
-                            .color = color,
-                            .mesh = meshes.OfGeom(i)});
+    scene.shapes.push_back(
+        {.name = MujocoName(model, mjOBJ_GEOM, i, "geom"),
+         .body = model.geom_bodyid[i],
+         .type = *type,
+         .size = PointAt(model.geom_size + three),
+         .pose = PoseAt(model.geom_pos + three, model.geom_quat + static_cast<ptrdiff_t>(4) * i),
+         .color = color,
+         .mesh = meshes.OfGeom(i)});
   }
 }
 
 void AddSites(const mjModel& model, Scene& scene) {
   for (int i = 0; i < model.nsite; ++i) {
     const std::optional<ShapeType> type = TypeOf(model.site_type[i]);
-    const auto color = ColorOf(model, model.site_rgba + static_cast<ptrdiff_t>(4) * i,
-                               model.site_matid[i]);
+    const auto color =
+        ColorOf(model, model.site_rgba + static_cast<ptrdiff_t>(4) * i, model.site_matid[i]);
     if (!type || model.site_group[i] >= kShownGroups || color[3] <= 0) continue;
     const ptrdiff_t three = static_cast<ptrdiff_t>(3) * i;
-    scene.shapes.push_back({.name = MujocoName(model, mjOBJ_SITE, i, "site"),
-                            .body = model.site_bodyid[i],
-                            .type = *type,
-                            .size = PointAt(model.site_size + three),
-                            .pose = PoseAt(model.site_pos + three,
-                                           model.site_quat + static_cast<ptrdiff_t>(4) * i),
-                            .color = color,
-                            .is_site = true});
+    scene.shapes.push_back(
+        {.name = MujocoName(model, mjOBJ_SITE, i, "site"),
+         .body = model.site_bodyid[i],
+         .type = *type,
+         .size = PointAt(model.site_size + three),
+         .pose = PoseAt(model.site_pos + three, model.site_quat + static_cast<ptrdiff_t>(4) * i),
+         .color = color,
+         .is_site = true});
   }
 }
 
@@ -246,6 +245,31 @@ void AddTraced(const mjModel& model, Scene& scene) {
     scene.traced.push_back({.name = scene.bodies[static_cast<size_t>(body)].name,
                             .body = body,
                             .place = travels ? ScenePoint{0, 0, 0} : FarEnd(scene, body)});
+  }
+}
+
+/// A box around the geoms that move, or all but planes where none does, as the model is compiled.
+void SetView(const mjModel& model, Scene& scene) {
+  const MujocoData data = MakeMujocoData(model);
+  mj_kinematics(&model, data.get());
+  for (const bool all : {false, true}) {
+    constexpr double kFar = std::numeric_limits<double>::infinity();
+    ScenePoint low = {kFar, kFar, kFar};
+    ScenePoint high = {-kFar, -kFar, -kFar};
+    for (int i = 0; i < model.ngeom; ++i) {
+      const bool moves = scene.bodies[static_cast<size_t>(model.geom_bodyid[i])].moves;
+      const double radius = model.geom_rbound[i];  // 0 for planes
+      if (radius <= 0 || !(moves || all)) continue;
+      for (size_t k = 0; k < 3; ++k) {
+        const double at = data->geom_xpos[static_cast<size_t>(3 * i) + k];
+        low[k] = std::min(low[k], at - radius);
+        high[k] = std::max(high[k], at + radius);
+      }
+    }
+    if (low[0] > high[0]) continue;
+    for (size_t k = 0; k < 3; ++k) scene.center[k] = (low[k] + high[k]) / 2;
+    scene.extent = std::hypot(high[0] - low[0], high[1] - low[1], high[2] - low[2]);
+    return;
   }
 }
 
@@ -311,13 +335,12 @@ class MujocoPicture final : public Picture {
 Scene SceneOf(const mjModel& model) {
   Scene scene;
   for (int body = 0; body < model.nbody; ++body) {
-    scene.bodies.push_back({.name = MujocoName(model, mjOBJ_BODY, body, "body"),
-                            .moves = Moves(model, body)});
+    scene.bodies.push_back(
+        {.name = MujocoName(model, mjOBJ_BODY, body, "body"), .moves = Moves(model, body)});
   }
   AddGeoms(model, scene);
   AddSites(model, scene);
-  scene.center = PointAt(model.stat.center);
-  scene.extent = model.stat.extent;
+  SetView(model, scene);
   AddTraced(model, scene);
   return scene;
 }

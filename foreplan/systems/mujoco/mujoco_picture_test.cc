@@ -36,8 +36,7 @@ std::array<double, 9> MatrixOf(const std::array<double, 4>& q) {
 
 /// Largest difference between places and axes of the shapes, as bodies and shapes give them, and
 /// MuJoCo's own of the same geoms and sites.
-double LargestDifference(const mjModel& model, const std::vector<double>& state,
-                         Picture& picture) {
+double LargestDifference(const mjModel& model, const std::vector<double>& state, Picture& picture) {
   const MujocoData data = MakeMujocoData(model);
   std::copy_n(state.begin(), model.nq, data->qpos);
   mj_forward(&model, data.get());
@@ -61,8 +60,8 @@ double LargestDifference(const mjModel& model, const std::vector<double>& state,
 }
 
 /// How far the next geom is.
-mjtNum CastRay(const mjModel& model, const mjData& data, const mjtNum* from, const mjtNum* direction,
-               int& geom) {
+mjtNum CastRay(const mjModel& model, const mjData& data, const mjtNum* from,
+               const mjtNum* direction, int& geom) {
 #if mjVERSION_HEADER >= 4000000
   return mj_ray(&model, &data, from, direction, nullptr, 1, -1, &geom, nullptr);
 #else
@@ -155,8 +154,8 @@ TEST(MujocoPicture, MeshesAndHeightFieldsStandWhereTheirPointsAre) {
 
   const SceneMesh& hills = scene.meshes[static_cast<size_t>(ShapeNamed(scene, "ground").mesh)];
   // Rows along y, columns along x; heights times 0.5.
-  EXPECT_EQ(hills.vertices, (std::vector<float>{-2, -1, 0, 0, -1, 0,    2, -1, 0,
-                                                -2, 1,  0, 0, 1,  0.5F, 2, 1,  0.25F}));
+  EXPECT_EQ(hills.vertices,
+            (std::vector<float>{-2, -1, 0, 0, -1, 0, 2, -1, 0, -2, 1, 0, 0, 1, 0.5F, 2, 1, 0.25F}));
   EXPECT_EQ(hills.faces, (std::vector<int32_t>{0, 1, 4, 0, 4, 3, 1, 2, 5, 1, 5, 4}));
 
   // A ray from above meets the highest point where the mesh has it.
@@ -178,8 +177,7 @@ TEST(MujocoPicture, MeshesAndHeightFieldsStandWhereTheirPointsAre) {
     const ScenePoint corner = {mesh.vertices[i], mesh.vertices[i + 1], mesh.vertices[i + 2]};
     const ScenePoint place =
         Moved(bodies[static_cast<size_t>(wedge.body)], Moved(wedge.pose, corner));
-    nearest_to_top =
-        std::min(nearest_to_top, std::hypot(place[0] - 5, place[1], place[2] - 2));
+    nearest_to_top = std::min(nearest_to_top, std::hypot(place[0] - 5, place[1], place[2] - 2));
   }
   EXPECT_LT(nearest_to_top, 1e-6) << "corners are floats";
 }
