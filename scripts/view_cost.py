@@ -22,6 +22,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+RUN = ["run", "cartpole_closed_form", "--seed", "1", "--record", "--threads", "1", "--set", "episode_length=100", "--set",
+       "fit.min_steps=100", "--set", "fit.max_steps=100"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -98,8 +100,7 @@ def timed_run(program: str, episodes: int, followed: bool, browser: str | None) 
         view = View(program, Path(folder), browser) if followed else None
         begin = time.monotonic()
         before = os.times()
-        subprocess.run([program, "run", "cartpole_closed_form", "--episodes", str(episodes), "--seed", "1", "--record", "--out",
-                        f"{folder}/run"], check=True, capture_output=True)
+        subprocess.run([program, *RUN, "--episodes", str(episodes), "--out", f"{folder}/run"], check=True, capture_output=True)
         after = os.times()
         seconds = time.monotonic() - begin
         run = after.children_user - before.children_user + after.children_system - before.children_system

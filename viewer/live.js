@@ -9,6 +9,7 @@
   const MARKERS = ["solid", "dashed", "dotted", "double"];  // in the legend, borders
   const SILENCE = 15000;  // ms without a word after which the connection counts as lost
   const RETRY = 1000;  // ms
+  const REST = 4;  // times as long as a replay took to load: then the next may come, so that the list and charts never wait for it
   const CHART_HEIGHT = 300;  // px
   const { WHOLE_INCREMENTS, css, seriesColor, format, tickLabels, xRange, axis, description, addFigure } = foreplanCharts;
 
@@ -297,7 +298,7 @@
 
   // --- the replay ---------------------------------------------------------------------------------
 
-  const replay = { key: null, wanted: null, loading: false, controller: null };
+  const replay = { key: null, episode: 0, loading: false, restsUntil: 0, controller: null };
   const keyOf = (run) => (run?.recording && !run.error ? `${run.id} ${run.recording.key}` : null);
 
   function sayOfReplay(text) {
@@ -329,12 +330,16 @@
       return;
     }
     if (document.hidden || replay.loading) return;  // asked again then
-    loadReplay(run, wanted);
+    const rest = replay.key?.startsWith(`${run.id} `) ? replay.restsUntil - performance.now() : 0;
+    clearTimeout(replay.timer);
+    if (rest > 0) replay.timer = setTimeout(showReplay, rest);
+    else loadReplay(run, wanted);
   }
 
   async function loadReplay(run, wanted) {
     replay.loading = true;
     const { episode } = run.recording;
+    const begin = performance.now();
     if (!replay.key?.startsWith(`${run.id} `)) dropReplay();
     try {
       const response = await answerOf(`runs/${run.id}/animation?episode=${episode}`);
@@ -347,6 +352,7 @@
       }
     } finally {
       replay.loading = false;
+      replay.restsUntil = performance.now() + REST * (performance.now() - begin);
       if (selectedRun()?.id === run.id) replay.key = wanted;
     }
     showReplay();

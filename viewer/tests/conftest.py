@@ -19,7 +19,7 @@ TINY_RUN = ["run", "cartpole_closed_form", "--seed", "3"] + [word for setting in
 @pytest.fixture(scope="session")
 def program():
     """The built program; FOREPLAN_PROGRAM names another one."""
-    path = pathlib.Path(os.environ.get("FOREPLAN_PROGRAM", ROOT / "build/release/foreplan"))
+    path = pathlib.Path(os.environ.get("FOREPLAN_PROGRAM", ROOT / "build/release/foreplan")).resolve()
     if not path.exists():
         pytest.skip(f"no program {path}")
     return str(path)
