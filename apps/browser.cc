@@ -74,6 +74,23 @@ std::vector<std::string> Flags(const fs::path& profile) {
   return flags;
 }
 
+/// Ours, but for where temporary files are made: a browser that is ended leaves some.
+std::vector<std::string> Environment(const fs::path& folder) {
+  std::vector<std::string> variables = {"TMPDIR=" + folder.string()};
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (!std::string_view(*variable).starts_with("TMPDIR=")) variables.emplace_back(*variable);
+  }
+  return variables;
+}
+
+/// As the system takes them; `words` must outlive them.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 fs::path NewFolder() {
   std::string name = (fs::temp_directory_path() / "foreplan-browser-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {
@@ -158,12 +175,10 @@ void Browser::Start(const std::string& program, const std::string& page) {
   std::vector<std::string> words = Flags(folder_ / "profile");
   words.insert(words.begin(), program);
   words.push_back(page);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  std::vector<std::string> variables = Environment(folder_);
   const SpawnSettings settings(folder_ / "messages");
   const int error = posix_spawn(&child_, program.c_str(), settings.actions(), settings.attributes(),
-                                arguments.data(), environ);
+                                Pointers(words).data(), Pointers(variables).data());
   if (error == 0) return;
   child_ = -1;
   throw InputError(
