@@ -141,8 +141,8 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     button.setAttribute("aria-label", label);
   }
 
-  function showMessage(root, message) {
-    root.replaceChildren(make("p", { class: "message", role: "alert" }, message));
+  function showMessage(root, message, role = "alert") {
+    root.replaceChildren(make("p", { class: "message", role }, message));
   }
 
   Object.assign(foreplanAnimation, { buildControls, setIcon, showMessage, SPEEDS, LAYERS });

@@ -84,7 +84,9 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     }
     for (let i = 0; i < n; ++i) numbers[i] = (numbers[i] >>> 1) ^ -(numbers[i] & 1);
     if (axis >= 0) sumAlong(numbers, sizes, axis);
-    return Float32Array.from(numbers, (number) => number * step);
+    const values = new Float32Array(n);
+    for (let i = 0; i < n; ++i) values[i] = numbers[i] * step;
+    return values;
   }
 
   function sumAlong(numbers, sizes, axis) {

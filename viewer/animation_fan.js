@@ -150,7 +150,10 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     imaginedPath({ values, shape }, row, k) {
       const steps = shape[shape.length - 3];
       const path = new Float32Array(3 * steps);
-      for (let s = 0; s < steps; ++s) path.set(this.vector(values, 3, row * steps + s, k), 3 * s);
+      for (let s = 0; s < steps; ++s) {
+        const from = 3 * ((row * steps + s) * this.traces + k);
+        for (let i = 0; i < 3; ++i) path[3 * s + i] = values[from + i];
+      }
       return path;
     }
 

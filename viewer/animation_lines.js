@@ -4,7 +4,8 @@
 globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
 
 (() => {
-  const CORNERS = [[0, -1], [0, 1], [1, 1], [1, -1]];  // of a segment: end, side
+  const ENDS = [0, 0, 1, 1];  // of a segment's corners
+  const SIDES = [-1, 1, 1, -1];
   const TRIANGLES = [0, 1, 2, 0, 2, 3];
   const NUMBERS = 12;  // of a corner: start, end, which corner, colour, width
 
@@ -71,16 +72,16 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const from = this.segments;
       const { array } = this;
       for (let i = 3; i < points.length; i += 3, ++this.segments) {
-        CORNERS.forEach(([end, side], k) => {
+        for (let k = 0; k < 4; ++k) {
           const at = NUMBERS * (4 * this.segments + k);
           for (let j = 0; j < 6; ++j) array[at + j] = points[i - 3 + j];
-          array[at + 6] = end;
-          array[at + 7] = side;
+          array[at + 6] = ENDS[k];
+          array[at + 7] = SIDES[k];
           array[at + 8] = r;
           array[at + 9] = g;
           array[at + 10] = b;
           array[at + 11] = width;
-        });
+        }
       }
       return { from, to: this.segments };
     }

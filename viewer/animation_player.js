@@ -7,6 +7,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const VALUES_EVERY = 100;  // ms, while it plays
   const MOST_PIXELS_PER_POINT = 2;
   const REST = 250;  // ms without a change after which software draws the picture again with smooth edges
+  const LONGEST_PAUSE = 500;  // ms between two pictures; after more, as in a hidden tab, nothing is skipped
   const TURN = Math.PI / 36;  // of the camera per key
   const NEARER = 1.1;
   const NO_WEBGL = "The 3-D view needs WebGL; the charts below show the same episode.";
@@ -213,7 +214,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       let before = performance.now();
       const tick = (now) => {
         if (!this.playing) return;
-        const elapsed = Math.max(0, now - before) / 1000;
+        const elapsed = Math.min(Math.max(0, now - before), LONGEST_PAUSE) / 1000;
         before = now;
         this.setPosition(this.position + this.speed * elapsed / this.timeStep(), now);
         if (this.position >= this.lastFrame) this.pause();
@@ -323,6 +324,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   async function show(root, gzipBytes) {
     players.get(root)?.dispose();
     root.classList.add("replay");
+    showMessage(root, "The episode is being unpacked …", "status");
     try {
       const player = new Player(root, await decode(gzipBytes));
       players.set(root, player);

@@ -72,6 +72,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       },
       contactPoints: () => scene.contacts?.visible ? scene.contacts.count : 0,
       futureLines: () => fan.drawn(),
+      distributions: () => fan.nowEllipses?.filter(({ visible }) => visible).map(({ matrix }) => matrix.toArray()) ?? [],
       renderNow: () => {
         scene.render();
         const gl = scene.renderer.getContext();

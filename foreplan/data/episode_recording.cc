@@ -51,6 +51,7 @@ std::string Describe(const EpisodeRecording& recording) {
                {"controller", recording.controller},
                {"episode", recording.episode},
                {"seed", recording.seed},
+               {"condition", recording.condition},
                {"dt", recording.dt},
                {"steps", recording.steps()},
                {"episode_return", recording.episode_return},
@@ -126,6 +127,7 @@ class Description {
     if (!json_.is_object()) throw Wrong(Where(kEpisodeKey), "no JSON object", "one");
   }
 
+  [[nodiscard]] bool Has(const char* key) const { return json_.contains(key); }
   [[nodiscard]] std::string Text(const char* key) const {
     const auto value = json_.find(key);
     if (value != json_.end() && value->is_string()) return value->get<std::string>();
@@ -302,6 +304,7 @@ EpisodeRecording FromTensors(const TensorFile& file) {
   recording.controller = description.Text("controller");
   recording.episode = description.Integer("episode", 0);
   recording.seed = description.Integer("seed", 0);
+  if (description.Has("condition")) recording.condition = description.Integer("condition", 0);
   recording.dt = description.Number("dt");
   if (recording.dt <= 0) throw Wrong(file.source + ": metadata 'dt'", "0 or less", "a time [s]");
   recording.episode_return = description.Number("episode_return");

@@ -23,6 +23,7 @@ struct EpisodeRecording {
   std::string controller;  // "uniform", "mpc", ...
   int episode = 0;         // from 1
   int seed = 0;
+  int condition = 0;                   // of the task; from 0
   double dt = 0;                       // between steps [s]
   std::vector<Component> observation;  // names and units: [no]
   std::vector<Component> action;       // [nu]

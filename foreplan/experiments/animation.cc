@@ -271,7 +271,7 @@ Animation MakeAnimation(const EpisodeRecording& recording, const Task& task, dou
   }
   std::unique_ptr<System> system;
   try {
-    system = task.MakeSystem();
+    system = task.MakeSystem(std::min(recording.condition, task.condition_count() - 1));
   } catch (const InputError& error) {
     return MakeAnimation(recording, nullptr, error.what(), most_mb);
   }

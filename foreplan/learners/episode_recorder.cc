@@ -111,6 +111,7 @@ void EpisodeRecorder::OnEpisodeBegin(const EpisodeBegin& episode) {
   fresh.controller = episode.controller;
   fresh.episode = episode.episode;
   fresh.seed = seed_;
+  fresh.condition = episode.condition;
   fresh.dt = task_.spec().dt;
   fresh.observation = task_.spec().observation;
   fresh.action = task_.spec().action;

@@ -82,7 +82,7 @@ class Told : public testing::Test {
             EpisodeEnd end = EpisodeEnd::kLength) {
     const auto system = task_.MakeSystem();
     system->Reset(Key{7, static_cast<uint64_t>(episode)});
-    recorder.OnEpisodeBegin({episode, "test", *system, may_be_last, expected_});
+    recorder.OnEpisodeBegin({episode, "test", *system, may_be_last, 2, expected_});
     std::vector<double> state(2);
     std::vector<double> next_state(2);
     std::vector<double> observation(3);
@@ -186,6 +186,7 @@ TEST_F(EpisodeRecorderTest, KeepsStepsAndWhatTheyExecute) {
   EXPECT_EQ(r.task, "pendulum");
   EXPECT_EQ(r.controller, "test");
   EXPECT_EQ(r.seed, 5);
+  EXPECT_EQ(r.condition, 2);
   EXPECT_EQ(r.dt, task_.spec().dt);
   EXPECT_EQ(r.observation.size(), 3U);
   EXPECT_EQ(r.observation[2].unit, task_.spec().observation[2].unit);

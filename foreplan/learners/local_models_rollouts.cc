@@ -85,7 +85,7 @@ void LocalModelsLearner::LogRollout(const LocalCondition& condition, const Local
   const System& system = *systems_.front()[static_cast<size_t>(condition.number)];
   ++episodes_;
   const auto ns = static_cast<size_t>(system.spec().state_dim());
-  EpisodeBegin begin{episodes_, actor, system, is_last};
+  EpisodeBegin begin{episodes_, actor, system, is_last, condition.number};
   if (!condition.fit.dynamics.steps.empty() && !GlobalPolicyActs()) {
     begin.expected = [&condition] {
       return PropagateDistribution(condition.fit.dynamics, condition.policy);

@@ -22,6 +22,7 @@ struct EpisodeBegin {
   std::string controller;  // what acts: "uniform", "mpc", ...
   const Environment& environment;
   bool may_be_last = false;  // the run may be over with it, by the bounds of its options
+  int condition = 0;         // of the task, in which it begins; from 0
   /// Where a local policy expects it to go, by the dynamics fitted before; empty: nobody says.
   /// Takes some milliseconds.
   std::function<TrajectoryDistribution()> expected = {};

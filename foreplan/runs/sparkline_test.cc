@@ -45,6 +45,7 @@ TEST(Sparkline, HasNoMoreColumnsThanThereIsRoom) {
     EXPECT_EQ(ColumnsOf(Sparkline(many, width)), static_cast<size_t>(width));
   }
   EXPECT_EQ(Sparkline(many, 8), "▁▂▃▄▅▆▇█");
+  EXPECT_EQ(Sparkline(Values{0, 0, 8, 8, 0, 0}, 3), "▁█▁");
   EXPECT_EQ(Sparkline(Values{1, 1, 1, 8, 8}, 2), "▁█");  // 1 1 | 1 8 8
 }
 

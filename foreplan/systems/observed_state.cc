@@ -69,18 +69,21 @@ void ObservedState::Sort(std::span<const double> state, size_t component,
     const bool is_it = std::abs(slopes[i] - 1) < kTolerance && observed_[i] == state[component];
     if (is_it) return read_.push_back({component, i});
   }
-  if (AddMoved(component)) return;
   bool is_observed = false;
   for (size_t i = 0; i < slopes.size(); ++i) {
     if (!(std::abs(slopes[i]) > kTolerance)) continue;
     is_observed = true;
     compared_.push_back(i);
   }
-  if (is_observed) solved_.push_back(component);
+  if (is_observed) {
+    solved_.push_back(component);
+  } else {
+    AddMoved(component);
+  }
 }
 
 // By name: "root_x" moves by "root_x_rate" or "root_x_velocity".
-bool ObservedState::AddMoved(size_t component) {
+void ObservedState::AddMoved(size_t component) {
   const std::string& name = system_->spec().state[component].name;
   const std::vector<Component>& observation = system_->spec().observation;
   for (const char* suffix : {"_rate", "_velocity"}) {
@@ -89,9 +92,8 @@ bool ObservedState::AddMoved(size_t component) {
     if (found == observation.end()) continue;
     moved_.push_back({component, static_cast<size_t>(found - observation.begin()),
                       std::string_view(suffix) == "_rate"});
-    return true;
+    return;
   }
-  return false;
 }
 
 void ObservedState::Follow(std::span<const double> observation_before,

@@ -11,9 +11,9 @@
 namespace foreplan {
 
 /// Finds, for what is seen of a system, the state that is observed so: components that are observed
-/// as they are; those that move by a velocity or rate that is observed ("root_x" by "root_x_rate"
-/// or "root_x_velocity"); others by Gauss-Newton, so that what depends on them is observed as it
-/// was (angles from their sines and cosines). What no observation says stays.
+/// as they are; those on which observations depend, by Gauss-Newton (angles from their sines and
+/// cosines); those that move by a velocity or rate that is observed ("root_x" by "root_x_rate" or
+/// "root_x_velocity"). What no observation says stays.
 class ObservedState {
  public:
   /// Looks at the system around `state`; what it finds holds for all states.
@@ -41,7 +41,7 @@ class ObservedState {
   /// Of the observation by a component of the state, by a small change of it.
   [[nodiscard]] std::vector<double> SlopesOf(std::span<const double> state, size_t component);
   void Sort(std::span<const double> state, size_t component, const std::vector<double>& slopes);
-  [[nodiscard]] bool AddMoved(size_t component);
+  void AddMoved(size_t component);
   void Solve(std::span<const double> observation, std::span<double> state);
 
   std::unique_ptr<System> system_;

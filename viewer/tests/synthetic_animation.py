@@ -390,23 +390,31 @@ def read(name):
     return (VIEWER / name).read_text(encoding="utf-8")
 
 
-def page(data, title="Replay", subtitle="", encoders=False):
-    """viewer/animation.html filled as the program fills it."""
-    values = {
-        "title": html.escape(title), "subtitle": html.escape(subtitle), "chart_licence": read("chart_licence.html"),
-        "animation_licence": read("animation_licence.html"), "chart_style": read("third_party/uplot/uPlot.min.css"),
-        "style": read("report.css"), "animation_style": read("animation.css"), "animation": base64.b64encode(data).decode(),
+def parts():
+    """What the program puts into every page that has fields for it."""
+    return {
+        "chart_licence": read("chart_licence.html"), "animation_licence": read("animation_licence.html"),
+        "chart_style": read("third_party/uplot/uPlot.min.css"), "style": read("report.css"), "animation_style": read("animation.css"),
         "chart_script": read("third_party/uplot/uPlot.iife.min.js"), "chart_helpers": read("charts.js"),
         "animation_library": read("third_party/three/three.min.js"),
-        "animation_script": "\n".join(read(f"animation_{part}.js") for part in SCRIPTS)}
+        "animation_script": "".join(read(f"animation_{part}.js") for part in SCRIPTS)}
+
+
+def page(data, title="Replay", encoders=False):
+    """viewer/animation.html filled as the program fills it."""
+    values = parts() | {"title": html.escape(title), "animation": base64.b64encode(data).decode()}
     if encoders:
-        values["animation_library"] += "\n" + read("third_party/encoders/encoders.min.js")
-    text, filled = read("animation.html"), ""
+        values["animation_library"] += read("third_party/encoders/encoders.min.js")
+    return filled(read("animation.html"), values)
+
+
+def filled(text, values):
+    done = ""
     while "{{" in text:
         before, rest = text.split("{{", 1)
         name, text = rest.split("}}", 1)
-        filled += before + values[name]
-    return filled + text
+        done += before + values[name]
+    return done + text
 
 
 def main():

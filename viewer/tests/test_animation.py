@@ -11,26 +11,21 @@ import functools
 import json
 import os
 import pathlib
-import shutil
 import time
 
 import numpy as np
 import pytest
 
 import synthetic_animation as synthetic
+from browser import ARGUMENTS, AXE_RULES, OpenedPage, chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium")
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 FRAMES_PER_SECOND = 30  # that a half-cheetah has at least, at 800 x 600 in software
 OPENING_SECONDS = 10
-AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
 
 # --- browser and pages ----------------------------------------------------------------------------
 
@@ -38,7 +33,7 @@ AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
 @pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
 
@@ -53,22 +48,13 @@ def data_of(name):
     return synthetic.damaged_bytes(name) if name in synthetic.DAMAGED else animation(name).bytes()
 
 
-class Replay:
-    """A page with an animation, and what went wrong in it."""
+class Replay(OpenedPage):
+    """A page with an animation; `c` is its controller there."""
 
     def __init__(self, page, path):
-        self.page, self.path = page, path
-        self.errors, self.requests = [], []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        page.on("request", lambda request: self.requests.append(request.url))
-        begin = time.monotonic()
-        page.goto(path.as_uri())
+        super().__init__(page, path)
         self.shown = page.evaluate("foreplanAnimation.page.then((controller) => { window.c = controller; return controller !== null; })")
-        self.opening_seconds = time.monotonic() - begin
-
-    def run(self, script, argument=None):
-        return self.page.evaluate(script, argument)
+        self.opening_seconds = time.monotonic() - self.began
 
     def frame(self):
         return self.run("c.frame")
@@ -82,10 +68,6 @@ class Replay:
     def press(self, *keys):
         for key in keys:
             self.page.keyboard.press(key)
-
-    def check(self):
-        assert self.errors == []
-        assert [url for url in self.requests if url != self.path.as_uri() and not url.startswith(("blob:", "data:"))] == []
 
 
 @pytest.fixture
@@ -321,8 +303,18 @@ def test_distributions_are_drawn(opened):
     replay, truth = opened("reacher"), animation("reacher")
     mean = truth.tensors["distribution.mean"]
     assert_lines(replay.run("c.futureLines().mean"), [mean[:, 0]], 1e-6)
+    for frame in frames_to_look_at(truth.info["steps"]):
+        replay.set_frame(frame)
+        xx, xy, xz, yy, yz, zz = truth.tensors["distribution.covariance"][frame, 0]
+        for drawn in replay.run("c.distributions()"):  # maps the unit sphere, column by column
+            drawn = np.reshape(drawn, (4, 4)).T
+            covariance = drawn[:3, :3] @ drawn[:3, :3].T / 4  # two standard deviations
+            assert np.abs(covariance - [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]).max() < 1e-5
+            assert np.abs(drawn[:3, 3] - mean[frame, 0]).max() < 1e-6
+    assert len(replay.run("c.distributions()")) == 1
     replay.page.get_by_role("button", name="distribution").click()
     assert replay.run("c.futureLines().mean") == []
+    assert replay.run("c.distributions()") == []
 
 
 # --- the player -----------------------------------------------------------------------------------
@@ -379,8 +371,11 @@ def test_playing_takes_the_time_of_the_episode(opened):
     assert not replay.run("c.playing")  # it never begins by itself
     replay.press("Space")
     assert replay.run("c.playing")
+    replay.press("Space")
+    assert not replay.run("c.playing")
     seconds, position = replay.run("""async () => {
       c.setFrame(0);
+      c.play();
       const begin = performance.now();
       while (performance.now() - begin < 1000) await new Promise(requestAnimationFrame);
       return [(performance.now() - begin) / 1000, c.frame];

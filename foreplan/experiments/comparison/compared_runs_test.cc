@@ -289,6 +289,7 @@ TEST_F(ComparedRuns, NamesWithMarkupStayNames) {
               HasSubstr("\"<script>alert(1)</script>|`\"\"../..&,=@someone\",0,1,100,0\n"));
   EXPECT_THAT(Written("compare.md"),
               HasSubstr("| ``<script>alert(1)</script>\\|`\"../..&,=@someone`` | 3 |"));
+  EXPECT_THAT(Written("compare.md"), HasSubstr("of different tasks, whose returns"));
   EXPECT_THAT(Written("compare.md"), HasSubstr("````sh\na ``` <b>\n````\n"));
 }
 

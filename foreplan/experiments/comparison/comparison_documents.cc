@@ -160,8 +160,10 @@ std::string TitleOf(const Json& answer, const Naming& name) {
 }
 
 std::string SubtitleOf(const Json& answer) {
-  return fmt::format("{}, {}", Counted(answer["groups"].size(), "group"),
-                     Counted(answer["runs"].size(), "run"));
+  const bool is_one_task = TasksOf(answer["groups"]).size() < 2;
+  return fmt::format(
+      "{}, {}{}", Counted(answer["groups"].size(), "group"), Counted(answer["runs"].size(), "run"),
+      is_one_task ? "" : "; of different tasks, whose returns may mean different things");
 }
 
 /// Keys by which groups are named, in order.
@@ -180,7 +182,7 @@ std::string SettingOf(const Json& group, const std::string& key) {
 
 /// What stands beside numbers: "imagined; seed 3: 1 diverged".
 std::string RemarkOf(const Json& group) {
-  const auto left_out = group["left_out"].get<std::string>();
+  auto left_out = group["left_out"].get<std::string>();
   if (!group["imagined"].get<bool>()) return left_out;
   return left_out.empty() ? "imagined" : "imagined; " + left_out;
 }
@@ -190,6 +192,7 @@ std::string RemarkOf(const Json& group) {
 
 std::string EscapedText(std::string_view text) { return EscapedForHtml(PlainText(text)); }
 
+/// `tag` is "td" or "th" with its attributes.
 std::string Cells(std::string_view tag, const std::vector<std::string>& cells) {
   std::string html;
   for (const std::string& cell : cells) {

@@ -76,9 +76,9 @@ TEST(MujocoPicture, ShapesStandWhereMujocoHasThem) {
   for (const char* task : {"pets_half_cheetah", "gymnasium_humanoid", "gymnasium_ant",
                            "pets_pusher", "dm_control_reacher_easy"}) {
     const auto system = MakeShipped(task);
-    const auto picture = system->MakePicture();
     for (uint64_t start = 0; start < 3; ++start) {
       system->Reset(Key{start, 1});
+      const auto picture = system->MakePicture();  // the reacher's target is drawn with its size
       std::vector<double> action(system->spec().action.size(), start % 2 == 0 ? 1.0 : -1.0);
       for (int step = 0; step < 5; ++step) static_cast<void>(system->Step(action));
       EXPECT_LT(LargestDifference(ModelOf(*system), StateOf(*system), *picture), kRounding) << task;
@@ -90,7 +90,7 @@ TEST(MujocoPicture, ShapesStandWhereMujocoHasThem) {
 MujocoOptions Shapes() {
   std::ofstream(testing::TempDir() + "/wedge.obj")
       << "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n";
-  return TemporaryModel("shapes.xml", R"(
+  MujocoOptions options = TemporaryModel("shapes.xml", R"(
     <mujoco>
       <option timestep="0.01"/>
       <asset>
@@ -117,6 +117,9 @@ MujocoOptions Shapes() {
       </worldbody>
       <actuator><motor name="turn" joint="shoulder" ctrllimited="true" ctrlrange="-1 1"/></actuator>
     </mujoco>)");
+  options.reset.position = 0;
+  options.reset.velocity = 0;
+  return options;
 }
 
 TEST(MujocoPicture, ShowsWhatMujocosViewersShow) {
@@ -153,15 +156,15 @@ TEST(MujocoPicture, MeshesAndHeightFieldsStandWhereTheirPointsAre) {
   EXPECT_LT(LargestDifference(system.model(), StateOf(system), *picture), kRounding);
 
   const SceneMesh& hills = scene.meshes[static_cast<size_t>(ShapeNamed(scene, "ground").mesh)];
-  // Rows along y, columns along x; heights times 0.5.
-  EXPECT_EQ(hills.vertices,
-            (std::vector<float>{-2, -1, 0, 0, -1, 0, 2, -1, 0, -2, 1, 0, 0, 1, 0.5F, 2, 1, 0.25F}));
+  // Rows along y, columns along x, heights times 0.5; the text begins with the last row.
+  EXPECT_EQ(hills.vertices, (std::vector<float>{-2, -1, 0, 0, -1, 0.5F, 2, -1, 0.25F,  //
+                                                -2, 1, 0, 0, 1, 0, 2, 1, 0}));
   EXPECT_EQ(hills.faces, (std::vector<int32_t>{0, 1, 4, 0, 4, 3, 1, 2, 5, 1, 5, 4}));
 
   // A ray from above meets the highest point where the mesh has it.
   const MujocoData data = MakeMujocoData(system.model());
   mj_forward(&system.model(), data.get());
-  const std::array<mjtNum, 3> from = {9, 0.999, 5};
+  const std::array<mjtNum, 3> from = {9, -0.999, 5};
   const std::array<mjtNum, 3> down = {0, 0, -1};
   int hit = -1;
   const mjtNum distance = CastRay(system.model(), *data, from.data(), down.data(), hit);
