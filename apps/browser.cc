@@ -29,6 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kLongestParent = 36;                // characters of the folder of temporary files
 constexpr auto kPatience = std::chrono::seconds(2);  // with a browser that is told to end
 
 std::string Cause(int error) { return std::generic_category().message(error); }
@@ -91,8 +92,11 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   return pointers;
 }
 
+/// The browser puts a socket below it, whose path the system allows no more than 107 characters.
 fs::path NewFolder() {
-  std::string name = (fs::temp_directory_path() / "foreplan-browser-XXXXXX").string();
+  fs::path parent = fs::temp_directory_path();
+  if (parent.string().size() > kLongestParent) parent = "/tmp";
+  std::string name = (parent / "foreplan-browser-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {
     throw RunError(fmt::format("{}: the folder cannot be made: {}", name, Cause(errno)));
   }

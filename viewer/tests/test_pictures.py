@@ -4,9 +4,11 @@
 """
 
 import os
+import pathlib
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -101,25 +103,41 @@ def test_wrong_requests_say_what_is_expected(program, run, tmp_path):
     assert not (tmp_path / "a.gif").exists()
 
 
+@pytest.fixture
+def temporary():
+    """A folder of temporary files with a short name: the browser's sockets stand in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="foreplan_test_") as folder:
+        yield pathlib.Path(folder)
+
+
 def processes_of(folder):
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
-    return [line for line in found if str(folder) in line]
+    return [line for line in found if f"user-data-dir={folder}" in line]
 
 
-def test_interrupted_the_browser_ends_too(program, run, tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen([program, "report", str(run), "--frames", str(tmp_path / "frames"), "--size", "1600x1200"], env=environment,
-                               stderr=subprocess.PIPE, text=True)
+def test_interrupted_the_browser_ends_too(program, run, tmp_path, temporary):
+    process = subprocess.Popen([program, "report", str(run), "--frames", str(tmp_path / "frames"), "--size", "1600x1200"],
+                               env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
-    while len(processes_of(tmp_path / "foreplan-browser")) < 2 and time.monotonic() < deadline:
+    while not processes_of(temporary) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert processes_of(temporary)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130, process.stderr.read()
-    assert processes_of(tmp_path / "foreplan-browser") == []
-    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith("foreplan-browser")] == []
+    assert processes_of(temporary) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_nothing_is_left_in_the_temporary_folder(program, run, tmp_path):
-    result = report(program, run, "--video", tmp_path / "a.gif", "--size", "64x64", "--fps", "2", env={**os.environ, "TMPDIR": str(tmp_path)})
+def test_nothing_is_left_in_the_temporary_folder(program, run, tmp_path, temporary):
+    result = report(program, run, "--video", tmp_path / "a.gif", "--size", "64x64", "--fps", "2",
+                    env={**os.environ, "TMPDIR": str(temporary)})
     assert result.returncode == 0, result.stderr
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.gif"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_long_name_of_the_temporary_folder_is_no_obstacle(program, run, tmp_path):
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    result = report(program, run, "--video", tmp_path / "a.gif", "--size", "64x64", "--fps", "2", env={**os.environ, "TMPDIR": str(long)})
+    assert result.returncode == 0, result.stderr
