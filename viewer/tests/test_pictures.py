@@ -111,7 +111,7 @@ def temporary():
 
 
 def processes_of(folder):
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
+    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
     return [line for line in found if f"user-data-dir={folder}" in line]
 
 
