@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kPositionStep = 1e-5;         // of the scene's extent
-constexpr double kTraceStep = 1e-3;            // of the scene's extent
+constexpr double kTraceStep = 2e-3;            // of the scene's extent
 constexpr double kRotationStep = 1.0 / 32767;  // of an entry of a unit quaternion
 /// States that are found by iteration take a hundred times as long as those that are read off.
 constexpr double kMostStatesSolved = 2e5;
