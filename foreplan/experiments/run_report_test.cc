@@ -98,7 +98,7 @@ TEST_F(RunReport, NamesTheFileThatIsDamaged) {
   EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }), HasSubstr("result.json"));
   fs::remove(copy / "result.json");
   std::ofstream(copy / "episodes.csv") << "episode,what\n1,2\n";
-  EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }), HasSubstr("episodes.csv"));
+  EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }), HasSubstr("episodes, line 1: found header 'episode,what'"));
 }
 
 TEST_F(RunReport, FindsRecordingsByTheirNumber) {
