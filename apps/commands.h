@@ -19,6 +19,7 @@ void AddPredictCommand(CLI::App& app);
 void AddExportCommand(CLI::App& app);
 void AddReplayCommand(CLI::App& app);
 void AddReportCommand(CLI::App& app);
+void AddViewCommand(CLI::App& app);
 void AddBenchCommand(CLI::App& app);
 void AddCompletionCommand(CLI::App& app);
 void AddManualCommand(CLI::App& app);

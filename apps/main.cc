@@ -155,6 +155,7 @@ int Main(int argc, char** argv) {
   AddExportCommand(app);
   AddReplayCommand(app);
   AddReportCommand(app);
+  AddViewCommand(app);
   AddBenchCommand(app);
   AddCompletionCommand(app);
   AddManualCommand(app);

@@ -12,6 +12,7 @@
 #include "apps/commands.h"
 #include "apps/flags.h"
 #include "apps/interrupt.h"
+#include "apps/report_pictures.h"
 #include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
@@ -34,6 +35,7 @@ struct ReportRequest {
   std::optional<int> episode;
   double mb = kAnimationMb;
   std::string out;
+  PictureFlags pictures;
   bool json = false;
 };
 
@@ -107,10 +109,21 @@ void Report(const ReportRequest& request) {
     throw InputError(fmt::format("report: --format md: found it beside {}, expected it alone",
                                  request.animation ? "--animation" : "--json without --out"));
   }
-  if (request.episode && !request.animation) {
-    throw InputError("report: --episode: found it alone, expected it beside --animation");
+  const bool with_pictures = request.pictures.are_wanted();
+  if (request.episode && !request.animation && !with_pictures) {
+    throw InputError(
+        "report: --episode: found it alone, expected it beside --animation, --frames or --video");
+  }
+  if (with_pictures && (request.animation || !request.format.empty() || !request.out.empty())) {
+    throw InputError(
+        "report: --frames, --video: found them beside --animation, --format or --out, expected "
+        "them alone");
   }
   StoredRun run = ReadStoredRun(request.run);
+  if (with_pictures) {
+    WritePictures(run, request.episode, request.mb, request.pictures, request.json);
+    return;
+  }
   const Made made = request.animation ? WriteAnimation(request, run)
                     : is_text         ? WriteMarkdown(request, run)
                                       : WritePage(request, run);
@@ -145,6 +158,7 @@ void AddReportCommand(CLI::App& app) {
                   "file to write; default: report.html or episode_<number>.html in the run's "
                   "folder")
       ->type_name("FILE");
+  AddPictureFlags(command, request->pictures);
   AddJsonFlag(command, request->json);
   command.callback([request] { Report(*request); });
 }

@@ -54,8 +54,12 @@ function(foreplan_add_tests)
   endforeach()
 
   foreplan_glob(app_tests apps/*_test.cc)
+  if(NOT foreplan_http)
+    list(FILTER app_tests EXCLUDE REGEX "${foreplan_http_sources}")
+  endif()
   if(app_tests)
     foreplan_add_room_test(apps ${app_tests})
+    target_link_libraries(apps_test PRIVATE ${foreplan_http})
     add_dependencies(apps_test foreplan_cli example_learn_over_a_socket)
     # Pages with NumPy are run; `./dev` installs it in .venv.
     set(FOREPLAN_PYTHON "${PROJECT_SOURCE_DIR}/.venv/bin/python3" CACHE FILEPATH

@@ -1,0 +1,36 @@
+"""What tests in a browser share: headless Chromium, which draws in software."""
+
+import os
+import pathlib
+import shutil
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+TINY_RUN = ["run", "cartpole_closed_form", "--seed", "3"] + [word for setting in [
+    "episode_length=30", "mpc.refit_every=12", "model.members=2", "model.width=16", "model.hidden_layers=1", "fit.min_steps=20",
+    "fit.max_steps=20", "planner.icem.horizon=8", "planner.icem.population=20", "planner.icem.elites=4",
+    "planner.icem.iterations=2"] for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The built program; FOREPLAN_PROGRAM names another one."""
+    path = pathlib.Path(os.environ.get("FOREPLAN_PROGRAM", ROOT / "build/release/foreplan")).resolve()
+    if not path.exists():
+        pytest.skip(f"no program {path}")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
