@@ -292,7 +292,7 @@ def test_figures_are_saved_as_svg_that_stands_alone(report, cartpole):
 def test_the_report_says_in_words_what_it_shows(report, cartpole):
     page = report(cartpole / "report.html")
     words = page.page.inner_text(".words")
-    assert "4 episodes of cartpole_closed_form by mpc" in words and "random earns" in words
+    assert "4 episodes of cartpole_closed_form by mpc" in words and "On fresh episodes earn: random" in words
     for label in page.charts().values():
         assert "from" in label or "no finite value" in label
     page.check()
