@@ -115,7 +115,7 @@ TEST_F(Completion, BashOffersCommandsOptionsNamesAndFiles) {
   if (!Has("bash")) GTEST_SKIP() << "no bash";
   WriteText("mine.toml", "");
   std::filesystem::create_directories(work() / "runs/first");
-  EXPECT_THAT(BashOffers({"foreplan", "re"}), ElementsAre("replay"));
+  EXPECT_THAT(BashOffers({"foreplan", "repl"}), ElementsAre("replay"));
   EXPECT_THAT(BashOffers({"foreplan", "--v"}), ElementsAre("--version"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "friction"}), ElementsAre("frictionless_cartpole"));
   EXPECT_THAT(BashOffers({"foreplan", "run", "mi"}), ElementsAre("mine.toml"));
@@ -170,7 +170,7 @@ TEST_F(Completion, FishOffersWhatBashDoes) {
     }
     return words;
   };
-  EXPECT_THAT(offers("foreplan rep"), ElementsAre("replay"));
+  EXPECT_THAT(offers("foreplan repl"), ElementsAre("replay"));
   EXPECT_THAT(offers("foreplan run --planner ic"), ElementsAre("icem"));
   EXPECT_THAT(offers("foreplan export x --data "),
               UnorderedElementsAre("csv", "npz", "hdf5", "minari"));

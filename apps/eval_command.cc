@@ -19,6 +19,7 @@
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/experiments/run_figures.h"
 #include "foreplan/runs/machine.h"
+#include "foreplan/runs/message.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/status_line.h"
 
@@ -134,6 +135,15 @@ bool IsOfTheRunItself(const EvalRequest& request, const Target& target) {
          !flags.model && !flags.deadline_ms;
 }
 
+/// A folder that cannot be written to does no harm to what was found.
+void Keep(const RunDirectory& directory, const std::vector<Evaluation>& evaluations, int seed) {
+  try {
+    for (const Evaluation& evaluation : evaluations) WriteEvaluation(directory, evaluation, seed);
+  } catch (const RunError& error) {
+    WriteToStderr(fmt::format("foreplan: note: not kept for the report: {}\n", error.what()));
+  }
+}
+
 void Eval(const EvalRequest& request) {
   if (!request.out.empty() && !request.record) {
     throw InputError("eval: --out: found it without --record, expected both: nothing else is kept");
@@ -169,10 +179,7 @@ void Eval(const EvalRequest& request) {
     }
   }
   if (IsOfTheRunItself(request, target)) {
-    const RunDirectory directory = RunDirectory::Open(target.run_folder);
-    for (const Evaluation& evaluation : evaluations) {
-      WriteEvaluation(directory, evaluation, request.evaluation.seed);
-    }
+    Keep(RunDirectory::Open(target.run_folder), evaluations, request.evaluation.seed);
   }
   (request.json ? PrintJson : PrintTable)(request, experiment, evaluations);
   if (request.record && !request.json) {

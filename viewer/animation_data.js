@@ -219,7 +219,9 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       info[step] ??= 1e-3;
       if (!(info[step] > 0)) throw damaged(step);
     }
-    if (!info.horizon_steps.every(isSize)) throw damaged("horizon_steps");
+    info.horizon ??= 0;
+    const inHorizon = (step) => isSize(step) && step <= info.horizon;
+    if (!isSize(info.horizon) || !info.horizon_steps.every(inHorizon)) throw damaged("horizon_steps");
     return info;
   }
 

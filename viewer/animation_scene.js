@@ -12,7 +12,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   const WIDE_PLANE = 2;  // radii: half sizes of a plane that is drawn as ground
   const SEGMENTS = { small: 24, large: 56 };  // of round shapes
   const LARGE = 0.03;  // extents: from this radius on
-  const CONTACT_RADIUS = 0.03;  // radii of what moves
+  const CONTACT_RADIUS = 0.03;  // sizes of the bodies
   const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
   const { Ground, Shadows, SUN, measureMotion } = foreplanAnimation;
@@ -157,7 +157,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
       const { contactFrom } = this.data;
       if (!contactFrom) return;
       const most = contactFrom.reduce((max, from, t) => Math.max(max, t ? from - contactFrom[t - 1] : 0), 0);
-      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.motion.radius, 12, 8);
+      const geometry = new THREE.SphereGeometry(CONTACT_RADIUS * this.motion.size, 12, 8);
       const material = new THREE.MeshBasicMaterial({ depthTest: false, transparent: true });
       this.contacts = new THREE.InstancedMesh(geometry, material, Math.max(most, 1));
       this.contacts.frustumCulled = false;

@@ -36,11 +36,13 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   }
 
   /// {center, radius, following, layout}: what the camera sees at first; center is that of frame 0 where it follows.
+  /// size: radius of the bodies alone.
   function measureMotion(scene, frames) {
     const seen = actors(scene.description);
     const { extent, center } = scene.description;
     if (seen.length === 0) {
-      return { center: new THREE.Vector3().fromArray(center), radius: extent / 2, following: false, layout: "upright" };
+      return { center: new THREE.Vector3().fromArray(center), radius: extent / 2, size: extent / 2, following: false,
+               layout: "upright" };
     }
     const boxes = { all: emptyBox(), still: emptyBox(), allPlaces: emptyBox(), stillPlaces: emptyBox() };
     for (let t = 0; t < frames; t += Math.ceil(frames / FRAMES)) {
@@ -53,7 +55,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
     const following = radiusOf(boxes.all) > Math.max(FAR * radiusOf(boxes.still), extent / 2);
     const box = following ? boxes.still : boxes.all;
     const from = following ? scene.followPlace() : new THREE.Vector3();
-    return { center: centerOf(box).add(from), radius: radiusOf(box), following,
+    return { center: centerOf(box).add(from), radius: radiusOf(box), size: radiusOf(boxes.still), following,
              layout: layoutOf(following ? boxes.stillPlaces : boxes.allPlaces) };
   }
 

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kPositionStep = 1e-5;         // of the scene's extent
-constexpr double kTraceStep = 1e-3;            // of the scene's extent
+constexpr double kTraceStep = 2e-3;            // of the scene's extent
 constexpr double kRotationStep = 1.0 / 32767;  // of an entry of a unit quaternion
 /// States that are found by iteration take a hundred times as long as those that are read off.
 constexpr double kMostStatesSolved = 2e5;
@@ -157,10 +157,11 @@ void AnimationStage::AddDistribution(TensorFile& file) {
                                               static_cast<Eigen::Index>(no_));
     if (t > 0) observed_.Follow(before_, mean, state_);
     before_.assign(mean.begin(), mean.end());
+    const std::vector<ScenePoint> points = PointsIn(state_);
     for (size_t k = 0; k < scene().traced.size(); ++k) {
       const auto rows = J.middleRows<3>(static_cast<Eigen::Index>(3 * k));
       const Eigen::Matrix3d S = rows * C * rows.transpose();
-      for (const double x : PointsIn(state_)[k]) means.push_back(static_cast<float>(x));
+      for (const double x : points[k]) means.push_back(static_cast<float>(x));
       for (const double s : {S(0, 0), S(0, 1), S(0, 2), S(1, 1), S(1, 2), S(2, 2)}) {
         covariances.push_back(static_cast<float>(s));
       }

@@ -175,6 +175,7 @@ Json ModelCharts(const RunDirectory& directory, const std::stop_token& stop) {
   const Calibration of_last = judge(*newest);
   const Calibration of_first = judge(*oldest);
   Json charts = CalibrationCharts(of_last, ObservationOf(recording));
+  charts[0]["unit"] = "share of the last episode's observations inside the interval";
   for (size_t i = 1; i < charts.size(); ++i) charts[i]["detail"] = true;  // of one component each
   charts.insert(charts.begin(), MismatchChart(of_first, of_last, last));
   return charts;

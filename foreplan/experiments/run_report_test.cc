@@ -98,7 +98,8 @@ TEST_F(RunReport, NamesTheFileThatIsDamaged) {
   EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }), HasSubstr("result.json"));
   fs::remove(copy / "result.json");
   std::ofstream(copy / "episodes.csv") << "episode,what\n1,2\n";
-  EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }), HasSubstr("episodes.csv"));
+  EXPECT_THAT(MessageOf([&] { ReadStoredRun(copy); }),
+              HasSubstr("episodes, line 1: found header 'episode,what'"));
 }
 
 TEST_F(RunReport, FindsRecordingsByTheirNumber) {
@@ -157,7 +158,7 @@ TEST_F(RunReport, ShowsLevelsOfWhatWasEvaluated) {
   StoredRun stored = ReadStoredRun(copy);
   stored.content.levels = ReturnLevels(directory);
   EXPECT_THAT(ReportPage(stored.content, stored.log),
-              HasSubstr("Of fresh episodes random earns −5.0."));
+              HasSubstr("On fresh episodes earn: random −5.0, no action 2.0"));
 }
 
 TEST_F(RunReport, AReportWithoutAReplaySaysWhy) {

@@ -162,12 +162,13 @@ std::string InWords(const ReportContent& content, const RunLog& log) {
                   Return(whole.returns.front()));
   if (whole.returns.size() == 1) return text + first + ".";
   const size_t best = whole.best();
-  text += fmt::format("{}, the last {} {} on average, the best, episode {}, {}. ", first,
+  text += fmt::format("{}, the last {} {} on average, the best (episode {}) {}.", first,
                       whole.last_count(), Return(whole.MeanOfLast()), whole.episodes[best],
                       Return(whole.returns[best]));
+  std::string separator = " On fresh episodes earn: ";
   for (const auto& level : content.levels) {
-    text += fmt::format("Of fresh episodes {} earns {}. ", level["label"].get<std::string>(),
-                        Return(level["value"].get<double>()));
+    text += fmt::format("{}{} {}", std::exchange(separator, ", "),
+                        level["label"].get<std::string>(), Return(level["value"].get<double>()));
   }
   return text;
 }

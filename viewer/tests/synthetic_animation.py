@@ -373,13 +373,19 @@ def damaged_bytes(name):
         good.info["scene"]["shapes"][2]["type"] = "teapot"
     if name == "header_of_no_json":
         return gzip.compress((12).to_bytes(8, "little") + b"{not json at", mtime=0)
+    if name == "contact_that_is_not":
+        good.tensors["contact.count"][5] += 1
+    if name == "negative_contacts":
+        good.tensors["contact.count"][[5, 6]] += np.array([7, -7], dtype=np.int32)
+    if name == "endless_horizon":
+        good.info["horizon_steps"][-1] = 10**9
     if name == "face_without_vertex":
         good.tensors["mesh.0.face"][0, 0] = 10**6
     return good.bytes()
 
 
 DAMAGED = ["cut_off", "version_2", "no_gzip", "offsets_beyond_the_end", "plan_that_is_not", "body_that_is_not", "shape_of_no_type",
-           "header_of_no_json", "face_without_vertex"]
+           "contact_that_is_not", "negative_contacts", "endless_horizon", "header_of_no_json", "face_without_vertex"]
 ANIMATIONS = {f.__name__: f for f in [runner, shapes, reacher, beacon, markup, zero_steps, nan_errors, nothing_to_draw]}
 
 

@@ -150,11 +150,11 @@ def test_every_geom_is_where_mujoco_has_it(opened, runs, hills, task):
             truth = position[number] + corners @ axes[number].reshape(3, 3).T
             assert np.abs(at - truth).max() < 1e-4 * extent, (shape["name"], frame)
             compared += 1
-    assert compared >= 5 * 4
+    assert compared >= 5 * 3
     replay.check()
 
 
-@pytest.mark.parametrize("task, body", [("pets_half_cheetah", "torso"), ("gymnasium_humanoid", "right_hand"), ("hills", "stone")])
+@pytest.mark.parametrize("task, body", [("pets_half_cheetah", "torso"), ("gymnasium_humanoid", "right_foot"), ("hills", "stone")])
 def test_bodies_are_drawn_at_mujocos_pixels(opened, runs, hills, task, body):
     run = run_of(task, runs, hills)
     tensors, _ = recording_of(run, 2)
@@ -186,7 +186,7 @@ def test_futures_are_those_of_the_plan_that_acts(opened, runs, hills):
         model_z = tensors["future.observation"][plan, 0, :, names.index("root_z")]
         placed(model, data, tensors["state"][frame])
         stands_higher_by = data.body("torso").xpos[2] - tensors["state"][frame][1]
-        drawn_z = np.array(lines["futures"][0]["points"])[:, 2]
+        drawn_z = np.reshape(lines["futures"][0], (-1, 3))[:, 2]
         trace_step = replay.run("c.info.trace_step")
         assert np.abs(drawn_z - (model_z + stands_higher_by)).max() < 1.01 * trace_step
     replay.check()
@@ -218,13 +218,27 @@ class Report(OpenedPage):
 
     def charts(self):
         """What uPlot draws: title -> points per series."""
-        return self.run("""Object.fromEntries([...document.querySelectorAll("#charts figure")].map((figure) =>
+        return self.run("""Object.fromEntries([...document.querySelectorAll("#charts figure, #detail_charts figure")].map((figure) =>
             [figure.querySelector("strong").textContent, figure.querySelector("[role=img]").getAttribute("aria-label")]))""")
 
     def saved(self, title, kind):
+        self.run("document.querySelectorAll('details').forEach((element) => { element.open = true; })")
         with self.page.expect_download() as download:
             self.page.get_by_role("button", name=f"{title}: save as {kind}", exact=True).click()
         return pathlib.Path(download.value.path()).read_text(encoding="utf-8")
+
+
+    def made(self, title, kind):
+        """The same without saving it: a browser asks before it saves many files."""
+        return self.run("""async (name) => {
+            let blob;
+            const [create, click] = [URL.createObjectURL, HTMLAnchorElement.prototype.click];
+            URL.createObjectURL = (made) => { blob = made; return "blob:nothing"; };
+            HTMLAnchorElement.prototype.click = () => {};
+            document.querySelector(`button[aria-label="${name}"]`).click();
+            [URL.createObjectURL, HTMLAnchorElement.prototype.click] = [create, click];
+            return await blob.text();
+        }""", f"{title}: save as {kind}")
 
 
 @pytest.fixture
@@ -267,8 +281,9 @@ def test_figures_have_the_numbers_of_the_run(report, cartpole):
 
 def test_figures_are_saved_as_svg_that_stands_alone(report, cartpole):
     page = report(cartpole / "report.html")
+    assert page.saved("Return per episode", "SVG").startswith("<svg xmlns=")
     for title in page.charts():
-        svg = page.saved(title, "SVG")
+        svg = page.made(title, "SVG")
         assert svg.startswith("<svg xmlns=") and "NaN" not in svg and "undefined" not in svg, title
         assert page.run("(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror')", svg) is None
     page.check()
@@ -277,7 +292,7 @@ def test_figures_are_saved_as_svg_that_stands_alone(report, cartpole):
 def test_the_report_says_in_words_what_it_shows(report, cartpole):
     page = report(cartpole / "report.html")
     words = page.page.inner_text(".words")
-    assert "4 episodes of cartpole_closed_form by mpc" in words and "random earns" in words
+    assert "4 episodes of cartpole_closed_form by mpc" in words and "On fresh episodes earn: random" in words
     for label in page.charts().values():
         assert "from" in label or "no finite value" in label
     page.check()

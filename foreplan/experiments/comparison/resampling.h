@@ -44,8 +44,8 @@ struct Resampling {
 /// bootstrap of Agarwal et al. (2021). Percentiles rather than BCa (Efron 1987), whose corrections
 /// would be estimated from as few values as there are seeds. The intervals of few values are
 /// narrow: of n normal ones, that of a mean holds it about as often as |t_{n-1}| < 1.96 sqrt((n-1)
-/// / n), 85 % of 5, 90 % of 10, 93 % of 20. NaN for fewer than kFewestResampled values and where
-/// one is not finite.
+/// / n); simulated, 83 % of 5, 90 % of 10, 93 % of 20. NaN for fewer than kFewestResampled values
+/// and where one is not finite.
 [[nodiscard]] Interval BootstrapInterquartileMean(std::span<const double> values,
                                                   const Resampling& resampling = {});
 

@@ -103,8 +103,8 @@ MujocoOptions Shapes() {
       <worldbody>
         <geom name="floor" type="plane" size="0 0 1" material="plain"/>
         <geom name="ground" type="hfield" hfield="hills" pos="9 0 0"/>
-        <geom name="hidden" type="sphere" size="0.1" group="3"/>
-        <geom name="clear" type="sphere" size="0.1" rgba="1 0 0 0"/>
+        <geom name="hidden" type="sphere" size="0.1" group="3" contype="0" conaffinity="0"/>
+        <geom name="clear" type="sphere" size="0.1" rgba="1 0 0 0" contype="0" conaffinity="0"/>
         <body name="box" pos="0 0 0.1"><freejoint name="box"/>
           <geom name="cube" type="box" size="0.1 0.2 0.1" material="half"/>
           <site name="mark" size="0.02" pos="0.1 0 0"/></body>
