@@ -29,7 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ReportRequest {
-  std::string run;
+  std::string source;  // folder of a run, or a recording
   std::string format;
   bool animation = false;
   std::optional<int> episode;
@@ -47,21 +47,29 @@ struct Made {
   std::vector<std::string> left_out = {};
 };
 
-Made WriteAnimation(const ReportRequest& request, const StoredRun& run) {
-  const EpisodeRecording recording =
-      ReadEpisodeRecording(RecordingOf(run.directory, request.episode));
-  Animation animation = AnimationOf(run.directory, recording, request.mb);
-  const std::string page = AnimationPage(recording, animation);
-  Made made{.file = run.directory.path() / fmt::format("episode_{:06}.html", recording.episode),
+/// Beside the recordings of a run, beside a recording that is given as a file.
+fs::path AnimationFile(const ReportRequest& request, const EpisodeRecording& recording) {
+  if (!request.out.empty()) return request.out;
+  std::error_code error;
+  const fs::path source = request.source;
+  const fs::path folder = fs::is_directory(source, error) ? source : source.parent_path();
+  return folder / fmt::format("episode_{:06}.html", recording.episode);
+}
+
+Made WriteAnimation(const ReportRequest& request) {
+  RecordedAnimation recorded = AnimationOf(request.source, request.episode, request.mb);
+  const EpisodeRecording& recording = recorded.recording;
+  const std::string page = AnimationPage(recorded);
+  Made made{.file = AnimationFile(request, recording),
             .bytes = page.size(),
             .details = {{"episode", recording.episode}, {"steps", recording.steps()}},
-            .left_out = std::move(animation.left_out)};
-  if (!request.out.empty()) made.file = request.out;
+            .left_out = std::move(recorded.animation.left_out)};
   WriteFileAtomically(made.file, page);
   return made;
 }
 
-Made WritePage(const ReportRequest& request, StoredRun& run) {
+Made WritePage(const ReportRequest& request) {
+  StoredRun run = ReadStoredRun(request.source);
   const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
   AddFigures(run.directory, experiment.task, ReadDecisionTimes(run.directory), request.mb,
              CatchInterrupts(), run.content);
@@ -73,7 +81,8 @@ Made WritePage(const ReportRequest& request, StoredRun& run) {
 }
 
 /// To standard output without --out.
-Made WriteMarkdown(const ReportRequest& request, StoredRun& run) {
+Made WriteMarkdown(const ReportRequest& request) {
+  const StoredRun run = ReadStoredRun(request.source);
   const std::string text = ReportMarkdown(run.content, run.log);
   if (request.out.empty()) {
     fmt::print("{}", text);
@@ -86,7 +95,7 @@ Made WriteMarkdown(const ReportRequest& request, StoredRun& run) {
 void Print(const ReportRequest& request, const Made& made) {
   if (request.json) {
     nlohmann::ordered_json document = {
-        {"run", request.run}, {"file", made.file.string()}, {"bytes", made.bytes}};
+        {"run", request.source}, {"file", made.file.string()}, {"bytes", made.bytes}};
     document.update(made.details);
     document["left_out"] = made.left_out;
     document["versions"] = VersionsJson();
@@ -99,7 +108,7 @@ void Print(const ReportRequest& request, const Made& made) {
   fmt::print("{}: {:.2f} MB\n", made.file.string(), static_cast<double>(made.bytes) / 1e6);
 }
 
-void Report(const ReportRequest& request) {
+void CheckFlags(const ReportRequest& request) {
   const bool is_text = request.format == "md";
   if (!request.format.empty() && !is_text && request.format != "html") {
     throw InputError(
@@ -119,14 +128,17 @@ void Report(const ReportRequest& request) {
         "report: --frames, --video: found them beside --animation, --format or --out, expected "
         "them alone");
   }
-  StoredRun run = ReadStoredRun(request.run);
-  if (with_pictures) {
-    WritePictures(run, request.episode, request.mb, request.pictures, request.json);
+}
+
+void Report(const ReportRequest& request) {
+  CheckFlags(request);
+  if (request.pictures.are_wanted()) {
+    WritePictures(request.source, request.episode, request.mb, request.pictures, request.json);
     return;
   }
-  const Made made = request.animation ? WriteAnimation(request, run)
-                    : is_text         ? WriteMarkdown(request, run)
-                                      : WritePage(request, run);
+  const Made made = request.animation        ? WriteAnimation(request)
+                    : request.format == "md" ? WriteMarkdown(request)
+                                             : WritePage(request);
   if (!made.file.empty()) Print(request, made);
 }
 
@@ -136,9 +148,12 @@ void AddReportCommand(CLI::App& app) {
   auto request = std::make_shared<ReportRequest>();
   CLI::App& command =
       *app.add_subcommand("report", "what a run came to, as a page; a recorded episode in 3-D");
-  command.add_option("run", request->run, "the folder of a run, also of one that goes on")
+  command
+      .add_option("source", request->source,
+                  "the folder of a run, also of one that goes on; for --animation, --frames and "
+                  "--video also the recording of an episode")
       ->required()
-      ->type_name("RUN");
+      ->type_name("RUN|FILE");
   command
       .add_option("--format", request->format,
                   "html: the run's page, made anew; md: text for an issue, to standard output; "

@@ -4,6 +4,7 @@
 
 #include "apps/flags.h"
 #include "foreplan/core/error.h"
+#include "foreplan/experiments/run_report.h"
 
 #ifdef FOREPLAN_HAVE_HTTPLIB
 #include <charconv>
@@ -159,18 +160,17 @@ void Print(const PictureJob& job, const PictureState& state, const EpisodeRecord
 
 }  // namespace
 
-void WritePictures(const StoredRun& run, std::optional<int> episode, double most_mb,
+void WritePictures(const std::string& source, std::optional<int> episode, double most_mb,
                    const PictureFlags& flags, bool json) {
   const PictureJob job = JobOf(flags);
-  const EpisodeRecording recording = ReadEpisodeRecording(RecordingOf(run.directory, episode));
-  Animation animation = AnimationOf(run.directory, recording, most_mb);
+  auto [recording, animation] = AnimationOf(source, episode, most_mb);
   if (!job.frames.empty()) MakeFrameFolder(job.frames);
   const PictureState state =
       TakePictures(job, std::make_shared<const std::string>(std::move(animation.bytes)));
   Print(job, state, recording, json);
 }
 #else
-void WritePictures(const StoredRun&, std::optional<int>, double, const PictureFlags&, bool) {
+void WritePictures(const std::string&, std::optional<int>, double, const PictureFlags&, bool) {
   throw InputError(
       "report: this program was built without cpp-httplib, expected one built with it for "
       "pictures (on Debian: libcpp-httplib-dev)");

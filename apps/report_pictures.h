@@ -5,8 +5,6 @@
 #include <optional>
 #include <string>
 
-#include "foreplan/experiments/run_report.h"
-
 namespace foreplan::apps {
 
 struct PictureFlags {
@@ -20,9 +18,9 @@ struct PictureFlags {
 
 void AddPictureFlags(CLI::App& command, PictureFlags& flags);
 
-/// Of that episode of the run, none: the newest. Throws InputError for what was asked wrongly, and
+/// `source` and `episode`: see AnimationOf. Throws InputError for what was asked wrongly, and
 /// where there is no browser; RunError where it fails; Interrupted. The browser ends in any case.
-void WritePictures(const StoredRun& run, std::optional<int> episode, double most_mb,
+void WritePictures(const std::string& source, std::optional<int> episode, double most_mb,
                    const PictureFlags& flags, bool json);
 
 }  // namespace foreplan::apps

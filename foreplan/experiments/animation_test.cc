@@ -190,7 +190,11 @@ TEST(Animation, LeavesOutWhatWasImaginedToStayWithinItsBound) {
         const auto shape = read.Shape("future.point.packed");
         const int every = read.header["futures_every"];
         EXPECT_EQ(shape[1], (6 + every - 1) / every);
-        EXPECT_EQ(read.Shape("future.return")[0], shape[1]);
+        const std::array<int64_t, 2> returns = {shape[1], kFutures};
+        const std::vector<float>& kept = read.file.Floats("future.return", returns);
+        for (int64_t row = 0; row < shape[1]; ++row) {  // of plan row * every, made at step 2 of it
+          EXPECT_EQ(kept[static_cast<size_t>(kFutures * row + 1)], 20 * row * every + 1);
+        }
         EXPECT_EQ(shape[3], std::ssize(read.header["horizon_steps"]));
       }
     } catch (const InputError& error) {

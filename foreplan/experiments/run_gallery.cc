@@ -362,8 +362,8 @@ struct RunGallery::Impl {
     }
     CheckSize(file, kLargestRecordingMb);
     CheckTaskFiles(directory);
-    Animation animation = AnimationOf(directory, ReadEpisodeRecording(file));
-    auto bytes = std::make_shared<const std::string>(std::move(animation.bytes));
+    auto bytes =
+        std::make_shared<const std::string>(std::move(AnimationOf(file, {}).animation.bytes));
     animations.push_back({file, stamp, bytes});
     if (animations.size() > kAnimationsKept) animations.pop_front();
     return bytes;

@@ -66,6 +66,18 @@ std::string StatusOfUnfinished(const RunDirectory& directory, const RunLog& log)
                      log.episodes().size());
 }
 
+/// Of the run in whose folder the file lies: RUN/recordings/..., RUN/evaluation/CONTROLLER/....
+Task TaskOf(const fs::path& file, const EpisodeRecording& recording) {
+  constexpr int kLevels = 3;
+  fs::path folder = fs::absolute(file).parent_path();
+  for (int level = 0; level < kLevels; ++level, folder = folder.parent_path()) {
+    const fs::path config = folder / "config.toml";
+    std::error_code error;
+    if (fs::exists(config, error)) return LoadExperiment(config.string(), {}).task;
+  }
+  return LoadExperiment(recording.task, {}).task;
+}
+
 }  // namespace
 
 StoredRun ReadStoredRun(const fs::path& folder) {
@@ -131,18 +143,26 @@ fs::path RecordingOf(const RunDirectory& directory, std::optional<int> episode) 
       files.back().filename().string()));
 }
 
-Animation AnimationOf(const RunDirectory& directory, const EpisodeRecording& recording,
-                      double most_mb) {
-  const Experiment experiment = LoadExperiment(directory.config_file().string(), {});
-  return MakeAnimation(recording, experiment.task, most_mb);
+RecordedAnimation AnimationOf(const fs::path& source, std::optional<int> episode, double most_mb) {
+  std::error_code error;
+  const bool is_run = fs::is_directory(source, error);
+  if (!is_run && episode) {
+    throw InputError(
+        fmt::format("{}: found --episode beside the file of one, expected the folder of a run",
+                    source.string()));
+  }
+  const fs::path file = is_run ? RecordingOf(RunDirectory::Open(source), episode) : source;
+  RecordedAnimation recorded{ReadEpisodeRecording(file), {}};
+  const Task task = TaskOf(file, recorded.recording);
+  recorded.animation = MakeAnimation(recorded.recording, task, most_mb);
+  return recorded;
 }
 
-std::string AnimationPage(const EpisodeRecording& recording, const Animation& animation) {
+std::string AnimationPage(const RecordedAnimation& recorded) {
+  const auto& [recording, animation] = recorded;
   return FillPage(
       assets::kAnimationHtml,
       {{"title", EscapedForHtml(fmt::format("{} · episode {}", recording.task, recording.episode))},
-       {"subtitle", EscapedForHtml(fmt::format("{}, seed {}, return {:.1f}", recording.controller,
-                                               recording.seed, recording.episode_return))},
        {"animation", Base64Of(animation.bytes)}});
 }
 

@@ -39,12 +39,19 @@ std::vector<std::filesystem::path> RecordingsOf(const RunDirectory& directory);
 /// Of that episode, none: the newest. Throws InputError naming those that are there.
 std::filesystem::path RecordingOf(const RunDirectory& directory, std::optional<int> episode);
 
-/// Of an episode of the run, on the task of its configuration. Throws InputError as MakeAnimation
-/// does.
-Animation AnimationOf(const RunDirectory& directory, const EpisodeRecording& recording,
-                      double most_mb = kAnimationMb);
+/// An episode and its replay.
+struct RecordedAnimation {
+  EpisodeRecording recording;
+  Animation animation;
+};
+
+/// `source`: the folder of a run, of which `episode` is shown, none: the newest that was recorded;
+/// or a recording's file. Its task is that of the run in whose folder it lies, else the one of its
+/// name. Throws InputError as MakeAnimation does.
+RecordedAnimation AnimationOf(const std::filesystem::path& source, std::optional<int> episode,
+                              double most_mb = kAnimationMb);
 
 /// A page that shows one episode, and opens offline.
-std::string AnimationPage(const EpisodeRecording& recording, const Animation& animation);
+std::string AnimationPage(const RecordedAnimation& recorded);
 
 }  // namespace foreplan

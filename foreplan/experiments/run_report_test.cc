@@ -114,6 +114,20 @@ TEST_F(RunReport, FindsRecordingsByTheirNumber) {
               HasSubstr("--record"));
 }
 
+// Settings of the run change where things are: here how long the pole is.
+TEST_F(RunReport, ShowsARecordingOnTheTaskOfTheRunAroundIt) {
+  const fs::path copy = Copy();
+  const fs::path file = RecordingOf(RunDirectory::Open(copy), {});
+  const std::string as_it_was = AnimationOf(file, {}).animation.bytes;
+  EXPECT_EQ(AnimationOf(copy, {}).animation.bytes, as_it_was);
+  std::string config = ReadFile(copy / "config.toml");
+  const size_t at = config.find("pole_center = ");
+  ASSERT_NE(at, std::string::npos);
+  config.replace(at, std::string("pole_center = ").size(), "pole_center = 1");  // 10.3 m
+  std::ofstream(copy / "config.toml") << config;
+  EXPECT_NE(AnimationOf(file, {}).animation.bytes, as_it_was);
+}
+
 TEST_F(RunReport, ThePageHasReplayDecisionTimesAndTheModelJudged) {
   const std::string page = ReadFile(run() / "report.html");
   for (const char* part : {"id=\"animation\"", "\"Decision time\"", "\"Coverage\"",
