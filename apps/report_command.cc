@@ -164,9 +164,10 @@ void AddReportCommand(CLI::App& app) {
   command.add_option("--episode", request->episode, "that is replayed; default: the last recorded")
       ->check(IntegerFrom(1, 2147483647));
   command
-      .add_option("--mb", request->mb,
-                  "most that the replay may hold [10^6 bytes]; beyond it less of what was "
-                  "imagined is kept; default: 20")
+      .add_option(
+          "--mb", request->mb,
+          "most that the replay may take in the page [10^6 bytes]; beyond it less of what was "
+          "imagined is kept; default: 20")
       ->check(NumberFrom(0.01, 1000));
   command
       .add_option("--out", request->out,

@@ -231,6 +231,11 @@ std::string StreamOf(const EpisodeRecording& recording, const EnvironmentSpec* s
   return GzipOf(SerializeTensors(file, "animation"));
 }
 
+/// As base64 [10^6 bytes].
+double MbInAPage(const std::string& bytes) {
+  return static_cast<double>(bytes.size()) * 4 / 3 / 1e6;
+}
+
 }  // namespace
 
 Animation MakeAnimation(const EpisodeRecording& recording, const System* system,
@@ -253,14 +258,14 @@ Animation MakeAnimation(const EpisodeRecording& recording, const System* system,
   }
   for (;;) {
     std::string bytes = StreamOf(recording, spec, stage.get(), why, choice);
-    if (static_cast<double>(bytes.size()) <= 1e6 * most_mb) {
+    if (MbInAPage(bytes) <= most_mb) {
       return {std::move(bytes), LeftOut(recording, choice)};
     }
     if (stage == nullptr || !LeaveOutMore(recording, choice)) {
       throw InputError(fmt::format(
           "animation of episode {} of {}: found {:.1f} MB without anything imagined, expected at "
           "most {:g} MB (--mb)",
-          recording.episode, recording.task, static_cast<double>(bytes.size()) / 1e6, most_mb));
+          recording.episode, recording.task, MbInAPage(bytes), most_mb));
     }
   }
 }
