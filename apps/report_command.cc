@@ -16,8 +16,6 @@
 #include "foreplan/core/config_text.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
-#include "foreplan/experiments/experiment.h"
-#include "foreplan/experiments/run_figures.h"
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
@@ -70,9 +68,7 @@ Made WriteAnimation(const ReportRequest& request) {
 
 Made WritePage(const ReportRequest& request) {
   StoredRun run = ReadStoredRun(request.source);
-  const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
-  AddFigures(run.directory, experiment.task, ReadDecisionTimes(run.directory), request.mb,
-             CatchInterrupts(), run.content);
+  AddFigures(run, request.mb, CatchInterrupts());
   const std::string page = ReportPage(run.content, run.log);
   Made made{.file = run.directory.report_file(), .bytes = page.size()};
   if (!request.out.empty()) made.file = request.out;

@@ -18,8 +18,6 @@
 
 #include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
-#include "foreplan/experiments/experiment.h"
-#include "foreplan/experiments/run_figures.h"
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/page.h"
 
@@ -214,9 +212,7 @@ Json ChartsOf(const RunLog& log) {
 void AddFiguresIfThereAre(StoredRun& run) {
   try {
     CheckTaskFiles(run.directory);
-    const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
-    AddFigures(run.directory, experiment.task, ReadDecisionTimes(run.directory), kAnimationMb, {},
-               run.content);
+    AddFigures(run, kAnimationMb, {});
   } catch (const std::exception&) {  // tables and charts are a report, too
   }
 }

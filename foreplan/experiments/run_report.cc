@@ -110,17 +110,28 @@ void AddFigures(const RunDirectory& directory, const Task& task, const DecisionT
   if (decisions.count() > 0) content.charts.push_back(DecisionChart(decisions));
   try {
     for (auto& chart : ModelCharts(directory, stop)) content.charts.push_back(std::move(chart));
-  } catch (const Error&) {
+  } catch (const std::exception&) {  // of local models, policies and the like there are none
     if (stop.stop_requested()) throw;
-    // Of local models, policies and the like there are none.
   }
   try {
     const std::vector<fs::path> recordings = RecordingsOf(directory);
     content.no_animation = "no episode was recorded (run it with --record)";
     if (recordings.empty()) return;
     content.animation = MakeAnimation(ReadEpisodeRecording(recordings.back()), task, most_mb).bytes;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     content.no_animation = error.what();
+  }
+}
+
+void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop) {
+  const DecisionTimes decisions = ReadDecisionTimes(run.directory);
+  try {
+    const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
+    AddFigures(run.directory, experiment.task, decisions, most_mb, stop, run.content);
+  } catch (const InputError& error) {  // as that of a task which was made in code
+    run.content.levels = ReturnLevels(run.directory);
+    if (decisions.count() > 0) run.content.charts.push_back(DecisionChart(decisions));
+    run.content.no_animation = error.what();
   }
 }
 

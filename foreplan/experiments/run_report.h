@@ -34,6 +34,10 @@ StoredRun ReadStoredRun(const std::filesystem::path& folder);
 void AddFigures(const RunDirectory& directory, const Task& task, const DecisionTimes& decisions,
                 double most_mb, const std::stop_token& stop, ReportContent& content);
 
+/// The same from what stands in the run's folder; where its task cannot be made anew, without what
+/// needs it.
+void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop);
+
 /// Of the run's episodes, by number.
 std::vector<std::filesystem::path> RecordingsOf(const RunDirectory& directory);
 /// Of that episode, none: the newest. Throws InputError naming those that are there.

@@ -192,5 +192,18 @@ TEST_F(RunReport, AReportWithoutAReplaySaysWhy) {
   EXPECT_THAT(page_of(), HasSubstr("No replay: no episode was recorded"));
 }
 
+// As a program's own, which its folder does not say how to make.
+TEST_F(RunReport, AReportWithoutItsTaskHasWhatNeedsNone) {
+  const fs::path copy = Copy();
+  std::string config = ReadFile(copy / "config.toml");
+  config.replace(config.find("type = "), std::string("type = ").size(), "type = \"gone\" # ");
+  std::ofstream(copy / "config.toml") << config;
+  StoredRun stored = ReadStoredRun(copy);
+  AddFigures(stored, kAnimationMb, {});
+  EXPECT_THAT(ReportPage(stored.content, stored.log),
+              testing::AllOf(HasSubstr("No replay: "), HasSubstr("gone"),
+                             HasSubstr("\"Decision time\""), HasSubstr("\"Return per episode\"")));
+}
+
 }  // namespace
 }  // namespace foreplan
