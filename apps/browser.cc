@@ -143,14 +143,14 @@ class SpawnSettings {
 std::string FindBrowser() {
   const char* wanted = std::getenv("FOREPLAN_BROWSER");
   if (wanted != nullptr && *wanted != '\0') {
-    const std::string found = OnPath(wanted);
+    std::string found = OnPath(wanted);
     if (!found.empty()) return found;
     throw InputError(
         fmt::format("FOREPLAN_BROWSER: found '{}', expected the program of a Chromium", wanted));
   }
   for (const char* name :
        {"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}) {
-    const std::string found = OnPath(name);
+    std::string found = OnPath(name);
     if (!found.empty()) return found;
   }
   throw InputError(
