@@ -14,7 +14,6 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 class ReportCommand : public ProgramTest {
@@ -47,8 +46,9 @@ class ReportCommand : public ProgramTest {
     ASSERT_EQ(run.exit_code, 0) << run.err;
   }
 
-  [[nodiscard]] std::string Refusal(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), "report");
+  [[nodiscard]] std::string Refusal(const std::vector<std::string>& flags) const {
+    std::vector<std::string> arguments = {"report"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
     const ProgramResult result = RunProgram(arguments);
     EXPECT_EQ(result.exit_code, 2) << result.out;
     EXPECT_EQ(result.out, "");
