@@ -107,7 +107,7 @@ PictureState Await(const PictureServer& server, Browser& browser, const std::sto
   int64_t words = 0;
   Clock::time_point heard = Clock::now();
   for (;;) {
-    const PictureState state = server.state();
+    PictureState state = server.state();
     if (!state.error.empty()) throw RunError("report: no pictures: " + state.error);
     if (state.is_done) return state;
     if (stop.stop_requested()) {
