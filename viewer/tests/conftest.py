@@ -2,14 +2,13 @@
 
 import os
 import pathlib
-import shutil
 
 import pytest
 
+import browser
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+CHROMIUM = browser.chromium()
 TINY_RUN = ["run", "cartpole_closed_form", "--seed", "3"] + [word for setting in [
     "episode_length=30", "mpc.refit_every=12", "model.members=2", "model.width=16", "model.hidden_layers=1", "fit.min_steps=20",
     "fit.max_steps=20", "planner.icem.horizon=8", "planner.icem.population=20", "planner.icem.elites=4",
@@ -31,6 +30,6 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("no chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=browser.ARGUMENTS)
+        yield launched
+        launched.close()
