@@ -133,7 +133,7 @@ class TerminalCurve : public ProgramTest {
       dup2(terminal.slave(), STDOUT_FILENO);
       dup2(terminal.slave(), STDERR_FILENO);
     });
-    const std::string text = terminal.Text();
+    std::string text = terminal.Text();
     EXPECT_EQ(result.exit_code, 0) << text;
     return text;
   }

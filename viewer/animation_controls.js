@@ -18,7 +18,7 @@ globalThis.foreplanAnimation = globalThis.foreplanAnimation || {};
   ];
   const LAYERS = [  // name, label, shown at first
     ["futures", "imagined futures", true], ["plan", "chosen plan", true], ["happened", "what happened", true],
-    ["ellipses", "distribution (2σ)", true], ["contacts", "contact points", true], ["sites", "sites", false],
+    ["ellipses", "distribution (2σ)", true], ["contacts", "contact points", true], ["sites", "sites", true],
   ];
 
   function make(tag, attributes = {}, ...children) {
