@@ -41,9 +41,9 @@ class ViewTest : public ProgramTest {
   }
 
   /// Starts the server and reads its address.
-  void StartView(std::vector<std::string> arguments = {"runs"}) {
-    arguments.insert(arguments.begin(), "view");
-    child_ = StartOther(FOREPLAN_PROGRAM, Concatenated(arguments, {"--json"}), "view");
+  void StartView(const std::vector<std::string>& arguments = {"runs"}) {
+    child_ = StartOther(FOREPLAN_PROGRAM,
+                        Concatenated(Concatenated({"view"}, arguments), {"--json"}), "view");
     const Clock::time_point deadline = Clock::now() + std::chrono::seconds(20);
     Json answer = Json::value_t::discarded;
     while (answer.is_discarded() && Clock::now() < deadline && !HasEnded(child_)) {
@@ -59,7 +59,7 @@ class ViewTest : public ProgramTest {
   ProgramResult EndView(int signal) {
     kill(child_, signal);
     EXPECT_TRUE(EndsWithin(child_, std::chrono::seconds(5)));
-    const ProgramResult result = Wait(child_, "view");
+    ProgramResult result = Wait(child_, "view");
     child_ = 0;
     return result;
   }
