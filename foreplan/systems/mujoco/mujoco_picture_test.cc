@@ -86,8 +86,19 @@ TEST(MujocoPicture, ShapesStandWhereMujocoHasThem) {
   }
 }
 
+/// MuJoCo's own format: sizes, then heights row by row from -y on.
+void WriteHeights(const std::string& file, int32_t rows, int32_t columns,
+                  const std::vector<float>& heights) {
+  std::ofstream out(file, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(&rows), sizeof(rows));
+  out.write(reinterpret_cast<const char*>(&columns), sizeof(columns));
+  out.write(reinterpret_cast<const char*>(heights.data()),
+            static_cast<std::streamsize>(heights.size() * sizeof(float)));
+}
+
 /// A box that lies on the floor beside a mesh and on a height field, textured and plain.
 MujocoOptions Shapes() {
+  WriteHeights(testing::TempDir() + "/hills.bin", 2, 3, {0, 1, 0.5F, 0, 0, 0});
   std::ofstream(testing::TempDir() + "/wedge.obj")
       << "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n";
   MujocoOptions options = TemporaryModel("shapes.xml", R"(
@@ -98,7 +109,7 @@ MujocoOptions Shapes() {
         <material name="half" texture="two" rgba="1 1 0.5 0.8"/>
         <material name="plain" rgba="0.1 0.2 0.3 1"/>
         <mesh name="wedge" file="wedge.obj"/>
-        <hfield name="hills" nrow="2" ncol="3" size="2 1 0.5 0.1" elevation="0 0 0  0 1 0.5"/>
+        <hfield name="hills" file="hills.bin" size="2 1 0.5 0.1"/>
       </asset>
       <worldbody>
         <geom name="floor" type="plane" size="0 0 1" material="plain"/>
@@ -156,7 +167,7 @@ TEST(MujocoPicture, MeshesAndHeightFieldsStandWhereTheirPointsAre) {
   EXPECT_LT(LargestDifference(system.model(), StateOf(system), *picture), kRounding);
 
   const SceneMesh& hills = scene.meshes[static_cast<size_t>(ShapeNamed(scene, "ground").mesh)];
-  // Rows along y, columns along x, heights times 0.5; the text begins with the last row.
+  // Rows along y, columns along x, heights times 0.5.
   EXPECT_EQ(hills.vertices, (std::vector<float>{-2, -1, 0, 0, -1, 0.5F, 2, -1, 0.25F,  //
                                                 -2, 1, 0, 0, 1, 0, 2, 1, 0}));
   EXPECT_EQ(hills.faces, (std::vector<int32_t>{0, 1, 4, 0, 4, 3, 1, 2, 5, 1, 5, 4}));
