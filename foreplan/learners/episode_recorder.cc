@@ -67,11 +67,12 @@ size_t CountOf(int64_t plans, int every) {
   return static_cast<size_t>((plans + every - 1) / every);
 }
 
-/// Row by row.
+/// Row by row, up to where it is no number any more.
 void KeepDistribution(const TrajectoryDistribution& expected, EpisodeRecording& recording) {
   for (size_t t = 0; t < expected.state_mean.size(); ++t) {
     const Eigen::VectorXd& mean = expected.state_mean[t];
     const Eigen::MatrixXd& covariance = expected.state_covariance[t];
+    if (!mean.allFinite() || !covariance.allFinite()) return;
     recording.expected_mean.insert(recording.expected_mean.end(), mean.begin(), mean.end());
     recording.expected_covariance.insert(recording.expected_covariance.end(), covariance.data(),
                                          covariance.data() + covariance.size());  // symmetric

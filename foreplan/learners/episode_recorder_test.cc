@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -239,6 +240,13 @@ TEST_F(EpisodeRecorderTest, KeepsWhereALocalPolicyExpectedToGo) {
   const EpisodeRecording ended_early = folder_.Read(2);
   EXPECT_EQ(ended_early.expected_mean.size(), 3U * 3);
   EXPECT_EQ(ended_early.expected_covariance.size(), 3U * 9);
+  expected_ = [before = expected_] {
+    TrajectoryDistribution distribution = before();
+    distribution.state_covariance[2](1, 1) = std::numeric_limits<double>::infinity();
+    return distribution;
+  };
+  Play(recorder, 3, 5);
+  EXPECT_EQ(folder_.Read(3).expected_mean.size(), 2U * 3) << "dynamics that grow without bound";
 }
 
 TEST_F(EpisodeRecorderTest, ImaginesEveryPlanFromWhereItBegins) {
