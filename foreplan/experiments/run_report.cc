@@ -46,10 +46,10 @@ nlohmann::json ResultOf(const RunDirectory& directory, const RunLog& log) {
   std::error_code error;
   if (!fs::exists(directory.result_file(), error)) return nullptr;
   const std::string file = directory.result_file().string();
-  const nlohmann::json result = nlohmann::json::parse(ReadFile(file), nullptr, false);
+  nlohmann::json result = nlohmann::json::parse(ReadFile(file), nullptr, false);
   try {
-    if (result.at("episode_returns").size() != log.episodes().size())
-      return nullptr;  // an older end
+    const bool is_older = result.at("episode_returns").size() != log.episodes().size();
+    if (is_older) return nullptr;
     static_cast<void>(result.at("status").get_ref<const std::string&>());
     for (const char* key : {"wall_seconds", "planning_seconds", "fitting_seconds"}) {
       static_cast<void>(result.at(key).get<double>());
@@ -146,7 +146,7 @@ fs::path RecordingOf(const RunDirectory& directory, std::optional<int> episode) 
                                  directory.path().string()));
   }
   if (!episode) return files.back();
-  const fs::path wanted = RecordingFile(directory.recordings_folder(), *episode);
+  fs::path wanted = RecordingFile(directory.recordings_folder(), *episode);
   if (std::ranges::find(files, wanted) != files.end()) return wanted;
   throw InputError(fmt::format(
       "{}: found no recording of episode {}, expected one that is there, of {} from {} to {}",

@@ -51,7 +51,7 @@ class RunReport : public testing::Test {
 
   /// A copy that may be damaged.
   [[nodiscard]] static fs::path Copy() {
-    const fs::path copy = folder_ / testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::path copy = folder_ / testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::copy(run(), copy, fs::copy_options::recursive);
     return copy;
   }
