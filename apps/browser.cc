@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/spawn_settings.h"
 #include "foreplan/data/files.h"
 
 extern char** environ;
@@ -103,41 +104,6 @@ fs::path NewFolder() {
   return name;
 }
 
-/// A child in a process group of its own, with its messages in a file.
-class SpawnSettings {
- public:
-  explicit SpawnSettings(const fs::path& messages) {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, messages.c_str(),
-                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  [[nodiscard]] const posix_spawn_file_actions_t* actions() const { return &actions_; }
-  [[nodiscard]] const posix_spawnattr_t* attributes() const { return &attributes_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
 }  // namespace
 
 std::string FindBrowser() {
@@ -180,7 +146,9 @@ void Browser::Start(const std::string& program, const std::string& page) {
   words.insert(words.begin(), program);
   words.push_back(page);
   std::vector<std::string> variables = Environment(folder_);
-  const SpawnSettings settings(folder_ / "messages");
+  SpawnSettings settings;
+  settings.Open(STDOUT_FILENO, "/dev/null", O_WRONLY);
+  settings.Open(STDERR_FILENO, folder_ / "messages", O_WRONLY | O_CREAT | O_APPEND);
   const int error = posix_spawn(&child_, program.c_str(), settings.actions(), settings.attributes(),
                                 Pointers(words).data(), Pointers(variables).data());
   if (error == 0) return;

@@ -42,7 +42,8 @@ class View:
         self.url = json.loads(self.answer())["url"]
         self.browser = self.profile = None
         if browser:
-            self.profile = tempfile.TemporaryDirectory()
+            # Helpers of the browser may write into it while it is removed.
+            self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
             self.browser = subprocess.Popen(
                 [browser, "--headless", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run",
                  "--disable-background-networking", "--disable-sync", "--remote-debugging-port=0", f"--user-data-dir={self.profile.name}"]
@@ -86,12 +87,12 @@ class View:
     def end(self) -> float:
         """The processor time that it took."""
         seconds = processor_seconds(self.process.pid)
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
         if self.browser:
             self.browser.terminate()
             self.browser.wait()
             self.profile.cleanup()
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait()
         return seconds
 
 

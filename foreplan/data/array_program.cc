@@ -20,6 +20,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/memory.h"
+#include "foreplan/core/spawn_settings.h"
 #include "foreplan/data/array_stream.h"
 
 extern char** environ;
@@ -28,42 +29,6 @@ namespace foreplan {
 namespace {
 
 std::string Cause(int error) { return std::generic_category().message(error); }
-
-/// How a child is started: its output into a pipe, nothing else of ours.
-class SpawnSettings {
- public:
-  explicit SpawnSettings(int output) {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawnattr_init(&attributes_);
-    // Signals that this process blocks or ignores end the child all the same.
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    // A process group of its own: Ctrl-C is for this process to handle, and End reaches all of it.
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  [[nodiscard]] const posix_spawn_file_actions_t* actions() const { return &actions_; }
-  [[nodiscard]] const posix_spawnattr_t* attributes() const { return &attributes_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
 
 /// A running program whose output is read; ended on every way out.
 class Program {
@@ -76,7 +41,9 @@ class Program {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    const SpawnSettings settings(ends[1]);
+    SpawnSettings settings;
+    settings.Give(STDOUT_FILENO, ends[1]);
+    settings.Open(STDERR_FILENO, "/dev/null", O_WRONLY);
     const int error = posix_spawn(&child_, arguments[0], settings.actions(), settings.attributes(),
                                   arguments.data(), environ);
     close(ends[1]);

@@ -12,6 +12,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/read_file.h"
+#include "foreplan/data/component_json.h"
 #include "foreplan/data/files.h"
 #include "foreplan/data/gzip.h"
 #include "foreplan/data/safetensors.h"
@@ -37,14 +38,6 @@ InputError Wrong(const std::string& where, std::string_view found, std::string_v
 
 // --- writing ------------------------------------------------------------------------------------
 
-Json AsJson(const std::vector<Component>& components) {
-  Json list = Json::array();
-  for (const Component& component : components) {
-    list.push_back({{"name", component.name}, {"unit", component.unit}});
-  }
-  return list;
-}
-
 std::string Describe(const EpisodeRecording& recording) {
   Json json = {{"program", recording.program},
                {"task", recording.task},
@@ -57,9 +50,9 @@ std::string Describe(const EpisodeRecording& recording) {
                {"episode_return", recording.episode_return},
                {"end", recording.end},
                {"note", recording.note},
-               {"observation", AsJson(recording.observation)},
-               {"action", AsJson(recording.action)},
-               {"state", AsJson(recording.state)}};
+               {"observation", ComponentsJson(recording.observation)},
+               {"action", ComponentsJson(recording.action)},
+               {"state", ComponentsJson(recording.state)}};
   if (recording.plan_count() > 0) {
     json["imagined_every"] = recording.imagined_every;
     json["futures_every"] = recording.futures_every;

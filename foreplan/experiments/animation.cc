@@ -12,9 +12,12 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/component_json.h"
 #include "foreplan/data/gzip.h"
+#include "foreplan/data/recording.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/experiments/animation_stage.h"
+#include "foreplan/models/change_statistics.h"
 #include "foreplan/systems/scene.h"
 
 namespace foreplan {
@@ -23,14 +26,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr float kNanFloat = std::numeric_limits<float>::quiet_NaN();
-
-Json AsJson(const std::vector<Component>& components) {
-  Json list = Json::array();
-  for (const Component& component : components) {
-    list.push_back({{"name", component.name}, {"unit", component.unit}});
-  }
-  return list;
-}
 
 template <typename T>
 std::vector<float> AsFloats(const std::vector<T>& values) {
@@ -65,9 +60,7 @@ bool LeaveOutMore(const EpisodeRecording& recording, AnimationChoice& choice) {
 
 /// "every 4th".
 std::string EveryText(int every) {
-  if (every == 1) return "every";
-  if (every == 2) return "every other";
-  return fmt::format("every {}{}", every, every == 3 ? "rd" : "th");
+  return every == 2 ? "every other" : fmt::format("every {}th", every);  // powers of 2
 }
 
 std::vector<std::string> LeftOut(const EpisodeRecording& recording, const AnimationChoice& choice) {
@@ -89,34 +82,16 @@ std::vector<std::string> LeftOut(const EpisodeRecording& recording, const Animat
   return texts;
 }
 
-/// Standard deviation of the change in one step of every component: [no].
-std::vector<double> ChangeScale(const EpisodeRecording& recording) {
-  const size_t no = recording.observation.size();
-  const auto steps = static_cast<size_t>(recording.steps());
-  std::vector<double> scale(no);
-  for (size_t i = 0; i < no; ++i) {
-    double sum = 0;
-    double squares = 0;
-    for (size_t t = 0; t < steps; ++t) {
-      const double change =
-          recording.observations[(t + 1) * no + i] - recording.observations[t * no + i];
-      sum += change;
-      squares += change * change;
-    }
-    const double count = std::max<double>(1, static_cast<double>(steps));
-    scale[i] = std::sqrt(std::max(0.0, squares / count - (sum / count) * (sum / count)));
-  }
-  return scale;
-}
-
 /// What the plan that a step executes had imagined of the observation after it, against what was
 /// observed: root mean square over the components that change, each in its scale. NaN: nothing was
 /// imagined.
 std::vector<float> ModelErrors(const EpisodeRecording& recording) {
   const size_t no = recording.observation.size();
-  const std::vector<double> scale = ChangeScale(recording);
   std::vector<float> errors(static_cast<size_t>(recording.steps()), kNanFloat);
   if (recording.imagined.empty()) return errors;
+  // Of the changes in one step; 0 for what is constant but for rounding.
+  const Recording steps = AsRecording(recording.task, recording, {});
+  const std::vector<double> scale = MeasureChanges(steps.data, {}).deviation;
   for (size_t t = 0; t < errors.size(); ++t) {
     const int plan = recording.plans[t];
     if (plan < 0 || plan % recording.imagined_every != 0) continue;
@@ -129,7 +104,7 @@ std::vector<float> ModelErrors(const EpisodeRecording& recording) {
     double sum = 0;
     int count = 0;
     for (size_t i = 0; i < no; ++i) {
-      if (!(scale[i] > 0)) continue;
+      if (scale[i] == 0) continue;
       const double off =
           (recording.imagined[row * no + i] - recording.observations[(t + 1) * no + i]) / scale[i];
       sum += off * off;
@@ -187,8 +162,8 @@ Json HeaderOf(const EpisodeRecording& recording, const EnvironmentSpec* spec,
                  {"note", recording.note},
                  {"dt", recording.dt},
                  {"steps", recording.steps()},
-                 {"observation", AsJson(recording.observation)},
-                 {"action", AsJson(recording.action)}};
+                 {"observation", ComponentsJson(recording.observation)},
+                 {"action", ComponentsJson(recording.action)}};
   if (spec != nullptr) {
     header["action_low"] = spec->action_low;
     header["action_high"] = spec->action_high;
@@ -199,30 +174,40 @@ Json HeaderOf(const EpisodeRecording& recording, const EnvironmentSpec* spec,
   return header;
 }
 
-std::string StreamOf(const EpisodeRecording& recording, const EnvironmentSpec* spec,
-                     AnimationStage* stage, const std::string& reason,
-                     const AnimationChoice& choice) {
+/// What does not depend on a choice.
+TensorFile KeptInAnyCase(const EpisodeRecording& recording, AnimationStage* stage) {
   TensorFile file;
   AddNumbers(recording, file);
-  Json header = HeaderOf(recording, spec, choice);
-  Json traces = Json::array();
-  header["scene"] = nullptr;
-  if (stage != nullptr) {
-    stage->AddFrames(file);
-    stage->AddContacts(file);
-    stage->AddMeshes(file);
-    stage->AddDistribution(file);
-    if (recording.plan_count() > 0) {
-      stage->AddImagined(choice, file);
-      AddFutureReturns(recording, choice, file);
-      header["horizon_steps"] = stage->StepsAhead(choice.ahead);
-    }
-    header["position_step"] = stage->position_step();
-    header["trace_step"] = stage->trace_step();
-    header["scene"] = stage->json();
-    for (const ScenePart& part : stage->scene().traced) traces.push_back({{"name", part.name}});
+  if (stage == nullptr) return file;
+  stage->AddFrames(file);
+  stage->AddContacts(file);
+  stage->AddMeshes(file);
+  stage->AddDistribution(file);
+  return file;
+}
+
+void DescribeStage(AnimationStage& stage, Json& header) {
+  header["position_step"] = stage.position_step();
+  header["trace_step"] = stage.trace_step();
+  header["scene"] = stage.json();
+  for (const ScenePart& part : stage.scene().traced) {
+    header["traces"].push_back({{"name", part.name}});
   }
-  header["traces"] = std::move(traces);
+}
+
+/// `file`: KeptInAnyCase.
+std::string StreamOf(const EpisodeRecording& recording, const EnvironmentSpec* spec,
+                     AnimationStage* stage, const std::string& reason,
+                     const AnimationChoice& choice, TensorFile file) {
+  Json header = HeaderOf(recording, spec, choice);
+  header["scene"] = nullptr;
+  header["traces"] = Json::array();
+  if (stage != nullptr) {
+    DescribeStage(*stage, header);
+    if (recording.plan_count() > 0) header["horizon_steps"] = stage->StepsAhead(choice.ahead);
+    stage->AddImagined(choice, file);
+    AddFutureReturns(recording, choice, file);
+  }
   header["left_out"] = LeftOut(recording, choice);
   header["nothing_to_draw"] = reason;
   file.metadata = {{"format", "foreplan.animation"},
@@ -256,8 +241,9 @@ Animation MakeAnimation(const EpisodeRecording& recording, const System* system,
   AnimationChoice choice;
   while (stage != nullptr && stage->IsSlow(choice) && LeaveOutMore(recording, choice)) {
   }
+  const TensorFile kept = KeptInAnyCase(recording, stage.get());
   for (;;) {
-    std::string bytes = StreamOf(recording, spec, stage.get(), why, choice);
+    std::string bytes = StreamOf(recording, spec, stage.get(), why, choice, kept);
     if (MbInAPage(bytes) <= most_mb) {
       return {std::move(bytes), LeftOut(recording, choice)};
     }

@@ -10,6 +10,7 @@
 
 #include "foreplan/core/config_text.h"
 #include "foreplan/runs/page.h"
+#include "foreplan/runs/report_chart.h"
 
 namespace foreplan {
 namespace assets {
@@ -129,20 +130,6 @@ std::string ParameterSection(const Json& details) {
   return html + NoiseTable(details) + "  </section>\n";
 }
 
-Json Chart(const std::string& title, const std::string& unit, bool wide) {
-  return {{"title", title},
-          {"unit", unit},
-          {"wide", wide},
-          {"xLabel", "steps ahead"},
-          {"series", Json::array()},
-          {"columns", Json::array()}};
-}
-
-void AddSeries(Json& chart, const std::string& label, const std::vector<double>& values) {
-  chart["series"].push_back({{"label", label}});
-  chart["columns"].push_back(values);
-}
-
 std::string HorizonRows(const DataFitReport& report) {
   TableRows rows;
   for (size_t i = 0; i < report.observation.size(); ++i) {
@@ -250,10 +237,13 @@ nlohmann::ordered_json CalibrationCharts(const Calibration& calibration,
     return values;
   };
   const std::vector<double> steps = column([](const HorizonError& h) { return h.steps; });
+  const auto chart_of = [&steps](const std::string& title, const std::string& unit) {
+    return ReportChart(title, unit, "steps ahead", steps);
+  };
   Json charts = Json::array();
 
-  Json coverage = Chart("Coverage", "share of held-out observations inside the interval", true);
-  coverage["columns"].push_back(steps);
+  Json coverage = chart_of("Coverage", "share of held-out observations inside the interval");
+  coverage["wide"] = true;
   for (size_t level = 0; level < kCalibrationLevels.size(); ++level) {
     AddSeries(coverage, Percent(kCalibrationLevels[level]) + " interval",
               column([&](const HorizonError& h) { return Coverage(calibration, h, level); }));
@@ -261,16 +251,14 @@ nlohmann::ordered_json CalibrationCharts(const Calibration& calibration,
   charts.push_back(std::move(coverage));
   for (size_t i = 0; i < observation.size(); ++i) {
     const std::string& unit = observation[i].unit;
-    Json chart = Chart("Error of " + observation[i].name,
-                       (unit.empty() ? "" : unit + ", ") + "root mean square", false);
-    chart["columns"].push_back(steps);
+    Json chart = chart_of("Error of " + observation[i].name,
+                          (unit.empty() ? "" : unit + ", ") + "root mean square");
     AddSeries(chart, "model", column([i](const HorizonError& h) { return h.rmse[i]; }));
     AddSeries(chart, "if nothing changed",
               column([i](const HorizonError& h) { return h.persistence[i]; }));
     charts.push_back(std::move(chart));
   }
-  Json epistemic = Chart("Epistemic share", "of the predicted variance", false);
-  epistemic["columns"].push_back(steps);
+  Json epistemic = chart_of("Epistemic share", "of the predicted variance");
   for (size_t i = 0; i < observation.size(); ++i) {
     AddSeries(epistemic, observation[i].name,
               column([i](const HorizonError& h) { return h.epistemic_share[i]; }));

@@ -21,6 +21,7 @@
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/calibration.h"
+#include "foreplan/runs/report_chart.h"
 
 namespace foreplan {
 namespace {
@@ -39,12 +40,6 @@ constexpr std::array<Level, 4> kLevels = {{{"uniform", "random"},
 
 fs::path EvaluationFile(const RunDirectory& directory, const std::string& controller) {
   return directory.path() / "evaluation" / (controller + ".json");
-}
-
-Json Chart(const std::string& title, const std::string& unit, const std::string& x_label) {
-  return {{"title", title},          {"unit", unit},
-          {"wide", false},           {"xLabel", x_label},
-          {"series", Json::array()}, {"columns", Json::array()}};
 }
 
 /// An episode of the data as one that is judged.
@@ -71,22 +66,22 @@ std::vector<double> Errors(const Calibration& calibration) {
   return errors;
 }
 
-/// The same model on the data of the first policy and on those of the last.
+/// The same model on the data of the first policy and on those of the last, as far ahead as both
+/// reach.
 Json MismatchChart(const Calibration& first, const Calibration& last, int last_episode) {
-  Json chart = Chart("Where the model is asked",
-                     "error in standard deviations of the one-step changes", "steps ahead");
   const size_t count = std::min(first.horizons.size(), last.horizons.size());
   std::vector<int> steps;
   for (size_t i = 0; i < count; ++i) steps.push_back(last.horizons[i].steps);
-  chart["columns"].push_back(steps);
-  const auto add = [&](const std::string& label, const Calibration& calibration) {
-    std::vector<double> errors = Errors(calibration);
+  Json chart =
+      ReportChart("Where the model is asked",
+                  "error in standard deviations of the one-step changes; the model may have "
+                  "been fitted to both episodes",
+                  "steps ahead", steps);
+  for (const Calibration* calibration : {&first, &last}) {
+    std::vector<double> errors = Errors(*calibration);
     errors.resize(count);
-    chart["series"].push_back({{"label", label}});
-    chart["columns"].push_back(errors);
-  };
-  add("episode 1", first);
-  add(fmt::format("episode {}", last_episode), last);
+    AddSeries(chart, fmt::format("episode {}", calibration == &first ? 1 : last_episode), errors);
+  }
   return chart;
 }
 
@@ -118,16 +113,10 @@ Json ReturnLevels(const RunDirectory& directory) {
 }
 
 Json DecisionChart(const DecisionTimes& times) {
-  if (times.count() == 0) return nullptr;
   size_t first = 0;
   size_t last = DecisionTimes::kBins - 1;
   while (times.InBin(first) == 0) ++first;
   while (times.InBin(last) == 0) --last;
-  Json chart = Chart("Decision time",
-                     fmt::format("decisions by how long they took; half within {:.3g} ms, 99 % "
-                                 "within {:.3g} ms",
-                                 1e3 * times.Quantile(0.5), 1e3 * times.Quantile(0.99)),
-                     "ms");
   std::vector<double> begins;
   std::vector<int64_t> counts;
   for (size_t bin = first > 0 ? first - 1 : 0; bin <= std::min(last + 1, DecisionTimes::kBins - 1);
@@ -135,9 +124,13 @@ Json DecisionChart(const DecisionTimes& times) {
     begins.push_back(1e3 * DecisionTimes::Begin(bin));
     counts.push_back(times.InBin(bin));
   }
+  Json chart = ReportChart("Decision time",
+                           fmt::format("decisions by how long they took; half within {:.3g} ms, "
+                                       "99 % within {:.3g} ms",
+                                       1e3 * times.Quantile(0.5), 1e3 * times.Quantile(0.99)),
+                           "ms", begins);
   chart["kind"] = "histogram";
-  chart["series"].push_back({{"label", "decisions"}});
-  chart["columns"] = {begins, counts};
+  AddSeries(chart, "decisions", counts);
   if (times.deadline() > 0) {
     chart["mark"] = {{"x", 1e3 * times.deadline()},
                      {"label", fmt::format("deadline: {} of {} late", times.late(),

@@ -21,17 +21,16 @@ void WriteEvaluation(const RunDirectory& directory, const Evaluation& evaluation
 /// order random, zero, learned, true model. Files that are no such thing are left out.
 nlohmann::ordered_json ReturnLevels(const RunDirectory& directory);
 
-/// A chart as viewer/report.js draws it: decisions by how long they took, with the deadline; null
-/// without decisions.
+/// A chart of decisions, at least one, by how long they took, with the deadline.
 nlohmann::ordered_json DecisionChart(const DecisionTimes& times);
 /// How long a decision may take, by section [mpc] [s]; 0: as long as it wants.
 double DecisionDeadline(Config& config);
 /// Of a run, from its checkpoint.
 DecisionTimes ReadDecisionTimes(const RunDirectory& directory);
 
-/// Charts of the stored model, judged on the run's last whole episode and on its first: errors by
-/// horizon and component, coverage of intervals, and both episodes side by side, where the model
-/// meets what it was not fitted to. Empty for a run without a global model, or with fewer than two
+/// Charts of the stored model, judged on the run's last episode and on its first, to which it may
+/// have been fitted: both side by side, coverage of intervals on the last, and, as details, errors
+/// by horizon and component. Empty for a run without a global model, or with fewer than two
 /// episodes of enough steps. Throws Interrupted when asked to stop.
 nlohmann::ordered_json ModelCharts(const RunDirectory& directory, const std::stop_token& stop);
 

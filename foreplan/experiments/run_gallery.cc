@@ -20,6 +20,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/page.h"
+#include "foreplan/runs/report.h"
 
 namespace foreplan {
 namespace assets {
@@ -146,8 +147,6 @@ void CollectRuns(const fs::path& folder, int level, int& folders, std::vector<fs
   for (const fs::path& path : below) CollectRuns(path, level + 1, folders, runs);
 }
 
-Json Finite(double value) { return std::isfinite(value) ? Json(value) : Json(); }
-
 std::string MethodOf(const ReportContent& content) {
   return content.planner.empty() ? content.algorithm
                                  : fmt::format("{}, {}", content.algorithm, content.planner);
@@ -188,22 +187,17 @@ Json RecordingJson(const RunDirectory& directory) {
            fmt::format("{}-{}-{}.{}", stamp.inode, stamp.size, stamp.changed_s, stamp.changed_ns)}};
 }
 
+/// What is no number is null when it is sent.
 Json ChartsOf(const RunLog& log) {
   Json charts;
-  Json& episodes = charts["episodes"];
-  for (const char* column : {"episode", "return", "controller"}) episodes[column] = Json::array();
-  for (const EpisodeRow& row : log.episodes()) {
-    episodes["episode"].push_back(row.episode);
-    episodes["return"].push_back(IsWhole(row.end) ? Finite(row.episode_return) : Json());
-    episodes["controller"].push_back(row.controller);
-  }
+  charts["episodes"] = EpisodeColumns(log);
   Json& error = charts["model_error"];
   for (const char* column : {"episode", "total_steps", "value"}) error[column] = Json::array();
   for (const MetricRow& row : log.metrics()) {
     if (row.name != kModelErrorMetric) continue;
     error["episode"].push_back(row.episode);
     error["total_steps"].push_back(row.total_steps);
-    error["value"].push_back(Finite(row.value));
+    error["value"].push_back(row.value);
   }
   return charts;
 }

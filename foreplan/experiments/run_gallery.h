@@ -31,9 +31,9 @@ class RunGallery {
   /// `error` is the sentence that says why, and all else but the first three is missing.
   [[nodiscard]] nlohmann::ordered_json Changes(Seen& seen);
 
-  /// What its charts show: {"id", "version", "episodes": {"episode", "return", "controller"},
-  /// "model_error": {"episode", "total_steps", "value"}}; returns of episodes that are not whole
-  /// are null. Throws InputError for another number, and for what is wrong with the run.
+  /// What its charts show: {"id", "version", "episodes": EpisodeColumns, "model_error":
+  /// {"episode", "total_steps", "value"}}. Throws InputError for another number, and for what is
+  /// wrong with the run.
   [[nodiscard]] nlohmann::ordered_json Charts(int id);
 
   /// Its report, made anew. Throws as Charts does.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
@@ -66,6 +67,37 @@ std::string StatusOfUnfinished(const RunDirectory& directory, const RunLog& log)
                      log.episodes().size());
 }
 
+/// Throws InputError, also for one that was made in code.
+Task TaskOf(const RunDirectory& directory) {
+  return LoadExperiment(directory.config_file().string(), {}).task;
+}
+
+void AddCharts(const RunDirectory& directory, const DecisionTimes& decisions,
+               const std::stop_token& stop, ReportContent& content) {
+  content.levels = ReturnLevels(directory);
+  content.charts = nlohmann::ordered_json::array();
+  if (decisions.count() > 0) content.charts.push_back(DecisionChart(decisions));
+  try {
+    for (auto& chart : ModelCharts(directory, stop)) content.charts.push_back(std::move(chart));
+  } catch (const std::exception&) {  // of local models, policies and the like there are none
+    if (stop.stop_requested()) throw;
+  }
+}
+
+/// `make_task` may throw, too.
+void AddReplay(const RunDirectory& directory, const std::function<Task()>& make_task,
+               double most_mb, ReportContent& content) {
+  try {
+    const std::vector<fs::path> recordings = RecordingsOf(directory);
+    content.no_animation = "no episode was recorded (run it with --record)";
+    if (recordings.empty()) return;
+    content.animation =
+        MakeAnimation(ReadEpisodeRecording(recordings.back()), make_task(), most_mb).bytes;
+  } catch (const std::exception& error) {
+    content.no_animation = error.what();
+  }
+}
+
 /// Of the run in whose folder the file lies: RUN/recordings/..., RUN/evaluation/CONTROLLER/....
 Task TaskOf(const fs::path& file, const EpisodeRecording& recording) {
   constexpr int kLevels = 3;
@@ -105,34 +137,16 @@ StoredRun ReadStoredRun(const fs::path& folder) {
 
 void AddFigures(const RunDirectory& directory, const Task& task, const DecisionTimes& decisions,
                 double most_mb, const std::stop_token& stop, ReportContent& content) {
-  content.levels = ReturnLevels(directory);
-  content.charts = nlohmann::ordered_json::array();
-  if (decisions.count() > 0) content.charts.push_back(DecisionChart(decisions));
-  try {
-    for (auto& chart : ModelCharts(directory, stop)) content.charts.push_back(std::move(chart));
-  } catch (const std::exception&) {  // of local models, policies and the like there are none
-    if (stop.stop_requested()) throw;
-  }
-  try {
-    const std::vector<fs::path> recordings = RecordingsOf(directory);
-    content.no_animation = "no episode was recorded (run it with --record)";
-    if (recordings.empty()) return;
-    content.animation = MakeAnimation(ReadEpisodeRecording(recordings.back()), task, most_mb).bytes;
-  } catch (const std::exception& error) {
-    content.no_animation = error.what();
-  }
+  AddCharts(directory, decisions, stop, content);
+  AddReplay(
+      directory, [&task]() -> Task { return task; }, most_mb, content);
 }
 
 void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop) {
-  const DecisionTimes decisions = ReadDecisionTimes(run.directory);
-  try {
-    const Experiment experiment = LoadExperiment(run.directory.config_file().string(), {});
-    AddFigures(run.directory, experiment.task, decisions, most_mb, stop, run.content);
-  } catch (const InputError& error) {  // as that of a task which was made in code
-    run.content.levels = ReturnLevels(run.directory);
-    if (decisions.count() > 0) run.content.charts.push_back(DecisionChart(decisions));
-    run.content.no_animation = error.what();
-  }
+  const RunDirectory& directory = run.directory;
+  AddCharts(directory, ReadDecisionTimes(directory), stop, run.content);
+  AddReplay(
+      directory, [&] { return TaskOf(directory); }, most_mb, run.content);
 }
 
 std::vector<fs::path> RecordingsOf(const RunDirectory& directory) {

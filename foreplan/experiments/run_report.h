@@ -33,9 +33,7 @@ StoredRun ReadStoredRun(const std::filesystem::path& folder);
 /// Interrupted when asked to stop.
 void AddFigures(const RunDirectory& directory, const Task& task, const DecisionTimes& decisions,
                 double most_mb, const std::stop_token& stop, ReportContent& content);
-
-/// The same from what stands in the run's folder; where its task cannot be made anew, without what
-/// needs it.
+/// The same from what stands in the run's folder, with the task of its configuration.
 void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop);
 
 /// Of the run's episodes, by number.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/component_json.h"
 #include "foreplan/models/read_subject.h"
 
 namespace foreplan {
@@ -29,14 +30,6 @@ constexpr EncodingList kEncodingLists[] = {{"sin_cos", &Encoding::sin_cos},
                                            {"absolute", &Encoding::absolute},
                                            {"integrate", &Encoding::integrate},
                                            {"inputs", &Encoding::input_texts}};
-
-json ComponentsJson(const std::vector<Component>& components) {
-  json list = json::array();
-  for (const Component& component : components) {
-    list.push_back({{"name", component.name}, {"unit", component.unit}});
-  }
-  return list;
-}
 
 std::vector<Component> ComponentsOf(const json& list) {
   std::vector<Component> components;

@@ -123,21 +123,10 @@ std::string MetricRows(const MetricsByName& metrics) {
   return rows.html();
 }
 
-/// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}. The return of
-/// an episode that is not whole is null.
+/// What the charts draw, as columns: {"episodes": {...}, "metrics": {"name": {...}}}.
 nlohmann::ordered_json ChartData(const RunLog& log, const MetricsByName& metrics) {
   nlohmann::ordered_json data;
-  nlohmann::ordered_json& episodes = data["episodes"];
-  for (const char* column : {"episode", "total_steps", "return", "controller"}) {
-    episodes[column] = nlohmann::ordered_json::array();
-  }
-  for (const EpisodeRow& row : log.episodes()) {
-    episodes["episode"].push_back(row.episode);
-    episodes["total_steps"].push_back(row.total_steps);
-    episodes["return"].push_back(IsWhole(row.end) ? nlohmann::ordered_json(row.episode_return)
-                                                  : nlohmann::ordered_json());
-    episodes["controller"].push_back(row.controller);
-  }
+  data["episodes"] = EpisodeColumns(log);
   data["metrics"] = nlohmann::ordered_json::object();
   for (const auto& [name, points] : metrics) {
     nlohmann::ordered_json& columns = data["metrics"][name];
@@ -186,6 +175,21 @@ std::string ReplayHtml(const ReportContent& content) {
 }
 
 }  // namespace
+
+nlohmann::ordered_json EpisodeColumns(const RunLog& log) {
+  nlohmann::ordered_json columns;
+  for (const char* column : {"episode", "total_steps", "return", "controller"}) {
+    columns[column] = nlohmann::ordered_json::array();
+  }
+  for (const EpisodeRow& row : log.episodes()) {
+    columns["episode"].push_back(row.episode);
+    columns["total_steps"].push_back(row.total_steps);
+    columns["return"].push_back(IsWhole(row.end) ? nlohmann::ordered_json(row.episode_return)
+                                                 : nlohmann::ordered_json());
+    columns["controller"].push_back(row.controller);
+  }
+  return columns;
+}
 
 std::string ReportPage(const ReportContent& content, const RunLog& log) {
   const MetricsByName metrics = GroupMetrics(log);

@@ -27,6 +27,10 @@ struct ReportContent {
   std::string no_animation = {};  // why, a sentence
 };
 
+/// The episodes as columns: {"episode", "total_steps", "return", "controller"}. The return of an
+/// episode that is not whole is null.
+nlohmann::ordered_json EpisodeColumns(const RunLog& log);
+
 /// The whole page. Main numbers are plain HTML; the charts need JavaScript.
 std::string ReportPage(const ReportContent& content, const RunLog& log);
 

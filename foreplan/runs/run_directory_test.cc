@@ -1,11 +1,15 @@
 #include "foreplan/runs/run_directory.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 #include "foreplan/core/error.h"
 
@@ -94,6 +98,24 @@ TEST_F(RunDirectoryTest, IsHeldByOneProcessAtATime) {
   held.reset();
   other.Lock();
   other.Lock();  // again, by who has it
+}
+
+TEST_F(RunDirectoryTest, IsNotKeptFromOthersByWhoAsksWhetherItIsInUse) {
+  RunDirectory made = RunDirectory::Create(root_ / "run");
+  made.Complete();
+  EXPECT_TRUE(made.IsInUse()) << "by this process, as the next object sees it";
+  const int folder = open(made.path().c_str(), O_RDONLY | O_DIRECTORY);
+  made = RunDirectory::Create(root_ / "another");  // lets go of the first
+  ASSERT_EQ(flock(folder, LOCK_SH), 0);            // as IsInUse does, but longer
+  std::jthread asking([folder] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(15));
+    close(folder);
+  });
+  std::ofstream(root_ / "run" / "config.toml") << "x";
+  fs::create_directories(root_ / "run" / "checkpoint");
+  std::ofstream(root_ / "run" / "checkpoint" / "state.safetensors") << "x";
+  RunDirectory other = RunDirectory::Open(root_ / "run");
+  EXPECT_NO_THROW(other.Lock());
 }
 
 TEST_F(RunDirectoryTest, OpensOnlyWhatCanBeResumed) {

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import synthetic_animation as synthetic
-from browser import ARGUMENTS, AXE_RULES, OpenedPage, chromium
+from browser import AXE_RULES, Replay, chromium, frames_to_look_at, projected
 
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -30,14 +30,6 @@ OPENING_SECONDS = 10
 # --- browser and pages ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @functools.cache
 def animation(name):
     return synthetic.ANIMATIONS[name]()
@@ -48,64 +40,17 @@ def data_of(name):
     return synthetic.damaged_bytes(name) if name in synthetic.DAMAGED else animation(name).bytes()
 
 
-class Replay(OpenedPage):
-    """A page with an animation; `c` is its controller there."""
-
-    def __init__(self, page, path):
-        super().__init__(page, path)
-        self.shown = page.evaluate("foreplanAnimation.page.then((controller) => { window.c = controller; return controller !== null; })")
-        self.opening_seconds = time.monotonic() - self.began
-
-    def frame(self):
-        return self.run("c.frame")
-
-    def set_frame(self, frame):
-        self.run("(n) => c.setFrame(n)", frame)
-
-    def text(self):
-        return self.page.inner_text("#replay")
-
-    def press(self, *keys):
-        for key in keys:
-            self.page.keyboard.press(key)
-
-
 @pytest.fixture
-def opened(browser, tmp_path):
-    contexts = []
+def opened(new_page, tmp_path):
+    def open_replay(name, encoders=False, **options):
+        path = tmp_path / f"{name}.html"
+        path.write_text(synthetic.page(data_of(name), name, encoders=encoders), encoding="utf-8")
+        return Replay(new_page(**options), path)
 
-    def open_page(name, width=1200, height=900, scheme="light", encoders=False, script=None, page=None, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
-        contexts.append(context)
-        if script:
-            context.add_init_script(script)
-        path = page or tmp_path / f"{name}.html"
-        if not page:
-            path.write_text(synthetic.page(data_of(name), name, encoders=encoders), encoding="utf-8")
-        return Replay(context.new_page(), path)
-
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_replay
 
 
 # --- where things are -----------------------------------------------------------------------------
-
-
-def projected(camera, point):
-    """Pixel of a point, from the camera alone."""
-    position, target, up = (np.array(camera[key]) for key in ["position", "target", "up"])
-    back = position - target
-    back /= np.linalg.norm(back)
-    right = np.cross(up, back)
-    right /= np.linalg.norm(right)
-    x, y, z = np.stack([right, np.cross(back, right), back]) @ (np.array(point) - position)
-    focal = 0.5 * camera["height"] / np.tan(np.radians(camera["fov"]) / 2)
-    return np.array([camera["width"] / 2 + focal * x / -z, camera["height"] / 2 - focal * y / -z])
-
-
-def frames_to_look_at(steps):
-    return [0, 1, steps // 2, steps - 1, steps]
 
 
 @pytest.mark.parametrize("name, body", [("runner", "torso"), ("runner", "ffoot"), ("shapes", "brick"), ("reacher", "fingertip")])
@@ -762,8 +707,8 @@ WRITTEN = [pathlib.Path(path).resolve() for path in os.environ.get("FOREPLAN_ANI
 @pytest.mark.skipif(not WRITTEN, reason="FOREPLAN_ANIMATION_PAGES names no pages")
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
 @pytest.mark.parametrize("scheme, width", [("light", 1200), ("dark", 360)])
-def test_written_pages(opened, path, scheme, width):
-    replay = opened(path.stem, page=path, scheme=scheme, width=width)
+def test_written_pages(new_page, path, scheme, width):
+    replay = Replay(new_page(scheme=scheme, width=width), path)
     assert replay.shown, replay.text()
     for frame in frames_to_look_at(replay.run("c.info.steps")):
         replay.set_frame(frame)

@@ -1,6 +1,6 @@
 """Reports of real runs in a browser, and replays held against MuJoCo itself.
 
-    FOREPLAN_PROGRAM=build/release/foreplan pytest viewer/tests/test_report.py   # in .venv, which has MuJoCo
+    pytest viewer/tests/test_report.py   # in .venv, which has MuJoCo
 """
 
 import csv
@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import synthetic_animation as synthetic
-from browser import AXE_RULES, OpenedPage, chromium
-from test_animation import axe, browser, frames_to_look_at, opened, projected  # noqa: F401
+from conftest import PROGRAM
+from browser import AXE_RULES, OpenedPage, Replay, chromium, frames_to_look_at, projected
 
 mujoco = pytest.importorskip("mujoco")
-PROGRAM = os.environ.get("FOREPLAN_PROGRAM", "")
-pytestmark = pytest.mark.skipif(chromium() is None or not PROGRAM, reason="no chromium, or FOREPLAN_PROGRAM is not set")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = pytest.mark.skipif(chromium() is None or not PROGRAM.exists(), reason=f"no chromium, or no {PROGRAM}")
 
 SMALL = ["--set", "planner.icem.population=20", "--set", "planner.icem.iterations=1", "--set", "model.members=2",
          "--set", "model.width=16", "--set", "model.hidden_layers=1", "--set", "fit.min_steps=20", "--set", "fit.max_steps=20"]
@@ -29,7 +29,7 @@ LARGEST_HALF_CHEETAH = 2_000_000  # bytes, 1,000 steps with all futures
 
 
 def foreplan(*arguments, folder):
-    done = subprocess.run([pathlib.Path(PROGRAM).resolve(), *map(str, arguments)], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -127,11 +127,11 @@ def animation_page(run):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_geom_is_where_mujoco_has_it(opened, runs, hills, task):
+def test_every_geom_is_where_mujoco_has_it(new_page, runs, hills, task):
     run = run_of(task, runs, hills)
     tensors, _ = recording_of(run, 2)
     model, data = mujoco_of(run)
-    replay = opened(task, page=animation_page(run))
+    replay = Replay(new_page(), animation_page(run))
     scene = replay.run("c.info.scene")
     extent, steps = scene["extent"], len(tensors["reward"])
     corners = 0.25 * extent * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
@@ -155,12 +155,12 @@ def test_every_geom_is_where_mujoco_has_it(opened, runs, hills, task):
 
 
 @pytest.mark.parametrize("task, body", [("pets_half_cheetah", "torso"), ("gymnasium_humanoid", "right_foot"), ("hills", "stone")])
-def test_bodies_are_drawn_at_mujocos_pixels(opened, runs, hills, task, body):
+def test_bodies_are_drawn_at_mujocos_pixels(new_page, runs, hills, task, body):
     run = run_of(task, runs, hills)
     tensors, _ = recording_of(run, 2)
     model, data = mujoco_of(run)
     number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, body)
-    replay = opened(task, page=animation_page(run))
+    replay = Replay(new_page(), animation_page(run))
     for frame in frames_to_look_at(len(tensors["reward"])):
         placed(model, data, tensors["state"][frame])
         replay.set_frame(frame)
@@ -169,12 +169,12 @@ def test_bodies_are_drawn_at_mujocos_pixels(opened, runs, hills, task, body):
     replay.check()
 
 
-def test_futures_are_those_of_the_plan_that_acts(opened, runs, hills):
+def test_futures_are_those_of_the_plan_that_acts(new_page, runs, hills):
     run = run_of("pets_half_cheetah", runs, hills)
     tensors, episode = recording_of(run, 2)
     model, data = mujoco_of(run)
     names = [component["name"] for component in episode["observation"]]
-    replay = opened("futures", page=animation_page(run))
+    replay = Replay(new_page(), animation_page(run))
     lines = None
     for frame in [0, 30, 59]:
         replay.set_frame(frame)
@@ -195,13 +195,13 @@ def test_futures_are_those_of_the_plan_that_acts(opened, runs, hills):
 # --- the half-cheetah as it is promised ----------------------------------------------------------
 
 
-def test_a_half_cheetah_with_futures_is_small_and_opens_at_once(opened, runs):
+def test_a_half_cheetah_with_futures_is_small_and_opens_at_once(new_page, runs):
     run = runs("gymnasium_half_cheetah", 2, "--set", "planner.icem.horizon=30")
     page = animation_page(run)
     assert len(recording_of(run, 2)[0]["reward"]) == 1000
     assert page.stat().st_size < LARGEST_HALF_CHEETAH
     assert (run / "report.html").stat().st_size < 1.1 * LARGEST_HALF_CHEETAH
-    replay = opened("half_cheetah", width=800, height=600, page=page)
+    replay = Replay(new_page(width=800, height=600), page)
     print(f"half-cheetah: {page.stat().st_size / 1e6:.2f} MB, opened in {replay.opening_seconds:.2f} s")
     replay.check()
 
@@ -242,17 +242,8 @@ class Report(OpenedPage):
 
 
 @pytest.fixture
-def report(browser, runs):
-    contexts = []
-
-    def open_report(page, width=1200, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        return Report(context.new_page(), page)
-
-    yield open_report
-    for context in contexts:
-        context.close()
+def report(new_page):
+    return lambda path, **options: Report(new_page(**options), path)
 
 
 @pytest.fixture(scope="session")
