@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # In the order in which the data walks through them; see the layout in CONTRIBUTING.md.
-ROOMS = ("core", "data", "expressions", "systems", "nets", "models", "policies", "trajopt", "planners",
+ROOMS = ("core", "data", "expressions", "systems", "nets", "models", "policies", "critics", "trajopt", "planners",
          "control", "runs", "learners", "experiments")
 # What stands outside the library may include all of it.
 OUTSIDE = ("apps", "benchmarks", "examples", "python")

@@ -11,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/options.h"
 #include "foreplan/core/registry.h"
+#include "foreplan/learners/actor_critic.h"
 #include "foreplan/learners/aggregate.h"
 #include "foreplan/learners/fit_then_plan.h"
 #include "foreplan/learners/local_models.h"
@@ -84,6 +85,10 @@ Registry<LearnerEntry>& Learners() {
        {"fit_then_plan", {Make<FitThenPlanLearner>, WriteModelLearner<WholePlanOptions>}},
        {"local_models", {MakeLocalModels, WriteLocalModels, false}},
        {"mpc", {Make<MpcLearner>, WriteModelLearner<MpcOptions>}},
+       {"dhmbpo", ActorCriticLearner::Entry("dhmbpo")},
+       {"mbpo", ActorCriticLearner::Entry("mbpo")},
+       {"sac", ActorCriticLearner::Entry("sac")},
+       {"svg", ActorCriticLearner::Entry("svg")},
        {"policy_backprop", {Make<PolicyBackpropLearner>, WritePolicyBackprop, false}}});
   return learners;
 }

@@ -28,8 +28,8 @@ enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };  // kEpisode: Episode
 using Clock = std::chrono::steady_clock;
 
 std::shared_ptr<LearnedModel> Checked(const Task& task, std::shared_ptr<LearnedModel> model) {
-  const std::shared_ptr<const Dynamics> version = model == nullptr ? nullptr : model->snapshot();
-  if (version == nullptr) throw InputError("learner: found no model, expected one of the task");
+  if (model == nullptr) return model;
+  const std::shared_ptr<const Dynamics> version = model->snapshot();
   const EnvironmentSpec& spec = task.spec();
   if (version->observation_dim() != spec.observation_dim() ||
       version->action_dim() != spec.action_dim()) {
@@ -68,10 +68,10 @@ ModelLearner::ModelLearner(const LearnerContext& context, ModelLearnerParts part
     : EpisodeLearner(context, parts.environment),
       key_{static_cast<uint64_t>(context.run.seed), 0},
       model_(Checked(context.task, std::move(parts.model))),
-      judge_(*model_),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, context.task.spec())),
       planner_(std::move(parts.planner)) {
+  if (model_ != nullptr) judge_.emplace(*model_);
   if (begins_with_model()) BeginWithModel();
 }
 
@@ -85,7 +85,7 @@ void ModelLearner::BeginWithModel() {
   const RunDirectory folder = RunDirectory::OpenModel(context().run.model);
   const TensorFile model = ReadTensors(folder.model_file());
   CheckSubject(context().task, model);
-  model_->RestorePredictor(model);
+  if (model_ != nullptr) model_->RestorePredictor(model);
   ReadSegments(folder.data_folder(), -1, data_before());
   fits_ = 1;
   fitted_rows_ = judged_rows_ = data().size();
@@ -153,7 +153,7 @@ void ModelLearner::Refit() {
 bool ModelLearner::JudgeNewData() {
   const int64_t first = std::exchange(judged_rows_, data().size());
   if (fits_ == 0 || first == data().size()) return false;
-  RecordModelError("model", judge_.Judge(data(), first, data().size()));
+  RecordModelError("model", judge_->Judge(data(), first, data().size()));
   if (const auto reward = model_->version().reward; reward != nullptr) {
     for (const auto& [name, value] :
          MetricsOf(MeasureReward(*reward, data(), first, data().size()))) {
@@ -169,7 +169,7 @@ void ModelLearner::JudgeBasePolicy() {
       [&](const EpisodeStep& step) {
         measured.Add(step.observation, step.action, step.next_observation, 1);
       });
-  RecordModelError("model.base", judge_.Judge(measured, 0, measured.size()));
+  RecordModelError("model.base", judge_->Judge(measured, 0, measured.size()));
 }
 
 void ModelLearner::LoadData(const std::string& file, const LogOptions& options) {
@@ -189,7 +189,7 @@ void ModelLearner::RecordModelError(const std::string& prefix, const ModelError&
 
 void ModelLearner::Save(TensorFile& state) const {
   WriteSubject(context().task, state);
-  model_->Save(state);
+  if (model_ != nullptr) model_->Save(state);
   state.tensors["learner.counters"] = {
       {5},
       std::vector<int32_t>{episodes(), total_steps(), fits_, static_cast<int32_t>(fitted_rows_),
@@ -210,7 +210,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
   CheckFinite(state, "learner.last_rewards");
   last_rewards_ = state.Doubles("learner.last_rewards", any);
   CheckSubject(context().task, state);
-  model_->Restore(state);
+  if (model_ != nullptr) model_->Restore(state);
   fits_ = counters[2];
   fitted_rows_ = counters[3];
   judged_rows_ = counters[4];
@@ -227,12 +227,13 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
 TensorFile ModelLearner::Model() const {
   TensorFile file;
   WriteSubject(context().task, file);
-  model_->SavePredictor(file);
+  if (model_ != nullptr) model_->SavePredictor(file);
   return file;
 }
 
 nlohmann::ordered_json ModelLearner::Results() const {
   nlohmann::ordered_json results = Learner::Results();
+  if (model_ == nullptr) return results;
   nlohmann::ordered_json model = model_->Describe();
   if (!model.empty()) results["model"] = std::move(model);
   return results;

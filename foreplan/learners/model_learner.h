@@ -20,7 +20,8 @@ namespace foreplan {
 
 /// What a loop over a model is made of.
 struct ModelLearnerParts {
-  std::shared_ptr<LearnedModel> model;    // of the task's sizes; fitted by this learner alone
+  std::shared_ptr<LearnedModel> model;    // of the task's sizes; fitted by this learner alone; null
+                                          // in a loop that learns none
   std::shared_ptr<Planner> planner = {};  // with that model; null in a loop that does not plan
   EnvironmentOptions environment = {};
 };
@@ -49,7 +50,7 @@ class ModelLearner : public EpisodeLearner {
   static void WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer);
 
  protected:
-  /// Throws InputError without a model and for one of other sizes than the task's.
+  /// Throws InputError for a model of other sizes than the task's.
   ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
                const std::string& base_policy);
 
@@ -61,7 +62,9 @@ class ModelLearner : public EpisodeLearner {
   [[nodiscard]] bool begins_with_model() const { return !context().run.model.empty(); }
   [[nodiscard]] int fits() const { return fits_; }  // done
   [[nodiscard]] bool has_new_data() const { return fitted_rows_ < data().size(); }
+  /// For loops with a model.
   [[nodiscard]] PlanningProblem problem() const { return ProblemOf(context(), *model_); }
+  /// Null in a loop that learns none.
   [[nodiscard]] const std::shared_ptr<LearnedModel>& model() const { return model_; }
   /// Throws InputError where there is none.
   [[nodiscard]] const std::shared_ptr<Planner>& planner() const;
@@ -100,7 +103,7 @@ class ModelLearner : public EpisodeLearner {
 
   Key key_;
   std::shared_ptr<LearnedModel> model_;
-  ModelJudge judge_;
+  std::optional<ModelJudge> judge_;  // of the model, where there is one
   std::string base_policy_name_;
   std::unique_ptr<Policy> base_policy_;
   std::shared_ptr<Planner> planner_;         // null in a loop that does not plan
