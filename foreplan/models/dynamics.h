@@ -20,6 +20,9 @@ struct StepBatch {
   int particles = 1;
   int time = 0;  // steps since the start of the imagined rollout
   Key key;       // of the whole evaluation
+  // N(0, 1) for every row, [rows x no]; null: the key's, the same for all rows. Models that draw
+  // none ignore it.
+  const double* noise = nullptr;
 };
 
 /// Knots whose derivatives are wanted, row-major.

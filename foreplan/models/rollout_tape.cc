@@ -20,7 +20,7 @@ LinearizedTape::LinearizedTape(const Dynamics& dynamics, int max_rows, int steps
   }
 }
 
-void LinearizedTape::Step(const StepBatch& batch, const double* /*noise*/) {
+void LinearizedTape::Step(const StepBatch& batch) {
   dynamics_.StepMean(batch, *workspace_);
   rows_ = batch.rows;
   Kept& kept = kept_[Size(batch.time)];

@@ -16,10 +16,10 @@ class RolloutTape {
  public:
   virtual ~RolloutTape() = default;
 
-  /// As Dynamics::Step but for rounding, remembered under batch.time, with every row's own noise,
-  /// [rows x no] of N(0, 1), in the place of the model's (reparameterisation: the noise is held
-  /// while the step is differentiated). Null: the mean of what the particle's member predicts.
-  virtual void Step(const StepBatch& batch, const double* noise) = 0;
+  /// As Dynamics::Step but for rounding, remembered under batch.time. Noise is batch.noise alone
+  /// (reparameterisation: it is held while the step is differentiated); null: the mean of what the
+  /// particle's member predicts.
+  virtual void Step(const StepBatch& batch) = 0;
 
   /// From gradients of a scalar by the next state, [rows x nx], and the next observation,
   /// [rows x no], of the last Step at that time, those by the state, [rows x nx], and the action,
@@ -33,7 +33,7 @@ class LinearizedTape final : public RolloutTape {
  public:
   LinearizedTape(const Dynamics& dynamics, int max_rows, int steps);
 
-  void Step(const StepBatch& batch, const double* noise) override;
+  void Step(const StepBatch& batch) override;
   void PullBack(int time, const double* d_next_state, const double* d_next_observation,
                 double* d_state, double* d_action) override;
 

@@ -253,8 +253,8 @@ void ImaginedReturn::Step(TileRange range, int time, Key key, Tile& tile) const 
                     .particle = range.particle,
                     .particles = options_.particles,
                     .time = time,
-                    .key = key},
-                   dynamics_->is_stochastic() ? noise.data() : nullptr);
+                    .key = key,
+                    .noise = dynamics_->is_stochastic() ? noise.data() : nullptr});
   reward_->Evaluate({.rows = range.rows,
                      .observation = &tile.observation[Size(time, range.rows, no)],
                      .action = &tile.action[Size(time, range.rows, nu)],

@@ -314,26 +314,27 @@ void Ensemble::Step(const StepBatch& batch, Workspace& workspace) const {
 void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) const {
   auto [output, stride] = PredictNormalised(member, batch.rows, batch.state, batch.action, buffers);
   const size_t dim = buffers.noise.size();
-  const std::vector<double>& scale = target_normaliser_.scale;
-  if (options_.probabilistic) {
+  if (options_.probabilistic && batch.noise == nullptr) {
     // The same noise for every candidate (common random numbers): a key per particle and step.
     Random(batch.key.Fold(kNoise)
                .Fold(static_cast<uint64_t>(batch.particle))
                .Fold(static_cast<uint64_t>(batch.time)))
         .FillNormal(buffers.noise);
-    for (size_t i = 0; i < dim; ++i) buffers.noise[i] *= scale[i];
   }
   // x' = x + mean + scale (y + deviation noise), without x where targets are absolute; + dt rate;
   // what is known of z
   const double* mean = target_normaliser_.mean.data();
+  const double* scale = target_normaliser_.scale.data();
   const double* kept = features_.kept().data();
-  const double* noise = buffers.noise.data();
+  const double* noise = batch.noise != nullptr ? batch.noise : buffers.noise.data();
+  const size_t to_next_noise = batch.noise != nullptr ? dim : 0;
   const float* deviation = buffers.network_deviation.data();
   const double* x = batch.state;
   double* next = batch.next_state;
   for (int row = 0; row < batch.rows; ++row) {
     for (size_t i = 0; i < dim; ++i) {
-      next[i] = kept[i] * x[i] + (mean[i] + scale[i] * output[i] + deviation[i] * noise[i]);
+      next[i] =
+          kept[i] * x[i] + (mean[i] + scale[i] * output[i] + deviation[i] * (scale[i] * noise[i]));
     }
     for (const auto [component, rate] : features_.integrated()) {
       next[component] += features_.dt() * x[rate];
@@ -343,6 +344,7 @@ void Ensemble::StepMember(int member, const StepBatch& batch, Buffers& buffers) 
     next += dim;
     output += stride;
     deviation += dim;
+    noise += to_next_noise;
   }
 }
 

@@ -42,7 +42,7 @@ EnsembleTape::EnsembleTape(const Ensemble& ensemble, int max_rows, int steps)
   }
 }
 
-void EnsembleTape::Step(const StepBatch& batch, const double* noise) {
+void EnsembleTape::Step(const StepBatch& batch) {
   const FeatureMap& features = ensemble_.features();
   const int no = ensemble_.observation_dim();
   rows_ = batch.rows;
@@ -50,12 +50,12 @@ void EnsembleTape::Step(const StepBatch& batch, const double* noise) {
   std::copy_n(batch.state, Size(rows_, no), kept.state.begin());
   std::copy_n(batch.action, Size(rows_, ensemble_.action_dim()), kept.action.begin());
   const bool samples = ensemble_.options().probabilistic && members_ == 1;
-  kept.noisy = samples && noise != nullptr;
+  kept.noisy = samples && batch.noise != nullptr;
   kept.member = members_ == 1 ? ensemble_.MemberOf(batch) : 0;
   features.Inputs(rows_, batch.state, batch.action, ensemble_.input_normaliser(), input_.data());
   std::fill_n(target_.begin(), Size(rows_, no), 0.0);
   for (int i = 0; i < members_; ++i) {
-    AddPrediction(kept.member + i, batch.time * members_ + i, noise, kept);
+    AddPrediction(kept.member + i, batch.time * members_ + i, batch.noise, kept);
   }
   for (int row = 0; row < rows_; ++row) {
     features.Apply(batch.state + Size(row, no), batch.action + Size(row, ensemble_.action_dim()),

@@ -19,7 +19,7 @@ class EnsembleTape final : public RolloutTape {
   /// Throws InputError when the memory does not suffice.
   EnsembleTape(const Ensemble& ensemble, int max_rows, int steps);
 
-  void Step(const StepBatch& batch, const double* noise) override;
+  void Step(const StepBatch& batch) override;
   void PullBack(int time, const double* d_next_state, const double* d_next_observation,
                 double* d_state, double* d_action) override;
 

@@ -139,8 +139,7 @@ TEST(KnownMotion, HasItsDerivativesInModelsAndTapes) {
               .state = state.data(),
               .action = action.data(),
               .next_state = next.data(),
-              .key = {}},
-             nullptr);
+              .key = {}});
   for (size_t i = 0; i < 7; ++i) {
     Numbers by_next(7), none(7), by_state(7), by_action(1);
     by_next[i] = 1;

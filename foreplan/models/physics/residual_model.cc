@@ -34,13 +34,13 @@ class ResidualTape final : public RolloutTape {
         d_state_(next_.size()),
         d_action_(Size(max_rows, nu_)) {}
 
-  void Step(const StepBatch& batch, const double* noise) override {
+  void Step(const StepBatch& batch) override {
     rows_ = batch.rows;
     StepBatch of_networks = batch;
     of_networks.next_state = next_.data();
     of_networks.next_observation = nullptr;
-    residual_->Step(of_networks, noise);
-    physics_->Step(batch, nullptr);
+    residual_->Step(of_networks);
+    physics_->Step(batch);
     const size_t numbers = Size(rows_, nx_);
     for (size_t i = 0; i < numbers; ++i) batch.next_state[i] += next_[i] - batch.state[i];
     if (batch.next_observation != nullptr && batch.next_observation != batch.next_state) {

@@ -68,8 +68,8 @@ class ResidualTapeTest : public ::testing::Test {
                .next_observation = next.data(),
                .particle = particle,
                .particles = 3,
-               .key = Key{3, 3}},
-              noise);
+               .key = Key{3, 3},
+               .noise = noise});
     return next;
   }
 
@@ -109,6 +109,23 @@ TEST_F(ResidualTapeTest, EachParticleHasItsMemberAndItsNoise) {
   for (size_t a = 0; a < steps.size(); ++a) {
     for (size_t b = 0; b < a; ++b) EXPECT_NE(steps[a], steps[b]) << a << " " << b;
   }
+}
+
+TEST_F(ResidualTapeTest, StepsTakeTheNoiseOfTheirRowsAsTapesDo) {
+  const auto tape = model_.MakeTape(2, 1);
+  const auto workspace = model_.MakeWorkspace(2);
+  const std::vector<double> by_tape = Step(*tape, state_, action_, 1, noise_.data());
+  std::vector<double> next(8);
+  model_.Step({.rows = 2,
+               .state = state_.data(),
+               .action = action_.data(),
+               .next_state = next.data(),
+               .particle = 1,
+               .particles = 3,
+               .key = Key{3, 3},
+               .noise = noise_.data()},
+              *workspace);
+  for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(next[i], by_tape[i], 1e-5) << i;  // float
 }
 
 TEST_F(ResidualTapeTest, GradientsAreThroughPhysicsMemberAndNoise) {

@@ -14,8 +14,8 @@
 
 namespace foreplan::testing {
 
-/// p' = p + h v, v' = v + h u (+ noise shared by the rows of a particle); the state is the
-/// observation (p, v).
+/// p' = p + h v, v' = v + h u (+ noise, shared by the rows of a particle where they have none of
+/// their own); the state is the observation (p, v).
 class DoubleIntegrator : public ObservedState<2, 1> {
  public:
   static constexpr double kStep = 0.1;  // h [s]
@@ -27,13 +27,14 @@ class DoubleIntegrator : public ObservedState<2, 1> {
   void Step(const StepBatch& batch, Workspace& /*workspace*/) const override {
     Random random(batch.key.Fold(static_cast<uint64_t>(batch.particle))
                       .Fold(static_cast<uint64_t>(batch.time)));
-    const double disturbance = noise > 0 ? noise * random.Normal() : 0.0;
+    const double shared = noise > 0 ? random.Normal() : 0.0;
     for (int row = 0; row < batch.rows; ++row) {
       const double* x = batch.state + 2 * row;
       const double u = batch.action[row];
+      const double drawn = batch.noise == nullptr ? shared : batch.noise[2 * row + 1];
       batch.next_state[2 * row] = x[0] + kStep * x[1];
-      batch.next_state[2 * row + 1] =
-          u > nan_above ? std::numeric_limits<double>::quiet_NaN() : x[1] + kStep * u + disturbance;
+      batch.next_state[2 * row + 1] = u > nan_above ? std::numeric_limits<double>::quiet_NaN()
+                                                    : x[1] + kStep * u + noise * drawn;
     }
   }
   void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
