@@ -197,8 +197,8 @@ void SoftReturn::Step(int time, Key key, Group& group) const {
                      .particle = group.particle,
                      .particles = options_.particles,
                      .time = time,
-                     .key = key.Fold(kMembers)},
-                    dynamics_->is_stochastic() ? group.model_noise.data() : nullptr);
+                     .key = key.Fold(kMembers),
+                     .noise = dynamics_->is_stochastic() ? group.model_noise.data() : nullptr});
   reward_->Evaluate({.rows = group.rows,
                      .observation = observation,
                      .action = &group.task_action[Size(time, group.rows, nu)],
