@@ -189,6 +189,7 @@ Experiment MakeExperiment(Task task, Config config, const RunFlags& flags) {
   experiment.config.Read("run", experiment.run);
   experiment.config.Read("record", experiment.record);
   ApplyFlags(flags, experiment.run);
+  PrepareConfig(experiment.run.algorithm, experiment.config);
   if (flags.record) experiment.record.episodes = *flags.record;
   if (flags.record_mb) experiment.record.mb = *flags.record_mb;
   CheckWholeConfig(experiment.run, experiment.config);

@@ -13,6 +13,8 @@
 #include "foreplan/core/size.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/policy_evaluation.h"
+#include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -28,6 +30,8 @@ constexpr const char* kSection = "actor_critic";
 constexpr const char* kPolicySection = "actor_critic.policy";
 constexpr const char* kCriticSection = "actor_critic.critic";
 constexpr const char* kTrainingSection = "actor_critic.training";
+constexpr const char* kModelSection = "actor_critic.model";
+constexpr const char* kFitSection = "actor_critic.fit";
 constexpr const char* kPolicyPrefix = "policy.";
 constexpr const char* kCriticPrefix = "critic.";
 
@@ -49,6 +53,35 @@ FeatureMap PolicyFeatures(const ModelSubject& subject, const SquashedGaussianOpt
     }
   }
   return FeatureMap(spec, encoding);
+}
+
+// What dynamics need to be imagined many steps at a time, a member per row and step, and to be
+// fitted often: few steps of large batches.
+const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
+    {"members", "8"},     {"hidden_layers", "3"}, {"width", "256"},
+    {"propagation", "ts_1"}};
+const std::vector<std::pair<std::string, std::string>> kFitDefaults = {
+    {"epochs", "0"}, {"min_steps", "300"}, {"max_steps", "300"}, {"batch", "512"}};
+
+// What section `own` says replaces what a file says in `section`, which is for whatever else runs;
+// what is asked for beside the file stays. `defaults` are for keys of which neither says anything.
+void Overlay(const std::string& own, const std::string& section,
+             const std::vector<std::pair<std::string, std::string>>& defaults, Config& config) {
+  constexpr size_t kFile = 1;  // layer
+  for (const std::string& assignment : config.Assignments(own)) {
+    const std::string key = assignment.substr(own.size() + 1, assignment.find('=') - own.size() - 1);
+    if (config.Layer(section, key) <= kFile) {
+      config.Set(section + assignment.substr(own.size()));
+    }
+  }
+  for (const auto& [key, value] : defaults) {
+    if (config.Layer(section, key) == 0) config.Set(fmt::format("{}.{}={}", section, key, value));
+  }
+}
+
+void Prepare(Config& config) {
+  Overlay(kModelSection, "model", kModelDefaults, config);
+  Overlay(kFitSection, "fit", kFitDefaults, config);
 }
 
 void Check(const ActorCriticLearnerOptions& options, const ActorCriticOptions& training) {
@@ -93,6 +126,9 @@ void WriteActorCritic(const std::string& algorithm, const RunOptions& /*run*/, C
   auto policy = ReadOptions<SquashedGaussianOptions>(config, kPolicySection);
   auto critic = ReadOver(preset.critic, config, kCriticSection);
   auto training = ReadOver(preset.training, config, kTrainingSection);
+  // Of these the prepared configuration holds what counts, in the sections of any model.
+  static_cast<void>(ReadOptions<EnsembleOptions>(config, kModelSection));
+  static_cast<void>(ReadOptions<FitOptions>(config, kFitSection));
   writer.Write(kSection, learner);
   writer.Write(kPolicySection, policy);
   writer.Write(kCriticSection, critic);
@@ -176,7 +212,8 @@ LearnerEntry ActorCriticLearner::Entry(const std::string& algorithm) {
             return std::make_unique<ActorCriticLearner>(algorithm, config, context);
           },
           .write = WriteActorCritic,
-          .plans = false};
+          .plans = false,
+          .prepare = Prepare};
 }
 
 ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,

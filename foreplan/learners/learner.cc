@@ -142,6 +142,11 @@ void RegisterLearner(const std::string& name, LearnerEntry entry) {
   Learners().Add(name, std::move(entry));
 }
 
+void PrepareConfig(const std::string& name, Config& config) {
+  const LearnerEntry entry = Find(name);
+  if (entry.prepare) entry.prepare(config);
+}
+
 bool LearnerPlans(const std::string& name) { return Find(name).plans; }
 
 std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,

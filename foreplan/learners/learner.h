@@ -123,6 +123,9 @@ struct LearnerEntry {
                      ConfigWriter& writer)>
       write = {};
   bool plans = true;  // it acts through the run's planner
+  /// Sets what it has values of its own for in sections that other algorithms read, too, and that
+  /// nobody asked for otherwise; before anything reads them. Empty: nothing.
+  std::function<void(Config& config)> prepare = {};
 };
 
 /// Of a learner that is made from (LearnerContext), or from (Config, LearnerContext). Nested
@@ -161,6 +164,8 @@ std::unique_ptr<Learner> MakeLearner(const std::string& name, Config& config,
 /// Appends the learner's sections (model, fit, planner, the loop's own) as they are in effect.
 void WriteLearnerOptions(const std::string& name, const RunOptions& run, Config& config,
                          ConfigWriter& writer);
+/// See LearnerEntry::prepare.
+void PrepareConfig(const std::string& name, Config& config);
 std::vector<std::string> LearnerNames();
 /// Whether that learner acts through the run's planner.
 bool LearnerPlans(const std::string& name);
