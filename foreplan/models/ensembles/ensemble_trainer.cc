@@ -25,6 +25,7 @@ constexpr int kTold = 100;  // times that a member tells how far it is
 // Constant noise is at least so much of the target's deviation, and its inverse a float.
 constexpr double kLeastNoise = 1e-3;
 constexpr double kLeastLogVariance = -80;
+constexpr size_t kMostKept = size_t{1} << 28;  // bytes of encoded rows
 
 double Norm(std::span<const float> values) {
   double squares = 0;
@@ -62,6 +63,8 @@ struct EnsembleTrainer::Draft {
   const Dataset& data;
   std::vector<int64_t> training, holdout;  // rows of the data
   Normaliser input, target;
+  std::vector<float> inputs;   // of all rows of the data, where they are kept: [rows x inputs]
+  std::vector<float> targets;  // [rows x no]
   std::vector<double> target_scale;       // standard deviations, 0: constant: [no]
   std::vector<float> least_log_variance;  // of constant noise: [no]
   std::vector<float> parameters;          // [members x member_parameters]
@@ -149,6 +152,7 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
       options_.epochs * static_cast<double>(draft.training.size()) / options_.batch;
   draft.steps = static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
                                             static_cast<double>(options_.max_steps)));
+  KeepRows(draft);
   FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
   std::vector<MemberReport> reports(adam_steps_.size());
   executor_->ParallelFor(ensemble_->members(), [&](int member, int worker) {
@@ -182,6 +186,8 @@ EnsembleTrainer::Draft EnsembleTrainer::Begin(const Dataset& data) const {
               .holdout = {},
               .input = ensemble_->input_normaliser(),
               .target = ensemble_->target_normaliser(),
+              .inputs = {},
+              .targets = {},
               .target_scale = {},
               .least_log_variance = {},
               .parameters = {},
@@ -262,8 +268,36 @@ void EnsembleTrainer::CheckInputs(const Draft& draft) const {
   }
 }
 
+// Encodes all rows once, to the same bits, where that is less than members draw and there is room.
+void EnsembleTrainer::KeepRows(Draft& draft) const {
+  constexpr int64_t kBlock = 4096;  // rows of one task
+  const int64_t rows = draft.data.size();
+  const auto inputs = static_cast<size_t>(ensemble_->features().inputs());
+  const auto targets = static_cast<size_t>(ensemble_->features().targets());
+  const int64_t drawn = int64_t{draft.steps} * options_.batch * ensemble_->members();
+  const size_t bytes = static_cast<size_t>(rows) * (inputs + targets) * sizeof(float);
+  if (drawn < rows || bytes > kMostKept) return;
+  std::vector<float> kept_inputs(static_cast<size_t>(rows) * inputs);
+  std::vector<float> kept_targets(static_cast<size_t>(rows) * targets);
+  executor_->ParallelFor(
+      static_cast<int>((rows + kBlock - 1) / kBlock), [&](int block, int worker) {
+        std::vector<double>& values = buffers_[static_cast<size_t>(worker)]->values;
+        for (int64_t row = block * kBlock; row < std::min(rows, (block + 1) * kBlock); ++row) {
+          FillInput(draft, row, values, &kept_inputs[static_cast<size_t>(row) * inputs]);
+          FillTarget(draft, row, values, &kept_targets[static_cast<size_t>(row) * targets]);
+        }
+      });
+  draft.inputs = std::move(kept_inputs);
+  draft.targets = std::move(kept_targets);
+}
+
 void EnsembleTrainer::FillInput(const Draft& draft, int64_t row, std::vector<double>& values,
                                 float* input) const {
+  if (!draft.inputs.empty()) {
+    const auto inputs = static_cast<size_t>(ensemble_->features().inputs());
+    std::copy_n(&draft.inputs[static_cast<size_t>(row) * inputs], inputs, input);
+    return;
+  }
   ensemble_->features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
                               values.data());
   draft.input.Apply(values.data(), input);
@@ -271,6 +305,11 @@ void EnsembleTrainer::FillInput(const Draft& draft, int64_t row, std::vector<dou
 
 void EnsembleTrainer::FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
                                  float* target) const {
+  if (!draft.targets.empty()) {
+    const auto targets = static_cast<size_t>(ensemble_->features().targets());
+    std::copy_n(&draft.targets[static_cast<size_t>(row) * targets], targets, target);
+    return;
+  }
   ensemble_->features().Target(draft.data.observation(row).data(),
                                draft.data.next_observation(row).data(), values.data());
   draft.target.Apply(values.data(), target);

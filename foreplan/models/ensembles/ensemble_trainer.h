@@ -66,6 +66,7 @@ class EnsembleTrainer {
   void SplitRows(Draft& draft) const;
   void MeasureRows(Draft& draft) const;
   void CheckInputs(const Draft& draft) const;
+  void KeepRows(Draft& draft) const;
   /// A row of the data as the networks see it; `values`: for one row.
   void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
   void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
