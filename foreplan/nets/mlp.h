@@ -1,7 +1,9 @@
-// Multi-layer perceptrons with swish hidden layers and a linear output, over a flat parameter
-// vector, so that optimisers, files and ensembles treat parameters as plain arrays.
+// Multi-layer perceptrons with a linear output, over a flat parameter vector, so that optimisers,
+// files and ensembles treat parameters as plain arrays.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,11 +12,29 @@
 
 namespace foreplan {
 
+/// Of every hidden unit.
+enum class Activation : uint8_t {
+  kSwish,  // z / (1 + e^-z) (Ramachandran et al. 2017)
+  kRelu,   // max(z, 0)
+  kElu,    // z, below 0 e^z - 1 (Clevert et al. 2016)
+};
+
+/// What the hidden layers do besides their products.
+struct MlpOptions {
+  Activation activation = Activation::kSwish;
+  /// What a hidden layer gives, after its activation, is brought to mean 0 and variance 1 over its
+  /// units, row by row, without gain and bias: x^ = (x - mean) / sqrt(var + epsilon) (Ba et al.
+  /// 2016). Every product but the first has such rows.
+  bool layer_norm = false;
+  double norm_epsilon = 1e-5;
+};
+
 /// Sizes and the place of every layer's weights and biases in the flat vector.
 class Mlp {
  public:
-  /// widths = {inputs, hidden..., outputs}, at least two entries, all positive (InputError).
-  explicit Mlp(std::vector<int> widths);
+  /// widths = {inputs, hidden..., outputs}, at least two entries, all positive, norm_epsilon
+  /// positive, too (InputError).
+  explicit Mlp(std::vector<int> widths, const MlpOptions& options = {});
 
   [[nodiscard]] int inputs() const { return widths_.front(); }
   [[nodiscard]] int outputs() const { return widths_.back(); }
@@ -25,6 +45,7 @@ class Mlp {
   }
   [[nodiscard]] int max_width() const;
   [[nodiscard]] int parameters() const { return parameters_; }
+  [[nodiscard]] const MlpOptions& options() const { return options_; }
 
   /// Layer's weights: [layer_inputs x layer_outputs], row-major, at this offset; its biases
   /// [layer_outputs] follow.
@@ -39,17 +60,22 @@ class Mlp {
 
  private:
   std::vector<int> widths_;
+  MlpOptions options_;
   std::vector<int> offsets_;
   int parameters_ = 0;
 };
 
-/// Buffers for forward and backward passes over up to `max_rows` rows. Allocates only here.
+class MlpTape;
+
+/// Forward and backward passes over up to `max_rows` rows, one at a time. Allocates only here.
 class MlpGradient {
  public:
   MlpGradient(const Mlp& mlp, const DenseKernel& kernel, int max_rows);
+  MlpGradient(MlpGradient&&) noexcept;
+  ~MlpGradient();
 
-  /// Returns [rows x outputs], valid until the next call; keeps what Backward needs. `x`:
-  /// [rows x inputs] must stay valid until then.
+  /// Returns [rows x outputs], valid until the next call; keeps what Backward needs.
+  /// x: [rows x inputs].
   const float* Forward(std::span<const float> parameters, int rows, const float* x);
 
   /// Gradient of a scalar loss with respect to all parameters (overwritten), given its gradient
@@ -62,13 +88,7 @@ class MlpGradient {
                 std::span<float> d_parameters, float* d_input);
 
  private:
-  const Mlp& mlp_;
-  const DenseKernel& kernel_;
-  int rows_ = 0;
-  const float* x_ = nullptr;
-  std::vector<std::vector<float>> output_;  // per layer: [max_rows x layer_outputs]
-  std::vector<std::vector<float>> slope_;   // per hidden layer: activation's derivative
-  std::vector<float> d_even_, d_odd_;       // [max_rows x max_width], gradients of layers in turn
+  std::unique_ptr<MlpTape> tape_;  // of one slot
 };
 
 }  // namespace foreplan

@@ -15,7 +15,9 @@ MlpJacobian::MlpJacobian(const Mlp& mlp, const DenseKernel& kernel, int max_knot
       last_layer_(Size(mlp.outputs(), mlp.layer_inputs(mlp.layers() - 1))) {
   for (int layer = 0; layer < mlp.layers(); ++layer) {
     y_.emplace_back(Size(max_knots, mlp.layer_outputs(layer)));
-    slope_.emplace_back(layer + 1 < mlp.layers() ? Size(max_knots, mlp.layer_outputs(layer)) : 0);
+    const bool hidden = layer + 1 < mlp.layers();
+    slope_.emplace_back(hidden ? Size(max_knots, mlp.layer_outputs(layer)) : 0);
+    inverse_deviation_.emplace_back(hidden && mlp.options().layer_norm ? Size(max_knots) : 0);
   }
 }
 
@@ -29,7 +31,7 @@ void MlpJacobian::Evaluate(std::span<const float> parameters, int knots, const f
     kernel_.BackwardInput(knots * mlp_.outputs(), mlp_.layer_inputs(layer),
                           mlp_.layer_outputs(layer), rows,
                           parameters.data() + mlp_.weight_offset(layer), next);
-    if (layer > 0) ScaleRows(layer - 1, knots, next);
+    if (layer > 0) PullBackRows(layer - 1, knots, next);
     std::swap(rows, next);
   }
   jacobian_ = rows;
@@ -43,7 +45,7 @@ void MlpJacobian::Forward(std::span<const float> parameters, int knots, const fl
     kernel_.Forward(knots, mlp_.layer_inputs(layer), mlp_.layer_outputs(layer), x,
                     parameters.data() + mlp_.weight_offset(layer), y);
     if (layer + 1 < mlp_.layers()) {
-      AddBiasSwish(knots, mlp_.layer_outputs(layer), bias, y, slope_[place].data());
+      ActivateHidden(mlp_.options(), knots, mlp_.layer_outputs(layer), bias, y, Slopes(place));
     } else {
       AddBias(knots, mlp_.layer_outputs(layer), bias, y);
     }
@@ -62,17 +64,19 @@ void MlpJacobian::StartRows(std::span<const float> parameters, int knots, float*
   for (int knot = 0; knot < knots; ++knot) {
     std::ranges::copy(last_layer_, rows + static_cast<size_t>(knot) * last_layer_.size());
   }
-  if (last > 0) ScaleRows(last - 1, knots, rows);
+  if (last > 0) PullBackRows(last - 1, knots, rows);
 }
 
-void MlpJacobian::ScaleRows(int layer, int knots, float* rows) const {
-  const auto units = static_cast<size_t>(mlp_.layer_outputs(layer));
-  const float* slope = slope_[static_cast<size_t>(layer)].data();
-  for (int knot = 0; knot < knots; ++knot, slope += units) {
-    for (int output = 0; output < mlp_.outputs(); ++output, rows += units) {
-      for (size_t j = 0; j < units; ++j) rows[j] *= slope[j];
-    }
-  }
+HiddenLayerSlopes MlpJacobian::Slopes(size_t layer) {
+  return {
+      .slope = slope_[layer].data(),
+      .inverse_deviation = mlp_.options().layer_norm ? inverse_deviation_[layer].data() : nullptr};
+}
+
+void MlpJacobian::PullBackRows(int layer, int knots, float* rows) {
+  const auto place = static_cast<size_t>(layer);
+  PullBackHidden(mlp_.options(), knots, mlp_.outputs(), mlp_.layer_outputs(layer), y_[place].data(),
+                 Slopes(place), rows);
 }
 
 }  // namespace foreplan

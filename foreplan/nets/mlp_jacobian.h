@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "foreplan/nets/dense_kernel.h"
+#include "foreplan/nets/hidden_layer.h"
 #include "foreplan/nets/mlp.h"
 
 namespace foreplan {
@@ -28,17 +29,19 @@ class MlpJacobian {
   [[nodiscard]] const float* jacobian() const { return jacobian_; }
 
  private:
-  /// rows[k, o, j] = w[j, o] slope[k, j]: the last layer and the activation under it.
+  [[nodiscard]] HiddenLayerSlopes Slopes(size_t layer);
+  /// rows[k, o, j] = w[j, o]: the last layer, and back through the activation under it.
   void StartRows(std::span<const float> parameters, int knots, float* rows);
-  /// rows[k, o, j] *= slope[k, j].
-  void ScaleRows(int layer, int knots, float* rows) const;
+  /// Back through a hidden layer's activation. rows: [knots x outputs x layer_outputs].
+  void PullBackRows(int layer, int knots, float* rows);
 
   Mlp mlp_;  // its own, so that what holds one can be copied
   const DenseKernel& kernel_;
   std::vector<std::vector<float>> y_;      // per layer: [max_knots x layer_outputs]
   std::vector<std::vector<float>> slope_;  // per hidden layer: the activation's derivative
-  std::vector<float> even_, odd_;          // [max_knots x outputs x max_width], in turn
-  std::vector<float> last_layer_;          // [outputs x layer_inputs], its weights transposed
+  std::vector<std::vector<float>> inverse_deviation_;  // with the norm: [max_knots]
+  std::vector<float> even_, odd_;                      // [max_knots x outputs x max_width], in turn
+  std::vector<float> last_layer_;  // [outputs x layer_inputs], its weights transposed
   const float* jacobian_ = nullptr;
 };
 

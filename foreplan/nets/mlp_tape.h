@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "foreplan/nets/dense_kernel.h"
+#include "foreplan/nets/hidden_layer.h"
 #include "foreplan/nets/mlp.h"
 
 namespace foreplan {
@@ -17,7 +18,8 @@ class MlpTape {
  public:
   enum class Keep {
     kInputGradients,  // for a network that is not trained here; several may share the tape
-    kAllGradients,
+    kInputs,          // of all layers: gradients of one slot after the other, by Backward
+    kAllGradients,    // and by the sums, so that one product takes the rows of all slots
   };
 
   MlpTape(const Mlp& mlp, const DenseKernel& kernel, int max_rows, int slots, Keep keep);
@@ -37,16 +39,31 @@ class MlpTape {
   /// back since its last Forward. For Keep::kAllGradients. d_parameters is overwritten.
   void ParameterGradient(int slots, std::span<float> d_parameters) const;
 
+  /// PullBack and ParameterGradient of this slot alone, layer by layer, while its rows are in
+  /// cache. For Keep::kInputs and Keep::kAllGradients. d_input: [rows x inputs], or null.
+  void Backward(std::span<const float> parameters, int slot, const float* d_output,
+                std::span<float> d_parameters, float* d_input);
+
  private:
+  [[nodiscard]] static bool KeepsInput(const Mlp& mlp, Keep keep, int layer);
   [[nodiscard]] float* Slot(std::vector<float>& values, int slot, int columns) const {
     return values.data() + static_cast<size_t>(slot) * static_cast<size_t>(rows_ * columns);
   }
+  [[nodiscard]] float* KeptInput(int layer, int slot);
+  [[nodiscard]] HiddenLayerSlopes Slopes(int layer, int slot);
+  /// From the gradient by a layer's sums, dz: [rows x outputs], to the one by its inputs, through
+  /// the activation of the layer below, too, where there is one.
+  void PullBackLayer(std::span<const float> parameters, int layer, int slot, const float* dz,
+                     float* dx);
+  void LayerGradient(int layer, int rows, const float* x, const float* dz,
+                     std::span<float> d_parameters) const;
 
   const Mlp& mlp_;
   const DenseKernel& kernel_;
   Keep keep_;
   int rows_ = 0;                           // of the passes kept now
   std::vector<std::vector<float>> slope_;  // per hidden layer: [slots x rows x layer_outputs]
+  std::vector<std::vector<float>> inverse_deviation_;  // with the norm: [slots x rows]
   std::vector<std::vector<float>> input_;  // per layer: [slots x rows x layer_inputs], or empty
   std::vector<std::vector<float>> d_z_;    // per layer, by its sums: [slots x rows x outputs]
   std::vector<float> output_;              // [slots x rows x outputs]

@@ -13,6 +13,7 @@
 #include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 #include "foreplan/nets/fused_layer.h"
+#include "foreplan/nets/hidden_layer.h"
 
 namespace foreplan {
 namespace {
@@ -53,7 +54,7 @@ class PlainPredictionKernel final : public PredictionKernel {
       dense_.Forward(rows, mlp.layer_inputs(layer), outputs, x,
                      parameters + mlp.weight_offset(layer), y);
       if (layer + 1 < mlp.layers()) {
-        AddBiasSwish(rows, outputs, bias, y);
+        ActivateHidden(mlp.options(), rows, outputs, bias, y);
       } else {
         AddBias(rows, outputs, bias, y);
       }
@@ -90,6 +91,11 @@ uint16_t TakePart(float& rest) {
   return static_cast<uint16_t>(part >> 16);
 }
 
+// Whether fused layers are what such networks do.
+bool FusedLayersHave(const MlpOptions& options) {
+  return options.activation == Activation::kSwish && !options.layer_norm;
+}
+
 /// Layers fused in registers (nets/fused_layer.h).
 class FusedPredictionKernel final : public PredictionKernel {
  public:
@@ -114,6 +120,12 @@ class FusedPredictionKernel final : public PredictionKernel {
 
   void Pack(const Mlp& mlp, std::span<const float> parameters,
             std::span<std::byte> packed) const override {
+    if (!FusedLayersHave(mlp.options())) {
+      throw InputError(fmt::format(
+          "network: found other layers than swish without a norm, which the kernel {} lacks, "
+          "expected a kernel that was asked for with the network's options",
+          name()));
+    }
     auto* to = reinterpret_cast<float*>(packed.data());
     for (int layer = 0; layer < mlp.layers(); ++layer) {
       const int outputs = mlp.layer_outputs(layer);
@@ -275,13 +287,19 @@ const std::vector<const PredictionKernel*>& FusedPredictionKernels() {
   return pointers;
 }
 
-const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision) {
+const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision,
+                                            const MlpOptions& options) {
   const DenseKernel& dense = GetDenseKernel(kernel);  // throws for an unknown name
   if (precision == Precision::kBf16) {
     if (kernel != "auto") {
       throw InputError(fmt::format(
           "model.precision: found bf16 with model.kernel = {}, expected model.kernel = auto",
           kernel));
+    }
+    if (!FusedLayersHave(options)) {
+      throw InputError(
+          "model.precision: found bf16, expected f32: only swish networks without a norm of layers "
+          "have bf16");
     }
     const PredictionKernel* fused = BestFusedKernel(Precision::kBf16);
     if (fused == nullptr) {
@@ -292,7 +310,7 @@ const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision
     return *fused;
   }
   const PredictionKernel* fused = BestFusedKernel(Precision::kF32);
-  if (kernel == "auto" && fused != nullptr) return *fused;
+  if (kernel == "auto" && fused != nullptr && FusedLayersHave(options)) return *fused;
   static const PlainPredictionKernel onednn(GetDenseKernel("auto"));
   static const PlainPredictionKernel eigen(GetDenseKernel("eigen"));
   return dense.name() == eigen.name() ? eigen : onednn;

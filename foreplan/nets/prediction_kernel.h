@@ -25,7 +25,7 @@ struct Prediction {
   int stride = 0;            // [floats]
 };
 
-/// Evaluates swish networks (nets/mlp.h) for batches of rows. Stateless, shared between threads;
+/// Evaluates networks (nets/mlp.h) for batches of rows. Stateless, shared between threads;
 /// each call runs on the calling thread, allocates nothing, and gives the same bits whenever its
 /// sizes are the same.
 class PredictionKernel {
@@ -51,13 +51,16 @@ class PredictionKernel {
                          float* deviation) const = 0;
 };
 
-/// The kernel for a choice of `model.kernel` and `model.precision`: with "auto" the fused layers of
-/// the best instruction set that this processor has (AVX-512, AVX2), else the dense kernel of that
-/// name. Throws InputError where the processor or the kernel has no bf16, or for an unknown name.
-const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision);
+/// The kernel for a choice of `model.kernel` and `model.precision`, and networks with such options:
+/// with "auto" the fused layers of the best instruction set that this processor has (AVX-512,
+/// AVX2), else the dense kernel of that name. Fused layers are swish without a norm; other networks
+/// have the dense kernel. Throws InputError where the processor, the kernel or the networks have no
+/// bf16, or for an unknown name.
+const PredictionKernel& GetPredictionKernel(const std::string& kernel, Precision precision,
+                                            const MlpOptions& options = {});
 
-/// What this processor runs of the fused layers, better ones last; "auto" takes the last of its
-/// precision.
+/// What this processor runs of the fused layers (of swish networks without a norm), better ones
+/// last; "auto" takes the last of its precision.
 const std::vector<const PredictionKernel*>& FusedPredictionKernels();
 
 }  // namespace foreplan

@@ -101,7 +101,10 @@ class OnnxEvaluation {
     }
     if (operation == "Concat") return Concat(in, Attribute(node, "axis").Number(3));
     if (operation == "MatMul") return MatMul(*in[0], *in[1]);
-    if (operation == "ReduceMean") return MeanOfFirst(*in[0]);
+    if (operation == "ReduceMean") {
+      return Attribute(node, "axes").Numbers(8).front() == 0 ? MeanOfFirst(*in[0])
+                                                             : MeanOfLast(*in[0]);
+    }
     if (operation == "Identity") return *in[0];
     if (operation == "Squeeze") {
       return {in[0]->type, {in[0]->shape.begin() + 1, in[0]->shape.end()}, in[0]->values};
@@ -134,6 +137,8 @@ class OnnxEvaluation {
         {"Sqrt", [](const double* x) { return std::sqrt(x[0]); }},
         {"Tanh", [](const double* x) { return std::tanh(x[0]); }},
         {"Sigmoid", [](const double* x) { return 1 / (1 + std::exp(-x[0])); }},
+        {"Relu", [](const double* x) { return std::max(x[0], 0.0); }},
+        {"Elu", [](const double* x) { return x[0] > 0 ? x[0] : std::expm1(x[0]); }},
         {"Neg", [](const double* x) { return -x[0]; }},
         {"Abs", [](const double* x) { return std::abs(x[0]); }},
         {"Sign", [](const double* x) { return x[0] > 0   ? 1.0
@@ -265,6 +270,17 @@ class OnnxEvaluation {
     for (size_t i = 0; i < from.values.size(); ++i) {
       result.values[i % result.values.size()] +=
           from.values[i] / static_cast<double>(from.shape[0]);
+    }
+    return result;
+  }
+
+  static OnnxTensor MeanOfLast(const OnnxTensor& from) {
+    const int64_t width = from.shape.back();
+    OnnxTensor result{from.type, from.shape, {}};
+    result.shape.back() = 1;
+    result.values.resize(static_cast<size_t>(result.size()));
+    for (size_t i = 0; i < from.values.size(); ++i) {
+      result.values[i / static_cast<size_t>(width)] += from.values[i] / static_cast<double>(width);
     }
     return result;
   }
