@@ -54,6 +54,26 @@ double GaussianNll(int rows, int dim, const float* output, const float* target,
   return sum / (static_cast<double>(rows) * dim);
 }
 
+double ConstantNoiseNll(int rows, int dim, const float* mean, const float* target,
+                        const float* log_variance, double beta, float* d_mean,
+                        float* d_log_variance) {
+  const float scale = 1.0F / static_cast<float>(rows * dim);
+  for (int i = 0; i < dim; ++i) d_log_variance[i] = 0;
+  double sum = 0;
+  for (int row = 0; row < rows; ++row, mean += dim, target += dim, d_mean += dim) {
+    for (int i = 0; i < dim; ++i) {
+      const float error = mean[i] - target[i];
+      const float weighted = error * FastExp(-log_variance[i]);
+      sum += static_cast<double>(error) * weighted + log_variance[i];
+      // variance^beta, a constant for the gradient
+      const float weight = FastExp(static_cast<float>(beta) * log_variance[i]);
+      d_mean[i] = 2.0F * scale * weight * weighted;
+      d_log_variance[i] += scale * (1.0F - weighted * error);
+    }
+  }
+  return sum / (static_cast<double>(rows) * dim);
+}
+
 void BoundedDeviation(int rows, int dim, const float* raw, int stride, LogVarianceBounds bounds,
                       float* deviation) {
   for (int row = 0; row < rows; ++row, raw += stride, deviation += dim) {

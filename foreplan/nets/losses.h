@@ -27,6 +27,12 @@ double GaussianNll(int rows, int dim, const float* output, const float* target,
                    LogVarianceBounds bounds, double penalty, double beta, float* d_output,
                    float* d_max, float* d_min);
 
+/// The same without bounds, of log-variances lv that are the same for all rows, [dim]: writes
+/// d_mean: [rows x dim], d_log_variance: [dim]. beta > 0 weighs d_mean alone.
+double ConstantNoiseNll(int rows, int dim, const float* mean, const float* target,
+                        const float* log_variance, double beta, float* d_mean,
+                        float* d_log_variance);
+
 /// Standard deviations exp(lv / 2) of the bounded log-variances, without logarithms:
 /// exp(lv) = e^min + e^max / (1 + e^(max - raw)).
 /// raw: rows of `stride` floats; deviation: [rows x dim].

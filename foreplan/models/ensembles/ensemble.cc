@@ -1,7 +1,10 @@
 #include "foreplan/models/ensembles/ensemble.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -24,8 +27,37 @@ constexpr int kMaxPlaces = 1024;  // that TS1 shuffles; more particles share the
 
 enum Stream : uint64_t { kWeights, kNoise, kMembers };
 
+EnsembleOptions Checked(const EnsembleOptions& options) {
+  if (options.noise == MemberNoise::kConstant && !options.probabilistic) {
+    throw InputError(
+        "model.noise: found constant with model.probabilistic = false, expected "
+        "model.probabilistic = true: other members have no noise");
+  }
+  return Validated("model", options);
+}
+
 int Outputs(const EnsembleOptions& options, const FeatureMap& features) {
-  return options.probabilistic ? 2 * features.targets() : features.targets();
+  const bool predicted = options.probabilistic && options.noise == MemberNoise::kPredicted;
+  return predicted ? 2 * features.targets() : features.targets();
+}
+
+constexpr const char* kNetworks = "model.networks";  // metadata
+
+/// What sizes do not tell of networks that are not those of the defaults.
+std::string KindOf(const EnsembleOptions& options) {
+  std::vector<std::string> kind;
+  if (options.noise == MemberNoise::kConstant) kind.emplace_back("constant noise");
+  return fmt::format("{}", fmt::join(kind, ", "));
+}
+
+/// Throws InputError unless the file's networks are of that kind.
+void CheckKind(const TensorFile& file, const std::string& expected) {
+  const auto entry = file.metadata.find(kNetworks);
+  const std::string found = entry == file.metadata.end() ? "" : entry->second;
+  if (found == expected) return;
+  const auto name = [](const std::string& kind) { return kind.empty() ? "nothing" : kind; };
+  throw InputError(fmt::format("{}: metadata '{}': found {}, expected {}", file.source, kNetworks,
+                               name(found), name(expected)));
 }
 
 }  // namespace
@@ -35,12 +67,16 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
       {"ts_inf", Propagation::kTsInf},
       {"ts_1", Propagation::kTs1},
       {"expectation", Propagation::kExpectation}};
+  static const std::vector<std::pair<std::string, MemberNoise>> kNoises = {
+      {"predicted", MemberNoise::kPredicted}, {"constant", MemberNoise::kConstant}};
   static const std::vector<std::pair<std::string, Precision>> kPrecisions = {
       {"f32", Precision::kF32}, {"bf16", Precision::kBf16}, {"auto", Precision::kAuto}};
   visitor.Field("members", members, {1, 64}, "networks in the ensemble");
   visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers per network");
   visitor.Field("width", width, {1, 4096}, "units per hidden layer");
   visitor.Field("probabilistic", probabilistic, "predict mean and variance, else the mean only");
+  visitor.Choice("noise", noise, std::span(kNoises),
+                 "variances are predicted for every input, or one per component is learned");
   visitor.Field("normalise_targets", normalise_targets, "scale targets by the data's deviation");
   visitor.Choice("propagation", propagation, std::span(kPropagations),
                  "which member predicts a particle's next step");
@@ -71,7 +107,7 @@ struct Ensemble::Buffers : Dynamics::Workspace {
 
 Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
                    const EnsembleOptions& options, Key key)
-    : options_(Validated("model", options)),
+    : options_(Checked(options)),
       features_(spec, encoding),
       mlp_(AffordableMlp("model", options_.members,
                          MlpWidths(features_.inputs(), options_.hidden_layers, options_.width,
@@ -85,8 +121,8 @@ Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
       packed_(static_cast<size_t>(options_.members) * packed_bytes_) {
   for (int member = 0; member < members(); ++member) {
     mlp_.Initialise(key.Fold(kWeights).Fold(static_cast<uint64_t>(member)), parameters(member));
-    if (options_.probabilistic) {
-      float* bounds = parameters(member).data() + mlp_.parameters();
+    if (predicts_noise()) {
+      float* bounds = NoiseIn(parameters(member)).data();
       std::fill_n(bounds, observation_dim(), kInitialMaxLogVariance);
       std::fill_n(bounds + observation_dim(), observation_dim(), kInitialMinLogVariance);
     }
@@ -107,7 +143,8 @@ std::span<const std::byte> Ensemble::packed(int member) const {
 }
 
 int Ensemble::member_parameters() const {
-  return mlp_.parameters() + (options_.probabilistic ? 2 * observation_dim() : 0);
+  if (predicts_noise()) return mlp_.parameters() + 2 * observation_dim();
+  return mlp_.parameters() + (has_constant_noise() ? observation_dim() : 0);
 }
 
 std::span<float> Ensemble::parameters(int member) {
@@ -123,8 +160,13 @@ std::span<const float> Ensemble::parameters(int member) const {
 LogVarianceBounds Ensemble::bounds(int member) const { return BoundsIn(parameters(member)); }
 
 LogVarianceBounds Ensemble::BoundsIn(std::span<const float> parameters) const {
-  const float* bounds = parameters.data() + mlp_.parameters();
+  const float* bounds = NoiseIn(parameters).data();
   return {.max = bounds, .min = bounds + observation_dim()};
+}
+
+void Ensemble::ConstantDeviations(int member, std::span<float> deviation) const {
+  const std::span<const float> log_variance = NoiseIn(parameters(member));
+  for (size_t i = 0; i < deviation.size(); ++i) deviation[i] = std::exp(0.5F * log_variance[i]);
 }
 
 void Ensemble::Replace(std::vector<float> parameters, Normaliser input,
@@ -272,9 +314,15 @@ Prediction Ensemble::PredictNormalised(int member, int rows, const double* obser
   const Prediction prediction =
       prediction_kernel_.Predict(mlp_, packed(member), rows, buffers.input.data(), buffers.work);
   const int targets = features_.targets();
-  if (options_.probabilistic) {
+  float* deviation = buffers.network_deviation.data();
+  if (predicts_noise()) {
     prediction_kernel_.Deviation(rows, targets, prediction.y + targets, prediction.stride,
-                                 bounds(member), buffers.network_deviation.data());
+                                 bounds(member), deviation);
+  } else if (has_constant_noise()) {
+    ConstantDeviations(member, {deviation, static_cast<size_t>(targets)});
+    for (int row = 1; row < rows; ++row) {
+      std::copy_n(deviation, targets, deviation + row * targets);
+    }
   }
   return prediction;
 }
@@ -365,12 +413,14 @@ void Ensemble::StepExpectation(const StepBatch& batch, Buffers& buffers) const {
 }
 
 void Ensemble::Save(TensorFile& file) const {
+  if (const std::string kind = KindOf(options_); !kind.empty()) file.metadata[kNetworks] = kind;
   file.tensors["model.parameters"] = {{members(), member_parameters()}, parameters_};
   input_normaliser_.Save("model.input", file);
   target_normaliser_.Save("model.target", file);
 }
 
 void Ensemble::Restore(const TensorFile& file) {
+  CheckKind(file, KindOf(options_));
   const std::array<int64_t, 2> shape = {members(), member_parameters()};
   std::vector<float> parameters = file.Floats("model.parameters", shape);
   CheckFinite(file, "model.parameters");

@@ -27,12 +27,19 @@ enum class Propagation {
   kExpectation,  // the mean of all members' means; no noise, one particle
 };
 
+/// Where a probabilistic member has the standard deviations of its noise from.
+enum class MemberNoise {
+  kPredicted,  // the network predicts them, other ones for every input
+  kConstant,   // one per component, learned beside the network, the same for every input
+};
+
 /// Section [model].
 struct EnsembleOptions {
-  int members = 5;            // networks, 1 ... 64
-  int hidden_layers = 3;      // 1 ... 8
-  int width = 200;            // units per hidden layer, 1 ... 4096
-  bool probabilistic = true;  // predict mean and variance; else the mean only
+  int members = 5;                              // networks, 1 ... 64
+  int hidden_layers = 3;                        // 1 ... 8
+  int width = 200;                              // units per hidden layer, 1 ... 4096
+  bool probabilistic = true;                    // mean and variance; else the mean only
+  MemberNoise noise = MemberNoise::kPredicted;  // of probabilistic members
   bool normalise_targets = true;
   Propagation propagation = Propagation::kTsInf;
   std::string kernel = "auto";            // dense products: auto, onednn, eigen
@@ -44,10 +51,11 @@ struct EnsembleOptions {
 /// Parameters of all members, and what predicts with them. Members are trained by EnsembleTrainer.
 ///
 /// Member k's flat parameters are its network's (nets/mlp.h) and, for probabilistic members, the
-/// bounds max and min of the log-variance, [no] each.
+/// bounds max and min of the log-variance, [no] each, or where noise is constant the log-variances
+/// themselves, [no], of normalised targets.
 class Ensemble final : public Dynamics {
  public:
-  /// Throws InputError (options out of range, unknown component or kernel).
+  /// Throws InputError (options out of range or without effect, unknown component or kernel).
   Ensemble(const EnvironmentSpec& spec, const Encoding& encoding, const EnsembleOptions& options,
            Key key);
 
@@ -86,6 +94,13 @@ class Ensemble final : public Dynamics {
   [[nodiscard]] const DenseKernel& training_kernel() const { return training_kernel_; }
   [[nodiscard]] const PredictionKernel& prediction_kernel() const { return prediction_kernel_; }
   [[nodiscard]] int members() const { return options_.members; }
+  /// Of a probabilistic ensemble one is true, of a deterministic one none.
+  [[nodiscard]] bool predicts_noise() const {
+    return options_.probabilistic && options_.noise == MemberNoise::kPredicted;
+  }
+  [[nodiscard]] bool has_constant_noise() const {
+    return options_.probabilistic && options_.noise == MemberNoise::kConstant;
+  }
   [[nodiscard]] int member_parameters() const;  // size of one member's flat parameters
   /// Who writes here calls Pack afterwards; until then the member predicts as before.
   [[nodiscard]] std::span<float> parameters(int member);
@@ -93,6 +108,13 @@ class Ensemble final : public Dynamics {
   [[nodiscard]] LogVarianceBounds bounds(int member) const;
   /// Bounds within a member's parameters, its own or ones in the making: [member_parameters].
   [[nodiscard]] LogVarianceBounds BoundsIn(std::span<const float> parameters) const;
+  /// What stands behind a network in a member's parameters: bounds, or constant log-variances.
+  template <typename Float>
+  [[nodiscard]] std::span<Float> NoiseIn(std::span<Float> parameters) const {
+    return parameters.subspan(static_cast<size_t>(mlp_.parameters()));
+  }
+  /// Constant standard deviations of a member's normalised targets: [no].
+  void ConstantDeviations(int member, std::span<float> deviation) const;
   /// Lays the member's parameters out for prediction. Members may be packed at the same time.
   void Pack(int member);
   /// Predicts with what a fit has found from now on: [members x member_parameters], and normalisers
@@ -106,15 +128,16 @@ class Ensemble final : public Dynamics {
   /// Parameters and normalisers, under names that start with "model.".
   void Save(TensorFile& file) const;
   /// Throws InputError when names or shapes do not fit this ensemble, or numbers no model: weights
-  /// and means that are not finite, scales that are not positive. It then stays as it was.
+  /// and means that are not finite, scales that are not positive, or when the file is of networks
+  /// of another kind. It then stays as it was.
   void Restore(const TensorFile& file);
 
  private:
   struct Buffers;
   struct DerivativeBuffers;
 
-  /// Of normalised targets: the network's outputs, and its deviations in the buffers, 0 for
-  /// deterministic members.
+  /// Of normalised targets: the network's outputs, and the member's deviations in the buffers, 0
+  /// for deterministic members.
   Prediction PredictNormalised(int member, int rows, const double* observation,
                                const double* action, Buffers& buffers) const;
   void StepExpectation(const StepBatch& batch, Buffers& buffers) const;

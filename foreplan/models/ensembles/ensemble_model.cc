@@ -52,7 +52,9 @@ void EnsembleModel::Save(TensorFile& file) const {
 }
 
 void EnsembleModel::Restore(const TensorFile& file) {
-  RestoreBoth(trainer_, file, [&] { RestorePredictor(file); });
+  Predictor predictor = Read(file);  // first: networks of another kind have other moments, too
+  trainer_.Restore(file);
+  Take(std::move(predictor));
 }
 
 void EnsembleModel::SavePredictor(TensorFile& file) const {
@@ -60,14 +62,20 @@ void EnsembleModel::SavePredictor(TensorFile& file) const {
   file.tensors["model.scale"] = {{std::ssize(scale_)}, scale_};
 }
 
-void EnsembleModel::RestorePredictor(const TensorFile& file) {
+void EnsembleModel::RestorePredictor(const TensorFile& file) { Take(Read(file)); }
+
+EnsembleModel::Predictor EnsembleModel::Read(const TensorFile& file) const {
   const std::array<int64_t, 1> components = {std::ssize(scale_)};
   std::vector<double> scale = file.Doubles("model.scale", components);
   CheckAtLeast(file, "model.scale", 0);
   auto restored = std::make_shared<Ensemble>(*ensemble());
   restored->Restore(file);
-  trainer_.set_ensemble(std::move(restored));
-  scale_ = std::move(scale);
+  return {std::move(restored), std::move(scale)};
+}
+
+void EnsembleModel::Take(Predictor predictor) {
+  trainer_.set_ensemble(std::move(predictor.ensemble));
+  scale_ = std::move(predictor.scale);
   Publish(ensemble());
 }
 

@@ -37,6 +37,13 @@ class EnsembleModel final : public LearnedModel {
   void RestorePredictor(const TensorFile& file) override;
 
  private:
+  struct Predictor {
+    std::shared_ptr<const Ensemble> ensemble;
+    std::vector<double> scale;
+  };
+
+  [[nodiscard]] Predictor Read(const TensorFile& file) const;
+  void Take(Predictor predictor);
   FitMetrics FitVersion(const Dataset& data, Key key, const FitControl& control) override;
 
   EnsembleTrainer trainer_;

@@ -21,6 +21,19 @@ int MembersPerStep(const Ensemble& ensemble) {
   return ensemble.options().propagation == Propagation::kExpectation ? ensemble.members() : 1;
 }
 
+struct NoiseSlope {
+  float deviation, by_raw;
+};
+
+// v = exp(lv) = e^min + e^max q, q = sigmoid(raw - max): sqrt(v), and the noise times
+// d sqrt(v)/d raw = e^max q (1 - q) / (2 sqrt(v)).
+NoiseSlope PredictedDeviation(LogVarianceBounds bounds, int i, float raw, double noise) {
+  const float q = Sigmoid(raw - bounds.max[i]);
+  const float below_max = FastExp(bounds.max[i]) * q;
+  const float deviation = std::sqrt(FastExp(bounds.min[i]) + below_max);
+  return {deviation, static_cast<float>(noise) * 0.5F * below_max * (1.0F - q) / deviation};
+}
+
 }  // namespace
 
 EnsembleTape::EnsembleTape(const Ensemble& ensemble, int max_rows, int steps)
@@ -34,11 +47,12 @@ EnsembleTape::EnsembleTape(const Ensemble& ensemble, int max_rows, int steps)
       d_input_(input_.size()),
       by_input_(input_.size()),
       by_observation_(Size(ensemble.observation_dim())),
+      deviation_(by_observation_.size()),
       expression_jacobian_(ensemble.features().expression_jacobian_size()) {
   for (Kept& kept : kept_) {
     kept.state.resize(target_.size());
     kept.action.resize(Size(max_rows, ensemble.action_dim()));
-    kept.by_raw.resize(target_.size());
+    if (ensemble.predicts_noise()) kept.by_raw.resize(target_.size());
   }
 }
 
@@ -71,19 +85,19 @@ void EnsembleTape::AddPrediction(int member, int slot, const double* noise, Kept
   const int outputs = ensemble_.mlp().outputs();
   const Normaliser& normaliser = ensemble_.target_normaliser();
   const float* output = network_.Forward(ensemble_.parameters(member), slot, rows_, input_.data());
+  const bool predicted = kept.noisy && ensemble_.predicts_noise();
+  if (kept.noisy && !predicted) ensemble_.ConstantDeviations(member, deviation_);
   for (int row = 0; row < rows_; ++row, output += outputs) {
     for (int i = 0; i < no; ++i) {
       const size_t at = Size(row, no) + Size(i);
       double value = output[i];
-      if (kept.noisy) {
-        // v = exp(lv) = e^min + e^max q, q = sigmoid(raw - max); d sqrt(v)/d raw = e^max q (1 - q)
-        // / (2 sqrt(v)).
-        const LogVarianceBounds bounds = ensemble_.bounds(member);
-        const float q = Sigmoid(output[no + i] - bounds.max[i]);
-        const float below_max = FastExp(bounds.max[i]) * q;
-        const float deviation = std::sqrt(FastExp(bounds.min[i]) + below_max);
+      if (predicted) {
+        const auto [deviation, by_raw] =
+            PredictedDeviation(ensemble_.bounds(member), i, output[no + i], noise[at]);
         value += noise[at] * deviation;
-        kept.by_raw[at] = static_cast<float>(noise[at]) * 0.5F * below_max * (1.0F - q) / deviation;
+        kept.by_raw[at] = by_raw;
+      } else if (kept.noisy) {
+        value += noise[at] * deviation_[Size(i)];
       }
       target_[at] += (normaliser.mean[Size(i)] + normaliser.scale[Size(i)] * value) / members_;
     }

@@ -29,7 +29,7 @@ class EnsembleTape final : public RolloutTape {
     bool noisy = false;
     std::vector<double> state;   // [rows x no]
     std::vector<double> action;  // [rows x nu]
-    // d o'_i / d raw output of the log-variance, 0 without noise: [rows x no]
+    // d o'_i / d raw output of the log-variance, where there are such outputs: [rows x no]
     std::vector<float> by_raw;
   };
 
@@ -46,6 +46,7 @@ class EnsembleTape final : public RolloutTape {
   std::vector<float> d_input_;          // [max_rows x inputs]
   std::vector<double> by_input_;        // [max_rows x inputs], not normalised
   std::vector<double> by_observation_;  // [no]
+  std::vector<float> deviation_;        // [no], where noise is constant
   std::vector<double> expression_jacobian_;
 };
 

@@ -22,21 +22,10 @@ namespace {
 enum Stream : uint64_t { kHoldout, kMember, kBootstrap, kShuffle };
 
 constexpr int kTold = 100;  // times that a member tells how far it is
-
-FitOptions Checked(FitOptions options, const Ensemble& ensemble) {
-  ValidateOptions("fit", options);
-  if (options.max_steps < options.min_steps) {
-    throw InputError(fmt::format("fit.max_steps: found {}, expected at least fit.min_steps = {}",
-                                 options.max_steps, options.min_steps));
-  }
-  const size_t layers = static_cast<size_t>(ensemble.mlp().layers());
-  if (options.weight_decay.size() != 1 && options.weight_decay.size() != layers) {
-    throw InputError(
-        fmt::format("fit.weight_decay: found {} values, expected 1 or {} (one a layer)",
-                    options.weight_decay.size(), layers));
-  }
-  return options;
-}
+// Constant noise is at least so much of the target's deviation, and its inverse a float.
+constexpr double kLeastNoise = 1e-3;
+constexpr double kLeastLogVariance = -80;
+constexpr size_t kMostKept = size_t{1} << 28;  // bytes of encoded rows
 
 double Norm(std::span<const float> values) {
   double squares = 0;
@@ -53,23 +42,6 @@ double MeanOfLastTenth(std::span<const float> values) {
 }
 
 }  // namespace
-
-void FitOptions::Visit(OptionsVisitor& visitor) {
-  visitor.Field("epochs", epochs, {0, 1e4}, "passes over the training rows");
-  visitor.Field("min_steps", min_steps, {1, 1e7}, "fewest gradient steps of a fit");
-  visitor.Field("max_steps", max_steps, {1, 1e7}, "most gradient steps of a fit");
-  visitor.Field("batch", batch, {1, 65536}, "rows per gradient step and member");
-  visitor.Field("learning_rate", learning_rate, {1e-8, 1}, "Adam's learning rate");
-  visitor.Field("weight_decay", weight_decay, {0, 1e3}, "L2 coefficient: one, or one per layer");
-  visitor.Field("log_variance_penalty", log_variance_penalty, {0, 1e3}, "on sum(max - min)");
-  visitor.Field("nll_beta", nll_beta, {0, 1},
-                "errors count as by the likelihood (0) ... as by least squares (1)");
-  visitor.Field("gradient_clip", gradient_clip, {0, 1e9}, "largest gradient norm; 0: none");
-  visitor.Field("bootstrap", bootstrap, "each member sees its own resampled rows");
-  visitor.Field("holdout_share", holdout_share, {0, 0.5}, "share of rows never trained on");
-  visitor.Field("patience", patience, {0, 1e6}, "checks without a better score; 0: all steps");
-  visitor.Field("checks", checks, {1, 1e6}, "hold-out checks per fit");
-}
 
 // A member in the making: views of its part of the draft.
 struct EnsembleTrainer::Member {
@@ -91,12 +63,15 @@ struct EnsembleTrainer::Draft {
   const Dataset& data;
   std::vector<int64_t> training, holdout;  // rows of the data
   Normaliser input, target;
-  std::vector<double> target_scale;  // standard deviations, 0: constant: [no]
-  std::vector<float> parameters;     // [members x member_parameters]
-  std::vector<float> first_moment;   // [members x member_parameters]
-  std::vector<float> second_moment;  // [members x member_parameters]
-  std::vector<int64_t> adam_steps;   // [members]
-  int steps = 0;                     // planned, of each member
+  std::vector<float> inputs;   // of all rows of the data, where they are kept: [rows x inputs]
+  std::vector<float> targets;  // [rows x no]
+  std::vector<double> target_scale;       // standard deviations, 0: constant: [no]
+  std::vector<float> least_log_variance;  // of constant noise: [no]
+  std::vector<float> parameters;          // [members x member_parameters]
+  std::vector<float> first_moment;        // [members x member_parameters]
+  std::vector<float> second_moment;       // [members x member_parameters]
+  std::vector<int64_t> adam_steps;        // [members]
+  int steps = 0;                          // planned, of each member
 
   Member member(int index) {
     const auto place = static_cast<size_t>(index);
@@ -158,7 +133,7 @@ EnsembleTrainer::EnsembleTrainer(std::shared_ptr<const Ensemble> ensemble,
                                  const FitOptions& options, std::shared_ptr<Executor> executor)
     : ensemble_(std::move(ensemble)),
       mlp_(ensemble_->mlp()),
-      options_(Checked(options, *ensemble_)),
+      options_(CheckedFit(options, mlp_)),
       executor_(std::move(executor)),
       adam_steps_(static_cast<size_t>(ensemble_->members())),
       first_moment_(adam_steps_.size() * static_cast<size_t>(ensemble_->member_parameters())),
@@ -177,6 +152,7 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
       options_.epochs * static_cast<double>(draft.training.size()) / options_.batch;
   draft.steps = static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
                                             static_cast<double>(options_.max_steps)));
+  KeepRows(draft);
   FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
   std::vector<MemberReport> reports(adam_steps_.size());
   executor_->ParallelFor(ensemble_->members(), [&](int member, int worker) {
@@ -210,7 +186,10 @@ EnsembleTrainer::Draft EnsembleTrainer::Begin(const Dataset& data) const {
               .holdout = {},
               .input = ensemble_->input_normaliser(),
               .target = ensemble_->target_normaliser(),
+              .inputs = {},
+              .targets = {},
               .target_scale = {},
+              .least_log_variance = {},
               .parameters = {},
               .first_moment = first_moment_,
               .second_moment = second_moment_,
@@ -257,8 +236,12 @@ void EnsembleTrainer::MeasureRows(Draft& draft) const {
       },
       MagnitudeOf(data, draft.training));
   draft.target_scale = targets.deviation;
-  if (ensemble_->options().normalise_targets) {
-    draft.target = Normaliser::OfTargets(std::move(targets));
+  const Normaliser normaliser = Normaliser::OfTargets(std::move(targets));
+  if (ensemble_->options().normalise_targets) draft.target = normaliser;
+  if (!ensemble_->has_constant_noise()) return;
+  for (size_t k = 0; k < normaliser.scale.size(); ++k) {
+    const double least = 2 * std::log(kLeastNoise * normaliser.scale[k] / draft.target.scale[k]);
+    draft.least_log_variance.push_back(static_cast<float>(std::max(least, kLeastLogVariance)));
   }
 }
 
@@ -285,8 +268,36 @@ void EnsembleTrainer::CheckInputs(const Draft& draft) const {
   }
 }
 
+// Encodes all rows once, to the same bits, where that is less than members draw and there is room.
+void EnsembleTrainer::KeepRows(Draft& draft) const {
+  constexpr int64_t kBlock = 4096;  // rows of one task
+  const int64_t rows = draft.data.size();
+  const auto inputs = static_cast<size_t>(ensemble_->features().inputs());
+  const auto targets = static_cast<size_t>(ensemble_->features().targets());
+  const int64_t drawn = int64_t{draft.steps} * options_.batch * ensemble_->members();
+  const size_t bytes = static_cast<size_t>(rows) * (inputs + targets) * sizeof(float);
+  if (drawn < rows || bytes > kMostKept) return;
+  std::vector<float> kept_inputs(static_cast<size_t>(rows) * inputs);
+  std::vector<float> kept_targets(static_cast<size_t>(rows) * targets);
+  executor_->ParallelFor(
+      static_cast<int>((rows + kBlock - 1) / kBlock), [&](int block, int worker) {
+        std::vector<double>& values = buffers_[static_cast<size_t>(worker)]->values;
+        for (int64_t row = block * kBlock; row < std::min(rows, (block + 1) * kBlock); ++row) {
+          FillInput(draft, row, values, &kept_inputs[static_cast<size_t>(row) * inputs]);
+          FillTarget(draft, row, values, &kept_targets[static_cast<size_t>(row) * targets]);
+        }
+      });
+  draft.inputs = std::move(kept_inputs);
+  draft.targets = std::move(kept_targets);
+}
+
 void EnsembleTrainer::FillInput(const Draft& draft, int64_t row, std::vector<double>& values,
                                 float* input) const {
+  if (!draft.inputs.empty()) {
+    const auto inputs = static_cast<size_t>(ensemble_->features().inputs());
+    std::copy_n(&draft.inputs[static_cast<size_t>(row) * inputs], inputs, input);
+    return;
+  }
   ensemble_->features().Input(draft.data.observation(row).data(), draft.data.action(row).data(),
                               values.data());
   draft.input.Apply(values.data(), input);
@@ -294,6 +305,11 @@ void EnsembleTrainer::FillInput(const Draft& draft, int64_t row, std::vector<dou
 
 void EnsembleTrainer::FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
                                  float* target) const {
+  if (!draft.targets.empty()) {
+    const auto targets = static_cast<size_t>(ensemble_->features().targets());
+    std::copy_n(&draft.targets[static_cast<size_t>(row) * targets], targets, target);
+    return;
+  }
   ensemble_->features().Target(draft.data.observation(row).data(),
                                draft.data.next_observation(row).data(), values.data());
   draft.target.Apply(values.data(), target);
@@ -368,21 +384,11 @@ double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& membe
     FillTarget(draft, batch[i], buffers.values, buffers.target.data() + i * targets);
   }
 
-  const std::span<float> parameters = member.parameters;
   const std::span<float> gradient(buffers.d_parameters);
-  const float* output = buffers.gradient.Forward(parameters, rows, buffers.input.data());
-  double loss = 0;
-  if (ensemble_->options().probabilistic) {
-    float* d_max = gradient.data() + mlp.parameters();
-    loss = GaussianNll(rows, static_cast<int>(targets), output, buffers.target.data(),
-                       ensemble_->BoundsIn(parameters), options_.log_variance_penalty,
-                       options_.nll_beta, buffers.d_output.data(), d_max, d_max + targets);
-  } else {
-    loss = SquaredError(rows, static_cast<int>(targets), output, buffers.target.data(),
-                        buffers.d_output.data());
-  }
-  buffers.gradient.Backward(parameters, buffers.d_output.data(), gradient);
-  AddWeightDecay(parameters, gradient);
+  const float* output = buffers.gradient.Forward(member.parameters, rows, buffers.input.data());
+  const double loss = Loss(member.parameters, rows, output, buffers);
+  buffers.gradient.Backward(member.parameters, buffers.d_output.data(), gradient);
+  if (!options_.decoupled_decay) AddWeightDecay(options_, mlp, member.parameters, gradient);
   if (options_.gradient_clip > 0) {
     const double norm = Norm(gradient);
     if (norm > options_.gradient_clip) {
@@ -390,22 +396,46 @@ double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& membe
       for (float& value : gradient) value *= factor;
     }
   }
-  AdamStep({.learning_rate = options_.learning_rate}, ++member.adam_steps, gradient,
-           member.first_moment, member.second_moment, parameters);
+  Descend(draft, member, gradient);
   return loss;
 }
 
-// gradient += decay W, on weights only.
-void EnsembleTrainer::AddWeightDecay(std::span<const float> parameters,
-                                     std::span<float> gradient) const {
-  const Mlp& mlp = ensemble_->mlp();
-  for (int layer = 0; layer < mlp.layers(); ++layer) {
-    const size_t place = options_.weight_decay.size() == 1 ? 0 : static_cast<size_t>(layer);
-    const auto decay = static_cast<float>(options_.weight_decay[place]);
-    if (decay == 0) continue;
-    const auto begin = static_cast<size_t>(mlp.weight_offset(layer));
-    const auto end = static_cast<size_t>(mlp.bias_offset(layer));
-    for (size_t i = begin; i < end; ++i) gradient[i] += decay * parameters[i];
+// The loss of the rows in the buffers; its gradients by outputs and by what stands behind the
+// network go there, too.
+double EnsembleTrainer::Loss(std::span<const float> parameters, int rows, const float* output,
+                             Buffers& buffers) const {
+  const int targets = ensemble_->features().targets();
+  const float* target = buffers.target.data();
+  float* d_noise = ensemble_->NoiseIn(std::span(buffers.d_parameters)).data();
+  if (ensemble_->predicts_noise()) {
+    return GaussianNll(rows, targets, output, target, ensemble_->BoundsIn(parameters),
+                       options_.log_variance_penalty, options_.nll_beta, buffers.d_output.data(),
+                       d_noise, d_noise + targets);
+  }
+  if (ensemble_->has_constant_noise()) {
+    return ConstantNoiseNll(rows, targets, output, target, ensemble_->NoiseIn(parameters).data(),
+                            options_.nll_beta, buffers.d_output.data(), d_noise);
+  }
+  return SquaredError(rows, targets, output, target, buffers.d_output.data());
+}
+
+// One step of Adam, in which constant log-variances have a rate of their own.
+void EnsembleTrainer::Descend(const Draft& draft, const Member& member,
+                              std::span<const float> gradient) const {
+  if (options_.decoupled_decay) DecayWeights(options_, ensemble_->mlp(), member.parameters);
+  ++member.adam_steps;
+  const auto step = [&](double learning_rate, size_t first, size_t count) {
+    AdamStep({.learning_rate = learning_rate}, member.adam_steps, gradient.subspan(first, count),
+             member.first_moment.subspan(first, count), member.second_moment.subspan(first, count),
+             member.parameters.subspan(first, count));
+  };
+  if (!ensemble_->has_constant_noise()) return step(options_.learning_rate, 0, gradient.size());
+  const auto network = static_cast<size_t>(ensemble_->mlp().parameters());
+  step(options_.learning_rate, 0, network);
+  step(options_.noise_learning_rate, network, gradient.size() - network);
+  const std::span<float> log_variance = ensemble_->NoiseIn(member.parameters);
+  for (size_t i = 0; i < log_variance.size(); ++i) {
+    log_variance[i] = std::max(log_variance[i], draft.least_log_variance[i]);
   }
 }
 

@@ -8,34 +8,14 @@
 #include <vector>
 
 #include "foreplan/core/executor.h"
-#include "foreplan/core/options.h"
 #include "foreplan/core/random.h"
 #include "foreplan/data/dataset.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/ensembles/fit_options.h"
 #include "foreplan/models/fit_control.h"
 
 namespace foreplan {
-
-/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
-struct FitOptions {
-  double epochs = 5;                         // passes over the training rows, 0 ... 10000
-  int min_steps = 500;                       // PETS' 5 epochs are far too few on little data
-  int max_steps = 100000;                    // 1 ... 10^7
-  int batch = 32;                            // rows per gradient step and member
-  double learning_rate = 1e-3;               // Adam's
-  std::vector<double> weight_decay = {0.0};  // L2 in the gradient: one value, or one per layer
-  double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
-  double nll_beta = 0;                       // 0: likelihood ... 1: mean as by least squares
-  double gradient_clip = 0;                  // largest norm of a member's gradient; 0: none
-  bool bootstrap = true;                     // each member sees its own resampled rows
-  double holdout_share = 0;                  // rows never trained on; 0 ... 0.5
-  int patience = 0;                          // stop a member after so many checks without a
-                                             // better hold-out score; 0: train all steps
-  int checks = 20;                           // hold-out checks per fit
-
-  void Visit(OptionsVisitor& visitor);
-};
 
 /// What one fit did.
 struct FitReport {
@@ -86,6 +66,7 @@ class EnsembleTrainer {
   void SplitRows(Draft& draft) const;
   void MeasureRows(Draft& draft) const;
   void CheckInputs(const Draft& draft) const;
+  void KeepRows(Draft& draft) const;
   /// A row of the data as the networks see it; `values`: for one row.
   void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
   void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
@@ -94,7 +75,9 @@ class EnsembleTrainer {
                            Buffers& buffers) const;
   double TakeGradientStep(const Draft& draft, const Member& member, std::span<const int64_t> batch,
                           Buffers& buffers) const;
-  void AddWeightDecay(std::span<const float> parameters, std::span<float> gradient) const;
+  double Loss(std::span<const float> parameters, int rows, const float* output,
+              Buffers& buffers) const;
+  void Descend(const Draft& draft, const Member& member, std::span<const float> gradient) const;
   double HoldoutError(const Draft& draft, std::span<const float> parameters,
                       Buffers& buffers) const;
 

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "foreplan/core/testing/borrowed.h"
@@ -282,6 +284,27 @@ TEST(EnsembleTrainer, WhatItsRateMovesExactlyIsNotTakenForConstant) {
                       testing::Borrowed(executor));
   model.Fit(data, Key{1, 2});
   EXPECT_GT(model.scale()[0], 0.05);  // its changes are 0.1 of a standard normal
+}
+
+TEST(EnsembleTrainer, RowsThatAreEncodedOnceChangeNoBit) {
+  // 4 steps of 16 rows of one member are fewer than 100 rows, of three members more; the first of
+  // them is the same.
+  FitOptions fit = QuickFit(4);
+  fit.batch = 16;
+  fit.holdout_share = 0.3;
+  fit.patience = 3;
+  std::vector<std::vector<float>> first;
+  for (const int members : {1, 3}) {
+    EnsembleOptions options = SmallOptions();
+    options.members = members;
+    EnsembleTrainer trainer(
+        std::make_shared<const Ensemble>(ToySpec(), kEncoding, options, Key{1, 1}), fit,
+        std::make_shared<ThreadPool>(2));
+    trainer.Fit(ToyData(100, 1), Key{1, 2});
+    const std::span<const float> parameters = trainer.ensemble()->parameters(0);
+    first.emplace_back(parameters.begin(), parameters.end());
+  }
+  EXPECT_EQ(first[0], first[1]);
 }
 
 }  // namespace

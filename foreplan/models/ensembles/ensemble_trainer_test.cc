@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "foreplan/core/testing/borrowed.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/core/thread_pool.h"
 #include "foreplan/models/ensembles/ensemble_model.h"
 #include "foreplan/models/ensembles/testing/ensemble_fits.h"
@@ -58,7 +59,9 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
   fit.learning_rate = 1e-3;
   const Mlp mlp({4, 6, 3});
   // Outputs are 0 by zero weights of the last layer, or by zero activations of the hidden one.
-  for (const int zero_layer : {1, 0}) {
+  for (const auto& [zero_layer, decoupled] :
+       {std::pair(1, false), std::pair(0, false), std::pair(1, true), std::pair(0, true)}) {
+    fit.decoupled_decay = decoupled;
     Ensemble model(ToySpec(), {}, options, Key{1, 1});
     const std::span<float> parameters = model.parameters(0);
     std::fill_n(parameters.begin() + mlp.bias_offset(0), 6, zero_layer == 1 ? 0.5F : 0.0F);
@@ -75,6 +78,11 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
       const float decay = layer == 0 ? 0.5F : 0.25F;
       for (int i = mlp.weight_offset(layer); i < mlp.bias_offset(layer); ++i) {
         const auto at = static_cast<size_t>(i);
+        if (decoupled) {  // W (1 - learning_rate decay), which Adam knows nothing of; float
+          EXPECT_EQ(moment[at], 0.0F);
+          EXPECT_NEAR(after[at], before[at] * (1 - 1e-3F * decay), 1e-7F);
+          continue;
+        }
         // m = 0.1 decay W, and Adam's first step is the learning rate against the gradient's sign.
         EXPECT_NEAR(moment[at], 0.1F * decay * before[at], 1e-7F);
         if (std::abs(before[at]) < 0.01F) continue;
@@ -87,6 +95,20 @@ TEST(EnsembleTrainer, WeightDecayShrinksWeightsByLayerAndLeavesBiases) {
       }
     }
   }
+}
+
+TEST(EnsembleTrainer, DecoupledDecayLeavesSomethingOfTheWeights) {
+  SerialExecutor executor;
+  const auto model =
+      std::make_shared<const Ensemble>(ToySpec(), kEncoding, SmallOptions(), Key{1, 1});
+  FitOptions fit;
+  fit.learning_rate = 0.1;
+  fit.weight_decay = {10};
+  EXPECT_NO_THROW(EnsembleTrainer(model, fit, testing::Borrowed(executor)));
+  fit.decoupled_decay = true;
+  EXPECT_EQ(MessageOf([&] { EnsembleTrainer(model, fit, testing::Borrowed(executor)); }),
+            "fit.weight_decay: found 10 with fit.decoupled_decay, expected less than 1 / "
+            "fit.learning_rate = 10");
 }
 
 TEST(EnsembleTrainer, GradientClipBoundsTheNormOfEachMembersGradient) {

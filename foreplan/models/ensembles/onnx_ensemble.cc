@@ -39,6 +39,11 @@ std::string LastColumns(const std::string& value, int first, int count, OnnxGrap
   return onnx.Apply("Gather", {value, index}, {{"axis", int64_t{2}}});
 }
 
+/// As many zeros as there are numbers.
+std::string Zeros(const std::string& values, OnnxGraph& onnx) {
+  return Product(values, onnx.Constant("zero", {}, Numbers{0}), onnx);
+}
+
 /// Standard deviations of normalised targets [members, n, no], of the networks' outputs:
 /// s^2 = e^min + e^max / (1 + e^(max - raw)) (nets/losses.h).
 std::string Deviations(const Ensemble& ensemble, const std::string& outputs, OnnxGraph& onnx) {
@@ -62,6 +67,19 @@ std::string Deviations(const Ensemble& ensemble, const std::string& outputs, Onn
       Sum(onnx.Constant("variance_min", shape, least),
           Product(onnx.Constant("variance_max", shape, range), share, onnx), onnx);
   return onnx.Cast(onnx.Apply("Sqrt", {variance}), OnnxType::kDouble);
+}
+
+/// Constant ones of the same sizes.
+std::string ConstantDeviations(const Ensemble& ensemble, const std::string& y, OnnxGraph& onnx) {
+  const auto no = static_cast<size_t>(ensemble.observation_dim());
+  std::vector<float> floats(no);
+  Numbers deviations;  // of every member
+  for (int member = 0; member < ensemble.members(); ++member) {
+    ensemble.ConstantDeviations(member, floats);
+    deviations.insert(deviations.end(), floats.begin(), floats.end());
+  }
+  const std::vector<int64_t> shape = {ensemble.members(), 1, ensemble.observation_dim()};
+  return Sum(Zeros(y, onnx), onnx.Constant("deviation", shape, deviations), onnx);
 }
 
 /// What the next observation is beside the networks' share: kept o + dt rate, or what is known of
@@ -129,9 +147,9 @@ MemberValues AppendMembers(const Ensemble& ensemble, const std::string& observat
   const std::string change = Sum(Product(y, onnx.Constant("learned_scale", {no}, scale), onnx),
                                  onnx.Constant("learned_mean", {no}, mean), onnx);
   const std::string means = Sum(Base(features, observation, action, onnx), change, onnx);
-  const std::string spread = ensemble.options().probabilistic
-                                 ? Deviations(ensemble, outputs, onnx)
-                                 : Product(y, onnx.Constant("zero", {}, Numbers{0}), onnx);
+  const std::string spread = ensemble.predicts_noise()       ? Deviations(ensemble, outputs, onnx)
+                             : ensemble.has_constant_noise() ? ConstantDeviations(ensemble, y, onnx)
+                                                             : Zeros(y, onnx);
   return {means, Product(spread, deviation_scale, onnx)};
 }
 

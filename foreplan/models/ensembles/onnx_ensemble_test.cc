@@ -35,6 +35,11 @@ Ensemble MakeEnsemble(const Task& task, EnsembleOptions options) {
     for (double& mean : normaliser->mean) mean = random.Uniform(-1, 1);
     for (double& scale : normaliser->scale) scale = random.Uniform(0.2, 3);
   }
+  for (int member = 0; member < ensemble.members() && ensemble.has_constant_noise(); ++member) {
+    for (float& log_variance : ensemble.NoiseIn(ensemble.parameters(member))) {
+      log_variance = static_cast<float>(random.Uniform(-2, 1));
+    }
+  }
   return ensemble;
 }
 
@@ -122,6 +127,12 @@ TEST(OnnxEnsemble, PredictsWhatTheEnsembleDoesWhateverTheEncoding) {
 TEST(OnnxEnsemble, MovesWhatIsKnownAsItIsKnown) {
   ExpectAgreement(TaskWith("sin_cos = ['hinge']", "action_repeat = 2\naction_filter = 0.1\n"),
                   testing::SmallOptions());
+}
+
+TEST(OnnxEnsemble, OfConstantNoise) {
+  EnsembleOptions options = testing::SmallOptions();
+  options.noise = MemberNoise::kConstant;
+  ExpectAgreement(TaskWith("sin_cos = ['hinge']"), options);
 }
 
 TEST(OnnxEnsemble, OfDeterministicMembersAndOfOne) {

@@ -325,10 +325,14 @@ TEST(RowNoise, WithoutItTheStepIsThatOfTheKeysNoiseForAllRows) {
 }
 
 TEST(RowNoise, StepsAndTapesTakeTheSame) {
-  for (const Propagation propagation :
-       {Propagation::kTsInf, Propagation::kTs1, Propagation::kExpectation}) {
+  for (const auto& [propagation, member_noise] :
+       {std::pair(Propagation::kTsInf, MemberNoise::kPredicted),
+        std::pair(Propagation::kTs1, MemberNoise::kPredicted),
+        std::pair(Propagation::kTs1, MemberNoise::kConstant),
+        std::pair(Propagation::kExpectation, MemberNoise::kPredicted)}) {
     EnsembleOptions options = SmallOptions();
     options.propagation = propagation;
+    options.noise = member_noise;
     const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
     const int rows = 7;
     const auto workspace = model.MakeWorkspace(rows);

@@ -324,6 +324,7 @@ INSTANTIATE_TEST_SUITE_P(
         ReplayCase{"pets_reacher3d", "pets_reacher3d", true},
         // Free bodies move otherwise from the first step on, by 1e-7, and much after a contact.
         ReplayCase{"gymnasium_ant", "gymnasium_ant", false, 1e-6, 1e-6, 2},
+        ReplayCase{"gymnasium_ant_27", "gymnasium_ant_27", false, 1e-6, 1e-6, 2},
         ReplayCase{"gymnasium_half_cheetah", "gymnasium_half_cheetah", false, 1e-7, 1e-6},
         // Until the foot touches the ground.
         ReplayCase{"gymnasium_hopper", "gymnasium_hopper", false, 1e-9, 1e-9, 6},

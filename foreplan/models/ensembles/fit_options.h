@@ -1,0 +1,44 @@
+// What a fit of networks is told.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "foreplan/core/options.h"
+#include "foreplan/nets/mlp.h"
+
+namespace foreplan {
+
+/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
+struct FitOptions {
+  double epochs = 5;                         // passes over the training rows, 0 ... 10000
+  int min_steps = 500;                       // PETS' 5 epochs are far too few on little data
+  int max_steps = 100000;                    // 1 ... 10^7
+  int batch = 32;                            // rows per gradient step and member
+  double learning_rate = 1e-3;               // Adam's
+  double noise_learning_rate = 1e-2;         // the same of log-variances that are constant
+  std::vector<double> weight_decay = {0.0};  // of weights: one value, or one per layer
+  bool decoupled_decay = false;              // beside Adam's step; else L2, in the gradient
+  double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
+  double nll_beta = 0;                       // 0: likelihood ... 1: mean as by least squares
+  double gradient_clip = 0;                  // largest norm of a member's gradient; 0: none
+  bool bootstrap = true;                     // each member sees its own resampled rows
+  double holdout_share = 0;                  // rows never trained on; 0 ... 0.5
+  int patience = 0;                          // stop a member after so many checks without a
+                                             // better hold-out score; 0: train all steps
+  int checks = 20;                           // hold-out checks per fit
+
+  void Visit(OptionsVisitor& visitor);
+};
+
+/// Throws InputError when they are out of range, contradict each other or do not fit the network.
+[[nodiscard]] FitOptions CheckedFit(FitOptions options, const Mlp& mlp);
+
+/// Decay of weights, never of biases, by the coefficient of their layer.
+///   L2:                                       gradient += decay W
+///   decoupled (Loshchilov & Hutter 2019):     W -= learning_rate decay W, beside Adam's step
+void AddWeightDecay(const FitOptions& options, const Mlp& mlp, std::span<const float> parameters,
+                    std::span<float> gradient);
+void DecayWeights(const FitOptions& options, const Mlp& mlp, std::span<float> parameters);
+
+}  // namespace foreplan
