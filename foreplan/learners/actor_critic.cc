@@ -13,8 +13,6 @@
 #include "foreplan/core/size.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/policy_evaluation.h"
-#include "foreplan/models/ensembles/ensemble.h"
-#include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/systems/component_names.h"
 
 namespace foreplan {
@@ -26,12 +24,6 @@ enum UpdateStream : uint64_t { kPool, kStarts, kOneStep, kUpdate };
 // ModelLearner derives its keys from stream 0 of the seed.
 constexpr uint64_t kActorCriticStream = 0x61637469;
 
-constexpr const char* kSection = "actor_critic";
-constexpr const char* kPolicySection = "actor_critic.policy";
-constexpr const char* kCriticSection = "actor_critic.critic";
-constexpr const char* kTrainingSection = "actor_critic.training";
-constexpr const char* kModelSection = "actor_critic.model";
-constexpr const char* kFitSection = "actor_critic.fit";
 constexpr const char* kPolicyPrefix = "policy.";
 constexpr const char* kCriticPrefix = "critic.";
 
@@ -55,192 +47,59 @@ FeatureMap PolicyFeatures(const ModelSubject& subject, const SquashedGaussianOpt
   return FeatureMap(spec, encoding);
 }
 
-// What dynamics need to be imagined many steps at a time, a member per row and step, and to be
-// fitted often: few steps of large batches.
-const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
-    {"members", "8"},     {"hidden_layers", "3"}, {"width", "256"},
-    {"propagation", "ts_1"}};
-const std::vector<std::pair<std::string, std::string>> kFitDefaults = {
-    {"epochs", "0"}, {"min_steps", "300"}, {"max_steps", "300"}, {"batch", "512"}};
-
-// What section `own` says replaces what a file says in `section`, which is for whatever else runs;
-// what is asked for beside the file stays. `defaults` are for keys of which neither says anything.
-void Overlay(const std::string& own, const std::string& section,
-             const std::vector<std::pair<std::string, std::string>>& defaults, Config& config) {
-  constexpr size_t kFile = 1;  // layer
-  for (const std::string& assignment : config.Assignments(own)) {
-    const std::string key = assignment.substr(own.size() + 1, assignment.find('=') - own.size() - 1);
-    if (config.Layer(section, key) <= kFile) {
-      config.Set(section + assignment.substr(own.size()));
-    }
-  }
-  for (const auto& [key, value] : defaults) {
-    if (config.Layer(section, key) == 0) config.Set(fmt::format("{}.{}={}", section, key, value));
-  }
-}
-
-void Prepare(Config& config) {
-  Overlay(kModelSection, "model", kModelDefaults, config);
-  Overlay(kFitSection, "fit", kFitDefaults, config);
-}
-
-void Check(const ActorCriticLearnerOptions& options, const ActorCriticOptions& training) {
-  const auto refuse = [](const std::string& what) { throw InputError("actor_critic." + what); };
-  if (options.critic_rows == CriticRows::kExpansion && training.horizon == 0) {
-    refuse(
-        "critic_rows: found \"expansion\" with training.horizon = 0, expected \"real\" or "
-        "\"imagined\": there is nothing to expand along");
-  }
-  if (options.critic_rows == CriticRows::kImagined && options.rollout_steps == 0) {
-    refuse(
-        "critic_rows: found \"imagined\" with rollout_steps = 0, expected \"expansion\" or "
-        "\"real\": nothing is imagined");
-  }
-}
-
-bool NeedsModel(const ActorCriticLearnerOptions& options, const ActorCriticOptions& training) {
-  return options.rollout_steps > 0 || training.horizon > 0;
-}
-
-template <typename Options>
-Options ReadOver(Options options, Config& config, const char* section) {
-  config.Read(section, options);
-  return options;
-}
-
-ModelLearnerParts ReadParts(const std::string& algorithm, Config& config,
+ModelLearnerParts ReadParts(const ActorCriticSections& sections, Config& config,
                             const LearnerContext& context) {
-  const ActorCriticPreset preset(algorithm);
-  if (NeedsModel(ReadOver(preset.learner, config, kSection),
-                 ReadOver(preset.training, config, kTrainingSection))) {
-    return ReadModelLearnerParts(config, context, false);
-  }
+  if (sections.NeedsModel()) return ReadModelLearnerParts(config, context, false);
   return {.model = nullptr, .environment = ReadOptions<EnvironmentOptions>(config, "environment")};
-}
-
-// The sections that it reads, as they are in effect.
-void WriteActorCritic(const std::string& algorithm, const RunOptions& /*run*/, Config& config,
-                      ConfigWriter& writer) {
-  const ActorCriticPreset preset(algorithm);
-  auto learner = ReadOver(preset.learner, config, kSection);
-  auto policy = ReadOptions<SquashedGaussianOptions>(config, kPolicySection);
-  auto critic = ReadOver(preset.critic, config, kCriticSection);
-  auto training = ReadOver(preset.training, config, kTrainingSection);
-  // Of these the prepared configuration holds what counts, in the sections of any model.
-  static_cast<void>(ReadOptions<EnsembleOptions>(config, kModelSection));
-  static_cast<void>(ReadOptions<FitOptions>(config, kFitSection));
-  writer.Write(kSection, learner);
-  writer.Write(kPolicySection, policy);
-  writer.Write(kCriticSection, critic);
-  writer.Write(kTrainingSection, training);
-  auto environment = ReadOptions<EnvironmentOptions>(config, "environment");
-  writer.Write("environment", environment);
-  WriteModelOptions(config, writer);
 }
 
 }  // namespace
 
-void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
-  static const std::vector<std::pair<std::string, CriticRows>> kRows = {
-      {"expansion", CriticRows::kExpansion},
-      {"real", CriticRows::kReal},
-      {"imagined", CriticRows::kImagined}};
-  visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
-  visitor.Field("base_steps", base_steps, {1, 1e9},
-                "steps of the base policy, to the end of an episode");
-  visitor.Field("train_every", train_every, {1, 1e9}, "new steps before the next training");
-  visitor.Field("updates_per_step", updates_per_step, {0.001, 1000},
-                "updates of actor and critics per new step");
-  visitor.Field("critic_updates_per_step", critic_updates_per_step, {0, 1000},
-                "updates of the critics alone per new step, after every fit");
-  visitor.Field("rollout_steps", rollout_steps, {0, 10000},
-                "DR, steps of rollouts that imagine which states the policy meets; 0: none");
-  visitor.Field("pool", pool, {1, 1e8}, "imagined transitions that are kept");
-  visitor.Field("pool_updates", pool_updates, {1, 1e6},
-                "updates before as many batches of imagined transitions join the pool");
-  visitor.Choice("critic_rows", critic_rows, std::span(kRows),
-                 "what critics learn from: the actor's rollouts, seen or imagined transitions");
-  visitor.Field("real_share", real_share, {0, 1},
-                "of seen rows among imagined transitions and starts");
-  visitor.Field("forget_moments", forget_moments, "Adam begins anew after every fit");
-  visitor.Field("evaluate_every", evaluate_every, {0, 1e9},
-                "steps between evaluations of the mean action; 0: none");
-  visitor.Field("evaluation_episodes", evaluation_episodes, {1, 1e6},
-                "episodes of an evaluation, which are no experience");
-}
-
-ActorCriticPreset::ActorCriticPreset(const std::string& algorithm) {
-  if (algorithm == "dhmbpo") return;
-  learner.critic_rows = CriticRows::kReal;
-  learner.critic_updates_per_step = 0;
-  learner.forget_moments = false;
-  critic.critics = 2;
-  if (algorithm == "sac") {
-    learner.rollout_steps = 0;
-    learner.base_steps = 10000;
-    training.horizon = 0;
-    training.temperature = 1;
-    critic.layer_norm = false;
-    critic.bounded = false;
-  } else if (algorithm == "mbpo") {
-    learner.critic_rows = CriticRows::kImagined;
-    learner.rollout_steps = 1;
-    learner.train_every = 250;
-    learner.updates_per_step = 20;
-    learner.pool = 400000;
-    training.horizon = 0;
-  } else if (algorithm == "svg") {
-    learner.rollout_steps = 0;
-    training.horizon = 2;
-  } else {
-    throw InputError(fmt::format(
-        "actor_critic: found algorithm '{}', expected sac, mbpo, svg or dhmbpo", algorithm));
-  }
-}
-
-ActorCriticLearner::ActorCriticLearner(const std::string& algorithm, Config& config,
-                                       const LearnerContext& context)
-    : ActorCriticLearner(context, ReadOver(ActorCriticPreset(algorithm).learner, config, kSection),
-                         ReadOptions<SquashedGaussianOptions>(config, kPolicySection),
-                         ReadOver(ActorCriticPreset(algorithm).critic, config, kCriticSection),
-                         ReadOver(ActorCriticPreset(algorithm).training, config, kTrainingSection),
-                         ReadParts(algorithm, config, context)) {}
-
 LearnerEntry ActorCriticLearner::Entry(const std::string& algorithm) {
   return {.make = [algorithm](Config& config,
                               const LearnerContext& context) -> std::unique_ptr<Learner> {
-            return std::make_unique<ActorCriticLearner>(algorithm, config, context);
+            const ActorCriticSections sections(algorithm, config);
+            return std::make_unique<ActorCriticLearner>(context, sections,
+                                                        ReadParts(sections, config, context));
           },
-          .write = WriteActorCritic,
+          .write =
+              [algorithm](const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
+                          ConfigWriter& writer) {
+                ActorCriticSections(algorithm, config).Write(writer);
+                auto environment = ReadOptions<EnvironmentOptions>(config, "environment");
+                writer.Write("environment", environment);
+                WriteModelOptions(config, writer);
+              },
           .plans = false,
-          .prepare = Prepare};
+          .prepare = PrepareActorCriticModel};
 }
 
 ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
-                                       const ActorCriticLearnerOptions& options,
-                                       const SquashedGaussianOptions& policy,
-                                       const CriticOptions& critic,
-                                       const ActorCriticOptions& training, ModelLearnerParts parts)
-    : ModelLearner(context, std::move(parts), options.base_policy),
-      options_(options),
+                                       const ActorCriticSections& sections, ModelLearnerParts parts)
+    : ModelLearner(context, std::move(parts), sections.learner.base_policy),
+      options_(sections.Checked().learner),
       key_{static_cast<uint64_t>(context.run.seed), kActorCriticStream},
-      policy_(PolicyFeatures(context.task, policy), context.task.spec().action_low,
-              context.task.spec().action_high, policy, key_.Fold(kPolicy)),
+      policy_(PolicyFeatures(context.task, sections.policy), context.task.spec().action_low,
+              context.task.spec().action_high, sections.policy, key_.Fold(kPolicy)),
       actor_(policy_, SquashedActor::Action::kSampled),
       controller_(policy_, SquashedActor::Action::kMean),
-      critics_(policy_.encoder().inputs(), policy_.action_dim(), critic, training.batch,
-               key_.Fold(kCritics), context.executor),
-      actor_critic_(policy_, critics_, training, context.executor),
-      starts_(Size(training.batch, policy_.observation_dim())),
-      next_evaluation_(options.evaluate_every) {
-  ValidateOptions(kSection, options_);
-  Check(options_, training);
+      critics_(policy_.encoder().inputs(), policy_.action_dim(), sections.critic,
+               sections.training.batch, key_.Fold(kCritics), context.executor),
+      actor_critic_(policy_, critics_, sections.training, context.executor),
+      starts_(Size(sections.training.batch, policy_.observation_dim())),
+      next_evaluation_(options_.evaluate_every) {
+  const int batch = sections.training.batch;
   if (options_.critic_rows != CriticRows::kExpansion) {
     one_step_ = {.observation = starts_,
-                 .action = std::vector<double>(Size(training.batch, policy_.action_dim())),
+                 .action = std::vector<double>(Size(batch, policy_.action_dim())),
                  .next_observation = starts_,
-                 .reward = std::vector<double>(Size(training.batch)),
-                 .terminated = std::vector<uint8_t>(Size(training.batch))};
+                 .reward = std::vector<double>(Size(batch)),
+                 .terminated = std::vector<uint8_t>(Size(batch))};
+  }
+  if (sections.NeedsModel() != uses_model()) {
+    throw InputError(fmt::format("actor_critic: found {} model, expected {}",
+                                 uses_model() ? "a" : "no",
+                                 uses_model() ? "none, as nothing is imagined" : "one"));
   }
   if (!uses_model()) {
     if (!context.task.environment_pays()) reward_ = context.task.shared_planning_reward();
@@ -248,10 +107,11 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
   }
   reward_ = problem().reward;
   if (options_.rollout_steps == 0) return;
-  const int rows = (options_.pool_updates * training.batch + options_.rollout_steps - 1) /
-                   options_.rollout_steps;
+  const int rows =
+      (options_.pool_updates * batch + options_.rollout_steps - 1) / options_.rollout_steps;
   pool_.emplace(policy_.observation_dim(), policy_.action_dim(), options_.pool);
-  rollouts_.emplace(policy_, rows, options_.rollout_steps, training.particles, context.executor);
+  rollouts_.emplace(policy_, rows, options_.rollout_steps, sections.training.particles,
+                    context.executor);
   rollout_starts_.resize(Size(rows, policy_.observation_dim()));
 }
 

@@ -1,0 +1,149 @@
+#include "foreplan/learners/actor_critic_options.h"
+
+#include <fmt/format.h>
+
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/ensembles/ensemble_trainer.h"
+#include "foreplan/policies/policy.h"
+
+namespace foreplan {
+namespace {
+
+constexpr const char* kSection = "actor_critic";
+constexpr const char* kPolicySection = "actor_critic.policy";
+constexpr const char* kCriticSection = "actor_critic.critic";
+constexpr const char* kTrainingSection = "actor_critic.training";
+constexpr const char* kModelSection = "actor_critic.model";
+constexpr const char* kFitSection = "actor_critic.fit";
+
+// What dynamics need to be imagined many steps at a time, a member per row and step, and to be
+// fitted often: few steps of large batches.
+const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
+    {"members", "8"}, {"hidden_layers", "3"}, {"width", "256"}, {"propagation", "ts_1"}};
+const std::vector<std::pair<std::string, std::string>> kFitDefaults = {
+    {"epochs", "0"}, {"min_steps", "300"}, {"max_steps", "300"}, {"batch", "512"}};
+
+// What section `own` says replaces what a file says in `section`, which is for whatever else runs;
+// what is asked for beside the file stays. `defaults` are for keys of which neither says anything.
+void Overlay(const std::string& own, const std::string& section,
+             const std::vector<std::pair<std::string, std::string>>& defaults, Config& config) {
+  constexpr size_t kFile = 1;  // layer
+  for (const std::string& assignment : config.Assignments(own)) {
+    const std::string key =
+        assignment.substr(own.size() + 1, assignment.find('=') - own.size() - 1);
+    if (config.Layer(section, key) <= kFile) {
+      config.Set(section + assignment.substr(own.size()));
+    }
+  }
+  for (const auto& [key, value] : defaults) {
+    if (config.Layer(section, key) == 0) config.Set(fmt::format("{}.{}={}", section, key, value));
+  }
+}
+
+}  // namespace
+
+void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
+  static const std::vector<std::pair<std::string, CriticRows>> kRows = {
+      {"expansion", CriticRows::kExpansion},
+      {"real", CriticRows::kReal},
+      {"imagined", CriticRows::kImagined}};
+  visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
+  visitor.Field("base_steps", base_steps, {1, 1e9},
+                "steps of the base policy, to the end of an episode");
+  visitor.Field("train_every", train_every, {1, 1e9}, "new steps before the next training");
+  visitor.Field("updates_per_step", updates_per_step, {0.001, 1000},
+                "updates of actor and critics per new step");
+  visitor.Field("critic_updates_per_step", critic_updates_per_step, {0, 1000},
+                "updates of the critics alone per new step, after every fit");
+  visitor.Field("rollout_steps", rollout_steps, {0, 10000},
+                "DR, steps of rollouts that imagine which states the policy meets; 0: none");
+  visitor.Field("pool", pool, {1, 1e8}, "imagined transitions that are kept");
+  visitor.Field("pool_updates", pool_updates, {1, 1e6},
+                "updates before as many batches of imagined transitions join the pool");
+  visitor.Choice("critic_rows", critic_rows, std::span(kRows),
+                 "what critics learn from: the actor's rollouts, seen or imagined transitions");
+  visitor.Field("real_share", real_share, {0, 1},
+                "of seen rows among imagined transitions and starts");
+  visitor.Field("forget_moments", forget_moments, "Adam begins anew after every fit");
+  visitor.Field("evaluate_every", evaluate_every, {0, 1e9},
+                "steps between evaluations of the mean action; 0: none");
+  visitor.Field("evaluation_episodes", evaluation_episodes, {1, 1e6},
+                "episodes of an evaluation, which are no experience");
+}
+
+ActorCriticSections::ActorCriticSections(const std::string& algorithm) {
+  if (algorithm == "dhmbpo") return;
+  learner.critic_rows = CriticRows::kReal;
+  learner.critic_updates_per_step = 0;
+  learner.forget_moments = false;
+  critic.critics = 2;
+  if (algorithm == "sac") {
+    learner.rollout_steps = 0;
+    learner.base_steps = 10000;
+    training.horizon = 0;
+    training.temperature = 1;
+    critic.layer_norm = false;
+    critic.bounded = false;
+  } else if (algorithm == "mbpo") {
+    learner.critic_rows = CriticRows::kImagined;
+    learner.rollout_steps = 1;
+    learner.train_every = 250;
+    learner.updates_per_step = 20;
+    learner.pool = 400000;
+    training.horizon = 0;
+  } else if (algorithm == "svg") {
+    learner.rollout_steps = 0;
+    training.horizon = 2;
+  } else {
+    throw InputError(fmt::format(
+        "actor_critic: found algorithm '{}', expected sac, mbpo, svg or dhmbpo", algorithm));
+  }
+}
+
+ActorCriticSections::ActorCriticSections(const std::string& algorithm, Config& config)
+    : ActorCriticSections(algorithm) {
+  config.Read(kSection, learner);
+  config.Read(kPolicySection, policy);
+  config.Read(kCriticSection, critic);
+  config.Read(kTrainingSection, training);
+  // Of these the prepared configuration holds what counts, in the sections of any model.
+  static_cast<void>(ReadOptions<EnsembleOptions>(config, kModelSection));
+  static_cast<void>(ReadOptions<FitOptions>(config, kFitSection));
+  static_cast<void>(Checked());
+}
+
+void ActorCriticSections::Write(ConfigWriter& writer) {
+  writer.Write(kSection, learner);
+  writer.Write(kPolicySection, policy);
+  writer.Write(kCriticSection, critic);
+  writer.Write(kTrainingSection, training);
+}
+
+const ActorCriticSections& ActorCriticSections::Checked() const {
+  ActorCriticLearnerOptions options = learner;
+  ValidateOptions(kSection, options);
+  const auto refuse = [](const std::string& what) { throw InputError("actor_critic." + what); };
+  if (learner.critic_rows == CriticRows::kExpansion && training.horizon == 0) {
+    refuse(
+        "critic_rows: found \"expansion\" with training.horizon = 0, expected \"real\" or "
+        "\"imagined\": there is nothing to expand along");
+  }
+  if (learner.critic_rows == CriticRows::kImagined && learner.rollout_steps == 0) {
+    refuse(
+        "critic_rows: found \"imagined\" with rollout_steps = 0, expected \"expansion\" or "
+        "\"real\": nothing is imagined");
+  }
+  return *this;
+}
+
+void PrepareActorCriticModel(Config& config) {
+  Overlay(kModelSection, "model", kModelDefaults, config);
+  Overlay(kFitSection, "fit", kFitDefaults, config);
+}
+
+}  // namespace foreplan
