@@ -71,7 +71,7 @@ LearnerEntry ActorCriticLearner::Entry(const std::string& algorithm) {
                 WriteModelOptions(config, writer);
               },
           .plans = false,
-          .prepare = PrepareActorCriticModel};
+          .prepare = [algorithm](Config& config) { PrepareActorCritic(algorithm, config); }};
 }
 
 ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,

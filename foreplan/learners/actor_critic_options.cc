@@ -18,34 +18,45 @@ constexpr const char* kSection = "actor_critic";
 constexpr const char* kPolicySection = "actor_critic.policy";
 constexpr const char* kCriticSection = "actor_critic.critic";
 constexpr const char* kTrainingSection = "actor_critic.training";
-constexpr const char* kModelSection = "actor_critic.model";
-constexpr const char* kFitSection = "actor_critic.fit";
-
 // What dynamics need to be imagined many steps at a time, a member per row and step, and to be
 // fitted often: few steps of large batches.
 const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
-    {"members", "8"}, {"hidden_layers", "3"}, {"width", "256"}, {"propagation", "ts_1"}};
-const std::vector<std::pair<std::string, std::string>> kFitDefaults = {
-    {"epochs", "0"}, {"min_steps", "300"}, {"max_steps", "300"}, {"batch", "512"}};
+    {"model.members", "8"},        {"model.hidden_layers", "3"}, {"model.width", "256"},
+    {"model.propagation", "ts_1"}, {"fit.epochs", "0"},          {"fit.min_steps", "300"},
+    {"fit.max_steps", "300"},      {"fit.batch", "512"}};
 
-// What section `own` says replaces what a file says in `section`, which is for whatever else runs;
-// what is asked for beside the file stays. `defaults` are for keys of which neither says anything.
-void Overlay(const std::string& own, const std::string& section,
-             const std::vector<std::pair<std::string, std::string>>& defaults, Config& config) {
-  constexpr size_t kFile = 1;  // layer
-  for (const std::string& assignment : config.Assignments(own)) {
-    const std::string key =
-        assignment.substr(own.size() + 1, assignment.find('=') - own.size() - 1);
-    if (config.Layer(section, key) <= kFile) {
-      config.Set(section + assignment.substr(own.size()));
-    }
-  }
-  for (const auto& [key, value] : defaults) {
-    if (config.Layer(section, key) == 0) config.Set(fmt::format("{}.{}={}", section, key, value));
-  }
+// What a file says for the algorithm alone, in sections that begin with its name: checked, and
+// known from now on whichever algorithm runs.
+void CheckOwnSections(const std::string& algorithm, Config& config) {
+  const ActorCriticSections own(algorithm);
+  const auto check = [&](const char* section, auto options) {
+    config.Read(algorithm + '.' + section, options);
+  };
+  check("model", EnsembleOptions());
+  check("fit", FitOptions());
+  check(kSection, own.learner);
+  check(kPolicySection, own.policy);
+  check(kCriticSection, own.critic);
+  check(kTrainingSection, own.training);
 }
 
 }  // namespace
+
+void PrepareActorCritic(const std::string& algorithm, Config& config) {
+  constexpr size_t kFile = 1;  // layer
+  CheckOwnSections(algorithm, config);
+  const auto layer = [&](const std::string& path) {
+    const size_t dot = path.rfind('.');
+    return config.Layer(path.substr(0, dot), path.substr(dot + 1));
+  };
+  for (const std::string& assignment : config.Assignments(algorithm)) {
+    const std::string plain = assignment.substr(algorithm.size() + 1);
+    if (layer(plain.substr(0, plain.find('='))) <= kFile) config.Set(plain);
+  }
+  for (const auto& [path, value] : kModelDefaults) {
+    if (layer(path) == 0) config.Set(path + '=' + value);
+  }
+}
 
 void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
   static const std::vector<std::pair<std::string, CriticRows>> kRows = {
@@ -111,9 +122,7 @@ ActorCriticSections::ActorCriticSections(const std::string& algorithm, Config& c
   config.Read(kPolicySection, policy);
   config.Read(kCriticSection, critic);
   config.Read(kTrainingSection, training);
-  // Of these the prepared configuration holds what counts, in the sections of any model.
-  static_cast<void>(ReadOptions<EnsembleOptions>(config, kModelSection));
-  static_cast<void>(ReadOptions<FitOptions>(config, kFitSection));
+  CheckOwnSections(algorithm, config);
   static_cast<void>(Checked());
 }
 
@@ -139,11 +148,6 @@ const ActorCriticSections& ActorCriticSections::Checked() const {
         "\"real\": nothing is imagined");
   }
   return *this;
-}
-
-void PrepareActorCriticModel(Config& config) {
-  Overlay(kModelSection, "model", kModelDefaults, config);
-  Overlay(kFitSection, "fit", kFitDefaults, config);
 }
 
 }  // namespace foreplan

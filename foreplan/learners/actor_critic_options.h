@@ -66,10 +66,11 @@ struct ActorCriticSections {
   void Write(ConfigWriter& writer);
 };
 
-/// What these algorithms ask of sections [model] and [fit]: sections [actor_critic.model] and
-/// [actor_critic.fit] replace what a file says there, which is for planning; what is asked for
-/// beside the file stays. Of what neither says the algorithms have values of their own: members
-/// that predict a row and a step each, and few steps of large batches for fits that come often.
-void PrepareActorCriticModel(Config& config);
+/// What a file says in sections that begin with the algorithm's name, as in [dhmbpo.model] or
+/// [dhmbpo.actor_critic.training], takes the place of what it says without: a task's other settings
+/// are for planning. What is asked for beside the file stays. Where neither says anything of the
+/// model and its fits, the algorithms have values of their own: members that predict a row and a
+/// step each, and few steps of large batches for fits that come often. Throws InputError.
+void PrepareActorCritic(const std::string& algorithm, Config& config);
 
 }  // namespace foreplan
