@@ -41,7 +41,8 @@ class InterruptedCommand : public ProgramTest, public testing::WithParamInterfac
     WriteText("log.csv", log);
   }
 
-  void WaitUntilItWorks() const {
+  void WaitUntilItWorks(pid_t child) const {
+    WaitUntilItHearsSignals(child);
     const auto deadline = steady_clock::now() + kPatience;
     while (!GetParam().begun.empty() && !fs::exists(work() / GetParam().begun) &&
            steady_clock::now() < deadline) {
@@ -55,7 +56,7 @@ TEST_P(InterruptedCommand, EndsSoonWithNothingHalfMade) {
   const std::vector<std::string> before = Files();
   for (const int signal : {SIGINT, SIGTERM}) {
     const pid_t child = Start(GetParam().arguments);
-    WaitUntilItWorks();
+    WaitUntilItWorks(child);
     ASSERT_FALSE(HasEnded(child)) << Wait(child).err;
     const auto start = steady_clock::now();
     kill(child, signal);

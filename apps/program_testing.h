@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -99,6 +100,21 @@ class ProgramTest : public testing::Test {
     const bool known =
         waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
     return known && ended.si_pid == child;
+  }
+
+  /// Returns when signals no longer end the child at once: the program has blocked them and given
+  /// them to a thread of its own, however long its start took.
+  static void WaitUntilItHearsSignals(pid_t child) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!HasEnded(child) && std::chrono::steady_clock::now() < deadline) {
+      std::ifstream status("/proc/" + std::to_string(child) + "/status");
+      for (std::string line; std::getline(status, line);) {
+        if (!line.starts_with("SigBlk:")) continue;
+        const uint64_t blocked = std::stoull(line.substr(7), nullptr, 16);
+        if ((blocked >> (SIGTERM - 1) & 1) != 0) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
   }
 
   /// Whether it ends so soon; else it is killed. Call Wait next.
