@@ -152,6 +152,8 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
       options_.epochs * static_cast<double>(draft.training.size()) / options_.batch;
   draft.steps = static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
                                             static_cast<double>(options_.max_steps)));
+  const bool is_first = std::ranges::max(adam_steps_) == 0;
+  if (is_first) draft.steps = std::max(draft.steps, options_.first_steps);
   KeepRows(draft);
   FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
   std::vector<MemberReport> reports(adam_steps_.size());

@@ -26,6 +26,9 @@ void ForDecayingWeights(const FitOptions& options, const Mlp& mlp, const Visit& 
 void FitOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("epochs", epochs, {0, 1e4}, "passes over the training rows");
   visitor.Field("min_steps", min_steps, {1, 1e7}, "fewest gradient steps of a fit");
+  visitor.Field(
+      "first_steps", first_steps, {0, 1e7},
+      "fewest gradient steps of a first fit, whatever max_steps says; 0: as of any other");
   visitor.Field("max_steps", max_steps, {1, 1e7}, "most gradient steps of a fit");
   visitor.Field("batch", batch, {1, 65536}, "rows per gradient step and member");
   visitor.Field("learning_rate", learning_rate, {1e-8, 1}, "Adam's learning rate");

@@ -11,10 +11,11 @@ namespace foreplan {
 
 /// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
 struct FitOptions {
-  double epochs = 5;                         // passes over the training rows, 0 ... 10000
-  int min_steps = 500;                       // PETS' 5 epochs are far too few on little data
-  int max_steps = 100000;                    // 1 ... 10^7
-  int batch = 32;                            // rows per gradient step and member
+  double epochs = 5;       // passes over the training rows, 0 ... 10000
+  int min_steps = 500;     // PETS' 5 epochs are far too few on little data
+  int first_steps = 0;     // fewest of a first fit, whatever max_steps says; 0: as of any other
+  int max_steps = 100000;  // 1 ... 10^7
+  int batch = 32;          // rows per gradient step and member
   double learning_rate = 1e-3;               // Adam's
   double noise_learning_rate = 1e-2;         // the same of log-variances that are constant
   std::vector<double> weight_decay = {0.0};  // of weights: one value, or one per layer
