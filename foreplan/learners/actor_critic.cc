@@ -118,7 +118,7 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
 bool ActorCriticLearner::Step() {
   // The episode before is saved by now: a run that stops in its training goes on here. What is
   // evaluated has not been trained on a step beyond the one that it is of.
-  if (next_evaluation_ > 0 && total_steps() > next_evaluation_) Evaluate();
+  while (next_evaluation_ > 0 && total_steps() > next_evaluation_) Evaluate();
   if (IsTrainingDue()) {
     Train();
     Checkpoint();

@@ -44,7 +44,10 @@ inline std::vector<std::string> TimelessMetrics(const RunLog& log, size_t first)
   std::vector<std::string> lines;
   for (size_t i = first; i < log.metrics().size(); ++i) {
     const MetricRow& row = log.metrics()[i];
-    if (row.name.ends_with("seconds") || row.name.ends_with("ms_per_decision")) continue;
+    if (row.name.ends_with("seconds") || row.name.ends_with("per_second") ||
+        row.name.ends_with("ms_per_decision")) {
+      continue;
+    }
     lines.push_back(std::to_string(row.total_steps) + " " + row.name + " " +
                     std::to_string(row.value));
   }

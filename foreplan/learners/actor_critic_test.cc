@@ -1,0 +1,179 @@
+#include "foreplan/learners/actor_critic.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "foreplan/core/error.h"
+#include "foreplan/learners/testing/saved_states.h"
+#include "foreplan/learners/testing/test_run.h"
+#include "foreplan/models/ensembles/ensemble.h"
+#include "foreplan/models/ensembles/fit_options.h"
+
+namespace foreplan {
+namespace {
+
+const TestTask kTiny = {
+    .name = "pilco_cartpole",
+    .settings = {"episode_length=12", "model.width=8", "model.members=2", "model.propagation=ts_1",
+                 "fit.min_steps=5", "fit.max_steps=5", "actor_critic.base_steps=12",
+                 "actor_critic.train_every=12", "actor_critic.pool=200",
+                 "actor_critic.pool_updates=3", "actor_critic.policy.width=8",
+                 "actor_critic.critic.width=8", "actor_critic.training.batch=10",
+                 "actor_critic.training.particles=2"}};
+
+RunOptions RunOf(const std::string& algorithm, int episodes) {
+  return {.algorithm = algorithm, .seed = 3, .episodes = episodes};
+}
+
+std::vector<float> PolicyOf(const TestRun& test) {
+  return std::get<std::vector<float>>(test.learner->Model().tensors.at("policy.parameters").values);
+}
+
+class EveryCorner : public testing::TestWithParam<const char*> {};
+
+TEST_P(EveryCorner, BeginsWithTheBasePolicyThenTrainsAndActs) {
+  TestRun test(RunOf(GetParam(), 3), 1, {"actor_critic.updates_per_step=1"}, kTiny);
+  const std::vector<float> before = PolicyOf(test);
+  test.learner->Run();
+  ASSERT_EQ(test.log.episodes().size(), 3U);
+  EXPECT_EQ(test.log.episodes()[0].controller, "uniform");
+  EXPECT_EQ(test.log.episodes()[1].controller, "policy");
+  EXPECT_EQ(test.Count("critic.loss"), 3);
+  EXPECT_EQ(test.Values("actor.invalid_updates"), (std::vector<double>{0, 0, 0}));
+  EXPECT_NE(PolicyOf(test), before);
+}
+
+TEST_P(EveryCorner, GoesOnBitForBitFromEverySavedState) {
+  CheckEverySavedState(RunOf(GetParam(), 3), {"actor_critic.updates_per_step=1"}, kTiny);
+}
+
+TEST_P(EveryCorner, ThreadsChangeNoBit) {
+  std::vector<TensorFile> states;
+  for (const int threads : {1, 2, 3}) {
+    TestRun test(RunOf(GetParam(), 3), threads, {"actor_critic.updates_per_step=1"}, kTiny);
+    test.learner->Run();
+    test.learner->Save(states.emplace_back());
+  }
+  for (const TensorFile& other : states) {
+    for (const auto& [name, tensor] : states.front().tensors) {
+      if (name == "learner.seconds") continue;
+      EXPECT_EQ(other.tensors.at(name).values, tensor.values) << name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, EveryCorner, testing::Values("sac", "mbpo", "svg", "dhmbpo"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST(ActorCriticLearner, FitsAModelUnlessNothingIsImagined) {
+  for (const auto& [algorithm, fits] :
+       {std::pair{"sac", 0}, std::pair{"svg", 2}, std::pair{"dhmbpo", 2}}) {
+    TestRun test(RunOf(algorithm, 2), 1, {}, kTiny);
+    test.learner->Run();
+    EXPECT_EQ(test.Count("fit.steps"), fits) << algorithm;
+    EXPECT_EQ(test.learner->Model().tensors.contains("model.parameters"), fits > 0) << algorithm;
+  }
+}
+
+TEST(ActorCriticLearner, TrainsAsOftenAsNewStepsSay) {
+  TestRun test(RunOf("dhmbpo", 5), 1,
+               {"actor_critic.train_every=20", "actor_critic.updates_per_step=0.5",
+                "actor_critic.critic_updates_per_step=0.25"},
+               kTiny);
+  test.learner->Run();
+  // Of 12 steps each: after the second and the fourth episode, on 24 new steps.
+  EXPECT_EQ(test.Values("actor.updates"), (std::vector<double>{18, 36}));
+}
+
+TEST(ActorCriticLearner, EvaluatesThePolicyThatHasLearnedFromNoStepBeyond) {
+  TestRun test(RunOf("dhmbpo", 4), 1,
+               {"actor_critic.evaluate_every=18", "actor_critic.evaluation_episodes=2"}, kTiny);
+  test.learner->Run();
+  // Episodes end at 12, 24, 36 and 48 steps: step 18 lies within one and is of the policy before
+  // the training at 24, step 36 is where a training has been.
+  EXPECT_EQ(test.Values("evaluation.step"), (std::vector<double>{18, 36}));
+  EXPECT_EQ(test.Values("evaluation.mean_length"), (std::vector<double>{12, 12}));
+  std::vector<std::string> order;
+  for (const MetricRow& row : test.log.metrics()) {
+    if (row.name == "critic.loss" || row.name == "evaluation.step") order.push_back(row.name);
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"critic.loss", "evaluation.step", "critic.loss",
+                                             "critic.loss", "evaluation.step", "critic.loss"}));
+}
+
+TEST(ActorCriticLearner, RefusesSettingsThatDoNotFitEachOther) {
+  const auto message = [](const std::string& algorithm, const std::string& setting) {
+    try {
+      const TestRun test(RunOf(algorithm, 1), 1, {setting}, kTiny);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing");
+  };
+  EXPECT_EQ(message("dhmbpo", "actor_critic.training.horizon=0"),
+            "actor_critic.critic_rows: found \"expansion\" with training.horizon = 0, expected "
+            "\"real\" or \"imagined\": there is nothing to expand along");
+  EXPECT_EQ(message("mbpo", "actor_critic.rollout_steps=0"),
+            "actor_critic.critic_rows: found \"imagined\" with rollout_steps = 0, expected "
+            "\"expansion\" or \"real\": nothing is imagined");
+}
+
+TEST(ActorCriticLearner, RefusesAStateTrainedOnMoreRowsThanThereAre) {
+  TestRun test(RunOf("sac", 2), 1, {}, kTiny);
+  test.learner->Run();
+  TensorFile state;
+  state.source = "state.safetensors";
+  test.learner->Save(state);
+  state.tensors.at("actor_critic.progress") = {{3}, std::vector<double>{24, 25, 0}};
+  TestRun other(RunOf("sac", 2), 1, {}, kTiny);
+  try {
+    other.learner->Restore(state, test.learner->data());
+    ADD_FAILURE();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "state.safetensors: tensor 'actor_critic.progress': found a training on 25 rows, "
+                 "expected at most the 24 of the data");
+  }
+}
+
+TEST(PrepareActorCritic, PutsAFilesOwnSettingsOfTheAlgorithmOverItsOthers) {
+  const std::string text =
+      "[model]\nwidth = 200\nmembers = 5\n[dhmbpo.model]\nwidth = 100\n"
+      "[dhmbpo.actor_critic.training]\nhorizon = 7\n[fit]\nbatch = 64\n";
+  for (const bool asked : {false, true}) {
+    Config config = Config::FromString(text, "task.toml");
+    if (asked) config.Set("model.width=50");
+    PrepareActorCritic("dhmbpo", config);
+    const auto model = ReadOptions<EnsembleOptions>(config, "model");
+    EXPECT_EQ(model.width, asked ? 50 : 100);
+    EXPECT_EQ(model.members, 5);                      // of the file
+    EXPECT_EQ(model.propagation, Propagation::kTs1);  // of the algorithm
+    const auto fit = ReadOptions<FitOptions>(config, "fit");
+    EXPECT_EQ(fit.batch, 64);
+    EXPECT_EQ(fit.min_steps, 300);
+    EXPECT_EQ(ActorCriticSections("dhmbpo", config).training.horizon, 7);
+    EXPECT_EQ(ActorCriticSections("svg", config).training.horizon, 7);  // as it was promoted
+  }
+  Config other = Config::FromString(text, "task.toml");
+  PrepareActorCritic("svg", other);
+  EXPECT_EQ(ActorCriticSections("svg", other).training.horizon, 2);
+  EXPECT_EQ(ReadOptions<EnsembleOptions>(other, "model").width, 200);
+}
+
+TEST(PrepareActorCritic, NamesFileAndKeyOfAnOwnSettingThatIsWrong) {
+  Config config = Config::FromString("[dhmbpo.model]\nwidth = 0\n", "task.toml");
+  try {
+    PrepareActorCritic("dhmbpo", config);
+    ADD_FAILURE();
+  } catch (const InputError& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with("task.toml:2:")) << error.what();
+    EXPECT_NE(std::string(error.what()).find("dhmbpo.model.width"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace foreplan
