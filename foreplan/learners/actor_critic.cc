@@ -89,6 +89,7 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
       starts_(Size(sections.training.batch, policy_.observation_dim())),
       next_evaluation_(options_.evaluate_every) {
   const int batch = sections.training.batch;
+  if (!options_.data.empty()) BeginWithData();
   if (options_.critic_rows != CriticRows::kExpansion) {
     one_step_ = {.observation = starts_,
                  .action = std::vector<double>(Size(batch, policy_.action_dim())),
@@ -115,6 +116,16 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
   rollout_starts_.resize(Size(rows, policy_.observation_dim()));
 }
 
+void ActorCriticLearner::BeginWithData() {
+  if (begins_with_model()) {
+    throw InputError(
+        fmt::format("actor_critic.data: found '{}' beside run.model = '{}', which begins with data "
+                    "of its own; expected one of them",
+                    options_.data, context().run.model));
+  }
+  LoadData(options_.data, options_.log);
+}
+
 bool ActorCriticLearner::Step() {
   // The episode before is saved by now: a run that stops in its training goes on here. What is
   // evaluated has not been trained on a step beyond the one that it is of.
@@ -128,7 +139,7 @@ bool ActorCriticLearner::Step() {
     Checkpoint();
   }
   if (Done()) return false;
-  if (total_steps() < options_.base_steps && !begins_with_model()) {
+  if (IsBaseDue()) {
     PlayBaseEpisode();
   } else {
     PlayEpisode("policy", actor_);
@@ -136,8 +147,12 @@ bool ActorCriticLearner::Step() {
   return true;
 }
 
+bool ActorCriticLearner::IsBaseDue() const {
+  return data().size() < options_.base_steps && !begins_with_model();
+}
+
 bool ActorCriticLearner::IsTrainingDue() const {
-  if (total_steps() < options_.base_steps && !begins_with_model()) return false;
+  if (IsBaseDue()) return false;
   return data().size() - trained_rows_ >= options_.train_every;
 }
 

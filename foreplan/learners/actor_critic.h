@@ -41,6 +41,8 @@ class ActorCriticLearner final : public ModelLearner {
 
  private:
   [[nodiscard]] bool uses_model() const { return model() != nullptr; }
+  void BeginWithData();
+  [[nodiscard]] bool IsBaseDue() const;
   [[nodiscard]] bool IsTrainingDue() const;
   void Train();
   void Learn(int64_t updates, bool trains_actor, ActorCriticReport& report);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/log_section.h"
 #include "foreplan/models/ensembles/ensemble.h"
 #include "foreplan/models/ensembles/ensemble_trainer.h"
 #include "foreplan/policies/policy.h"
@@ -65,7 +66,8 @@ void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
       {"imagined", CriticRows::kImagined}};
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_steps", base_steps, {1, 1e9},
-                "steps of the base policy, to the end of an episode");
+                "steps of the base policy, to the end of an episode; those of data count");
+  visitor.Field("data", data, "transitions to begin with: a log of others, or the folder of a run");
   visitor.Field("train_every", train_every, {1, 1e9}, "new steps before the next training");
   visitor.Field("updates_per_step", updates_per_step, {0.001, 1000},
                 "updates of actor and critics per new step");
@@ -123,6 +125,7 @@ ActorCriticSections::ActorCriticSections(const std::string& algorithm, Config& c
   config.Read(kCriticSection, critic);
   config.Read(kTrainingSection, training);
   CheckOwnSections(algorithm, config);
+  learner.log = ReadLogSection(config).options();
   static_cast<void>(Checked());
 }
 

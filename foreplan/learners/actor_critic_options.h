@@ -7,6 +7,7 @@
 #include "foreplan/core/options.h"
 #include "foreplan/critics/actor_critic.h"
 #include "foreplan/critics/critic_ensemble.h"
+#include "foreplan/data/log_options.h"
 #include "foreplan/policies/squashed_gaussian.h"
 
 namespace foreplan {
@@ -27,7 +28,10 @@ enum class CriticRows {
 ///   dhmbpo    >0   >0   expansion     (Kubo et al. 2025)
 struct ActorCriticLearnerOptions {
   std::string base_policy = "uniform";
-  int base_steps = 5000;                  // of the base policy, to the end of an episode
+  int base_steps = 5000;                  // of the base policy, to the end of an episode; those of
+                                          // `data` count
+  std::string data;                       // file of transitions to begin with; "": none
+  LogOptions log = {};                    // how it is read; section [log] of a configuration
   int train_every = 1000;                 // new steps before the next fit and training
   double updates_per_step = 1;            // of actor and critics
   double critic_updates_per_step = 0.25;  // of the critics alone, after every fit

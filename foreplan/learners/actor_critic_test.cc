@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -87,6 +88,35 @@ TEST(ActorCriticLearner, TrainsAsOftenAsNewStepsSay) {
   test.learner->Run();
   // Of 12 steps each: after the second and the fourth episode, on 24 new steps.
   EXPECT_EQ(test.Values("actor.updates"), (std::vector<double>{18, 36}));
+}
+
+TEST(ActorCriticLearner, BeginsWithDataOfOthersInThePlaceOfTheBasePolicy) {
+  const std::string file = testing::TempDir() + "actor_critic_data.csv";
+  {
+    TestRun others(RunOf("sac", 2), 1, {}, kTiny);
+    others.learner->Run();
+    std::ofstream csv(file);
+    csv << "episode";
+    for (const Component& component : others.loaded.first.spec().observation) {
+      csv << ',' << component.name;
+    }
+    for (const Component& component : others.loaded.first.spec().action) {
+      csv << ',' << component.name;
+    }
+    const Dataset& data = others.learner->data();
+    for (int64_t row = 0; row < data.size(); ++row) {
+      csv << '\n' << data.episode(row);
+      for (const double value : data.observation(row)) csv << ',' << value;
+      for (const double value : data.action(row)) csv << ',' << value;
+    }
+    csv << '\n';
+  }
+  TestRun test(RunOf("dhmbpo", 1), 1, {"actor_critic.data=" + file}, kTiny);
+  // Of each episode in a table the last row has no next one.
+  EXPECT_EQ(test.learner->data().size(), 22);
+  test.learner->Run();
+  EXPECT_EQ(test.log.episodes()[0].controller, "policy");
+  EXPECT_EQ(test.Values("actor.updates"), (std::vector<double>{28, 43}));  // 22 + 6, then 12 + 3
 }
 
 TEST(ActorCriticLearner, EvaluatesThePolicyThatHasLearnedFromNoStepBeyond) {
