@@ -103,7 +103,9 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
                                  uses_model() ? "none, as nothing is imagined" : "one"));
   }
   if (!uses_model()) {
-    if (!context.task.environment_pays()) reward_ = context.task.shared_planning_reward();
+    if (!context.task.planning_reward_is_learned()) {
+      reward_ = context.task.shared_planning_reward();
+    }
     return;
   }
   reward_ = problem().reward;

@@ -170,6 +170,64 @@ TEST(ActorCriticLearner, RefusesAStateTrainedOnMoreRowsThanThereAre) {
   }
 }
 
+/// Pays 1 for every step and stays where it is; `ends`: every step ends the episode.
+class SteadyPay final : public Environment {
+ public:
+  explicit SteadyPay(bool ends) : ends_(ends) {
+    spec_.dt = 0.1;
+    spec_.observation = {{"x", ""}};
+    spec_.action = {{"u", ""}};
+    spec_.action_low = {-1};
+    spec_.action_high = {1};
+  }
+  const EnvironmentSpec& spec() const override { return spec_; }
+  void Reset(Key /*key*/) override {}
+  StepOutcome Step(std::span<const double> /*action*/) override {
+    StepOutcome outcome(StepStatus::kOk);
+    outcome.end = ends_ ? StepEnd::kTerminated : StepEnd::kContinues;
+    outcome.reward = 1;
+    return outcome;
+  }
+  void Observe(std::span<double> observation) const override { observation[0] = 0.5; }
+
+ private:
+  EnvironmentSpec spec_;
+  bool ends_;
+};
+
+// Without entropy the value of what pays 1 for ever is 1 / (1 - gamma) = 10, of which a critic that
+// took the limit of 20 steps for an end would find less: 0.9 of a value in most rows, 0 in one of
+// 20, 1 / (1 - 0.9 * 0.95) = 6.9. Where every step ends it is 1.
+TEST(ActorCriticLearner, ALimitOfTimeIsNoEndAndATerminationIs) {
+  for (const auto& [ends, value] : {std::pair{false, 10.0}, std::pair{true, 1.0}}) {
+    const Task task({.name = "steady",
+                     .environment = std::make_shared<SteadyPay>(ends),
+                     .reward = PaidByEnvironment{},
+                     .episode_length = 20});
+    Config config;
+    for (const char* setting :
+         {"actor_critic.base_steps=20", "actor_critic.train_every=20",
+          "actor_critic.updates_per_step=40", "actor_critic.policy.width=4",
+          "actor_critic.policy.hidden_layers=1", "actor_critic.critic.width=16",
+          "actor_critic.critic.hidden_layers=1", "actor_critic.critic.learning_rate=0.01",
+          "actor_critic.critic.target_rate=0.05", "actor_critic.training.batch=16",
+          "actor_critic.training.discount=0.9", "actor_critic.training.temperature=1e-8",
+          "actor_critic.training.temperature_rate=0"}) {
+      config.Set(setting);
+    }
+    const RunOptions run{.algorithm = "sac", .steps = 60};
+    const auto learner = MakeLearner("sac", config, {task, run});
+    learner->Run();
+    CriticOptions options = ActorCriticSections("sac", config).critic;
+    CriticEnsemble critics(1, 1, options, 16, Key{}, std::make_shared<SerialExecutor>());
+    critics.Restore("critic.", learner->Model());
+    const std::vector<float> x = {0, 0.3F};  // a constant observation is 0 in the critics' scale
+    std::vector<double> q(1);
+    critics.Evaluate(1, x.data(), q);
+    EXPECT_NEAR(q[0], value, 0.1) << "ends: " << ends;  // of Adam's last steps
+  }
+}
+
 TEST(PrepareActorCritic, PutsAFilesOwnSettingsOfTheAlgorithmOverItsOthers) {
   const std::string text =
       "[model]\nwidth = 200\nmembers = 5\n[dhmbpo.model]\nwidth = 100\n"
