@@ -46,6 +46,9 @@ constexpr const char* kNetworks = "model.networks";  // metadata
 /// What sizes do not tell of networks that are not those of the defaults.
 std::string KindOf(const EnsembleOptions& options) {
   std::vector<std::string> kind;
+  if (options.activation == Activation::kRelu) kind.emplace_back("relu");
+  if (options.activation == Activation::kElu) kind.emplace_back("elu");
+  if (options.layer_norm) kind.emplace_back("layer norm");
   if (options.noise == MemberNoise::kConstant) kind.emplace_back("constant noise");
   return fmt::format("{}", fmt::join(kind, ", "));
 }
@@ -67,6 +70,8 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
       {"ts_inf", Propagation::kTsInf},
       {"ts_1", Propagation::kTs1},
       {"expectation", Propagation::kExpectation}};
+  static const std::vector<std::pair<std::string, Activation>> kActivations = {
+      {"swish", Activation::kSwish}, {"relu", Activation::kRelu}, {"elu", Activation::kElu}};
   static const std::vector<std::pair<std::string, MemberNoise>> kNoises = {
       {"predicted", MemberNoise::kPredicted}, {"constant", MemberNoise::kConstant}};
   static const std::vector<std::pair<std::string, Precision>> kPrecisions = {
@@ -74,6 +79,10 @@ void EnsembleOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("members", members, {1, 64}, "networks in the ensemble");
   visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers per network");
   visitor.Field("width", width, {1, 4096}, "units per hidden layer");
+  visitor.Choice("activation", activation, std::span(kActivations),
+                 "of hidden units; others than swish predict more slowly");
+  visitor.Field("layer_norm", layer_norm,
+                "hidden layers have mean 0 and variance 1 in every row; predicts more slowly");
   visitor.Field("probabilistic", probabilistic, "predict mean and variance, else the mean only");
   visitor.Choice("noise", noise, std::span(kNoises),
                  "variances are predicted for every input, or one per component is learned");
@@ -111,9 +120,10 @@ Ensemble::Ensemble(const EnvironmentSpec& spec, const Encoding& encoding,
       features_(spec, encoding),
       mlp_(AffordableMlp("model", options_.members,
                          MlpWidths(features_.inputs(), options_.hidden_layers, options_.width,
-                                   Outputs(options_, features_)))),
+                                   Outputs(options_, features_)),
+                         {.activation = options_.activation, .layer_norm = options_.layer_norm})),
       training_kernel_(GetDenseKernel(options_.kernel)),
-      prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision)),
+      prediction_kernel_(GetPredictionKernel(options_.kernel, options_.precision, mlp_.options())),
       input_normaliser_(features_.inputs()),
       target_normaliser_(features_.targets()),
       parameters_(static_cast<size_t>(options_.members) * static_cast<size_t>(member_parameters())),

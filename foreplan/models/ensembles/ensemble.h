@@ -35,10 +35,12 @@ enum class MemberNoise {
 
 /// Section [model].
 struct EnsembleOptions {
-  int members = 5;                              // networks, 1 ... 64
-  int hidden_layers = 3;                        // 1 ... 8
-  int width = 200;                              // units per hidden layer, 1 ... 4096
-  bool probabilistic = true;                    // mean and variance; else the mean only
+  int members = 5;        // networks, 1 ... 64
+  int hidden_layers = 3;  // 1 ... 8
+  int width = 200;        // units per hidden layer, 1 ... 4096
+  Activation activation = Activation::kSwish;
+  bool layer_norm = false;    // hidden layers are normalised row by row (nets/mlp.h)
+  bool probabilistic = true;  // mean and variance; else the mean only
   MemberNoise noise = MemberNoise::kPredicted;  // of probabilistic members
   bool normalise_targets = true;
   Propagation propagation = Propagation::kTsInf;

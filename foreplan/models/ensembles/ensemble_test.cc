@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "foreplan/core/error.h"
+#include "foreplan/core/testing/message_of.h"
 #include "foreplan/models/ensembles/testing/toy_ensemble.h"
+#include "foreplan/nets/testing/evaluate_in_double.h"
 
 namespace foreplan {
 namespace {
@@ -197,6 +200,50 @@ TEST(Ensemble, RestoreRefusesNumbersThatAreNoModelAndStaysAsItWas) {
   }
   EXPECT_NE(refusal("model.target_scale", -1), "");
   EXPECT_EQ(refusal("model.parameters", -1), "");
+}
+
+TEST(Ensemble, PredictsByNetworksOfItsKind) {
+  const double x[3] = {0.3, 1.2, 0.7};
+  const double u = 0.4;
+  for (const Activation activation : {Activation::kSwish, Activation::kRelu, Activation::kElu}) {
+    for (const bool layer_norm : {false, true}) {
+      EnsembleOptions options = SmallOptions();
+      options.activation = activation;
+      options.layer_norm = layer_norm;
+      const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
+      const auto workspace = model.MakeWorkspace(1);
+      double mean[3];
+      double deviation[3];
+      model.PredictTarget(2, 1, x, &u, mean, deviation, *workspace);
+      const std::span<const float> parameters = model.parameters(2);
+      const Mlp mlp({5, 32, 32, 6}, {.activation = activation, .layer_norm = layer_norm});
+      const std::vector<double> expected =
+          EvaluateInDouble(mlp, {parameters.begin(), parameters.end()},
+                           {x[0], std::sin(x[1]), std::cos(x[1]), x[2], u});
+      for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(mean[i], expected[i], 1e-5);  // float
+    }
+  }
+}
+
+TEST(Ensemble, RefusesFilesOfNetworksOfOtherKinds) {
+  EnsembleOptions options = SmallOptions();
+  const Ensemble plain(ToySpec(), kEncoding, options, Key{1, 1});
+  options.activation = Activation::kElu;
+  options.layer_norm = true;
+  const Ensemble normed(ToySpec(), kEncoding, options, Key{1, 1});
+  const auto refusal = [](const Ensemble& saved, Ensemble other) {
+    TensorFile file;
+    file.source = "model.safetensors";
+    saved.Save(file);
+    return MessageOf([&] { other.Restore(file); });
+  };
+  EXPECT_EQ(
+      refusal(plain, normed),
+      "model.safetensors: metadata 'model.networks': found nothing, expected elu, layer norm");
+  EXPECT_EQ(
+      refusal(normed, plain),
+      "model.safetensors: metadata 'model.networks': found elu, layer norm, expected nothing");
+  EXPECT_EQ(refusal(normed, normed), "");
 }
 
 TEST(Ensemble, OptionsOutOfRangeAreTheUsersError) {

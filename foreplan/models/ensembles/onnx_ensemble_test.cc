@@ -135,6 +135,15 @@ TEST(OnnxEnsemble, OfConstantNoise) {
   ExpectAgreement(TaskWith("sin_cos = ['hinge']"), options);
 }
 
+TEST(OnnxEnsemble, OfNetworksOfOtherKinds) {
+  EnsembleOptions options = testing::SmallOptions();
+  options.activation = Activation::kRelu;
+  options.layer_norm = true;
+  ExpectAgreement(TaskWith("sin_cos = ['hinge']"), options);
+  options.activation = Activation::kElu;
+  ExpectAgreement(TaskWith("sin_cos = ['hinge']"), options);
+}
+
 TEST(OnnxEnsemble, OfDeterministicMembersAndOfOne) {
   EnsembleOptions options = testing::SmallOptions();
   options.probabilistic = false;

@@ -325,14 +325,16 @@ TEST(RowNoise, WithoutItTheStepIsThatOfTheKeysNoiseForAllRows) {
 }
 
 TEST(RowNoise, StepsAndTapesTakeTheSame) {
-  for (const auto& [propagation, member_noise] :
-       {std::pair(Propagation::kTsInf, MemberNoise::kPredicted),
-        std::pair(Propagation::kTs1, MemberNoise::kPredicted),
-        std::pair(Propagation::kTs1, MemberNoise::kConstant),
-        std::pair(Propagation::kExpectation, MemberNoise::kPredicted)}) {
-    EnsembleOptions options = SmallOptions();
-    options.propagation = propagation;
-    options.noise = member_noise;
+  const EnsembleOptions small = SmallOptions();
+  EnsembleOptions ts_1 = small;
+  ts_1.propagation = Propagation::kTs1;
+  EnsembleOptions constant = ts_1;
+  constant.noise = MemberNoise::kConstant;
+  EnsembleOptions normed = ts_1;
+  normed.layer_norm = true;
+  EnsembleOptions expectation = small;
+  expectation.propagation = Propagation::kExpectation;
+  for (const EnsembleOptions& options : {small, ts_1, constant, normed, expectation}) {
     const Ensemble model(ToySpec(), kEncoding, options, Key{1, 1});
     const int rows = 7;
     const auto workspace = model.MakeWorkspace(rows);
