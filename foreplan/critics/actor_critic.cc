@@ -9,17 +9,13 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
 
 namespace foreplan {
 namespace {
 
 enum Stream : uint64_t { kRollouts, kNext };
-
-ActorCriticOptions Checked(ActorCriticOptions options) {
-  ValidateOptions("actor_critic.training", options);
-  return options;
-}
 
 }  // namespace
 
@@ -53,7 +49,7 @@ ActorCritic::ActorCritic(SquashedGaussianPolicy& policy, CriticEnsemble& critics
                          const ActorCriticOptions& options, std::shared_ptr<Executor> executor)
     : policy_(policy),
       critics_(critics),
-      options_(Checked(options)),
+      options_(Validated("actor_critic.training", options)),
       imagined_(policy, critics,
                 {.horizon = options.horizon,
                  .rows = options.batch,
@@ -67,7 +63,8 @@ ActorCritic::ActorCritic(SquashedGaussianPolicy& policy, CriticEnsemble& critics
              .discount = options.discount},
             executor),
       actor_adam_(std::ssize(policy.parameters()), imagined_.options().particles,
-                  {.learning_rate = options.learning_rate}, std::move(executor)),
+                  {.learning_rate = options.learning_rate}, executor),
+      temperature_adam_(1, 1, {.learning_rate = options.temperature_rate}, std::move(executor)),
       log_temperature_(static_cast<float>(std::log(options.temperature))),
       inputs_(Size(options.batch, critics.inputs())),
       x_(Size(options.batch, critics.observation_inputs())),
@@ -96,7 +93,7 @@ void ActorCritic::TrainCritics(const OneStepRows* one_step, Key key, ActorCritic
   }
   const CriticReport step = critics_.TakeStep(options_.batch, inputs, y_.data());
   ++report.updates;
-  CountInvalid(step.valid, report);
+  CountInvalid("critics", step.valid, invalid_critics_, report);
   if (!step.valid) return;
   report.critic_loss += step.loss;
   report.critic_value += step.value;
@@ -106,11 +103,14 @@ void ActorCritic::TrainCritics(const OneStepRows* one_step, Key key, ActorCritic
 // y = r + gamma (1 - terminated) (Q(o', a') - alpha l'), a' ~ pi(o').
 void ActorCritic::FillOneStep(const OneStepRows& rows, Key key) {
   next_.Roll(rows.next_observation, key.Fold(kNext));
+  // The entropy of the actor's own actions stands for that of the rows', which it may not have
+  // chosen.
+  size_t count = 0;
   for (int row = 0; row < options_.batch; ++row) {
-    soft_rewards_[Size(row)] =
-        rows.reward[Size(row)] - temperature() * next_.first_log_density(row);
+    const double soft = rows.reward[Size(row)] - temperature() * next_.first_log_density(row);
+    if (std::isfinite(soft)) soft_rewards_[count++] = soft;
   }
-  critics_.Observe(soft_rewards_, options_.discount);
+  critics_.Observe(std::span(soft_rewards_).first(count), options_.discount);
   next_.Targets(temperature(), y_);
   for (int row = 0; row < options_.batch; ++row) {
     const double value = rows.terminated[Size(row)] != 0 ? 0.0 : options_.discount * y_[Size(row)];
@@ -132,38 +132,35 @@ void ActorCritic::TrainActor(ActorCriticReport& report) {
       imagined_.Gradient(temperature(), [&](int particle) { return actor_adam_.part(particle); });
   const double norm = actor_adam_.Sum(-1.0F / static_cast<float>(options_.batch));
   const bool valid = std::isfinite(norm);
-  CountInvalid(valid, report);
+  CountInvalid("the actor", valid, invalid_actors_, report);
   if (!valid) return;
   actor_adam_.Descend(policy_.parameters());
   report.Add(actor, norm, options_.batch);
   if (options_.temperature_rate == 0) return;
   // d/d(ln alpha) of alpha (entropy - target).
   const double target = options_.target_entropy * policy_.action_dim();
-  const std::array<float, 1> gradient = {
-      static_cast<float>(temperature() * (actor.entropy - target))};
-  AdamStep({.learning_rate = options_.temperature_rate}, ++temperature_steps_, gradient,
-           std::span(&temperature_moments_[0], 1), std::span(&temperature_moments_[1], 1),
-           std::span(&log_temperature_, 1));
+  temperature_adam_.part(0)[0] = static_cast<float>(temperature() * (actor.entropy - target));
+  temperature_adam_.Descend(std::span(&log_temperature_, 1));
 }
 
-void ActorCritic::CountInvalid(bool valid, ActorCriticReport& report) {
+void ActorCritic::CountInvalid(const char* whose, bool valid, int& in_a_row,
+                               ActorCriticReport& report) {
   if (valid) {
-    invalid_in_a_row_ = 0;
+    in_a_row = 0;
     return;
   }
   ++report.invalid_updates;
-  if (++invalid_in_a_row_ < kMostInvalid) return;
-  throw RunError(fmt::format(
-      "actor critic: {} gradients in a row were not finite; a smaller learning_rate or a shorter "
-      "horizon may help",
-      invalid_in_a_row_));
+  if (++in_a_row < kMostInvalid) return;
+  throw RunError(
+      fmt::format("actor critic: {} gradients of {} in a row were not finite; a smaller "
+                  "learning_rate or a shorter horizon may help",
+                  in_a_row, whose));
 }
 
 void ActorCritic::ForgetMoments() {
   critics_.ForgetMoments();
   actor_adam_.Forget();
-  temperature_moments_[0] = temperature_moments_[1] = 0;
-  temperature_steps_ = 0;
+  temperature_adam_.Forget();
 }
 
 void ActorCritic::Rescale(const Normaliser& normaliser) {
@@ -173,25 +170,24 @@ void ActorCritic::Rescale(const Normaliser& normaliser) {
 
 void ActorCritic::Save(TensorFile& file) const {
   actor_adam_.Save("actor_critic.actor_", file);
-  file.tensors["actor_critic.temperature"] = {
-      {3}, std::vector<float>{log_temperature_, temperature_moments_[0], temperature_moments_[1]}};
-  file.tensors["actor_critic.counters"] = {
-      {2}, std::vector<int32_t>{static_cast<int32_t>(temperature_steps_), invalid_in_a_row_}};
+  temperature_adam_.Save("actor_critic.temperature_", file);
+  file.tensors["actor_critic.log_temperature"] = {{1}, std::vector<float>{log_temperature_}};
+  file.tensors["actor_critic.invalid_in_a_row"] = {
+      {2}, std::vector<int32_t>{invalid_critics_, invalid_actors_}};
 }
 
 void ActorCritic::Restore(const TensorFile& file) {
-  const std::array<int64_t, 1> three = {3};
+  const std::array<int64_t, 1> one = {1};
   const std::array<int64_t, 1> two = {2};
-  const std::vector<float>& temperature = file.Floats("actor_critic.temperature", three);
-  const std::vector<int32_t>& counters = file.Ints("actor_critic.counters", two);
-  CheckFinite(file, "actor_critic.temperature");
-  CheckAtLeast(file, "actor_critic.counters", 0);
+  const std::vector<float>& temperature = file.Floats("actor_critic.log_temperature", one);
+  const std::vector<int32_t>& invalid = file.Ints("actor_critic.invalid_in_a_row", two);
+  CheckFinite(file, "actor_critic.log_temperature");
+  CheckAtLeast(file, "actor_critic.invalid_in_a_row", 0);
   actor_adam_.Restore("actor_critic.actor_", file);
+  temperature_adam_.Restore("actor_critic.temperature_", file);
   log_temperature_ = temperature[0];
-  temperature_moments_[0] = temperature[1];
-  temperature_moments_[1] = temperature[2];
-  temperature_steps_ = counters[0];
-  invalid_in_a_row_ = counters[1];
+  invalid_critics_ = invalid[0];
+  invalid_actors_ = invalid[1];
 }
 
 }  // namespace foreplan

@@ -79,7 +79,8 @@ class ActorCritic {
 
   /// starts: [batch x no], where the actor's rollouts begin. one_step: null: the critics learn by
   /// expansion, from the same rollouts; for horizons above 0. trains_actor: else the critics alone
-  /// are trained. Throws RunError after kMostInvalid updates in a row without a finite gradient.
+  /// are trained. Throws RunError after kMostInvalid updates in a row in which the critics, or the
+  /// actor, had no finite gradient.
   void Update(std::span<const double> starts, const OneStepRows* one_step, Key key,
               bool trains_actor, ActorCriticReport& report);
 
@@ -93,6 +94,7 @@ class ActorCritic {
   /// Temperature and moments, under names that start with "actor_critic.": policy and critics save
   /// themselves.
   void Save(TensorFile& file) const;
+  /// Throws InputError naming what is missing, of another size, or no number that it can be.
   void Restore(const TensorFile& file);
 
   static constexpr int kMostInvalid = 100;
@@ -101,18 +103,17 @@ class ActorCritic {
   void TrainCritics(const OneStepRows* one_step, Key key, ActorCriticReport& report);
   void FillOneStep(const OneStepRows& rows, Key key);
   void TrainActor(ActorCriticReport& report);
-  void CountInvalid(bool valid, ActorCriticReport& report);
+  static void CountInvalid(const char* whose, bool valid, int& in_a_row, ActorCriticReport& report);
 
   SquashedGaussianPolicy& policy_;
   CriticEnsemble& critics_;
   ActorCriticOptions options_;
   SoftReturn imagined_;
   SoftReturn next_;  // soft values of next observations: horizon 0
-  ParallelAdam actor_adam_;
+  ParallelAdam actor_adam_, temperature_adam_;
   float log_temperature_;
-  float temperature_moments_[2] = {0, 0};
-  int64_t temperature_steps_ = 0;
-  int invalid_in_a_row_ = 0;
+  int invalid_critics_ = 0;           // gradients in a row
+  int invalid_actors_ = 0;            // likewise
   std::vector<float> inputs_;         // of the critics: [batch x critic inputs]
   std::vector<float> x_;              // [batch x features]
   std::vector<double> half_action_;   // [nu]

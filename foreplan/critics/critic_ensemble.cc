@@ -1,5 +1,7 @@
 #include "foreplan/critics/critic_ensemble.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -7,31 +9,25 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/nets/adam.h"
+#include "foreplan/nets/mlp_widths.h"
 #include "foreplan/policies/observation_encoder.h"
 
 namespace foreplan {
 namespace {
 
-CriticOptions Checked(CriticOptions options) {
-  ValidateOptions("actor_critic.critic", options);
-  return options;
-}
-
-Mlp MakeMlp(int inputs, const CriticOptions& options) {
-  std::vector<int> widths = {inputs};
-  widths.insert(widths.end(), Size(options.hidden_layers), options.width);
-  widths.push_back(1);
-  return Mlp(std::move(widths), {.layer_norm = options.layer_norm});
-}
-
-// The smallest value that at least a share of all does not exceed. Reorders.
+// With the values in order at 0 ... n - 1, what stands at share (n - 1), on the line between its
+// neighbours. Reorders.
 double Quantile(std::span<double> values, double share) {
-  const auto place = static_cast<size_t>(share * static_cast<double>(values.size() - 1));
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+  const double place = share * static_cast<double>(values.size() - 1);
+  const double below = std::floor(place);
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(below);
   std::ranges::nth_element(values, at);
-  return *at;
+  if (at + 1 == values.end()) return *at;
+  const double next = *std::min_element(at + 1, values.end());
+  return *at + (place - below) * (next - *at);
 }
 
 }  // namespace
@@ -72,9 +68,10 @@ struct CriticEnsemble::Buffers {
 
 CriticEnsemble::CriticEnsemble(int observation_inputs, int action_dim, const CriticOptions& options,
                                int batch, Key key, std::shared_ptr<Executor> executor)
-    : options_(Checked(options)),
+    : options_(Validated("actor_critic.critic", options)),
       observation_inputs_(observation_inputs),
-      mlp_(MakeMlp(observation_inputs + action_dim, options)),
+      mlp_(MlpWidths(observation_inputs + action_dim, options.hidden_layers, options.width, 1),
+           {.layer_norm = options.layer_norm}),
       kernel_(GetDenseKernel(options.kernel)),
       batch_(batch),
       executor_(std::move(executor)),
@@ -190,6 +187,10 @@ void CriticEnsemble::Restore(const std::string& prefix, const TensorFile& file) 
   const std::vector<double>& bounds = FiniteDoubles(file, prefix + "bounds", 3);
   CheckFinite(file, prefix + "parameters");
   CheckFinite(file, prefix + "targets");
+  if (bounds[0] > bounds[1]) {
+    throw InputError(fmt::format("{}: tensor '{}bounds': found {} ... {}, expected low <= high",
+                                 file.source, prefix, bounds[0], bounds[1]));
+  }
   adam_.Restore(prefix, file);
   parameters_ = parameters;
   targets_ = targets;

@@ -31,7 +31,8 @@ struct CriticOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
-/// From what rewards allow: with q_0.01 and q_0.99 the quantiles of a batch of soft rewards,
+/// From what rewards allow: with q_0.01 and q_0.99 the quantiles of a batch of soft rewards (on the
+/// line between neighbours), over 1 - gamma,
 ///   low <- (1 - rate) low + rate q_0.01 / (1 - gamma), high likewise; the first batch sets them.
 ///   Q = (high + low) / 2 + (high - low) / 2 net(x).
 struct ValueBounds {

@@ -9,7 +9,9 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/finite.h"
+#include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/critics/imagined_model.h"
 #include "foreplan/models/rollout_tape.h"
 #include "foreplan/nets/mlp_tape.h"
 
@@ -41,11 +43,11 @@ struct SoftReturn::Group {
         first(begin),
         rows(count),
         policy(actor.mlp(), actor.kernel(), rows, horizon + 1, MlpTape::Keep::kAllGradients),
-        critics(critic_ensemble.mlp(), critic_ensemble.kernel(), rows, critic_ensemble.critics(),
-                MlpTape::Keep::kInputGradients),
+        critic(critic_ensemble.mlp(), critic_ensemble.kernel(), rows, 1,
+               MlpTape::Keep::kInputGradients),
         output(Size(horizon + 1)),
-        x(Size(rows, actor.mlp().inputs())),
-        d_x(x.size()),
+        x(Size(horizon + 1, rows, actor.mlp().inputs())),
+        d_x(Size(rows, actor.mlp().inputs())),
         d_output(Size(rows, actor.mlp().outputs())),
         critic_x(Size(rows, critic_ensemble.inputs())),
         d_critic_x(critic_x.size()),
@@ -58,7 +60,7 @@ struct SoftReturn::Group {
         log_density(Size(horizon + 1, rows)),
         reward(Size(horizon + 1, rows)),
         weight(Size(horizon + 1, rows)),
-        target_outputs(Size(2, rows)),
+        least(Size(rows)),
         value(Size(rows)),
         model_noise(Size(rows, actor.observation_dim())),
         terminated(Size(rows)),
@@ -74,10 +76,11 @@ struct SoftReturn::Group {
   enum class RowState : uint8_t { kGoesOn, kEnded, kInvalid };
 
   int particle, first, rows;
-  std::unique_ptr<RolloutTape> model;  // null: none yet
-  MlpTape policy, critics;
+  std::unique_ptr<RolloutTape> model;       // null: none yet
+  MlpTape policy, critic;                   // critics take turns
   std::vector<const float*> output;         // of the policy's network: [horizon + 1]
-  std::vector<float> x, d_x;                // of the policy: [rows x inputs]
+  std::vector<float> x;                     // of the policy: [(horizon + 1) x rows x inputs]
+  std::vector<float> d_x;                   // [rows x inputs]
   std::vector<float> d_output;              // [rows x 2 nu]
   std::vector<float> critic_x, d_critic_x;  // [rows x critic inputs]
   std::vector<float> d_q;                   // [rows]
@@ -88,7 +91,7 @@ struct SoftReturn::Group {
   std::vector<double> log_density;          // [(horizon + 1) x rows]
   std::vector<double> reward;               // [(horizon + 1) x rows], the last unused
   std::vector<double> weight;               // gamma^t m_t: [(horizon + 1) x rows]
-  std::vector<float> target_outputs;        // of two networks: [2 x rows]
+  std::vector<float> least;                 // of the target networks that are asked: [rows]
   std::vector<double> value;                // mean of the critics at the horizon: [rows]
   std::vector<double> model_noise;          // [rows x no]
   std::vector<uint8_t> terminated;          // [rows]
@@ -110,6 +113,9 @@ SoftReturn::SoftReturn(const SquashedGaussianPolicy& policy, const CriticEnsembl
       executor_(std::move(executor)),
       first_inputs_(Size(options_.rows, critics.inputs())),
       soft_rewards_(Size(options_.horizon, options_.rows)) {
+  constexpr auto kKeep = MlpTape::Keep::kAllGradients;
+  CheckMemory("imagined rollouts",
+              MlpTape::Bytes(policy_.mlp(), options_.rows, options_.horizon + 1, kKeep));
   for (int particle = 0; particle < options_.particles; ++particle) {
     const int first = particle * options_.rows / options_.particles;
     const int end = (particle + 1) * options_.rows / options_.particles;
@@ -121,13 +127,9 @@ SoftReturn::SoftReturn(const SquashedGaussianPolicy& policy, const CriticEnsembl
 SoftReturn::~SoftReturn() = default;
 
 void SoftReturn::set_model(const ModelVersion& version) {
-  if (version.dynamics == nullptr || !version.dynamics->observation_is_state()) {
-    throw InputError(
-        "soft return: dynamics: found a model whose state is not what is observed, "
-        "expected one of observations");
-  }
-  if (version.reward != nullptr) reward_ = version.reward;
-  if (reward_ == nullptr) throw InputError("soft return: reward: found none, expected one");
+  const std::shared_ptr<const Reward> reward = version.reward ? version.reward : reward_;
+  CheckImagines("soft return", policy_, version.dynamics.get(), reward.get());
+  reward_ = reward;
   if (version.dynamics == dynamics_) return;
   dynamics_ = version.dynamics;
   if (options_.horizon == 0) return;
@@ -151,6 +153,7 @@ void SoftReturn::Roll(std::span<const double> starts, Key key) {
                 group.observation.begin());
     std::ranges::fill(group.state_of, Group::RowState::kGoesOn);
     std::fill_n(group.weight.begin(), group.rows, 1.0);
+    policy_.encoder().Encode(group.rows, group.observation.data(), group.x.data());
     for (int t = 0; t < options_.horizon; ++t) {
       Act(t, key, group);
       Step(t, key, group);
@@ -158,17 +161,15 @@ void SoftReturn::Roll(std::span<const double> starts, Key key) {
     }
     Act(options_.horizon, key, group);
     FillCriticInputs(0, group, first_inputs_.data() + Size(group.first, critics_.inputs()));
-    AskTargets(group);
+    FillCriticInputs(options_.horizon, group, group.critic_x.data());
   });
 }
 
 void SoftReturn::Act(int time, Key key, Group& group) const {
-  const int no = policy_.observation_dim();
   const int nu = policy_.action_dim();
-  policy_.encoder().Encode(group.rows, &group.observation[Size(time, group.rows, no)],
-                           group.x.data());
   const float* output =
-      group.policy.Forward(policy_.parameters(), time, group.rows, group.x.data());
+      group.policy.Forward(policy_.parameters(), time, group.rows,
+                           &group.x[Size(time, group.rows, policy_.mlp().inputs())]);
   group.output[Size(time)] = output;
   const size_t first = Size(time, group.rows, nu);
   Random(key.Fold(kPolicyNoise).Fold(Size(group.particle)).Fold(Size(time)))
@@ -206,25 +207,30 @@ void SoftReturn::Step(int time, Key key, Group& group) const {
                     &group.reward[Size(time, group.rows)], group.terminated.data());
 }
 
-// A row that has ended stays where it ended, which the model can digest, and earns nothing more;
-// one that came to no numbers stays where it was and has never earned anything.
+// A row that has ended stays where it ended, which networks can digest, and earns nothing more; one
+// that came to no numbers, or to some that they cannot, stays where it was and has never earned
+// anything.
 void SoftReturn::Account(int time, Group& group) const {
   using RowState = Group::RowState;
   const int no = policy_.observation_dim();
+  const int inputs = policy_.mlp().inputs();
   const double next_weight = std::pow(options_.discount, time + 1);
-  for (int row = 0; row < group.rows; ++row) {
+  double* next = &group.observation[Size(time + 1, group.rows, no)];
+  float* x = &group.x[Size(time + 1, group.rows, inputs)];
+  policy_.encoder().Encode(group.rows, next, x);
+  for (int row = 0; row < group.rows; ++row, next += no, x += inputs) {
     RowState& state = group.state_of[Size(row)];
-    double* next = &group.observation[Size(time + 1, group.rows, no) + Size(row, no)];
     const auto at = [&](int t) { return Size(t, group.rows) + Size(row); };
     if (state == RowState::kGoesOn) {
       if (!AllFinite(std::span<const double>(next, Size(no))) ||
-          !std::isfinite(group.reward[at(time)])) {
+          !policy_.encoder().IsDigestible(x) || !std::isfinite(group.reward[at(time)])) {
         state = RowState::kInvalid;
         for (int t = 0; t <= time; ++t) group.weight[at(t)] = 0;
       }
     }
     if (state != RowState::kGoesOn) {
-      std::copy_n(&group.observation[Size(time, group.rows, no) + Size(row, no)], no, next);
+      std::copy_n(next - Size(group.rows, no), no, next);
+      std::copy_n(x - Size(group.rows, inputs), inputs, x);
     } else if (group.terminated[Size(row)] != 0) {
       state = RowState::kEnded;
     }
@@ -233,13 +239,11 @@ void SoftReturn::Account(int time, Group& group) const {
 }
 
 void SoftReturn::FillCriticInputs(int time, Group& group, float* inputs) const {
-  const int no = policy_.observation_dim();
   const int nu = policy_.action_dim();
   const int features = critics_.observation_inputs();
-  policy_.encoder().Encode(group.rows, &group.observation[Size(time, group.rows, no)],
-                           group.x.data());
-  for (int row = 0; row < group.rows; ++row, inputs += critics_.inputs()) {
-    std::copy_n(&group.x[Size(row, features)], features, inputs);
+  const float* x = &group.x[Size(time, group.rows, features)];
+  for (int row = 0; row < group.rows; ++row, inputs += critics_.inputs(), x += features) {
+    std::copy_n(x, features, inputs);
     const double* action = &group.action[Size(time, group.rows, nu) + Size(row, nu)];
     std::transform(action, action + nu, inputs + features,
                    [](double a) { return static_cast<float>(a); });
@@ -247,11 +251,14 @@ void SoftReturn::FillCriticInputs(int time, Group& group, float* inputs) const {
 }
 
 void SoftReturn::AskTargets(Group& group) const {
-  FillCriticInputs(options_.horizon, group, group.critic_x.data());
-  for (int i = 0; i < 2; ++i) {
-    const float* output = group.critics.Forward(critics_.target_parameters(asked_[i]), i,
-                                                group.rows, group.critic_x.data());
-    std::copy_n(output, group.rows, &group.target_outputs[Size(i, group.rows)]);
+  const float* output = group.critic.Forward(critics_.target_parameters(asked_[0]), 0, group.rows,
+                                             group.critic_x.data());
+  std::copy_n(output, group.rows, group.least.begin());
+  if (asked_[1] == asked_[0]) return;
+  output = group.critic.Forward(critics_.target_parameters(asked_[1]), 0, group.rows,
+                                group.critic_x.data());
+  for (int row = 0; row < group.rows; ++row) {
+    group.least[Size(row)] = std::min(group.least[Size(row)], output[row]);
   }
 }
 
@@ -273,29 +280,33 @@ std::span<double> SoftReturn::SoftRewards(double temperature) {
   return std::span(soft_rewards_).first(count);
 }
 
-void SoftReturn::Targets(double temperature, std::span<double> y) const {
-  const ValueBounds& bounds = critics_.bounds();
-  for (const auto& group : groups_) {
-    for (int row = 0; row < group->rows; ++row) {
-      double sum = 0;
-      for (int t = 0; t < options_.horizon; ++t) {
-        const size_t at = Size(t, group->rows) + Size(row);
-        if (group->weight[at] == 0) break;
-        // Q is what follows the first action: its own entropy is no part of it.
-        const double entropy = t == 0 ? 0.0 : temperature * group->log_density[at];
-        sum += group->weight[at] * (group->reward[at] - entropy);
-      }
-      const size_t last = Size(options_.horizon, group->rows) + Size(row);
-      if (group->weight[last] != 0) {
-        const double least = std::min(group->target_outputs[Size(row)],
-                                      group->target_outputs[Size(1, group->rows) + Size(row)]);
-        const double q = bounds.Clamp(bounds.middle() + bounds.half_range() * least);
-        sum += group->weight[last] * (q - temperature * group->log_density[last]);
-      }
-      const bool invalid = group->state_of[Size(row)] == Group::RowState::kInvalid;
-      y[Size(group->first + row)] = invalid ? std::numeric_limits<double>::quiet_NaN() : sum;
+void SoftReturn::Targets(double temperature, std::span<double> y) {
+  executor_->ParallelFor(options_.particles, [&](int particle, int /*worker*/) {
+    Group& group = *groups_[Size(particle)];
+    AskTargets(group);
+    for (int row = 0; row < group.rows; ++row) {
+      y[Size(group.first + row)] = Target(temperature, group, row);
     }
+  });
+}
+
+double SoftReturn::Target(double temperature, const Group& group, int row) const {
+  if (group.state_of[Size(row)] == Group::RowState::kInvalid) {
+    return std::numeric_limits<double>::quiet_NaN();
   }
+  const auto at = [&](int t) { return Size(t, group.rows) + Size(row); };
+  double sum = 0;
+  for (int t = 0; t < options_.horizon; ++t) {
+    if (group.weight[at(t)] == 0) break;
+    // Q is what follows the first action: its own entropy is no part of it.
+    const double entropy = t == 0 ? 0.0 : temperature * group.log_density[at(t)];
+    sum += group.weight[at(t)] * (group.reward[at(t)] - entropy);
+  }
+  const size_t last = at(options_.horizon);
+  if (group.weight[last] == 0) return sum;
+  const ValueBounds& bounds = critics_.bounds();
+  const double q = bounds.Clamp(bounds.middle() + bounds.half_range() * group.least[Size(row)]);
+  return sum + group.weight[last] * (q - temperature * group.log_density[last]);
 }
 
 void SoftReturn::GoBack(double temperature, const PartOf& part) {
@@ -319,7 +330,6 @@ void SoftReturn::PullBackCritics(Group& group) const {
   const int features = critics_.observation_inputs();
   const double* weight = &group.weight[Size(options_.horizon, group.rows)];
   std::ranges::fill(group.value, 0.0);
-  std::ranges::fill(group.d_critic_x, 0.0F);
   std::ranges::fill(group.by_action, 0.0);
   std::ranges::fill(group.d_x, 0.0F);
   for (int row = 0; row < group.rows; ++row) {
@@ -327,8 +337,8 @@ void SoftReturn::PullBackCritics(Group& group) const {
   }
   for (int k = 0; k < count; ++k) {
     const float* output =
-        group.critics.Forward(critics_.parameters(k), k, group.rows, group.critic_x.data());
-    group.critics.PullBack(critics_.parameters(k), k, group.d_q.data(), group.d_critic_x.data());
+        group.critic.Forward(critics_.parameters(k), 0, group.rows, group.critic_x.data());
+    group.critic.PullBack(critics_.parameters(k), 0, group.d_q.data(), group.d_critic_x.data());
     for (int row = 0; row < group.rows; ++row) {
       const double q = critics_.bounds().middle() + critics_.bounds().half_range() * output[row];
       group.value[Size(row)] += q / count;

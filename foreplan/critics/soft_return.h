@@ -29,7 +29,7 @@ struct SoftReturnReport {
   double value = 0;    // J
   double entropy = 0;  // mean of -ln pi at the starts
   int ended = 0;       // rollouts that a termination cut short
-  int invalid = 0;     // rollouts that came to numbers that are not finite: they count for nothing
+  int invalid = 0;     // that came to numbers that are not finite, or far out: count for nothing
 };
 
 /// J(theta) = mean over rollouts of
@@ -54,13 +54,14 @@ class SoftReturn {
   ~SoftReturn();
 
   /// Rollouts go through it from now on; needed before Roll where the horizon is not 0. Throws
-  /// InputError for a model whose state is not the observation, and without a reward.
+  /// InputError for a model whose state is not the observation, for other sizes than the policy's,
+  /// and without a reward.
   void set_model(const ModelVersion& version);
 
   [[nodiscard]] const SoftReturnOptions& options() const { return options_; }
 
-  /// Imagines from observations, [rows x no], with the present policy, and asks two target critics
-  /// at random what lies beyond.
+  /// Imagines from observations, [rows x no], which networks can digest, with the present policy,
+  /// and draws two critics, whose targets are to say what lies beyond.
   void Roll(std::span<const double> starts, Key key);
 
   // What Roll found.
@@ -71,11 +72,12 @@ class SoftReturn {
   [[nodiscard]] double first_log_density(int row) const;
   /// r_t - alpha l_t of all steps that count; valid until the next call.
   [[nodiscard]] std::span<double> SoftRewards(double temperature);
-  /// The expansion of Q at (o_0, a_0), by the lesser of the two target critics within its bounds:
+  /// The expansion of Q at (o_0, a_0), by the lesser of the two targets, as they are now, within
+  /// its bounds:
   ///   y = r_0 + sum_{1<=t<H} gamma^t m_t (r_t - alpha l_t) + gamma^H m_H (Q - alpha l_H)
   /// (Feinberg et al. 2018); horizon 0: the soft value of o_0, Q - alpha l_0. NaN: the rollout
   /// counts for nothing. y: [rows].
-  void Targets(double temperature, std::span<double> y) const;
+  void Targets(double temperature, std::span<double> y);
   /// J by the present critics, and its gradient by the policy's parameters but for the factor
   /// 1 / rows, one sum per particle: part(particle) gives the place, [parameters].
   template <typename Part>
@@ -89,13 +91,13 @@ class SoftReturn {
 
   using PartOf = std::function<std::span<float>(int particle)>;
 
-  void MakeGroups();
   void Act(int time, Key key, Group& group) const;
   void Step(int time, Key key, Group& group) const;
   /// How the rows go on.
   void Account(int time, Group& group) const;
   void FillCriticInputs(int time, Group& group, float* inputs) const;
   void AskTargets(Group& group) const;
+  [[nodiscard]] double Target(double temperature, const Group& group, int row) const;
 
   void GoBack(double temperature, const PartOf& part);
   /// By state and action at the horizon, through the critics.

@@ -10,6 +10,7 @@
 #include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
+#include "foreplan/critics/imagined_model.h"
 
 namespace foreplan {
 namespace {
@@ -58,6 +59,7 @@ struct DistributionRollouts::Group {
         rows(count),
         policy(actor.mlp(), actor.kernel(), rows),
         x(Size(rows, actor.mlp().inputs())),
+        next_x(x.size()),
         observation(Size(steps + 1, rows, actor.observation_dim())),
         action(Size(steps, rows, actor.action_dim())),
         half_action(Size(actor.action_dim())),
@@ -71,7 +73,7 @@ struct DistributionRollouts::Group {
   int particle, first, rows;
   MlpGradient policy;
   std::unique_ptr<Dynamics::Workspace> workspace;  // null: no model yet
-  std::vector<float> x;                            // [rows x inputs]
+  std::vector<float> x, next_x;                    // [rows x inputs]
   std::vector<double> observation;                 // [(steps + 1) x rows x no]
   std::vector<double> action;                      // [steps x rows x nu]
   std::vector<double> half_action, deviation;      // [nu]
@@ -86,6 +88,12 @@ DistributionRollouts::DistributionRollouts(const SquashedGaussianPolicy& policy,
                                            int steps, int particles,
                                            std::shared_ptr<Executor> executor)
     : policy_(policy), rows_(rows), steps_(steps), executor_(std::move(executor)) {
+  if (rows < 1 || steps < 1 || particles < 1) {
+    throw InputError(
+        fmt::format("imagined rollouts: found {} rows, {} steps and {} particles, expected at "
+                    "least 1 each",
+                    rows, steps, particles));
+  }
   const int groups = std::min(particles, rows);
   for (int particle = 0; particle < groups; ++particle) {
     const int first = particle * rows / groups;
@@ -97,13 +105,9 @@ DistributionRollouts::DistributionRollouts(const SquashedGaussianPolicy& policy,
 DistributionRollouts::~DistributionRollouts() = default;
 
 void DistributionRollouts::set_model(const ModelVersion& version) {
-  if (version.dynamics == nullptr || !version.dynamics->observation_is_state()) {
-    throw InputError(
-        "imagined rollouts: dynamics: found a model whose state is not what is "
-        "observed, expected one of observations");
-  }
-  if (version.reward != nullptr) reward_ = version.reward;
-  if (reward_ == nullptr) throw InputError("imagined rollouts: reward: found none, expected one");
+  const std::shared_ptr<const Reward> reward = version.reward ? version.reward : reward_;
+  CheckImagines("imagined rollouts", policy_, version.dynamics.get(), reward.get());
+  reward_ = reward;
   if (version.dynamics == dynamics_) return;
   dynamics_ = version.dynamics;
   for (const auto& group : groups_) group->workspace = dynamics_->MakeWorkspace(group->rows);
@@ -136,11 +140,11 @@ void DistributionRollouts::Roll(std::span<const double> starts, Key key, Group& 
   std::copy_n(starts.data() + Size(group.first, no), Size(group.rows, no),
               group.observation.begin());
   std::ranges::fill(group.steps_of, steps_);
+  policy_.encoder().Encode(group.rows, group.observation.data(), group.x.data());
   for (int t = 0; t < steps_; ++t) {
     const double* observation = &group.observation[Size(t, group.rows, no)];
     double* action = &group.action[Size(t, group.rows, nu)];
     double* next = &group.observation[Size(t + 1, group.rows, no)];
-    policy_.encoder().Encode(group.rows, observation, group.x.data());
     const float* output = group.policy.Forward(policy_.parameters(), group.rows, group.x.data());
     Random(key.Fold(kPolicyNoise).Fold(Size(group.particle)).Fold(Size(t))).FillNormal(group.noise);
     for (int row = 0; row < group.rows; ++row) {
@@ -167,18 +171,29 @@ void DistributionRollouts::Roll(std::span<const double> starts, Key key, Group& 
                        .action = action,
                        .next_observation = next},
                       group.reward.data(), group.terminated.data());
-    for (int row = 0; row < group.rows; ++row) {
-      int& steps = group.steps_of[Size(row)];
-      const double* of_row = next + Size(row, no);
-      if (t >= steps || !AllFinite(std::span(of_row, Size(no))) ||
-          !std::isfinite(group.reward[Size(row)])) {
-        steps = std::min(steps, t);
-        std::copy_n(observation + Size(row, no), no, next + Size(row, no));  // stays where it was
-      } else if (group.terminated[Size(row)] != 0) {
-        steps = t + 1;
-      }
+    Account(t, group);
+  }
+}
+
+// A row that is over stays where it is, which networks can digest.
+void DistributionRollouts::Account(int time, Group& group) const {
+  const int no = policy_.observation_dim();
+  const int inputs = policy_.mlp().inputs();
+  double* next = &group.observation[Size(time + 1, group.rows, no)];
+  policy_.encoder().Encode(group.rows, next, group.next_x.data());
+  for (int row = 0; row < group.rows; ++row, next += no) {
+    int& steps = group.steps_of[Size(row)];
+    float* x = &group.next_x[Size(row, inputs)];
+    if (time >= steps || !AllFinite(std::span<const double>(next, Size(no))) ||
+        !policy_.encoder().IsDigestible(x) || !std::isfinite(group.reward[Size(row)])) {
+      steps = std::min(steps, time);
+      std::copy_n(next - Size(group.rows, no), no, next);
+      std::copy_n(&group.x[Size(row, inputs)], inputs, x);
+    } else if (group.terminated[Size(row)] != 0) {
+      steps = time + 1;
     }
   }
+  std::swap(group.x, group.next_x);
 }
 
 }  // namespace foreplan

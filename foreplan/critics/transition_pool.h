@@ -42,27 +42,32 @@ class TransitionPool {
 /// Rolls the policy, noise included, through the model from many observations at once, every row
 /// with noise of its own, and gives every step of a row that goes on to a pool: what is imagined of
 /// the distribution of observations that the policy meets (Janner et al. 2019). A row ends with
-/// what the reward says is an end, or with a number that is not finite, which is not given; no
-/// limit of time exists here. Workers take the rows of a particle; the pool is filled in the
-/// particles' order. Allocates only when it is made, and when it gets another model.
+/// what the reward says is an end, or with a number that is not finite or far out, which is not
+/// given; no limit of time exists here. Workers take the rows of a particle; the pool is filled in
+/// the particles' order. Allocates only when it is made, and when it gets another model.
 class DistributionRollouts {
  public:
   /// rows: that begin together; particles: groups of them, see StepBatch. Policy must outlive it.
+  /// Throws InputError for sizes that are not positive.
   DistributionRollouts(const SquashedGaussianPolicy& policy, int rows, int steps, int particles,
                        std::shared_ptr<Executor> executor);
   ~DistributionRollouts();
 
-  /// Throws InputError for a model whose state is not the observation, and without a reward.
+  /// Throws InputError for a model whose state is not the observation, for other sizes than the
+  /// policy's, and without a reward.
   void set_model(const ModelVersion& version);
   [[nodiscard]] int rows() const { return rows_; }
 
-  /// Rolls from observations, [rows x no]; returns how many transitions joined the pool.
+  /// Rolls from observations, [rows x no], which networks can digest; returns how many transitions
+  /// joined the pool.
   int64_t Fill(std::span<const double> starts, Key key, TransitionPool& pool);
 
  private:
   struct Group;  // the rows of a particle
 
   void Roll(std::span<const double> starts, Key key, Group& group) const;
+  /// How the rows go on.
+  void Account(int time, Group& group) const;
 
   const SquashedGaussianPolicy& policy_;
   int rows_;

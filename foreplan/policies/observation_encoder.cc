@@ -1,5 +1,7 @@
 #include "foreplan/policies/observation_encoder.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "foreplan/core/size.h"
@@ -30,6 +32,10 @@ ObservationEncoder::ObservationEncoder(FeatureMap features)
 
 void ObservationEncoder::Encode(int rows, const double* observation, float* x) const {
   features_.Inputs(rows, observation, nullptr, normaliser_, x);
+}
+
+bool ObservationEncoder::IsDigestible(const float* x) const {
+  return std::all_of(x, x + inputs(), [](float value) { return std::abs(value) <= kFarthest; });
 }
 
 void ObservationEncoder::PullBack(int rows, const double* observation, const float* d_x, int stride,

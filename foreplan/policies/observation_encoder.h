@@ -23,8 +23,14 @@ class ObservationEncoder {
   [[nodiscard]] const Normaliser& normaliser() const { return normaliser_; }
   void set_normaliser(Normaliser normaliser) { normaliser_ = std::move(normaliser); }
 
+  /// Further from the mean than so many deviations there is nothing to learn, and sums of products
+  /// in float are no numbers any more.
+  static constexpr float kFarthest = 1e9F;
+
   /// observation: [rows x no]; x: [rows x inputs].
   void Encode(int rows, const double* observation, float* x) const;
+  /// Whether a network can digest a row of x: finite, and nowhere beyond kFarthest.
+  [[nodiscard]] bool IsDigestible(const float* x) const;
   /// From gradients by x, rows of `stride` floats of which the first `inputs` count, those by the
   /// observation: [rows x no]. by_input: [inputs], scratch.
   void PullBack(int rows, const double* observation, const float* d_x, int stride,

@@ -10,7 +10,9 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/size.h"
+#include "foreplan/core/validated.h"
 #include "foreplan/data/tensor_checks.h"
+#include "foreplan/nets/mlp_widths.h"
 
 namespace foreplan {
 namespace {
@@ -20,16 +22,9 @@ constexpr double kLeastDeviation = 1e-5;
 // ln(1 + e^x)
 double Softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
-SquashedGaussianOptions Checked(SquashedGaussianOptions options) {
-  ValidateOptions("actor_critic.policy", options);
-  return options;
-}
-
-std::vector<int> Widths(int inputs, int outputs, const SquashedGaussianOptions& options) {
-  std::vector<int> widths = {inputs};
-  widths.insert(widths.end(), Size(options.hidden_layers), options.width);
-  widths.push_back(outputs);
-  return widths;
+Mlp MakeMlp(int inputs, int outputs, const SquashedGaussianOptions& options) {
+  const auto valid = Validated("actor_critic.policy", options);
+  return Mlp(MlpWidths(inputs, valid.hidden_layers, valid.width, outputs));
 }
 
 }  // namespace
@@ -76,7 +71,7 @@ SquashedGaussianPolicy::SquashedGaussianPolicy(const FeatureMap& features,
                                                std::span<const double> high,
                                                const SquashedGaussianOptions& options, Key key)
     : encoder_(features),
-      mlp_(Widths(features.inputs(), 2 * static_cast<int>(low.size()), Checked(options))),
+      mlp_(MakeMlp(features.inputs(), 2 * static_cast<int>(low.size()), options)),
       kernel_(GetDenseKernel(options.kernel)),
       parameters_(Size(mlp_.parameters())) {
   if (low.size() != high.size()) {
