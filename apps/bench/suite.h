@@ -75,6 +75,7 @@ std::vector<BenchRow> MeasureSuite(const BenchSuite& suite, const BenchOptions& 
 std::vector<BenchCase> PlanningCases();
 std::vector<BenchCase> DeadlineCases();
 std::vector<BenchCase> TrainingCases();
+std::vector<BenchCase> ActorCriticCases();
 std::vector<BenchCase> PredictionCases();
 std::vector<BenchCase> LatencyCases();
 std::vector<BenchCase> MppiCases();

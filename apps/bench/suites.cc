@@ -9,6 +9,7 @@ const std::vector<BenchSuite>& BenchSuites() {
       {"deadlines", "decisions of 1 ms through a learned cart-pole, and what time earns",
        &DeadlineCases},
       {"training", "gradient steps of an ensemble", &TrainingCases},
+      {"actor_critic", "updates of critics and actor through an ensemble", &ActorCriticCases},
       {"prediction", "what an ensemble says of many rows", &PredictionCases},
       {"latency", "one network at one state", &LatencyCases},
       {"mppi", "sampling control on cheap closed forms", &MppiCases},
