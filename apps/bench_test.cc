@@ -67,6 +67,11 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
   EXPECT_EQ(Cases(training), (std::vector<std::string>{"3x200_b32", "3x200_b256"}));
   for (const Json& row : training) ExpectTimes(row, "us");
 
+  const Json updates = Rows(RunProgram(Quick(
+      "actor_critic", {"--set", "width=8", "--set", "updates=2", "--set", "batch=16"})));
+  EXPECT_EQ(Cases(updates), (std::vector<std::string>{"tr3_b256", "tr5_b256"}));
+  for (const Json& row : updates) ExpectTimes(row, "us");
+
   const Json prediction = Rows(RunProgram(Quick("prediction", {"--set", "rows=130"})));
   ASSERT_EQ(prediction.size(), 1U);
   EXPECT_GT(prediction[0]["rows_per_second"].get<double>(), 0);

@@ -60,7 +60,10 @@ struct Updates {
     model.hidden_layers = sizes.hidden_layers;
     model.width = sizes.width;
     model.propagation = Propagation::kTs1;
-    actor_critic.set_model({FitShortly(model, task, executor), task.reward});
+    // The task's own has no derivatives; this one is of the same sizes, and as cheap.
+    std::shared_ptr<const Reward> reward =
+        MakeReward("gymnasium_half_cheetah", task.spec.observation_dim(), task.spec.action_dim());
+    actor_critic.set_model({FitShortly(model, task, executor), std::move(reward)});
     actor_critic.Rescale(policy.encoder().Measure(task.data));
   }
 
