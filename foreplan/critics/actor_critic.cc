@@ -93,7 +93,7 @@ void ActorCritic::TrainCritics(const OneStepRows* one_step, Key key, ActorCritic
   }
   const CriticReport step = critics_.TakeStep(options_.batch, inputs, y_.data());
   ++report.updates;
-  CountInvalid("critics", step.valid, invalid_critics_, report);
+  CountInvalid("the critics", step.valid, invalid_critics_, report);
   if (!step.valid) return;
   report.critic_loss += step.loss;
   report.critic_value += step.value;

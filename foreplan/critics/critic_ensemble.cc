@@ -143,6 +143,13 @@ void CriticEnsemble::AccumulatePart(int critic, int part, int rows, const float*
                                     Buffers& buffers) {
   const int first = part * rows / kRowParts;
   const int count = (part + 1) * rows / kRowParts - first;
+  const auto count_all = Size(mlp_.parameters());
+  const std::span<float> gradient = adam_.part(part).subspan(Size(critic) * count_all, count_all);
+  if (count == 0) {  // a single row is in the other part; a product without rows writes nothing
+    std::ranges::fill(gradient, 0.0F);
+    losses_[Size(critic * kRowParts + part)] = values_[Size(critic * kRowParts + part)] = 0;
+    return;
+  }
   const float* output =
       buffers.network.Forward(parameters(critic), count, x + Size(first, inputs()));
   double loss = 0;
@@ -158,9 +165,7 @@ void CriticEnsemble::AccumulatePart(int critic, int part, int rows, const float*
   }
   losses_[Size(critic * kRowParts + part)] = loss;
   values_[Size(critic * kRowParts + part)] = value;
-  const auto count_all = Size(mlp_.parameters());
-  buffers.network.Backward(parameters(critic), buffers.d_output.data(),
-                           adam_.part(part).subspan(Size(critic) * count_all, count_all));
+  buffers.network.Backward(parameters(critic), buffers.d_output.data(), gradient);
 }
 
 void CriticEnsemble::Rescale(const Normaliser& from, const Normaliser& to) {
