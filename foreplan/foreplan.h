@@ -27,10 +27,12 @@
 #include "foreplan/core/options.h"                             // IWYU pragma: export
 #include "foreplan/core/random.h"                              // IWYU pragma: export
 #include "foreplan/core/thread_pool.h"                         // IWYU pragma: export
+#include "foreplan/critics/critic_value.h"                     // IWYU pragma: export
 #include "foreplan/data/dataset.h"                             // IWYU pragma: export
 #include "foreplan/data/recording.h"                           // IWYU pragma: export
 #include "foreplan/experiments/evaluation.h"                   // IWYU pragma: export
 #include "foreplan/experiments/run_session.h"                  // IWYU pragma: export
+#include "foreplan/learners/actor_critic.h"                    // IWYU pragma: export
 #include "foreplan/learners/episode_learner.h"                 // IWYU pragma: export
 #include "foreplan/learners/learner.h"                         // IWYU pragma: export
 #include "foreplan/learners/log_observer.h"                    // IWYU pragma: export
@@ -50,6 +52,7 @@
 #include "foreplan/planners/sampling_planner.h"                // IWYU pragma: export
 #include "foreplan/policies/linear_gaussian.h"                 // IWYU pragma: export
 #include "foreplan/policies/policy.h"                          // IWYU pragma: export
+#include "foreplan/policies/squashed_gaussian.h"               // IWYU pragma: export
 #include "foreplan/runs/run_log.h"                             // IWYU pragma: export
 #include "foreplan/systems/closed_form/closed_form_factory.h"  // IWYU pragma: export
 #include "foreplan/systems/environment.h"                      // IWYU pragma: export
