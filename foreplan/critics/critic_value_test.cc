@@ -36,6 +36,10 @@ struct Judges {
         parameter = static_cast<float>(0.4 * random.Normal());
       }
     }
+    Random random(Key{5, 0});
+    for (float& parameter : policy.parameters()) {  // actions come near their bounds
+      parameter = static_cast<float>(0.6 * random.Normal());
+    }
     std::vector<double> rewards = {-1, 0, 2, 3};
     critics.Observe(rewards, 0.9);
     Random(Key{4, 0}).FillNormal(observations);
