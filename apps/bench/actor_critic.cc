@@ -60,6 +60,7 @@ struct Updates {
     model.hidden_layers = sizes.hidden_layers;
     model.width = sizes.width;
     model.propagation = Propagation::kTs1;
+    model.noise = MemberNoise::kConstant;
     // The task's own has no derivatives; this one is of the same sizes, and as cheap.
     std::shared_ptr<const Reward> reward =
         MakeReward("gymnasium_half_cheetah", task.spec.observation_dim(), task.spec.action_dim());
@@ -116,7 +117,7 @@ double FlopPerUpdate(const Sizes& sizes, const Updates& updates) {
   const int nu = updates.policy.action_dim();
   const FeatureMap model(updates.task.spec, updates.task.encoding);
   const double actor = 3 * (sizes.horizon + 1) * network(features + 2 * nu);
-  const double dynamics = 2 * sizes.horizon * network(model.inputs() + 2 * model.targets());
+  const double dynamics = 2 * sizes.horizon * network(model.inputs() + model.targets());
   const double critics = (5 * sizes.critics + 2) * network(features + nu + 1);
   return sizes.batch * (actor + dynamics + critics);
 }

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SUITES = ("planning", "training", "latency", "mppi", "simulation")
+SUITES = ("planning", "training", "actor_critic", "latency", "mppi", "simulation")
 
 
 def python_of_peers(environment: Path) -> Path:
@@ -143,6 +143,7 @@ def cases_of(arguments) -> list[str]:
     import shapes
 
     known = {"planning": list(shapes.PLANNING), "training": list(shapes.TRAINING),
+             "actor_critic": list(shapes.ACTOR_CRITIC),
              "latency": [f"{case}:{net}" for case in shapes.LATENCY for net in shapes.NETS],
              "mppi": list(shapes.MPPI),
              "simulation": [str(Path(model).resolve()) for model in

@@ -48,6 +48,22 @@ PLANNING = {
 
 TRAINING = {"3x200_b32": 32, "3x200_b256": 256}  # rows per network and gradient step
 
+ACTOR_CRITIC = {"tr3_b256": 3, "tr5_b256": 5}  # differentiable steps of the model
+
+
+@dataclass(frozen=True)
+class ActorCriticSizes:
+    observations: int = 18
+    actions: int = 6
+    rows: int = 256
+    members: int = 8
+    critics: int = 5
+    width: int = 256
+    hidden_layers: int = 3
+
+
+ACTOR_CRITIC_SIZES = ActorCriticSizes()
+
 NETS = {"3x200": (4, 1, 3), "4x200": (18, 6, 4)}  # nx, nu, hidden layers of 200 units
 
 LATENCY = {"forward_1": 1, "jacobian_1": 1, "jacobian_100": 100}  # knots
