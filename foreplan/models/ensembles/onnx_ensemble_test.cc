@@ -28,7 +28,7 @@ Task TaskWith(const std::string& encoding, const std::string& more = "") {
 }
 
 /// With normalisers that matter: networks as they are made, no fit.
-Ensemble MakeEnsemble(const Task& task, EnsembleOptions options) {
+Ensemble MakeEnsemble(const Task& task, const EnsembleOptions& options) {
   Ensemble ensemble(task.spec(), task.encoding(), options, Key{4, 4});
   Random random(Key{5, 5});
   for (Normaliser* normaliser : {&ensemble.input_normaliser(), &ensemble.target_normaliser()}) {
