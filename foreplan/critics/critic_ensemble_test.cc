@@ -348,15 +348,18 @@ TEST(CriticEnsemble, OneRowLeavesNoPartOfTheStepBefore) {
 }
 
 TEST(CriticEnsemble, StaysTheSameFunctionInAnotherScale) {
-  CriticEnsemble critics = MakeCritics();
+  CriticOptions options = SmallOptions();
+  options.target_rate = 1;
+  CriticEnsemble critics = MakeCritics(options);
   Scatter(critics);
+  Batch batch;
+  critics.TakeStep(kRows, batch.x.data(), batch.y.data());  // targets are no longer 0
   Normaliser from(3);
   Normaliser to(3);
   from.mean = {0.5, -1, 0};
   from.scale = {2, 1, 0.5};
   to.mean = {0, 1, 2};
   to.scale = {1, 3, 0.7};
-  Batch batch;
   std::vector<double> before(kRows);
   std::vector<double> after(kRows);
   critics.Evaluate(kRows, batch.x.data(), before);

@@ -221,6 +221,22 @@ TEST(SoftReturn, ARowThatComesToNoNumbersLaterHasNeverEarned) {
   EXPECT_EQ(GradientOf(imagined, w, 0.3, Key{7, 1}).gradient, found.gradient);
 }
 
+TEST(SoftReturn, WhatTheModelSaysBeyondAnEndChangesNoBit) {
+  SmallWorld w(4);
+  w.reward->end_above = 0.35;
+  w.starts = {0.34, 6, 0, 0, 6, 0.1, -0.6, 6, 0, -3, 0, 0};
+  SoftReturn imagined(w.policy, w.critics,
+                      {.horizon = 4, .rows = 4, .particles = 1, .discount = 0.9}, w.executor);
+  imagined.set_model(w.version());
+  const Found found = GradientOf(imagined, w, 0.3, Key{7, 1});
+  EXPECT_EQ(found.report.ended, 3);
+  w.model->nan_above = 0.35;  // no numbers, and no derivatives
+  const Found other = GradientOf(imagined, w, 0.3, Key{7, 1});
+  EXPECT_EQ(other.report.invalid, 0);
+  EXPECT_EQ(other.report.value, found.report.value);
+  EXPECT_EQ(other.gradient, found.gradient);
+}
+
 /// A number that is one in double, and in float none, in its second step.
 class FarOut final : public testing::ObservedState<3, 2> {
  public:

@@ -35,12 +35,13 @@ inline EnvironmentSpec SmallSpec() {
 /// angle' = angle + 0.1 v + 0.4 u_1, and where asked for noise of constant size.
 class SmallModel : public ObservedState<3, 2> {
  public:
-  double noise = 0;                                        // deviation
-  double nan_below = -std::numeric_limits<double>::max();  // x below gives NaN
+  double noise = 0;                                             // deviation
+  double nan_below = -std::numeric_limits<double>::infinity();  // x below gives NaN
+  double nan_above = std::numeric_limits<double>::infinity();   // and above
 
   [[nodiscard]] bool is_stochastic() const override { return noise > 0; }
   void Next(const double* o, const double* u, const double* drawn, double* next) const {
-    const double cut = o[0] < nan_below ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+    const double cut = Cut(o[0]);
     next[0] = o[0] + 0.1 * o[1] + 0.2 * std::tanh(u[0]) + cut;
     next[1] = o[1] + 0.3 * u[0] - 0.2 * o[0] * std::sin(o[2]);
     next[2] = o[2] + 0.1 * o[1] + 0.4 * u[1];
@@ -56,7 +57,7 @@ class SmallModel : public ObservedState<3, 2> {
   void Linearize(const LinearizeBatch& batch, Workspace& /*workspace*/) const override {
     for (int row = 0; row < batch.rows; ++row) {
       const double* o = batch.state + 3 * row;
-      const double cut = o[0] < nan_below ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+      const double cut = Cut(o[0]);
       const double tanh = std::tanh(batch.action[2 * row]);
       const std::array<double, 9> A = {
           1, 0.1, 0, -0.2 * std::sin(o[2]) + cut, 1, -0.2 * o[0] * std::cos(o[2]), 0, 0.1, 1};
@@ -66,6 +67,11 @@ class SmallModel : public ObservedState<3, 2> {
     }
   }
   [[nodiscard]] std::unique_ptr<RolloutTape> MakeTape(int max_rows, int steps) const override;
+
+ private:
+  [[nodiscard]] double Cut(double x) const {
+    return x < nan_below || x > nan_above ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+  }
 };
 
 /// Noise of constant size changes no derivative.
