@@ -305,10 +305,12 @@ void ActorCriticLearner::Evaluate() {
   Record("evaluation.mean_return", evaluation.mean_return);
   Record("evaluation.mean_length", evaluation.mean_length);
   Record("evaluation.sampled_return", evaluation.sampled_return);
-  Record("evaluation.critic_states", static_cast<double>(evaluation.states));
-  Record("evaluation.critic_value", evaluation.critic_value);
-  Record("evaluation.soft_return", evaluation.soft_return);
-  Record("evaluation.critic_bias", evaluation.critic_bias);
+  if (evaluation.states > 0) {
+    Record("evaluation.critic_states", static_cast<double>(evaluation.states));
+    Record("evaluation.critic_value", evaluation.critic_value);
+    Record("evaluation.soft_return", evaluation.soft_return);
+    Record("evaluation.critic_bias", evaluation.critic_bias);
+  }
   Record("evaluation.seconds", SecondsSince(start));
   next_evaluation_ += options_.evaluate_every;
 }
