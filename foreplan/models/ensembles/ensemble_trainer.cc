@@ -44,6 +44,14 @@ double Norm(std::span<const float> values) {
   return std::sqrt(squares);
 }
 
+// Scaled down to that norm where it is larger.
+void ClipNorm(double largest, std::span<float> values) {
+  const double norm = Norm(values);
+  if (norm <= largest) return;
+  const auto factor = static_cast<float>(largest / norm);
+  for (float& value : values) value *= factor;
+}
+
 // Mean of the last tenth of the values, at least of the last.
 double MeanOfLastTenth(std::span<const float> values) {
   const std::span<const float> last = values.last(std::max<size_t>(1, values.size() / 10));
@@ -381,17 +389,25 @@ double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& membe
     loss = SquaredError(rows, static_cast<int>(targets), output, buffers.target.data(),
                         buffers.d_output.data());
   }
-  buffers.gradient.Backward(parameters, buffers.d_output.data(), gradient);
-  AddWeightDecay(parameters, gradient);
-  if (options_.gradient_clip > 0) {
-    const double norm = Norm(gradient);
-    if (norm > options_.gradient_clip) {
-      const auto factor = static_cast<float>(options_.gradient_clip / norm);
-      for (float& value : gradient) value *= factor;
-    }
+  const AdamOptions adam{.learning_rate = options_.learning_rate};
+  const int64_t adam_step = ++member.adam_steps;
+  size_t stepped = 0;  // parameters
+  if (options_.gradient_clip == 0) {
+    buffers.gradient.Update(parameters, buffers.d_output.data(),
+                            {.options = adam,
+                             .step = adam_step,
+                             .first_moment = member.first_moment,
+                             .second_moment = member.second_moment,
+                             .weight_decay = options_.weight_decay},
+                            nullptr);
+    stepped = static_cast<size_t>(mlp.parameters());
+  } else {
+    buffers.gradient.Backward(parameters, buffers.d_output.data(), gradient);
+    AddWeightDecay(parameters, gradient);
+    ClipNorm(options_.gradient_clip, gradient);
   }
-  AdamStep({.learning_rate = options_.learning_rate}, ++member.adam_steps, gradient,
-           member.first_moment, member.second_moment, parameters);
+  AdamStep(adam, adam_step, gradient.subspan(stepped), member.first_moment.subspan(stepped),
+           member.second_moment.subspan(stepped), parameters.subspan(stepped));
   return loss;
 }
 
