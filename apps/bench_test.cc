@@ -64,7 +64,8 @@ TEST_F(Bench, PlanningHasOneFlatObjectPerCase) {
 TEST_F(Bench, OtherSuitesAnswerToo) {
   const Json training = Rows(RunProgram(Quick(
       "training", {"--set", "width=8", "--set", "steps=5", "--set", "batch=4", "--threads", "1"})));
-  EXPECT_EQ(Cases(training), (std::vector<std::string>{"3x200_b32", "3x200_b256"}));
+  EXPECT_EQ(Cases(training),
+            (std::vector<std::string>{"3x200_b32", "3x200_b256", "cheetah_3x256_b256"}));
   for (const Json& row : training) ExpectTimes(row, "us");
 
   const Json updates = Rows(RunProgram(Quick(

@@ -129,6 +129,19 @@ SyntheticTask SyntheticHalfCheetahRaw() {
   return {HalfCheetahSpec(), {}, std::make_unique<HalfCheetahReward>(), HalfCheetahData()};
 }
 
+SyntheticTask SyntheticGymnasiumCheetah() {
+  SyntheticTask task = SyntheticHalfCheetahRaw();
+  task.reward = nullptr;
+  task.spec.observation.erase(task.spec.observation.begin());
+  Dataset data(kCheetahObservations - 1, kCheetahActions);
+  for (int64_t row = 0; row < task.data.size(); ++row) {
+    data.Add(task.data.observation(row).subspan(1), task.data.action(row),
+             task.data.next_observation(row).subspan(1), task.data.episode(row));
+  }
+  task.data = std::move(data);
+  return task;
+}
+
 std::shared_ptr<const Ensemble> FitShortly(const EnsembleOptions& options,
                                            const SyntheticTask& task,
                                            std::shared_ptr<Executor> executor) {

@@ -28,6 +28,9 @@ SyntheticTask SyntheticCartPoleRaw();
 SyntheticTask SyntheticHalfCheetah();
 /// The same with all 18 observation components as inputs, and their differences as outputs.
 SyntheticTask SyntheticHalfCheetahRaw();
+/// The same without the first component, as Gymnasium's half-cheetah is observed: 17 components, 23
+/// network inputs, 34 outputs; no reward.
+SyntheticTask SyntheticGymnasiumCheetah();
 
 /// A hundred gradient steps, so that weights are those of trained networks and imagined states stay
 /// where the data are.

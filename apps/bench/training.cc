@@ -1,4 +1,5 @@
 // Suite training: gradient steps of a whole ensemble of probabilistic networks.
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,13 @@
 
 namespace foreplan::apps {
 namespace {
+
+/// Whose data the networks are trained on, with its inputs and outputs.
+enum class Task : uint8_t { kCartPole, kCheetah };
+
+SyntheticTask Make(Task task) {
+  return task == Task::kCartPole ? SyntheticCartPole() : SyntheticGymnasiumCheetah();
+}
 
 /// What --set can change.
 struct Sizes {
@@ -32,8 +40,9 @@ struct Sizes {
 
 /// Fits go on from where the last one ended.
 struct Training {
-  Training(const Sizes& sizes, const EnsembleOptions& model, std::shared_ptr<Executor> executor)
-      : task(SyntheticCartPole()),
+  Training(Task of, const Sizes& sizes, const EnsembleOptions& model,
+           std::shared_ptr<Executor> executor)
+      : task(Make(of)),
         steps(sizes.steps),
         trainer(std::make_shared<const Ensemble>(task.spec, task.encoding, model, Key{1, 0}),
                 Fit(sizes), std::move(executor)) {}
@@ -72,7 +81,7 @@ double BytesNeeded(const Sizes& sizes, int workers) {
   return activations + parameters * sizes.hidden_layers;
 }
 
-Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& options) {
+Measurement Measure(const std::string& name, Task task, Sizes sizes, const BenchOptions& options) {
   RefuseFlag("training", "--model", options.model);
   RefuseFlag("training", "--precision", options.precision);
   options.config->Read("", sizes);
@@ -90,7 +99,7 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
                         {"threads", options.executor->size()},
                         {"batch", sizes.batch}};
   measurement.prepare = [=, executor = options.executor] {
-    *training = std::make_unique<Training>(sizes, model, executor);
+    *training = std::make_unique<Training>(task, sizes, model, executor);
   };
   measurement.sample = [training] { return (*training)->SecondsPerStep(); };
   measurement.finish = [=](double median, BenchRow& row) {
@@ -104,11 +113,13 @@ Measurement Measure(const std::string& name, Sizes sizes, const BenchOptions& op
 }  // namespace
 
 std::vector<BenchCase> TrainingCases() {
-  const auto make = [](const std::string& name, const Sizes& sizes) -> BenchCase {
-    return {name, [=](const BenchOptions& options) { return Measure(name, sizes, options); }};
+  const auto make = [](const std::string& name, Task task, const Sizes& sizes) -> BenchCase {
+    return {name, [=](const BenchOptions& options) { return Measure(name, task, sizes, options); }};
   };
-  return {make("3x200_b32", {.batch = 32, .steps = 1000}),
-          make("3x200_b256", {.batch = 256, .steps = 200})};
+  return {make("3x200_b32", Task::kCartPole, {.batch = 32, .steps = 1000}),
+          make("3x200_b256", Task::kCartPole, {.batch = 256, .steps = 200}),
+          make("cheetah_3x256_b256", Task::kCheetah,
+               {.members = 8, .width = 256, .batch = 256, .steps = 100})};
 }
 
 }  // namespace foreplan::apps

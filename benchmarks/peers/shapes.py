@@ -46,7 +46,26 @@ PLANNING = {
         horizon=30, particles=5),
 }
 
-TRAINING = {"3x200_b32": 32, "3x200_b256": 256}  # rows per network and gradient step
+
+@dataclass(frozen=True)
+class TrainingCase:
+    members: int
+    widths: tuple[int, ...]  # of a network: inputs, hidden layers, means and log-variances
+    actions: int  # of the inputs
+    batch: int  # rows per network and gradient step
+
+    @property
+    def targets(self) -> int:
+        return self.widths[-1] // 2
+
+
+_CARTPOLE_WIDTHS = (6, 200, 200, 200, 8)
+
+TRAINING = {
+    "3x200_b32": TrainingCase(5, _CARTPOLE_WIDTHS, actions=1, batch=32),
+    "3x200_b256": TrainingCase(5, _CARTPOLE_WIDTHS, actions=1, batch=256),
+    "cheetah_3x256_b256": TrainingCase(8, (23, 256, 256, 256, 34), actions=6, batch=256),
+}
 
 ACTOR_CRITIC = {"tr3_b256": 3, "tr5_b256": 5}  # differentiable steps of the model
 

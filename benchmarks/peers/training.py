@@ -1,4 +1,4 @@
-"""Peers of the suite training: one gradient step of 5 networks 6-200^3-8, per sample many."""
+"""Peers of the suite training: one gradient step of an ensemble, per sample many."""
 
 import math
 
@@ -15,22 +15,22 @@ def torch_fused_adam(case_name: str, threads: int, *, compiled: bool):
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    batch = TRAINING[case_name]
-    widths = [6, 200, 200, 200, 8]
+    case = TRAINING[case_name]
+    members, targets = case.members, case.targets
     parameters = []
-    for n, m in zip(widths, widths[1:]):
-        parameters.append((0.5 / math.sqrt(n) * torch.randn(5, n, m)).requires_grad_())
-        parameters.append(torch.zeros(5, 1, m, requires_grad=True))
-    top = torch.full((5, 1, 4), 0.5, requires_grad=True)
-    bottom = torch.full((5, 1, 4), -10.0, requires_grad=True)
+    for n, m in zip(case.widths, case.widths[1:]):
+        parameters.append((0.5 / math.sqrt(n) * torch.randn(members, n, m)).requires_grad_())
+        parameters.append(torch.zeros(members, 1, m, requires_grad=True))
+    top = torch.full((members, 1, targets), 0.5, requires_grad=True)
+    bottom = torch.full((members, 1, targets), -10.0, requires_grad=True)
     optimiser = torch.optim.Adam([*parameters, top, bottom], lr=1e-3, fused=True)
-    inputs, targets = torch.randn(ROWS, 6), torch.randn(ROWS, 4)
+    data_inputs, data_targets = torch.randn(ROWS, case.widths[0]), torch.randn(ROWS, targets)
 
     def loss_of(x, y):
         for i in range(0, len(parameters) - 2, 2):
             x = silu(torch.baddbmm(parameters[i + 1], x, parameters[i]))
         x = torch.baddbmm(parameters[-1], x, parameters[-2])
-        mean, logvar = x[..., :4], x[..., 4:]
+        mean, logvar = x[..., :targets], x[..., targets:]
         logvar = top - softplus(top - logvar)
         logvar = bottom + softplus(logvar - bottom)
         nll = ((mean - y) ** 2 * torch.exp(-logvar) + logvar).mean((1, 2)).sum()
@@ -41,9 +41,9 @@ def torch_fused_adam(case_name: str, threads: int, *, compiled: bool):
 
     def steps():
         for _ in range(STEPS):
-            rows = torch.randint(ROWS, (5, batch))
+            rows = torch.randint(ROWS, (members, case.batch))
             optimiser.zero_grad(set_to_none=True)
-            loss_of(inputs[rows], targets[rows]).backward()
+            loss_of(data_inputs[rows], data_targets[rows]).backward()
             optimiser.step()
 
     return steps
@@ -59,15 +59,19 @@ def mbrl_lib(case_name: str, threads: int):
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    model = GaussianMLP(6, 5, "cpu", num_layers=3, ensemble_size=5, hid_size=200,
+    case = TRAINING[case_name]
+    observations = case.widths[0] - case.actions
+    model = GaussianMLP(case.widths[0], observations, "cpu", num_layers=len(case.widths) - 2,
+                        ensemble_size=case.members, hid_size=case.widths[1],
                         learn_logvar_bounds=True, activation_fn_cfg={"_target_": "torch.nn.SiLU"})
     wrapper = OneDTransitionRewardModel(model, target_is_delta=True, learned_rewards=False)
     optimiser = torch.optim.Adam(wrapper.parameters(), lr=1e-3)
     random = np.random.default_rng(0)
     draw = lambda columns: random.standard_normal((ROWS, columns)).astype(np.float32)
     zeros = np.zeros(ROWS, dtype=np.float32)
-    data = TransitionBatch(draw(5), draw(1), draw(5), zeros, zeros > 1, zeros > 1)
-    iterator = BootstrapIterator(data, TRAINING[case_name], 5, shuffle_each_epoch=True)
+    data = TransitionBatch(draw(observations), draw(case.actions), draw(observations), zeros,
+                           zeros > 1, zeros > 1)
+    iterator = BootstrapIterator(data, case.batch, case.members, shuffle_each_epoch=True)
     batches = iter(())
 
     def steps():
@@ -87,21 +91,23 @@ def jax_scan(case_name: str, threads: int):
     import jax
     import jax.numpy as jnp
 
-    batch = TRAINING[case_name]
-    widths = [6, 200, 200, 200, 8]
+    case = TRAINING[case_name]
+    members, targets = case.members, case.targets
     keys = jax.random.split(jax.random.key(0), 8)
-    weights = [(0.5 / math.sqrt(n) * jax.random.normal(k, (5, n, m)), jnp.zeros((5, 1, m)))
-               for k, n, m in zip(keys, widths, widths[1:])]
-    parameters = (weights, jnp.full((5, 1, 4), 0.5), jnp.full((5, 1, 4), -10.0))
-    inputs = jax.random.normal(keys[5], (ROWS, 6))
-    targets = jax.random.normal(keys[6], (ROWS, 4))
+    weights = [(0.5 / math.sqrt(n) * jax.random.normal(k, (members, n, m)),
+                jnp.zeros((members, 1, m)))
+               for k, n, m in zip(keys, case.widths, case.widths[1:])]
+    parameters = (weights, jnp.full((members, 1, targets), 0.5),
+                  jnp.full((members, 1, targets), -10.0))
+    data_inputs = jax.random.normal(keys[5], (ROWS, case.widths[0]))
+    data_targets = jax.random.normal(keys[6], (ROWS, targets))
 
     def loss_of(parameters, x, y):
         weights, top, bottom = parameters
         for w, b in weights[:-1]:
             x = jax.nn.silu(jnp.matmul(x, w) + b)
         x = jnp.matmul(x, weights[-1][0]) + weights[-1][1]
-        mean, logvar = x[..., :4], x[..., 4:]
+        mean, logvar = x[..., :targets], x[..., targets:]
         logvar = top - jax.nn.softplus(top - logvar)
         logvar = bottom + jax.nn.softplus(logvar - bottom)
         nll = ((mean - y) ** 2 * jnp.exp(-logvar) + logvar).mean((1, 2)).sum()
@@ -109,8 +115,8 @@ def jax_scan(case_name: str, threads: int):
 
     def step(carry, key):
         parameters, first, second, count = carry
-        rows = jax.random.randint(key, (5, batch), 0, ROWS)
-        gradient = jax.grad(loss_of)(parameters, inputs[rows], targets[rows])
+        rows = jax.random.randint(key, (members, case.batch), 0, ROWS)
+        gradient = jax.grad(loss_of)(parameters, data_inputs[rows], data_targets[rows])
         count = count + 1
         mix = lambda share: lambda old, new: share * old + (1 - share) * new
         first = jax.tree.map(mix(0.9), first, gradient)

@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 
 #include "foreplan/core/error.h"
+#include "foreplan/nets/training_layer.h"
 
 #ifdef FOREPLAN_HAVE_ONEDNN
 #include <dnnl.h>
@@ -16,7 +17,7 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMa
 using ConstView = Eigen::Map<const Matrix>;
 using View = Eigen::Map<Matrix>;
 
-class EigenKernel final : public DenseKernel {
+class EigenKernel : public DenseKernel {
  public:
   [[nodiscard]] std::string name() const override { return "eigen"; }
 
@@ -52,7 +53,7 @@ class OneOpenMpThread {
 
 // dnnl_sgemm allocates nothing, unlike the primitives' execute. Debian's oneDNN is the OpenMP
 // build: calls have one OpenMP thread each, as our own pool provides the parallelism.
-class OneDnnKernel final : public DenseKernel {
+class OneDnnKernel : public DenseKernel {
  public:
   [[nodiscard]] std::string name() const override { return "onednn"; }
 
@@ -81,6 +82,15 @@ class OneDnnKernel final : public DenseKernel {
 };
 #endif
 
+/// Products of a library, and own layers for training.
+template <typename Products>
+class AutoKernel final : public Products {
+ public:
+  [[nodiscard]] const TrainingLayerKernel* training_layers() const override {
+    return FastestTrainingLayers();
+  }
+};
+
 }  // namespace
 
 std::vector<std::string> DenseKernelNames() {
@@ -95,10 +105,12 @@ const DenseKernel& GetDenseKernel(const std::string& name) {
   static const EigenKernel eigen;
 #ifdef FOREPLAN_HAVE_ONEDNN
   static const OneDnnKernel onednn;
-  if (name == "auto" || name == "onednn") return onednn;
+  static const AutoKernel<OneDnnKernel> best;
+  if (name == "onednn") return onednn;
 #else
-  if (name == "auto") return eigen;
+  static const AutoKernel<EigenKernel> best;
 #endif
+  if (name == "auto") return best;
   if (name == "eigen") return eigen;
   throw UnknownName("model.kernel", "dense kernel", name, DenseKernelNames());
 }

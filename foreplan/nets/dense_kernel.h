@@ -6,6 +6,8 @@
 
 namespace foreplan {
 
+struct TrainingLayerKernel;
+
 /// Row-major products without bias. Stateless, shared between threads; each call runs on the
 /// calling thread only, allocates nothing, and gives the same bits whenever its sizes are the same.
 class DenseKernel {
@@ -22,10 +24,15 @@ class DenseKernel {
   /// dw = x' dy; dw: [inputs x outputs].
   virtual void BackwardWeight(int rows, int inputs, int outputs, const float* x, const float* dy,
                               float* dw) const = 0;
+
+  /// Layers with all that stands around their products (nets/training_layer.h), of "auto" alone;
+  /// null: none here.
+  [[nodiscard]] virtual const TrainingLayerKernel* training_layers() const { return nullptr; }
 };
 
-/// "auto" (oneDNN when this build has it, else Eigen), "onednn" or "eigen". Throws InputError for
-/// another name or a library this build lacks.
+/// "auto" (oneDNN when this build has it, else Eigen, and layers for training of the processor's
+/// best instructions), "onednn" or "eigen". Throws InputError for another name or a library this
+/// build lacks.
 const DenseKernel& GetDenseKernel(const std::string& name);
 std::vector<std::string> DenseKernelNames();
 

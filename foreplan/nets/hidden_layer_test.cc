@@ -25,7 +25,7 @@
 namespace foreplan {
 namespace {
 
-constexpr int kRows = 3;
+constexpr int kRows = 17;  // so many that layers for training take them
 constexpr int kSlots = 2;
 
 std::vector<float> Floats(int count, uint64_t stream) {
@@ -147,10 +147,13 @@ TEST_P(EveryMlpOptions, TheJacobianIsWhatATapePullsBack) {
     std::vector<float> d_x(Size(kRows, 4));
     tape.PullBack(parameters_, 0, d_y.data(), d_x.data());
     for (int row = 0; row < kRows; ++row) {
-      EXPECT_FLOAT_EQ(jacobian.outputs()[2 * row + output], y[2 * row + output]);
+      // The norm's sums in other orders.
+      EXPECT_NEAR(jacobian.outputs()[2 * row + output], y[2 * row + output], 2e-6);
       for (int i = 0; i < 4; ++i) {
-        // The same products, summed in other orders.
-        EXPECT_NEAR(jacobian.jacobian()[(2 * row + output) * 4 + i], d_x[Size(4 * row + i)], 2e-6);
+        // The same products, summed in other orders; norms of rows that hardly vary enlarge that.
+        const float expected = d_x[Size(4 * row + i)];
+        EXPECT_NEAR(jacobian.jacobian()[(2 * row + output) * 4 + i], expected,
+                    5e-6 * (1 + std::abs(expected)));
       }
     }
   }

@@ -57,4 +57,9 @@ void MlpGradient::Backward(std::span<const float> parameters, const float* d_out
   tape_->Backward(parameters, 0, d_output, d_parameters, d_input);
 }
 
+void MlpGradient::Update(std::span<float> parameters, const float* d_output, const AdamUpdate& adam,
+                         float* d_input) {
+  tape_->Update(parameters, 0, d_output, adam, d_input);
+}
+
 }  // namespace foreplan

@@ -65,6 +65,7 @@ class Mlp {
   int parameters_ = 0;
 };
 
+struct AdamUpdate;
 class MlpTape;
 
 /// Forward and backward passes over up to `max_rows` rows, one at a time. Allocates only here.
@@ -86,6 +87,12 @@ class MlpGradient {
   /// The same, and the gradient with respect to the inputs, d_input: [rows x inputs].
   void Backward(std::span<const float> parameters, const float* d_output,
                 std::span<float> d_parameters, float* d_input);
+
+  /// Backward, and Adam's step with it on the parameters that the last Forward had, layer by layer:
+  /// the same bits as AdamStep with Backward's gradient, which is written nowhere. d_input may be
+  /// null.
+  void Update(std::span<float> parameters, const float* d_output, const AdamUpdate& adam,
+              float* d_input);
 
  private:
   std::unique_ptr<MlpTape> tape_;  // of one slot

@@ -4,11 +4,14 @@
 #include <span>
 #include <vector>
 
+#include "foreplan/core/aligned_vector.h"
 #include "foreplan/nets/dense_kernel.h"
 #include "foreplan/nets/hidden_layer.h"
 #include "foreplan/nets/mlp.h"
 
 namespace foreplan {
+
+struct AdamUpdate;
 
 /// Forward passes are kept in slots, one per step of a rollout, so that gradients can go back
 /// through them in any order. By the inputs they come slot by slot, as a rollout needs them; by the
@@ -44,6 +47,10 @@ class MlpTape {
   void Backward(std::span<const float> parameters, int slot, const float* d_output,
                 std::span<float> d_parameters, float* d_input);
 
+  /// Backward, and Adam's step with it on the parameters of that slot's last Forward.
+  void Update(std::span<float> parameters, int slot, const float* d_output, const AdamUpdate& adam,
+              float* d_input);
+
  private:
   [[nodiscard]] static bool KeepsInput(const Mlp& mlp, Keep keep, int layer);
   [[nodiscard]] float* Slot(std::vector<float>& values, int slot, int columns) const {
@@ -51,15 +58,21 @@ class MlpTape {
   }
   [[nodiscard]] float* KeptInput(int layer, int slot);
   [[nodiscard]] HiddenLayerSlopes Slopes(int layer, int slot);
+  /// A layer's outputs, y: [rows x outputs], with its activation where it is hidden.
+  void ForwardLayer(std::span<const float> parameters, int layer, int slot, const float* x,
+                    float* y);
   /// From the gradient by a layer's sums, dz: [rows x outputs], to the one by its inputs, through
   /// the activation of the layer below, too, where there is one.
   void PullBackLayer(std::span<const float> parameters, int layer, int slot, const float* dz,
                      float* dx);
-  void LayerGradient(int layer, int rows, const float* x, const float* dz,
-                     std::span<float> d_parameters) const;
+  /// Gradients by a layer's weights [inputs x outputs] and biases [outputs], one after the other.
+  void LayerGradient(int layer, int rows, const float* x, const float* dz, float* d_layer) const;
+  void UpdateLayer(std::span<float> parameters, int layer, const float* x, const float* dz,
+                   const AdamUpdate& adam);
 
   const Mlp& mlp_;
   const DenseKernel& kernel_;
+  const TrainingLayerKernel* layers_;  // null: products by the kernel, then the rest
   Keep keep_;
   int rows_ = 0;                           // of the passes kept now
   std::vector<std::vector<float>> slope_;  // per hidden layer: [slots x rows x layer_outputs]
@@ -67,6 +80,7 @@ class MlpTape {
   std::vector<std::vector<float>> input_;  // per layer: [slots x rows x layer_inputs], or empty
   std::vector<std::vector<float>> d_z_;    // per layer, by its sums: [slots x rows x outputs]
   std::vector<float> output_;              // [slots x rows x outputs]
+  AlignedVector<float> scratch_;           // of a layer: gradients, or what `layers_` needs
   std::vector<float> even_, odd_;          // [max_rows x max_width], layers in turn
 };
 

@@ -27,12 +27,6 @@ constexpr double kLeastNoise = 1e-3;
 constexpr double kLeastLogVariance = -80;
 constexpr size_t kMostKept = size_t{1} << 28;  // bytes of encoded rows
 
-double Norm(std::span<const float> values) {
-  double squares = 0;
-  for (const float value : values) squares += static_cast<double>(value) * value;
-  return std::sqrt(squares);
-}
-
 // Mean of the last tenth of the values, at least of the last.
 double MeanOfLastTenth(std::span<const float> values) {
   const std::span<const float> last = values.last(std::max<size_t>(1, values.size() / 10));
@@ -148,12 +142,8 @@ EnsembleTrainer::~EnsembleTrainer() = default;
 FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& control) {
   if (data.size() == 0) throw InputError("fit: found no transitions, expected at least 1");
   Draft draft = Begin(data);
-  const double epoch_steps =
-      options_.epochs * static_cast<double>(draft.training.size()) / options_.batch;
-  draft.steps = static_cast<int>(std::clamp(epoch_steps, static_cast<double>(options_.min_steps),
-                                            static_cast<double>(options_.max_steps)));
   const bool is_first = std::ranges::max(adam_steps_) == 0;
-  if (is_first) draft.steps = std::max(draft.steps, options_.first_steps);
+  draft.steps = options_.StepsOf(std::ssize(draft.training), is_first);
   KeepRows(draft);
   FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
   std::vector<MemberReport> reports(adam_steps_.size());
@@ -377,28 +367,19 @@ EnsembleTrainer::MemberReport EnsembleTrainer::TrainMember(int index, Key key, D
 
 double EnsembleTrainer::TakeGradientStep(const Draft& draft, const Member& member,
                                          std::span<const int64_t> batch, Buffers& buffers) const {
-  const Mlp& mlp = ensemble_->mlp();
   const int rows = static_cast<int>(batch.size());
-  const auto inputs = static_cast<size_t>(mlp.inputs());
+  const auto inputs = static_cast<size_t>(ensemble_->mlp().inputs());
   const auto targets = static_cast<size_t>(ensemble_->features().targets());
   for (size_t i = 0; i < batch.size(); ++i) {
     FillInput(draft, batch[i], buffers.values, buffers.input.data() + i * inputs);
     FillTarget(draft, batch[i], buffers.values, buffers.target.data() + i * targets);
   }
 
-  const std::span<float> gradient(buffers.d_parameters);
   const float* output = buffers.gradient.Forward(member.parameters, rows, buffers.input.data());
   const double loss = Loss(member.parameters, rows, output, buffers);
-  buffers.gradient.Backward(member.parameters, buffers.d_output.data(), gradient);
-  if (!options_.decoupled_decay) AddWeightDecay(options_, mlp, member.parameters, gradient);
-  if (options_.gradient_clip > 0) {
-    const double norm = Norm(gradient);
-    if (norm > options_.gradient_clip) {
-      const auto factor = static_cast<float>(options_.gradient_clip / norm);
-      for (float& value : gradient) value *= factor;
-    }
-  }
-  Descend(draft, member, gradient);
+  ++member.adam_steps;
+  StepNetwork(member, buffers);
+  StepNoise(draft, member, buffers.d_parameters);
   return loss;
 }
 
@@ -421,20 +402,40 @@ double EnsembleTrainer::Loss(std::span<const float> parameters, int rows, const 
   return SquaredError(rows, targets, output, target, buffers.d_output.data());
 }
 
-// One step of Adam, in which constant log-variances have a rate of their own.
-void EnsembleTrainer::Descend(const Draft& draft, const Member& member,
-                              std::span<const float> gradient) const {
-  if (options_.decoupled_decay) DecayWeights(options_, ensemble_->mlp(), member.parameters);
-  ++member.adam_steps;
-  const auto step = [&](double learning_rate, size_t first, size_t count) {
-    AdamStep({.learning_rate = learning_rate}, member.adam_steps, gradient.subspan(first, count),
-             member.first_moment.subspan(first, count), member.second_moment.subspan(first, count),
-             member.parameters.subspan(first, count));
-  };
-  if (!ensemble_->has_constant_noise()) return step(options_.learning_rate, 0, gradient.size());
+// By the gradient of the outputs; in one go with the gradient of the weights where nothing has to
+// be done to that before.
+void EnsembleTrainer::StepNetwork(const Member& member, Buffers& buffers) const {
   const auto network = static_cast<size_t>(ensemble_->mlp().parameters());
-  step(options_.learning_rate, 0, network);
-  step(options_.noise_learning_rate, network, gradient.size() - network);
+  const AdamOptions adam{.learning_rate = options_.learning_rate};
+  if (options_.gradient_clip == 0 && !options_.decoupled_decay) {
+    buffers.gradient.Update(member.parameters, buffers.d_output.data(),
+                            {.options = adam,
+                             .step = member.adam_steps,
+                             .first_moment = member.first_moment,
+                             .second_moment = member.second_moment,
+                             .weight_decay = options_.weight_decay},
+                            nullptr);
+    return;
+  }
+  const std::span<float> gradient(buffers.d_parameters);
+  buffers.gradient.Backward(member.parameters, buffers.d_output.data(), gradient);
+  options_.decoupled_decay
+      ? DecayWeights(options_, ensemble_->mlp(), member.parameters)
+      : AddWeightDecay(options_, ensemble_->mlp(), member.parameters, gradient);
+  if (options_.gradient_clip > 0) ClipNorm(options_.gradient_clip, gradient);
+  AdamStep(adam, member.adam_steps, gradient.first(network), member.first_moment.first(network),
+           member.second_moment.first(network), member.parameters.first(network));
+}
+
+// What stands beside the network: bounds of log-variances, or these themselves, at their own rate.
+void EnsembleTrainer::StepNoise(const Draft& draft, const Member& member,
+                                std::span<const float> gradient) const {
+  const bool constant = ensemble_->has_constant_noise();
+  const auto network = static_cast<size_t>(ensemble_->mlp().parameters());
+  AdamStep({.learning_rate = constant ? options_.noise_learning_rate : options_.learning_rate},
+           member.adam_steps, gradient.subspan(network), member.first_moment.subspan(network),
+           member.second_moment.subspan(network), member.parameters.subspan(network));
+  if (!constant) return;
   const std::span<float> log_variance = ensemble_->NoiseIn(member.parameters);
   for (size_t i = 0; i < log_variance.size(); ++i) {
     log_variance[i] = std::max(log_variance[i], draft.least_log_variance[i]);

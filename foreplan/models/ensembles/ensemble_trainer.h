@@ -77,7 +77,8 @@ class EnsembleTrainer {
                           Buffers& buffers) const;
   double Loss(std::span<const float> parameters, int rows, const float* output,
               Buffers& buffers) const;
-  void Descend(const Draft& draft, const Member& member, std::span<const float> gradient) const;
+  void StepNetwork(const Member& member, Buffers& buffers) const;
+  void StepNoise(const Draft& draft, const Member& member, std::span<const float> gradient) const;
   double HoldoutError(const Draft& draft, std::span<const float> parameters,
                       Buffers& buffers) const;
 

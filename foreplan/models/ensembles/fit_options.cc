@@ -47,6 +47,13 @@ void FitOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("checks", checks, {1, 1e6}, "hold-out checks per fit");
 }
 
+int FitOptions::StepsOf(int64_t rows, bool is_first) const {
+  const double epoch_steps = epochs * static_cast<double>(rows) / batch;
+  const auto steps = static_cast<int>(
+      std::clamp(epoch_steps, static_cast<double>(min_steps), static_cast<double>(max_steps)));
+  return is_first ? std::max(steps, first_steps) : steps;
+}
+
 FitOptions CheckedFit(FitOptions options, const Mlp& mlp) {
   ValidateOptions("fit", options);
   if (options.max_steps < options.min_steps) {

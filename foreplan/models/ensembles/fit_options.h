@@ -9,7 +9,8 @@
 
 namespace foreplan {
 
-/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps).
+/// Section [fit]. Gradient steps of a fit = clamp(epochs * rows / batch, min_steps, max_steps), of
+/// the first one no less than first_steps.
 struct FitOptions {
   double epochs = 5;       // passes over the training rows, 0 ... 10000
   int min_steps = 500;     // PETS' 5 epochs are far too few on little data
@@ -30,6 +31,8 @@ struct FitOptions {
   int checks = 20;                           // hold-out checks per fit
 
   void Visit(OptionsVisitor& visitor);
+  /// Gradient steps of a fit to so many rows; is_first: from fresh weights.
+  [[nodiscard]] int StepsOf(int64_t rows, bool is_first) const;
 };
 
 /// Throws InputError when they are out of range, contradict each other or do not fit the network.
