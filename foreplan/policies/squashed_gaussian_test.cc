@@ -275,7 +275,7 @@ TEST(SquashedGaussianPolicy, ABadFileIsNamedAndChangesNothing) {
     spoil(file);
     SquashedGaussianPolicy other = MakePolicy(Key{2, 0});
     const std::vector<float> before(other.parameters().begin(), other.parameters().end());
-    const std::string found = MessageOf([&] { other.Restore("policy.", file); });
+    std::string found = MessageOf([&] { other.Restore("policy.", file); });
     EXPECT_TRUE(std::ranges::equal(other.parameters(), before));
     EXPECT_EQ(other.encoder().normaliser().scale[0], 1);
     EXPECT_NE(found.find("run/model.safetensors"), std::string::npos) << found;
