@@ -76,6 +76,7 @@ double ActorCritic::temperature() const { return std::exp(static_cast<double>(lo
 
 void ActorCritic::Update(std::span<const double> starts, const OneStepRows* one_step, Key key,
                          bool trains_actor, ActorCriticReport& report) {
+  is_fresh_ = false;
   if (trains_actor || one_step == nullptr) imagined_.Roll(starts, key.Fold(kRollouts));
   TrainCritics(one_step, key, report);
   if (trains_actor) TrainActor(report);
@@ -164,6 +165,7 @@ void ActorCritic::ForgetMoments() {
 }
 
 void ActorCritic::Rescale(const Normaliser& normaliser) {
+  if (is_fresh_) return policy_.set_scale(normaliser);
   critics_.Rescale(policy_.encoder().normaliser(), normaliser);
   policy_.Rescale(normaliser);
 }
@@ -172,22 +174,23 @@ void ActorCritic::Save(TensorFile& file) const {
   actor_adam_.Save("actor_critic.actor_", file);
   temperature_adam_.Save("actor_critic.temperature_", file);
   file.tensors["actor_critic.log_temperature"] = {{1}, std::vector<float>{log_temperature_}};
-  file.tensors["actor_critic.invalid_in_a_row"] = {
-      {2}, std::vector<int32_t>{invalid_critics_, invalid_actors_}};
+  file.tensors["actor_critic.counters"] = {
+      {3}, std::vector<int32_t>{invalid_critics_, invalid_actors_, is_fresh_ ? 1 : 0}};
 }
 
 void ActorCritic::Restore(const TensorFile& file) {
   const std::array<int64_t, 1> one = {1};
-  const std::array<int64_t, 1> two = {2};
+  const std::array<int64_t, 1> three = {3};
   const std::vector<float>& temperature = file.Floats("actor_critic.log_temperature", one);
-  const std::vector<int32_t>& invalid = file.Ints("actor_critic.invalid_in_a_row", two);
+  const std::vector<int32_t>& counters = file.Ints("actor_critic.counters", three);
   CheckFinite(file, "actor_critic.log_temperature");
-  CheckAtLeast(file, "actor_critic.invalid_in_a_row", 0);
+  CheckAtLeast(file, "actor_critic.counters", 0);
   actor_adam_.Restore("actor_critic.actor_", file);
   temperature_adam_.Restore("actor_critic.temperature_", file);
   log_temperature_ = temperature[0];
-  invalid_critics_ = invalid[0];
-  invalid_actors_ = invalid[1];
+  invalid_critics_ = counters[0];
+  invalid_actors_ = counters[1];
+  is_fresh_ = counters[2] != 0;
 }
 
 }  // namespace foreplan

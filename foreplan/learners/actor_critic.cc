@@ -126,6 +126,14 @@ void ActorCriticLearner::BeginWithData() {
                     options_.data, context().run.model));
   }
   LoadData(options_.data, options_.log);
+  if (uses_model() || !context().task.planning_reward_is_learned()) return;
+  for (int64_t row = 0; row < data().size(); ++row) {
+    if (!std::isnan(data().reward(row))) continue;
+    throw InputError(fmt::format(
+        "{}: row {}: found no reward, expected one in every row: what task {} pays is known from "
+        "them alone",
+        options_.data, row, context().task.name()));
+  }
 }
 
 bool ActorCriticLearner::Step() {
@@ -205,16 +213,17 @@ void ActorCriticLearner::Learn(int64_t updates, bool trains_actor, ActorCriticRe
 
 // Until as many transitions have joined as the updates before the next time take.
 void ActorCriticLearner::FillPool(Key key) {
-  constexpr uint64_t kMostTries = 100;
+  // Rollouts of which every one ends with its first step give enough in rollout_steps tries.
+  const auto most_tries = static_cast<uint64_t>(100 + options_.rollout_steps);
   const int64_t wanted =
       static_cast<int64_t>(options_.pool_updates) * actor_critic_.options().batch;
   int64_t joined = 0;
   for (uint64_t tries = 0; joined < wanted; ++tries) {
-    if (tries == kMostTries) {
-      throw RunError(fmt::format(
-          "actor critic: {} of {} imagined transitions are finite numbers; the model diverges, "
-          "fewer actor_critic.rollout_steps may help",
-          joined, kMostTries * static_cast<uint64_t>(wanted)));
+    if (tries == most_tries) {
+      throw RunError(
+          fmt::format("actor critic: {} times {} imagined rollouts gave {} transitions, {} are "
+                      "wanted: they end at once, or come to no finite numbers",
+                      most_tries, rollouts_->rows(), joined, wanted));
     }
     const Key own = key.Fold(tries);
     DrawObservations(rollouts_->rows(), own.Fold(0), rollout_starts_);

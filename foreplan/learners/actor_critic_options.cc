@@ -77,7 +77,7 @@ void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("rollout_steps", rollout_steps, {0, 10000},
                 "DR, steps of rollouts that imagine which states the policy meets; 0: none");
   visitor.Field("pool", pool, {1, 1e8}, "imagined transitions that are kept");
-  visitor.Field("pool_updates", pool_updates, {1, 1e6},
+  visitor.Field("pool_updates", pool_updates, {1, 1e4},
                 "updates before as many batches of imagined transitions join the pool");
   visitor.Choice("critic_rows", critic_rows, std::span(kRows),
                  "what critics learn from: the actor's rollouts, seen or imagined transitions");

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/options.h"
@@ -63,6 +64,8 @@ class SquashedGaussianPolicy {
   /// From half ranges to the task's units and back: [nu] each.
   void ToTask(const double* action, double* task_action) const;
   void FromTask(const double* task_action, double* action) const;
+  /// The scale in which an untrained policy sees observations: another function.
+  void set_scale(Normaliser normaliser) { encoder_.set_normaliser(std::move(normaliser)); }
   /// Sees observations in another scale from now on, and stays the function that it is.
   void Rescale(const Normaliser& normaliser);
 

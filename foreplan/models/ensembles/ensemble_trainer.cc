@@ -153,9 +153,8 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
   });
   control.ThrowIfStopped();
 
-  FitReport report;
-  report.training_rows = static_cast<int64_t>(draft.training.size());
-  report.holdout_rows = static_cast<int64_t>(draft.holdout.size());
+  FitReport report{.training_rows = std::ssize(draft.training),
+                   .holdout_rows = std::ssize(draft.holdout)};
   for (const MemberReport& member : reports) {
     report.steps = std::max(report.steps, member.steps);
     report.training_loss += member.training_loss / ensemble_->members();
