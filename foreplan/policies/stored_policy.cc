@@ -44,12 +44,23 @@ Config OptionsOf(const TensorFile& file) {
                             fmt::format("{}: metadata '{}'", file.source, kOptionsKey));
 }
 
+const char* SectionOf(const TensorFile& file) {
+  return file.tensors.contains(kCovariance) ? kBackpropPolicySection : kSquashedPolicySection;
+}
+
+/// The file of a run's model says how the model is made, and not the policy beside it.
+bool SaysHowItIsMade(const TensorFile& file) {
+  return file.metadata.contains(kOptionsKey) && OptionsOf(file).Has(SectionOf(file));
+}
+
 /// The options in the section, which are written to `kept`, too.
 template <typename Options>
 Options OptionsIn(const char* section, Config& config, TensorFile& kept) {
   if (!config.Has(section)) {
-    throw InputError(fmt::format("{}: found no section [{}], expected it to say how '{}*' is made",
-                                 config.name(), section, kPrefix));
+    throw InputError(
+        fmt::format("{}: found no section [{}], expected it to say how '{}*' is made; the folder "
+                    "of its run does",
+                    config.name(), section, kPrefix));
   }
   auto options = ReadOptions<Options>(config, section);
   ConfigWriter writer;
@@ -128,11 +139,10 @@ StoredPolicy StoredPolicy::Open(const fs::path& path) {
   const fs::path model = is_folder ? path / "model" / "model.safetensors" : path;
   const TensorFile file = ReadTensors(model);
   CheckHoldsPolicy(file);
-  // How the policy beside a run's model is made stands in the configuration of the run.
   const fs::path config = fs::absolute(model, error).parent_path().parent_path() / "config.toml";
-  const bool is_of_a_run =
-      !file.metadata.contains(kOptionsKey) && (is_folder || fs::is_regular_file(config, error));
-  return is_of_a_run ? StoredPolicy(file, Config::FromFile(config)) : StoredPolicy(file);
+  const bool is_of_a_run = is_folder || fs::is_regular_file(config, error);
+  if (SaysHowItIsMade(file) || !is_of_a_run) return StoredPolicy(file);
+  return {file, Config::FromFile(config)};
 }
 
 StoredPolicy::StoredPolicy(const TensorFile& file) : StoredPolicy(file, OptionsOf(file)) {}
@@ -141,11 +151,12 @@ StoredPolicy::StoredPolicy(const TensorFile& file, Config config)
     : subject_(ReadSubjectOfPolicy(file)) {
   file_.source = file.source;
   file_.metadata[kSubjectKey] = file.metadata.at(kSubjectKey);
+  const char* section = SectionOf(file);
   if (file.tensors.contains(kCovariance)) {
-    const auto options = OptionsIn<BackpropPolicyOptions>(kBackpropPolicySection, config, file_);
+    const auto options = OptionsIn<BackpropPolicyOptions>(section, config, file_);
     policy_ = Restored(MakeBackpropPolicy, subject_, options, file, file_);
   } else {
-    const auto options = OptionsIn<SquashedGaussianOptions>(kSquashedPolicySection, config, file_);
+    const auto options = OptionsIn<SquashedGaussianOptions>(section, config, file_);
     policy_ = Restored(MakeSquashedPolicy, subject_, options, file, file_);
   }
 }

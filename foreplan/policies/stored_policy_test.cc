@@ -59,13 +59,12 @@ NetworkPolicy MakeNetwork() {
   return policy;
 }
 
-/// As a run writes it, where `options` is empty, else as an export does.
 template <typename Learned>
 TensorFile FileOf(const Learned& policy, const std::string& options) {
   TensorFile file;
   file.source = "run-policy.safetensors";
   WriteSubject(Subject(), file);
-  if (!options.empty()) file.metadata["options"] = options;
+  file.metadata["options"] = options;
   policy.Save("policy.", file);
   return file;
 }
@@ -142,14 +141,16 @@ TEST(StoredPolicy, OpensTheFolderOfARunAndTheFileInIt) {
   const fs::path run = fs::path(testing::TempDir()) / "stored_policy_run";
   fs::remove_all(run);
   fs::create_directories(run / "model");
-  WriteTensors(run / "model" / "model.safetensors", FileOf(policy, ""));
+  // Of the model alone.
+  WriteTensors(run / "model" / "model.safetensors", FileOf(policy, "[model]\nwidth = 4\n"));
   EXPECT_THAT(MessageOf([&] { static_cast<void>(StoredPolicy::Open(run)); }),
               HasSubstr("config.toml"));
   EXPECT_THAT(MessageOf([&] {
                 static_cast<void>(StoredPolicy::Open(run / "model" / "model.safetensors"));
               }),
-              AllOf(HasSubstr("model.safetensors: found no metadata 'options'"),
-                    HasSubstr("the folder of the run")));
+              AllOf(HasSubstr("model.safetensors: metadata 'options': found no section "
+                              "[actor_critic.policy]"),
+                    HasSubstr("the folder of its run")));
   std::ofstream(run / "config.toml") << kSquashedOptions;
   ExpectActsAs(StoredPolicy::Open(run), policy);
   ExpectActsAs(StoredPolicy::Open(run / "model" / "model.safetensors"), policy);
