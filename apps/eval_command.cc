@@ -18,6 +18,7 @@
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/experiments/run_figures.h"
+#include "foreplan/policies/stored_policy.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
 #include "foreplan/runs/run_directory.h"
@@ -31,6 +32,7 @@ namespace fs = std::filesystem;
 struct EvalRequest {
   std::string target;  // folder of a run or a fit, or a task
   std::string controller;
+  std::string actor;  // policy, sampled: how a policy that was learned acts
   bool compare = false;
   RunFlags flags;
   EvaluationRequest evaluation;
@@ -40,6 +42,27 @@ struct EvalRequest {
   bool json = false;
   bool print_config = false;
 };
+
+/// The controller of a run that learned a policy. Throws InputError for another target.
+std::string Actor(const EvalRequest& request, const Target& target, const RunOptions& run) {
+  const bool is_sampled = request.actor == "sampled";
+  if (!is_sampled && request.actor != "policy") {
+    throw InputError(
+        fmt::format("eval: --actor: found '{}', expected policy, sampled", request.actor));
+  }
+  if (target.run_folder.empty()) {
+    throw InputError(fmt::format(
+        "eval: --actor: found it with '{}', expected the folder of a run, whose policy acts",
+        request.target));
+  }
+  if (!HoldsPolicy(ReadTensors(RunDirectory::OpenModel(target.run_folder).model_file()))) {
+    throw InputError(
+        fmt::format("eval: --actor: found '{}', a run of '{}', which learned no policy of the "
+                    "observation; expected one of {}",
+                    request.target, run.algorithm, kPolicyLearners));
+  }
+  return is_sampled ? kSampled : kLearned;
+}
 
 /// Names of the controllers to evaluate; throws InputError when the request does not fit.
 std::vector<std::string> Controllers(const EvalRequest& request, bool has_learned, bool imagined) {
@@ -93,6 +116,7 @@ std::string Title(const std::string& controller, const RunOptions& run) {
   if (controller == kLearned) {
     return LearnerPlans(run.algorithm) ? "learned model, " + planner : "learned policy";
   }
+  if (controller == kSampled) return "learned policy, sampled";
   if (controller == kTrueModel) return "true model, " + planner;
   return controller;
 }
@@ -153,7 +177,9 @@ void Eval(const EvalRequest& request) {
   PrintNotes(experiment);
   if (request.print_config) return PrintConfig(experiment);
   const std::vector<std::string> controllers =
-      Controllers(request, target.has_learned(), IsImagined(experiment.task));
+      request.actor.empty()
+          ? Controllers(request, target.has_learned(), IsImagined(experiment.task))
+          : std::vector<std::string>{Actor(request, target, experiment.run)};
 
   const auto executor = std::make_shared<ThreadPool>(request.threads);
   const std::stop_token stop = CatchInterrupts();
@@ -203,10 +229,18 @@ void AddEvalCommand(CLI::App& app) {
           .add_option("--controller", request->controller, "what acts; default: what was learned")
           ->type_name(
               fmt::format("{}|{}|{}", fmt::join(BasePolicyNames(), "|"), kTrueModel, kLearned));
+  CLI::Option* compare =
+      command
+          .add_flag("--compare", request->compare,
+                    "compare random actions, no action, what was learned and the true model")
+          ->excludes(controller);
   command
-      .add_flag("--compare", request->compare,
-                "compare random actions, no action, what was learned and the true model")
-      ->excludes(controller);
+      .add_option("--actor", request->actor,
+                  "how the policy of a run acts: by its mean action, which is the default where "
+                  "one was learned, or with its noise (kept as 'sampled')")
+      ->type_name("policy|sampled")
+      ->excludes(controller)
+      ->excludes(compare);
   command.add_option("--episodes", request->evaluation.episodes, "default: 10")
       ->check(IntegerFrom(1, 1'000'000));
   command.add_option("--seed", request->evaluation.seed, "of the start states; default: 0")

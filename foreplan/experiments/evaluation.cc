@@ -10,7 +10,9 @@
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/episode_row.h"
 #include "foreplan/learners/mpc.h"
+#include "foreplan/models/model_subject.h"
 #include "foreplan/planners/planner.h"
+#include "foreplan/policies/stored_policy.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/run_directory.h"
 
@@ -128,6 +130,12 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
       learner->Restore(state, std::move(data));
     }
     return Evaluate(controller, task, learner->controller(), request, stop);
+  }
+  if (controller == kSampled && !run_folder.empty()) {
+    const StoredPolicy stored = StoredPolicy::Open(run_folder);
+    CheckSubject(task, stored.file());
+    const auto actor = stored.MakeActor(PolicyAction::kSampled);
+    return Evaluate(controller, task, *actor, request, stop);
   }
   if (controller == kTrueModel) {
     const auto mpc = MakeTrueModelController(experiment, std::move(executor), stop);

@@ -19,6 +19,7 @@
 namespace foreplan {
 
 inline constexpr const char* kLearned = "learned";
+inline constexpr const char* kSampled = "sampled";  // a policy that was learned, with its noise
 inline constexpr const char* kTrueModel = "true_model";
 
 struct EvaluationRequest {
@@ -52,7 +53,8 @@ std::unique_ptr<MpcController> MakeTrueModelController(Experiment& experiment,
                                                        const std::stop_token& stop);
 
 /// The controller kLearned (of the run in `run_folder`; of the experiment's run.model when that is
-/// ""), kTrueModel (MakeTrueModelController) or a base policy.
+/// ""), kSampled (the policy of the run's model file; of a run alone), kTrueModel
+/// (MakeTrueModelController) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
                               std::shared_ptr<Executor> executor, const std::stop_token& stop);

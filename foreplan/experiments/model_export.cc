@@ -2,17 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <memory>
-#include <utility>
+#include <string>
+#include <system_error>
 
-#include "foreplan/core/config.h"
 #include "foreplan/core/error.h"
 #include "foreplan/experiments/stored_model.h"
-#include "foreplan/learners/policy_backprop.h"
 #include "foreplan/models/ensembles/onnx_ensemble.h"
-#include "foreplan/models/read_subject.h"
-#include "foreplan/policies/onnx_policy.h"
+#include "foreplan/policies/stored_policy.h"
 #include "foreplan/runs/run_directory.h"
 
 namespace foreplan {
@@ -20,35 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPolicyPrefix = "policy.";
-constexpr const char* kPolicySection = "policy_backprop.policy";
-
 std::string SubjectText(const TensorFile& file) {
   const auto subject = file.metadata.find("subject");
   return subject == file.metadata.end() ? "" : subject->second;
 }
 
-/// The tensors of a run's policy with what it is of and how it is made.
-TensorFile PolicyTensors(const RunDirectory& folder) {
-  const TensorFile model = ReadTensors(folder.model_file());
-  TensorFile file;
-  file.source = model.source;
-  for (const auto& [name, tensor] : model.tensors) {
-    if (name.starts_with(kPolicyPrefix)) file.tensors[name] = tensor;
-  }
-  if (file.tensors.empty()) {
-    throw InputError(
-        fmt::format("{}: found no tensors 'policy.*', expected the run of a learner whose policy "
-                    "is a function of the observation (policy_backprop)",
-                    model.source));
-  }
-  file.metadata["subject"] = SubjectText(model);
-  Config config = Config::FromFile(folder.config_file());
-  auto options = ReadOptions<BackpropPolicyOptions>(config, kPolicySection);
-  ConfigWriter writer;
-  writer.Write(kPolicySection, options);
-  file.metadata["options"] = writer.text();
-  return file;
+/// Of a folder it is said what is missing there.
+StoredPolicy OpenPolicy(const fs::path& source) {
+  std::error_code error;
+  if (!fs::is_regular_file(source, error)) static_cast<void>(RunDirectory::OpenModel(source));
+  return StoredPolicy::Open(source);
 }
 
 }  // namespace
@@ -71,20 +48,14 @@ ExportedFile ModelAsOnnx(const fs::path& source) {
   return {EnsembleGraph(*ensemble).Model(stored.file.metadata), SubjectText(stored.file)};
 }
 
-ExportedFile PolicyAsTensors(const fs::path& run) {
-  const RunDirectory folder = RunDirectory::OpenModel(run);
-  const TensorFile file = PolicyTensors(folder);
-  return {SerializeTensors(file, run.string()), SubjectText(file)};
+ExportedFile PolicyAsTensors(const fs::path& source) {
+  const StoredPolicy policy = OpenPolicy(source);
+  return {SerializeTensors(policy.file(), source.string()), SubjectText(policy.file())};
 }
 
-ExportedFile PolicyAsOnnx(const fs::path& run) {
-  const RunDirectory folder = RunDirectory::OpenModel(run);
-  const TensorFile file = PolicyTensors(folder);
-  Config config = Config::FromFile(folder.config_file());
-  NetworkPolicy policy = MakeBackpropPolicy(
-      ReadSubject(file), ReadOptions<BackpropPolicyOptions>(config, kPolicySection), Key{});
-  policy.Restore(kPolicyPrefix, file);
-  return {PolicyGraph(policy).Model(file.metadata), SubjectText(file)};
+ExportedFile PolicyAsOnnx(const fs::path& source) {
+  const StoredPolicy policy = OpenPolicy(source);
+  return {policy.Graph().Model(policy.file().metadata), SubjectText(policy.file())};
 }
 
 }  // namespace foreplan

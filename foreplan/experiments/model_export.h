@@ -21,10 +21,10 @@ struct ExportedFile {
 /// file. Throws InputError for models that are no ensembles alone.
 [[nodiscard]] ExportedFile ModelAsOnnx(const std::filesystem::path& source);
 
-/// The network policy of a run's folder: tensors "policy.*", what it is of, and under "options" the
-/// section that makes it. Throws InputError where the run has none.
-[[nodiscard]] ExportedFile PolicyAsTensors(const std::filesystem::path& run);
+/// The policy of a run's folder, or of a file that StoredPolicy opens: tensors "policy.*", what it
+/// is of, and under "options" the section that makes it. Throws InputError where there is none.
+[[nodiscard]] ExportedFile PolicyAsTensors(const std::filesystem::path& source);
 /// The same as a graph of ONNX (policies/onnx_policy.h).
-[[nodiscard]] ExportedFile PolicyAsOnnx(const std::filesystem::path& run);
+[[nodiscard]] ExportedFile PolicyAsOnnx(const std::filesystem::path& source);
 
 }  // namespace foreplan

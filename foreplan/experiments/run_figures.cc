@@ -33,9 +33,10 @@ struct Level {
   const char* controller;
   const char* label;
 };
-constexpr std::array<Level, 4> kLevels = {{{"uniform", "random"},
+constexpr std::array<Level, 5> kLevels = {{{"uniform", "random"},
                                            {"zero", "no action"},
                                            {kLearned, "learned"},
+                                           {kSampled, "learned, sampled"},
                                            {kTrueModel, "true model"}}};
 
 fs::path EvaluationFile(const RunDirectory& directory, const std::string& controller) {

@@ -18,7 +18,8 @@ namespace foreplan {
 void WriteEvaluation(const RunDirectory& directory, const Evaluation& evaluation, int seed);
 
 /// Levels to hold the returns against, of the evaluations that are kept: [{label, value}], in the
-/// order random, zero, learned, true model. Files that are no such thing are left out.
+/// order random, zero, learned, the same sampled, true model. Files that are no such thing are left
+/// out.
 nlohmann::ordered_json ReturnLevels(const RunDirectory& directory);
 
 /// A chart of decisions, at least one, by how long they took, with the deadline.

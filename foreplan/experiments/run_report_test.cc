@@ -169,6 +169,11 @@ TEST_F(RunReport, ShowsLevelsOfWhatWasEvaluated) {
             R"([{"label":"random","value":-5.0},{"label":"no action","value":2.0}])");
   std::ofstream(copy / "evaluation" / "learned.json") << "no json";
   EXPECT_EQ(ReturnLevels(directory).size(), 2U);
+  evaluation.controller = kSampled;
+  evaluation.summary.mean = 3;
+  WriteEvaluation(directory, evaluation, 7);
+  EXPECT_EQ(ReturnLevels(directory)[2].dump(), R"({"label":"learned, sampled","value":3.0})");
+  fs::remove(copy / "evaluation" / "sampled.json");
   StoredRun stored = ReadStoredRun(copy);
   stored.content.levels = ReturnLevels(directory);
   EXPECT_THAT(ReportPage(stored.content, stored.log),

@@ -13,7 +13,7 @@
 #include "foreplan/core/size.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/policy_evaluation.h"
-#include "foreplan/systems/component_names.h"
+#include "foreplan/policies/policy_of_subject.h"
 
 namespace foreplan {
 namespace {
@@ -26,26 +26,6 @@ constexpr uint64_t kActorCriticStream = 0x61637469;
 
 constexpr const char* kPolicyPrefix = "policy.";
 constexpr const char* kCriticPrefix = "critic.";
-
-FeatureMap PolicyFeatures(const ModelSubject& subject, const SquashedGaussianOptions& options) {
-  EnvironmentSpec spec = subject.spec;
-  spec.action.clear();
-  const std::vector<std::string> known = Names(spec.observation);
-  Encoding encoding;
-  encoding.omit = subject.encoding.omit;
-  for (const std::string& name : options.omit) {
-    if (std::ranges::find(known, name) == known.end()) {
-      throw UnknownName("actor_critic.policy.omit", "observation component", name, known);
-    }
-    encoding.omit.push_back(name);
-  }
-  for (const std::string& name : subject.encoding.sin_cos) {
-    if (std::ranges::find(encoding.omit, name) == encoding.omit.end()) {
-      encoding.sin_cos.push_back(name);
-    }
-  }
-  return FeatureMap(spec, encoding);
-}
 
 ModelLearnerParts ReadParts(const ActorCriticSections& sections, Config& config,
                             const LearnerContext& context) {
@@ -79,8 +59,7 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
     : ModelLearner(context, std::move(parts), sections.learner.base_policy),
       options_(sections.Checked().learner),
       key_{static_cast<uint64_t>(context.run.seed), kActorCriticStream},
-      policy_(PolicyFeatures(context.task, sections.policy), context.task.spec().action_low,
-              context.task.spec().action_high, sections.policy, key_.Fold(kPolicy)),
+      policy_(MakeSquashedPolicy(context.task, sections.policy, key_.Fold(kPolicy))),
       actor_(policy_, SquashedActor::Action::kSampled),
       controller_(policy_, SquashedActor::Action::kMean),
       critics_(policy_.encoder().inputs(), policy_.action_dim(), sections.critic,

@@ -9,7 +9,6 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/data/tensor_checks.h"
-#include "foreplan/systems/component_names.h"
 
 namespace foreplan {
 namespace {
@@ -21,24 +20,6 @@ constexpr uint64_t kPolicyStream = 0x706f6c69;
 
 constexpr const char* kPrefix = "policy.";
 constexpr const char* kTrainedEarly = "policy_backprop.trained_early";  // metadata of a checkpoint
-
-FeatureMap PolicyFeatures(const ModelSubject& subject, const BackpropPolicyOptions& options) {
-  EnvironmentSpec spec = subject.spec;
-  spec.action.clear();
-  const std::vector<std::string> known = Names(spec.observation);
-  for (const std::string& name : options.omit) {
-    if (std::ranges::find(known, name) != known.end()) continue;
-    throw UnknownName("policy_backprop.policy.omit", "observation component", name, known);
-  }
-  Encoding encoding;
-  encoding.omit = options.omit;
-  for (const std::string& name : subject.encoding.sin_cos) {
-    if (std::ranges::find(options.omit, name) == options.omit.end()) {
-      encoding.sin_cos.push_back(name);
-    }
-  }
-  return FeatureMap(spec, encoding);
-}
 
 std::shared_ptr<const TrueDynamics> TrueModel(const PolicyBackpropOptions& options,
                                               const Task& task) {
@@ -58,16 +39,6 @@ void CheckReward(const EnvironmentSpec& spec, const Reward& reward) {
 
 }  // namespace
 
-NetworkPolicy MakeBackpropPolicy(const ModelSubject& subject, const BackpropPolicyOptions& options,
-                                 Key key) {
-  return {PolicyFeatures(subject, options), subject.spec.action_low, subject.spec.action_high,
-          NetworkPolicyOptions{.hidden_layers = options.hidden_layers,
-                               .width = options.width,
-                               .output = PolicyOutput::kTanh,
-                               .kernel = options.kernel},
-          key};
-}
-
 void PolicyBackpropOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("base_policy", base_policy, BasePolicyNames(), "acts before the first fit");
   visitor.Field("base_episodes", base_episodes, {1, 1e6}, "episodes of the base policy");
@@ -79,16 +50,9 @@ void PolicyBackpropOptions::Visit(OptionsVisitor& visitor) {
                 "train through the true system, from its start states; for comparison");
 }
 
-void BackpropPolicyOptions::Visit(OptionsVisitor& visitor) {
-  visitor.Field("hidden_layers", hidden_layers, {1, 8}, "hidden layers");
-  visitor.Field("width", width, {1, 4096}, "units per hidden layer");
-  visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
-  visitor.Field("omit", omit, "observation components that the policy does not see");
-}
-
 PolicyBackpropLearner::PolicyBackpropLearner(Config& config, const LearnerContext& context)
     : PolicyBackpropLearner(context, ReadOptions<PolicyBackpropOptions>(config, "policy_backprop"),
-                            ReadOptions<BackpropPolicyOptions>(config, "policy_backprop.policy"),
+                            ReadOptions<BackpropPolicyOptions>(config, kBackpropPolicySection),
                             ReadOptions<PolicyGradientOptions>(config, "policy_backprop.training"),
                             ReadModelLearnerParts(config, context, false)) {}
 

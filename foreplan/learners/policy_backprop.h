@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "foreplan/learners/model_learner.h"
-#include "foreplan/models/model_subject.h"
 #include "foreplan/models/true_dynamics.h"
 #include "foreplan/policies/network_policy.h"
 #include "foreplan/policies/policy_gradient_trainer.h"
+#include "foreplan/policies/policy_of_subject.h"
 
 namespace foreplan {
 
@@ -24,21 +24,6 @@ struct PolicyBackpropOptions {
 
   void Visit(OptionsVisitor& visitor);
 };
-
-/// Section [policy_backprop.policy]: a network that sees the observation, angles of the task's
-/// encoding as (sin, cos), and ends in tanh from one bound of the action to the other.
-struct BackpropPolicyOptions {
-  int hidden_layers = 2;
-  int width = 64;
-  std::string kernel = "auto";
-  std::vector<std::string> omit = {};  // observation components that the policy does not see
-
-  void Visit(OptionsVisitor& visitor);
-};
-
-/// Untrained, of what observations and bounds are known of. Throws InputError.
-[[nodiscard]] NetworkPolicy MakeBackpropPolicy(const ModelSubject& subject,
-                                               const BackpropPolicyOptions& options, Key key);
 
 /// The v2.0 loop (Heess et al. 2015; PILCO's loop, Deisenroth and Rasmussen 2011, with networks in
 /// the place of Gaussian processes):

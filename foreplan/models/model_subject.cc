@@ -117,24 +117,8 @@ std::string DifferenceOfEncodings(const json& found, const Encoding& expected) {
   return "";
 }
 
-}  // namespace
-
-void WriteSubject(const ModelSubject& subject, TensorFile& file) {
-  json encoding = json::object();
-  for (const EncodingList& list : kEncodingLists)
-    encoding[list.name] = subject.encoding.*list.names;
-  file.metadata[kKey] = json{
-      {"observation", ComponentsJson(subject.spec.observation)},
-      {"action", ComponentsJson(subject.spec.action)},
-      {"action_low", subject.spec.action_low},
-      {"action_high", subject.spec.action_high},
-      {"dt", subject.spec.dt},
-      {"known", KnownJson(subject.encoding.known)},
-      {"encoding",
-       encoding}}.dump();
-}
-
-ModelSubject ReadSubject(const TensorFile& file) {
+/// As it is written: without what the encoding's texts mean.
+std::pair<EnvironmentSpec, Encoding> Described(const TensorFile& file) {
   const auto text = file.metadata.find(kKey);
   if (text == file.metadata.end()) {
     throw InputError(fmt::format(
@@ -162,6 +146,35 @@ ModelSubject ReadSubject(const TensorFile& file) {
       spec.action_high.size() != spec.action.size()) {
     throw NoDescription(file);
   }
+  return {std::move(spec), std::move(encoding)};
+}
+
+}  // namespace
+
+void WriteSubject(const ModelSubject& subject, TensorFile& file) {
+  json encoding = json::object();
+  for (const EncodingList& list : kEncodingLists)
+    encoding[list.name] = subject.encoding.*list.names;
+  file.metadata[kKey] = json{
+      {"observation", ComponentsJson(subject.spec.observation)},
+      {"action", ComponentsJson(subject.spec.action)},
+      {"action_low", subject.spec.action_low},
+      {"action_high", subject.spec.action_high},
+      {"dt", subject.spec.dt},
+      {"known", KnownJson(subject.encoding.known)},
+      {"encoding",
+       encoding}}.dump();
+}
+
+ModelSubject ReadSubject(const TensorFile& file) {
+  auto [spec, encoding] = Described(file);
+  Encoding complete = CompleteEncoding(file.source, std::move(encoding), spec, {});
+  return {std::move(spec), std::move(complete)};
+}
+
+ModelSubject ReadSubjectOfPolicy(const TensorFile& file) {
+  auto [spec, encoding] = Described(file);
+  encoding.input_texts.clear();
   Encoding complete = CompleteEncoding(file.source, std::move(encoding), spec, {});
   return {std::move(spec), std::move(complete)};
 }

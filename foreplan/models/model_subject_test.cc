@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "foreplan/core/testing/message_of.h"
 #include "foreplan/models/read_subject.h"
@@ -37,6 +38,17 @@ std::string RefusalOf(const std::function<void(ModelSubject&)>& change) {
   ModelSubject subject = Slider();
   change(subject);
   return MessageOf([&] { CheckSubject(subject, FileOf(Slider())); });
+}
+
+TEST(ModelSubject, OfAPolicyIsWithoutWhatOnlyItsTaskCanRead) {
+  ModelSubject subject = Slider();
+  subject.encoding.input_texts = {"payload * slider"};
+  const ModelSubject read = ReadSubjectOfPolicy(FileOf(subject));
+  EXPECT_EQ(read.spec.observation[1].name, "hinge");
+  EXPECT_EQ(read.encoding.sin_cos, (std::vector<std::string>{"hinge"}));
+  EXPECT_TRUE(read.encoding.input_texts.empty());
+  EXPECT_THAT(MessageOf([&] { static_cast<void>(ReadSubject(FileOf(subject))); }),
+              testing::HasSubstr("payload"));
 }
 
 TEST(ModelSubject, IsAcceptedByItself) {

@@ -9,5 +9,8 @@ namespace foreplan {
 /// What WriteSubject wrote, without the task. Throws InputError naming the file where it says
 /// nothing of the kind, or has inputs that name constants or quantities of its task.
 [[nodiscard]] ModelSubject ReadSubject(const TensorFile& file);
+/// The same without the encoding's inputs, which nothing but models sees: they may name what they
+/// want.
+[[nodiscard]] ModelSubject ReadSubjectOfPolicy(const TensorFile& file);
 
 }  // namespace foreplan

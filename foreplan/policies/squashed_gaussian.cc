@@ -17,8 +17,6 @@
 namespace foreplan {
 namespace {
 
-constexpr double kLeastDeviation = 1e-5;
-
 // ln(1 + e^x)
 double Softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 

@@ -31,6 +31,8 @@ struct SquashedGaussianOptions {
 ///   ln(1 - tanh^2 z) = 2 (ln 2 - z - softplus(-2 z))
 /// (Haarnoja et al. 2018, appendix C), from z, as a may round to 1.
 struct SquashedGaussian {
+  static constexpr double kLeastDeviation = 1e-5;
+
   /// output: [2 nu], noise: [nu]; action and deviation (sigma): [nu]. Returns ln pi.
   static double Draw(int nu, const float* output, const double* noise, double* action,
                      double* deviation);

@@ -17,6 +17,7 @@
 #include "python/bindings/policies.h"
 #include "python/bindings/recordings.h"
 #include "python/bindings/runs.h"
+#include "python/bindings/stored_policies.h"
 #include "python/bindings/tasks.h"
 #include "python/bindings/trajectory_optimisation.h"
 
@@ -53,6 +54,7 @@ NB_MODULE(_core, module) {
   foreplan::python::BindRuns(module);
   foreplan::python::BindLocalModels(module);
   foreplan::python::BindPolicies(module);
+  foreplan::python::BindStoredPolicies(module);
   foreplan::python::BindRecordings(module);
   foreplan::python::BindTrajectoryOptimisation(module);
   foreplan::python::BindExchange(module);

@@ -1,7 +1,8 @@
-"""Time-varying linear-Gaussian policies."""
+"""Policies: those that runs learned, and time-varying linear-Gaussian ones."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
@@ -16,6 +17,72 @@ if TYPE_CHECKING:
     from .local_models import LocalModel
 
 _FIELDS = ("K", "k", "covariance", "states", "actions")
+
+
+class Policy:
+    """A policy that a run learned (``sac``, ``mbpo``, ``svg``, ``dhmbpo``, ``policy_backprop``): what it does in an
+    observation, without the run, its task or its data. Cannot be changed; pickled with what it learned."""
+
+    def __init__(self, core: _core.Policy) -> None:
+        self._core = core
+
+    @classmethod
+    def load(cls, source: Any) -> Policy:
+        """Of a `Run`, the folder of a run, or a file that `save` or ``export(run, "safetensors", what="policy")``
+        wrote. A run that goes on is read as of its last checkpoint.
+
+        Raises InputError naming file, tensor or key, found and expected."""
+        path = getattr(source, "folder", source)
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"policy: found {type(source).__name__}, expected a Run, or the path of its folder or of a "
+                            "file")
+        return cls(_core.Policy(os.fspath(path)))
+
+    def __call__(self, observation: ArrayLike) -> Array:
+        """The mean action, within the bounds: [nu] in an observation [no], [n, nu] in rows [n, no]."""
+        return self._core.mean(observation)
+
+    def sample(self, observation: ArrayLike, *, seed: int = 0) -> Array:
+        """Drawn actions, shaped as the mean ones, within the bounds. Equal seeds draw alike, another for every row."""
+        return self._core.sample(observation, seed)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes it as safetensors (docs/model_files.md). A file that exists is replaced. Raises RunError when the
+        disk refuses."""
+        self._core.write(os.fspath(path))
+
+    @property
+    def observation_names(self) -> list[str]:
+        return self._core.observation_names
+
+    @property
+    def action_names(self) -> list[str]:
+        return self._core.action_names
+
+    @property
+    def action_low(self) -> Array:
+        """[nu]"""
+        return self._core.action_low
+
+    @property
+    def action_high(self) -> Array:
+        """[nu]"""
+        return self._core.action_high
+
+    @property
+    def dt(self) -> float:
+        """Seconds between two steps of what it learned on; 0: not known."""
+        return self._core.dt
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self._core.save(),)
+
+    def __repr__(self) -> str:
+        return f"Policy({len(self.observation_names)} observed, {len(self.action_names)} actions, {self.dt:g} s)"
+
+
+def _unpickled(saved: bytes) -> Policy:
+    return Policy(_core.Policy(saved))
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,6 +120,45 @@ def test_a_policy_acts_the_same_as_onnx(tmp_path):
     assert covariance.shape == (1, 1)
 
 
+def squashed_by_hand(file, observations):
+    """What docs/model_files.md describes, in double: mean actions, deviations; [n, nu] each."""
+    safetensors = pytest.importorskip("safetensors")
+    from safetensors.numpy import load_file
+
+    with safetensors.safe_open(file, "np") as opened:
+        metadata = opened.metadata()
+    tensors, subject = load_file(file), json.loads(metadata["subject"])
+    options = tomllib.loads(metadata["options"])["actor_critic"]["policy"]
+    y = (observations - tensors["policy.input_mean"]) / tensors["policy.input_scale"]
+    flat = tensors["policy.parameters"].astype(float)
+    nu = len(subject["action_low"])
+    for wide in [options["width"]] * options["hidden_layers"] + [2 * nu]:
+        if flat.size < tensors["policy.parameters"].size:
+            y = y / (1 + np.exp(-y))
+        w, b, flat = np.split(flat, [y.shape[1] * wide, y.shape[1] * wide + wide])
+        y = y @ w.reshape(-1, wide) + b
+    low, high = np.array(subject["action_low"]), np.array(subject["action_high"])
+    return low + (high - low) * (1 + np.tanh(y[:, :nu])) / 2, np.log1p(np.exp(y[:, nu:])) + 1e-5
+
+
+@pytest.mark.parametrize("algorithm", ["dhmbpo", "mbpo", "sac", "svg"])
+def test_a_squashed_policy_acts_the_same_as_onnx(tmp_path, algorithm):
+    small = {"base_steps": 30, "train_every": 30, "pool": 400, "pool_updates": 4, "policy.width": 24, "critic.width": 16,
+             "training.batch": 16, "training.particles": 2}
+    with run_of("pendulum", tmp_path / "run", algorithm, episodes=3, options={
+        **SHORT, **{f"actor_critic.{key}": value for key, value in small.items()}}) as run:
+        session = onnx_session(foreplan.export(run, "onnx", tmp_path / "policy.onnx", what="policy"))
+        file = foreplan.export(run, "safetensors", tmp_path / "policy.safetensors", what="policy")
+        observations = np.random.default_rng(5).normal(size=(50, 3)) * 3
+        expected = np.array([run.act(row) for row in observations])
+    action, deviation = session.run(None, {"observation": observations})
+    by_hand, deviation_by_hand = squashed_by_hand(file, observations)
+    assert scaled_error("action", action, expected) < TOLERANCE
+    assert scaled_error("action by hand", by_hand, expected) < TOLERANCE
+    assert scaled_error("deviation", deviation, deviation_by_hand) < TOLERANCE
+    assert deviation.shape == (50, 1) and deviation.std() > 0
+
+
 def torch_model(file):
     """What docs/model_files.md describes, with the layers of PyTorch."""
     torch = pytest.importorskip("torch")

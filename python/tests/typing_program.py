@@ -50,6 +50,14 @@ def one_run(task: foreplan.Task, folder: str) -> float:
     return total
 
 
+def acts(folder: str, observation: NDArray[np.float64]) -> NDArray[np.float64]:
+    policy: foreplan.Policy = foreplan.Policy.load(folder)
+    names: list[str] = policy.observation_names + policy.action_names
+    assert len(names) == len(observation) + len(policy.action_high)
+    drawn: NDArray[np.float64] = policy.sample(observation, seed=1)
+    return policy(observation) - drawn
+
+
 def main(folder: str) -> None:
     version: str = foreplan.__version__
     assert version and "pendulum" in foreplan.task_names()
@@ -62,6 +70,10 @@ def main(folder: str) -> None:
         foreplan.PETS(task).predict(np.zeros(3))
     except foreplan.InputError as error:
         assert isinstance(error, ValueError)
+    try:
+        acts(folder, np.zeros(3))
+    except foreplan.InputError as error:  # what it learned is a model
+        assert "policy" in str(error)
 
 
 if __name__ == "__main__":
