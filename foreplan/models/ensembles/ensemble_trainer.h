@@ -24,7 +24,7 @@ struct FitReport {
   int steps = 0;              // taken by the member that trained longest
   double training_loss = 0;   // mean over members and the last tenth of the steps that each took
   double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
-  std::vector<double> scale;  // standard deviations of the changes trained on; 0: none: [no]
+  std::vector<double> scale = {};  // standard deviations of the changes trained on; 0: none: [no]
 };
 
 /// Trains the members of one ensemble, each on its own rows with its own key; goes on from fit to
