@@ -82,13 +82,15 @@ class OneDnnKernel : public DenseKernel {
 };
 #endif
 
-/// Products of a library, and own layers for training.
+/// Products of a library, and own layers for training where these are faster.
 template <typename Products>
 class AutoKernel final : public Products {
  public:
-  [[nodiscard]] const TrainingLayerKernel* training_layers() const override {
-    return FastestTrainingLayers();
-  }
+  explicit AutoKernel(const TrainingLayerKernel* layers) : layers_(layers) {}
+  [[nodiscard]] const TrainingLayerKernel* training_layers() const override { return layers_; }
+
+ private:
+  const TrainingLayerKernel* layers_;
 };
 
 }  // namespace
@@ -105,10 +107,10 @@ const DenseKernel& GetDenseKernel(const std::string& name) {
   static const EigenKernel eigen;
 #ifdef FOREPLAN_HAVE_ONEDNN
   static const OneDnnKernel onednn;
-  static const AutoKernel<OneDnnKernel> best;
+  static const AutoKernel<OneDnnKernel> best(TrainingLayerAvx512());  // those of AVX2 are slower
   if (name == "onednn") return onednn;
 #else
-  static const AutoKernel<EigenKernel> best;
+  static const AutoKernel<EigenKernel> best(FastestTrainingLayers());
 #endif
   if (name == "auto") return best;
   if (name == "eigen") return eigen;

@@ -30,9 +30,8 @@ class DenseKernel {
   [[nodiscard]] virtual const TrainingLayerKernel* training_layers() const { return nullptr; }
 };
 
-/// "auto" (oneDNN when this build has it, else Eigen, and layers for training of the processor's
-/// best instructions), "onednn" or "eigen". Throws InputError for another name or a library this
-/// build lacks.
+/// "auto" (oneDNN when this build has it, else Eigen, and layers for training where these are
+/// faster), "onednn" or "eigen". Throws InputError for another name or a library this build lacks.
 const DenseKernel& GetDenseKernel(const std::string& name);
 std::vector<std::string> DenseKernelNames();
 
