@@ -447,6 +447,10 @@ TEST(ActorCritic, InAnotherScalePolicyAndCriticsStayWhatTheyAre) {
     }
     return found;
   };
+  const OneStep rows;
+  const OneStepRows one_step = rows.rows();
+  ActorCriticReport report;
+  actor_critic.Update(w.starts, &one_step, Key{1, 0}, true, report);  // else it begins with a scale
   const std::vector<double> before = values();
   Normaliser normaliser(4);
   normaliser.mean = {1, -2, 0, 0};

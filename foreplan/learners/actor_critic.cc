@@ -56,7 +56,7 @@ LearnerEntry ActorCriticLearner::Entry(const std::string& algorithm) {
 
 ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
                                        const ActorCriticSections& sections, ModelLearnerParts parts)
-    : ModelLearner(context, std::move(parts), sections.learner.base_policy),
+    : ModelLearner(context, std::move(parts), sections.learner.base_policy, sections.NeedsModel()),
       options_(sections.Checked().learner),
       key_{static_cast<uint64_t>(context.run.seed), kActorCriticStream},
       policy_(MakeSquashedPolicy(context.task, sections.policy, key_.Fold(kPolicy))),
@@ -76,10 +76,8 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
                  .reward = std::vector<double>(Size(batch)),
                  .terminated = std::vector<uint8_t>(Size(batch))};
   }
-  if (sections.NeedsModel() != uses_model()) {
-    throw InputError(fmt::format("actor_critic: found {} model, expected {}",
-                                 uses_model() ? "a" : "no",
-                                 uses_model() ? "none, as nothing is imagined" : "one"));
+  if (uses_model() && !sections.NeedsModel()) {
+    throw InputError("actor_critic: found a model, expected none, as nothing is imagined");
   }
   if (!uses_model()) {
     if (!context.task.planning_reward_is_learned()) {

@@ -23,9 +23,8 @@ constexpr const char* kTrainingSection = "actor_critic.training";
 // fitted often: few steps of large batches.
 const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
     {"model.members", "8"},        {"model.hidden_layers", "3"}, {"model.width", "256"},
-    {"model.propagation", "ts_1"}, {"model.noise", "constant"},  {"fit.epochs", "0"},
-    {"fit.first_steps", "2000"},   {"fit.min_steps", "300"},     {"fit.max_steps", "300"},
-    {"fit.batch", "512"}};
+    {"model.propagation", "ts_1"}, {"fit.epochs", "0"},          {"fit.first_steps", "2000"},
+    {"fit.min_steps", "300"},      {"fit.max_steps", "300"},     {"fit.batch", "512"}};
 
 // What a file says for the algorithm alone, in sections that begin with its name: checked, and
 // known from now on whichever algorithm runs.
@@ -58,6 +57,9 @@ void PrepareActorCritic(const std::string& algorithm, Config& config) {
   for (const auto& [path, value] : kModelDefaults) {
     if (layer(path) == 0) config.Set(path + '=' + value);
   }
+  // Members without noise have no constant one.
+  const bool has_noise = ReadOptions<EnsembleOptions>(config, "model").probabilistic;
+  if (has_noise && layer("model.noise") == 0) config.Set("model.noise=constant");
 }
 
 void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {

@@ -246,6 +246,14 @@ TEST(PrepareActorCritic, PutsAFilesOwnSettingsOfTheAlgorithmOverItsOthers) {
     EXPECT_EQ(ActorCriticSections("dhmbpo", config).training.horizon, 7);
     EXPECT_EQ(ActorCriticSections("svg", config).training.horizon, 7);  // as it was promoted
   }
+  // Members without noise have no constant one either.
+  for (const bool probabilistic : {false, true}) {
+    Config config = Config::FromString(text, "task.toml");
+    config.Set(std::string("model.probabilistic=") + (probabilistic ? "true" : "false"));
+    PrepareActorCritic("dhmbpo", config);
+    EXPECT_EQ(ReadOptions<EnsembleOptions>(config, "model").noise,
+              probabilistic ? MemberNoise::kConstant : MemberNoise::kPredicted);
+  }
   Config other = Config::FromString(text, "task.toml");
   PrepareActorCritic("svg", other);
   EXPECT_EQ(ActorCriticSections("svg", other).training.horizon, 2);

@@ -27,8 +27,12 @@ enum Stream : uint64_t { kModel, kFit, kEpisode, kJudge };  // kEpisode: Episode
 
 using Clock = std::chrono::steady_clock;
 
-std::shared_ptr<LearnedModel> Checked(const Task& task, std::shared_ptr<LearnedModel> model) {
-  if (model == nullptr) return model;
+std::shared_ptr<LearnedModel> Checked(const Task& task, std::shared_ptr<LearnedModel> model,
+                                      bool needs_model) {
+  if (model == nullptr) {
+    if (needs_model) throw InputError("learner: found no model, expected one of the task");
+    return model;
+  }
   const std::shared_ptr<const Dynamics> version = model->snapshot();
   const EnvironmentSpec& spec = task.spec();
   if (version->observation_dim() != spec.observation_dim() ||
@@ -64,10 +68,10 @@ ModelLearnerParts ReadModelLearnerParts(Config& config, const LearnerContext& co
 }
 
 ModelLearner::ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
-                           const std::string& base_policy)
+                           const std::string& base_policy, bool needs_model)
     : EpisodeLearner(context, parts.environment),
       key_{static_cast<uint64_t>(context.run.seed), 0},
-      model_(Checked(context.task, std::move(parts.model))),
+      model_(Checked(context.task, std::move(parts.model), needs_model)),
       base_policy_name_(base_policy),
       base_policy_(MakeBasePolicy(base_policy, context.task.spec())),
       planner_(std::move(parts.planner)) {

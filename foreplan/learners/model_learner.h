@@ -50,9 +50,10 @@ class ModelLearner : public EpisodeLearner {
   static void WriteSections(const RunOptions& run, Config& config, ConfigWriter& writer);
 
  protected:
-  /// Throws InputError for a model of other sizes than the task's.
+  /// Throws InputError for a model of other sizes than the task's, and for none where one is
+  /// needed.
   ModelLearner(const LearnerContext& context, ModelLearnerParts parts,
-               const std::string& base_policy);
+               const std::string& base_policy, bool needs_model = true);
 
   /// Episodes of the base policy before the first fit: as configured, or none when the run begins
   /// with a model.
