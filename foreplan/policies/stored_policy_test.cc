@@ -163,7 +163,7 @@ TEST(StoredPolicy, OpensTheFolderOfARunAndTheFileInIt) {
 std::string RefusalOf(const std::function<void(TensorFile&)>& spoil) {
   TensorFile file = FileOf(MakeSquashed(), kSquashedOptions);
   spoil(file);
-  const std::string message = MessageOf([&] { static_cast<void>(StoredPolicy(file)); });
+  std::string message = MessageOf([&] { static_cast<void>(StoredPolicy(file)); });
   EXPECT_THAT(message, HasSubstr("run-policy.safetensors: "));
   return message;
 }
