@@ -68,8 +68,8 @@ TEST_F(Bench, OtherSuitesAnswerToo) {
             (std::vector<std::string>{"3x200_b32", "3x200_b256", "cheetah_3x256_b256"}));
   for (const Json& row : training) ExpectTimes(row, "us");
 
-  const Json updates = Rows(RunProgram(Quick(
-      "actor_critic", {"--set", "width=8", "--set", "updates=2", "--set", "batch=16"})));
+  const Json updates = Rows(RunProgram(
+      Quick("actor_critic", {"--set", "width=8", "--set", "updates=2", "--set", "batch=16"})));
   EXPECT_EQ(Cases(updates), (std::vector<std::string>{"tr3_b256", "tr5_b256"}));
   for (const Json& row : updates) ExpectTimes(row, "us");
 

@@ -21,9 +21,9 @@ namespace foreplan {
 struct FitReport {
   int64_t training_rows = 0;
   int64_t holdout_rows = 0;
-  int steps = 0;              // taken by the member that trained longest
-  double training_loss = 0;   // mean over members and the last tenth of the steps that each took
-  double holdout_rmse = 0;    // mean over members [target standard deviations]; 0 without hold-out
+  int steps = 0;             // taken by the member that trained longest
+  double training_loss = 0;  // mean over members and the last tenth of the steps that each took
+  double holdout_rmse = 0;   // mean over members [target standard deviations]; 0 without hold-out
   std::vector<double> scale = {};  // standard deviations of the changes trained on; 0: none: [no]
 };
 
