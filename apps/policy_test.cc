@@ -91,6 +91,15 @@ TEST_F(LearnedPolicy, WhereThereIsNoneNoneActs) {
   EXPECT_EQ(Files(), before);
 }
 
+TEST_F(LearnedPolicy, WithoutAModelIsNoModel) {
+  Learn("sac");
+  EXPECT_THAT(FileText(work() / "run/config.toml"), testing::Not(HasSubstr("[model]")));
+  const ProgramResult result = RunProgram({"export", "run", "--format", "safetensors"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("model.safetensors: found no tensors of a model, expected "
+                                    "those of a fit or of a run that fits one"));
+}
+
 TEST_F(LearnedPolicy, IsNotPutIntoAnotherTask) {
   Learn("sac");
   EXPECT_THAT(Refusal({"eval", "run", "--actor", "sampled", "--set", "encoding.sin_cos=[]"}),

@@ -80,6 +80,17 @@ LoadedModel Restored(ModelSubject subject, Config& config, const TensorFile& fil
   return {std::move(subject), std::move(model)};
 }
 
+/// A run may have learned a policy, and nothing of the motion.
+void CheckHoldsModel(const TensorFile& file) {
+  const bool holds = std::ranges::any_of(file.tensors, [](const auto& named) {
+    return !named.first.starts_with("policy.") && !named.first.starts_with("critic.");
+  });
+  if (holds) return;
+  throw InputError(fmt::format(
+      "{}: found no tensors of a model, expected those of a fit or of a run that fits one",
+      file.source));
+}
+
 }  // namespace
 
 void WriteModelSections(Config& config, TensorFile& file) {
@@ -107,6 +118,7 @@ void WriteStarts(const Dataset& data, TensorFile& file) {
 StoredModel OpenStoredModel(const fs::path& path, std::shared_ptr<Executor> executor) {
   const std::optional<RunDirectory> folder = FolderOf(path);
   TensorFile file = ReadTensors(folder ? folder->model_file() : path);
+  CheckHoldsModel(file);
   Config config = ModelSections(file, folder);
   const std::string kind = ReadOptions<ModelKind>(config, "model").kind;
   auto [subject, model] =

@@ -45,10 +45,12 @@ LearnerEntry ActorCriticLearner::Entry(const std::string& algorithm) {
           .write =
               [algorithm](const std::string& /*name*/, const RunOptions& /*run*/, Config& config,
                           ConfigWriter& writer) {
-                ActorCriticSections(algorithm, config).Write(writer);
+                ActorCriticSections sections(algorithm, config);
+                sections.Write(writer);
                 auto environment = ReadOptions<EnvironmentOptions>(config, "environment");
                 writer.Write("environment", environment);
-                WriteModelOptions(config, writer);
+                ConfigWriter unused;
+                WriteModelOptions(config, sections.NeedsModel() ? writer : unused);
               },
           .plans = false,
           .prepare = [algorithm](Config& config) { PrepareActorCritic(algorithm, config); }};
