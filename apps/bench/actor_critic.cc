@@ -65,7 +65,7 @@ struct Updates {
     std::shared_ptr<const Reward> reward =
         MakeReward("gymnasium_half_cheetah", task.spec.observation_dim(), task.spec.action_dim());
     actor_critic.set_model({FitShortly(model, task, executor), std::move(reward)});
-    actor_critic.Rescale(policy.encoder().Measure(task.data));
+    policy.set_scale(policy.encoder().Measure(task.data));
   }
 
   static SquashedGaussianPolicy PolicyOf(const SyntheticTask& task, const Sizes& sizes) {

@@ -76,7 +76,6 @@ double ActorCritic::temperature() const { return std::exp(static_cast<double>(lo
 
 void ActorCritic::Update(std::span<const double> starts, const OneStepRows* one_step, Key key,
                          bool trains_actor, ActorCriticReport& report) {
-  is_fresh_ = false;
   if (trains_actor || one_step == nullptr) imagined_.Roll(starts, key.Fold(kRollouts));
   TrainCritics(one_step, key, report);
   if (trains_actor) TrainActor(report);
@@ -121,10 +120,9 @@ void ActorCritic::FillOneStep(const OneStepRows& rows, Key key) {
   const int features = critics_.observation_inputs();
   policy_.encoder().Encode(options_.batch, rows.observation.data(), x_.data());
   for (int row = 0; row < options_.batch; ++row) {
-    float* input = &inputs_[Size(row, critics_.inputs())];
-    input = std::copy_n(&x_[Size(row, features)], features, input);
     policy_.FromTask(&rows.action[Size(row, nu)], half_action_.data());
-    std::ranges::transform(half_action_, input, [](double a) { return static_cast<float>(a); });
+    FillCriticInput(std::span(x_).subspan(Size(row, features), Size(features)), half_action_,
+                    &inputs_[Size(row, critics_.inputs())]);
   }
 }
 
@@ -165,7 +163,6 @@ void ActorCritic::ForgetMoments() {
 }
 
 void ActorCritic::Rescale(const Normaliser& normaliser) {
-  if (is_fresh_) return policy_.set_scale(normaliser);
   critics_.Rescale(policy_.encoder().normaliser(), normaliser);
   policy_.Rescale(normaliser);
 }
@@ -174,15 +171,15 @@ void ActorCritic::Save(TensorFile& file) const {
   actor_adam_.Save("actor_critic.actor_", file);
   temperature_adam_.Save("actor_critic.temperature_", file);
   file.tensors["actor_critic.log_temperature"] = {{1}, std::vector<float>{log_temperature_}};
-  file.tensors["actor_critic.counters"] = {
-      {3}, std::vector<int32_t>{invalid_critics_, invalid_actors_, is_fresh_ ? 1 : 0}};
+  file.tensors["actor_critic.counters"] = {{2},
+                                           std::vector<int32_t>{invalid_critics_, invalid_actors_}};
 }
 
 void ActorCritic::Restore(const TensorFile& file) {
   const std::array<int64_t, 1> one = {1};
-  const std::array<int64_t, 1> three = {3};
+  const std::array<int64_t, 1> two = {2};
   const std::vector<float>& temperature = file.Floats("actor_critic.log_temperature", one);
-  const std::vector<int32_t>& counters = file.Ints("actor_critic.counters", three);
+  const std::vector<int32_t>& counters = file.Ints("actor_critic.counters", two);
   CheckFinite(file, "actor_critic.log_temperature");
   CheckAtLeast(file, "actor_critic.counters", 0);
   actor_adam_.Restore("actor_critic.actor_", file);
@@ -190,7 +187,6 @@ void ActorCritic::Restore(const TensorFile& file) {
   log_temperature_ = temperature[0];
   invalid_critics_ = counters[0];
   invalid_actors_ = counters[1];
-  is_fresh_ = counters[2] != 0;
 }
 
 }  // namespace foreplan

@@ -88,8 +88,8 @@ class ActorCritic {
   [[nodiscard]] const ActorCriticOptions& options() const { return options_; }
   /// Adam of actor, critics and temperature begins anew.
   void ForgetMoments();
-  /// Policy and critics, which share it, see observations in another scale from now on. Before the
-  /// first update they begin with it; later they stay the functions that they are.
+  /// Policy and critics, which share it, see observations in another scale from now on, and stay
+  /// the functions that they are.
   void Rescale(const Normaliser& normaliser);
 
   /// Temperature and moments, under names that start with "actor_critic.": policy and critics save
@@ -113,7 +113,6 @@ class ActorCritic {
   SoftReturn next_;  // soft values of next observations: horizon 0
   ParallelAdam actor_adam_, temperature_adam_;
   float log_temperature_;
-  bool is_fresh_ = true;              // no update was made
   int invalid_critics_ = 0;           // gradients in a row
   int invalid_actors_ = 0;            // likewise
   std::vector<float> inputs_;         // of the critics: [batch x critic inputs]

@@ -58,6 +58,11 @@ void ValueBounds::Observe(std::span<double> rewards, double discount, double rat
 
 double ValueBounds::Clamp(double q) const { return known ? std::clamp(q, low, high) : q; }
 
+void FillCriticInput(std::span<const float> x, std::span<const double> action, float* input) {
+  input = std::ranges::copy(x, input).out;
+  std::ranges::transform(action, input, [](double a) { return static_cast<float>(a); });
+}
+
 // What one worker needs for a part of the rows.
 struct CriticEnsemble::Buffers {
   Buffers(const Mlp& mlp, const DenseKernel& kernel, int rows)
@@ -112,7 +117,7 @@ void CriticEnsemble::Evaluate(int rows, const float* x, std::span<double> values
   for (int critic = 0; critic < critics(); ++critic) {
     const float* output = network.Forward(parameters(critic), rows, x);
     for (int row = 0; row < rows; ++row) {
-      values[Size(row)] += (bounds_.middle() + bounds_.half_range() * output[row]) / critics();
+      values[Size(row)] += bounds_.Value(output[row]) / critics();
     }
   }
 }
@@ -155,7 +160,7 @@ void CriticEnsemble::AccumulatePart(int critic, int part, int rows, const float*
   double loss = 0;
   double value = 0;
   for (int row = 0; row < count; ++row) {
-    const double q = bounds_.middle() + bounds_.half_range() * output[row];
+    const double q = bounds_.Value(output[row]);
     const double target = y[first + row];
     const bool counts = !std::isnan(target);
     const double error = counts ? q - target : 0.0;

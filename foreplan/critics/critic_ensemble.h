@@ -44,8 +44,13 @@ struct ValueBounds {
   void Observe(std::span<double> rewards, double discount, double rate);
   [[nodiscard]] double middle() const { return known ? 0.5 * (high + low) : 0; }
   [[nodiscard]] double half_range() const { return known ? 0.5 * (high - low) : 1; }
+  /// Q of a network's output.
+  [[nodiscard]] double Value(double output) const { return middle() + half_range() * output; }
   [[nodiscard]] double Clamp(double q) const;
 };
+
+/// A row of what critics see: (x, a), x an encoded observation, a the action in half ranges.
+void FillCriticInput(std::span<const float> x, std::span<const double> action, float* input);
 
 /// What one step of the critics did.
 struct CriticReport {

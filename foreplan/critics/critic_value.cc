@@ -102,13 +102,11 @@ void CriticValue::Forward(int rows, const double* observation, Buffers& buffers)
   policy_.encoder().Encode(rows, observation, buffers.x.data());
   const float* output = buffers.policy.Forward(policy_.parameters(), 0, rows, buffers.x.data());
   for (int row = 0; row < rows; ++row) {
-    float* input = &buffers.critic_x[Size(row, mlp_.inputs())];
-    input = std::copy_n(&buffers.x[Size(row, features)], features, input);
-    for (int i = 0; i < nu; ++i) {
-      double& action = buffers.action[Size(row, nu) + Size(i)];
-      action = std::tanh(static_cast<double>(output[Size(row, 2 * nu) + Size(i)]));
-      input[i] = static_cast<float>(action);
-    }
+    const auto action = std::span(buffers.action).subspan(Size(row, nu), Size(nu));
+    std::transform(output + Size(row, 2 * nu), output + Size(row, 2 * nu) + nu, action.begin(),
+                   [](float mean) { return std::tanh(static_cast<double>(mean)); });
+    FillCriticInput(std::span(buffers.x).subspan(Size(row, features), Size(features)), action,
+                    &buffers.critic_x[Size(row, mlp_.inputs())]);
   }
   std::fill_n(buffers.value.begin(), rows, 0.0);
   const auto count = static_cast<double>(critics_.size());
@@ -116,7 +114,7 @@ void CriticValue::Forward(int rows, const double* observation, Buffers& buffers)
     const float* q =
         buffers.critics.Forward(critics_[k], static_cast<int>(k), rows, buffers.critic_x.data());
     for (int row = 0; row < rows; ++row) {
-      buffers.value[Size(row)] += (bounds_.middle() + bounds_.half_range() * q[row]) / count;
+      buffers.value[Size(row)] += bounds_.Value(q[row]) / count;
     }
   }
 }

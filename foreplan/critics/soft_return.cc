@@ -58,7 +58,7 @@ struct SoftReturn::Group {
         noise(action.size()),
         task_action(action.size()),
         log_density(Size(horizon + 1, rows)),
-        reward(Size(horizon + 1, rows)),
+        reward(Size(horizon, rows)),
         weight(Size(horizon + 1, rows)),
         least(Size(rows)),
         value(Size(rows)),
@@ -89,7 +89,7 @@ struct SoftReturn::Group {
   std::vector<double> deviation, noise;     // of its normal: the same
   std::vector<double> task_action;          // the same
   std::vector<double> log_density;          // [(horizon + 1) x rows]
-  std::vector<double> reward;               // [(horizon + 1) x rows], the last unused
+  std::vector<double> reward;               // [horizon x rows]
   std::vector<double> weight;               // gamma^t m_t: [(horizon + 1) x rows]
   std::vector<float> least;                 // of the target networks that are asked: [rows]
   std::vector<double> value;                // mean of the critics at the horizon: [rows]
@@ -241,12 +241,11 @@ void SoftReturn::Account(int time, Group& group) const {
 void SoftReturn::FillCriticInputs(int time, Group& group, float* inputs) const {
   const int nu = policy_.action_dim();
   const int features = critics_.observation_inputs();
-  const float* x = &group.x[Size(time, group.rows, features)];
-  for (int row = 0; row < group.rows; ++row, inputs += critics_.inputs(), x += features) {
-    std::copy_n(x, features, inputs);
-    const double* action = &group.action[Size(time, group.rows, nu) + Size(row, nu)];
-    std::transform(action, action + nu, inputs + features,
-                   [](double a) { return static_cast<float>(a); });
+  const auto x = std::span(group.x).subspan(Size(time, group.rows, features));
+  const auto action = std::span(group.action).subspan(Size(time, group.rows, nu));
+  for (int row = 0; row < group.rows; ++row) {
+    FillCriticInput(x.subspan(Size(row, features), Size(features)),
+                    action.subspan(Size(row, nu), Size(nu)), inputs + Size(row, critics_.inputs()));
   }
 }
 
@@ -305,7 +304,7 @@ double SoftReturn::Target(double temperature, const Group& group, int row) const
   const size_t last = at(options_.horizon);
   if (group.weight[last] == 0) return sum;
   const ValueBounds& bounds = critics_.bounds();
-  const double q = bounds.Clamp(bounds.middle() + bounds.half_range() * group.least[Size(row)]);
+  const double q = bounds.Clamp(bounds.Value(group.least[Size(row)]));
   return sum + group.weight[last] * (q - temperature * group.log_density[last]);
 }
 
@@ -340,7 +339,7 @@ void SoftReturn::PullBackCritics(Group& group) const {
         group.critic.Forward(critics_.parameters(k), 0, group.rows, group.critic_x.data());
     group.critic.PullBack(critics_.parameters(k), 0, group.d_q.data(), group.d_critic_x.data());
     for (int row = 0; row < group.rows; ++row) {
-      const double q = critics_.bounds().middle() + critics_.bounds().half_range() * output[row];
+      const double q = critics_.bounds().Value(output[row]);
       group.value[Size(row)] += q / count;
       const float* d_row = &group.d_critic_x[Size(row, critics_.inputs())];
       for (int i = 0; i < features; ++i) group.d_x[Size(row, features) + Size(i)] += d_row[i];

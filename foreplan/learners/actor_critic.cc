@@ -148,7 +148,12 @@ bool ActorCriticLearner::IsTrainingDue() const {
 void ActorCriticLearner::Train() {
   const auto start = std::chrono::steady_clock::now();
   const auto fresh = static_cast<double>(data().size() - trained_rows_);
-  actor_critic_.Rescale(policy_.encoder().Measure(data()));
+  const Normaliser scale = policy_.encoder().Measure(data());
+  if (updates_ == 0) {
+    policy_.set_scale(scale);  // what is untrained begins with it
+  } else {
+    actor_critic_.Rescale(scale);
+  }
   double fitting = 0;
   if (uses_model()) {
     const double before = times().fitting_seconds;

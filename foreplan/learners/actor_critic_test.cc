@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -133,6 +134,28 @@ TEST(ActorCriticLearner, EvaluatesThePolicyThatHasLearnedFromNoStepBeyond) {
   }
   EXPECT_EQ(order, (std::vector<std::string>{"critic.loss", "evaluation.step", "critic.loss",
                                              "critic.loss", "evaluation.step", "critic.loss"}));
+}
+
+// Where weights are drawn for inputs of deviation 1, keeping the function that they were of raw
+// observations would undo what the scale is for. Learning rates of nearly 0 leave what scales do.
+TEST(ActorCriticLearner, BeginsWithTheScaleOfTheFirstData) {
+  std::vector<std::vector<float>> weights;
+  std::vector<std::vector<double>> scales;
+  for (const int episodes : {0, 1, 4}) {
+    TestRun test(
+        RunOf("sac", std::max(1, episodes)), 1,
+        {"actor_critic.training.learning_rate=1e-8", "actor_critic.critic.learning_rate=1e-8"},
+        kTiny);
+    if (episodes > 0) test.learner->Run();
+    weights.push_back(PolicyOf(test));
+    scales.push_back(std::get<std::vector<double>>(
+        test.learner->Model().tensors.at("policy.input_scale").values));
+  }
+  EXPECT_NEAR(weights[1][0], weights[0][0], 1e-6);  // as it was drawn
+  EXPECT_NE(scales[1], scales[0]);
+  // W'_k = W_k s'_k / s_k
+  EXPECT_NE(scales[2][0], scales[1][0]);
+  EXPECT_NEAR(weights[2][0], weights[1][0] * scales[2][0] / scales[1][0], 1e-5);
 }
 
 TEST(ActorCriticLearner, RefusesSettingsThatDoNotFitEachOther) {

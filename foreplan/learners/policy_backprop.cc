@@ -122,12 +122,7 @@ void PolicyBackpropLearner::TrainPolicy() {
   std::optional<double> realised;  // of the policy of the last training
   if (trainer_.trainings() == 0) {
     // The network's inputs keep the scale of the first data, so that it stays the same function.
-    std::vector<double> rows;
-    for (int64_t row = 0; row < data().size(); ++row) {
-      const std::span<const double> observation = data().observation(row);
-      rows.insert(rows.end(), observation.begin(), observation.end());
-    }
-    policy_.FitInputs(data().size(), rows.data());
+    policy_.encoder().normaliser() = policy_.encoder().Measure(data());
   } else {
     realised = RealisedReturn();
     Record("policy.realised_return", *realised);

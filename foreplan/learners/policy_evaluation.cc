@@ -36,18 +36,16 @@ Played Play(const Task& task, const SquashedGaussianPolicy& policy, SquashedActo
   const std::unique_ptr<System> system = task.MakeSystem();
   SquashedActor actor(policy, action);
   Played played;
-  const auto features = Size(policy.encoder().inputs());
+  std::vector<float> x(Size(policy.encoder().inputs()));
   std::vector<double> half_action(Size(policy.action_dim()));
   played.result = RunEpisode(
       task, *system, actor, key, std::numeric_limits<int>::max(), [&](const EpisodeStep& step) {
         if (stop.stop_requested()) throw Interrupted("interrupted");
         if (action == SquashedActor::Action::kMean) return;
         played.inputs.resize(played.inputs.size() + Size(critic_inputs));
-        float* input = &*(played.inputs.end() - critic_inputs);
-        policy.encoder().Encode(1, step.observation.data(), input);
+        policy.encoder().Encode(1, step.observation.data(), x.data());
         policy.FromTask(step.action.data(), half_action.data());
-        std::ranges::transform(half_action, input + features,
-                               [](double a) { return static_cast<float>(a); });
+        FillCriticInput(x, half_action, &*(played.inputs.end() - critic_inputs));
         played.rewards.push_back(step.reward);
         played.log_densities.push_back(actor.log_density());
       });

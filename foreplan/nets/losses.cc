@@ -66,7 +66,7 @@ double ConstantNoiseNll(int rows, int dim, const float* mean, const float* targe
       const float weighted = error * FastExp(-log_variance[i]);
       sum += static_cast<double>(error) * weighted + log_variance[i];
       // variance^beta, a constant for the gradient
-      const float weight = FastExp(static_cast<float>(beta) * log_variance[i]);
+      const float weight = beta > 0 ? FastExp(static_cast<float>(beta) * log_variance[i]) : 1.0F;
       d_mean[i] = 2.0F * scale * weight * weighted;
       d_log_variance[i] += scale * (1.0F - weighted * error);
     }

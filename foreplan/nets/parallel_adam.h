@@ -1,7 +1,7 @@
 // Adam on gradients that come in parts, shared out to threads.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>

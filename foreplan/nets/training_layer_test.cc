@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/random.h"
@@ -207,11 +208,18 @@ TEST_P(EveryTrainingLayer, NormsAndTheirGradientsAreThoseOfEveryProcessor) {
   }
 }
 
+std::vector<std::pair<int, std::string>> RowsAndKernels() {
+  std::vector<std::pair<int, std::string>> all;
+  for (const int rows : {8, 20, 400}) {
+    for (const std::string& kernel : DenseKernelNames()) all.emplace_back(rows, kernel);
+  }
+  return all;
+}
+
 TEST(MlpUpdate, HasTheBitsOfAdamWithTheGradientAndAllocatesNothing) {
   const Mlp mlp({5, 40, 30, 1}, {.layer_norm = true});
-  const std::vector<double> decays = {0.5, 0, 0.25};
-  for (const int rows : {8, 20, 400}) {
-    for (const std::string& kernel : DenseKernelNames()) {
+  for (const std::vector<double>& decays : {std::vector<double>{0, 0, 0}, {0.5, 0, 0.25}}) {
+    for (const auto& [rows, kernel] : RowsAndKernels()) {
       MlpGradient network(mlp, GetDenseKernel(kernel), rows);
       const std::vector<float> x = Floats(Size(rows, 5), 1);
       const std::vector<float> d_y = Floats(Size(rows), 2);
@@ -245,6 +253,11 @@ TEST(MlpUpdate, HasTheBitsOfAdamWithTheGradientAndAllocatesNothing) {
                   }),
                   0);
         EXPECT_EQ(d_x_once, d_x) << kernel << ", " << rows << " rows";
+      }
+      if (decays.front() == 0) {
+        EXPECT_EQ(p_once, p) << kernel << ", " << rows << " rows";
+        EXPECT_EQ(m_once, m) << kernel << ", " << rows << " rows";
+        EXPECT_EQ(v_once, v) << kernel << ", " << rows << " rows";
       }
       // A decay may be added in one rounding or in two.
       for (size_t i = 0; i < p.size(); ++i) EXPECT_NEAR(p_once[i], p[i], 1e-6) << kernel;

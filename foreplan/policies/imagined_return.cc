@@ -213,7 +213,8 @@ void ImaginedReturn::Start(TileRange range, std::span<const double> starts, Tile
 void ImaginedReturn::Act(TileRange range, int time, Key key, Tile& tile) const {
   const int no = dynamics_->observation_dim();
   const int nu = dynamics_->action_dim();
-  policy_.Normalise(range.rows, &tile.observation[Size(time, range.rows, no)], tile.input.data());
+  policy_.encoder().Encode(range.rows, &tile.observation[Size(time, range.rows, no)],
+                           tile.input.data());
   const float* y = tile.network.Forward(policy_.parameters(), time, range.rows, tile.input.data());
   const bool noisy = std::ranges::any_of(deviation_, [](double d) { return d > 0; });
   if (noisy) {
@@ -416,14 +417,13 @@ void ImaginedReturn::PullBackPolicy(TileRange range, int time, Tile& tile,
     }
   }
   tile.network.PullBack(policy_.parameters(), time, tile.d_output.data(), tile.d_input.data());
-  const std::vector<double>& scale = policy_.input_normaliser().scale;
+  policy_.encoder().PullBack(range.rows, &tile.observation[Size(time, range.rows, no)],
+                             tile.d_input.data(), policy_.mlp().inputs(), tile.by_input,
+                             tile.by_observation.data());
   for (int row = 0; row < range.rows; ++row) {
-    const float* d_input = &tile.d_input[Size(row, policy_.mlp().inputs())];
-    for (size_t i = 0; i < scale.size(); ++i) tile.by_input[i] = d_input[i] / scale[i];
-    double* by_observation = &tile.by_observation[Size(row, no)];
-    policy_.features().PullBack(&tile.observation[Size(time, range.rows, no) + Size(row, no)],
-                                nullptr, tile.by_input.data(), by_observation, nullptr);
-    for (int i = 0; i < no; ++i) by_observation[i] += tile.by_transition[Size(row, nz) + Size(i)];
+    for (int i = 0; i < no; ++i) {
+      tile.by_observation[Size(row, no) + Size(i)] += tile.by_transition[Size(row, nz) + Size(i)];
+    }
   }
 }
 

@@ -43,14 +43,13 @@ NetworkPolicy::NetworkPolicy(const FeatureMap& features, std::span<const double>
                              std::span<const double> high, const NetworkPolicyOptions& options,
                              Key key)
     : options_(Validated("policy", options)),
-      features_(features),
+      encoder_(features),
       low_(low.begin(), low.end()),
       high_(high.begin(), high.end()),
       mlp_(MlpWidths(features.inputs(), options_.hidden_layers, options_.width,
                      static_cast<int>(low.size()))),
       kernel_(GetDenseKernel(options_.kernel)),
       parameters_(static_cast<size_t>(mlp_.parameters())),
-      input_(features.inputs()),
       output_(static_cast<int>(low.size())),
       network_(mlp_, kernel_, kRows),
       inputs_(static_cast<size_t>(kRows) * static_cast<size_t>(features.inputs())),
@@ -108,23 +107,6 @@ NetworkPolicy::Squashed NetworkPolicy::Squash(int i, double y) const {
   return {low_[at] + half * (1 + tanh), half * (1 - tanh * tanh)};
 }
 
-void NetworkPolicy::Normalise(int rows, const double* states, float* inputs) const {
-  features_.Inputs(rows, states, nullptr, input_, inputs);
-}
-
-void NetworkPolicy::FitInputs(int64_t rows, const double* states) {
-  const auto row = [&](int64_t i, double* input) {
-    features_.Input(states + i * state_dim(), nullptr, input);
-  };
-  input_ = Normaliser::OfInputs(MeasureColumns(rows, Size(features_.inputs()), row));
-  const std::vector<bool> bounded = features_.SinesAndCosines();
-  for (size_t i = 0; i < bounded.size(); ++i) {
-    if (!bounded[i]) continue;
-    input_.mean[i] = 0;
-    input_.scale[i] = 1;
-  }
-}
-
 void NetworkPolicy::ScaleOutput(const Eigen::Ref<const MatrixXd>& actions) {
   if (options_.output == PolicyOutput::kTanh) return;
   const auto row = [&](int64_t i, double* action) {
@@ -144,7 +126,8 @@ void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd&
   for (int first = 0; first < rows; first += kRows) {
     const int count = std::min(kRows, rows - first);
     for (int j = 0; j < count; ++j) {
-      Normalise(1, states.col(first + j).data(), inputs_.data() + static_cast<Index>(j) * inputs);
+      encoder_.Encode(1, states.col(first + j).data(),
+                      inputs_.data() + static_cast<Index>(j) * inputs);
     }
     if (jacobians == nullptr) {
       network_.Forward(parameters_, count, inputs_.data());
@@ -159,10 +142,10 @@ void NetworkPolicy::Evaluate(const Eigen::Ref<const MatrixXd>& states, MatrixXd&
         // d u_i / d feature_k = slope dy_i / d input_k / scale_k
         const float* gradient = network_.jacobian() + static_cast<Index>(j * nu + i) * inputs;
         for (size_t k = 0; k < by_input_.size(); ++k) {
-          by_input_[k] = slope * gradient[k] / input_.scale[k];
+          by_input_[k] = slope * gradient[k] / input_normaliser().scale[k];
         }
-        features_.PullBack(states.col(first + j).data(), nullptr, by_input_.data(),
-                           by_state_.data(), nullptr);
+        features().PullBack(states.col(first + j).data(), nullptr, by_input_.data(),
+                            by_state_.data(), nullptr);
         jacobians->row(static_cast<Index>(first + j) * nu + i) =
             Eigen::Map<const Eigen::RowVectorXd>(by_state_.data(), nx);
       }
@@ -207,7 +190,7 @@ void NetworkPolicy::Clamp(std::span<double> action) const {
 
 void NetworkPolicy::Save(const std::string& prefix, TensorFile& file) const {
   file.tensors[prefix + "parameters"] = {{mlp_.parameters()}, parameters_};
-  input_.Save(prefix + "input", file);
+  input_normaliser().Save(prefix + "input", file);
   output_.Save(prefix + "output", file);
   file.tensors[prefix + "covariance"] = {
       {action_dim(), action_dim()},
@@ -219,7 +202,7 @@ void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   const std::array<int64_t, 2> square = {action_dim(), action_dim()};
   const std::vector<float>& parameters = file.Floats(prefix + "parameters", all);
   const std::vector<double>& covariance = file.Doubles(prefix + "covariance", square);
-  Normaliser input = input_;
+  Normaliser input = input_normaliser();
   Normaliser output = output_;
   input.Restore(prefix + "input", file);
   output.Restore(prefix + "output", file);
@@ -228,7 +211,7 @@ void NetworkPolicy::Restore(const std::string& prefix, const TensorFile& file) {
   SetCovariance(Eigen::Map<const MatrixXd>(covariance.data(), action_dim(), action_dim()),
                 fmt::format("{}: tensor '{}covariance'", file.source, prefix));
   parameters_ = parameters;
-  input_ = std::move(input);
+  input_normaliser() = std::move(input);
   output_ = std::move(output);
 }
 

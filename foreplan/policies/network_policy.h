@@ -16,6 +16,7 @@
 #include "foreplan/nets/mlp.h"
 #include "foreplan/nets/mlp_jacobian.h"
 #include "foreplan/policies/linear_gaussian.h"
+#include "foreplan/policies/observation_encoder.h"
 #include "foreplan/policies/policy.h"
 
 namespace foreplan {
@@ -48,7 +49,7 @@ class NetworkPolicy final : public Policy {
   NetworkPolicy(const FeatureMap& features, std::span<const double> low,
                 std::span<const double> high, const NetworkPolicyOptions& options, Key key);
 
-  [[nodiscard]] int state_dim() const { return features_.observation_dim(); }
+  [[nodiscard]] int state_dim() const { return encoder_.observation_dim(); }
   [[nodiscard]] int action_dim() const { return mlp_.outputs(); }
   [[nodiscard]] const Eigen::MatrixXd& covariance() const { return covariance_; }
   /// [nu x nu]. Throws InputError unless symmetric and positive semidefinite.
@@ -80,12 +81,15 @@ class NetworkPolicy final : public Policy {
   [[nodiscard]] const DenseKernel& kernel() const { return kernel_; }
   [[nodiscard]] std::span<float> parameters() { return parameters_; }
   [[nodiscard]] std::span<const float> parameters() const { return parameters_; }
-  [[nodiscard]] const FeatureMap& features() const { return features_; }
+  /// How the network sees states.
+  [[nodiscard]] const ObservationEncoder& encoder() const { return encoder_; }
+  [[nodiscard]] ObservationEncoder& encoder() { return encoder_; }
+  [[nodiscard]] const FeatureMap& features() const { return encoder_.features(); }
   [[nodiscard]] double low(int i) const { return low_[static_cast<size_t>(i)]; }
   [[nodiscard]] double high(int i) const { return high_[static_cast<size_t>(i)]; }
   /// Of the features.
-  [[nodiscard]] Normaliser& input_normaliser() { return input_; }
-  [[nodiscard]] const Normaliser& input_normaliser() const { return input_; }
+  [[nodiscard]] Normaliser& input_normaliser() { return encoder_.normaliser(); }
+  [[nodiscard]] const Normaliser& input_normaliser() const { return encoder_.normaliser(); }
   [[nodiscard]] PolicyOutput output() const { return options_.output; }
   [[nodiscard]] const Normaliser& output_normaliser() const { return output_; }
   [[nodiscard]] Normaliser& output_normaliser() { return output_; }
@@ -94,12 +98,6 @@ class NetworkPolicy final : public Policy {
     double action, slope;
   };
   [[nodiscard]] Squashed Squash(int i, double y) const;
-  /// The network's inputs for states, [rows x nx]: [rows x inputs].
-  void Normalise(int rows, const double* states, float* inputs) const;
-  /// Mean and deviation of the features of states, [rows x nx], become the normaliser; a constant
-  /// feature is only centred. Sines and cosines stay as they are: their range
-  /// is known, and where a pendulum only hung, its cosine hardly spread.
-  void FitInputs(int64_t rows, const double* states);
   /// An affine output learns its scale from actions, one per column: [nu x rows].
   void ScaleOutput(const Eigen::Ref<const Eigen::MatrixXd>& actions);
 
@@ -111,12 +109,11 @@ class NetworkPolicy final : public Policy {
   void SetCovariance(const Eigen::MatrixXd& covariance, const std::string& name);
 
   NetworkPolicyOptions options_;
-  FeatureMap features_;
+  ObservationEncoder encoder_;
   std::vector<double> low_, high_;  // [nu]
   Mlp mlp_;
   const DenseKernel& kernel_;
   std::vector<float> parameters_;
-  Normaliser input_;
   Normaliser output_;  // of kNone
   Eigen::MatrixXd covariance_;
   Eigen::MatrixXd root_;  // L of covariance = L L'

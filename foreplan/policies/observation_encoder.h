@@ -21,7 +21,7 @@ class ObservationEncoder {
   [[nodiscard]] int inputs() const { return features_.inputs(); }
   [[nodiscard]] const FeatureMap& features() const { return features_; }
   [[nodiscard]] const Normaliser& normaliser() const { return normaliser_; }
-  void set_normaliser(Normaliser normaliser) { normaliser_ = std::move(normaliser); }
+  [[nodiscard]] Normaliser& normaliser() { return normaliser_; }
 
   /// Further from the mean than so many deviations there is nothing to learn, and sums of products
   /// in float are no numbers any more.

@@ -26,7 +26,7 @@ ObservationEncoder MakeEncoder() {
   Normaliser normaliser(4);
   normaliser.mean = {1, 0.2, -0.1, 3};
   normaliser.scale = {2, 0.5, 0.8, 4};
-  encoder.set_normaliser(normaliser);
+  encoder.normaliser() = normaliser;
   return encoder;
 }
 

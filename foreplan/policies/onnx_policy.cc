@@ -41,11 +41,22 @@ std::string Outputs(const FeatureMap& features, const Normaliser& normaliser, co
   return onnx.Cast(onnx.Apply("Squeeze", {networks, first}), OnnxType::kDouble);
 }
 
-/// offset + scale y, [n, nu].
-std::string Scaled(const std::string& y, const Output& output, OnnxGraph& onnx) {
-  const auto nu = static_cast<int64_t>(output.scale.size());
+/// offset + scale y within the policy's bounds: [n, nu].
+template <typename SomePolicy>
+std::string Bounded(const std::string& y, const Output& output, const SomePolicy& policy,
+                    OnnxGraph& onnx) {
+  const int64_t nu = policy.action_dim();
+  Numbers low;
+  Numbers high;
+  for (int i = 0; i < policy.action_dim(); ++i) {
+    low.push_back(policy.low(i));
+    high.push_back(policy.high(i));
+  }
   const std::string scaled = onnx.Apply("Mul", {y, onnx.Constant("scale", {nu}, output.scale)});
-  return onnx.Apply("Add", {scaled, onnx.Constant("offset", {nu}, output.offset)});
+  const std::string mean =
+      onnx.Apply("Add", {scaled, onnx.Constant("offset", {nu}, output.offset)});
+  return onnx.Apply("Min", {onnx.Apply("Max", {mean, onnx.Constant("low", {nu}, low)}),
+                            onnx.Constant("high", {nu}, high)});
 }
 
 /// ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|).
@@ -65,16 +76,7 @@ OnnxGraph PolicyGraph(const NetworkPolicy& policy) {
   std::string y = Outputs(policy.features(), policy.input_normaliser(), policy.mlp(),
                           policy.parameters(), onnx);
   if (policy.output() == PolicyOutput::kTanh) y = onnx.Apply("Tanh", {y});
-  Numbers low;
-  Numbers high;
-  for (int i = 0; i < policy.action_dim(); ++i) {
-    low.push_back(policy.low(i));
-    high.push_back(policy.high(i));
-  }
-  const std::string mean = Scaled(y, OutputOf(policy), onnx);
-  const std::string action =
-      onnx.Apply("Min", {onnx.Apply("Max", {mean, onnx.Constant("low", {nu}, low)}),
-                         onnx.Constant("high", {nu}, high)});
+  const std::string action = Bounded(y, OutputOf(policy), policy, onnx);
   const Eigen::MatrixXd& covariance = policy.covariance();
   onnx.Output(action, "action", OnnxType::kDouble, {"n", nu}, "mean, within the bounds");
   onnx.Output(onnx.Constant("noise", {nu, nu},
@@ -101,7 +103,7 @@ OnnxGraph PolicyGraph(const SquashedGaussianPolicy& policy) {
   squashed.offset.resize(squashed.scale.size());
   policy.ToTask(Numbers(squashed.scale.size()).data(), squashed.offset.data());
   const std::string action =
-      Scaled(onnx.Apply("Tanh", {onnx.Columns(outputs, mu)}), squashed, onnx);
+      Bounded(onnx.Apply("Tanh", {onnx.Columns(outputs, mu)}), squashed, policy, onnx);
   const std::string least = onnx.Constant("least", {}, Numbers{SquashedGaussian::kLeastDeviation});
   const std::string deviation =
       onnx.Apply("Add", {Softplus(onnx.Columns(outputs, rho), onnx), least});

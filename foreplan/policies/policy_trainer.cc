@@ -107,10 +107,10 @@ void PolicyTrainer::PrepareRows(const Supervision& data) {
   CheckFinite("precision", data.precisions, static_cast<int>(nu * nu));
   actions_ = Eigen::Map<const MatrixXd>(data.actions.data(), nu, rows);
   precisions_ = Eigen::Map<const MatrixXd>(data.precisions.data(), nu, nu * rows);
-  policy_.FitInputs(rows, data.states.data());
+  policy_.encoder().normaliser() = policy_.encoder().Measure(rows, data.states.data());
   policy_.ScaleOutput(actions_);
   inputs_.resize(static_cast<size_t>(rows * policy_.mlp().inputs()));
-  policy_.Normalise(static_cast<int>(rows), data.states.data(), inputs_.data());
+  policy_.encoder().Encode(static_cast<int>(rows), data.states.data(), inputs_.data());
   // The covariance that minimises the divergence: the inverse of the mean precision.
   MatrixXd mean = MatrixXd::Zero(nu, nu);
   for (Index row = 0; row < rows; ++row) {

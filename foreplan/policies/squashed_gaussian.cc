@@ -82,6 +82,8 @@ SquashedGaussianPolicy::SquashedGaussianPolicy(const FeatureMap& features,
           fmt::format("policy: bounds of action {}: found {} ... {}, expected finite low < high", i,
                       low[i], high[i]));
     }
+    low_.push_back(low[i]);
+    high_.push_back(high[i]);
     middle_.push_back(0.5 * (low[i] + high[i]));
     half_range_.push_back(0.5 * (high[i] - low[i]));
   }
@@ -90,7 +92,7 @@ SquashedGaussianPolicy::SquashedGaussianPolicy(const FeatureMap& features,
 
 void SquashedGaussianPolicy::ToTask(const double* action, double* task_action) const {
   for (size_t i = 0; i < middle_.size(); ++i) {
-    task_action[i] = middle_[i] + half_range_[i] * action[i];
+    task_action[i] = std::clamp(middle_[i] + half_range_[i] * action[i], low_[i], high_[i]);
   }
 }
 
@@ -102,7 +104,7 @@ void SquashedGaussianPolicy::FromTask(const double* task_action, double* action)
 
 void SquashedGaussianPolicy::Rescale(const Normaliser& normaliser) {
   RescaleFirstLayer(mlp_, encoder_.normaliser(), normaliser, parameters_);
-  encoder_.set_normaliser(normaliser);
+  encoder_.normaliser() = normaliser;
 }
 
 void SquashedGaussianPolicy::Save(const std::string& prefix, TensorFile& file) const {
@@ -117,7 +119,7 @@ void SquashedGaussianPolicy::Restore(const std::string& prefix, const TensorFile
   input.Restore(prefix + "input", file);
   CheckFinite(file, prefix + "parameters");
   parameters_ = parameters;
-  encoder_.set_normaliser(std::move(input));
+  encoder_.normaliser() = std::move(input);
 }
 
 SquashedActor::SquashedActor(const SquashedGaussianPolicy& policy, Action action)

@@ -61,13 +61,16 @@ class SquashedGaussianPolicy {
   [[nodiscard]] const ObservationEncoder& encoder() const { return encoder_; }
   [[nodiscard]] std::span<float> parameters() { return parameters_; }
   [[nodiscard]] std::span<const float> parameters() const { return parameters_; }
+  [[nodiscard]] double low(int i) const { return low_[static_cast<size_t>(i)]; }
+  [[nodiscard]] double high(int i) const { return high_[static_cast<size_t>(i)]; }
   /// d u_i / d a_i.
   [[nodiscard]] double half_range(int i) const { return half_range_[static_cast<size_t>(i)]; }
-  /// From half ranges to the task's units and back: [nu] each.
+  /// From half ranges to the task's units, within the bounds where rounding would leave them, and
+  /// back: [nu] each.
   void ToTask(const double* action, double* task_action) const;
   void FromTask(const double* task_action, double* action) const;
   /// The scale in which an untrained policy sees observations: another function.
-  void set_scale(Normaliser normaliser) { encoder_.set_normaliser(std::move(normaliser)); }
+  void set_scale(Normaliser normaliser) { encoder_.normaliser() = std::move(normaliser); }
   /// Sees observations in another scale from now on, and stays the function that it is.
   void Rescale(const Normaliser& normaliser);
 
@@ -79,7 +82,7 @@ class SquashedGaussianPolicy {
 
  private:
   ObservationEncoder encoder_;
-  std::vector<double> middle_, half_range_;  // [nu]
+  std::vector<double> low_, high_, middle_, half_range_;  // [nu]
   Mlp mlp_;
   const DenseKernel& kernel_;
   std::vector<float> parameters_;

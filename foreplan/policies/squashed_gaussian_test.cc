@@ -201,6 +201,25 @@ TEST(SquashedGaussianPolicy, ActionsFillTheBounds) {
   EXPECT_EQ(policy.half_range(1), 0.5);
 }
 
+// Where neither the middle nor half the range is a number of binary floats, a bound that is
+// computed from them lies an ulp beyond.
+TEST(SquashedGaussianPolicy, NoActionLeavesTheBounds) {
+  const std::array<double, 3> low = {-0.1, -3.0, -0.7};
+  const std::array<double, 3> high = {0.3, 0.1, 0.2};
+  const SquashedGaussianPolicy policy(FeatureMap(1), low, high, {.hidden_layers = 1, .width = 2},
+                                      Key{1, 0});
+  for (const double a : {-1.0, 1.0}) {
+    const std::array<double, 3> action = {a, a, a};
+    std::array<double, 3> task = {};
+    policy.ToTask(action.data(), task.data());
+    for (size_t i = 0; i < task.size(); ++i) {
+      EXPECT_GE(task[i], low[i]);
+      EXPECT_LE(task[i], high[i]);
+      EXPECT_NEAR(task[i], a < 0 ? low[i] : high[i], 1e-15);  // an ulp
+    }
+  }
+}
+
 TEST(SquashedGaussianPolicy, ActorsDoWhatTheNetworkSays) {
   const SquashedGaussianPolicy policy = MakePolicy();
   const std::vector<double> observation = {0.5, -1, 2};

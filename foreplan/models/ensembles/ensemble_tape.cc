@@ -63,8 +63,9 @@ void EnsembleTape::Step(const StepBatch& batch) {
   Kept& kept = kept_[Size(batch.time)];
   std::copy_n(batch.state, Size(rows_, no), kept.state.begin());
   std::copy_n(batch.action, Size(rows_, ensemble_.action_dim()), kept.action.begin());
-  const bool samples = ensemble_.options().probabilistic && members_ == 1;
-  kept.noisy = samples && batch.noise != nullptr;
+  // An expectation has no noise, of a single member neither.
+  kept.noisy =
+      ensemble_.is_stochastic() && ensemble_.options().probabilistic && batch.noise != nullptr;
   kept.member = members_ == 1 ? ensemble_.MemberOf(batch) : 0;
   features.Inputs(rows_, batch.state, batch.action, ensemble_.input_normaliser(), input_.data());
   std::fill_n(target_.begin(), Size(rows_, no), 0.0);
