@@ -406,7 +406,7 @@ TEST(ActorCritic, InAnotherScalePolicyAndCriticsStayWhatTheyAre) {
     }
     std::vector<double> found(kRows);
     w.critics.Evaluate(kRows, inputs.data(), found);
-    SquashedActor actor(w.policy, SquashedActor::Action::kMean);
+    SquashedActor actor(w.policy, PolicyAction::kMean);
     for (int row = 0; row < kRows; ++row) {
       std::array<double, 2> action = {};
       actor.Act({.observation = std::span(w.starts).subspan(Size(row, 3), 3), .key = {}}, action);

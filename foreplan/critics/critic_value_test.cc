@@ -55,7 +55,7 @@ TEST(CriticValue, IsTheMeanOfTheCriticsAtTheMeanAction) {
   const CriticValue value(j.policy, j.critics);
   std::vector<double> v(kRows);
   value.Evaluate(kRows, j.observations.data(), v.data());
-  SquashedActor actor(j.policy, SquashedActor::Action::kMean);
+  SquashedActor actor(j.policy, PolicyAction::kMean);
   std::vector<float> input(Size(j.critics.inputs()));
   std::vector<double> action(kAction);
   std::vector<double> half(kAction);

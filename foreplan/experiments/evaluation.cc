@@ -10,9 +10,7 @@
 #include "foreplan/experiments/learned_system.h"
 #include "foreplan/learners/episode_row.h"
 #include "foreplan/learners/mpc.h"
-#include "foreplan/models/model_subject.h"
 #include "foreplan/planners/planner.h"
-#include "foreplan/policies/stored_policy.h"
 #include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/run_directory.h"
 
@@ -120,7 +118,7 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                               const std::string& run_folder, const EvaluationRequest& request,
                               std::shared_ptr<Executor> executor, const std::stop_token& stop) {
   const Task& task = experiment.task;
-  if (controller == kLearned) {
+  if (controller == kLearned || controller == kSampled) {
     const auto learner = MakeLearner(
         experiment.run.algorithm, experiment.config,
         {.task = task, .run = experiment.run, .executor = std::move(executor), .stop = stop});
@@ -129,13 +127,17 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
                                           task.spec().observation_dim(), task.spec().action_dim());
       learner->Restore(state, std::move(data));
     }
-    return Evaluate(controller, task, learner->controller(), request, stop);
-  }
-  if (controller == kSampled && !run_folder.empty()) {
-    const StoredPolicy stored = StoredPolicy::Open(run_folder);
-    CheckSubject(task, stored.file());
-    const auto actor = stored.MakeActor(PolicyAction::kSampled);
-    return Evaluate(controller, task, *actor, request, stop);
+    if (controller == kLearned) {
+      return Evaluate(controller, task, learner->controller(), request, stop);
+    }
+    Policy* sampled = learner->sampled_controller();
+    if (sampled == nullptr) {
+      throw InputError(
+          fmt::format("evaluation: found {}, which learns no policy with noise, expected a run of "
+                      "one that does",
+                      experiment.run.algorithm));
+    }
+    return Evaluate(controller, task, *sampled, request, stop);
   }
   if (controller == kTrueModel) {
     const auto mpc = MakeTrueModelController(experiment, std::move(executor), stop);

@@ -11,6 +11,7 @@
 #include "foreplan/data/segments.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/models/read_subject.h"
+#include "foreplan/policies/policy_of_subject.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/systems/component_names.h"
 #include "foreplan/systems/task_text.h"
@@ -83,7 +84,7 @@ LoadedModel Restored(ModelSubject subject, Config& config, const TensorFile& fil
 /// A run may have learned a policy, and nothing of the motion.
 void CheckHoldsModel(const TensorFile& file) {
   const bool holds = std::ranges::any_of(file.tensors, [](const auto& named) {
-    return !named.first.starts_with("policy.") && !named.first.starts_with("critic.");
+    return !named.first.starts_with(kPolicyPrefix) && !named.first.starts_with("critic.");
   });
   if (holds) return;
   throw InputError(fmt::format(

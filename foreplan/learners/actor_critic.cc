@@ -24,7 +24,6 @@ enum UpdateStream : uint64_t { kPool, kStarts, kOneStep, kUpdate };
 // ModelLearner derives its keys from stream 0 of the seed.
 constexpr uint64_t kActorCriticStream = 0x61637469;
 
-constexpr const char* kPolicyPrefix = "policy.";
 constexpr const char* kCriticPrefix = "critic.";
 
 ModelLearnerParts ReadParts(const ActorCriticSections& sections, Config& config,
@@ -62,8 +61,8 @@ ActorCriticLearner::ActorCriticLearner(const LearnerContext& context,
       options_(sections.Checked().learner),
       key_{static_cast<uint64_t>(context.run.seed), kActorCriticStream},
       policy_(MakeSquashedPolicy(context.task, sections.policy, key_.Fold(kPolicy))),
-      actor_(policy_, SquashedActor::Action::kSampled),
-      controller_(policy_, SquashedActor::Action::kMean),
+      actor_(policy_, PolicyAction::kSampled),
+      controller_(policy_, PolicyAction::kMean),
       critics_(policy_.encoder().inputs(), policy_.action_dim(), sections.critic,
                sections.training.batch, key_.Fold(kCritics), context.executor),
       actor_critic_(policy_, critics_, sections.training, context.executor),

@@ -34,6 +34,7 @@ class ActorCriticLearner final : public ModelLearner {
   bool Step() override;
   /// The policy's mean action.
   Policy& controller() override { return controller_; }
+  Policy* sampled_controller() override { return &actor_; }
 
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset rows) override;

@@ -85,6 +85,8 @@ class Learner {
 
   /// The controller that acts with what was learned so far; owned by the learner.
   virtual Policy& controller() = 0;
+  /// The same with the noise that its policy learned, as it explores; null where it has none.
+  virtual Policy* sampled_controller() { return nullptr; }
 
   [[nodiscard]] virtual RunTimes times() const { return {}; }
 

@@ -18,7 +18,6 @@ enum Stream : uint64_t { kPolicy, kTraining };
 // ModelLearner derives its keys from stream 0 of the seed.
 constexpr uint64_t kPolicyStream = 0x706f6c69;
 
-constexpr const char* kPrefix = "policy.";
 constexpr const char* kTrainedEarly = "policy_backprop.trained_early";  // metadata of a checkpoint
 
 std::shared_ptr<const TrueDynamics> TrueModel(const PolicyBackpropOptions& options,
@@ -207,7 +206,7 @@ void PolicyBackpropLearner::Report(const PolicyGradientReport& report, double se
 
 void PolicyBackpropLearner::Save(TensorFile& state) const {
   ModelLearner::Save(state);
-  policy_.Save(kPrefix, state);
+  policy_.Save(kPolicyPrefix, state);
   trainer_.Save(state);
   state.tensors["policy_backprop.trained_rows"] = {
       {1}, std::vector<int32_t>{static_cast<int32_t>(trained_rows_)}};
@@ -216,7 +215,7 @@ void PolicyBackpropLearner::Save(TensorFile& state) const {
 
 void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
   ModelLearner::Restore(state, std::move(rows));
-  policy_.Restore(kPrefix, state);
+  policy_.Restore(kPolicyPrefix, state);
   trainer_.Restore(state);
   const std::array<int64_t, 1> one = {1};
   trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
@@ -232,7 +231,7 @@ void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
 
 TensorFile PolicyBackpropLearner::Model() const {
   TensorFile file = ModelLearner::Model();
-  policy_.Save(kPrefix, file);
+  policy_.Save(kPolicyPrefix, file);
   return file;
 }
 

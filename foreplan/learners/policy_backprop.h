@@ -41,6 +41,7 @@ class PolicyBackpropLearner final : public ModelLearner {
   bool Step() override;
   /// The policy's mean action.
   Policy& controller() override { return controller_; }
+  Policy* sampled_controller() override { return &policy_; }
 
   void Save(TensorFile& state) const override;
   void Restore(const TensorFile& state, Dataset rows) override;

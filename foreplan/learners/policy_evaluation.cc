@@ -31,7 +31,7 @@ void Throw(const EpisodeResult& result) {
   throw RunError(fmt::format("evaluation: an episode diverged: {}", result.divergence));
 }
 
-Played Play(const Task& task, const SquashedGaussianPolicy& policy, SquashedActor::Action action,
+Played Play(const Task& task, const SquashedGaussianPolicy& policy, PolicyAction action,
             int critic_inputs, Key key, const std::stop_token& stop) {
   const std::unique_ptr<System> system = task.MakeSystem();
   SquashedActor actor(policy, action);
@@ -41,7 +41,7 @@ Played Play(const Task& task, const SquashedGaussianPolicy& policy, SquashedActo
   played.result = RunEpisode(
       task, *system, actor, key, std::numeric_limits<int>::max(), [&](const EpisodeStep& step) {
         if (stop.stop_requested()) throw Interrupted("interrupted");
-        if (action == SquashedActor::Action::kMean) return;
+        if (action == PolicyAction::kMean) return;
         played.inputs.resize(played.inputs.size() + Size(critic_inputs));
         policy.encoder().Encode(1, step.observation.data(), x.data());
         policy.FromTask(step.action.data(), half_action.data());
@@ -89,8 +89,8 @@ PolicyEvaluation EvaluatePolicy(const Task& task, const SquashedGaussianPolicy& 
     const bool mean = index % 2 == 0;
     const Key key = request.key.Fold(mean ? kMeanAction : kSampledAction).Fold(episode);
     (mean ? by_mean : sampled)[episode] =
-        Play(task, policy, mean ? SquashedActor::Action::kMean : SquashedActor::Action::kSampled,
-             critics.inputs(), key, stop);
+        Play(task, policy, mean ? PolicyAction::kMean : PolicyAction::kSampled, critics.inputs(),
+             key, stop);
   });
   PolicyEvaluation evaluation;
   double absolute = 0;

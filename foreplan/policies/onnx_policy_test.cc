@@ -86,7 +86,7 @@ TEST(OnnxPolicy, ASquashedPolicyHasItsMeanActionAndItsDeviations) {
   const OnnxTensor& deviation = values.at("deviation");
   ASSERT_EQ(found.shape, (std::vector<int64_t>{kRows, 2}));
   ASSERT_EQ(deviation.shape, (std::vector<int64_t>{kRows, 2}));
-  SquashedActor actor(policy, SquashedActor::Action::kMean);
+  SquashedActor actor(policy, PolicyAction::kMean);
   double least = 1;
   double largest = 0;
   for (size_t row = 0; row < kRows; ++row) {

@@ -27,6 +27,8 @@ struct BackpropPolicyOptions {
 /// Sections of configurations that make policies, for messages and files.
 inline constexpr const char* kBackpropPolicySection = "policy_backprop.policy";
 inline constexpr const char* kSquashedPolicySection = "actor_critic.policy";
+/// What names of a policy's tensors begin with.
+inline constexpr const char* kPolicyPrefix = "policy.";
 
 /// Untrained, of what observations and bounds are known of. Throws InputError.
 [[nodiscard]] NetworkPolicy MakeBackpropPolicy(const ModelSubject& subject,

@@ -122,7 +122,7 @@ void SquashedGaussianPolicy::Restore(const std::string& prefix, const TensorFile
   encoder_.normaliser() = std::move(input);
 }
 
-SquashedActor::SquashedActor(const SquashedGaussianPolicy& policy, Action action)
+SquashedActor::SquashedActor(const SquashedGaussianPolicy& policy, PolicyAction action)
     : policy_(policy),
       action_(action),
       network_(policy.mlp(), policy.kernel(), 1),
@@ -134,7 +134,7 @@ SquashedActor::SquashedActor(const SquashedGaussianPolicy& policy, Action action
 void SquashedActor::Act(const Situation& situation, std::span<double> action) {
   policy_.encoder().Encode(1, situation.observation.data(), input_.data());
   const float* output = network_.Forward(policy_.parameters(), 1, input_.data());
-  if (action_ == Action::kMean) {
+  if (action_ == PolicyAction::kMean) {
     std::transform(output, output + policy_.action_dim(), half_action_.begin(),
                    [](float mean) { return std::tanh(static_cast<double>(mean)); });
   } else {

@@ -88,13 +88,16 @@ class SquashedGaussianPolicy {
   std::vector<float> parameters_;
 };
 
+enum class PolicyAction {
+  kMean,     // within the bounds
+  kSampled,  // with the policy's noise
+};
+
 /// Acts by a squashed Gaussian policy as it is at the time. Several may share one policy.
 class SquashedActor final : public Policy {
  public:
-  enum class Action { kSampled, kMean };
-
   /// The policy must outlive the actor.
-  SquashedActor(const SquashedGaussianPolicy& policy, Action action);
+  SquashedActor(const SquashedGaussianPolicy& policy, PolicyAction action);
 
   void Act(const Situation& situation, std::span<double> action) override;
   /// ln pi of the action that was sampled last, in half ranges.
@@ -102,7 +105,7 @@ class SquashedActor final : public Policy {
 
  private:
   const SquashedGaussianPolicy& policy_;
-  Action action_;
+  PolicyAction action_;
   MlpGradient network_;                                  // of one row
   std::vector<float> input_;                             // [inputs]
   std::vector<double> noise_, half_action_, deviation_;  // [nu]

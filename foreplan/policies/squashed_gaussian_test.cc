@@ -226,8 +226,8 @@ TEST(SquashedGaussianPolicy, ActorsDoWhatTheNetworkSays) {
   const std::span<const float> floats = policy.parameters();
   const std::vector<double> y =
       EvaluateInDouble(policy.mlp(), {floats.begin(), floats.end()}, observation);
-  SquashedActor mean(policy, SquashedActor::Action::kMean);
-  SquashedActor sampled(policy, SquashedActor::Action::kSampled);
+  SquashedActor mean(policy, PolicyAction::kMean);
+  SquashedActor sampled(policy, PolicyAction::kSampled);
   std::array<double, 2> action = {};
   mean.Act({.observation = observation, .key = {}}, action);
   EXPECT_NEAR(action[0], 2 + 4 * std::tanh(y[0]), 1e-5);  // the network is in float
@@ -252,7 +252,7 @@ TEST(SquashedGaussianPolicy, ActorsDoWhatTheNetworkSays) {
 
 TEST(SquashedGaussianPolicy, StaysTheSameFunctionInAnotherScale) {
   SquashedGaussianPolicy policy = MakePolicy();
-  SquashedActor actor(policy, SquashedActor::Action::kMean);
+  SquashedActor actor(policy, PolicyAction::kMean);
   Normaliser normaliser(3);
   Random random(Key{6, 0});
   for (int change = 0; change < 3; ++change) {

@@ -18,7 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPrefix = "policy.";
 constexpr const char* kCovariance = "policy.covariance";  // tells a network policy
 constexpr const char* kOptionsKey = "options";
 constexpr const char* kSubjectKey = "subject";
@@ -60,7 +59,7 @@ Options OptionsIn(const char* section, Config& config, TensorFile& kept) {
     throw InputError(
         fmt::format("{}: found no section [{}], expected it to say how '{}*' is made; the folder "
                     "of its run does",
-                    config.name(), section, kPrefix));
+                    config.name(), section, kPolicyPrefix));
   }
   auto options = ReadOptions<Options>(config, section);
   ConfigWriter writer;
@@ -80,8 +79,8 @@ std::shared_ptr<const Learned> Restored(Learned (*make)(const ModelSubject&, con
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", file.source, error.what()));
   }
-  policy->Restore(kPrefix, file);
-  policy->Save(kPrefix, kept);
+  policy->Restore(kPolicyPrefix, file);
+  policy->Save(kPolicyPrefix, kept);
   return policy;
 }
 
@@ -103,9 +102,7 @@ class NetworkActor final : public Policy {
 class SharedSquashedActor final : public Policy {
  public:
   SharedSquashedActor(std::shared_ptr<const SquashedGaussianPolicy> policy, PolicyAction action)
-      : policy_(std::move(policy)),
-        actor_(*policy_, action == PolicyAction::kMean ? SquashedActor::Action::kMean
-                                                       : SquashedActor::Action::kSampled) {}
+      : policy_(std::move(policy)), actor_(*policy_, action) {}
 
   void Act(const Situation& situation, std::span<double> action) override {
     actor_.Act(situation, action);
@@ -129,8 +126,8 @@ std::unique_ptr<Policy> ActorOf(const std::shared_ptr<const SquashedGaussianPoli
 }  // namespace
 
 bool HoldsPolicy(const TensorFile& model) {
-  return std::ranges::any_of(model.tensors,
-                             [](const auto& tensor) { return tensor.first.starts_with(kPrefix); });
+  return std::ranges::any_of(
+      model.tensors, [](const auto& tensor) { return tensor.first.starts_with(kPolicyPrefix); });
 }
 
 StoredPolicy StoredPolicy::Open(const fs::path& path) {

@@ -14,12 +14,6 @@
 #include "foreplan/policies/squashed_gaussian.h"
 
 namespace foreplan {
-
-enum class PolicyAction {
-  kMean,     // within the bounds
-  kSampled,  // with the policy's noise
-};
-
 /// Algorithms whose runs learn a policy of the observation, for messages.
 inline constexpr const char* kPolicyLearners = "dhmbpo, mbpo, policy_backprop, sac, svg";
 

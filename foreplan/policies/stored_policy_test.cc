@@ -84,8 +84,8 @@ void ExpectEqual(Policy& found, Policy& expected) {
 }
 
 void ExpectActsAs(const StoredPolicy& stored, const SquashedGaussianPolicy& policy) {
-  SquashedActor mean(policy, SquashedActor::Action::kMean);
-  SquashedActor sampled(policy, SquashedActor::Action::kSampled);
+  SquashedActor mean(policy, PolicyAction::kMean);
+  SquashedActor sampled(policy, PolicyAction::kSampled);
   ExpectEqual(*stored.MakeActor(PolicyAction::kMean), mean);
   ExpectEqual(*stored.MakeActor(PolicyAction::kSampled), sampled);
 }
@@ -110,7 +110,7 @@ TEST(StoredPolicy, AnActorOutlivesWhatMadeIt) {
     const StoredPolicy stored(FileOf(policy, kSquashedOptions));
     actor = stored.MakeActor(PolicyAction::kMean);
   }
-  SquashedActor mean(policy, SquashedActor::Action::kMean);
+  SquashedActor mean(policy, PolicyAction::kMean);
   ExpectEqual(*actor, mean);
 }
 

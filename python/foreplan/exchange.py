@@ -9,12 +9,12 @@ from typing import Any
 from . import _core
 
 
-def _folder(source: Any) -> str:
-    folder = getattr(source, "folder", source)
-    if not isinstance(folder, (str, os.PathLike)):
-        raise TypeError(f"export: source: found {type(source).__name__}, expected a Run, or the path of a folder or "
-                        "a file")
-    return os.fspath(folder)
+def path_of(source: Any, where: str) -> str:
+    """Of a run, or the path itself. Raises TypeError, which begins with `where`, for anything else."""
+    path = getattr(source, "folder", source)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{where}: found {type(source).__name__}, expected a Run, or the path of a folder or a file")
+    return os.fspath(path)
 
 
 def export(source: Any, kind: str, out: str | os.PathLike[str] = "", *, what: str = "model") -> Path:
@@ -26,7 +26,7 @@ def export(source: Any, kind: str, out: str | os.PathLike[str] = "", *, what: st
     exists is not overwritten. A run that goes on is exported as of its last checkpoint.
 
     Raises InputError for another kind, a path that exists, and what the kind has no form for."""
-    folder, path = _folder(source), os.fspath(out)
+    folder, path = path_of(source, "export: source"), os.fspath(out)
     if kind in _core.data_kinds():
         return Path(_core.export_data(folder, kind, path))
     if kind in _core.model_file_kinds():

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._arrays import Array, numbers, numbers_or_zeros
 from ._core import InputError
+from ._observed import Observed
+from .exchange import path_of
 
 if TYPE_CHECKING:
     from .local_models import LocalModel
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _FIELDS = ("K", "k", "covariance", "states", "actions")
 
 
-class Policy:
+class Policy(Observed):
     """A policy that a run learned (``sac``, ``mbpo``, ``svg``, ``dhmbpo``, ``policy_backprop``): what it does in an
     observation, without the run, its task or its data. Cannot be changed; pickled with what it learned."""
 
@@ -32,11 +34,7 @@ class Policy:
         wrote. A run that goes on is read as of its last checkpoint.
 
         Raises InputError naming file, tensor or key, found and expected."""
-        path = getattr(source, "folder", source)
-        if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"policy: found {type(source).__name__}, expected a Run, or the path of its folder or of a "
-                            "file")
-        return cls(_core.Policy(os.fspath(path)))
+        return cls(_core.Policy(path_of(source, "policy")))
 
     def __call__(self, observation: ArrayLike) -> Array:
         """The mean action, within the bounds: [nu] in an observation [no], [n, nu] in rows [n, no]."""
@@ -50,29 +48,6 @@ class Policy:
         """Writes it as safetensors (docs/model_files.md). A file that exists is replaced. Raises RunError when the
         disk refuses."""
         self._core.write(os.fspath(path))
-
-    @property
-    def observation_names(self) -> list[str]:
-        return self._core.observation_names
-
-    @property
-    def action_names(self) -> list[str]:
-        return self._core.action_names
-
-    @property
-    def action_low(self) -> Array:
-        """[nu]"""
-        return self._core.action_low
-
-    @property
-    def action_high(self) -> Array:
-        """[nu]"""
-        return self._core.action_high
-
-    @property
-    def dt(self) -> float:
-        """Seconds between two steps of what it learned on; 0: not known."""
-        return self._core.dt
 
     def __reduce__(self) -> Any:
         return _unpickled, (self._core.save(),)

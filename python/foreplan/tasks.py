@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._core import InputError
+from ._observed import Observed
 from ._options import Options, all_assignments, assignments
 from .environments import (Adapter, Part, action_bounds, control_period, identifier, is_environment,
                            observation_parts, refuse_vector, time_limit)
@@ -28,7 +29,7 @@ def task_names() -> list[str]:
     return _core.task_names()
 
 
-class Task:
+class Task(Observed):
     """A task, from any of
 
     - the name of a shipped task or the path of a task file: ``Task("pendulum")``, ``Task("robot.toml")``;
@@ -119,32 +120,9 @@ class Task:
         return self._core.name
 
     @property
-    def dt(self) -> float:
-        """Seconds between two steps."""
-        return self._core.dt
-
-    @property
     def episode_length(self) -> int:
         """Steps."""
         return self._core.episode_length
-
-    @property
-    def observation_names(self) -> list[str]:
-        return self._core.observation_names
-
-    @property
-    def action_names(self) -> list[str]:
-        return self._core.action_names
-
-    @property
-    def action_low(self) -> Array:
-        """[nu]"""
-        return self._core.action_low
-
-    @property
-    def action_high(self) -> Array:
-        """[nu]"""
-        return self._core.action_high
 
     def reward(self, observation: ArrayLike, action: ArrayLike, next_observation: ArrayLike) -> tuple[Array, Array]:
         """(rewards [n], terminated [n]) of n transitions, as the task counts them."""
