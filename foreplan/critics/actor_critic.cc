@@ -84,7 +84,8 @@ void ActorCritic::Update(std::span<const double> starts, const OneStepRows* one_
 void ActorCritic::TrainCritics(const OneStepRows* one_step, Key key, ActorCriticReport& report) {
   const float* inputs = nullptr;
   if (one_step == nullptr) {
-    critics_.Observe(imagined_.SoftRewards(temperature()), options_.discount);
+    critics_.Observe(imagined_.SoftRewards(temperature()), options_.discount,
+                     imagined_.SomeEnded());
     imagined_.Targets(temperature(), y_);
     inputs = imagined_.first_inputs().data();
   } else {
@@ -110,7 +111,8 @@ void ActorCritic::FillOneStep(const OneStepRows& rows, Key key) {
     const double soft = rows.reward[Size(row)] - temperature() * next_.first_log_density(row);
     if (std::isfinite(soft)) soft_rewards_[count++] = soft;
   }
-  critics_.Observe(std::span(soft_rewards_).first(count), options_.discount);
+  critics_.Observe(std::span(soft_rewards_).first(count), options_.discount,
+                   std::ranges::count(rows.terminated, 0) < std::ssize(rows.terminated));
   next_.Targets(temperature(), y_);
   for (int row = 0; row < options_.batch; ++row) {
     const double value = rows.terminated[Size(row)] != 0 ? 0.0 : options_.discount * y_[Size(row)];

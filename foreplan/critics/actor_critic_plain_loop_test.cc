@@ -134,7 +134,8 @@ class PlainLoop {
       const double l = next[Size(row / kGroup)].log_density[Size(row % kGroup)];
       soft_rewards.push_back(rows.reward[Size(row)] - alpha() * l);
     }
-    bounds.Observe(soft_rewards, kGamma, testing::SmallCriticOptions().bounds_rate);
+    const bool some_ended = std::ranges::count(rows.terminated, 1) > 0;
+    bounds.Observe(soft_rewards, kGamma, testing::SmallCriticOptions().bounds_rate, some_ended);
     MlpGradient network(w_.critics.mlp(), w_.critics.kernel(), kGroup);
     std::vector<double> y;
     for (const Drawn& d : next) {

@@ -144,6 +144,46 @@ TEST(ActorCritic, RowsThatTerminatedAreWorthTheirReward) {
   EXPECT_EQ(bytes[0], bytes[1]);
 }
 
+/// Pays 1 a step, and ends where x' is above a limit.
+class PaysUntilTheEnd final : public Reward {
+ public:
+  explicit PaysUntilTheEnd(double limit) : limit_(limit) {}
+  void Evaluate(const TransitionBatch& batch, double* reward, uint8_t* terminated) const override {
+    for (int row = 0; row < batch.rows; ++row) {
+      reward[row] = 1;
+      terminated[row] = batch.next_observation[Size(row, 3)] > limit_ ? 1 : 0;
+    }
+  }
+  void Gradient(const TransitionBatch& batch, double* gradient) const override {
+    std::fill_n(gradient, Size(batch.rows, 8), 0.0);
+  }
+
+ private:
+  double limit_;
+};
+
+TEST(ActorCritic, ValuesMayBeNothingWhereSomeRolloutsEnd) {
+  CriticOptions options = testing::SmallCriticOptions();
+  options.bounds_rate = 1;
+  ActorCriticOptions almost_without_entropy = SmallOptions(3);
+  almost_without_entropy.temperature = 1e-8;
+  for (const bool ends : {false, true}) {
+    SmallWorld w(kRows, options);
+    const double middle = w.starts[Size(kRows / 2, 3)];
+    ActorCritic actor_critic(w.policy, w.critics, almost_without_entropy, w.executor);
+    actor_critic.set_model({w.model, std::make_shared<PaysUntilTheEnd>(ends ? middle : 1e9)});
+    ActorCriticReport report;
+    actor_critic.Update(w.starts, nullptr, Key{1, 0}, false, report);
+    EXPECT_NEAR(w.critics.bounds().low, ends ? 0 : 10, 1e-5);  // 1 / (1 - 0.9)
+    EXPECT_NEAR(w.critics.bounds().high, 10, 1e-5);
+    OneStep rows;
+    rows.terminated[3] = ends ? 1 : 0;
+    const OneStepRows one_step = rows.rows();
+    actor_critic.Update(w.starts, &one_step, Key{1, 1}, false, report);
+    EXPECT_NEAR(w.critics.bounds().low, ends ? 0 : 10, 1e-5);
+  }
+}
+
 /// Stays where it is.
 class Still final : public testing::ObservedState<1, 1> {
  public:

@@ -47,10 +47,15 @@ void CriticOptions::Visit(OptionsVisitor& visitor) {
   visitor.Choice("kernel", kernel, DenseKernelNames(), "library for dense products");
 }
 
-void ValueBounds::Observe(std::span<double> rewards, double discount, double rate) {
+void ValueBounds::Observe(std::span<double> rewards, double discount, double rate,
+                          bool some_ended) {
   if (rewards.empty()) return;
-  const double new_low = Quantile(rewards, 0.01) / (1 - discount);
-  const double new_high = Quantile(rewards, 0.99) / (1 - discount);
+  double new_low = Quantile(rewards, 0.01) / (1 - discount);
+  double new_high = Quantile(rewards, 0.99) / (1 - discount);
+  if (some_ended) {
+    new_low = std::min(new_low, 0.0);
+    new_high = std::max(new_high, 0.0);
+  }
   low = known ? (1 - rate) * low + rate * new_low : new_low;
   high = known ? (1 - rate) * high + rate * new_high : new_high;
   known = true;

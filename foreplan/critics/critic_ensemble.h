@@ -35,13 +35,15 @@ struct CriticOptions {
 /// line between neighbours), over 1 - gamma,
 ///   low <- (1 - rate) low + rate q_0.01 / (1 - gamma), high likewise; the first batch sets them.
 ///   Q = (high + low) / 2 + (high - low) / 2 net(x).
+/// What ends earns nothing more: of a batch in which some did, the lower one is at most 0 and the
+/// upper one at least, or states on the verge would be worth what others earn for ever.
 struct ValueBounds {
   double low = 0;
   double high = 0;
   bool known = false;
 
   /// Rewards are reordered; none changes nothing. Throws nothing; rewards must be finite.
-  void Observe(std::span<double> rewards, double discount, double rate);
+  void Observe(std::span<double> rewards, double discount, double rate, bool some_ended = false);
   [[nodiscard]] double middle() const { return known ? 0.5 * (high + low) : 0; }
   [[nodiscard]] double half_range() const { return known ? 0.5 * (high - low) : 1; }
   /// Q of a network's output.
@@ -85,8 +87,10 @@ class CriticEnsemble {
   [[nodiscard]] std::span<float> parameters(int critic);
   [[nodiscard]] std::span<const float> target_parameters(int critic) const;
   [[nodiscard]] const ValueBounds& bounds() const { return bounds_; }
-  void Observe(std::span<double> soft_rewards, double discount) {
-    if (options_.bounded) bounds_.Observe(soft_rewards, discount, options_.bounds_rate);
+  void Observe(std::span<double> soft_rewards, double discount, bool some_ended = false) {
+    if (options_.bounded) {
+      bounds_.Observe(soft_rewards, discount, options_.bounds_rate, some_ended);
+    }
   }
 
   /// Mean of the critics for rows of (x, a), [rows x inputs]: [rows]. Allocates.

@@ -105,6 +105,23 @@ TEST(ValueBounds, AreQuantilesOfRewardsOverOneMinusGamma) {
   }
 }
 
+TEST(ValueBounds, HoldNothingWhereSomeRolloutsEnded) {
+  std::vector<double> rewards = {1, 1, 2, 2};
+  ValueBounds bounds;
+  bounds.Observe(rewards, 0.5, 0.25, true);
+  EXPECT_EQ(bounds.low, 0);
+  EXPECT_NEAR(bounds.high, 4, 1e-12);
+  std::vector<double> costs = {-2, -2, -1, -1};
+  ValueBounds of_costs;
+  of_costs.Observe(costs, 0.5, 0.25, true);
+  EXPECT_NEAR(of_costs.low, -4, 1e-12);
+  EXPECT_EQ(of_costs.high, 0);
+  // And go on from there by their rate.
+  of_costs.Observe(rewards, 0.5, 0.25, false);
+  EXPECT_NEAR(of_costs.low, 0.75 * -4 + 0.25 * 2, 1e-12);
+  EXPECT_NEAR(of_costs.high, 0.25 * 4, 1e-12);
+}
+
 TEST(ValueBounds, MoveOnByTheirRate) {
   ValueBounds bounds;
   EXPECT_EQ(bounds.middle(), 0);

@@ -279,6 +279,12 @@ std::span<double> SoftReturn::SoftRewards(double temperature) {
   return std::span(soft_rewards_).first(count);
 }
 
+bool SoftReturn::SomeEnded() const {
+  return std::ranges::any_of(groups_, [](const auto& group) {
+    return std::ranges::count(group->state_of, Group::RowState::kEnded) > 0;
+  });
+}
+
 void SoftReturn::Targets(double temperature, std::span<double> y) {
   executor_->ParallelFor(options_.particles, [&](int particle, int /*worker*/) {
     Group& group = *groups_[Size(particle)];

@@ -72,6 +72,8 @@ class SoftReturn {
   [[nodiscard]] double first_log_density(int row) const;
   /// r_t - alpha l_t of all steps that count; valid until the next call.
   [[nodiscard]] std::span<double> SoftRewards(double temperature);
+  /// Whether a termination cut a rollout short.
+  [[nodiscard]] bool SomeEnded() const;
   /// The expansion of Q at (o_0, a_0), by the lesser of the two targets, as they are now, within
   /// its bounds:
   ///   y = r_0 + sum_{1<=t<H} gamma^t m_t (r_t - alpha l_t) + gamma^H m_H (Q - alpha l_H)

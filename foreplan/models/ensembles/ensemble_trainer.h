@@ -17,6 +17,8 @@
 
 namespace foreplan {
 
+class FitRows;
+
 /// What one fit did.
 struct FitReport {
   int64_t training_rows = 0;
@@ -29,7 +31,7 @@ struct FitReport {
 
 /// Trains the members of one ensemble, each on its own rows with its own key; goes on from fit to
 /// fit with weights and Adam moments (warm start). Every fit makes a new ensemble; the ones before
-/// stay as they are. Members run in parallel; threads change no bit.
+/// stay as they are. Members take turns on the threads, which change no bit.
 class EnsembleTrainer {
  public:
   /// Begins with `ensemble`. Throws InputError (options out of range).
@@ -59,27 +61,27 @@ class EnsembleTrainer {
   struct Buffers;
   struct Draft;
   struct Member;
-  struct Observed;
   struct MemberReport;
+  struct Observed;
+  struct Training;
+  class Turns;
 
   [[nodiscard]] Draft Begin(const Dataset& data) const;
-  void SplitRows(Draft& draft) const;
-  void MeasureRows(Draft& draft) const;
-  void CheckInputs(const Draft& draft) const;
-  void KeepRows(Draft& draft) const;
-  /// A row of the data as the networks see it; `values`: for one row.
-  void FillInput(const Draft& draft, int64_t row, std::vector<double>& values, float* input) const;
-  void FillTarget(const Draft& draft, int64_t row, std::vector<double>& values,
-                  float* target) const;
-  MemberReport TrainMember(int member, Key key, Draft& draft, const Observed& observed,
-                           Buffers& buffers) const;
-  double TakeGradientStep(const Draft& draft, const Member& member, std::span<const int64_t> batch,
+  [[nodiscard]] std::unique_ptr<Training> BeginMember(int index, Key key, Draft& draft) const;
+  void TakeTurn(const Draft& draft, const Observed& observed, Training& training,
+                Buffers& buffers) const;
+  void TrainPart(const Draft& draft, const Observed& observed, Training& training,
+                 Buffers& buffers) const;
+  void Judge(const Draft& draft, const Observed& observed, Training& training,
+             Buffers& buffers) const;
+  static int TellEvery(const Draft& draft);
+  double TakeGradientStep(const FitRows& fit, const Member& member, std::span<const int64_t> batch,
                           Buffers& buffers) const;
   double Loss(std::span<const float> parameters, int rows, const float* output,
               Buffers& buffers) const;
   void StepNetwork(const Member& member, Buffers& buffers) const;
-  void StepNoise(const Draft& draft, const Member& member, std::span<const float> gradient) const;
-  double HoldoutError(const Draft& draft, std::span<const float> parameters,
+  void StepNoise(const FitRows& fit, const Member& member, std::span<const float> gradient) const;
+  double HoldoutError(const FitRows& fit, std::span<const float> parameters,
                       Buffers& buffers) const;
 
   std::shared_ptr<const Ensemble> ensemble_;
