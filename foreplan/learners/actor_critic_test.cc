@@ -265,7 +265,8 @@ TEST(PrepareActorCritic, PutsAFilesOwnSettingsOfTheAlgorithmOverItsOthers) {
     EXPECT_EQ(model.propagation, Propagation::kTs1);  // of the algorithm
     const auto fit = ReadOptions<FitOptions>(config, "fit");
     EXPECT_EQ(fit.batch, 64);
-    EXPECT_EQ(fit.min_steps, 300);
+    EXPECT_EQ(fit.min_steps, 1200);
+    EXPECT_EQ(fit.learning_rate, 0.004);
     EXPECT_EQ(ActorCriticSections("dhmbpo", config).training.horizon, 7);
     EXPECT_EQ(ActorCriticSections("svg", config).training.horizon, 7);  // as it was promoted
   }

@@ -269,7 +269,8 @@ void EnsembleTrainer::TrainPart(const Draft& draft, const Observed& observed, Tr
   while (training.steps() < end && !training.is_over) {
     observed.control.ThrowIfStopped();
     training.sampler.Fill(buffers.rows);
-    const double loss = TakeGradientStep(draft.rows, member, buffers.rows, buffers);
+    const double rate_share = options_.RateShareAt(training.steps() + 1, draft.steps);
+    const double loss = TakeGradientStep(draft.rows, member, rate_share, buffers);
     training.losses.push_back(static_cast<float>(loss));
     const int step = training.steps();
     if (!std::isfinite(loss)) {
@@ -312,7 +313,8 @@ void EnsembleTrainer::Judge(const Draft& draft, const Observed& observed, Traini
 int EnsembleTrainer::TellEvery(const Draft& draft) { return std::max(1, draft.steps / kTold); }
 
 double EnsembleTrainer::TakeGradientStep(const FitRows& fit, const Member& member,
-                                         std::span<const int64_t> batch, Buffers& buffers) const {
+                                         double rate_share, Buffers& buffers) const {
+  const std::span<const int64_t> batch(buffers.rows);
   const int rows = static_cast<int>(batch.size());
   const auto inputs = static_cast<size_t>(ensemble_->mlp().inputs());
   const auto targets = static_cast<size_t>(ensemble_->features().targets());
@@ -324,8 +326,8 @@ double EnsembleTrainer::TakeGradientStep(const FitRows& fit, const Member& membe
   const float* output = buffers.gradient.Forward(member.parameters, rows, buffers.input.data());
   const double loss = Loss(member.parameters, rows, output, buffers);
   ++member.adam_steps;
-  StepNetwork(member, buffers);
-  StepNoise(fit, member, buffers.d_parameters);
+  StepNetwork(member, rate_share, buffers);
+  StepNoise(fit, member, rate_share, buffers.d_parameters);
   return loss;
 }
 
@@ -350,9 +352,9 @@ double EnsembleTrainer::Loss(std::span<const float> parameters, int rows, const 
 
 // By the gradient of the outputs; in one go with the gradient of the weights where nothing has to
 // be done to that before.
-void EnsembleTrainer::StepNetwork(const Member& member, Buffers& buffers) const {
+void EnsembleTrainer::StepNetwork(const Member& member, double rate_share, Buffers& buffers) const {
   const auto network = static_cast<size_t>(ensemble_->mlp().parameters());
-  const AdamOptions adam{.learning_rate = options_.learning_rate};
+  const AdamOptions adam{.learning_rate = rate_share * options_.learning_rate};
   if (options_.gradient_clip == 0 && !options_.decoupled_decay) {
     buffers.gradient.Update(member.parameters, buffers.d_output.data(),
                             {.options = adam,
@@ -366,7 +368,7 @@ void EnsembleTrainer::StepNetwork(const Member& member, Buffers& buffers) const 
   const std::span<float> gradient(buffers.d_parameters);
   buffers.gradient.Backward(member.parameters, buffers.d_output.data(), gradient);
   if (options_.decoupled_decay) {
-    DecayWeights(options_, ensemble_->mlp(), member.parameters);
+    DecayWeights(options_, adam.learning_rate, ensemble_->mlp(), member.parameters);
   } else {
     AddWeightDecay(options_, ensemble_->mlp(), member.parameters, gradient);
   }
@@ -376,13 +378,14 @@ void EnsembleTrainer::StepNetwork(const Member& member, Buffers& buffers) const 
 }
 
 // What stands beside the network: bounds of log-variances, or these themselves, at their own rate.
-void EnsembleTrainer::StepNoise(const FitRows& fit, const Member& member,
+void EnsembleTrainer::StepNoise(const FitRows& fit, const Member& member, double rate_share,
                                 std::span<const float> gradient) const {
   const bool constant = ensemble_->has_constant_noise();
   const auto network = static_cast<size_t>(ensemble_->mlp().parameters());
-  AdamStep({.learning_rate = constant ? options_.noise_learning_rate : options_.learning_rate},
-           member.adam_steps, gradient.subspan(network), member.first_moment.subspan(network),
-           member.second_moment.subspan(network), member.parameters.subspan(network));
+  const double rate = constant ? options_.noise_learning_rate : options_.learning_rate;
+  AdamStep({.learning_rate = rate_share * rate}, member.adam_steps, gradient.subspan(network),
+           member.first_moment.subspan(network), member.second_moment.subspan(network),
+           member.parameters.subspan(network));
   if (!constant) return;
   const std::span<float> log_variance = ensemble_->NoiseIn(member.parameters);
   for (size_t i = 0; i < log_variance.size(); ++i) {

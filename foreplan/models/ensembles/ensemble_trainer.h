@@ -75,12 +75,13 @@ class EnsembleTrainer {
   void Judge(const Draft& draft, const Observed& observed, Training& training,
              Buffers& buffers) const;
   static int TellEvery(const Draft& draft);
-  double TakeGradientStep(const FitRows& fit, const Member& member, std::span<const int64_t> batch,
+  double TakeGradientStep(const FitRows& fit, const Member& member, double rate_share,
                           Buffers& buffers) const;
   double Loss(std::span<const float> parameters, int rows, const float* output,
               Buffers& buffers) const;
-  void StepNetwork(const Member& member, Buffers& buffers) const;
-  void StepNoise(const FitRows& fit, const Member& member, std::span<const float> gradient) const;
+  void StepNetwork(const Member& member, double rate_share, Buffers& buffers) const;
+  void StepNoise(const FitRows& fit, const Member& member, double rate_share,
+                 std::span<const float> gradient) const;
   double HoldoutError(const FitRows& fit, std::span<const float> parameters,
                       Buffers& buffers) const;
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include "foreplan/core/error.h"
 
@@ -34,6 +36,8 @@ void FitOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("learning_rate", learning_rate, {1e-8, 1}, "Adam's learning rate");
   visitor.Field("noise_learning_rate", noise_learning_rate, {1e-8, 1},
                 "the same of variances, where model.noise is constant");
+  visitor.Field("final_rate_share", final_rate_share, {0, 1},
+                "what is left of both at the end of a fit, along half a cosine; 1: all");
   visitor.Field("weight_decay", weight_decay, {0, 1e3}, "L2 coefficient: one, or one per layer");
   visitor.Field("decoupled_decay", decoupled_decay,
                 "weights decay beside Adam's step (AdamW), else in the gradient");
@@ -52,6 +56,12 @@ int FitOptions::StepsOf(int64_t rows, bool is_first) const {
   const auto steps = static_cast<int>(
       std::clamp(epoch_steps, static_cast<double>(min_steps), static_cast<double>(max_steps)));
   return is_first ? std::max(steps, first_steps) : steps;
+}
+
+double FitOptions::RateShareAt(int step, int steps) const {
+  const double passed = static_cast<double>(step - 1) / steps;
+  return final_rate_share +
+         (1 - final_rate_share) * 0.5 * (1 + std::cos(std::numbers::pi * passed));
 }
 
 FitOptions CheckedFit(FitOptions options, const Mlp& mlp) {
@@ -84,9 +94,10 @@ void AddWeightDecay(const FitOptions& options, const Mlp& mlp, std::span<const f
   });
 }
 
-void DecayWeights(const FitOptions& options, const Mlp& mlp, std::span<float> parameters) {
+void DecayWeights(const FitOptions& options, double rate, const Mlp& mlp,
+                  std::span<float> parameters) {
   ForDecayingWeights(options, mlp, [&](size_t begin, size_t end, double coefficient) {
-    const auto kept = static_cast<float>(1 - options.learning_rate * coefficient);
+    const auto kept = static_cast<float>(1 - rate * coefficient);
     for (size_t i = begin; i < end; ++i) parameters[i] *= kept;
   });
 }

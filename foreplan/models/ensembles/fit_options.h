@@ -19,6 +19,7 @@ struct FitOptions {
   int batch = 32;          // rows per gradient step and member
   double learning_rate = 1e-3;               // Adam's
   double noise_learning_rate = 1e-2;         // the same of log-variances that are constant
+  double final_rate_share = 1;               // what is left of both at the end of a fit
   std::vector<double> weight_decay = {0.0};  // of weights: one value, or one per layer
   bool decoupled_decay = false;              // beside Adam's step; else L2, in the gradient
   double log_variance_penalty = 0.01;        // on sum(max - min) of the bounds
@@ -33,6 +34,10 @@ struct FitOptions {
   void Visit(OptionsVisitor& visitor);
   /// Gradient steps of a fit to so many rows; is_first: from fresh weights.
   [[nodiscard]] int StepsOf(int64_t rows, bool is_first) const;
+  /// What is left of the learning rates at a step, 1 ... steps: with e = final_rate_share,
+  ///   e + (1 - e) (1 + cos(pi (step - 1) / steps)) / 2
+  /// (Loshchilov & Hutter 2017); every fit begins with the whole rates.
+  [[nodiscard]] double RateShareAt(int step, int steps) const;
 };
 
 /// Throws InputError when they are out of range, contradict each other or do not fit the network.
@@ -40,9 +45,10 @@ struct FitOptions {
 
 /// Decay of weights, never of biases, by the coefficient of their layer.
 ///   L2:                                       gradient += decay W
-///   decoupled (Loshchilov & Hutter 2019):     W -= learning_rate decay W, beside Adam's step
+///   decoupled (Loshchilov & Hutter 2019):     W -= rate decay W, beside Adam's step at that rate
 void AddWeightDecay(const FitOptions& options, const Mlp& mlp, std::span<const float> parameters,
                     std::span<float> gradient);
-void DecayWeights(const FitOptions& options, const Mlp& mlp, std::span<float> parameters);
+void DecayWeights(const FitOptions& options, double rate, const Mlp& mlp,
+                  std::span<float> parameters);
 
 }  // namespace foreplan
