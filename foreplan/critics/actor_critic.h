@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/executor.h"
@@ -12,6 +13,7 @@
 #include "foreplan/core/random.h"
 #include "foreplan/critics/critic_ensemble.h"
 #include "foreplan/critics/soft_return.h"
+#include "foreplan/data/observation_range.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/models/model_version.h"
 #include "foreplan/nets/parallel_adam.h"
@@ -75,7 +77,9 @@ class ActorCritic {
               const ActorCriticOptions& options, std::shared_ptr<Executor> executor);
 
   /// See SoftReturn; needed where the horizon is not 0.
-  void set_model(const ModelVersion& version) { imagined_.set_model(version); }
+  void set_model(const ModelVersion& version, ObservationRange range = {}) {
+    imagined_.set_model(version, std::move(range));
+  }
 
   /// starts: [batch x no], where the actor's rollouts begin. one_step: null: the critics learn by
   /// expansion, from the same rollouts; for horizons above 0. trains_actor: else the critics alone

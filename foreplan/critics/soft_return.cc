@@ -126,10 +126,11 @@ SoftReturn::SoftReturn(const SquashedGaussianPolicy& policy, const CriticEnsembl
 
 SoftReturn::~SoftReturn() = default;
 
-void SoftReturn::set_model(const ModelVersion& version) {
+void SoftReturn::set_model(const ModelVersion& version, ObservationRange range) {
   const std::shared_ptr<const Reward> reward = version.reward ? version.reward : reward_;
   CheckImagines("soft return", policy_, version.dynamics.get(), reward.get());
   reward_ = reward;
+  range_ = std::move(range);
   if (version.dynamics == dynamics_) return;
   dynamics_ = version.dynamics;
   if (options_.horizon == 0) return;
@@ -208,8 +209,8 @@ void SoftReturn::Step(int time, Key key, Group& group) const {
 }
 
 // A row that has ended stays where it ended, which networks can digest, and earns nothing more; one
-// that came to no numbers, or to some that they cannot, stays where it was and has never earned
-// anything.
+// that came to no numbers, to some that they cannot, or beyond the range stays where it was and has
+// never earned anything.
 void SoftReturn::Account(int time, Group& group) const {
   using RowState = Group::RowState;
   const int no = policy_.observation_dim();
@@ -222,8 +223,9 @@ void SoftReturn::Account(int time, Group& group) const {
     RowState& state = group.state_of[Size(row)];
     const auto at = [&](int t) { return Size(t, group.rows) + Size(row); };
     if (state == RowState::kGoesOn) {
-      if (!AllFinite(std::span<const double>(next, Size(no))) ||
-          !policy_.encoder().IsDigestible(x) || !std::isfinite(group.reward[at(time)])) {
+      const std::span<const double> reached(next, Size(no));
+      if (!AllFinite(reached) || !range_.Holds(reached) || !policy_.encoder().IsDigestible(x) ||
+          !std::isfinite(group.reward[at(time)])) {
         state = RowState::kInvalid;
         for (int t = 0; t <= time; ++t) group.weight[at(t)] = 0;
       }

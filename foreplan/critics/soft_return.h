@@ -10,6 +10,7 @@
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
 #include "foreplan/critics/critic_ensemble.h"
+#include "foreplan/data/observation_range.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/models/model_version.h"
 #include "foreplan/policies/squashed_gaussian.h"
@@ -53,10 +54,10 @@ class SoftReturn {
              const SoftReturnOptions& options, std::shared_ptr<Executor> executor);
   ~SoftReturn();
 
-  /// Rollouts go through it from now on; needed before Roll where the horizon is not 0. Throws
-  /// InputError for a model whose state is not the observation, for other sizes than the policy's,
-  /// and without a reward.
-  void set_model(const ModelVersion& version);
+  /// Rollouts go through it from now on, and count as long as they stay within the range; needed
+  /// before Roll where the horizon is not 0. Throws InputError for a model whose state is not the
+  /// observation, for other sizes than the policy's, and without a reward.
+  void set_model(const ModelVersion& version, ObservationRange range = {});
 
   [[nodiscard]] const SoftReturnOptions& options() const { return options_; }
 
@@ -112,8 +113,9 @@ class SoftReturn {
   const CriticEnsemble& critics_;
   SoftReturnOptions options_;
   std::shared_ptr<Executor> executor_;
-  std::shared_ptr<const Dynamics> dynamics_;    // or null
-  std::shared_ptr<const Reward> reward_;        // or null
+  std::shared_ptr<const Dynamics> dynamics_;  // or null
+  std::shared_ptr<const Reward> reward_;      // or null
+  ObservationRange range_;
   int asked_[2] = {0, 0};                       // target critics
   std::vector<float> first_inputs_;             // [rows x critic inputs]
   std::vector<double> soft_rewards_;            // [horizon x rows]

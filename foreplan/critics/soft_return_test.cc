@@ -221,6 +221,30 @@ TEST(SoftReturn, ARowThatComesToNoNumbersLaterHasNeverEarned) {
   EXPECT_EQ(GradientOf(imagined, w, 0.3, Key{7, 1}).gradient, found.gradient);
 }
 
+TEST(SoftReturn, ARowThatLeavesTheRangeHasNeverEarned) {
+  SmallWorld w(2);
+  w.starts = {0.1, -6, 0, 0.5, 0, 0};  // x of the first is below -0.3 after a step
+  Dataset seen(3, 2);
+  const std::vector<double> action(2);
+  seen.Add(std::vector<double>{0, -10, -10}, action, std::vector<double>{1, 10, 10}, 1);
+  const ObservationRange range(seen, 0.05);
+  SoftReturn imagined(w.policy, w.critics,
+                      {.horizon = 1, .rows = 2, .particles = 1, .discount = 0.9}, w.executor);
+  imagined.set_model(w.version(), range);
+  const Found found = GradientOf(imagined, w, 0.3, Key{7, 1});
+  EXPECT_EQ(found.report.invalid, 1);
+  EXPECT_EQ(imagined.SoftRewards(0.3).size(), 1U);
+  std::vector<double> y(2);
+  imagined.Targets(0.3, y);
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_TRUE(std::isfinite(y[1]));
+  w.starts[1] = -7;
+  EXPECT_EQ(GradientOf(imagined, w, 0.3, Key{7, 1}).gradient, found.gradient);
+  // The next model brings a range of its own: anywhere.
+  imagined.set_model(w.version());
+  EXPECT_EQ(GradientOf(imagined, w, 0.3, Key{7, 1}).report.invalid, 0);
+}
+
 TEST(SoftReturn, WhatTheModelSaysBeyondAnEndChangesNoBit) {
   SmallWorld w(4);
   w.reward->end_above = 0.35;

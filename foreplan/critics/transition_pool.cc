@@ -104,10 +104,11 @@ DistributionRollouts::DistributionRollouts(const SquashedGaussianPolicy& policy,
 
 DistributionRollouts::~DistributionRollouts() = default;
 
-void DistributionRollouts::set_model(const ModelVersion& version) {
+void DistributionRollouts::set_model(const ModelVersion& version, ObservationRange range) {
   const std::shared_ptr<const Reward> reward = version.reward ? version.reward : reward_;
   CheckImagines("imagined rollouts", policy_, version.dynamics.get(), reward.get());
   reward_ = reward;
+  range_ = std::move(range);
   if (version.dynamics == dynamics_) return;
   dynamics_ = version.dynamics;
   for (const auto& group : groups_) group->workspace = dynamics_->MakeWorkspace(group->rows);
@@ -184,7 +185,8 @@ void DistributionRollouts::Account(int time, Group& group) const {
   for (int row = 0; row < group.rows; ++row, next += no) {
     int& steps = group.steps_of[Size(row)];
     float* x = &group.next_x[Size(row, inputs)];
-    if (time >= steps || !AllFinite(std::span<const double>(next, Size(no))) ||
+    const std::span<const double> reached(next, Size(no));
+    if (time >= steps || !AllFinite(reached) || !range_.Holds(reached) ||
         !policy_.encoder().IsDigestible(x) || !std::isfinite(group.reward[Size(row)])) {
       steps = std::min(steps, time);
       std::copy_n(next - Size(group.rows, no), no, next);

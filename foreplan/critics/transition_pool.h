@@ -8,6 +8,7 @@
 
 #include "foreplan/core/executor.h"
 #include "foreplan/core/random.h"
+#include "foreplan/data/observation_range.h"
 #include "foreplan/models/dynamics.h"
 #include "foreplan/models/model_version.h"
 #include "foreplan/policies/squashed_gaussian.h"
@@ -42,9 +43,9 @@ class TransitionPool {
 /// Rolls the policy, noise included, through the model from many observations at once, every row
 /// with noise of its own, and gives every step of a row that goes on to a pool: what is imagined of
 /// the distribution of observations that the policy meets (Janner et al. 2019). A row ends with
-/// what the reward says is an end, or with a number that is not finite or far out, which is not
-/// given; no limit of time exists here. Workers take the rows of a particle; the pool is filled in
-/// the particles' order. Allocates only when it is made, and when it gets another model.
+/// what the reward says is an end, or with a number that is not finite or out of range, which is
+/// not given; no limit of time exists here. Workers take the rows of a particle; the pool is filled
+/// in the particles' order. Allocates only when it is made, and when it gets another model.
 class DistributionRollouts {
  public:
   /// rows: that begin together; particles: groups of them, see StepBatch. Policy must outlive it.
@@ -55,7 +56,7 @@ class DistributionRollouts {
 
   /// Throws InputError for a model whose state is not the observation, for other sizes than the
   /// policy's, and without a reward.
-  void set_model(const ModelVersion& version);
+  void set_model(const ModelVersion& version, ObservationRange range = {});
   [[nodiscard]] int rows() const { return rows_; }
 
   /// Rolls from observations, [rows x no], which networks can digest; returns how many transitions
@@ -75,6 +76,7 @@ class DistributionRollouts {
   std::shared_ptr<Executor> executor_;
   std::shared_ptr<const Dynamics> dynamics_;  // or null
   std::shared_ptr<const Reward> reward_;      // or null
+  ObservationRange range_;
   std::vector<std::unique_ptr<Group>> groups_;
 };
 

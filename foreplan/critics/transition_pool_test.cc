@@ -102,6 +102,21 @@ TEST(DistributionRollouts, StepsOfRowsThatGoOnJoinInTheOrderOfParticles) {
   }
 }
 
+TEST(DistributionRollouts, AStepThatLeavesTheRangeIsNotGiven) {
+  const SquashedGaussianPolicy policy = LinePolicy();
+  DistributionRollouts rollouts(policy, 2, 3, 1, std::make_shared<SerialExecutor>());
+  Dataset seen(1, 1);
+  const std::vector<double> action = {0};
+  seen.Add(std::vector<double>{0}, action, std::vector<double>{12}, 1);
+  rollouts.set_model({std::make_shared<Line>(), std::make_shared<LineReward>()},
+                     ObservationRange(seen, 0));
+  TransitionPool pool(1, 1, 100);
+  // 0.6 further with every step: to 11.6 and 12.2; to 12.2.
+  EXPECT_EQ(rollouts.Fill(std::vector<double>{11, 11.6}, Key{2, 0}, pool), 1);
+  ASSERT_EQ(pool.size(), 1);
+  EXPECT_EQ(pool.next_observation(0)[0], 11.6);
+}
+
 TEST(DistributionRollouts, ActionsAreThePolicysNoiseIncluded) {
   SmallWorld w(4);
   w.model->noise = 0.3;

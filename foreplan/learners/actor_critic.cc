@@ -11,6 +11,7 @@
 #include "foreplan/core/error.h"
 #include "foreplan/core/seconds_since.h"
 #include "foreplan/core/size.h"
+#include "foreplan/data/observation_range.h"
 #include "foreplan/data/tensor_checks.h"
 #include "foreplan/learners/policy_evaluation.h"
 #include "foreplan/policies/policy_of_subject.h"
@@ -161,9 +162,10 @@ void ActorCriticLearner::Train() {
     const PlanningProblem present = problem();
     reward_ = present.reward;
     const ModelVersion version{present.dynamics, present.reward};
-    actor_critic_.set_model(version);
+    const ObservationRange range(data(), options_.range_margin);
+    actor_critic_.set_model(version, range);
     if (rollouts_) {
-      rollouts_->set_model(version);
+      rollouts_->set_model(version, range);
       pool_->Clear();
     }
   }

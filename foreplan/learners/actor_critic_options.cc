@@ -22,11 +22,16 @@ constexpr const char* kTrainingSection = "actor_critic.training";
 // What dynamics need to be imagined many steps at a time, a member per row and step, and to be
 // fitted often.
 const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
-    {"model.members", "8"},         {"model.hidden_layers", "3"},
-    {"model.width", "256"},         {"model.propagation", "ts_1"},
-    {"fit.epochs", "0"},            {"fit.first_steps", "8000"},
-    {"fit.min_steps", "1200"},      {"fit.max_steps", "1200"},
-    {"fit.batch", "128"},           {"fit.learning_rate", "0.004"},
+    {"model.members", "8"},
+    {"model.hidden_layers", "3"},
+    {"model.width", "256"},
+    {"model.propagation", "ts_1"},
+    {"fit.epochs", "0"},
+    {"fit.first_steps", "8000"},
+    {"fit.min_steps", "1200"},
+    {"fit.max_steps", "1200"},
+    {"fit.batch", "128"},
+    {"fit.learning_rate", "0.004"},
     {"fit.final_rate_share", "0.05"}};
 
 // What a file says for the algorithm alone, in sections that begin with its name: checked, and
@@ -84,6 +89,8 @@ void ActorCriticLearnerOptions::Visit(OptionsVisitor& visitor) {
   visitor.Field("pool", pool, {1, 1e8}, "imagined transitions that are kept");
   visitor.Field("pool_updates", pool_updates, {1, 1e4},
                 "updates before as many batches of imagined transitions join the pool");
+  visitor.Field("range_margin", range_margin, {0, 1e9},
+                "what is imagined counts within what was seen and so many of its widths beside it");
   visitor.Choice("critic_rows", critic_rows, std::span(kRows),
                  "what critics learn from: the actor's rollouts, seen or imagined transitions");
   visitor.Field("real_share", real_share, {0, 1},

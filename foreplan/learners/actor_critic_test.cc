@@ -81,6 +81,16 @@ TEST(ActorCriticLearner, FitsAModelUnlessNothingIsImagined) {
   }
 }
 
+TEST(ActorCriticLearner, WhatIsImaginedFarBesideWhatWasSeenCountsForNothing) {
+  for (const auto& [margin, leaves] : {std::pair{"0", true}, std::pair{"1e9", false}}) {
+    TestRun test(RunOf("svg", 2), 1, {std::string("actor_critic.range_margin=") + margin}, kTiny);
+    test.learner->Run();
+    for (const double share : test.Values("actor.invalid_rollouts")) {
+      EXPECT_EQ(share > 0, leaves) << margin;
+    }
+  }
+}
+
 TEST(ActorCriticLearner, TrainsAsOftenAsNewStepsSay) {
   TestRun test(RunOf("dhmbpo", 5), 1,
                {"actor_critic.train_every=20", "actor_critic.updates_per_step=0.5",
