@@ -3,13 +3,13 @@
 
 usage: actor_critic_runs.py run FOLDER TASK ALGORITHM STEPS SEEDS [--foreplan PROGRAM] [--threads N] [--beside N]
                             [--minutes M] [--label TEXT] [--set KEY=VALUE ...]
-       actor_critic_runs.py collect FOLDER OUT.csv
+       actor_critic_runs.py collect OUT.csv FOLDER ...
 
 run      one run per seed (0-2,7) in FOLDER/<label>/seed-<seed>; label: the algorithm and what is set, unless said. A run that
          is there goes on where it was, one that is over is left alone. After M minutes what goes on is interrupted: the same
          command goes on with it. `--beside` so many at a time, each on `--threads` threads. Every start and every end is
          written to FOLDER/started.csv: when, revision, processor, command, seconds of wall clock and of processors.
-collect  one row per run and evaluation: what the mean action and sampled actions earned, how biased the critics were, and the
+collect  one row per task, run and evaluation: what the mean action and sampled actions earned, how biased the critics were, and the
          seconds that the run had taken by then in simulation, fits and training; evaluations are listed apart.
 
 Evaluations are those of the run itself (`actor_critic.evaluate_every`, 10 episodes by the mean action, by default every tenth of
@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 STARTED = ("time", "event", "run", "revision", "processor", "threads", "wall_seconds", "cpu_seconds", "exit_code", "command")
 
@@ -155,12 +156,13 @@ def evaluations(folder: pathlib.Path) -> list[dict]:
 
 def collect(arguments) -> None:
     rows = []
-    for metrics in sorted(arguments.folder.glob("*/seed-*/metrics.csv")):
+    for metrics in sorted(each for folder in arguments.folders for each in folder.glob("*/seed-*/metrics.csv")):
         folder = metrics.parent
-        head = {"label": folder.parent.name, "seed": int(folder.name.removeprefix("seed-"))}
+        task = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))["name"]
+        head = {"task": task, "label": folder.parent.name, "seed": int(folder.name.removeprefix("seed-"))}
         rows += [head | row for row in evaluations(folder)]
     if not rows:
-        sys.exit(f"actor_critic_runs: found no run with evaluations in {arguments.folder}, expected LABEL/seed-N")
+        sys.exit(f"actor_critic_runs: found no run with evaluations in {arguments.folders}, expected LABEL/seed-N")
     with open(arguments.out, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -184,8 +186,8 @@ def main() -> None:
     runs.add_argument("--set", action="append", default=[])
     runs.set_defaults(act=run)
     gather = commands.add_parser("collect")
-    gather.add_argument("folder", type=pathlib.Path)
     gather.add_argument("out", type=pathlib.Path)
+    gather.add_argument("folders", type=pathlib.Path, nargs="+")
     gather.set_defaults(act=collect)
     arguments = parser.parse_args()
     arguments.act(arguments)
