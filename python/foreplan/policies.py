@@ -38,11 +38,13 @@ class Policy(Observed):
 
     def __call__(self, observation: ArrayLike) -> Array:
         """The mean action, within the bounds: [nu] in an observation [no], [n, nu] in rows [n, no]."""
-        return self._core.mean(observation)
+        action: Array = self._core.mean(observation)
+        return action
 
     def sample(self, observation: ArrayLike, *, seed: int = 0) -> Array:
         """Drawn actions, shaped as the mean ones, within the bounds. Equal seeds draw alike, another for every row."""
-        return self._core.sample(observation, seed)
+        action: Array = self._core.sample(observation, seed)
+        return action
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes it as safetensors (docs/model_files.md). A file that exists is replaced. Raises RunError when the

@@ -117,16 +117,19 @@ class Task(Observed):
 
     @property
     def name(self) -> str:
-        return self._core.name
+        name: str = self._core.name
+        return name
 
     @property
     def episode_length(self) -> int:
         """Steps."""
-        return self._core.episode_length
+        length: int = self._core.episode_length
+        return length
 
     def reward(self, observation: ArrayLike, action: ArrayLike, next_observation: ArrayLike) -> tuple[Array, Array]:
         """(rewards [n], terminated [n]) of n transitions, as the task counts them."""
-        return self._core.reward(observation, action, next_observation)
+        paid: tuple[Array, Array] = self._core.reward(observation, action, next_observation)
+        return paid
 
     def __repr__(self) -> str:
         return (f"Task('{self.name}', {len(self.observation_names)} observed, {len(self.action_names)} actions, "
