@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "foreplan/data/testing/log_file.h"
@@ -14,7 +15,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 TEST(ColumnNames, UnitsAreSplitOffWhereTheyAreOnes) {
   const std::vector<std::string> headers = {"x [m]",    "v (m/s)",    "w[rad/s]",  "speed_mps",
@@ -84,10 +84,11 @@ TEST(ColumnNames, NewNamesAreThoseThatAreAskedFor) {
   EXPECT_THAT(LogTextRefusal("x,u\n1,2\n", {.renames = {{"u", "x"}}}),
               HasSubstr("found a column 'u' already"));
   EXPECT_EQ(ParseNewName("a=b=c").old, "c");
-  for (const char* text : {"", "a", "=a", "a="}) EXPECT_THROW(ParseNewName(text), InputError);
+  for (const char* text : {"", "a", "=a", "a="})
+    EXPECT_THROW(std::ignore = ParseNewName(text), InputError);
   EXPECT_EQ(ParseColumnScale("x=1e-3").factor, 1e-3);
   for (const char* text : {"x", "x=", "x=0", "x=nan", "x=1m"}) {
-    EXPECT_THROW(ParseColumnScale(text), InputError) << text;
+    EXPECT_THROW(std::ignore = ParseColumnScale(text), InputError) << text;
   }
 }
 

@@ -111,7 +111,7 @@ std::string OnnxGraph::AddConstant(const std::string& hint, OnnxType type,
                                    const std::vector<int64_t>& shape,
                                    const std::vector<Number>& values) {
   static_assert(std::endian::native == std::endian::little, "numbers are copied byte by byte");
-  const std::string name = Fresh(hint);
+  std::string name = Fresh(hint);
   ProtobufMessage tensor;
   for (const int64_t size : shape) tensor.Varint(TensorProto::kSize, size);
   tensor.Varint(TensorProto::kType, static_cast<int64_t>(type)).Bytes(TensorProto::kName, name);

@@ -36,7 +36,7 @@ std::string StemOf(const fs::path& source) {
 
 /// Throws InputError unless it is new and, where files of its kind have a suffix, ends in that.
 fs::path NewPath(const fs::path& out, const std::string& otherwise, const std::string& suffix) {
-  const fs::path path = out.empty() ? fs::path(otherwise) : (out / "").parent_path();
+  fs::path path = out.empty() ? fs::path(otherwise) : (out / "").parent_path();
   if (!suffix.empty() && path.extension() != suffix) {
     throw InputError(fmt::format("export: --out: found '{}', expected a name that ends in {}",
                                  path.string(), suffix));

@@ -54,7 +54,7 @@ StateRecording OfEpisode(const SystemSpec& spec, const fs::path& path) {
 /// Flat rows of a JSON file: [count x width], of which `width` follows.
 std::vector<double> FlatRows(const std::string& file, const nlohmann::json& data, const char* key,
                              size_t count) {
-  const auto values = data.at(key).get<std::vector<double>>();
+  auto values = data.at(key).get<std::vector<double>>();
   if (count == 0 || values.size() % count == 0) return values;
   throw InputError(fmt::format("{}: {}: found {} numbers, expected as many for each of {} rows",
                                file, key, values.size(), count));

@@ -69,14 +69,14 @@ void CheckFolder(const RunGrid& grid) {
   const auto number = [](const std::optional<int>& value) {
     return value ? Finding(*value) : Finding(nullptr);
   };
-  const Finding settings = {{"task", grid.task},
-                            {"algorithms", grid.algorithms},
-                            {"planners", grid.planners},
-                            {"varied", grid.varied},
-                            {"settings", grid.flags.assignments},
-                            {"model", grid.flags.model.value_or("")},
-                            {"episodes", number(grid.flags.episodes)},
-                            {"steps", number(grid.flags.steps)}};
+  Finding settings = {{"task", grid.task},
+                      {"algorithms", grid.algorithms},
+                      {"planners", grid.planners},
+                      {"varied", grid.varied},
+                      {"settings", grid.flags.assignments},
+                      {"model", grid.flags.model.value_or("")},
+                      {"episodes", number(grid.flags.episodes)},
+                      {"steps", number(grid.flags.steps)}};
   const fs::path file = grid.folder / "comparison.json";
   const Finding found = KeptFinding(file, [&] { return settings; });
   if (found == settings) return;
