@@ -51,7 +51,7 @@ struct ActorCriticReport {
   int64_t invalid_updates = 0;  // left out, as a gradient was not finite
   int64_t rollouts = 0;
   int64_t ended_rollouts = 0;    // that a termination cut short
-  int64_t invalid_rollouts = 0;  // that came to numbers that are not finite
+  int64_t invalid_rollouts = 0;  // that came to numbers that are not finite, or out of range
   double critic_loss = 0;
   double critic_value = 0;
   double critic_gradient_norm = 0;

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "foreplan/core/error.h"
+#include "foreplan/core/finite.h"
 #include "foreplan/models/imagination.h"
 
 namespace foreplan {
@@ -24,6 +27,12 @@ void CheckImagines(const std::string& who, const SquashedGaussianPolicy& policy,
                   "policy's {} and {}",
                   who, dynamics->observation_dim(), dynamics->action_dim(),
                   policy.observation_dim(), policy.action_dim()));
+}
+
+bool IsOfUse(std::span<const double> observation, const float* x, double reward,
+             const ObservationEncoder& encoder, const ObservationRange& range) {
+  return AllFinite(observation) && range.Holds(observation) && encoder.IsDigestible(x) &&
+         std::isfinite(reward);
 }
 
 }  // namespace foreplan

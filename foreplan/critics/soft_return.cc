@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/critics/imagined_model.h"
@@ -223,9 +222,7 @@ void SoftReturn::Account(int time, Group& group) const {
     RowState& state = group.state_of[Size(row)];
     const auto at = [&](int t) { return Size(t, group.rows) + Size(row); };
     if (state == RowState::kGoesOn) {
-      const std::span<const double> reached(next, Size(no));
-      if (!AllFinite(reached) || !range_.Holds(reached) || !policy_.encoder().IsDigestible(x) ||
-          !std::isfinite(group.reward[at(time)])) {
+      if (!IsOfUse({next, Size(no)}, x, group.reward[at(time)], policy_.encoder(), range_)) {
         state = RowState::kInvalid;
         for (int t = 0; t <= time; ++t) group.weight[at(t)] = 0;
       }

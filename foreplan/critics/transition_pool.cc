@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/core/finite.h"
 #include "foreplan/core/memory.h"
 #include "foreplan/core/size.h"
 #include "foreplan/critics/imagined_model.h"
@@ -185,9 +183,8 @@ void DistributionRollouts::Account(int time, Group& group) const {
   for (int row = 0; row < group.rows; ++row, next += no) {
     int& steps = group.steps_of[Size(row)];
     float* x = &group.next_x[Size(row, inputs)];
-    const std::span<const double> reached(next, Size(no));
-    if (time >= steps || !AllFinite(reached) || !range_.Holds(reached) ||
-        !policy_.encoder().IsDigestible(x) || !std::isfinite(group.reward[Size(row)])) {
+    if (time >= steps ||
+        !IsOfUse({next, Size(no)}, x, group.reward[Size(row)], policy_.encoder(), range_)) {
       steps = std::min(steps, time);
       std::copy_n(next - Size(group.rows, no), no, next);
       std::copy_n(&group.x[Size(row, inputs)], inputs, x);

@@ -75,7 +75,7 @@ struct ActorCriticSections {
 /// [dhmbpo.actor_critic.training], takes the place of what it says without: a task's other settings
 /// are for planning. What is asked for beside the file stays. Where neither says anything of the
 /// model and its fits, the algorithms have values of their own: members that predict a row and a
-/// step each, and few steps of large batches for fits that come often. Throws InputError.
+/// step each, and fits that come often. Throws InputError.
 void PrepareActorCritic(const std::string& algorithm, Config& config);
 
 }  // namespace foreplan

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Generic, TypeVar
 
+from . import _core as core  # the class has an attribute of that name
 from ._arrays import Array
 
+Core = TypeVar("Core", core.Task, core.Policy)
 
-class Observed:
+
+class Observed(Generic[Core]):
     """Names and bounds, and the control period, as the library says them."""
 
-    _core: Any
+    _core: Core
 
     @property
     def observation_names(self) -> list[str]:
-        names: list[str] = self._core.observation_names
-        return names
+        return self._core.observation_names
 
     @property
     def action_names(self) -> list[str]:
-        names: list[str] = self._core.action_names
-        return names
+        return self._core.action_names
 
     @property
     def action_low(self) -> Array:
         """[nu]"""
-        low: Array = self._core.action_low
-        return low
+        return self._core.action_low
 
     @property
     def action_high(self) -> Array:
         """[nu]"""
-        high: Array = self._core.action_high
-        return high
+        return self._core.action_high
 
     @property
     def dt(self) -> float:
         """Seconds between two steps; 0: not known."""
-        dt: float = self._core.dt
-        return dt
+        return self._core.dt

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FIELDS = ("K", "k", "covariance", "states", "actions")
 
 
-class Policy(Observed):
+class Policy(Observed[_core.Policy]):
     """A policy that a run learned (``sac``, ``mbpo``, ``svg``, ``dhmbpo``, ``policy_backprop``): what it does in an
     observation, without the run, its task or its data. Cannot be changed; pickled with what it learned."""
 
@@ -38,13 +38,11 @@ class Policy(Observed):
 
     def __call__(self, observation: ArrayLike) -> Array:
         """The mean action, within the bounds: [nu] in an observation [no], [n, nu] in rows [n, no]."""
-        action: Array = self._core.mean(observation)
-        return action
+        return self._core.mean(observation)
 
     def sample(self, observation: ArrayLike, *, seed: int = 0) -> Array:
         """Drawn actions, shaped as the mean ones, within the bounds. Equal seeds draw alike, another for every row."""
-        action: Array = self._core.sample(observation, seed)
-        return action
+        return self._core.sample(observation, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes it as safetensors (docs/model_files.md). A file that exists is replaced. Raises RunError when the

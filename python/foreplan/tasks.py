@@ -29,7 +29,7 @@ def task_names() -> list[str]:
     return _core.task_names()
 
 
-class Task(Observed):
+class Task(Observed[_core.Task]):
     """A task, from any of
 
     - the name of a shipped task or the path of a task file: ``Task("pendulum")``, ``Task("robot.toml")``;
@@ -117,19 +117,16 @@ class Task(Observed):
 
     @property
     def name(self) -> str:
-        name: str = self._core.name
-        return name
+        return self._core.name
 
     @property
     def episode_length(self) -> int:
         """Steps."""
-        length: int = self._core.episode_length
-        return length
+        return self._core.episode_length
 
     def reward(self, observation: ArrayLike, action: ArrayLike, next_observation: ArrayLike) -> tuple[Array, Array]:
         """(rewards [n], terminated [n]) of n transitions, as the task counts them."""
-        paid: tuple[Array, Array] = self._core.reward(observation, action, next_observation)
-        return paid
+        return self._core.reward(observation, action, next_observation)
 
     def __repr__(self) -> str:
         return (f"Task('{self.name}', {len(self.observation_names)} observed, {len(self.action_names)} actions, "

@@ -69,12 +69,6 @@ struct EnsembleTrainer::Draft {
   }
 };
 
-struct EnsembleTrainer::MemberReport {
-  int steps = 0;
-  double training_loss = 0;
-  double holdout_error = 0;  // mean squared
-};
-
 // A member's way through a fit, of which workers take a turn each.
 struct EnsembleTrainer::Training {
   Training(int number, const Member& views, std::vector<int64_t> own_rows, Key key)
@@ -100,7 +94,8 @@ struct EnsembleTrainer::Training {
   int64_t best_adam_steps = 0;
   bool is_over = false;
   std::exception_ptr error;
-  MemberReport report;
+  double training_loss = 0;
+  double holdout_error = 0;  // mean squared
 };
 
 // Hands out members that are not trained to the end, of those that nobody has the one that has
@@ -178,10 +173,10 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
   if (data.size() == 0) throw InputError("fit: found no transitions, expected at least 1");
   Draft draft = Begin(data);
   FitMeter meter(control, static_cast<double>(draft.steps) * ensemble_->members());
-  std::vector<std::unique_ptr<Training>> trainings;
-  for (int member = 0; member < ensemble_->members(); ++member) {
-    trainings.push_back(BeginMember(member, key, draft));
-  }
+  std::vector<std::unique_ptr<Training>> trainings(adam_steps_.size());
+  executor_->ParallelFor(ensemble_->members(), [&](int member, int /*worker*/) {
+    trainings[static_cast<size_t>(member)] = BeginMember(member, key, draft);
+  });
   Turns turns(trainings);
   executor_->ParallelFor(executor_->size(), [&](int /*task*/, int worker) {
     while (Training* const training = turns.Take()) {
@@ -197,10 +192,9 @@ FitReport EnsembleTrainer::Fit(const Dataset& data, Key key, const FitControl& c
   FitReport report{.training_rows = std::ssize(draft.rows.training()),
                    .holdout_rows = std::ssize(draft.rows.holdout())};
   for (const auto& training : trainings) {
-    const MemberReport& member = training->report;
-    report.steps = std::max(report.steps, member.steps);
-    report.training_loss += member.training_loss / ensemble_->members();
-    report.holdout_rmse += std::sqrt(member.holdout_error) / ensemble_->members();
+    report.steps = std::max(report.steps, training->steps());
+    report.training_loss += training->training_loss / ensemble_->members();
+    report.holdout_rmse += std::sqrt(training->holdout_error) / ensemble_->members();
   }
   report.scale =
       MeasureChanges(data, ensemble_->features().difference(), draft.rows.training()).deviation;
@@ -295,18 +289,16 @@ void EnsembleTrainer::TrainPart(const Draft& draft, const Observed& observed, Tr
 
 void EnsembleTrainer::Judge(const Draft& draft, const Observed& observed, Training& training,
                             Buffers& buffers) const {
-  MemberReport& report = training.report;
-  report.steps = training.steps();
-  report.training_loss = MeanOfLastTenth(training.losses);
-  const int told = report.steps - report.steps % TellEvery(draft);
-  observed.meter.Add(draft.steps - told, report.training_loss);
+  training.training_loss = MeanOfLastTenth(training.losses);
+  const int told = training.steps() - training.steps() % TellEvery(draft);
+  observed.meter.Add(draft.steps - told, training.training_loss);
   if (!draft.rows.holdout().empty()) {
-    report.holdout_error = HoldoutError(draft.rows, training.member.parameters, buffers);
+    training.holdout_error = HoldoutError(draft.rows, training.member.parameters, buffers);
   }
-  if (!std::isfinite(report.holdout_error)) {
+  if (!std::isfinite(training.holdout_error)) {
     throw RunError(fmt::format(
         "fit: the hold-out error of member {} is {} after {} gradient steps", training.index,
-        std::isnan(report.holdout_error) ? "nan" : "infinite", report.steps));
+        std::isnan(training.holdout_error) ? "nan" : "infinite", training.steps()));
   }
 }
 

@@ -61,7 +61,6 @@ class EnsembleTrainer {
   struct Buffers;
   struct Draft;
   struct Member;
-  struct MemberReport;
   struct Observed;
   struct Training;
   class Turns;
