@@ -22,17 +22,10 @@ constexpr const char* kTrainingSection = "actor_critic.training";
 // What dynamics need to be imagined many steps at a time, a member per row and step, and to be
 // fitted often.
 const std::vector<std::pair<std::string, std::string>> kModelDefaults = {
-    {"model.members", "8"},
-    {"model.hidden_layers", "3"},
-    {"model.width", "256"},
-    {"model.propagation", "ts_1"},
-    {"fit.epochs", "0"},
-    {"fit.first_steps", "8000"},
-    {"fit.min_steps", "1200"},
-    {"fit.max_steps", "1200"},
-    {"fit.batch", "128"},
-    {"fit.learning_rate", "0.004"},
-    {"fit.final_rate_share", "0.05"}};
+    {"model.members", "8"},       {"model.hidden_layers", "3"},   {"model.width", "256"},
+    {"model.layer_norm", "true"}, {"model.propagation", "ts_1"},  {"fit.epochs", "0"},
+    {"fit.first_steps", "8000"},  {"fit.min_steps", "1200"},      {"fit.max_steps", "1200"},
+    {"fit.batch", "128"},         {"fit.learning_rate", "0.004"}, {"fit.final_rate_share", "0.05"}};
 
 // What a file says for the algorithm alone, in sections that begin with its name: checked, and
 // known from now on whichever algorithm runs.

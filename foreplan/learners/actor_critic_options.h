@@ -37,8 +37,9 @@ struct ActorCriticLearnerOptions {
   double critic_updates_per_step = 0.25;  // of the critics alone, after every fit
   int rollout_steps = 20;                 // DR, steps of distribution rollouts; 0: none
   int pool = 51200;                       // imagined transitions that are kept
-  int pool_updates = 20;    // updates before as many batches of imagined transitions join the pool
-  double range_margin = 1;  // widths of what was seen that imagined observations may lie beside it
+  int pool_updates = 20;  // updates before as many batches of imagined transitions join the pool
+  double range_margin =
+      0.2;  // widths of what was seen that imagined observations may lie beside it
   CriticRows critic_rows = CriticRows::kExpansion;
   double real_share = 0.05;    // of imagined critic rows and starts
   bool forget_moments = true;  // Adam begins anew after every fit
