@@ -106,6 +106,8 @@ std::vector<nlohmann::ordered_json> GroupRows(const nlohmann::ordered_json& answ
     if (group["imagined"]) row["steps"] = "imagined";
     const auto left_out = group["left_out"].get<std::string>();
     if (!left_out.empty()) row["left_out"] = left_out;
+    const auto changed = group["changed"].get<std::string>();
+    if (!changed.empty()) row["changed"] = changed;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -174,7 +174,7 @@ void Eval(const EvalRequest& request) {
   }
   const Target target = ResolveTarget(request.target, request.flags);
   Experiment experiment = LoadExperiment(target.task, target.flags);
-  PrintNotes(experiment);
+  PrintNotes(experiment.notes);
   if (request.print_config) return PrintConfig(experiment);
   const std::vector<std::string> controllers =
       request.actor.empty()

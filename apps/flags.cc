@@ -90,8 +90,8 @@ void NoteNewFolders(const std::filesystem::path& out) {
       fmt::format("foreplan: note: --out: makes the folder '{}' as well\n", parent.string()));
 }
 
-void PrintNotes(const Experiment& experiment) {
-  for (const std::string& note : experiment.notes) {
+void PrintNotes(std::span<const std::string> notes) {
+  for (const std::string& note : notes) {
     WriteToStderr(fmt::format("foreplan: note: {}\n", note));
   }
 }

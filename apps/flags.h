@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,8 @@ void AddDeadlineFlag(CLI::App& command, RunFlags& flags);
 /// slip of the pen. The folder runs needs no saying.
 void NoteNewFolders(const std::filesystem::path& out);
 
-/// What the experiment's notes say, to standard error.
-void PrintNotes(const Experiment& experiment);
+/// What an experiment or a session wants to have said, to standard error.
+void PrintNotes(std::span<const std::string> notes);
 /// "planner icem: horizon of 25 steps, 1.25 s of an episode of 10 s"; "" where nothing plans.
 std::string HorizonText(Experiment& experiment);
 

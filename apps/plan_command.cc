@@ -135,7 +135,7 @@ void MakePlanOf(const PlanCommandRequest& request) {
   Target target = ResolveTarget(request.task, request.flags);
   if (!target.run_folder.empty() && !target.flags.model) target.flags.model = target.run_folder;
   Experiment experiment = LoadExperiment(target.task, target.flags);
-  PrintNotes(experiment);
+  PrintNotes(experiment.notes);
   const Task& task = experiment.task;
   const std::string& planner_name = experiment.run.planner;
   const fs::path folder = request.out.empty()

@@ -19,6 +19,7 @@
 #include "foreplan/experiments/run_report.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/provenance.h"
 #include "foreplan/runs/report_markdown.h"
 
 namespace foreplan::apps {
@@ -78,7 +79,8 @@ Made WritePage(const ReportRequest& request) {
 
 /// To standard output without --out.
 Made WriteMarkdown(const ReportRequest& request) {
-  const StoredRun run = ReadStoredRun(request.source);
+  StoredRun run = ReadStoredRun(request.source);
+  run.content.accepted = AcceptedDifferences(run.directory);
   const std::string text = ReportMarkdown(run.content, run.log);
   if (request.out.empty()) {
     fmt::print("{}", text);

@@ -37,6 +37,7 @@ struct RunRequest {
   RunFlags flags;
   std::string out;
   std::string resume;
+  std::vector<std::string> accept;
   int threads = 1;
   bool json = false;
   bool print_config = false;
@@ -53,7 +54,8 @@ PreparedRun Resume(const RunRequest& request, const std::stop_token& stop) {
   Experiment experiment = LoadExperiment(directory.config_file().string(), bounds);
   const std::string horizon = HorizonText(experiment);
   auto session = std::make_unique<RunSession>(std::move(experiment), request.threads, stop);
-  session->Resume(request.resume);
+  session->Resume(request.resume, request.accept);
+  PrintNotes(session->notes());
   return {std::move(session), horizon};
 }
 
@@ -123,7 +125,7 @@ std::optional<Experiment> LoadRequested(const RunRequest& request) {
     throw InputError("run: expected a task or --resume DIR; 'foreplan list' names the tasks");
   }
   Experiment experiment = LoadExperiment(request.task, request.flags);
-  PrintNotes(experiment);
+  PrintNotes(experiment.notes);
   return experiment;
 }
 
@@ -189,6 +191,12 @@ void AddRunCommand(CLI::App& app) {
                                         "go on with this run, exactly as if never stopped; with "
                                         "--episodes or --steps a longer one")
                             ->type_name("RUN");
+  command
+      .add_option("--accept", request->accept,
+                  "go on though this is not what it was: program, processor, libraries, a key of "
+                  "config.toml, or a file of the task; the run says so from then on")
+      ->type_name("NAME")
+      ->needs(resume);
   for (CLI::Option* option : begins) resume->excludes(option);
   for (const char* name : {"--planner", "--model", "--record", "--no-record", "--record-mb",
                            "--deadline-ms", "--set", "--print-config"}) {

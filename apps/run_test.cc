@@ -213,14 +213,64 @@ TEST_F(RunCommand, ResumingAFinishedRunChangesNothing) {
   EXPECT_EQ(FileText(work() / "run/episodes.csv"), episodes);
 }
 
-TEST_F(RunCommand, RefusesADamagedCheckpoint) {
-  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
-  const fs::path checkpoint = work() / "run/checkpoint/state.safetensors";
-  fs::resize_file(checkpoint, fs::file_size(checkpoint) / 2);
+TEST_F(RunCommand, GoesOnFromTheCheckpointBeforeADamagedOneAndRefusesTwo) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "3", "--out", "run"})).exit_code, 0);
+  const std::string episodes = FileText(work() / "run/episodes.csv");
+  const auto damage = [&](const char* name) {
+    const fs::path file = work() / "run/checkpoint" / name;
+    fs::resize_file(file, fs::file_size(file) / 2);
+  };
+  damage("state.safetensors");
   const ProgramResult resumed = RunProgram({"run", "--resume", "run"});
-  EXPECT_EQ(resumed.exit_code, 2);
-  EXPECT_THAT(resumed.err, HasSubstr("state.safetensors"));
-  EXPECT_EQ(std::count(resumed.err.begin(), resumed.err.end(), '\n'), 1) << resumed.err;
+  EXPECT_EQ(resumed.exit_code, 0);
+  EXPECT_THAT(resumed.err, HasSubstr("goes on from the checkpoint before it"));
+  EXPECT_EQ(FileText(work() / "run/episodes.csv"), episodes);
+  damage("state.safetensors");
+  damage("previous.safetensors");
+  const ProgramResult refused = RunProgram({"run", "--resume", "run"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("state.safetensors"));
+  EXPECT_THAT(refused.err, HasSubstr("previous.safetensors"));
+  EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+}
+
+// What a user may edit in the folder of a run between two parts of it.
+TEST_F(RunCommand, RefusesToGoOnAsAnotherRunUnlessItIsToldTo) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "2", "--out", "run"})).exit_code, 0);
+  const fs::path config = work() / "run/config.toml";
+  const std::string text = FileText(config);
+  const std::vector<std::pair<std::string, std::string>> edits = {
+      {"\nseed = 3", "\nseed = 1"},
+      {"\nreward = \"pets_cartpole\"", "\nreward = \"1 - slide^2\""},
+      {"\nalgorithm = \"mpc\"", "\nalgorithm = \"policy_backprop\""},
+      {"\nplanner = \"icem\"", "\nplanner = \"cem\""},
+      {"\nepisode_length = ", "\nepisode_length = 1"},
+      {"\nlearning_rate = 0.0", "\nlearning_rate = 0.1"},
+      {"\nbatch = ", "\nbatch = 1"},
+      {"\nwidth = ", "\nwidth = 1"},
+      {"\nmembers = ", "\nmembers = 1"},
+  };
+  for (const auto& [from, to] : edits) {
+    std::string edited = text;
+    ASSERT_NE(edited.find(from), std::string::npos) << from;
+    WriteText("run/config.toml", edited.replace(edited.find(from), from.size(), to));
+    const ProgramResult refused = RunProgram({"run", "--resume", "run", "--episodes", "3"});
+    EXPECT_EQ(refused.exit_code, 2) << to;
+    EXPECT_THAT(refused.err, HasSubstr("--accept ")) << to;
+    EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  }
+  std::string edited = text;
+  edited.replace(edited.find(edits[0].first), edits[0].first.size(), edits[0].second);
+  WriteText("run/config.toml", edited);
+  const ProgramResult resumed =
+      RunProgram({"run", "--resume", "run", "--episodes", "3", "--accept", "run.seed"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("run.seed: was 3, is 1"));
+  EXPECT_THAT(FileText(work() / "run/result.json"), HasSubstr("\"accepted\""));
+  const ProgramResult report = RunProgram({"report", "run", "--format", "md", "--out", "run.md"});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(FileText(work() / "run.md"),
+              HasSubstr("Does not repeat to the bit | run.seed: was 3, is 1, after episode 2"));
 }
 
 TEST_F(RunCommand, RefusesToGoOnWithoutItsData) {

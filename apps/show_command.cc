@@ -290,7 +290,7 @@ void PrintText(TaskSheet& sheet, const ShowRequest& request) {
 
 void Show(const ShowRequest& request) {
   TaskSheet sheet = MakeSheet(request);
-  PrintNotes(sheet.experiment);
+  PrintNotes(sheet.experiment.notes);
   (request.json ? PrintJson : PrintText)(sheet, request);
 }
 

@@ -60,7 +60,7 @@ class Tuner {
         out_(request.out.empty() ? own_.task.name() + "_tuned.toml" : request.out),
         executor_(std::make_shared<ThreadPool>(request.threads)),
         stop_(stop) {
-    PrintNotes(own_);
+    PrintNotes(own_.notes);
     if (!out_.string().ends_with(".toml")) {
       throw InputError(
           fmt::format("--out: found '{}', expected a name that ends in .toml", out_.string()));

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "foreplan/core/error.h"
 
@@ -59,22 +62,59 @@ bool SyncDirectory(const std::filesystem::path& directory) {
 
 std::string Cause(int error) { return std::generic_category().message(error); }
 
+constexpr std::string_view kTemporary = ".tmp-";
+
+/// Its own for every call of every process.
+std::filesystem::path TemporaryNameOf(const std::filesystem::path& file) {
+  static std::atomic<int> calls = 0;
+  std::filesystem::path temporary = file;
+  return temporary += fmt::format("{}{}-{}", kTemporary, getpid(), ++calls);
+}
+
+bool IsTemporary(const std::filesystem::path& file) {
+  const std::string name = file.filename().string();
+  const size_t begin = name.rfind(kTemporary);
+  return begin != std::string::npos && begin > 0 &&
+         name.find_first_not_of("0123456789-", begin + kTemporary.size()) == std::string::npos;
+}
+
+/// Throws what refused `file`, after its temporary file is removed.
+[[noreturn]] void ThrowRefused(const std::filesystem::path& file,
+                               const std::filesystem::path& temporary) {
+  const int error = errno;
+  unlink(temporary.c_str());
+  throw RunError(fmt::format("{}: cannot be written: {}", file.string(), Cause(error)));
+}
+
 }  // namespace
 
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes) {
-  // One fixed name, so that what a killed process leaves is replaced by the next write.
-  std::filesystem::path temporary = file;
-  temporary += ".tmp";
+  const std::filesystem::path temporary = TemporaryNameOf(file);
   const bool replaced =
       WriteDurably(temporary, bytes) && rename(temporary.c_str(), file.c_str()) == 0;
-  if (!replaced) {
-    const int error = errno;
-    unlink(temporary.c_str());
-    throw RunError(fmt::format("{}: cannot be written: {}", file.string(), Cause(error)));
-  }
+  if (!replaced) ThrowRefused(file, temporary);
   if (!SyncDirectory(file.parent_path())) {
     throw RunError(fmt::format("{}: directory cannot be flushed: {}", file.string(), Cause(errno)));
   }
+}
+
+void KeepFileAs(const std::filesystem::path& file, const std::filesystem::path& to) {
+  const std::filesystem::path temporary = TemporaryNameOf(to);
+  if (link(file.c_str(), temporary.c_str()) != 0) return WriteFileAtomically(to, ReadFile(file));
+  if (rename(temporary.c_str(), to.c_str()) != 0) ThrowRefused(to, temporary);
+  unlink(temporary.c_str());  // a rename between two names of one file does nothing
+}
+
+void RemoveTemporaryFiles(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::vector<std::filesystem::path> temporary;
+  for (auto entry = std::filesystem::recursive_directory_iterator(folder, error);
+       !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry->is_regular_file(error) && IsTemporary(entry->path())) {
+      temporary.push_back(entry->path());
+    }
+  }
+  for (const std::filesystem::path& file : temporary) std::filesystem::remove(file, error);
 }
 
 void RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "foreplan/core/error.h"
 #include "foreplan/core/testing/message_of.h"
@@ -90,11 +92,48 @@ TEST_F(Files, WriteErrorsNameFileAndCause) {
   EXPECT_EQ(CountEntries(), 1);  // the temporary file is gone
 }
 
-TEST_F(Files, WhatAKilledWriterLeftIsReplaced) {
-  WriteFileAtomically(directory_ / "x.tmp", "half");
-  WriteFileAtomically(directory_ / "x", "whole");
-  EXPECT_EQ(ReadFile(directory_ / "x"), "whole");
+TEST_F(Files, TwoWritersOfOneFileDoNotMeet) {
+  const std::string texts[] = {std::string(100'000, 'a'), std::string(50'000, 'b')};
+  std::vector<std::thread> writers;
+  for (const std::string& text : texts) {
+    writers.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) WriteFileAtomically(directory_ / "x", text);
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::string found = ReadFile(directory_ / "x");
+  EXPECT_TRUE(found == texts[0] || found == texts[1]) << found.size();
   EXPECT_EQ(CountEntries(), 1);
+}
+
+TEST_F(Files, WhatKilledWritersLeftIsRemovedAndNothingElse) {
+  std::filesystem::create_directories(directory_ / "model");
+  for (const char* left : {"x.tmp-12-3", "model/y.safetensors.tmp-1-1"}) {
+    WriteFileAtomically(directory_ / left, "half");
+  }
+  for (const char* kept : {"x", "x.tmp", "x.tmp-notes", ".tmp-1-1", "model/y.safetensors"}) {
+    WriteFileAtomically(directory_ / kept, "whole");
+  }
+  RemoveTemporaryFiles(directory_);
+  EXPECT_EQ(CountEntries(), 5);
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "model/y.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "model/y.safetensors.tmp-1-1"));
+  RemoveTemporaryFiles(directory_ / "missing");
+}
+
+TEST_F(Files, AKeptFileStaysWhatItWas) {
+  WriteFileAtomically(directory_ / "x", "first");
+  KeepFileAs(directory_ / "x", directory_ / "before");
+  WriteFileAtomically(directory_ / "x", "second");
+  EXPECT_EQ(ReadFile(directory_ / "before"), "first");
+  KeepFileAs(directory_ / "x", directory_ / "before");
+  KeepFileAs(directory_ / "x", directory_ / "before");  // one file by now
+  EXPECT_EQ(ReadFile(directory_ / "before"), "second");
+  EXPECT_EQ(CountEntries(), 2);
+  std::filesystem::create_directories(directory_ / "folder" / "inside");
+  EXPECT_EQ(MessageOf<RunError>([&] { KeepFileAs(directory_ / "x", directory_ / "folder"); }),
+            (directory_ / "folder").string() + ": cannot be written: Is a directory");
+  EXPECT_EQ(CountEntries(), 3);
 }
 
 TEST_F(Files, RelativeNamesNeedNoDirectory) {

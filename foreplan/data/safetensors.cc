@@ -16,6 +16,7 @@
 
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/tensor_checksums.h"
 
 namespace foreplan {
 namespace {
@@ -195,6 +196,21 @@ std::map<std::string, std::string> ParseMetadata(const std::string& file,
   return metadata;
 }
 
+/// Holds a file against its checksums, where it has some: other programs write none.
+void TakeChecksums(const std::vector<Entry>& entries, std::string_view data, nlohmann::json& header,
+                   TensorFile& file) {
+  const auto found = file.metadata.find(std::string(kChecksumsKey));
+  if (found == file.metadata.end()) return;
+  header[kMetadata].erase(std::string(kChecksumsKey));
+  if (header[kMetadata].empty()) header.erase(std::string(kMetadata));
+  std::vector<TensorBytes> tensors;
+  for (const Entry& entry : entries) {
+    tensors.push_back({entry.name, data.substr(entry.begin, entry.end - entry.begin)});
+  }
+  CheckChecksums(file.source, found->second, header, tensors);
+  file.metadata.erase(found);
+}
+
 std::string_view AsBytes(const Tensor& tensor) {
   return std::visit(
       [](const auto& values) {
@@ -289,10 +305,19 @@ const std::vector<uint8_t>& TensorFile::Bytes(const std::string& name,
 }
 
 std::string SerializeTensors(const TensorFile& tensors, const std::string& name) {
+  if (tensors.metadata.count(std::string(kChecksumsKey)) != 0) {
+    throw Malformed(name, fmt::format("metadata '{}'", kChecksumsKey), "no reserved name");
+  }
   const std::vector<std::string> order = DataOrder(tensors);
+  std::vector<TensorBytes> data;
+  for (const std::string& tensor : order) {
+    data.push_back({tensor, AsBytes(tensors.tensors.at(tensor))});
+  }
   std::string header;
   try {
-    header = MakeHeader(name, tensors, order).dump();
+    nlohmann::json entries = MakeHeader(name, tensors, order);
+    entries[kMetadata][kChecksumsKey] = ChecksumsOf(entries, data);
+    header = entries.dump();
   } catch (const nlohmann::json::type_error&) {
     throw Malformed(name, "names or metadata that are no UTF-8", "UTF-8");
   }
@@ -305,7 +330,7 @@ std::string SerializeTensors(const TensorFile& tensors, const std::string& name)
   std::string bytes(kLengthBytes, '\0');
   std::memcpy(bytes.data(), &length, kLengthBytes);
   bytes += header;
-  for (const std::string& tensor : order) bytes += AsBytes(tensors.tensors.at(tensor));
+  for (const TensorBytes& tensor : data) bytes += tensor.bytes;
   return bytes;
 }
 
@@ -328,7 +353,7 @@ TensorFile ParseTensors(std::string_view bytes, std::string source) {
   }
   const std::string_view data = bytes.substr(kLengthBytes + length);
   std::vector<Entry> entries;
-  const nlohmann::json header = ParseHeader(result.source, bytes.substr(kLengthBytes, length));
+  nlohmann::json header = ParseHeader(result.source, bytes.substr(kLengthBytes, length));
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadata) {
       result.metadata = ParseMetadata(result.source, value);
@@ -337,6 +362,7 @@ TensorFile ParseTensors(std::string_view bytes, std::string source) {
     }
   }
   SortAndCheckCover(result.source, entries, data.size());
+  TakeChecksums(entries, data, header, result);
   for (Entry& entry : entries) {
     const std::string name = entry.name;
     result.tensors.emplace(name, MakeTensor(std::move(entry), data));

@@ -1,10 +1,13 @@
 #include "foreplan/data/safetensors.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -13,8 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/crc32c.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/files.h"
+#include "foreplan/data/tensor_checksums.h"
 
 namespace foreplan {
 namespace {
@@ -51,6 +56,18 @@ TensorFile SmallFile() {
   return file;
 }
 
+/// `file` may have other metadata besides.
+bool HoldsAllOf(const TensorFile& file, const TensorFile& written) {
+  return std::equal(file.tensors.begin(), file.tensors.end(), written.tensors.begin(),
+                    written.tensors.end(),
+                    [](const auto& a, const auto& b) {
+                      return a.first == b.first && a.second.shape == b.second.shape &&
+                             a.second.values == b.second.values;
+                    }) &&
+         std::includes(file.metadata.begin(), file.metadata.end(), written.metadata.begin(),
+                       written.metadata.end());
+}
+
 std::string WithHeader(std::string_view header, std::string_view data = "") {
   const uint64_t length = header.size();
   std::string bytes(sizeof(length), '\0');
@@ -83,12 +100,15 @@ TEST_F(Safetensors, BytesAreTheFormatsAndAlwaysTheSame) {
   file.tensors["a"] = {{1, 2}, std::vector<int32_t>{2, 3}};
   file.metadata["k"] = "v";
   WriteTensors(file_, file);
+  const std::string entries = R"("a":{"data_offsets":[8,16],"dtype":"I32","shape":[1,2]},)"
+                              R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]}})";
+  const std::string data("\0\0\0\0\0\0\xf0\x3f\2\0\0\0\3\0\0\0", 16);
   std::string header =
-      R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[8,16],"dtype":"I32","shape":[1,2]},)"
-      R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]}})";
+      fmt::format(R"({{"__metadata__":{{"crc32c":"{:08x} {:08x} {:08x}","k":"v"}},{})",
+                  Crc32c(R"({"__metadata__":{"k":"v"},)" + entries), Crc32c(data.substr(0, 8)),
+                  Crc32c(data.substr(8)), entries);
   header.resize((header.size() + 7) / 8 * 8, ' ');
-  EXPECT_EQ(ReadFile(file_),
-            WithHeader(header, std::string_view("\0\0\0\0\0\0\xf0\x3f\2\0\0\0\3\0\0\0", 16)));
+  EXPECT_EQ(ReadFile(file_), WithHeader(header, data));
 }
 
 TEST_F(Safetensors, AnEmptyFileIsAFile) {
@@ -179,23 +199,57 @@ TEST_F(Safetensors, MalformedFilesNameFileFoundAndExpected) {
 }
 
 TEST_F(Safetensors, NoChangedOrMissingByteBreaksTheReader) {
-  WriteTensors(file_, SmallFile());
+  const TensorFile written = SmallFile();
+  WriteTensors(file_, written);
   const std::string bytes = ReadFile(file_);
-  const size_t data_begin = bytes.size() - 2 * 8 - 7 * 4;
   for (size_t at = 0; at < bytes.size(); ++at) {
     EXPECT_FALSE(Reads(bytes.substr(0, at))) << at;
     EXPECT_FALSE(Reads(bytes.substr(at + 1))) << at;
     for (const int flip : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff}) {
       std::string changed = bytes;
       changed[at] = static_cast<char>(changed[at] ^ flip);
-      const bool reads = Reads(changed);
-      const bool must_read = at >= data_begin;  // any bits are a number
-      const bool must_fail = at < 8;            // the header's length
-      EXPECT_TRUE(reads || !must_read) << at;
-      EXPECT_FALSE(reads && must_fail) << at;
+      // What still reads is another spelling of the same header.
+      EXPECT_TRUE(!Reads(changed) || HoldsAllOf(ParseTensors(changed, "x"), written)) << at;
     }
   }
   EXPECT_FALSE(Reads(bytes + '\0'));
+}
+
+// With the message that says where.
+TEST_F(Safetensors, ChecksumsNameWhatWasChanged) {
+  WriteTensors(file_, SmallFile());
+  const std::string bytes = ReadFile(file_);
+  const auto message_of = [&](size_t at) -> std::string {
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ 0x01);
+    try {
+      ParseTensors(changed, "x");
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message_of(bytes.size() - 1), testing::StartsWith("x: tensor 'weight': found check"));
+  EXPECT_THAT(message_of(bytes.size() - 25), testing::StartsWith("x: tensor 'count': found check"));
+  EXPECT_THAT(message_of(bytes.find("weight")), testing::StartsWith("x: header: found checksum "));
+  EXPECT_THAT(message_of(bytes.find(kChecksumsKey) + kChecksumsKey.size() + 3),
+              testing::StartsWith("x: header: found checksum "));
+  EXPECT_THAT(message_of(bytes.find("crc32c") + kChecksumsKey.size() + 3 + 8),
+              testing::StartsWith("x: metadata 'crc32c': found checksum "));
+}
+
+// Other programs keep metadata when they write other numbers: that is a change like any other; one
+// that drops them writes a file without checksums, which is read as it is.
+TEST_F(Safetensors, AFileWithoutChecksumsIsRead) {
+  const std::string data("\1\0\0\0", 4);
+  const std::string entry = R"("a":{"data_offsets":[0,4],"dtype":"I32","shape":[1]}})";
+  EXPECT_EQ(ParseTensors(WithHeader("{" + entry, data), "x").Ints("a", std::array<int64_t, 1>{1}),
+            std::vector<int32_t>{1});
+  for (const char* checksums : {"", "00000000", "00000000 00000000", "x"}) {
+    const std::string header =
+        fmt::format(R"({{"__metadata__":{{"crc32c":"{}"}},{})", checksums, entry);
+    EXPECT_THROW(ParseTensors(WithHeader(header, data), "x"), InputError) << checksums;
+  }
 }
 
 TEST_F(Safetensors, GettersNameTensorFoundAndExpected) {
@@ -239,12 +293,15 @@ TEST_F(Safetensors, WriterRefusesWhatItCouldNotReadBack) {
     file.tensors[name] = tensor;
     EXPECT_THROW(WriteTensors(file_, file), InputError) << name;
   }
+  TensorFile file;
+  file.metadata["crc32c"] = "00000000";
+  EXPECT_THROW(WriteTensors(file_, file), InputError);
   EXPECT_FALSE(std::filesystem::exists(file_));
 }
 
 TEST_F(Safetensors, WhatTheWriterTakesTheReaderTakesUpToTheLimitOfTheHeader) {
   TensorFile file;
-  const size_t frame = std::string_view(R"({"__metadata__":{"k":""}})").size();
+  const size_t frame = std::string_view(R"({"__metadata__":{"crc32c":"01234567","k":""}})").size();
   file.metadata["k"] = std::string(100'000'000 - frame, 'x');
   WriteTensors(file_, file);
   EXPECT_EQ(ReadTensors(file_).metadata.at("k").size(), file.metadata["k"].size());

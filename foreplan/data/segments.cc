@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "foreplan/core/crc32c.h"
 #include "foreplan/core/error.h"
 #include "foreplan/data/safetensors.h"
 
@@ -19,6 +21,9 @@ namespace foreplan {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Stands for a reward that is not known, which any NaN says.
+constexpr double kNoReward = std::numeric_limits<double>::quiet_NaN();
 
 constexpr std::string_view kPrefix = "transitions-";
 constexpr std::string_view kSuffix = ".safetensors";
@@ -83,6 +88,26 @@ fs::path FirstSegment(const fs::path& folder) { return SegmentFile(folder, 0); }
 bool HasSegments(const fs::path& folder) {
   std::error_code error;
   return fs::is_regular_file(FirstSegment(folder), error);
+}
+
+uint32_t RowsChecksum(const Dataset& data, int64_t first_row, uint32_t before) {
+  uint32_t checksum = before;
+  const auto add = [&](const auto& values) {
+    checksum =
+        Crc32c({reinterpret_cast<const char*>(values.data()), values.size_bytes()}, checksum);
+  };
+  for (int64_t row = first_row; row < data.size(); ++row) {
+    add(data.observation(row));
+    add(data.action(row));
+    add(data.next_observation(row));
+    const double reward = std::isnan(data.reward(row)) ? kNoReward : data.reward(row);
+    const auto end = static_cast<int32_t>(data.end(row));
+    const int32_t episode = data.episode(row);
+    add(std::span(&reward, 1));
+    add(std::span(&episode, 1));
+    add(std::span(&end, 1));
+  }
+  return checksum;
 }
 
 void ReadSegments(const fs::path& folder, int64_t rows, Dataset& data) {

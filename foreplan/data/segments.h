@@ -36,4 +36,8 @@ void RemoveSegmentsFrom(const std::filesystem::path& folder, int64_t row);
 /// it was.
 void ReadSegments(const std::filesystem::path& folder, int64_t rows, Dataset& data);
 
+/// Checksum of all that is known of the rows from `first_row` on, one after the other, whatever
+/// files they are in; `before`: of the rows before them.
+[[nodiscard]] uint32_t RowsChecksum(const Dataset& data, int64_t first_row, uint32_t before = 0);
+
 }  // namespace foreplan

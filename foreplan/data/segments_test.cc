@@ -227,5 +227,41 @@ TEST_F(Segments, AFileOfAnEarlierVersionMayHoldMoreAndKnowsNoRewards) {
   EXPECT_EQ(read.end(8), StepEnd::kContinues);
 }
 
+TEST(RowsChecksum, IsThatOfAllThatIsKnownOfTheRowsWhateverFilesTheyAreIn) {
+  const std::vector<double> one = {1, 2};
+  const std::vector<double> other = {1, 3};
+  const auto make = [&](const Transition& changed) {
+    Dataset data(2, 2);
+    data.Add(one, one, other, 1);
+    data.Add(changed);
+    return data;
+  };
+  const Transition row{.observation = one,
+                       .action = one,
+                       .next_observation = other,
+                       .episode = 2,
+                       .reward = 1,
+                       .end = StepEnd::kContinues};
+  const Dataset data = make(row);
+  const uint32_t whole = RowsChecksum(data, 0);
+  EXPECT_EQ(RowsChecksum(data, 2), 0U);
+  Dataset first(2, 2);
+  first.Add(one, one, other, 1);
+  EXPECT_EQ(RowsChecksum(data, 1, RowsChecksum(first, 0)), whole);
+  Transition changed = row;
+  changed.observation = other;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+  changed = row, changed.action = other;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+  changed = row, changed.next_observation = one;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+  changed = row, changed.reward = 2;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+  changed = row, changed.episode = 3;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+  changed = row, changed.end = StepEnd::kTerminated;
+  EXPECT_NE(RowsChecksum(make(changed), 0), whole);
+}
+
 }  // namespace
 }  // namespace foreplan

@@ -123,9 +123,9 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
         experiment.run.algorithm, experiment.config,
         {.task = task, .run = experiment.run, .executor = std::move(executor), .stop = stop});
     if (!run_folder.empty()) {
-      auto [state, data] = ReadCheckpoint(RunDirectory::Open(run_folder),
-                                          task.spec().observation_dim(), task.spec().action_dim());
-      learner->Restore(state, std::move(data));
+      Checkpoint checkpoint = ReadCheckpoint(
+          RunDirectory::Open(run_folder), task.spec().observation_dim(), task.spec().action_dim());
+      learner->Restore(checkpoint.state, std::move(checkpoint.data));
     }
     if (controller == kLearned) {
       return Evaluate(controller, task, learner->controller(), request, stop);

@@ -21,6 +21,7 @@
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/calibration.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/report_chart.h"
 
 namespace foreplan {
@@ -147,7 +148,7 @@ double DecisionDeadline(Config& config) {
 DecisionTimes ReadDecisionTimes(const RunDirectory& directory) {
   Config config = Config::FromFile(directory.config_file());
   DecisionTimes times(DecisionDeadline(config));
-  times.Restore(ReadTensors(directory.checkpoint_file()));
+  times.Restore(ReadLastState(directory));
   return times;
 }
 

@@ -144,6 +144,7 @@ void AddFigures(const RunDirectory& directory, const Task& task, const DecisionT
 
 void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop) {
   const RunDirectory& directory = run.directory;
+  run.content.accepted = AcceptedDifferences(directory);
   AddCharts(directory, ReadDecisionTimes(directory), stop, run.content);
   AddReplay(
       directory, [&] { return TaskOf(directory); }, most_mb, run.content);

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include "foreplan/core/config.h"
+#include "foreplan/core/crc32c.h"
 #include "foreplan/core/describe_exception.h"
 #include "foreplan/core/error.h"
 #include "foreplan/core/options.h"
@@ -106,6 +108,7 @@ void RunSession::Create(const fs::path& path) {
   directory_ = RunDirectory::Create(path);
   try {
     WriteSetup();
+    kept_.provenance = ProvenanceOf(*directory_, ReadFile(directory_->config_file()));
     tables_.Begin(*directory_, log_);
     SaveCheckpoint();
     directory_->Complete();
@@ -117,25 +120,62 @@ void RunSession::Create(const fs::path& path) {
   }
 }
 
-void RunSession::Resume(const fs::path& path) {
+void RunSession::Resume(const fs::path& path, std::span<const std::string> accept) {
   directory_ = RunDirectory::Open(path);
   directory_->Lock();
-  Checkpoint checkpoint = ReadCheckpoint(*directory_, learner_->data().observation_dim(),
-                                         learner_->data().action_dim());
+  RemoveTemporaryFiles(directory_->path());
+  Checkpoint checkpoint =
+      ReadCheckpoint(*directory_, learner_->data().observation_dim(), learner_->data().action_dim(),
+                     [this](const TensorFile& state) { RunTables::Check(*directory_, state); });
   const TensorFile& state = checkpoint.state;
+  std::vector<Difference> accepted = CheckDifferences(state, accept);
+  if (!checkpoint.trouble.empty()) {
+    notes_.push_back(fmt::format("{}; goes on from the checkpoint before it", checkpoint.trouble));
+  }
   learner_->Restore(state, std::move(checkpoint.data));
   seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
   checkpoints_ = CheckpointInteger(state, kNumberKey);
   saved_rows_ = learner_->data().size();
+  data_checksum_ = RowsChecksum(learner_->data(), 0);
   RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
   tables_.Resume(*directory_, state, log_);
   decisions_.Restore(state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
+  for (Difference& difference : accepted) {
+    difference.episodes = saved_episodes_;
+    notes_.push_back(
+        fmt::format("goes on with another {}; from now on it does not repeat to the bit",
+                    DifferenceText(difference)));
+    kept_.accepted.push_back(std::move(difference));
+  }
   TakeBounds();
   // What a program left that was killed between a checkpoint and its model is older.
   WriteModel();
   RemoveRecordingsAfter(directory_->recordings_folder(), saved_episodes_);
   AddRecorder();
+}
+
+std::vector<Difference> RunSession::CheckDifferences(const TensorFile& state,
+                                                     std::span<const std::string> accept) {
+  kept_ = ReadProvenance(state);
+  Provenance now =
+      ProvenanceOf(*directory_, ConfigText(experiment_, directory_->path()), kept_.provenance);
+  std::vector<Difference> differences = DifferencesOf(kept_.provenance, now);
+  std::string refused;
+  std::string flags;
+  for (const Difference& difference : differences) {
+    if (std::ranges::find(accept, difference.name) != accept.end()) continue;
+    refused += fmt::format("{}{}", refused.empty() ? "" : "; ", DifferenceText(difference));
+    flags += " --accept " + difference.name;
+  }
+  if (!refused.empty()) {
+    throw InputError(fmt::format(
+        "{}: is not what it was when the run was saved, and would not repeat to the bit: {}. Put "
+        "it back, or go on all the same with{}",
+        directory_->path().string(), refused, flags));
+  }
+  kept_.provenance = std::move(now);
+  return differences;
 }
 
 void RunSession::TakeBounds() {
@@ -244,6 +284,7 @@ nlohmann::ordered_json RunSession::Result() const {
                                    {"run_directory", directory_->path().string()},
                                    {"versions", VersionsJson()}};
   if (!LearnerPlans(experiment_.run.algorithm)) result.erase("planner");
+  if (!kept_.accepted.empty()) result["accepted"] = DifferencesJson(kept_.accepted);
   result.update(learner_->Results());
   return result;
 }
@@ -268,9 +309,11 @@ void RunSession::SaveCheckpoint() {
   tables_.Save(state);
   decisions_.Save(state);
   state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
+  state.metadata[kCheckpointDataChecksum] = ChecksumText(data_checksum_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
   state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
-  WriteTensors(directory_->checkpoint_file(), state);
+  SaveProvenance(kept_, state);
+  WriteCheckpoint(*directory_, state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
   WriteModel();
 }
@@ -285,6 +328,7 @@ void RunSession::WriteModel() {
 void RunSession::WriteData() {
   const Dataset& data = learner_->data();
   WriteSegments(directory_->data_folder(), data, saved_rows_);
+  data_checksum_ = RowsChecksum(data, saved_rows_, data_checksum_);
   saved_rows_ = data.size();
 }
 
@@ -295,6 +339,7 @@ void RunSession::WriteReport() {
       .planner = LearnerPlans(experiment_.run.algorithm) ? experiment_.run.planner : std::string(),
       .seed = experiment_.run.seed,
       .status = status_,
+      .accepted = kept_.accepted,
       .wall_seconds = wall_seconds(),
       .planning_seconds = times().planning_seconds,
       .fitting_seconds = times().fitting_seconds,

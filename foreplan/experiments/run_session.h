@@ -8,14 +8,17 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "foreplan/core/executor.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/learners/learner.h"
 #include "foreplan/runs/decision_times.h"
 #include "foreplan/runs/progress.h"
+#include "foreplan/runs/provenance.h"
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/run_log.h"
 #include "foreplan/runs/run_tables.h"
@@ -49,8 +52,12 @@ class RunSession {
   /// than its folder says, the run gets those bounds, and goes on as a run that had them from its
   /// beginning. Throws InputError for bounds below what is done, and for a run whose end made it
   /// another one than the longer run would be: its last episode was cut off, or what was learned
-  /// last was learned as it was over.
-  void Resume(const std::filesystem::path& path);
+  /// last was learned as it was over. Throws InputError, too, where something is not what it was
+  /// when the run was saved, so that it would not repeat to the bit; but for what `accept` names
+  /// (Difference::name), which the run says of itself from then on.
+  void Resume(const std::filesystem::path& path, std::span<const std::string> accept = {});
+  /// What a user should know of how it was resumed, a line each.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   /// Resume where that folder exists, Create where it does not.
   void CreateOrResume(const std::filesystem::path& path);
 
@@ -72,6 +79,8 @@ class RunSession {
   class CheckpointObserver;
   class DecisionObserver;
 
+  [[nodiscard]] std::vector<Difference> CheckDifferences(const TensorFile& state,
+                                                         std::span<const std::string> accept);
   void TakeBounds();
   void CheckBounds(const RunOptions& before) const;
   void AddRecorder();
@@ -91,10 +100,13 @@ class RunSession {
   std::optional<RunDirectory> directory_;
   std::stop_token stop_;
   std::chrono::steady_clock::time_point start_;
-  double seconds_before_ = 0;  // wall time of the run until it was resumed
-  int64_t checkpoints_ = 0;    // saved so far
-  int64_t saved_rows_ = 0;     // of the data, in their folder
-  int saved_episodes_ = 0;     // in the checkpoint
+  double seconds_before_ = 0;   // wall time of the run until it was resumed
+  int64_t checkpoints_ = 0;     // saved so far
+  int64_t saved_rows_ = 0;      // of the data, in their folder
+  uint32_t data_checksum_ = 0;  // of these rows
+  int saved_episodes_ = 0;      // in the checkpoint
+  KeptProvenance kept_;
+  std::vector<std::string> notes_;
   std::string status_ = "running";
 };
 

@@ -74,13 +74,12 @@ void AppendedFile::Append(const std::filesystem::path& file, std::string_view by
   mark_ = {mark_.bytes + bytes.size(), Crc32c(bytes, mark_.crc32c)};
 }
 
-std::string AppendedFile::Resume(const std::filesystem::path& file, Mark mark) {
+std::string AppendedFile::Read(const std::filesystem::path& file, Mark mark) {
   std::string bytes = ReadFile(file);
   if (bytes.size() < mark.bytes) {
     throw InputError(fmt::format("{}: found {} bytes, expected the {} that the checkpoint counts",
                                  file.string(), bytes.size(), mark.bytes));
   }
-  const bool longer = bytes.size() > mark.bytes;
   bytes.resize(mark.bytes);
   if (const uint32_t found = Crc32c(bytes); found != mark.crc32c) {
     throw InputError(
@@ -88,7 +87,12 @@ std::string AppendedFile::Resume(const std::filesystem::path& file, Mark mark) {
                     "{:08x}: the file was changed",
                     file.string(), found, mark.bytes, mark.crc32c));
   }
-  if (longer) {
+  return bytes;
+}
+
+std::string AppendedFile::Resume(const std::filesystem::path& file, Mark mark) {
+  std::string bytes = Read(file, mark);
+  if (std::filesystem::file_size(file) > mark.bytes) {
     const OpenFile opened(file);
     if (!opened.is_open() || !opened.CutTo(mark.bytes)) ThrowRefused(file, errno);
   }

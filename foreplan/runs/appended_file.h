@@ -24,8 +24,10 @@ class AppendedFile {
   /// The cost does not depend on the length of the file. Throws RunError when the disk refuses; the
   /// file then ends where it ended before (unless the disk refuses that too: Resume puts it right).
   void Append(const std::filesystem::path& file, std::string_view bytes);
-  /// Cuts off what stands behind the mark and returns what stands before it. Throws InputError when
-  /// the file is shorter, or not the one that was marked.
+  /// What stands before the mark. Throws InputError when the file is shorter, or not the one that
+  /// was marked.
+  [[nodiscard]] static std::string Read(const std::filesystem::path& file, Mark mark);
+  /// The same, and cuts off what stands behind it.
   std::string Resume(const std::filesystem::path& file, Mark mark);
 
   [[nodiscard]] Mark mark() const { return mark_; }

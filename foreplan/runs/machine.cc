@@ -93,4 +93,16 @@ std::string MachineJson(int threads) {
   return machine.dump(2) + "\n";
 }
 
+std::map<std::string, std::string> MachineProvenance() {
+  const nlohmann::ordered_json versions = VersionsJson();
+  const auto text = [&](const char* key) {
+    return versions[key].is_null() ? std::string("none") : versions[key].get<std::string>();
+  };
+  return {{"program", fmt::format("foreplan {}, revision {}, {}", text("foreplan"),
+                                  text("git_revision"), text("compiler"))},
+          {"processor", fmt::format("{}, {}", ProcessorModel(), text("instruction_set"))},
+          {"libraries", fmt::format("eigen {}, onednn {}, mujoco {}", text("eigen"), text("onednn"),
+                                    text("mujoco"))}};
+}
+
 }  // namespace foreplan

@@ -1,6 +1,7 @@
 // What a result depends on besides its config: the program, its libraries and the processor.
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -13,5 +14,8 @@ nlohmann::ordered_json VersionsJson();
 /// The versions, the processor and the threads of a run, as machine.json holds them.
 /// threads: workers of the run.
 std::string MachineJson(int threads);
+
+/// What bits depend on, in a line each: "program", "processor", "libraries".
+std::map<std::string, std::string> MachineProvenance();
 
 }  // namespace foreplan

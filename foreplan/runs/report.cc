@@ -62,6 +62,9 @@ std::string SummaryRows(const ReportContent& content, const RunLog& log) {
   if (!content.planner.empty()) add("Planner", content.planner);
   add("Seed", fmt::format("{}", content.seed));
   add("Status", content.status);
+  for (const Difference& difference : content.accepted) {
+    add("Does not repeat to the bit", AcceptedText(difference));
+  }
   add("Episodes", fmt::format("{}", log.episodes().size()));
   if (!whole.LeftOut().empty()) add("of them left out of best and mean", whole.LeftOut());
   add("Steps", fmt::format("{}", log.episodes().empty() ? 0 : log.episodes().back().total_steps));

@@ -3,7 +3,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "foreplan/runs/provenance.h"
 #include "foreplan/runs/run_log.h"
 
 namespace foreplan {
@@ -13,7 +15,8 @@ struct ReportContent {
   std::string algorithm;
   std::string planner;  // "" for an algorithm without one
   int seed = 0;
-  std::string status;  // "done", "interrupted after episode 3", ...
+  std::string status;                     // "done", "interrupted after episode 3", ...
+  std::vector<Difference> accepted = {};  // with which it went on, so that it does not repeat
   double wall_seconds = 0;
   double planning_seconds = 0;
   double fitting_seconds = 0;

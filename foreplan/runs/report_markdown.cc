@@ -44,6 +44,9 @@ std::string Cards(const ReportContent& content, const RunLog& log) {
                 NumberText(whole.MeanOfLast())},
                {"Episodes", fmt::format("{}", log.episodes().size())}};
   if (!whole.LeftOut().empty()) rows.push_back({"of them left out", whole.LeftOut()});
+  for (const Difference& difference : content.accepted) {
+    rows.push_back({"Does not repeat to the bit", AcceptedText(difference)});
+  }
   rows.push_back({"Steps of experience", fmt::format("{}", steps)});
   rows.push_back({"Wall time", DurationText(content.wall_seconds)});
   rows.push_back({"of it planning", DurationText(content.planning_seconds)});

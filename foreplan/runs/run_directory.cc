@@ -124,7 +124,12 @@ RunDirectory RunDirectory::OpenWith(const fs::path& path, std::string_view kind,
 
 RunDirectory RunDirectory::Open(const fs::path& path) {
   const RunDirectory directory(path);
-  return OpenWith(path, "a run", {directory.config_file(), directory.checkpoint_file()});
+  std::error_code error;
+  const bool only_previous = !fs::exists(directory.checkpoint_file(), error) &&
+                             fs::exists(directory.previous_checkpoint_file(), error);
+  return OpenWith(path, "a run",
+                  {directory.config_file(), only_previous ? directory.previous_checkpoint_file()
+                                                          : directory.checkpoint_file()});
 }
 
 RunDirectory RunDirectory::OpenModel(const fs::path& path) {
@@ -155,6 +160,9 @@ fs::path RunDirectory::FreshPath(const fs::path& parent, std::string_view task,
 fs::path RunDirectory::model_file() const { return path_ / "model" / "model.safetensors"; }
 fs::path RunDirectory::checkpoint_file() const {
   return path_ / "checkpoint" / "state.safetensors";
+}
+fs::path RunDirectory::previous_checkpoint_file() const {
+  return path_ / "checkpoint" / "previous.safetensors";
 }
 
 }  // namespace foreplan

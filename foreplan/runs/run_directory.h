@@ -49,6 +49,8 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path data_folder() const { return path_ / "data"; }
   [[nodiscard]] std::filesystem::path model_file() const;       // model/model.safetensors
   [[nodiscard]] std::filesystem::path checkpoint_file() const;  // checkpoint/state.safetensors
+  /// The one before it: checkpoint/previous.safetensors; there when there were two.
+  [[nodiscard]] std::filesystem::path previous_checkpoint_file() const;
   [[nodiscard]] std::filesystem::path report_file() const { return path_ / "report.html"; }
   /// How the run ended, as `foreplan run --json` says it; there when it has.
   [[nodiscard]] std::filesystem::path result_file() const { return path_ / "result.json"; }

@@ -64,6 +64,13 @@ void RunTables::Save(TensorFile& checkpoint) const {
   checkpoint.metadata[kMetricsKey] = MarkText(metrics_.mark());
 }
 
+void RunTables::Check(const RunDirectory& directory, const TensorFile& checkpoint) {
+  static_cast<void>(
+      AppendedFile::Read(directory.episodes_file(), ReadMark(checkpoint, kEpisodesKey)));
+  static_cast<void>(
+      AppendedFile::Read(directory.metrics_file(), ReadMark(checkpoint, kMetricsKey)));
+}
+
 void RunTables::Resume(const RunDirectory& directory, const TensorFile& checkpoint, RunLog& log) {
   const std::string episodes =
       episodes_.Resume(directory.episodes_file(), ReadMark(checkpoint, kEpisodesKey));

@@ -20,6 +20,8 @@ class RunTables {
   void Append(const RunDirectory& directory, const RunLog& log);
 
   void Save(TensorFile& checkpoint) const;
+  /// Throws InputError when a file is not the one that the checkpoint counts.
+  static void Check(const RunDirectory& directory, const TensorFile& checkpoint);
   /// Puts the files back to where that checkpoint saw them, and the rows into the log. Throws
   /// InputError when a file is not the one that the checkpoint counts.
   void Resume(const RunDirectory& directory, const TensorFile& checkpoint, RunLog& log);

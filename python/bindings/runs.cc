@@ -108,13 +108,14 @@ class PythonRun {
             const std::optional<std::string>& planner, std::optional<int> seed,
             std::optional<int> episodes, std::optional<int> steps,
             const std::optional<std::string>& model, std::vector<std::string> assignments,
-            int threads, const std::string& folder, bool resume, const nb::object& on_step,
-            const nb::object& on_fit)
+            int threads, const std::string& folder, bool resume, std::vector<std::string> accept,
+            const nb::object& on_step, const nb::object& on_fit)
       : raised_(task.raised()),
         held_{Shared(on_step), Shared(on_fit)},
         own_(task),
         flags_(FlagsOf(algorithm, planner, seed, episodes, steps, model, std::move(assignments))),
-        threads_(threads) {
+        threads_(threads),
+        accept_(std::move(accept)) {
     Experiment experiment = own_.MakeExperimentWith(flags_);
     notes_ = experiment.notes;
     bounds_ = {experiment.run.episodes, experiment.run.steps};
@@ -230,7 +231,8 @@ class PythonRun {
     session_ = std::make_unique<RunSession>(
         std::move(experiment), std::make_shared<PythonExecutor>(threads_), stop_.get_token(),
         MakeExperimentsLearner, Progress::Mode::kSilent);
-    raised_->Run([&] { resume ? session_->Resume(path_) : session_->Create(path_); });
+    raised_->Run([&] { resume ? session_->Resume(path_, accept_) : session_->Create(path_); });
+    notes_.insert(notes_.end(), session_->notes().begin(), session_->notes().end());
     session_->learner().AddObserver(std::make_shared<PythonObserver>(held_[0], held_[1], raised_));
   }
 
@@ -253,6 +255,7 @@ class PythonRun {
   PythonTask own_;
   RunFlags flags_;
   int threads_;
+  std::vector<std::string> accept_;
   std::string path_;
   std::vector<std::string> notes_;
   std::pair<int, int> bounds_;
@@ -284,11 +287,12 @@ void BindRuns(nb::module_& module) {
       .def(nb::init<const PythonTask&, std::optional<std::string>, std::optional<std::string>,
                     std::optional<int>, std::optional<int>, std::optional<int>,
                     std::optional<std::string>, std::vector<std::string>, int, std::string, bool,
-                    nb::object, nb::object>(),
+                    std::vector<std::string>, nb::object, nb::object>(),
            nb::arg("task"), nb::arg("algorithm").none(), nb::arg("planner").none(),
            nb::arg("seed").none(), nb::arg("episodes").none(), nb::arg("steps").none(),
            nb::arg("model").none(), nb::arg("assignments"), nb::arg("threads"), nb::arg("folder"),
-           nb::arg("resume"), nb::arg("on_step").none(), nb::arg("on_fit").none())
+           nb::arg("resume"), nb::arg("accept"), nb::arg("on_step").none(),
+           nb::arg("on_fit").none())
       .def("step", &PythonRun::Step)
       .def("close", &PythonRun::Close)
       .def("episodes", &PythonRun::Episodes, nb::arg("start") = 0)

@@ -157,7 +157,7 @@ class Run:
 
 def run(task: Any, algorithm: str | None = None, planner: str | None = None, seed: int | None = None, *,
         episodes: int | None = None, steps: int | None = None, model: str | Path | Options | None = None,
-        out: str | Path | None = None, resume: bool = False, threads: int | None = None,
+        out: str | Path | None = None, resume: bool = False, accept: Iterable[str] = (), threads: int | None = None,
         on_step: Callable[[dict[str, Any]], Any] | None = None,
         on_fit: Callable[[dict[str, float]], Any] | None = None,
         options: Options | Iterable[str] | None = None, **sections: Any) -> Run:
@@ -165,7 +165,7 @@ def run(task: Any, algorithm: str | None = None, planner: str | None = None, see
 
     task: a `Task`, or what makes one. algorithm: "mpc", "policy_backprop", ... (`foreplan list`). episodes, steps:
     where it ends. model: the folder of a fit or a run to begin with; a mapping is a section. out: its folder, by default runs/<task>-<algorithm>-<seed>-<time>; with `resume` one that was
-    begun. on_step, on_fit: called after every step and fit with what happened; what they raise ends the run, whose
+    begun; accept: what may be otherwise than it was then ("program", "processor", "libraries", a key of its config.toml, a file), though it does not repeat to the bit. on_step, on_fit: called after every step and fit with what happened; what they raise ends the run, whose
     data are kept. Everything else as in task files: ``mpc={"refit_every": 50}``,
     ``options={"planner.icem.horizon": 20}``.
     """
@@ -174,7 +174,7 @@ def run(task: Any, algorithm: str | None = None, planner: str | None = None, see
     made = as_task(task)
     core = _core.Run(made._core, algorithm, planner, seed, episodes, steps, None if model is None else str(model),
                      all_assignments(options, sections), thread_count(threads), "" if out is None else str(out), resume,
-                     on_step, on_fit)
+                     list(accept), on_step, on_fit)
     return Run(core, made)
 
 

@@ -131,7 +131,8 @@ ComparedRun ReadRun(const fs::path& folder, Settings& settings) {
           .seed = ReadOptions<RunOptions>(config, "run").seed,
           .is_imagined = IsImagined(settings),
           .folder = folder,
-          .episodes = log.episodes()};
+          .episodes = log.episodes(),
+          .accepted = AcceptedDifferences(directory)};
 }
 
 struct Group {
@@ -284,6 +285,19 @@ std::string LeftOutOf(const Group& group) {
   return fmt::format("{}", fmt::join(parts, "; "));
 }
 
+/// "" or "seed 3 does not repeat to the bit: program".
+std::string ChangedOf(const Group& group) {
+  std::vector<std::string> parts;
+  for (const ComparedRun* run : group.runs) {
+    std::set<std::string> names;
+    for (const Difference& difference : run->accepted) names.insert(difference.name);
+    if (names.empty()) continue;
+    parts.push_back(
+        fmt::format("seed {} does not repeat to the bit: {}", run->seed, fmt::join(names, ", ")));
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 double BestOf(const Group& group) {
   double best = -std::numeric_limits<double>::infinity();
   for (const ComparedRun* run : group.runs) {
@@ -316,6 +330,7 @@ nlohmann::ordered_json RowOf(const Group& group) {
           {"best_return", NumberOrNull(BestOf(group))},
           {"imagined", std::ranges::any_of(group.runs, &ComparedRun::is_imagined)},
           {"left_out", LeftOutOf(group)},
+          {"changed", ChangedOf(group)},
           {"task", group.runs.front()->task},
           {"settings", group.runs.front()->settings}};
 }

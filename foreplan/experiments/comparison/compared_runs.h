@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "foreplan/runs/provenance.h"
 #include "foreplan/runs/run_log.h"
 
 namespace foreplan {
@@ -20,6 +21,7 @@ struct ComparedRun {
   bool is_imagined = false;  // its system is a learned model
   std::filesystem::path folder;
   std::vector<EpisodeRow> episodes;
+  std::vector<Difference> accepted = {};  // with which it went on, so that it does not repeat
 };
 
 /// Reads configurations and episodes. A group is named by what its runs have otherwise than those
@@ -50,7 +52,7 @@ struct MeanDifference {
 /// per seed, mean and interval), compare.html and compare.md, which name `command` as what repeats
 /// them unless it is "". The answer: {groups: [{name, seeds, final_returns, final_return_mean,
 /// final_return_ci95, final_return_iqm, final_return_iqm_ci95, best_return, imagined, left_out,
-/// task, settings}], differences: [{name, reference, mean, ci95, paired, bootstrap_ci95,
+/// changed, task, settings}], differences: [{name, reference, mean, ci95, paired, bootstrap_ci95,
 /// probability_of_improvement, probability_of_improvement_ci95}], runs: [{group, seed, folder,
 /// episodes, total_steps, final_return}], table, figure, page, markdown}; what is not known is
 /// null. Throws RunError when the disk refuses.

@@ -13,6 +13,7 @@
 
 #include "foreplan/core/testing/message_of.h"
 #include "foreplan/data/files.h"
+#include "foreplan/runs/provenance.h"
 
 namespace foreplan {
 namespace {
@@ -31,12 +32,15 @@ class ComparedRuns : public ::testing::Test {
   }
   ~ComparedRuns() override { fs::remove_all(folder_); }
 
-  /// A run of episodes of 100 steps; `run` are keys of [run] and what follows that section.
+  /// A run of episodes of 100 steps; `run` are keys of [run] and what follows that section. It went
+  /// on with what is in accepted_.
   fs::path Run(const std::string& name, const std::string& run, const std::vector<double>& returns,
                EpisodeEnd last = EpisodeEnd::kLength, const std::string& task = "'arm'") {
     fs::path path = folder_ / name;
     fs::create_directories(path / "checkpoint");
-    std::ofstream(path / "checkpoint" / "state.safetensors") << "not looked at";
+    TensorFile state;
+    SaveProvenance({{}, accepted_}, state);
+    WriteTensors(path / "checkpoint" / "state.safetensors", state);
     RunLog log;
     for (size_t i = 0; i < returns.size(); ++i) {
       const int number = static_cast<int>(i) + 1;
@@ -81,6 +85,7 @@ class ComparedRuns : public ::testing::Test {
     return ReadFile(folder_ / "out" / file);
   }
 
+  std::vector<Difference> accepted_;
   fs::path folder_;
 };
 
@@ -110,6 +115,17 @@ TEST_F(ComparedRuns, TwoOfOneGroupAndSeedAreRefused) {
             }),
             b.string() + ": found a second run of 'arm' with seed 4, expected another seed");
   EXPECT_THAT(MessageOf([&] { ReadComparedRuns({folder_}); }), HasSubstr("is no run"));
+}
+
+TEST_F(ComparedRuns, ThoseThatDoNotRepeatAreMarked) {
+  const auto a = Run("a", "seed = 0\n", {1, 2});
+  accepted_ = {{"program", "a", "b", 1}, {"mpc.refit_every", "1", "2", 1}, {"program", "b", "c", 2}};
+  const auto b = Run("b", "seed = 1\n", {1, 2});
+  const std::string mark = "seed 1 does not repeat to the bit: mpc.refit_every, program";
+  const auto answer = CompareRuns(ReadComparedRuns({a, b}), folder_ / "out");
+  EXPECT_EQ(answer["groups"][0]["changed"], mark);
+  EXPECT_THAT(ReadFile(folder_ / "out/compare.html"), HasSubstr(mark));
+  EXPECT_THAT(ReadFile(folder_ / "out/compare.md"), HasSubstr("seed 1 does not repeat"));
 }
 
 TEST_F(ComparedRuns, TheLastFiveWholeEpisodesCount) {

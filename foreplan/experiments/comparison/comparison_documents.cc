@@ -182,9 +182,12 @@ std::string SettingOf(const Json& group, const std::string& key) {
 
 /// What stands beside numbers: "imagined; seed 3: 1 diverged".
 std::string RemarkOf(const Json& group) {
-  auto left_out = group["left_out"].get<std::string>();
-  if (!group["imagined"].get<bool>()) return left_out;
-  return left_out.empty() ? "imagined" : "imagined; " + left_out;
+  std::vector<std::string> remarks;
+  if (group["imagined"].get<bool>()) remarks.emplace_back("imagined");
+  for (const char* key : {"left_out", "changed"}) {
+    if (!group[key].get_ref<const std::string&>().empty()) remarks.push_back(group[key]);
+  }
+  return fmt::format("{}", fmt::join(remarks, "; "));
 }
 
 // --- the page
