@@ -16,6 +16,7 @@ void AddPlanCommand(CLI::App& app);
 void AddFitCommand(CLI::App& app);
 void AddTuneCommand(CLI::App& app);
 void AddPredictCommand(CLI::App& app);
+void AddCheckCommand(CLI::App& app);
 void AddExportCommand(CLI::App& app);
 void AddReplayCommand(CLI::App& app);
 void AddReportCommand(CLI::App& app);

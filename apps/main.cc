@@ -152,6 +152,7 @@ int Main(int argc, char** argv) {
   AddFitCommand(app);
   AddTuneCommand(app);
   AddPredictCommand(app);
+  AddCheckCommand(app);
   AddExportCommand(app);
   AddReplayCommand(app);
   AddReportCommand(app);

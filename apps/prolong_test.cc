@@ -31,7 +31,8 @@ class ProlongedRun : public ProgramTest, public testing::WithParamInterface<Loop
     for (const std::string& file : Files()) {
       const std::string name = file.substr(file.find('/') + 1);
       const bool counts = name == "episodes.csv" || name == "config.toml" ||
-                          name.starts_with("data/") || name.starts_with("model/");
+                          name.starts_with("data/") || name.starts_with("model/") ||
+                          name.starts_with("recordings/");
       if (file.starts_with(run + "/") && counts && fs::is_regular_file(work() / file)) {
         files.emplace_back(name, FileText(work() / file));
       }
@@ -70,7 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Loop{"mpc", 2, 4}, Loop{"mpc", 1, 3, {"--set", "mpc.refit_every=0"}},
                     Loop{"aggregate", 2, 3}, Loop{"fit_then_plan", 2, 3},
                     Loop{"policy_backprop", 2, 4, {"--set", "policy_backprop.training.steps=5"}},
-                    Loop{"local_models", 8, 16, {"--set", "local_models.rollouts=4"}}),
+                    Loop{"local_models", 8, 16, {"--set", "local_models.rollouts=4", "--record"}},
+                    Loop{"sac", 3, 4, {"--set", "actor_critic.base_steps=30"}}),
     [](const auto& test) { return test.param.name + std::to_string(test.index); });
 
 class BoundsOfARun : public ProgramTest {

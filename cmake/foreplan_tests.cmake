@@ -53,6 +53,11 @@ function(foreplan_add_tests)
     foreplan_add_room_test(${room} ${tests_of_${room}})
   endforeach()
 
+  # To start the program with, by scripts/kill_runs.py.
+  add_library(foreplan_file_faults MODULE foreplan/experiments/testing/file_faults.cc)
+  target_include_directories(foreplan_file_faults PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_compile_features(foreplan_file_faults PRIVATE cxx_std_20)
+
   foreplan_glob(app_tests apps/*_test.cc)
   if(NOT foreplan_http)
     list(FILTER app_tests EXCLUDE REGEX "${foreplan_http_sources}")

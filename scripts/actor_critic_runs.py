@@ -45,10 +45,10 @@ def processor() -> str:
     return platform.machine()
 
 
-def revision() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False,
-                          cwd=pathlib.Path(__file__).resolve().parent)
-    return done.stdout.strip()
+def revision(program: str) -> str:
+    """What the program was built from."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("git_revision"))
 
 
 class Log:
@@ -66,13 +66,14 @@ class Log:
 class Run:
     def __init__(self, folder: pathlib.Path, command: list[str], arguments, log: Log):
         self.folder, self.command, self.log, self.threads = folder, command, log, arguments.threads
+        self.revision = revision(command[0])
         self.began = time.monotonic()
         self.tell("started")
         with open(folder.with_suffix(".log"), "ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
     def tell(self, event: str, wall="", cpu="", code="") -> None:
-        self.log.write((time.strftime("%Y-%m-%d %H:%M:%S"), event, self.folder, revision(), processor(), self.threads, wall,
+        self.log.write((time.strftime("%Y-%m-%d %H:%M:%S"), event, self.folder, self.revision, processor(), self.threads, wall,
                         cpu, code, " ".join(self.command)))
 
     def ended(self) -> bool:

@@ -183,7 +183,7 @@ void ActorCritic::Restore(const TensorFile& file) {
   const std::vector<float>& temperature = file.Floats("actor_critic.log_temperature", one);
   const std::vector<int32_t>& counters = file.Ints("actor_critic.counters", two);
   CheckFinite(file, "actor_critic.log_temperature");
-  CheckAtLeast(file, "actor_critic.counters", 0);
+  CheckCounters(file, "actor_critic.counters");
   actor_adam_.Restore("actor_critic.actor_", file);
   temperature_adam_.Restore("actor_critic.temperature_", file);
   log_temperature_ = temperature[0];

@@ -2,11 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -47,13 +48,6 @@ bool WriteAll(int descriptor, std::string_view bytes) {
   return true;
 }
 
-/// Writes, flushes to the disk and closes; false with errno set when one of them fails.
-bool WriteDurably(const std::filesystem::path& file, std::string_view bytes) {
-  Descriptor descriptor(file, O_WRONLY | O_CREAT | O_TRUNC);
-  return descriptor.is_open() && WriteAll(descriptor.get(), bytes) &&
-         fsync(descriptor.get()) == 0 && descriptor.Close();
-}
-
 /// Makes a rename inside `directory` survive a power cut, where the file system can.
 bool SyncDirectory(const std::filesystem::path& directory) {
   const Descriptor descriptor(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
@@ -62,50 +56,94 @@ bool SyncDirectory(const std::filesystem::path& directory) {
 
 std::string Cause(int error) { return std::generic_category().message(error); }
 
-constexpr std::string_view kTemporary = ".tmp-";
+constexpr std::string_view kTemporary = ".tmp";
 
-/// Its own for every call of every process.
-std::filesystem::path TemporaryNameOf(const std::filesystem::path& file) {
-  static std::atomic<int> calls = 0;
-  std::filesystem::path temporary = file;
-  return temporary += fmt::format("{}{}-{}", kTemporary, getpid(), ++calls);
+std::filesystem::path TemporaryNameOf(const std::filesystem::path& file, int number) {
+  std::filesystem::path name = file;
+  return name += number == 0 ? std::string(kTemporary) : fmt::format("{}-{}", kTemporary, number);
 }
 
 bool IsTemporary(const std::filesystem::path& file) {
   const std::string name = file.filename().string();
   const size_t begin = name.rfind(kTemporary);
-  return begin != std::string::npos && begin > 0 &&
-         name.find_first_not_of("0123456789-", begin + kTemporary.size()) == std::string::npos;
+  if (begin == std::string::npos || begin == 0) return false;
+  const std::string_view number = std::string_view(name).substr(begin + kTemporary.size());
+  return number.empty() || (number.starts_with('-') && number.size() > 1 &&
+                            number.find_first_not_of("0123456789", 1) == std::string_view::npos);
 }
 
-/// Throws what refused `file`, after its temporary file is removed.
-[[noreturn]] void ThrowRefused(const std::filesystem::path& file,
-                               const std::filesystem::path& temporary) {
-  const int error = errno;
-  unlink(temporary.c_str());
+/// Whether the open file is still the one of that name.
+bool HasName(int descriptor, const std::filesystem::path& name) {
+  struct stat opened {};
+  struct stat named {};
+  return fstat(descriptor, &opened) == 0 && stat(name.c_str(), &named) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+/// A file that is written and then gets its name.
+class TemporaryFile {
+ public:
+  /// Beside `file`. One that a killed writer left is taken over; one that a writer holds is not.
+  /// Where the file system knows no locks there is one name.
+  explicit TemporaryFile(const std::filesystem::path& file) {
+    for (int number = 0;;) {
+      name_ = TemporaryNameOf(file, number);
+      descriptor_.emplace(name_, O_WRONLY | O_CREAT);
+      if (!descriptor_->is_open()) return;
+      if (flock(descriptor_->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        ++number;
+      } else if (HasName(descriptor_->get(), name_)) {
+        return;
+      }  // else its writer has just given it its name
+    }
+  }
+
+  /// Writes and flushes to the disk; false with errno set when one of them fails.
+  bool Write(std::string_view bytes) {
+    return descriptor_->is_open() && ftruncate(descriptor_->get(), 0) == 0 &&
+           WriteAll(descriptor_->get(), bytes) && fsync(descriptor_->get()) == 0;
+  }
+  /// The same of its name, in the place of what has it; the lock is let go of afterwards.
+  bool Name(const std::filesystem::path& file) {
+    return rename(name_.c_str(), file.c_str()) == 0 && descriptor_->Close();
+  }
+  void Remove() const { unlink(name_.c_str()); }
+
+ private:
+  std::filesystem::path name_;
+  std::optional<Descriptor> descriptor_;
+};
+
+[[noreturn]] void ThrowRefused(const std::filesystem::path& file, int error) {
   throw RunError(fmt::format("{}: cannot be written: {}", file.string(), Cause(error)));
 }
 
 }  // namespace
 
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes) {
-  const std::filesystem::path temporary = TemporaryNameOf(file);
-  const bool replaced =
-      WriteDurably(temporary, bytes) && rename(temporary.c_str(), file.c_str()) == 0;
-  if (!replaced) ThrowRefused(file, temporary);
+  TemporaryFile temporary(file);
+  if (!temporary.Write(bytes) || !temporary.Name(file)) {
+    const int error = errno;
+    temporary.Remove();
+    ThrowRefused(file, error);
+  }
   if (!SyncDirectory(file.parent_path())) {
     throw RunError(fmt::format("{}: directory cannot be flushed: {}", file.string(), Cause(errno)));
   }
 }
 
 void KeepFileAs(const std::filesystem::path& file, const std::filesystem::path& to) {
-  const std::filesystem::path temporary = TemporaryNameOf(to);
+  const std::filesystem::path temporary = TemporaryNameOf(to, 0);
+  std::error_code error;
+  std::filesystem::remove(temporary, error);
   if (link(file.c_str(), temporary.c_str()) != 0) return WriteFileAtomically(to, ReadFile(file));
-  if (rename(temporary.c_str(), to.c_str()) != 0) ThrowRefused(to, temporary);
-  unlink(temporary.c_str());  // a rename between two names of one file does nothing
+  const bool is_named = rename(temporary.c_str(), to.c_str()) == 0;
+  const int cause = errno;
+  std::filesystem::remove(temporary, error);  // a rename between two names of one file does nothing
+  if (!is_named) ThrowRefused(to, cause);
 }
 
-void RemoveTemporaryFiles(const std::filesystem::path& folder) {
+std::vector<std::filesystem::path> TemporaryFilesIn(const std::filesystem::path& folder) {
   std::error_code error;
   std::vector<std::filesystem::path> temporary;
   for (auto entry = std::filesystem::recursive_directory_iterator(folder, error);
@@ -114,7 +152,17 @@ void RemoveTemporaryFiles(const std::filesystem::path& folder) {
       temporary.push_back(entry->path());
     }
   }
-  for (const std::filesystem::path& file : temporary) std::filesystem::remove(file, error);
+  return temporary;
+}
+
+std::error_code MakeFolderDurably(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return {};
+  const std::filesystem::path name = folder.has_filename() ? folder : folder.parent_path();
+  if (const std::error_code above = MakeFolderDurably(name.parent_path())) return above;
+  std::filesystem::create_directory(name, error);
+  if (!error && !SyncDirectory(name.parent_path())) error = {errno, std::generic_category()};
+  return error;
 }
 
 void RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -3,23 +3,29 @@
 
 #include <filesystem>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "foreplan/core/read_file.h"  // IWYU pragma: export
 
 namespace foreplan {
 
-/// Temporary file of its own name beside the target, fsync, rename. Throws RunError naming file and
-/// cause.
+/// Temporary file beside the target that no other writer has, fsync, rename. What a writer left that
+/// was killed is written anew by the next one. Throws RunError naming file and cause.
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes);
 
 /// Makes `to` what `file` is now, whatever becomes of `file`, which is written atomically: another
-/// name of the same bytes where the file system knows that, else a copy. Throws RunError naming
-/// `to` and the cause.
+/// name of the same bytes where the file system knows that, else a copy. For who alone writes `to`.
+/// Throws RunError naming it and the cause.
 void KeepFileAs(const std::filesystem::path& file, const std::filesystem::path& to);
 
-/// Removes the temporary files that writers left which were killed, in the folder and those within.
-/// For who knows that nobody else writes there. What cannot be removed stays.
-void RemoveTemporaryFiles(const std::filesystem::path& folder);
+/// The temporary files that writers left which were killed, in the folder and those within.
+[[nodiscard]] std::vector<std::filesystem::path> TemporaryFilesIn(
+    const std::filesystem::path& folder);
+
+/// Makes the folder, and those above it that are missing, so that a power cut does not undo it. No
+/// error where it is there.
+[[nodiscard]] std::error_code MakeFolderDurably(const std::filesystem::path& folder);
 
 /// Renames within a file system, so that a power cut does not undo it. Throws RunError naming the
 /// new name and the cause.

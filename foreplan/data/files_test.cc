@@ -106,19 +106,26 @@ TEST_F(Files, TwoWritersOfOneFileDoNotMeet) {
   EXPECT_EQ(CountEntries(), 1);
 }
 
-TEST_F(Files, WhatKilledWritersLeftIsRemovedAndNothingElse) {
+TEST_F(Files, WhatAKilledWriterLeftIsTakenOver) {
+  WriteFileAtomically(directory_ / "x.tmp", std::string(1000, 'h'));
+  WriteFileAtomically(directory_ / "x", "whole");
+  EXPECT_EQ(ReadFile(directory_ / "x"), "whole");
+  EXPECT_EQ(CountEntries(), 1);
+}
+
+TEST_F(Files, TemporaryFilesAreKnownByTheirNames) {
   std::filesystem::create_directories(directory_ / "model");
-  for (const char* left : {"x.tmp-12-3", "model/y.safetensors.tmp-1-1"}) {
-    WriteFileAtomically(directory_ / left, "half");
+  for (const char* name : {"x", "x.tmp", "x.tmp-1", "x.tmp-", "x.tmp-notes", ".tmp", "x.tmpl",
+                           "model/y.safetensors.tmp-12", "model/y.safetensors"}) {
+    WriteFileAtomically(directory_ / name, "whole");
   }
-  for (const char* kept : {"x", "x.tmp", "x.tmp-notes", ".tmp-1-1", "model/y.safetensors"}) {
-    WriteFileAtomically(directory_ / kept, "whole");
+  std::vector<std::string> found;
+  for (const auto& file : TemporaryFilesIn(directory_)) {
+    found.push_back(file.lexically_relative(directory_).string());
   }
-  RemoveTemporaryFiles(directory_);
-  EXPECT_EQ(CountEntries(), 5);
-  EXPECT_TRUE(std::filesystem::exists(directory_ / "model/y.safetensors"));
-  EXPECT_FALSE(std::filesystem::exists(directory_ / "model/y.safetensors.tmp-1-1"));
-  RemoveTemporaryFiles(directory_ / "missing");
+  EXPECT_THAT(found,
+              testing::UnorderedElementsAre("x.tmp", "x.tmp-1", "model/y.safetensors.tmp-12"));
+  EXPECT_TRUE(TemporaryFilesIn(directory_ / "missing").empty());
 }
 
 TEST_F(Files, AKeptFileStaysWhatItWas) {

@@ -56,4 +56,10 @@ void CheckAtLeast(const TensorFile& file, const std::string& name, double least)
             [least](double value) { return value >= least; });
 }
 
+void CheckCounters(const TensorFile& file, const std::string& name) {
+  constexpr double kMost = 1e9;
+  CheckEach(file, name, fmt::format("a count from 0 to {:.0f}", kMost),
+            [](double value) { return 0 <= value && value <= kMost; });
+}
+
 }  // namespace foreplan

@@ -19,7 +19,9 @@ const std::vector<double>& FiniteDoubles(const TensorFile& file, const std::stri
                                          int64_t size = -1);
 /// Finite and above 0, of a size that one can divide by: scales, deviations.
 void CheckPositive(const TensorFile& file, const std::string& name);
-/// Finite and at least `least`: counters.
+/// Finite and at least `least`.
 void CheckAtLeast(const TensorFile& file, const std::string& name, double least);
+/// From 0 to a thousand million, which leaves room to count on.
+void CheckCounters(const TensorFile& file, const std::string& name);
 
 }  // namespace foreplan

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <limits>
 
 #include "foreplan/core/error.h"
@@ -28,6 +29,19 @@ TEST(TensorChecks, NameFileTensorElementFoundAndExpected) {
   EXPECT_EQ(MessageOf([&] { CheckFinite(file, "x"); }), "state.safetensors: tensor 'x' is missing");
   EXPECT_EQ(MessageOf([&] { CheckFinite(file, "s"); }), "");
   EXPECT_EQ(MessageOf([&] { CheckAtLeast(file, "n", -7); }), "");
+}
+
+TEST(TensorChecks, CountersHaveRoomToCountOn) {
+  TensorFile file;
+  file.source = "state.safetensors";
+  file.tensors["n"] = {{3}, std::vector<int32_t>{0, 1'000'000'000, 7}};
+  EXPECT_EQ(MessageOf([&] { CheckCounters(file, "n"); }), "");
+  for (const int32_t wrong : {-1, 1'000'000'001, std::numeric_limits<int32_t>::max()}) {
+    file.tensors["n"] = {{2}, std::vector<int32_t>{0, wrong}};
+    EXPECT_EQ(MessageOf([&] { CheckCounters(file, "n"); }),
+              "state.safetensors: tensor 'n', element 1: found " + std::to_string(wrong) +
+                  ", expected a count from 0 to 1000000000");
+  }
 }
 
 TEST(TensorChecks, ScalesAreNumbersThatOneCanDivideBy) {

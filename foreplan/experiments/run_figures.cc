@@ -91,8 +91,7 @@ Json MismatchChart(const Calibration& first, const Calibration& last, int last_e
 
 void WriteEvaluation(const RunDirectory& directory, const Evaluation& evaluation, int seed) {
   const fs::path file = EvaluationFile(directory, evaluation.controller);
-  std::error_code error;
-  fs::create_directories(file.parent_path(), error);  // else writing says what is wrong
+  static_cast<void>(MakeFolderDurably(file.parent_path()));  // else writing says what is wrong
   const Json document = {
       {"controller", evaluation.controller},   {"seed", seed},
       {"episode_returns", evaluation.returns}, {"mean", evaluation.summary.mean},

@@ -123,7 +123,6 @@ void RunSession::Create(const fs::path& path) {
 void RunSession::Resume(const fs::path& path, std::span<const std::string> accept) {
   directory_ = RunDirectory::Open(path);
   directory_->Lock();
-  RemoveTemporaryFiles(directory_->path());
   Checkpoint checkpoint =
       ReadCheckpoint(*directory_, learner_->data().observation_dim(), learner_->data().action_dim(),
                      [this](const TensorFile& state) { RunTables::Check(*directory_, state); });
@@ -320,7 +319,9 @@ void RunSession::SaveCheckpoint() {
 
 void RunSession::WriteModel() {
   TensorFile model = learner_->Model();
-  if (model.metadata.count("subject") != 0) WriteModelSections(experiment_.config, model);
+  if (model.metadata.count("subject") != 0 && HoldsModel(model)) {
+    WriteModelSections(experiment_.config, model);
+  }
   model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
   WriteTensors(directory_->model_file(), model);
 }

@@ -2,10 +2,8 @@
 // of runs take a second.
 #include "foreplan/experiments/run_session.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,81 +28,25 @@
 #include "foreplan/data/files.h"
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
+#include "foreplan/experiments/testing/file_faults.h"
 #include "foreplan/learners/testing/scripted_learner.h"
-
-// --- what changes files
-// --------------------------------------------------------------------------- The calls by which
-// the library changes files, defined here instead of in the C library: they count, kill the process
-// where a test wants it, and flush nothing (a killed process loses nothing of what the system has).
-
-namespace {
-
-constexpr int kKilled = 86;   // exit code
-int changes_until_kill = -1;  // -1: it lives
-int64_t changes = 0;
-int64_t bytes_written = 0;
-
-bool KillNow() {
-  ++changes;
-  return changes_until_kill >= 0 && changes_until_kill-- == 0;
-}
-
-/// Killed before the change is made.
-void CountChange() {
-  if (KillNow()) _exit(kKilled);
-}
-
-/// Killed when half of the bytes are written.
-template <typename Write>
-ssize_t CountedWrite(size_t count, Write write) {
-  if (KillNow()) {
-    write(count / 2);
-    _exit(kKilled);
-  }
-  const ssize_t written = write(count);
-  if (written > 0) bytes_written += written;
-  return written;
-}
-
-}  // namespace
-
-extern "C" {
-ssize_t write(int file, const void* bytes, size_t count) {
-  return CountedWrite(count, [&](size_t n) { return syscall(SYS_write, file, bytes, n); });
-}
-ssize_t pwrite(int file, const void* bytes, size_t count, off_t at) {
-  return CountedWrite(count, [&](size_t n) { return syscall(SYS_pwrite64, file, bytes, n, at); });
-}
-int rename(const char* from, const char* to) noexcept {
-  CountChange();
-  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
-}
-int ftruncate(int file, off_t size) noexcept {
-  CountChange();
-  return static_cast<int>(syscall(SYS_ftruncate, file, size));
-}
-int fsync(int /*file*/) {
-  CountChange();
-  return 0;
-}
-}
 
 namespace foreplan {
 namespace {
 
 namespace fs = std::filesystem;
 
+using testing::FileFaults;
 using testing::kSteps;
 using testing::Nothing;
 using testing::ScriptedLearner;
 
-/// The exit code of a process that does `work` and is killed at its change number `kill_at` of a
-/// file.
+/// The exit code of a process that does `work` with those faults.
 template <typename Work>
-int Killed(int kill_at, Work work) {
+int ExitCodeWith(const FileFaults& faults, Work work) {
   const pid_t child = fork();
   if (child == 0) {
-    changes_until_kill = kill_at;
+    testing::SetFileFaults(faults);
     try {
       work();
     } catch (...) {
@@ -171,26 +113,32 @@ class RunSessionTest : public ::testing::Test {
     return files;
   }
 
-  /// Runs that are killed at each of their changes of files in turn go on to what one has that was
-  /// not; how many kills there were.
-  [[nodiscard]] int KillAtEveryWrite(int episodes) const {
+  /// Runs that end at each of their changes of files in turn go on to what one has that did not;
+  /// how many ends there were.
+  [[nodiscard]] int EndAtEveryChange(FileFaults::Kind kind, int episodes) const {
     const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", episodes));
-    for (int kills = 0;; ++kills) {
-      const fs::path run = folder_ / "killed";
-      const int code = Killed(kills, [&] {
+    for (int ends = 0;; ++ends) {
+      const fs::path run = folder_ / "ended";
+      const FileFaults faults{.kind = kind,
+                              .at = ends,
+                              .calls = 3,
+                              .seed = static_cast<uint64_t>(ends),
+                              .folder = folder_.string()};
+      const int code = ExitCodeWith(faults, [&] {
         const auto session = Session(episodes);
         session->Create(run);
         session->Run();
       });
-      if (code == 0) return kills;
-      EXPECT_EQ(code, kKilled) << kills;
+      if (code == 0) return ends;
+      const bool is_killed = kind == FileFaults::Kind::kKill || kind == FileFaults::Kind::kPowerCut;
+      EXPECT_EQ(code, is_killed ? testing::kKilledByFault : 1) << ends;
       const auto session = Session(episodes);
-      EXPECT_NO_THROW(session->CreateOrResume(run)) << kills;
+      EXPECT_NO_THROW(session->CreateOrResume(run)) << ends;
       session->Run();
       const bool equal = FilesOf(run) == whole;
-      EXPECT_TRUE(equal) << "killed at change " << kills;
-      EXPECT_FALSE(fs::exists(run.string() + ".incomplete")) << kills;
-      if (code != kKilled || !equal) return kills;
+      EXPECT_TRUE(equal) << "ended at change " << ends;
+      EXPECT_FALSE(fs::exists(run.string() + ".incomplete")) << ends;
+      if (!equal) return ends;
       fs::remove_all(run);
     }
   }
@@ -372,13 +320,31 @@ TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
 
 TEST_F(RunSessionTest, KilledAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
   // Ten files with at least a write and a rename each, and three more checkpoints.
-  EXPECT_GT(KillAtEveryWrite(3), 50);
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 3), 50);
+}
+
+// What was not flushed may be there, or half of it, or nothing.
+TEST_F(RunSessionTest, WithoutPowerAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kPowerCut, 3), 50);
+}
+
+TEST_F(RunSessionTest, WithoutPowerWhileItRecordsItGoesOnWithWholeRecordings) {
+  record_ = RecordedEpisodes::kAll;
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kPowerCut, 2), 50);
+}
+
+TEST_F(RunSessionTest, WithADiskThatIsFullForAWhileItGoesOnAsIfItHadNeverStopped) {
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kFull, 3), 50);
+}
+
+TEST_F(RunSessionTest, WithADiskThatFailsForAWhileItGoesOnAsIfItHadNeverStopped) {
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kError, 3), 50);
 }
 
 TEST_F(RunSessionTest, KilledBetweenTheFilesOfAnEpisodeItGoesOnToo) {
   // The first episode fills a segment and begins another.
   first_rows_ = Dataset(4, 1).segment_rows() - 2;
-  EXPECT_GT(KillAtEveryWrite(2), 50);
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 2), 50);
   for (const int64_t row : {int64_t{0}, first_rows_, first_rows_ + 2, first_rows_ + kSteps}) {
     EXPECT_TRUE(fs::is_regular_file(SegmentFile(folder_ / "whole" / "data", row))) << row;
   }
@@ -386,7 +352,7 @@ TEST_F(RunSessionTest, KilledBetweenTheFilesOfAnEpisodeItGoesOnToo) {
 
 TEST_F(RunSessionTest, KilledWhileItRecordsItGoesOnWithWholeRecordings) {
   record_ = RecordedEpisodes::kAll;
-  EXPECT_GT(KillAtEveryWrite(2), 50);
+  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 2), 50);
 }
 
 TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
@@ -394,11 +360,12 @@ TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
   const fs::path run = folder_ / "run";
   int kills = 0;
   // Every process comes a little further than the one before.
-  while (Killed(2 + kills, [&] {
-           const auto session = Session(3);
-           session->CreateOrResume(run);
-           session->Run();
-         }) != 0) {
+  while (ExitCodeWith(
+             {.kind = FileFaults::Kind::kKill, .at = 2 + kills, .folder = folder_.string()}, [&] {
+               const auto session = Session(3);
+               session->CreateOrResume(run);
+               session->Run();
+             }) != 0) {
     ASSERT_LT(++kills, 200);
   }
   EXPECT_GT(kills, 3);
@@ -431,13 +398,6 @@ TEST_F(RunSessionTest, WithALastCheckpointThatDoesNotHoldItGoesOnFromTheOneBefor
     EXPECT_EQ(FilesOf(run), whole);
     fs::remove_all(run);
   }
-}
-
-TEST_F(RunSessionTest, WhatKilledWritersLeftIsGoneWhenItGoesOn) {
-  const fs::path run = WholeRun("run", 1);
-  WriteFileAtomically(run / "model/model.safetensors.tmp-17-4", "half");
-  Session(1)->Resume(run);
-  EXPECT_FALSE(fs::exists(run / "model/model.safetensors.tmp-17-4"));
 }
 
 // --- what is not what it was
@@ -532,7 +492,8 @@ TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyTransitionsThereAre) {
     std::vector<Cost> sums;  // until that episode was saved
     first_rows_ = rows;
     const auto session = Session(7, [&](int) {
-      sums.push_back({bytes_written, changes, testing::allocation_count});
+      sums.push_back(
+          {testing::FileBytesWritten(), testing::FileChanges(), testing::allocation_count});
     });
     sums.reserve(7);
     session->Create(folder_ / std::to_string(rows));
@@ -552,7 +513,7 @@ TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyTransitionsThereAre) {
 TEST_F(RunSessionTest, AnEpisodeCostsTheSameHoweverManyThereWere) {
   record_ = RecordedEpisodes::kNone;  // that of the last would be another cost
   std::vector<int64_t> bytes;         // written until that episode was saved
-  const auto session = Session(60, [&](int) { bytes.push_back(bytes_written); });
+  const auto session = Session(60, [&](int) { bytes.push_back(testing::FileBytesWritten()); });
   session->Create(folder_ / "run");
   session->Run();
   ASSERT_EQ(bytes.size(), 60U);

@@ -81,18 +81,20 @@ LoadedModel Restored(ModelSubject subject, Config& config, const TensorFile& fil
   return {std::move(subject), std::move(model)};
 }
 
-/// A run may have learned a policy, and nothing of the motion.
 void CheckHoldsModel(const TensorFile& file) {
-  const bool holds = std::ranges::any_of(file.tensors, [](const auto& named) {
-    return !named.first.starts_with(kPolicyPrefix) && !named.first.starts_with("critic.");
-  });
-  if (holds) return;
+  if (HoldsModel(file)) return;
   throw InputError(fmt::format(
       "{}: found no tensors of a model, expected those of a fit or of a run that fits one",
       file.source));
 }
 
 }  // namespace
+
+bool HoldsModel(const TensorFile& file) {
+  return std::ranges::any_of(file.tensors, [](const auto& named) {
+    return !named.first.starts_with(kPolicyPrefix) && !named.first.starts_with("critic.");
+  });
+}
 
 void WriteModelSections(Config& config, TensorFile& file) {
   ConfigWriter writer;

@@ -18,6 +18,8 @@
 
 namespace foreplan {
 
+/// Whether it has something of how a system moves: a run may have learned a policy alone.
+[[nodiscard]] bool HoldsModel(const TensorFile& file);
 /// Adds to the file's metadata, under "options", the sections of the configuration that make the
 /// model: [model] and what belongs to its kind, as TOML.
 void WriteModelSections(Config& config, TensorFile& file);

@@ -348,7 +348,7 @@ void ActorCriticLearner::Restore(const TensorFile& state, Dataset rows) {
   critics_.Restore(kCriticPrefix, state);
   actor_critic_.Restore(state);
   const std::vector<double>& progress = FiniteDoubles(state, "actor_critic.progress", 3);
-  CheckAtLeast(state, "actor_critic.progress", 0);
+  CheckCounters(state, "actor_critic.progress");
   updates_ = static_cast<int64_t>(progress[0]);
   trained_rows_ = static_cast<int64_t>(progress[1]);
   next_evaluation_ = static_cast<int64_t>(progress[2]);

@@ -103,7 +103,7 @@ void EpisodeLearner::Save(TensorFile& state) const {
 void EpisodeLearner::Restore(const TensorFile& state, Dataset data) {
   const std::array<int64_t, 1> two = {2};
   const std::vector<int32_t>& counters = state.Ints(kCounters, two);
-  CheckAtLeast(state, kCounters, 0);
+  CheckCounters(state, kCounters);
   RestoreEpisodes(counters[0], counters[1], std::move(data));
 }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
+#include "foreplan/data/files.h"
 #include "foreplan/core/validated.h"
 #include "foreplan/runs/machine.h"
 
@@ -235,14 +236,13 @@ void EpisodeRecorder::OnEpisodeEnd(const EpisodeRow& episode) {
     recording_.expected_mean.resize(frames * no);
     recording_.expected_covariance.resize(frames * no * no);
   }
-  std::error_code error;
-  fs::create_directories(folder_, error);
-  if (error) {
+  if (const std::error_code error = MakeFolderDurably(folder_)) {
     throw RunError(fmt::format("{}: cannot be made: {}", folder_.string(), error.message()));
   }
   const fs::path file = RecordingFile(folder_, recording_.episode);
   WriteEpisodeRecording(file, recording_);
   if (options_.episodes != RecordedEpisodes::kLast) return;
+  std::error_code error;  // what stays does no harm
   for (const fs::path& other : FilesIn(folder_)) {
     if (other != file) fs::remove(other, error);
   }

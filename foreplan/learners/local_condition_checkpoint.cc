@@ -82,6 +82,9 @@ void LocalCondition::SaveFit(TensorFile& state) const {
   save("fit_A", &LinearGaussianTransition::A);
   save("fit_B", &LinearGaussianTransition::B);
   save("fit_c", &LinearGaussianTransition::c);
+  save("fit_covariance", &LinearGaussianTransition::covariance);
+  SaveSteps(Prefix() + "fit_initial_mean", {fit.dynamics.initial_mean}, state);
+  SaveSteps(Prefix() + "fit_initial_covariance", {fit.dynamics.initial_covariance}, state);
 }
 
 void LocalCondition::Restore(const TensorFile& state, bool sampled, bool fitted) {
@@ -127,6 +130,15 @@ void LocalCondition::RestoreFit(const TensorFile& state) {
   restore("fit_A", sizes.nx, &LinearGaussianTransition::A);
   restore("fit_B", sizes.nu, &LinearGaussianTransition::B);
   restore("fit_c", 1, &LinearGaussianTransition::c);
+  fit.dynamics.initial_mean.resize(0);
+  if (!state.tensors.contains(Prefix() + "fit_covariance")) return;  // of an earlier version
+  restore("fit_covariance", sizes.nx, &LinearGaussianTransition::covariance);
+  const auto restored = [&](const std::string& name, int columns) {
+    CheckFinite(state, name);
+    return RestoredSteps(name, 1, sizes.nx, columns, state)[0];
+  };
+  fit.dynamics.initial_mean = restored(Prefix() + "fit_initial_mean", 1);
+  fit.dynamics.initial_covariance = restored(Prefix() + "fit_initial_covariance", sizes.nx);
 }
 
 }  // namespace foreplan

@@ -28,7 +28,7 @@ void LocalModelsLearner::Restore(const TensorFile& state, Dataset data) {
   CheckSubject(context_.task, state);
   const std::array<int64_t, 1> four = {4};
   const std::vector<int32_t>& counters = state.Ints("local_models.counters", four);
-  CheckAtLeast(state, "local_models.counters", 0);
+  CheckCounters(state, "local_models.counters");
   const std::vector<double>& seconds = FiniteDoubles(state, "local_models.seconds", 2);
   data_ = std::move(data);
   if (trainer_) {

@@ -86,7 +86,7 @@ void LocalModelsLearner::LogRollout(const LocalCondition& condition, const Local
   ++episodes_;
   const auto ns = static_cast<size_t>(system.spec().state_dim());
   EpisodeBegin begin{episodes_, actor, system, is_last, condition.number};
-  if (!condition.fit.dynamics.steps.empty() && !GlobalPolicyActs()) {
+  if (condition.fit.dynamics.initial_mean.size() > 0 && !GlobalPolicyActs()) {
     begin.expected = [&condition] {
       return PropagateDistribution(condition.fit.dynamics, condition.policy);
     };

@@ -209,7 +209,7 @@ void ModelLearner::Restore(const TensorFile& state, Dataset data) {
   const std::array<int64_t, 1> any = {-1};
   const std::vector<int32_t>& counters = state.Ints("learner.counters", five);
   const std::vector<double>& seconds = state.Doubles("learner.seconds", two);
-  CheckAtLeast(state, "learner.counters", 0);
+  CheckCounters(state, "learner.counters");
   CheckFinite(state, "learner.seconds");
   CheckFinite(state, "learner.last_rewards");
   last_rewards_ = state.Doubles("learner.last_rewards", any);

@@ -230,9 +230,9 @@ TEST(ModelLearner, RefusesAStateWhoseCountersCannotBe) {
     }
     return "";
   };
-  EXPECT_EQ(
-      message(0, -1),
-      "state.safetensors: tensor 'learner.counters', element 0: found -1, expected at least 0");
+  EXPECT_EQ(message(0, -1),
+            "state.safetensors: tensor 'learner.counters', element 0: found -1, expected a count "
+            "from 0 to 1000000000");
   EXPECT_EQ(message(3, 51),
             "state.safetensors: tensor 'learner.counters': found 51 and 50 rows fitted and judged, "
             "expected at most the 50 of the data");

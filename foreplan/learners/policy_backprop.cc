@@ -220,7 +220,7 @@ void PolicyBackpropLearner::Restore(const TensorFile& state, Dataset rows) {
   const std::array<int64_t, 1> one = {1};
   trained_rows_ = state.Ints("policy_backprop.trained_rows", one)[0];
   trained_early_ = state.metadata.contains(kTrainedEarly);
-  CheckAtLeast(state, "policy_backprop.trained_rows", 0);
+  CheckCounters(state, "policy_backprop.trained_rows");
   if (trained_rows_ > data().size()) {
     throw InputError(
         fmt::format("{}: tensor 'policy_backprop.trained_rows': found {}, expected at "

@@ -76,7 +76,7 @@ void ParallelAdam::Restore(const std::string& prefix, const TensorFile& file) {
   const std::vector<int32_t>& steps = file.Ints(prefix + "adam_steps", one);
   CheckFinite(file, prefix + "first_moment");
   CheckAtLeast(file, prefix + "second_moment", 0);
-  CheckAtLeast(file, prefix + "adam_steps", 0);
+  CheckCounters(file, prefix + "adam_steps");
   first_moment_ = first;
   second_moment_ = second;
   steps_ = steps[0];

@@ -240,7 +240,7 @@ void PolicyGradientTrainer::Restore(const TensorFile& file) {
   const std::array<int64_t, 1> one = {1};
   const std::array<int64_t, 1> actions = {policy_.action_dim()};
   const int trainings = file.Ints("policy_trainer.trainings", one)[0];
-  CheckAtLeast(file, "policy_trainer.trainings", 0);
+  CheckCounters(file, "policy_trainer.trainings");
   if (options_.gaussian) {
     const std::vector<double>& deviation = file.Doubles("policy_trainer.log_deviation", actions);
     CheckFinite(file, "policy_trainer.log_deviation");

@@ -79,11 +79,17 @@ double CheckpointNumber(const TensorFile& checkpoint, const std::string& key) {
 Checkpoint ReadCheckpoint(const RunDirectory& directory, int observation_dim, int action_dim,
                           const std::function<void(const TensorFile& state)>& check) {
   return LastThatHolds(directory, [&](const std::filesystem::path& file) {
-    Checkpoint checkpoint{ReadTensors(file), Dataset(observation_dim, action_dim)};
-    ReadData(directory, checkpoint);
+    Checkpoint checkpoint = ReadCheckpointOf(directory, file, observation_dim, action_dim);
     check(checkpoint.state);
     return checkpoint;
   });
+}
+
+Checkpoint ReadCheckpointOf(const RunDirectory& directory, const std::filesystem::path& file,
+                            int observation_dim, int action_dim) {
+  Checkpoint checkpoint{ReadTensors(file), Dataset(observation_dim, action_dim)};
+  ReadData(directory, checkpoint);
+  return checkpoint;
 }
 
 TensorFile ReadLastState(const RunDirectory& directory) {

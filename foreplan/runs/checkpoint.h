@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -34,6 +35,10 @@ struct Checkpoint {
 [[nodiscard]] Checkpoint ReadCheckpoint(
     const RunDirectory& directory, int observation_dim, int action_dim,
     const std::function<void(const TensorFile& state)>& check = [](const TensorFile&) {});
+/// One of them.
+[[nodiscard]] Checkpoint ReadCheckpointOf(const RunDirectory& directory,
+                                          const std::filesystem::path& file, int observation_dim,
+                                          int action_dim);
 /// The last of the checkpoints that is whole, for what it says of the run. Throws InputError naming
 /// the file.
 [[nodiscard]] TensorFile ReadLastState(const RunDirectory& directory);

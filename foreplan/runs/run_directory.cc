@@ -22,9 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void MakeFolder(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) {
+  if (const std::error_code error = MakeFolderDurably(path)) {
     throw InputError(
         fmt::format("{}: the folder cannot be made: {}", path.string(), error.message()));
   }
@@ -130,6 +128,10 @@ RunDirectory RunDirectory::Open(const fs::path& path) {
   return OpenWith(path, "a run",
                   {directory.config_file(), only_previous ? directory.previous_checkpoint_file()
                                                           : directory.checkpoint_file()});
+}
+
+RunDirectory RunDirectory::OpenRemains(const fs::path& path) {
+  return OpenWith(path, "a run", {RunDirectory(path).config_file()});
 }
 
 RunDirectory RunDirectory::OpenModel(const fs::path& path) {

@@ -23,6 +23,8 @@ class RunDirectory {
   void Complete();
   /// Throws InputError when `path` is no run (naming the missing file).
   static RunDirectory Open(const std::filesystem::path& path);
+  /// Of a run of which other files may be missing. Throws InputError when there is no config.toml.
+  static RunDirectory OpenRemains(const std::filesystem::path& path);
   /// Enough to use its model: config.toml, model/ and data, of a run or of a fit. Throws InputError
   /// naming what is missing.
   static RunDirectory OpenModel(const std::filesystem::path& path);

@@ -34,9 +34,7 @@ fs::path FirstName(const fs::path& directory, const fs::path& name, Predicate ho
 }  // namespace
 
 void WriteInFolder(const fs::path& file, const std::string& bytes) {
-  std::error_code error;
-  fs::create_directories(file.parent_path(), error);
-  if (error) {
+  if (const std::error_code error = MakeFolderDurably(file.parent_path())) {
     throw RunError(
         fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
   }

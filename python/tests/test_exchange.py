@@ -215,10 +215,11 @@ def test_a_file_predicts_the_same_in_pytorch(cartpole_run, tmp_path):
 
 
 def read_by_safetensors(file):
-    """(the package's module for NumPy, the tensors, the metadata)."""
+    """(the package's module for NumPy, the tensors, the metadata but for the checksums)."""
     numpy_files = pytest.importorskip("safetensors.numpy")
     with pytest.importorskip("safetensors").safe_open(file, "np") as opened:
-        return numpy_files, numpy_files.load_file(file), opened.metadata()
+        metadata = opened.metadata()
+    return numpy_files, numpy_files.load_file(file), {key: metadata[key] for key in metadata if key != "crc32c"}
 
 
 def test_what_another_program_changed_and_saved_is_read_back(cartpole_run, tmp_path):
@@ -231,6 +232,17 @@ def test_what_another_program_changed_and_saved_is_read_back(cartpole_run, tmp_p
     before = foreplan.Model.load(file).predict(observation, action)[0]
     after = foreplan.Model.load(changed).predict(observation, action)[0]
     assert np.allclose(after - before, [[0.5, 0, 0, 0]], atol=1e-12)
+
+
+def test_checksums_of_what_was_written_before_are_not_believed(cartpole_run, tmp_path):
+    file = foreplan.export(cartpole_run, "safetensors", tmp_path / "model.safetensors")
+    numpy_files, tensors, metadata = read_by_safetensors(file)
+    with pytest.importorskip("safetensors").safe_open(file, "np") as opened:
+        checksums = opened.metadata()["crc32c"]
+    tensors["model.target_mean"] = tensors["model.target_mean"] + [0.5, 0, 0, 0]
+    numpy_files.save_file(tensors, tmp_path / "changed.safetensors", {**metadata, "crc32c": checksums})
+    with pytest.raises(foreplan.InputError, match="found checksum .* without metadata 'crc32c' it is read as it is"):
+        foreplan.Model.load(tmp_path / "changed.safetensors")
 
 
 def test_a_saved_model_predicts_the_same_with_and_without_its_task_and_goes_on_learning(tmp_path):

@@ -31,7 +31,6 @@ std::unique_ptr<RunSession> OpenSession(const Comparison& comparison, const Cell
                                         const std::stop_token& stop) {
   const fs::path folder = CellFolder(comparison, cell, seed);
   if (!fs::exists(folder)) {
-    fs::create_directories(folder.parent_path());
     auto session = std::make_unique<RunSession>(MakeExperiment(comparison, cell, seed),
                                                 comparison.threads, stop);
     session->Create(folder);

@@ -38,7 +38,7 @@ Finding KeptFinding(const fs::path& file, const std::function<Finding()>& measur
     return kept;
   }
   Finding finding = measure();
-  fs::create_directories(file.parent_path());
+  static_cast<void>(MakeFolderDurably(file.parent_path()));  // else writing says what is wrong
   WriteFileAtomically(file, finding.dump(2));
   return finding;
 }

@@ -143,7 +143,6 @@ std::vector<fs::path> RunAll(const RunGrid& grid, const std::stop_token& stop) {
       const auto start = std::chrono::steady_clock::now();
       RunSession session(LoadExperiment(grid.task, flags), grid.threads, stop);
       std::error_code error;
-      fs::create_directories(folders.back().parent_path(), error);
       made += fs::exists(folders.back(), error) ? 0 : 1;
       session.CreateOrResume(folders.back());
       session.Run();

@@ -435,7 +435,7 @@ void EnsembleTrainer::Restore(const TensorFile& file) {
   const std::vector<int32_t>& steps = file.Ints("trainer.adam_steps", members);
   CheckFinite(file, "trainer.first_moment");
   CheckAtLeast(file, "trainer.second_moment", 0);
-  CheckAtLeast(file, "trainer.adam_steps", 0);
+  CheckCounters(file, "trainer.adam_steps");
   adam_steps_.assign(steps.begin(), steps.end());
   first_moment_ = std::move(first);
   second_moment_ = std::move(second);

@@ -295,7 +295,7 @@ RewardTrainer::State RewardTrainer::Read(const TensorFile& file) const {
   state.adam_steps = file.Ints("reward_trainer.adam_steps", one)[0];
   CheckFinite(file, "reward_trainer.first_moment");
   CheckAtLeast(file, "reward_trainer.second_moment", 0);
-  CheckAtLeast(file, "reward_trainer.adam_steps", 0);
+  CheckCounters(file, "reward_trainer.adam_steps");
   return state;
 }
 

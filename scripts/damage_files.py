@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Damages what the program wrote, and goes on: it must say so, by file and place, or come to what it comes to without the damage.
+
+usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--bytes N] [--minutes M] [--beside N]
+       damage_files.py --summary OUT.csv
+
+bytes     one bit changed, or a few bytes missing or doubled, at --bytes places of every file of a run
+numbers   one number of a checkpoint, a model or the data that cannot be (NaN, an infinity, a negative one, one beyond all sizes), and
+          texts of metadata; with the right checksums
+
+OUT.csv gets a row per damage: case, kind, file, place, damage, outcome, message; with it the same command ends what it had begun.
+Outcomes: refused (exit code 2, one line that names the file); equal; accepted (it goes on to something else, or `foreplan check` finds
+nothing where going on does not read the file); silent (refused, but
+without the file's name); crashed; hangs.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import csv
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from disturbed_runs import CASES, differences, items_of, left_out_of
+
+COLUMNS = ("case", "kind", "file", "place", "damage", "outcome", "message")
+# What may not depend on anything beside a run's own files.
+FILES = ("checkpoint/state.safetensors", "model/model.safetensors", "episodes.csv", "metrics.csv", "config.toml")
+FLOATS = {"F32": ("<f", 4), "F64": ("<d", 8)}
+TABLE = []
+for byte in range(256):
+    value = byte
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    TABLE.append(value)
+
+
+def crc32c(data: bytes) -> str:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return f"{crc ^ 0xFFFFFFFF:08x}"
+
+
+class TensorFile:
+    """Header and data of a file, and its bytes with the right checksums."""
+
+    def __init__(self, data: bytes):
+        length, = struct.unpack("<Q", data[:8])
+        self.header = json.loads(data[8:8 + length])
+        self.metadata = self.header.pop("__metadata__", {})
+        self.metadata.pop("crc32c", None)
+        self.data = bytearray(data[8 + length:])
+
+    def bytes(self) -> bytes:
+        header = dict(self.header, **({"__metadata__": self.metadata} if self.metadata else {}))
+        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        tensors = sorted((entry["data_offsets"][0], entry["data_offsets"][1], name) for name, entry in self.header.items())
+        sums = [crc32c(text)] + [crc32c(bytes(self.data[begin:end])) for begin, end, _ in tensors]
+        header["__metadata__"] = dict(self.metadata, crc32c=" ".join(sums))
+        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        return struct.pack("<Q", len(text)) + text + bytes(self.data)
+
+
+def damaged_numbers(data: bytes):
+    """(place, damage, bytes) of files with one impossible number each."""
+    whole = TensorFile(data)
+    for name, entry in sorted(whole.header.items()):
+        begin, end = entry["data_offsets"]
+        if entry["dtype"] in FLOATS:
+            form, size = FLOATS[entry["dtype"]]
+            values = [(text, struct.pack(form, float(text))) for text in ("nan", "inf", "-inf")]
+        elif entry["dtype"] == "I32":
+            size = 4
+            values = [(str(value), struct.pack("<i", value)) for value in (-1, -2**31, 2**31 - 1)]
+        else:
+            size, values = 1, [("255", b"\xff")]
+        if begin == end:
+            continue
+        place = random.Random(name).randrange((end - begin) // size)
+        for text, packed in values:
+            file = TensorFile(data)
+            file.data[begin + place * size:begin + (place + 1) * size] = packed
+            yield f"{name}[{place}]", text, file.bytes()
+    for key in sorted(whole.metadata):
+        for text in ("", "-1", "nan", "x", "99999999999999999999"):
+            file = TensorFile(data)
+            file.metadata[key] = text
+            yield f"metadata {key}", text, file.bytes()
+
+
+def damaged_bytes(data: bytes, name: str, count: int):
+    draw = random.Random(name)
+    for number in range(count):
+        at = draw.randrange(len(data))
+        kind = ("bit", "missing", "doubled", "cut")[number % 4] if number >= count // 2 else "bit"
+        if kind == "bit":
+            bit = draw.randrange(8)
+            changed = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1:]
+            yield f"byte {at}", f"bit {bit}", changed
+        elif kind == "missing":
+            yield f"byte {at}", kind, data[:at] + data[at + draw.randrange(1, 9):]
+        elif kind == "doubled":
+            yield f"byte {at}", kind, data[:at] + data[at:at + 5] + data[at:]
+        else:
+            yield f"byte {at}", kind, data[:at]
+
+
+class Case:
+    """A run of three quarters of its length, as it was stopped, and what it comes to."""
+
+    def __init__(self, name: str, program: str, work: pathlib.Path):
+        self.name, self.program = name, program
+        command = list(CASES[name])
+        length = command.index("--episodes") + 1
+        self.episodes = command[length]
+        command[length] = str(int(self.episodes) * 3 // 4)
+        self.begun = work / f"{name}-begun"
+        self.begun.mkdir()
+        self.run(command, self.begun)
+        ends = []
+        for part in ("whole", "again"):
+            shutil.copytree(self.begun, work / f"{name}-{part}")
+            done = self.go_on(work / f"{name}-{part}")
+            if done.returncode != 0:
+                raise SystemExit(f"{name}: {done.stderr.strip()}")
+            ends.append(items_of(work / f"{name}-{part}"))
+        self.whole, self.left_out = ends[0], left_out_of(*ends)
+
+    def run(self, command: list[str], work: pathlib.Path):
+        return subprocess.run([self.program, *command], cwd=work, capture_output=True, text=True, check=False, timeout=120)
+
+    def go_on(self, work: pathlib.Path):
+        return self.run(["run", "--resume", "run", "--threads", "1", "--episodes", self.episodes], work)
+
+    def damages(self, kinds: list[str], count: int):
+        files = sorted((self.begun / "run").rglob("*"))
+        names = [str(file.relative_to(self.begun / "run")) for file in files if file.is_file()]
+        names.remove("checkpoint/previous.safetensors")  # which is not read while the last one holds
+        for name in names:
+            data = (self.begun / "run" / name).read_bytes()
+            if "bytes" in kinds and data and (name in FILES or name.startswith(("data/", "checkpoint/", "recordings/"))):
+                for each in damaged_bytes(data, self.name + name, count):
+                    yield "bytes", name, *each
+            if "numbers" in kinds and name.endswith(".safetensors"):
+                for each in damaged_numbers(data):
+                    yield "numbers", name, *each
+
+    def outcome(self, file: str, changed: bytes, scratch: pathlib.Path) -> tuple[str, str]:
+        work = pathlib.Path(tempfile.mkdtemp(dir=scratch)) / "work"
+        try:
+            shutil.copytree(self.begun, work)
+            (work / "run" / file).write_bytes(changed)
+            # Going on does not read what was recorded.
+            is_recording = file.startswith("recordings/")
+            done = self.run(["check", "run"], work) if is_recording else self.go_on(work)
+            message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
+            place = "run/data" if file.startswith("data/") else pathlib.Path(file).name
+            if done.returncode < 0:
+                return "crashed", f"signal {-done.returncode}"
+            if is_recording:
+                return ("refused" if done.returncode == 2 else "accepted"), message
+            if done.returncode == 2:
+                is_named = place in message or (file == "config.toml" and "--accept" in message)
+                return ("refused" if is_named else "silent"), message[:300]
+            if done.returncode != 0:
+                return "accepted", f"exit code {done.returncode}: {message}"
+            wrong = [key for key in differences(items_of(work), self.whole, self.left_out) if "previous.safetensors" not in key]
+            return ("accepted", ", ".join(wrong[:4])) if wrong else ("equal", "")
+        except subprocess.TimeoutExpired:
+            return "hangs", ""
+        except (ValueError, struct.error, EOFError, OSError) as error:
+            return "accepted", str(error)[:300]
+        finally:
+            shutil.rmtree(work.parent, ignore_errors=True)
+
+
+def summary(file: pathlib.Path) -> int:
+    with open(file, encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    for (kind, name, outcome), count in sorted(collections.Counter((row["kind"], row["case"], row["outcome"]) for row in rows).items()):
+        print(f"{kind:<8} {name:<16} {outcome:<9} {count:>6}")
+    wrong = [row for row in rows if row["outcome"] not in ("refused", "equal")]
+    print(f"{len(rows)} damages, {len(wrong)} that did not end as they should")
+    for row in wrong[:40]:
+        print(" | ".join(row[key] for key in COLUMNS), file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=pathlib.Path)
+    parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--foreplan", default="build/release/foreplan")
+    parser.add_argument("--cases", default=",".join(name for name, command in CASES.items() if command[0] == "run"))
+    parser.add_argument("--kinds", default="bytes,numbers")
+    parser.add_argument("--bytes", type=int, default=24)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    if arguments.summary:
+        return summary(arguments.table)
+    end = time.monotonic() + 60 * arguments.minutes
+    program = str(pathlib.Path(arguments.foreplan).resolve())
+    done = set()
+    if arguments.table.exists():
+        with open(arguments.table, encoding="utf-8") as stream:
+            done = {tuple(row[key] for key in COLUMNS[:5]) for row in csv.DictReader(stream)}
+    with (open(arguments.table, "a", encoding="utf-8", newline="") as stream, tempfile.TemporaryDirectory() as folder,
+          concurrent.futures.ThreadPoolExecutor(arguments.beside) as pool):
+        writer = csv.writer(stream)
+        if not done:
+            writer.writerow(COLUMNS)
+        for name in arguments.cases.split(","):
+            case = Case(name, program, pathlib.Path(folder))
+
+            def work(each, case=case):
+                kind, file, place, damage, changed = each
+                head = (case.name, kind, file, place, damage)
+                if head in done or time.monotonic() > end:
+                    return None
+                return (*head, *case.outcome(file, changed, pathlib.Path(folder)))
+
+            for row in pool.map(work, case.damages(arguments.kinds.split(","), arguments.bytes)):
+                if row is not None:
+                    writer.writerow(row)
+                    stream.flush()
+    return summary(arguments.table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

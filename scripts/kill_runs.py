@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Kills the program, cuts its power, fills its disk and lets its disk fail at every change of a file that it makes, and goes on:
+what is there in the end must be what it is without all that, to the byte.
+
+usage: kill_runs.py OUT.csv [--foreplan PROGRAM] [--library FILE] [--cases NAME,...] [--faults kill,power_cut,full,error,random]
+                    [--every N] [--seeds N] [--random N] [--minutes M] [--beside N]
+       kill_runs.py --summary OUT.csv
+
+Every case is a command of the program: each loop, and fit, tune, compare. It is run twice undisturbed: what differs between the two
+(times) is left out of every comparison, and is listed. Then, for every change (--every N: every Nth), once with each fault:
+
+kill       the process is gone; a write is half done          power_cut  so is the machine: of what was not flushed some is lost (--seeds)
+full       no space for five changes from there on             error      the disk refuses that change
+random     SIGKILL after a random time, --random times
+
+OUT.csv gets a row per fault: case, fault, number, seed, what it hit, outcome, and is gone on with when it is there: the same command
+ends what it had begun. Outcomes: equal; stale (equal, but something is left over); different; refused (it cannot go on); crashed.
+--library: what `cmake --build ... --target foreplan_file_faults` makes.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import csv
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from disturbed_runs import CASES, differences, items_of, left_out_of, write_log
+
+KILLED = 86
+COLUMNS = ("case", "fault", "number", "seed", "what", "outcome", "message")
+
+
+class Case:
+    """A command, and what it comes to when nothing disturbs it."""
+
+    def __init__(self, name: str, program: str, library: str, work: pathlib.Path):
+        self.name, self.program, self.library = name, program, library
+        self.command = CASES[name]
+        began = time.monotonic()
+        self.whole, again = (self.undisturbed(work / f"{name}-{part}") for part in ("whole", "again"))
+        self.seconds = (time.monotonic() - began) / 2
+        self.left_out = left_out_of(self.whole, again)
+        self.changes = (work / f"{name}-whole.log").read_text(encoding="utf-8").splitlines()
+
+    def undisturbed(self, work: pathlib.Path) -> dict[str, bytes]:
+        self.prepare(work)
+        log = work.with_suffix(".log")
+        done = self.run(self.command, work, {"FOREPLAN_FILE_FAULTS": "none", "FOREPLAN_FILE_FAULTS_LOG": str(log)})
+        if done.returncode != 0:
+            raise SystemExit(f"{self.name}: {done.stderr.strip()}")
+        return items_of(work)
+
+    def prepare(self, work: pathlib.Path) -> None:
+        work.mkdir(parents=True)
+        if self.name == "fit":
+            write_log(work / "log.csv")
+
+    def environment(self, work: pathlib.Path, faults: dict[str, str]) -> dict[str, str]:
+        return os.environ | {"LD_PRELOAD": self.library, "FOREPLAN_FILE_FAULTS_FOLDER": str(work), "COLUMNS": "80"} | faults
+
+    def run(self, command: list[str], work: pathlib.Path, faults: dict[str, str] | None = None):
+        environment = os.environ if faults is None else self.environment(work, faults)
+        return subprocess.run([self.program, *command], cwd=work, env=environment, capture_output=True, text=True, check=False,
+                              timeout=300)
+
+    def go_on(self, work: pathlib.Path):
+        if self.command[0] == "run" and (work / "run").exists():
+            return self.run(["run", "--resume", "run", "--threads", "1"], work)
+        if any((work / made).exists() for made in ("fit", "tuned.toml") if made in self.command):
+            return None  # whole, or it would not be there
+        return self.run(self.command, work)
+
+    def judge(self, work: pathlib.Path) -> tuple[str, str]:
+        """The outcome of what is there, after it has gone on."""
+        done = self.go_on(work)
+        if done is not None and done.returncode < 0:
+            return "crashed", f"signal {-done.returncode}"
+        if done is not None and done.returncode != 0:
+            return "refused", done.stderr.strip().splitlines()[-1][-300:]
+        try:
+            found = items_of(work)
+        except (ValueError, struct.error, EOFError, OSError) as error:
+            return "different", str(error)[:300]
+        left = [file.name for file in work.rglob("*") if re.search(r"\.tmp-|\.incomplete|\.partial", file.name)]
+        if wrong := differences(found, self.whole, self.left_out):
+            return "different", ", ".join(wrong[:5])
+        return ("stale", ", ".join(left)) if left else ("equal", "")
+
+
+def point_of(line: str, work: str) -> str:
+    """A change without what is different every time: "rename checkpoint/state.safetensors"."""
+    what, path = line.split(" ", 1)
+    path = re.sub(r"\.tmp-\d+-\d+", ".tmp", path.removeprefix(work).lstrip("/"))
+    return f"{what} {re.sub(r'[0-9]{6,}', 'N', path)}"
+
+
+def one_fault(case: Case, fault: str, number: int, seed: int, scratch: pathlib.Path) -> dict:
+    work = pathlib.Path(tempfile.mkdtemp(dir=scratch)) / "work"
+    row = {"case": case.name, "fault": fault, "number": number, "seed": seed, "what": "", "outcome": "", "message": ""}
+    try:
+        case.prepare(work)
+        if fault == "random":
+            delay = random.Random(f"{case.name} {number}").uniform(0, 1.2 * case.seconds)
+            process = subprocess.Popen([case.program, *case.command], cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(delay)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            row["what"] = f"after {delay:.3f} s"
+        else:
+            calls = 5 if fault == "full" else 1
+            row["what"] = point_of(case.changes[number], str(scratch / f"{case.name}-whole"))
+            done = case.run(case.command, work, {"FOREPLAN_FILE_FAULTS": f"{fault}:{number}:{calls}:{seed}"})
+            if done.returncode < 0 or (fault in ("kill", "power_cut") and done.returncode not in (KILLED, 0)):
+                return row | {"outcome": "crashed", "message": f"exit code {done.returncode}: {done.stderr.strip()[-200:]}"}
+            if done.returncode in (2, 3) and not re.search(r"cannot be|disk|space|error", done.stderr):
+                return row | {"outcome": "silent", "message": done.stderr.strip()[-200:]}
+        row["outcome"], row["message"] = case.judge(work)
+        return row
+    except subprocess.TimeoutExpired:
+        return row | {"outcome": "hangs"}
+    finally:
+        shutil.rmtree(work.parent, ignore_errors=True)
+
+
+def plan_of(case: Case, arguments) -> list[tuple[str, int, int]]:
+    plan = []
+    for fault in arguments.faults.split(","):
+        if fault == "random":
+            plan += [(fault, number, 0) for number in range(arguments.random)]
+            continue
+        seeds = arguments.seeds if fault == "power_cut" else 1
+        plan += [(fault, number, seed) for number in range(0, len(case.changes), arguments.every) for seed in range(seeds)]
+    return plan
+
+
+def summary(file: pathlib.Path) -> int:
+    with open(file, encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    table = collections.Counter((row["case"], row["fault"], row["outcome"]) for row in rows)
+    points = collections.defaultdict(set)
+    for row in rows:
+        if row["fault"] != "random":
+            points[row["case"]].add(row["what"])
+    for (case, fault, outcome), count in sorted(table.items()):
+        print(f"{case:<16} {fault:<10} {outcome:<10} {count:>6}")
+    for case, hit in sorted(points.items()):
+        print(f"{case}: {len(hit)} places")
+    wrong = [row for row in rows if row["outcome"] != "equal"]
+    print(f"{len(rows)} faults, {len(wrong)} that did not end as they should")
+    for row in wrong[:20]:
+        print(" ".join(f"{key}={row[key]}" for key in COLUMNS), file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=pathlib.Path)
+    parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--foreplan", default="build/release/foreplan")
+    parser.add_argument("--library", default="build/release/libforeplan_file_faults.so")
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--faults", default="kill,power_cut,full,error,random")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--random", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    if arguments.summary:
+        return summary(arguments.table)
+    end = time.monotonic() + 60 * arguments.minutes
+    program, library = (str(pathlib.Path(file).resolve()) for file in (arguments.foreplan, arguments.library))
+    done = set()
+    if arguments.table.exists():
+        with open(arguments.table, encoding="utf-8") as stream:
+            done = {(row["case"], row["fault"], int(row["number"]), int(row["seed"])) for row in csv.DictReader(stream)}
+    with (open(arguments.table, "a", encoding="utf-8", newline="") as stream, tempfile.TemporaryDirectory() as folder,
+          concurrent.futures.ThreadPoolExecutor(arguments.beside) as pool):
+        writer = csv.DictWriter(stream, COLUMNS)
+        if not done:
+            writer.writeheader()
+        for name in arguments.cases.split(","):
+            case = Case(name, program, library, pathlib.Path(folder))
+            print(f"{name}: {len(case.changes)} changes, {case.seconds:.2f} s; left out: "
+                  f"{', '.join(sorted(re.sub(r'[0-9]+', 'N', key) for key in case.left_out)[:12])}", flush=True)
+            waiting = [each for each in plan_of(case, arguments) if (name, *each) not in done]
+
+            def work(each, case=case):
+                return None if time.monotonic() > end else one_fault(case, *each, pathlib.Path(folder))
+
+            for row in pool.map(work, waiting):
+                if row is not None:
+                    writer.writerow(row)
+                    stream.flush()
+    return summary(arguments.table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
