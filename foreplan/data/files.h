@@ -10,8 +10,8 @@
 
 namespace foreplan {
 
-/// Temporary file beside the target that no other writer has, fsync, rename. What a writer left that
-/// was killed is written anew by the next one. Throws RunError naming file and cause.
+/// Temporary file beside the target that no other writer has, fsync, rename. What a writer left
+/// that was killed is written anew by the next one. Throws RunError naming file and cause.
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes);
 
 /// Makes `to` what `file` is now, whatever becomes of `file`, which is written atomically: another

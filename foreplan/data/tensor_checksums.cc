@@ -17,8 +17,8 @@ void Check(const std::string& where, std::string_view found, std::string_view ex
   if (found == expected) return;
   throw InputError(
       fmt::format("{}: found checksum {}, expected {}: the file was changed after it "
-                  "was written",
-                  where, found, expected));
+                  "was written (without metadata '{}' it is read as it is)",
+                  where, found, expected, kChecksumsKey));
 }
 
 }  // namespace

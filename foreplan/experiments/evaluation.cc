@@ -116,12 +116,13 @@ std::unique_ptr<MpcController> MakeTrueModelController(Experiment& experiment,
 
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              std::shared_ptr<Executor> executor, const std::stop_token& stop) {
+                              const std::shared_ptr<Executor>& executor,
+                              const std::stop_token& stop) {
   const Task& task = experiment.task;
   if (controller == kLearned || controller == kSampled) {
-    const auto learner = MakeLearner(
-        experiment.run.algorithm, experiment.config,
-        {.task = task, .run = experiment.run, .executor = std::move(executor), .stop = stop});
+    const auto learner =
+        MakeLearner(experiment.run.algorithm, experiment.config,
+                    {.task = task, .run = experiment.run, .executor = executor, .stop = stop});
     if (!run_folder.empty()) {
       Checkpoint checkpoint = ReadCheckpoint(
           RunDirectory::Open(run_folder), task.spec().observation_dim(), task.spec().action_dim());
@@ -140,7 +141,7 @@ Evaluation EvaluateController(const std::string& controller, Experiment& experim
     return Evaluate(controller, task, *sampled, request, stop);
   }
   if (controller == kTrueModel) {
-    const auto mpc = MakeTrueModelController(experiment, std::move(executor), stop);
+    const auto mpc = MakeTrueModelController(experiment, executor, stop);
     return Evaluate(controller, task, *mpc, request, stop);
   }
   const auto policy = MakeBasePolicy(controller, task.spec());

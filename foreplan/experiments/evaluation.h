@@ -57,6 +57,7 @@ std::unique_ptr<MpcController> MakeTrueModelController(Experiment& experiment,
 /// (MakeTrueModelController) or a base policy.
 Evaluation EvaluateController(const std::string& controller, Experiment& experiment,
                               const std::string& run_folder, const EvaluationRequest& request,
-                              std::shared_ptr<Executor> executor, const std::stop_token& stop);
+                              const std::shared_ptr<Executor>& executor,
+                              const std::stop_token& stop);
 
 }  // namespace foreplan

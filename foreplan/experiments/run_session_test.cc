@@ -4,8 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -29,6 +27,7 @@
 #include "foreplan/data/safetensors.h"
 #include "foreplan/data/segments.h"
 #include "foreplan/experiments/testing/file_faults.h"
+#include "foreplan/experiments/testing/scripted_runs.h"
 #include "foreplan/learners/testing/scripted_learner.h"
 
 namespace foreplan {
@@ -36,123 +35,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using testing::FileFaults;
 using testing::kSteps;
 using testing::Nothing;
 using testing::ScriptedLearner;
 
-/// The exit code of a process that does `work` with those faults.
-template <typename Work>
-int ExitCodeWith(const FileFaults& faults, Work work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    testing::SetFileFaults(faults);
-    try {
-      work();
-    } catch (...) {
-      _exit(1);
-    }
-    _exit(0);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-class RunSessionTest : public ::testing::Test {
- protected:
-  RunSessionTest() {
-    const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(::testing::TempDir()) /
-              (std::string("run_session_") + test.name() + "_" + std::to_string(getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    ::testing::internal::CaptureStderr();
-  }
-  ~RunSessionTest() override {
-    ::testing::internal::GetCapturedStderr();
-    fs::remove_all(folder_);
-  }
-
-  [[nodiscard]] std::unique_ptr<RunSession> Session(
-      int episodes, const ScriptedLearner::Event& after_saving = Nothing,
-      const ScriptedLearner::Event& before_saving = Nothing) const {
-    RunFlags flags;
-    flags.episodes = episodes;
-    flags.record = record_;
-    return std::make_unique<RunSession>(
-        LoadExperiment("cartpole_closed_form", flags), 1, std::stop_token(),
-        [=, rows = first_rows_](Experiment& experiment, const LearnerContext& context) {
-          auto learner = std::make_unique<ScriptedLearner>(experiment.task, context, before_saving,
-                                                           after_saving);
-          learner->BeginWith(rows);
-          return learner;
-        });
-  }
-
-  /// A run from beginning to end.
-  [[nodiscard]] fs::path WholeRun(const std::string& name, int episodes) const {
-    const auto session = Session(episodes);
-    session->Create(folder_ / name);
-    session->Run();
-    return folder_ / name;
-  }
-
-  /// What may not depend on where a run was stopped, by name; of other files the size.
-  [[nodiscard]] static std::map<std::string, std::string> FilesOf(const fs::path& run) {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(run)) {
-      if (!entry.is_regular_file()) continue;
-      const std::string name = entry.path().lexically_relative(run).string();
-      const bool has_times =
-          name.starts_with("checkpoint") || name == "report.html" || name == "result.json";
-      files[name] = has_times ? "" : ReadFile(entry.path());
-    }
-    std::string& events = files["events.out.tfevents.foreplan"];  // in another order
-    events = std::to_string(events.size());
-    return files;
-  }
-
-  /// Runs that end at each of their changes of files in turn go on to what one has that did not;
-  /// how many ends there were.
-  [[nodiscard]] int EndAtEveryChange(FileFaults::Kind kind, int episodes) const {
-    const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", episodes));
-    for (int ends = 0;; ++ends) {
-      const fs::path run = folder_ / "ended";
-      const FileFaults faults{.kind = kind,
-                              .at = ends,
-                              .calls = 3,
-                              .seed = static_cast<uint64_t>(ends),
-                              .folder = folder_.string()};
-      const int code = ExitCodeWith(faults, [&] {
-        const auto session = Session(episodes);
-        session->Create(run);
-        session->Run();
-      });
-      if (code == 0) return ends;
-      const bool is_killed = kind == FileFaults::Kind::kKill || kind == FileFaults::Kind::kPowerCut;
-      EXPECT_EQ(code, is_killed ? testing::kKilledByFault : 1) << ends;
-      const auto session = Session(episodes);
-      EXPECT_NO_THROW(session->CreateOrResume(run)) << ends;
-      session->Run();
-      const bool equal = FilesOf(run) == whole;
-      EXPECT_TRUE(equal) << "ended at change " << ends;
-      EXPECT_FALSE(fs::exists(run.string() + ".incomplete")) << ends;
-      if (!equal) return ends;
-      fs::remove_all(run);
-    }
-  }
-
-  [[nodiscard]] static Dataset DataOf(const fs::path& run) {
-    Dataset data(4, 1);
-    ReadSegments(run / "data", -1, data);
-    return data;
-  }
-
-  fs::path folder_;
-  int64_t first_rows_ = 0;  // of the data that are there before a run
-  RecordedEpisodes record_ = RecordedEpisodes::kLast;
-};
+class RunSessionTest : public testing::ScriptedRuns {};
 
 // --- what ends a run
 
@@ -314,90 +201,6 @@ TEST_F(RunSessionTest, IsNotResumedWhileItRuns) {
   session->Create(run);
   EXPECT_THROW(Session(2)->Resume(run), InputError);
   session->Run();
-}
-
-// --- kills
-
-TEST_F(RunSessionTest, KilledAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
-  // Ten files with at least a write and a rename each, and three more checkpoints.
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 3), 50);
-}
-
-// What was not flushed may be there, or half of it, or nothing.
-TEST_F(RunSessionTest, WithoutPowerAtAnyWriteItGoesOnAsIfItHadNeverStopped) {
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kPowerCut, 3), 50);
-}
-
-TEST_F(RunSessionTest, WithoutPowerWhileItRecordsItGoesOnWithWholeRecordings) {
-  record_ = RecordedEpisodes::kAll;
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kPowerCut, 2), 50);
-}
-
-TEST_F(RunSessionTest, WithADiskThatIsFullForAWhileItGoesOnAsIfItHadNeverStopped) {
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kFull, 3), 50);
-}
-
-TEST_F(RunSessionTest, WithADiskThatFailsForAWhileItGoesOnAsIfItHadNeverStopped) {
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kError, 3), 50);
-}
-
-TEST_F(RunSessionTest, KilledBetweenTheFilesOfAnEpisodeItGoesOnToo) {
-  // The first episode fills a segment and begins another.
-  first_rows_ = Dataset(4, 1).segment_rows() - 2;
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 2), 50);
-  for (const int64_t row : {int64_t{0}, first_rows_, first_rows_ + 2, first_rows_ + kSteps}) {
-    EXPECT_TRUE(fs::is_regular_file(SegmentFile(folder_ / "whole" / "data", row))) << row;
-  }
-}
-
-TEST_F(RunSessionTest, KilledWhileItRecordsItGoesOnWithWholeRecordings) {
-  record_ = RecordedEpisodes::kAll;
-  EXPECT_GT(EndAtEveryChange(FileFaults::Kind::kKill, 2), 50);
-}
-
-TEST_F(RunSessionTest, KilledAgainWhileItGoesOnItGoesOnAgain) {
-  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
-  const fs::path run = folder_ / "run";
-  int kills = 0;
-  // Every process comes a little further than the one before.
-  while (ExitCodeWith(
-             {.kind = FileFaults::Kind::kKill, .at = 2 + kills, .folder = folder_.string()}, [&] {
-               const auto session = Session(3);
-               session->CreateOrResume(run);
-               session->Run();
-             }) != 0) {
-    ASSERT_LT(++kills, 200);
-  }
-  EXPECT_GT(kills, 3);
-  EXPECT_EQ(FilesOf(run), whole);
-}
-
-// The one before is as good a place to go on from: what comes after it is made again.
-TEST_F(RunSessionTest, WithALastCheckpointThatDoesNotHoldItGoesOnFromTheOneBefore) {
-  const std::map<std::string, std::string> whole = FilesOf(WholeRun("whole", 3));
-  const auto spoil = [](const fs::path& file) {
-    std::string bytes = ReadFile(file);
-    bytes.back() = static_cast<char>(bytes.back() ^ 1);
-    WriteFileAtomically(file, bytes);
-  };
-  const std::vector<std::function<void(const fs::path&)>> kinds = {
-      [&](const fs::path& run) { spoil(run / "checkpoint/state.safetensors"); },
-      [&](const fs::path& run) { fs::remove(run / "checkpoint/state.safetensors"); },
-      // What the last episode added; the checkpoint before knows nothing of it.
-      [&](const fs::path& run) { spoil(SegmentFile(run / "data", DataOf(run).size() - kSteps)); },
-      [&](const fs::path& run) { spoil(run / "episodes.csv"); },
-  };
-  for (const auto& damage : kinds) {
-    const fs::path run = WholeRun("run", 2);
-    damage(run);
-    const auto session = Session(3);
-    session->Resume(run);
-    EXPECT_THAT(session->notes(),
-                ::testing::ElementsAre(::testing::EndsWith("the checkpoint before it")));
-    session->Run();
-    EXPECT_EQ(FilesOf(run), whole);
-    fs::remove_all(run);
-  }
 }
 
 // --- what is not what it was

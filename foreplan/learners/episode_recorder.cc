@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "foreplan/core/error.h"
-#include "foreplan/data/files.h"
 #include "foreplan/core/validated.h"
+#include "foreplan/data/files.h"
 #include "foreplan/runs/machine.h"
 
 namespace foreplan {

@@ -26,9 +26,10 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kProvenanceKey = "provenance";
 constexpr const char* kAcceptedKey = "accepted";
 
-// What may change between two parts of a run; a section ends with its dot.
-constexpr std::array<std::string_view, 4> kFree = {"run.episodes", "run.steps", "record.",
-                                                   "summary"};
+// What may change between two parts of a run; a section ends with its dot. What a run began with
+// is in its checkpoint, wherever that folder is now.
+constexpr std::array<std::string_view, 5> kFree = {"run.episodes", "run.steps", "run.model",
+                                                   "record.", "summary"};
 
 bool IsFree(std::string_view key) {
   return std::ranges::any_of(kFree, [&](std::string_view free) {

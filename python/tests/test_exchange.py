@@ -241,7 +241,7 @@ def test_checksums_of_what_was_written_before_are_not_believed(cartpole_run, tmp
         checksums = opened.metadata()["crc32c"]
     tensors["model.target_mean"] = tensors["model.target_mean"] + [0.5, 0, 0, 0]
     numpy_files.save_file(tensors, tmp_path / "changed.safetensors", {**metadata, "crc32c": checksums})
-    with pytest.raises(foreplan.InputError, match="found checksum .* without metadata 'crc32c' it is read as it is"):
+    with pytest.raises(foreplan.InputError, match="found checksum .*without metadata 'crc32c' it is read as it is"):
         foreplan.Model.load(tmp_path / "changed.safetensors")
 
 

@@ -119,7 +119,8 @@ TEST_F(ComparedRuns, TwoOfOneGroupAndSeedAreRefused) {
 
 TEST_F(ComparedRuns, ThoseThatDoNotRepeatAreMarked) {
   const auto a = Run("a", "seed = 0\n", {1, 2});
-  accepted_ = {{"program", "a", "b", 1}, {"mpc.refit_every", "1", "2", 1}, {"program", "b", "c", 2}};
+  accepted_ = {
+      {"program", "a", "b", 1}, {"mpc.refit_every", "1", "2", 1}, {"program", "b", "c", 2}};
   const auto b = Run("b", "seed = 1\n", {1, 2});
   const std::string mark = "seed 1 does not repeat to the bit: mpc.refit_every, program";
   const auto answer = CompareRuns(ReadComparedRuns({a, b}), folder_ / "out");

@@ -183,8 +183,8 @@ TEST(EnsembleTrainer, RestoreRefusesMomentsAndStepCountsThatNoFitLeaves) {
     return message;
   };
   EXPECT_EQ(refusal("trainer.adam_steps", -7),
-            "checkpoint.safetensors: tensor 'trainer.adam_steps', element 1: found -7, expected at "
-            "least 0");
+            "checkpoint.safetensors: tensor 'trainer.adam_steps', element 1: found -7, expected a "
+            "count from 0 to 1000000000");
   EXPECT_NE(refusal("trainer.first_moment", kNan), "");
   EXPECT_NE(refusal("trainer.second_moment", kNan), "");
   EXPECT_NE(refusal("trainer.second_moment", -1), "");
