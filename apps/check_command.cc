@@ -57,11 +57,8 @@ void Check(const CheckRequest& request) {
     PrintCheck(request.path, check);
   }
   if (check.is_whole()) return;
-  const auto damaged = std::ranges::count_if(check.parts, [](const CheckedPart& part) {
-    return part.state == CheckedPart::State::kDamaged || part.state == CheckedPart::State::kMissing;
-  });
   throw InputError(fmt::format("{}: {} of what it should hold cannot be used", request.path,
-                               Counted(damaged, "part")));
+                               Counted(check.unusable(), "part")));
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "apps/program_testing.h"
+#include "foreplan/data/safetensors.h"
 
 namespace foreplan::apps {
 namespace {
@@ -93,6 +97,32 @@ TEST_F(CheckCommand, SaysWhereARunCanGoOnFrom) {
                 .exit_code,
             0);
   EXPECT_EQ(States("fit", 0).at("model/model.safetensors"), "whole");
+}
+
+// With the right checksum.
+TEST_F(CheckCommand, ANumberThatCannotBeIsDamage) {
+  MakeRun();
+  TensorFile model = ReadTensors(work() / "run/model/model.safetensors");
+  std::get<std::vector<double>>(model.tensors.at("model.input_mean").values)[0] = std::nan("");
+  WriteTensors(work() / "run/model/model.safetensors", model);
+  const auto states = States("run", 2);
+  EXPECT_EQ(states.at("model/model.safetensors"), "damaged");
+  EXPECT_EQ(states.at("checkpoint/state.safetensors"), "whole");
+}
+
+// What does not need the task is looked at all the same.
+TEST_F(CheckCommand, ATaskMadeInCodeIsNoDamageAndADamagedConfigurationHidesNothing) {
+  MakeRun();
+  const std::string config = FileText(work() / "run/config.toml");
+  WriteText("run/config.toml", "made_in_code = true\n" + config);
+  auto states = States("run", 0);
+  EXPECT_EQ(states.at("data"), "whole");
+  EXPECT_EQ(states.at("checkpoint/state.safetensors"), "whole");
+  WriteText("run/config.toml", "[" + config);
+  states = States("run", 2);
+  EXPECT_EQ(states.at("config.toml"), "damaged");
+  EXPECT_EQ(states.at("data"), "whole");
+  EXPECT_EQ(states.at("checkpoint/state.safetensors"), "whole");
 }
 
 TEST_F(CheckCommand, SaysWhatIsNotWhatItWas) {

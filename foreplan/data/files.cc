@@ -107,18 +107,21 @@ class TemporaryFile {
   bool Name(const std::filesystem::path& file) {
     return rename(name_.c_str(), file.c_str()) == 0 && descriptor_->Close();
   }
-  void Remove() const { unlink(name_.c_str()); }
+  /// Where it is still this writer's.
+  void Remove() const {
+    if (descriptor_->is_open()) unlink(name_.c_str());
+  }
 
  private:
   std::filesystem::path name_;
   std::optional<Descriptor> descriptor_;
 };
 
-[[noreturn]] void ThrowRefused(const std::filesystem::path& file, int error) {
+}  // namespace
+
+void ThrowRefused(const std::filesystem::path& file, int error) {
   throw RunError(fmt::format("{}: cannot be written: {}", file.string(), Cause(error)));
 }
-
-}  // namespace
 
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes) {
   TemporaryFile temporary(file);

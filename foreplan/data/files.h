@@ -10,6 +10,9 @@
 
 namespace foreplan {
 
+/// Throws RunError naming the file that the disk refuses and the cause; `error`: errno.
+[[noreturn]] void ThrowRefused(const std::filesystem::path& file, int error);
+
 /// Temporary file beside the target that no other writer has, fsync, rename. What a writer left
 /// that was killed is written anew by the next one. Throws RunError naming file and cause.
 void WriteFileAtomically(const std::filesystem::path& file, std::string_view bytes);

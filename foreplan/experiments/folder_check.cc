@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -25,15 +26,13 @@
 #include "foreplan/runs/run_directory.h"
 #include "foreplan/runs/run_log.h"
 #include "foreplan/runs/run_tables.h"
+#include "foreplan/systems/task_text.h"
 
 namespace foreplan {
 namespace {
 
 namespace fs = std::filesystem;
 using State = CheckedPart::State;
-
-/// Metadata of checkpoints and models: of which checkpoint they are.
-constexpr const char* kNumberKey = "checkpoint";
 
 bool Exists(const fs::path& file) {
   std::error_code error;
@@ -69,16 +68,12 @@ class Checker {
   }
   /// The rows of the files up to the first that cannot be read; says which that is.
   int64_t Data(const fs::path& folder, Dataset data) {
-    const auto read_one = [&](const fs::path& file) {
-      data.Append(ReadTensors(file));
-      return std::string();
-    };
     bool is_whole = true;
     while (is_whole) {
       const fs::path file = SegmentFile(folder, data.size());
       if (!Exists(file)) break;
       try {
-        read_one(file);
+        data.Append(ReadTensors(file));
       } catch (const InputError& error) {
         is_whole = Add(file, State::kDamaged, error.what());
       }
@@ -109,24 +104,41 @@ struct Generations {
   }
 };
 
-/// Everything that going on from it would look at.
+/// Without rows, of the sizes that those in the folder have; of any where there are none.
+Dataset EmptyDataset(const fs::path& folder) {
+  const std::array<int64_t, 2> any = {-1, -1};
+  const auto columns = [&](const TensorFile& file, const char* name) {
+    static_cast<void>(file.Doubles(name, any));
+    return static_cast<int>(file.tensors.at(name).shape[1]);
+  };
+  try {
+    const TensorFile first = ReadTensors(FirstSegment(folder));
+    return {columns(first, "data.observation"), columns(first, "data.action")};
+  } catch (const InputError&) {
+    return {1, 1};
+  }
+}
+
+/// Everything that going on from it would look at; without an experiment all but the learner.
 std::string CheckGeneration(const RunDirectory& directory, const fs::path& file,
-                            Experiment& experiment, std::optional<TensorFile>& found) {
-  const EnvironmentSpec& spec = experiment.task.spec();
+                            Experiment* experiment, std::optional<TensorFile>& found) {
+  const Dataset sizes = EmptyDataset(directory.data_folder());
   Checkpoint checkpoint =
-      ReadCheckpointOf(directory, file, spec.observation_dim(), spec.action_dim());
+      ReadCheckpointOf(directory, file, sizes.observation_dim(), sizes.action_dim());
   RunTables::Check(directory, checkpoint.state);
   static_cast<void>(ReadProvenance(checkpoint.state));
   const int64_t rows = checkpoint.data.size();
-  const auto learner = MakeLearner(experiment.run.algorithm, experiment.config,
-                                   {.task = experiment.task, .run = experiment.run});
-  learner->Restore(checkpoint.state, std::move(checkpoint.data));
+  if (experiment != nullptr) {
+    const auto learner = MakeLearner(experiment->run.algorithm, experiment->config,
+                                     {.task = experiment->task, .run = experiment->run});
+    learner->Restore(checkpoint.state, std::move(checkpoint.data));
+  }
   found = std::move(checkpoint.state);
-  return fmt::format("checkpoint {}, {}", CheckpointInteger(*found, kNumberKey),
+  return fmt::format("checkpoint {}, {}", CheckpointInteger(*found, kCheckpointNumber),
                      Counted(rows, "transition"));
 }
 
-Generations CheckGenerations(const RunDirectory& directory, Experiment& experiment,
+Generations CheckGenerations(const RunDirectory& directory, Experiment* experiment,
                              Checker& checker) {
   Generations found;
   checker.Part(directory.checkpoint_file(), [&] {
@@ -154,18 +166,22 @@ void CheckTables(const RunDirectory& directory, Checker& checker) {
   }
 }
 
-void CheckModel(const RunDirectory& directory, const TensorFile* state, Checker& checker) {
+void CheckModel(const RunDirectory& directory, const TensorFile* state, bool has_task,
+                Checker& checker) {
   const fs::path file = directory.model_file();
   std::string number;
   const bool is_whole = checker.Part(file, [&] {
     const TensorFile model = ReadTensors(file);
-    if (model.metadata.contains("kind")) static_cast<void>(OpenStoredModel(directory.path()));
-    const auto found = model.metadata.find(kNumberKey);
+    // Models of a kind of their own, as those of local models, say nothing of how they are made.
+    if (has_task && model.metadata.contains("options")) {
+      static_cast<void>(OpenStoredModel(directory.path()));
+    }
+    const auto found = model.metadata.find(kCheckpointNumber);
     if (found != model.metadata.end()) number = found->second;
     return Counted(model.tensors.size(), "tensor");
   });
   if (!is_whole || state == nullptr) return;
-  if (number != CheckpointText(*state, kNumberKey)) {
+  if (number != CheckpointText(*state, kCheckpointNumber)) {
     CheckedPart& part = checker.check.parts.back();
     part.state = State::kOutdated;
     part.text = fmt::format("of checkpoint {}; written anew when the run goes on", number);
@@ -182,7 +198,7 @@ void CheckRecordings(const RunDirectory& directory, Checker& checker) {
 }
 
 void AdviseOnRun(const RunDirectory& directory, const Generations& found, int64_t rows,
-                 Checker& checker) {
+                 bool has_config, Checker& checker) {
   const std::string path = directory.path().string();
   if (!found.last && found.previous) {
     checker.Advise(fmt::format(
@@ -195,14 +211,14 @@ void AdviseOnRun(const RunDirectory& directory, const Generations& found, int64_
                     Counted(rows, "transition"), path));
   }
   if (directory.IsInUse()) checker.Advise("another process is working in this folder");
-  if (found.best() == nullptr) return;
-  const Provenance before = ReadProvenance(*found.best()).provenance;
+  if (found.best() == nullptr || !has_config) return;
+  const auto [before, accepted] = ReadProvenance(*found.best());
   const Provenance now = ProvenanceOf(directory, ReadFile(directory.config_file()), before);
   for (const Difference& difference : DifferencesOf(before, now)) {
     checker.Advise(fmt::format("it goes on only with --accept {0}: {1}", difference.name,
                                DifferenceText(difference)));
   }
-  for (const Difference& difference : AcceptedDifferences(directory)) {
+  for (const Difference& difference : accepted) {
     checker.Advise("it does not repeat to the bit: " + AcceptedText(difference));
   }
 }
@@ -211,7 +227,9 @@ FolderCheck CheckRun(const RunDirectory& directory) {
   Checker checker(directory.path());
   checker.check.kind = "run";
   std::unique_ptr<Experiment> experiment;
-  checker.Part(directory.config_file(), [&] {
+  const bool has_config = checker.Part(directory.config_file(), [&]() -> std::string {
+    Config config = Config::FromFile(directory.config_file());
+    if (IsMadeInCode(config)) return "a task made in code: learner and model were not looked at";
     experiment =
         std::make_unique<Experiment>(LoadExperiment(directory.config_file().string(), RunFlags()));
     return fmt::format("{}, {}", experiment->task.name(), experiment->run.algorithm);
@@ -220,14 +238,11 @@ FolderCheck CheckRun(const RunDirectory& directory) {
   checker.Json(directory.result_file());
   CheckTables(directory, checker);
   checker.LeftOver();
-  if (experiment == nullptr) return checker.check;
-  const EnvironmentSpec& spec = experiment->task.spec();
-  const int64_t rows =
-      checker.Data(directory.data_folder(), Dataset(spec.observation_dim(), spec.action_dim()));
-  const Generations found = CheckGenerations(directory, *experiment, checker);
-  CheckModel(directory, found.best(), checker);
+  const int64_t rows = checker.Data(directory.data_folder(), EmptyDataset(directory.data_folder()));
+  const Generations found = CheckGenerations(directory, experiment.get(), checker);
+  CheckModel(directory, found.best(), experiment != nullptr, checker);
   CheckRecordings(directory, checker);
-  AdviseOnRun(directory, found, rows, checker);
+  AdviseOnRun(directory, found, rows, has_config, checker);
   return checker.check;
 }
 
@@ -284,8 +299,8 @@ std::string NameOf(State state) {
   return "";
 }
 
-bool FolderCheck::is_whole() const {
-  return std::ranges::none_of(parts, [](const CheckedPart& part) {
+int64_t FolderCheck::unusable() const {
+  return std::ranges::count_if(parts, [](const CheckedPart& part) {
     return part.state == State::kDamaged || part.state == State::kMissing;
   });
 }

@@ -1,6 +1,7 @@
 // Whether what a run or a fit left is whole, and what can be done where it is not.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ struct FolderCheck {
   std::string kind;  // "run", "fit", "model", "data"
   std::vector<CheckedPart> parts;
   std::vector<std::string> advice;  // what can be done or should be known, a sentence each
-  /// Nothing is damaged or missing.
-  [[nodiscard]] bool is_whole() const;
+  /// How many parts are damaged or missing.
+  [[nodiscard]] int64_t unusable() const;
+  [[nodiscard]] bool is_whole() const { return unusable() == 0; }
 };
 
 /// Reads everything that is there, as if to use it, and writes nothing. `path`: the folder of a run

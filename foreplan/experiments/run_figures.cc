@@ -21,7 +21,6 @@
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/learners/mpc.h"
 #include "foreplan/models/calibration.h"
-#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/report_chart.h"
 
 namespace foreplan {
@@ -144,10 +143,10 @@ double DecisionDeadline(Config& config) {
   return 1e-3 * ReadOptions<MpcOptions>(config, "mpc").deadline_ms;
 }
 
-DecisionTimes ReadDecisionTimes(const RunDirectory& directory) {
+DecisionTimes ReadDecisionTimes(const RunDirectory& directory, const TensorFile& state) {
   Config config = Config::FromFile(directory.config_file());
   DecisionTimes times(DecisionDeadline(config));
-  times.Restore(ReadLastState(directory));
+  times.Restore(state);
   return times;
 }
 

@@ -6,6 +6,7 @@
 #include <stop_token>
 
 #include "foreplan/core/config.h"
+#include "foreplan/data/safetensors.h"
 #include "foreplan/experiments/evaluation.h"
 #include "foreplan/runs/decision_times.h"
 #include "foreplan/runs/run_directory.h"
@@ -27,7 +28,7 @@ nlohmann::ordered_json DecisionChart(const DecisionTimes& times);
 /// How long a decision may take, by section [mpc] [s]; 0: as long as it wants.
 double DecisionDeadline(Config& config);
 /// Of a run, from its checkpoint.
-DecisionTimes ReadDecisionTimes(const RunDirectory& directory);
+DecisionTimes ReadDecisionTimes(const RunDirectory& directory, const TensorFile& state);
 
 /// Charts of the stored model, judged on the run's last episode and on its first, to which it may
 /// have been fitted: both side by side, coverage of intervals on the last, and, as details, errors

@@ -18,7 +18,9 @@
 #include "foreplan/experiments/run_figures.h"
 #include "foreplan/learners/episode_recorder.h"
 #include "foreplan/learners/learner.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/page.h"
+#include "foreplan/runs/provenance.h"
 
 namespace foreplan {
 namespace assets {
@@ -144,8 +146,9 @@ void AddFigures(const RunDirectory& directory, const Task& task, const DecisionT
 
 void AddFigures(StoredRun& run, double most_mb, const std::stop_token& stop) {
   const RunDirectory& directory = run.directory;
-  run.content.accepted = AcceptedDifferences(directory);
-  AddCharts(directory, ReadDecisionTimes(directory), stop, run.content);
+  const TensorFile state = ReadLastState(directory);
+  run.content.accepted = ReadProvenance(state).accepted;
+  AddCharts(directory, ReadDecisionTimes(directory, state), stop, run.content);
   AddReplay(
       directory, [&] { return TaskOf(directory); }, most_mb, run.content);
 }

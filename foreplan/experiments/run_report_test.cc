@@ -16,6 +16,7 @@
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/run_figures.h"
 #include "foreplan/experiments/run_session.h"
+#include "foreplan/runs/checkpoint.h"
 #include "foreplan/runs/report.h"
 
 namespace foreplan {
@@ -139,9 +140,14 @@ TEST_F(RunReport, ThePageHasReplayDecisionTimesAndTheModelJudged) {
                               "The first episode (uniform) earned"));
 }
 
+DecisionTimes DecisionTimesOf(const fs::path& run) {
+  const RunDirectory directory = RunDirectory::Open(run);
+  return ReadDecisionTimes(directory, ReadLastState(directory));
+}
+
 // Of the 60 decisions after the first episode; a run that goes on counts on.
 TEST_F(RunReport, CountsDecisionsOverStops) {
-  EXPECT_EQ(ReadDecisionTimes(RunDirectory::Open(run())).count(), 60);
+  EXPECT_EQ(DecisionTimesOf(run()).count(), 60);
   const fs::path copy = Copy();
   RunFlags longer = Small();
   longer.episodes = 4;
@@ -150,7 +156,7 @@ TEST_F(RunReport, CountsDecisionsOverStops) {
   session.Resume(copy);
   session.Run();
   testing::internal::GetCapturedStderr();
-  EXPECT_EQ(ReadDecisionTimes(RunDirectory::Open(copy)).count(), 90);
+  EXPECT_EQ(DecisionTimesOf(copy).count(), 90);
 }
 
 TEST_F(RunReport, ShowsLevelsOfWhatWasEvaluated) {

@@ -35,8 +35,6 @@ namespace fs = std::filesystem;
 // Metadata of checkpoint/state.safetensors beside the learner's tensors and the marks of the
 // tables: one file, so that one rename makes the whole state of a run valid.
 constexpr const char* kWallSecondsKey = "wall_seconds";
-// Also of model/model.safetensors: the number of the checkpoint that was written with it.
-constexpr const char* kNumberKey = "checkpoint";
 
 /// What goes wrong in `write`, as the end of a sentence; "" when nothing does.
 template <typename Function>
@@ -133,9 +131,9 @@ void RunSession::Resume(const fs::path& path, std::span<const std::string> accep
   }
   learner_->Restore(state, std::move(checkpoint.data));
   seconds_before_ = CheckpointNumber(state, kWallSecondsKey);
-  checkpoints_ = CheckpointInteger(state, kNumberKey);
+  checkpoints_ = CheckpointInteger(state, kCheckpointNumber);
   saved_rows_ = learner_->data().size();
-  data_checksum_ = RowsChecksum(learner_->data(), 0);
+  data_checksum_ = checkpoint.data_checksum;
   RemoveSegmentsFrom(directory_->data_folder(), saved_rows_);
   tables_.Resume(*directory_, state, log_);
   decisions_.Restore(state);
@@ -146,6 +144,9 @@ void RunSession::Resume(const fs::path& path, std::span<const std::string> accep
         fmt::format("goes on with another {}; from now on it does not repeat to the bit",
                     DifferenceText(difference)));
     kept_.accepted.push_back(std::move(difference));
+  }
+  if (!checkpoint.trouble.empty()) {  // else the next one would keep what does not hold
+    KeepFileAs(directory_->previous_checkpoint_file(), directory_->checkpoint_file());
   }
   TakeBounds();
   // What a program left that was killed between a checkpoint and its model is older.
@@ -310,7 +311,7 @@ void RunSession::SaveCheckpoint() {
   state.metadata[kCheckpointRows] = fmt::format("{}", saved_rows_);
   state.metadata[kCheckpointDataChecksum] = ChecksumText(data_checksum_);
   state.metadata[kWallSecondsKey] = fmt::format("{}", wall_seconds());
-  state.metadata[kNumberKey] = fmt::format("{}", ++checkpoints_);
+  state.metadata[kCheckpointNumber] = fmt::format("{}", ++checkpoints_);
   SaveProvenance(kept_, state);
   WriteCheckpoint(*directory_, state);
   saved_episodes_ = static_cast<int>(log_.episodes().size());
@@ -322,7 +323,7 @@ void RunSession::WriteModel() {
   if (model.metadata.count("subject") != 0 && HoldsModel(model)) {
     WriteModelSections(experiment_.config, model);
   }
-  model.metadata[kNumberKey] = fmt::format("{}", checkpoints_);
+  model.metadata[kCheckpointNumber] = fmt::format("{}", checkpoints_);
   WriteTensors(directory_->model_file(), model);
 }
 

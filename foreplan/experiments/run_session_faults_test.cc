@@ -153,6 +153,8 @@ TEST_F(FaultyRuns, WithALastCheckpointThatDoesNotHoldItGoesOnFromTheOneBefore) {
     session->Resume(run);
     EXPECT_THAT(session->notes(),
                 ::testing::ElementsAre(::testing::EndsWith("the checkpoint before it")));
+    EXPECT_EQ(ReadFile(run / "checkpoint/state.safetensors"),
+              ReadFile(run / "checkpoint/previous.safetensors"));
     session->Run();
     EXPECT_EQ(FilesOf(run), whole);
     fs::remove_all(run);

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <system_error>
 
 #include "foreplan/core/crc32c.h"
 #include "foreplan/core/error.h"
@@ -50,11 +49,6 @@ class OpenFile {
   int descriptor_;
 };
 
-[[noreturn]] void ThrowRefused(const std::filesystem::path& file, int error) {
-  throw RunError(fmt::format("{}: cannot be written: {}", file.string(),
-                             std::generic_category().message(error)));
-}
-
 }  // namespace
 
 void AppendedFile::Begin(const std::filesystem::path& file, std::string_view bytes) {
@@ -92,10 +86,8 @@ std::string AppendedFile::Read(const std::filesystem::path& file, Mark mark) {
 
 std::string AppendedFile::Resume(const std::filesystem::path& file, Mark mark) {
   std::string bytes = Read(file, mark);
-  if (std::filesystem::file_size(file) > mark.bytes) {
-    const OpenFile opened(file);
-    if (!opened.is_open() || !opened.CutTo(mark.bytes)) ThrowRefused(file, errno);
-  }
+  const OpenFile opened(file);
+  if (!opened.is_open() || !opened.CutTo(mark.bytes)) ThrowRefused(file, errno);
   mark_ = mark;
   return bytes;
 }

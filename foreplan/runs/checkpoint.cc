@@ -29,9 +29,10 @@ Number Parsed(const TensorFile& checkpoint, const std::string& key, std::string_
 void ReadData(const RunDirectory& directory, Checkpoint& checkpoint) {
   const TensorFile& state = checkpoint.state;
   ReadSegments(directory.data_folder(), CheckpointInteger(state, kCheckpointRows), checkpoint.data);
+  checkpoint.data_checksum = RowsChecksum(checkpoint.data, 0);
   const auto expected = state.metadata.find(kCheckpointDataChecksum);
   if (expected == state.metadata.end()) return;  // of an earlier version
-  const std::string found = ChecksumText(RowsChecksum(checkpoint.data, 0));
+  const std::string found = ChecksumText(checkpoint.data_checksum);
   if (found == expected->second) return;
   throw InputError(
       fmt::format("{}: found checksum {} of the first {} rows, expected the {} of {}: "

@@ -21,12 +21,15 @@ namespace foreplan {
 /// Metadata: how many rows of the folder's data the checkpoint counts, and their checksum.
 inline constexpr const char* kCheckpointRows = "data.rows";
 inline constexpr const char* kCheckpointDataChecksum = "data.crc32c";
+/// Metadata of a checkpoint, and of the model that was written with it: its number.
+inline constexpr const char* kCheckpointNumber = "checkpoint";
 
 /// What a learner goes on from.
 struct Checkpoint {
   TensorFile state;
   Dataset data;
-  std::string trouble = {};  // why it is not the last one; "" when it is
+  uint32_t data_checksum = 0;  // RowsChecksum
+  std::string trouble = {};    // why it is not the last one; "" when it is
 };
 
 /// The last checkpoint of a run that holds, with the rows of data that it counts: that is, one that

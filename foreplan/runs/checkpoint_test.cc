@@ -49,8 +49,10 @@ class CheckpointTest : public testing::Test {
 TEST_F(CheckpointTest, ReadsTheRowsThatItCounts) {
   for (const int rows : {0, 3, 5}) {
     Write(std::to_string(rows));
-    const auto [checkpoint, data, trouble] = ReadCheckpoint(directory_, 1, 1);
+    const Checkpoint read = ReadCheckpoint(directory_, 1, 1);
+    const auto& [checkpoint, data, checksum, trouble] = read;
     ASSERT_EQ(data.size(), rows);
+    EXPECT_EQ(checksum, RowsChecksum(data, 0));
     for (int row = 0; row < rows; ++row) EXPECT_EQ(data.observation(row)[0], row);
     EXPECT_EQ(CheckpointNumber(checkpoint, "seconds"), 1.5);
     EXPECT_EQ(CheckpointInteger(checkpoint, kCheckpointRows), rows);

@@ -46,8 +46,14 @@ struct MadeInCode {
   }
 };
 
+}  // namespace
+
+bool IsMadeInCode(Config& config) { return ReadOptions<MadeInCode>(config, "").made_in_code; }
+
+namespace {
+
 void RefuseTaskMadeInCode(Config& config) {
-  if (!ReadOptions<MadeInCode>(config, "").made_in_code) return;
+  if (!IsMadeInCode(config)) return;
   throw InputError(fmt::format(
       "{}: found a task made in code, expected one of a file: only the program that made it can go "
       "on with it",

@@ -48,6 +48,9 @@ struct ConditionOptions {
   void Visit(OptionsVisitor& visitor);
 };
 
+/// Whether the configuration is of a task that only its program knows, and says so.
+bool IsMadeInCode(Config& config);
+
 /// The key system.type. Throws InputError when it is missing or names no type.
 std::string ReadSystemType(Config& config);
 
