@@ -1,11 +1,17 @@
-"""Commands of the program that scripts disturb, and what they come to: shared by kill_runs.py and damage_files.py."""
+"""Commands of the program that scripts disturb, what they come to, and the table of it: shared by kill_runs.py and damage_files.py."""
 
+import collections
+import concurrent.futures
+import csv
 import gzip
 import json
 import pathlib
 import random
 import re
 import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
 
 TINY = ["episode_length=12", "model.members=2", "model.width=8", "model.hidden_layers=1", "fit.min_steps=5", "fit.max_steps=5",
         "planner.icem.horizon=4", "planner.icem.population=6", "planner.icem.elites=2", "planner.icem.iterations=1"]
@@ -91,3 +97,41 @@ def left_out_of(first: dict[str, bytes], second: dict[str, bytes]) -> set[str]:
 
 def differences(found: dict[str, bytes], whole: dict[str, bytes], left_out: set[str]) -> list[str]:
     return sorted(key for key in found | whole if key not in left_out and found.get(key) != whole.get(key))
+
+
+def fill(table: pathlib.Path, columns: tuple[str, ...], head_size: int,
+         jobs: Iterable[tuple[tuple, Callable[[], tuple]]], minutes: float, beside: int) -> None:
+    """Appends a row per job: its head, the first columns, and what it returns. What stands there by its head is not done again, and after so many minutes
+    nothing is begun any more. `jobs` are made one after the other, so that a case may be prepared when it is its turn."""
+    end = time.monotonic() + 60 * minutes
+    done = set()
+    if table.exists():
+        with open(table, encoding="utf-8") as stream:
+            done = {tuple(row[column] for column in columns[:head_size]) for row in csv.DictReader(stream)}
+
+    def work(job):
+        head, disturb = job
+        return None if tuple(map(str, head)) in done or time.monotonic() > end else (*head, *disturb())
+
+    with open(table, "a", encoding="utf-8", newline="") as stream, concurrent.futures.ThreadPoolExecutor(beside) as pool:
+        writer = csv.writer(stream)
+        if not done:
+            writer.writerow(columns)
+        for row in pool.map(work, jobs):
+            if row is not None:
+                writer.writerow(row)
+                stream.flush()
+
+
+def summary(table: pathlib.Path, kind: str, right: tuple[str, ...]) -> int:
+    """Prints how many of each case and kind came to what; 1 when something did not end as it should."""
+    with open(table, encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    counts = collections.Counter((row["case"], row[kind], row["outcome"]) for row in rows)
+    for (case, of_kind, outcome), count in sorted(counts.items()):
+        print(f"{case:<16} {of_kind:<10} {outcome:<10} {count:>6}")
+    wrong = [row for row in rows if row["outcome"] not in right]
+    print(f"{len(rows)} in all, {len(wrong)} that did not end as they should")
+    for row in wrong[:40]:
+        print(" | ".join(row.values()), file=sys.stderr)
+    return 1 if wrong else 0

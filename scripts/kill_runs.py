@@ -19,9 +19,7 @@ ends what it had begun. Outcomes: equal; stale (equal, but something is left ove
 """
 
 import argparse
-import collections
-import concurrent.futures
-import csv
+import functools
 import os
 import pathlib
 import random
@@ -34,7 +32,7 @@ import sys
 import tempfile
 import time
 
-from disturbed_runs import CASES, differences, items_of, left_out_of, write_log
+from disturbed_runs import CASES, differences, fill, items_of, left_out_of, summary, write_log
 
 KILLED = 86
 COLUMNS = ("case", "fault", "number", "seed", "what", "outcome", "message")
@@ -73,6 +71,14 @@ class Case:
         return subprocess.run([self.program, *command], cwd=work, env=environment, capture_output=True, text=True, check=False,
                               timeout=300)
 
+    def kill_after(self, seconds: float, work: pathlib.Path) -> None:
+        process = subprocess.Popen([self.program, *self.command], cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
     def go_on(self, work: pathlib.Path):
         if self.command[0] == "run" and (work / "run").exists():
             return self.run(["run", "--resume", "run", "--threads", "1"], work)
@@ -104,32 +110,26 @@ def point_of(line: str, work: str) -> str:
     return f"{what} {re.sub(r'[0-9]{6,}', 'N', path)}"
 
 
-def one_fault(case: Case, fault: str, number: int, seed: int, scratch: pathlib.Path) -> dict:
+def one_fault(case: Case, fault: str, number: int, seed: int, scratch: pathlib.Path) -> tuple[str, str, str]:
+    """What it hit, the outcome, a message."""
+    what = "" if fault == "random" else point_of(case.changes[number], str(scratch / f"{case.name}-whole"))
     work = pathlib.Path(tempfile.mkdtemp(dir=scratch)) / "work"
-    row = {"case": case.name, "fault": fault, "number": number, "seed": seed, "what": "", "outcome": "", "message": ""}
     try:
         case.prepare(work)
         if fault == "random":
             delay = random.Random(f"{case.name} {number}").uniform(0, 1.2 * case.seconds)
-            process = subprocess.Popen([case.program, *case.command], cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                process.wait(delay)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            row["what"] = f"after {delay:.3f} s"
+            what = f"after {delay:.3f} s"
+            case.kill_after(delay, work)
         else:
             calls = 5 if fault == "full" else 1
-            row["what"] = point_of(case.changes[number], str(scratch / f"{case.name}-whole"))
             done = case.run(case.command, work, {"FOREPLAN_FILE_FAULTS": f"{fault}:{number}:{calls}:{seed}"})
             if done.returncode < 0 or (fault in ("kill", "power_cut") and done.returncode not in (KILLED, 0)):
-                return row | {"outcome": "crashed", "message": f"exit code {done.returncode}: {done.stderr.strip()[-200:]}"}
+                return what, "crashed", f"exit code {done.returncode}: {done.stderr.strip()[-200:]}"
             if done.returncode in (2, 3) and not re.search(r"cannot be|disk|space|error", done.stderr):
-                return row | {"outcome": "silent", "message": done.stderr.strip()[-200:]}
-        row["outcome"], row["message"] = case.judge(work)
-        return row
+                return what, "silent", done.stderr.strip()[-200:]
+        return (what, *case.judge(work))
     except subprocess.TimeoutExpired:
-        return row | {"outcome": "hangs"}
+        return what, "hangs", ""
     finally:
         shutil.rmtree(work.parent, ignore_errors=True)
 
@@ -145,23 +145,14 @@ def plan_of(case: Case, arguments) -> list[tuple[str, int, int]]:
     return plan
 
 
-def summary(file: pathlib.Path) -> int:
-    with open(file, encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    table = collections.Counter((row["case"], row["fault"], row["outcome"]) for row in rows)
-    points = collections.defaultdict(set)
-    for row in rows:
-        if row["fault"] != "random":
-            points[row["case"]].add(row["what"])
-    for (case, fault, outcome), count in sorted(table.items()):
-        print(f"{case:<16} {fault:<10} {outcome:<10} {count:>6}")
-    for case, hit in sorted(points.items()):
-        print(f"{case}: {len(hit)} places")
-    wrong = [row for row in rows if row["outcome"] != "equal"]
-    print(f"{len(rows)} faults, {len(wrong)} that did not end as they should")
-    for row in wrong[:20]:
-        print(" ".join(f"{key}={row[key]}" for key in COLUMNS), file=sys.stderr)
-    return 1 if wrong else 0
+def jobs(arguments, folder: pathlib.Path):
+    program, library = (str(pathlib.Path(file).resolve()) for file in (arguments.foreplan, arguments.library))
+    for name in arguments.cases.split(","):
+        case = Case(name, program, library, folder)
+        print(f"{name}: {len(case.changes)} changes, {case.seconds:.2f} s; left out: "
+              f"{', '.join(sorted({re.sub(r'[0-9]+', 'N', key) for key in case.left_out}))}", flush=True)
+        for each in plan_of(case, arguments):
+            yield (name, *each), functools.partial(one_fault, case, *each, folder)
 
 
 def main() -> int:
@@ -178,33 +169,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    if arguments.summary:
-        return summary(arguments.table)
-    end = time.monotonic() + 60 * arguments.minutes
-    program, library = (str(pathlib.Path(file).resolve()) for file in (arguments.foreplan, arguments.library))
-    done = set()
-    if arguments.table.exists():
-        with open(arguments.table, encoding="utf-8") as stream:
-            done = {(row["case"], row["fault"], int(row["number"]), int(row["seed"])) for row in csv.DictReader(stream)}
-    with (open(arguments.table, "a", encoding="utf-8", newline="") as stream, tempfile.TemporaryDirectory() as folder,
-          concurrent.futures.ThreadPoolExecutor(arguments.beside) as pool):
-        writer = csv.DictWriter(stream, COLUMNS)
-        if not done:
-            writer.writeheader()
-        for name in arguments.cases.split(","):
-            case = Case(name, program, library, pathlib.Path(folder))
-            print(f"{name}: {len(case.changes)} changes, {case.seconds:.2f} s; left out: "
-                  f"{', '.join(sorted(re.sub(r'[0-9]+', 'N', key) for key in case.left_out)[:12])}", flush=True)
-            waiting = [each for each in plan_of(case, arguments) if (name, *each) not in done]
-
-            def work(each, case=case):
-                return None if time.monotonic() > end else one_fault(case, *each, pathlib.Path(folder))
-
-            for row in pool.map(work, waiting):
-                if row is not None:
-                    writer.writerow(row)
-                    stream.flush()
-    return summary(arguments.table)
+    if not arguments.summary:
+        with tempfile.TemporaryDirectory() as folder:
+            fill(arguments.table, COLUMNS, 4, jobs(arguments, pathlib.Path(folder)), arguments.minutes, arguments.beside)
+    return summary(arguments.table, "fault", ("equal",))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,16 @@ def test_a_run_is_resumed(tmp_path):
     assert resumed.returns.tolist() == whole.returns.tolist()
 
 
+def test_a_run_goes_on_as_another_one_only_when_it_is_told_to(tmp_path):
+    with foreplan.run(sled_of(Sled()), seed=5, episodes=3, out=tmp_path / "run") as run:
+        next(run)
+    with pytest.raises(foreplan.InputError, match="run.seed: was 5, is 6.*--accept run.seed"):
+        foreplan.run(sled_of(Sled()), seed=6, episodes=3, out=tmp_path / "run", resume=True)
+    run = foreplan.run(sled_of(Sled()), seed=6, episodes=3, out=tmp_path / "run", resume=True, accept=["run.seed"])
+    assert any("run.seed" in note for note in run.notes)
+    assert [each["name"] for each in run.finish().result()["accepted"]] == ["run.seed"]
+
+
 def test_a_task_of_the_library_runs(tmp_path):
     run = foreplan.run(foreplan.Task("pendulum", episode_length=20), episodes=2, out=tmp_path / "run", **SMALL)
     assert len(run.finish().episodes) == 2
