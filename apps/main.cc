@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -20,17 +21,22 @@
 #include "foreplan/core/error.h"
 #include "foreplan/runs/machine.h"
 #include "foreplan/runs/message.h"
+#include "foreplan/runs/plain_text.h"
 
 namespace foreplan::apps {
 namespace {
 
-/// Every failure is one line, below which only a part of the user's text may stand, indented.
+/// Every failure is one line, below which only a part of the user's text may stand, indented. It
+/// may quote a file of others: no control characters, and no more than a person reads.
 int Fail(int code, std::string_view message) {
-  std::string lines(message);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i] == '\n' && lines.substr(i + 1, 2) != "  ") lines[i] = ' ';
+  constexpr size_t kMostBytes = 4000;
+  std::istringstream parts(WithoutMiddle(message, kMostBytes));
+  std::string lines = "foreplan:";
+  for (std::string part; std::getline(parts, part);) {
+    lines += part.starts_with("  ") ? '\n' : ' ';
+    lines += PlainText(part);
   }
-  WriteToStderr(fmt::format("foreplan: {}\n", lines));
+  WriteToStderr(lines + '\n');
   return code;
 }
 

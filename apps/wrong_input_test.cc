@@ -146,6 +146,17 @@ TEST_F(WrongInput, EndsWithOneClearLineAndWritesNothing) {
   }
 }
 
+// Which could tell a terminal what to do, or fill it.
+TEST_F(WrongInput, OfWhatAFileHoldsNoControlCharactersAreShownAndNotAllOfIt) {
+  ASSERT_EQ(RunProgram(TinyRun({"--episodes", "1", "--out", "run"})).exit_code, 0);
+  WriteText("run/episodes.csv", "\x1b[31m" + std::string(100000, 'y') + "\n");
+  const std::string message = Refusal({"report", "run"});
+  EXPECT_THAT(message, testing::StartsWith("foreplan: run: episodes, line 1: found"));
+  EXPECT_THAT(message, testing::HasSubstr("\uFFFD[31myyy"));
+  EXPECT_THAT(message, testing::HasSubstr("yyy ... yyy"));
+  EXPECT_LT(message.size(), 4100U);
+}
+
 TEST_F(WrongInput, NamesAnUnreadableModelFile) {
   const std::string task =
       "name = \"a\"\nreward = \"pets_cartpole\"\nepisode_length = 9\n"

@@ -5,6 +5,7 @@ set(FOREPLAN_MARCH "" CACHE STRING "Processor to compile for; empty: x86-64-v3 (
 option(FOREPLAN_WERROR "Treat warnings as errors" OFF)
 option(FOREPLAN_TESTS "Build tests, examples and benchmarks" ${PROJECT_IS_TOP_LEVEL})
 set(FOREPLAN_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined")
+option(FOREPLAN_FUZZ "Build foreplan_fuzz with libFuzzer, which clang has" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -50,6 +51,10 @@ if(FOREPLAN_SANITIZE)
     # g++ reports false ones in instrumented code; the other presets keep this warning.
     add_compile_options(-Wno-maybe-uninitialized)
   endif()
+endif()
+
+if(FOREPLAN_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # tells which branches were taken
 endif()
 
 # Sets <result> to the checked-out revision, with "-dirty" after local changes; in an unpacked archive

@@ -53,6 +53,9 @@ function(foreplan_add_tests)
     foreplan_add_room_test(${room} ${tests_of_${room}})
   endforeach()
 
+  # Allocations that fail are told apart by the functions that ask for them.
+  set_target_properties(experiments_test PROPERTIES ENABLE_EXPORTS ON)
+
   # To start the program with, by scripts/kill_runs.py.
   add_library(foreplan_file_faults MODULE foreplan/experiments/testing/file_faults.cc)
   target_include_directories(foreplan_file_faults PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -65,13 +68,14 @@ function(foreplan_add_tests)
   if(app_tests)
     foreplan_add_room_test(apps ${app_tests})
     target_link_libraries(apps_test PRIVATE ${foreplan_http})
-    add_dependencies(apps_test foreplan_cli example_learn_over_a_socket)
+    add_dependencies(apps_test foreplan_cli foreplan_file_faults example_learn_over_a_socket)
     # Pages with NumPy are run; `./dev` installs it in .venv.
     set(FOREPLAN_PYTHON "${PROJECT_SOURCE_DIR}/.venv/bin/python3" CACHE FILEPATH
         "Python 3.11 or newer with NumPy, by which tests run what pages say")
     target_compile_definitions(apps_test PRIVATE
       FOREPLAN_PYTHON="${FOREPLAN_PYTHON}"
       FOREPLAN_PROGRAM="$<TARGET_FILE:foreplan_cli>"
+      FOREPLAN_FILE_FAULTS="$<TARGET_FILE:foreplan_file_faults>"
       FOREPLAN_SOCKET_EXAMPLE="$<TARGET_FILE:example_learn_over_a_socket>")
   endif()
 endfunction()

@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
 """Damages what the program wrote, and goes on: it must say so, by file and place, or come to what it comes to without the damage.
 
-usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--bytes N] [--minutes M] [--beside N]
+usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--bytes N] [--sample N] [--draw N]
+                       [--minutes M] [--beside N]
        damage_files.py --summary OUT.csv
 
 bytes     one bit changed, or a few bytes missing or doubled, at --bytes places of every file of a run
 numbers   one number of a checkpoint, a model or the data that cannot be (NaN, an infinity, a negative one, one beyond all sizes), and
           texts of metadata; with the right checksums
 
+--sample: so many of all these per case, others with every --draw.
+
 OUT.csv gets a row per damage: case, kind, file, place, damage, outcome, message; with it the same command ends what it had begun.
 Outcomes: refused (exit code 2, one line that names the file); equal; accepted (it goes on to something else, or `foreplan check` finds
-nothing where going on does not read the file); silent (refused, but
-without the file's name); crashed; hangs.
+nothing where going on does not read the file); silent (refused, but without the file's name); crashed; hangs.
 """
 
 import argparse
 import functools
 import gzip
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 
-from disturbed_runs import CASES, differences, fill, items_of, left_out_of, summary, tensors_of
+from disturbed_runs import CASES, add_table_flags, differences, fill, items_of, left_out_of, sample, summary, tensors_of
 
 COLUMNS = ("case", "kind", "file", "place", "damage", "outcome", "message")
 # What may not depend on anything beside a run's own files.
@@ -187,7 +188,8 @@ def jobs(arguments, folder: pathlib.Path):
     program = str(pathlib.Path(arguments.foreplan).resolve())
     for name in arguments.cases.split(","):
         case = Case(name, program, folder)
-        for kind, file, place, damage, changed in case.damages(arguments.kinds.split(","), arguments.bytes):
+        damages = list(case.damages(arguments.kinds.split(","), arguments.bytes))
+        for kind, file, place, damage, changed in sample(damages, arguments.sample, arguments.draw):
             yield (name, kind, file, place, damage), functools.partial(case.outcome, file, changed, folder)
 
 
@@ -199,8 +201,7 @@ def main() -> int:
     parser.add_argument("--cases", default=",".join(name for name, command in CASES.items() if command[0] == "run"))
     parser.add_argument("--kinds", default="bytes,numbers")
     parser.add_argument("--bytes", type=int, default=24)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
+    add_table_flags(parser)
     arguments = parser.parse_args()
     if not arguments.summary:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,12 @@
 """Commands of the program that scripts disturb, what they come to, and the table of it: shared by kill_runs.py and damage_files.py."""
 
+import argparse
 import collections
 import concurrent.futures
 import csv
 import gzip
 import json
+import os
 import pathlib
 import random
 import re
@@ -97,6 +99,21 @@ def left_out_of(first: dict[str, bytes], second: dict[str, bytes]) -> set[str]:
 
 def differences(found: dict[str, bytes], whole: dict[str, bytes], left_out: set[str]) -> list[str]:
     return sorted(key for key in found | whole if key not in left_out and found.get(key) != whole.get(key))
+
+
+def sample(jobs: list, count: int, seed: int) -> list:
+    """So many of them, in their order; 0: all."""
+    if count == 0 or count >= len(jobs):
+        return jobs
+    return [jobs[i] for i in sorted(random.Random(seed).sample(range(len(jobs)), count))]
+
+
+def add_table_flags(parser: argparse.ArgumentParser) -> None:
+    """Of scripts that fill a table."""
+    parser.add_argument("--sample", metavar="N", type=int, default=0, help="so many of each case, drawn by --draw; 0: all")
+    parser.add_argument("--draw", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
 
 
 def fill(table: pathlib.Path, columns: tuple[str, ...], head_size: int,

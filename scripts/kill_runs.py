@@ -3,7 +3,7 @@
 what is there in the end must be what it is without all that, to the byte.
 
 usage: kill_runs.py OUT.csv [--foreplan PROGRAM] [--library FILE] [--cases NAME,...] [--faults kill,power_cut,full,error,random]
-                    [--every N] [--seeds N] [--random N] [--minutes M] [--beside N]
+                    [--every N] [--seeds N] [--random N] [--sample N] [--draw N] [--minutes M] [--beside N]
        kill_runs.py --summary OUT.csv
 
 Every case is a command of the program: each loop, and fit, tune, compare. It is run twice undisturbed: what differs between the two
@@ -12,6 +12,8 @@ Every case is a command of the program: each loop, and fit, tune, compare. It is
 kill       the process is gone; a write is half done          power_cut  so is the machine: of what was not flushed some is lost (--seeds)
 full       no space for five changes from there on             error      the disk refuses that change
 random     SIGKILL after a random time, --random times
+
+--sample: so many of all these per case, others with every --draw.
 
 OUT.csv gets a row per fault: case, fault, number, seed, what it hit, outcome, and is gone on with when it is there: the same command
 ends what it had begun. Outcomes: equal; stale (equal, but something is left over); different; refused (it cannot go on); crashed.
@@ -32,7 +34,7 @@ import sys
 import tempfile
 import time
 
-from disturbed_runs import CASES, differences, fill, items_of, left_out_of, summary, write_log
+from disturbed_runs import CASES, add_table_flags, differences, fill, items_of, left_out_of, sample, summary, write_log
 
 KILLED = 86
 COLUMNS = ("case", "fault", "number", "seed", "what", "outcome", "message")
@@ -151,7 +153,7 @@ def jobs(arguments, folder: pathlib.Path):
         case = Case(name, program, library, folder)
         print(f"{name}: {len(case.changes)} changes, {case.seconds:.2f} s; left out: "
               f"{', '.join(sorted({re.sub(r'[0-9]+', 'N', key) for key in case.left_out}))}", flush=True)
-        for each in plan_of(case, arguments):
+        for each in sample(plan_of(case, arguments), arguments.sample, arguments.draw):
             yield (name, *each), functools.partial(one_fault, case, *each, folder)
 
 
@@ -166,8 +168,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--random", type=int, default=50)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
+    add_table_flags(parser)
     arguments = parser.parse_args()
     if not arguments.summary:
         with tempfile.TemporaryDirectory() as folder:

@@ -178,7 +178,7 @@ class ArrayStreamReader {
     }
     // Read, as a data set, in use.
     CheckMemory(fmt::format("{}: {}", source_, array.name), 3 * sizeof(double) * count);
-    array.values.reserve(static_cast<size_t>(count));
+    // Grows by what comes: a file may promise more than it has.
     while (array.values.size() < static_cast<size_t>(count)) {
       Expect(Next() == ArrayRecord::kValues && !bytes_.empty() &&
              bytes_.size() % sizeof(double) == 0);

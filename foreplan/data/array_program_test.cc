@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,6 +15,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -73,6 +76,33 @@ class ArrayProgram : public testing::Test {
 
   const fs::path file_;
 };
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need room themselves
+TEST_F(ArrayProgram, MemoryGrowsByWhatComesNotByWhatIsPromised) {
+  const std::string promise = kBegin + Record(ArrayRecord::kArray, Bytes({1, 200'000'000}) + "x");
+  const pid_t child = fork();
+  if (child == 0) {
+    std::ifstream status("/proc/self/statm");
+    rlim_t pages = 0;
+    status >> pages;
+    const rlim_t most = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{512} << 20U);
+    const rlimit limit{most, most};
+    setrlimit(RLIMIT_AS, &limit);
+    try {
+      Read(promise + Values({1, 2, 3}));
+    } catch (const InputError&) {
+      _exit(0);
+    } catch (const std::bad_alloc&) {  // 1.6 GB
+      _exit(1);
+    }
+    _exit(2);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
 
 TEST_F(ArrayProgram, GivesWhatItWrote) {
   const std::vector<NamedArray> arrays = Read(kWhole);

@@ -94,6 +94,12 @@ TEST(ExpressionErrors, LongTextsAreShownInPart) {
   EXPECT_EQ(shown.find('z') - 1, shown.find('^') - line - 1);
 }
 
+// Bytes that go on with a character where none has begun, as in a file that is no UTF-8.
+TEST(ExpressionErrors, OfTextsThatAreNoCharactersNothingIsShown) {
+  EXPECT_THAT(RewardError(std::string(100, '\xb2')), testing::EndsWith("\n  \n  ^"));
+  EXPECT_THAT(RewardError("x x" + std::string(100, '\xb2')), testing::EndsWith("\n  x\n    ^"));
+}
+
 TEST(ExpressionErrors, DeepAndLongTextsAreRefusedNotCrashedOn) {
   EXPECT_THAT(RewardError(std::string(100'000, '(')), testing::HasSubstr("too many parts inside"));
   EXPECT_THAT(RewardError(std::string(100'000, '-') + "x"), testing::HasSubstr("too many parts"));

@@ -372,12 +372,12 @@ InputError ExpressionText::Error(size_t position, std::string_view message) cons
   bool cut = false;
   if (position - first > kBefore) {
     first = position - kBefore;
-    while (ContinuesCharacter(all[first])) ++first;
+    while (first < position && ContinuesCharacter(all[first])) ++first;
     cut = true;
   }
   if (last - position > kAfter) {
     last = position + kAfter;
-    while (ContinuesCharacter(all[last])) --last;
+    while (last > position && ContinuesCharacter(all[last])) --last;
   }
   std::string shown(all.substr(first, last - first));
   std::replace_if(shown.begin(), shown.end(), IsBlank, ' ');

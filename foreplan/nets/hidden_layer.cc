@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "foreplan/core/size.h"
 #include "foreplan/nets/activation.h"
 
 namespace foreplan {
@@ -107,10 +108,12 @@ void ActivateHidden(const MlpOptions& options, int rows, int columns, const floa
 
 void PullBackHidden(const MlpOptions& options, int rows, int copies, int columns, const float* y,
                     const HiddenLayerSlopes& slopes, float* d) {
-  const float* slope = slopes.slope;
-  for (int row = 0; row < rows; ++row, y += columns, slope += columns) {
+  for (int row = 0; row < rows; ++row) {
+    const float* slope = slopes.slope + Size(row, columns);
     for (int copy = 0; copy < copies; ++copy, d += columns) {
-      if (options.layer_norm) PullBackNorm(columns, y, slopes.inverse_deviation[row], d);
+      if (options.layer_norm) {
+        PullBackNorm(columns, y + Size(row, columns), slopes.inverse_deviation[row], d);
+      }
       for (int i = 0; i < columns; ++i) d[i] *= slope[i];
     }
   }

@@ -71,6 +71,15 @@ std::string PlainText(std::string_view text) {
   return plain;
 }
 
+std::string WithoutMiddle(std::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return std::string(text);
+  size_t begin = bytes / 2;
+  size_t end = text.size() - bytes / 2;
+  while (begin > 0 && IsContinuation(text[begin])) --begin;
+  while (end < text.size() && IsContinuation(text[end])) ++end;
+  return std::string(text.substr(0, begin)) + " ... " + std::string(text.substr(end));
+}
+
 size_t ColumnsOf(std::string_view text) {
   return static_cast<size_t>(
       std::ranges::count_if(text, [](char c) { return !IsContinuation(c); }));

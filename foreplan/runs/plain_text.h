@@ -12,6 +12,9 @@ namespace foreplan {
 /// blank, what is no character is U+FFFD.
 [[nodiscard]] std::string PlainText(std::string_view text);
 
+/// Of a text that has more bytes than that its beginning and its end, with " ... " between them.
+[[nodiscard]] std::string WithoutMiddle(std::string_view text, size_t bytes);
+
 /// Characters of a text in UTF-8, each as one column.
 [[nodiscard]] size_t ColumnsOf(std::string_view text);
 

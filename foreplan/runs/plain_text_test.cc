@@ -25,6 +25,12 @@ TEST(PlainText, KnowsWhatIsNoUtf8) {
   EXPECT_EQ(PlainText("a\xe2\x82"), "a��");          // cut short
 }
 
+TEST(WithoutMiddle, LeavesOutWhatIsTooMuchBetweenTwoCharacters) {
+  EXPECT_EQ(WithoutMiddle("0123456789", 10), "0123456789");
+  EXPECT_EQ(WithoutMiddle("0123456789", 8), "0123 ... 6789");
+  EXPECT_EQ(WithoutMiddle("012\u00e4456\u00f689", 8), "012 ... \u00f689");
+}
+
 TEST(ColumnsOf, CountsCharacters) {
   EXPECT_EQ(ColumnsOf(""), 0);
   EXPECT_EQ(ColumnsOf("±1"), 2);

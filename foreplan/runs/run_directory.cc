@@ -4,11 +4,15 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <fstream>
+#include <sstream>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -38,6 +42,22 @@ std::shared_ptr<const int> OpenFolder(const fs::path& folder) {
           }};
 }
 
+/// "process 1234", the one that holds the lock of an open folder, or "process" where nobody knows.
+std::string OwnerOfLock(int folder) {
+  // 1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF
+  struct stat status {};
+  std::ifstream locks("/proc/locks");
+  const std::string inode =
+      fstat(folder, &status) == 0 ? fmt::format(":{}", status.st_ino) : std::string("none");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, kind, mode, access, owner, file;
+    words >> number >> kind >> mode >> access >> owner >> file;
+    if (kind == "FLOCK" && access == "WRITE" && file.ends_with(inode)) return "process " + owner;
+  }
+  return "process";
+}
+
 /// A lock of the folder that ends with the object, or with the process. Null where the file system
 /// knows no locks. Throws InputError when another process has it.
 std::shared_ptr<const void> LockFolder(const fs::path& folder) {
@@ -49,7 +69,8 @@ std::shared_ptr<const void> LockFolder(const fs::path& folder) {
     if (errno != EWOULDBLOCK) return nullptr;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  throw InputError(fmt::format("{}: another process is working in this folder", folder.string()));
+  throw InputError(
+      fmt::format("{}: another {} is working in this folder", folder.string(), OwnerOfLock(*lock)));
 }
 
 fs::path WithoutLastSlash(const fs::path& path) {

@@ -1,6 +1,7 @@
 #include "foreplan/runs/run_directory.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
@@ -93,7 +94,8 @@ TEST_F(RunDirectoryTest, IsHeldByOneProcessAtATime) {
     other.Lock();
     ADD_FAILURE() << "two processes would write into one run";
   } catch (const InputError& error) {
-    EXPECT_EQ(error.what(), path.string() + ": another process is working in this folder");
+    EXPECT_EQ(error.what(), fmt::format("{}: another process {} is working in this folder",
+                                        path.string(), getpid()));
   }
   held.reset();
   other.Lock();

@@ -3,7 +3,7 @@
 // played from what was flushed.
 //
 // Preloaded, the program is told by its environment:
-//   FOREPLAN_FILE_FAULTS         kill|power_cut|full|error:AT[:CALLS[:SEED]]
+//   FOREPLAN_FILE_FAULTS         kill|power_cut|full|error|read_only:AT[:CALLS[:SEED]]
 //   FOREPLAN_FILE_FAULTS_FOLDER  where changes count
 //   FOREPLAN_FILE_FAULTS_LOG     file that gets a line per change: what it is, and of which file
 #include "foreplan/experiments/testing/file_faults.h"
@@ -194,6 +194,7 @@ FileFaults FaultsOfTheEnvironment() {
   if (kind == "power_cut") faults.kind = FileFaults::Kind::kPowerCut;
   if (kind == "full") faults.kind = FileFaults::Kind::kFull;
   if (kind == "error") faults.kind = FileFaults::Kind::kError;
+  if (kind == "read_only") faults.kind = FileFaults::Kind::kReadOnly;
   if (kind.size() < fault.size()) {
     std::sscanf(fault.c_str() + kind.size(), ":%ld:%ld:%lu", &faults.at, &faults.calls,
                 &faults.seed);
@@ -221,6 +222,20 @@ bool Counts(const State& state, const std::string& path) {
 /// What becomes of a change.
 enum class Fate { kHappens, kFails, kLast };
 
+/// With which a change fails; 0: the process ends.
+int ErrorOf(FileFaults::Kind kind) {
+  switch (kind) {
+    case FileFaults::Kind::kFull:
+      return ENOSPC;
+    case FileFaults::Kind::kError:
+      return EIO;
+    case FileFaults::Kind::kReadOnly:
+      return EROFS;
+    default:
+      return 0;
+  }
+}
+
 /// The next change, of that file; errno says why it fails.
 Fate NextChange(State& state, const char* what, const std::string& path) {
   const FileFaults& faults = state.faults;
@@ -233,11 +248,8 @@ Fate NextChange(State& state, const char* what, const std::string& path) {
       number >= faults.at + faults.calls) {
     return Fate::kHappens;
   }
-  if (faults.kind == FileFaults::Kind::kFull || faults.kind == FileFaults::Kind::kError) {
-    errno = faults.kind == FileFaults::Kind::kFull ? ENOSPC : EIO;
-    return Fate::kFails;
-  }
-  return Fate::kLast;
+  errno = ErrorOf(faults.kind);
+  return errno != 0 ? Fate::kFails : Fate::kLast;
 }
 
 [[noreturn]] void Die(State& state) {

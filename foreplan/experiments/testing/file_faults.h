@@ -17,6 +17,7 @@ struct FileFaults {
     kPowerCut,  // so is the machine: of what was not flushed, `seed` says what is there
     kFull,      // no space
     kError,     // an error of the disk
+    kReadOnly,  // nothing may be changed there
   };
   Kind kind = Kind::kNone;
   int64_t at = 0;     // the change that fails
