@@ -14,10 +14,7 @@ namespace fs = std::filesystem;
 class Folder {
  public:
   Folder() {
-    std::error_code error;
-    const fs::path memory = "/dev/shm";
-    const fs::path above = fs::is_directory(memory, error) ? memory : fs::temp_directory_path();
-    path_ = above / ("foreplan_fuzz_" + std::to_string(getpid()));
+    path_ = fs::temp_directory_path() / ("foreplan_fuzz_" + std::to_string(getpid()));
     fs::create_directories(path_);
   }
   ~Folder() {

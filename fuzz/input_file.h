@@ -6,7 +6,7 @@
 
 namespace foreplan::fuzz {
 
-/// A folder of this process, in memory where there is such a place; removed as the process ends.
+/// A folder of this process, removed as the process ends.
 [[nodiscard]] const std::filesystem::path& OwnFolder();
 /// Writes the bytes to that name in it, over what was there.
 [[nodiscard]] std::filesystem::path InputFile(std::string_view name, std::string_view bytes);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Damages what the program wrote, and goes on: it must say so, by file and place, or come to what it comes to without the damage.
 
-usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--bytes N] [--sample N] [--draw N]
+usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--no-logs] [--bytes N] [--sample N] [--draw N]
                        [--minutes M] [--beside N]
        damage_files.py --summary OUT.csv
 
@@ -9,10 +9,13 @@ bytes     one bit changed, or a few bytes missing or doubled, at --bytes places 
 numbers   one number of a checkpoint, a model or the data that cannot be (NaN, an infinity, a negative one, one beyond all sizes), and
           texts of metadata; with the right checksums
 
+logs      files of others (testdata/logs, testdata/recordings): bytes as above. What is read of them nobody can judge, but the program neither
+          crashes nor hangs, nor takes more than 2 GB
+
 --sample: so many of all these per case, others with every --draw.
 
 OUT.csv gets a row per damage: case, kind, file, place, damage, outcome, message; with it the same command ends what it had begun.
-Outcomes: refused (exit code 2, one line that names the file); equal; accepted (it goes on to something else, or `foreplan check` finds
+Outcomes: refused (exit code 2, one line that names the file); equal; read (of logs); accepted (it goes on to something else, or `foreplan check` finds
 nothing where going on does not read the file); silent (refused, but without the file's name); crashed; hangs.
 """
 
@@ -22,6 +25,7 @@ import gzip
 import json
 import pathlib
 import random
+import resource
 import shutil
 import struct
 import subprocess
@@ -184,9 +188,40 @@ class Case:
             shutil.rmtree(work.parent, ignore_errors=True)
 
 
+def log_outcome(program: str, name: str, changed: bytes, scratch: pathlib.Path) -> tuple[str, str]:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        (pathlib.Path(folder) / name).write_bytes(changed)
+        try:
+            done = subprocess.run([program, "check", name], cwd=folder, capture_output=True, check=False, timeout=60, preexec_fn=limit)
+        except subprocess.TimeoutExpired:
+            return "hangs", ""
+        text = (done.stdout + done.stderr).decode(errors="replace")
+        if done.returncode == 0:
+            return "read", ""
+        last = text.strip().splitlines()[-1][:300] if text.strip() else ""
+        if done.returncode != 2:
+            return "crashed", f"exit code {done.returncode}: {last}"
+        return ("refused" if name in text else "silent"), last
+
+
+def log_jobs(arguments, folder: pathlib.Path):
+    program = str(pathlib.Path(arguments.foreplan).resolve())
+    damages = []
+    for file in sorted([*pathlib.Path("testdata/logs").glob("*.*"), *pathlib.Path("testdata/recordings").glob("*.*")]):
+        data = file.read_bytes()
+        if file.suffix not in (".md", ".py") and data:
+            damages += [(file, *each) for each in damaged_bytes(data, str(file), arguments.bytes)]
+    for file, place, damage, changed in sample(damages, arguments.sample, arguments.draw):
+        yield ("logs", "bytes", file.name, place, damage), functools.partial(log_outcome, program, file.name, changed, folder)
+
+
 def jobs(arguments, folder: pathlib.Path):
     program = str(pathlib.Path(arguments.foreplan).resolve())
-    for name in arguments.cases.split(","):
+    if arguments.logs:
+        yield from log_jobs(arguments, folder)
+    for name in filter(None, arguments.cases.split(",")):
         case = Case(name, program, folder)
         damages = list(case.damages(arguments.kinds.split(","), arguments.bytes))
         for kind, file, place, damage, changed in sample(damages, arguments.sample, arguments.draw):
@@ -201,12 +236,13 @@ def main() -> int:
     parser.add_argument("--cases", default=",".join(name for name, command in CASES.items() if command[0] == "run"))
     parser.add_argument("--kinds", default="bytes,numbers")
     parser.add_argument("--bytes", type=int, default=24)
+    parser.add_argument("--no-logs", dest="logs", action="store_false")
     add_table_flags(parser)
     arguments = parser.parse_args()
     if not arguments.summary:
         with tempfile.TemporaryDirectory() as folder:
             fill(arguments.table, COLUMNS, 5, jobs(arguments, pathlib.Path(folder)), arguments.minutes, arguments.beside)
-    return summary(arguments.table, "kind", ("refused", "equal"))
+    return summary(arguments.table, "kind", ("refused", "equal", "read"))
 
 
 if __name__ == "__main__":

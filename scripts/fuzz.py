@@ -45,7 +45,10 @@ class Fuzzer:
         return [line.split()[0] for line in self.call().stdout.splitlines()]
 
     def call(self, *words: str):
-        return subprocess.run([self.program, *words], capture_output=True, text=True, check=False, errors="replace")
+        """With files in memory, where there is such a place; libFuzzer ends without cleaning up."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as scratch:
+            return subprocess.run([self.program, *words], capture_output=True, text=True, check=False, errors="replace",
+                                  env=os.environ | {"TMPDIR": scratch})
 
     def corpora(self, target: str) -> list[str]:
         """The one that grows comes first."""

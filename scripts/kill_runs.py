@@ -4,7 +4,7 @@ what is there in the end must be what it is without all that, to the byte.
 
 usage: kill_runs.py OUT.csv [--foreplan PROGRAM] [--library FILE] [--cases NAME,...] [--faults kill,power_cut,full,error,random]
                     [--every N] [--seeds N] [--random N] [--sample N] [--draw N] [--minutes M] [--beside N]
-       kill_runs.py --summary OUT.csv
+       kill_runs.py --summary OUT.csv [--points POINTS.csv]
 
 Every case is a command of the program: each loop, and fit, tune, compare. It is run twice undisturbed: what differs between the two
 (times) is left out of every comparison, and is listed. Then, for every change (--every N: every Nth), once with each fault:
@@ -17,10 +17,13 @@ random     SIGKILL after a random time, --random times
 
 OUT.csv gets a row per fault: case, fault, number, seed, what it hit, outcome, and is gone on with when it is there: the same command
 ends what it had begun. Outcomes: equal; stale (equal, but something is left over); different; refused (it cannot go on); crashed.
+--points: a table of what was hit of every case, how often with each fault, and how often the outcome was another than equal.
 --library: what `cmake --build ... --target foreplan_file_faults` makes.
 """
 
 import argparse
+import collections
+import csv
 import functools
 import os
 import pathlib
@@ -37,6 +40,7 @@ import time
 from disturbed_runs import CASES, add_table_flags, differences, fill, items_of, left_out_of, sample, summary, write_log
 
 KILLED = 86
+FAULTS = ("kill", "power_cut", "full", "error", "random")
 COLUMNS = ("case", "fault", "number", "seed", "what", "outcome", "message")
 
 
@@ -157,14 +161,30 @@ def jobs(arguments, folder: pathlib.Path):
             yield (name, *each), functools.partial(one_fault, case, *each, folder)
 
 
+def write_points(table: pathlib.Path, points: pathlib.Path) -> None:
+    with open(table, encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["fault"] != "random"]
+    faults = [fault for fault in FAULTS if any(row["fault"] == fault for row in rows)]
+    hits: dict[tuple[str, str], collections.Counter] = collections.defaultdict(collections.Counter)
+    for row in rows:
+        counter = hits[row["case"], row["what"]]
+        counter[row["fault"]] += 1
+        counter["others"] += row["outcome"] != "equal"
+    with open(points, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("case", "point", *faults, "others"))
+        writer.writerows((*key, *(counter[fault] for fault in (*faults, "others"))) for key, counter in hits.items())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=pathlib.Path)
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--points", type=pathlib.Path)
     parser.add_argument("--foreplan", default="build/release/foreplan")
     parser.add_argument("--library", default="build/release/libforeplan_file_faults.so")
     parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--faults", default="kill,power_cut,full,error,random")
+    parser.add_argument("--faults", default=",".join(FAULTS))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--random", type=int, default=50)
@@ -173,6 +193,8 @@ def main() -> int:
     if not arguments.summary:
         with tempfile.TemporaryDirectory() as folder:
             fill(arguments.table, COLUMNS, 4, jobs(arguments, pathlib.Path(folder)), arguments.minutes, arguments.beside)
+    if arguments.points:
+        write_points(arguments.table, arguments.points)
     return summary(arguments.table, "fault", ("equal",))
 
 
