@@ -3,7 +3,7 @@
 
 usage: damage_files.py OUT.csv [--foreplan PROGRAM] [--cases NAME,...] [--kinds bytes,numbers] [--no-logs] [--bytes N] [--sample N] [--draw N]
                        [--minutes M] [--beside N]
-       damage_files.py --summary OUT.csv
+       damage_files.py --summary OUT.csv [--counts COUNTS.csv]
 
 bytes     one bit changed, or a few bytes missing or doubled, at --bytes places of every file of a run
 numbers   one number of a checkpoint, a model or the data that cannot be (NaN, an infinity, a negative one, one beyond all sizes), and
@@ -242,7 +242,7 @@ def main() -> int:
     if not arguments.summary:
         with tempfile.TemporaryDirectory() as folder:
             fill(arguments.table, COLUMNS, 5, jobs(arguments, pathlib.Path(folder)), arguments.minutes, arguments.beside)
-    return summary(arguments.table, "kind", ("refused", "equal", "read"))
+    return summary(arguments.table, "kind", ("refused", "equal", "read"), arguments.counts)
 
 
 if __name__ == "__main__":

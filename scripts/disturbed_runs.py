@@ -112,6 +112,7 @@ def add_table_flags(parser: argparse.ArgumentParser) -> None:
     """Of scripts that fill a table."""
     parser.add_argument("--sample", metavar="N", type=int, default=0, help="so many of each case, drawn by --draw; 0: all")
     parser.add_argument("--draw", type=int, default=0)
+    parser.add_argument("--counts", metavar="FILE", type=pathlib.Path, help="table of how many of each case came to what")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--beside", type=int, default=os.cpu_count() or 1)
 
@@ -140,13 +141,18 @@ def fill(table: pathlib.Path, columns: tuple[str, ...], head_size: int,
                 stream.flush()
 
 
-def summary(table: pathlib.Path, kind: str, right: tuple[str, ...]) -> int:
-    """Prints how many of each case and kind came to what; 1 when something did not end as it should."""
+def summary(table: pathlib.Path, kind: str, right: tuple[str, ...], kept: pathlib.Path | None = None) -> int:
+    """Prints how many of each case and kind came to what, and writes it to `kept`; 1 when something did not end as it should."""
     with open(table, encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     counts = collections.Counter((row["case"], row[kind], row["outcome"]) for row in rows)
     for (case, of_kind, outcome), count in sorted(counts.items()):
         print(f"{case:<16} {of_kind:<10} {outcome:<10} {count:>6}")
+    if kept:
+        with open(kept, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("case", kind, "outcome", "count"))
+            writer.writerows((*key, count) for key, count in sorted(counts.items()))
     wrong = [row for row in rows if row["outcome"] not in right]
     print(f"{len(rows)} in all, {len(wrong)} that did not end as they should")
     for row in wrong[:40]:

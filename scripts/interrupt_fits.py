@@ -4,7 +4,7 @@ A handler that ran on the stack of a thread inside a matrix kernel would damage 
 none does.
 
 usage: interrupt_fits.py OUT.csv [--foreplan PROGRAM] [--times N] [--sample N] [--draw N] [--minutes M] [--beside N]
-       interrupt_fits.py --summary OUT.csv
+       interrupt_fits.py --summary OUT.csv [--counts COUNTS.csv]
 
 OUT.csv gets a row per signal: kind of fit (case), signal, number, seconds from the signal to the end, outcome (ended, or what else), message. Runs go on
 where the signal before stopped them. --times: each of SIGINT, SIGTERM and SIGHUP for each kind.
@@ -103,7 +103,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             fill(arguments.table, COLUMNS, 3, jobs(arguments, pathlib.Path(folder)), arguments.minutes, 1)
     longest(arguments.table)
-    return summary(arguments.table, "signal", ("ended",))
+    return summary(arguments.table, "signal", ("ended",), arguments.counts)
 
 
 if __name__ == "__main__":

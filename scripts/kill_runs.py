@@ -4,7 +4,7 @@ what is there in the end must be what it is without all that, to the byte.
 
 usage: kill_runs.py OUT.csv [--foreplan PROGRAM] [--library FILE] [--cases NAME,...] [--faults kill,power_cut,full,error,random]
                     [--every N] [--seeds N] [--random N] [--sample N] [--draw N] [--minutes M] [--beside N]
-       kill_runs.py --summary OUT.csv [--points POINTS.csv]
+       kill_runs.py --summary OUT.csv [--counts COUNTS.csv] [--points POINTS.csv]
 
 Every case is a command of the program: each loop, and fit, tune, compare. It is run twice undisturbed: what differs between the two
 (times) is left out of every comparison, and is listed. Then, for every change (--every N: every Nth), once with each fault:
@@ -195,7 +195,7 @@ def main() -> int:
             fill(arguments.table, COLUMNS, 4, jobs(arguments, pathlib.Path(folder)), arguments.minutes, arguments.beside)
     if arguments.points:
         write_points(arguments.table, arguments.points)
-    return summary(arguments.table, "fault", ("equal",))
+    return summary(arguments.table, "fault", ("equal",), arguments.counts)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 usage: long_run.py OUT.csv [--foreplan PROGRAM] [--algorithm NAME] [--episodes N]
 
 The cart-pole in closed form, episodes of 1,000 steps, the smallest planner and networks there are, a fit after the first episode
-(fit_then_plan) or after each (mpc, aggregate: these look at all data each time). OUT.csv gets a row per second: transitions, resident memory and its peak [MB].
-Prints the bytes that a transition costs while the run goes on, by least squares over the second half, beside those of its numbers.
+(fit_then_plan) or after each (mpc, aggregate: these look at all data each time). OUT.csv gets two rows per second: resident memory
+[MB], and what the numbers of the transitions take. Prints the bytes that a transition costs while the run goes on, by least squares over
+the second half, beside those of its numbers.
 """
 
 import argparse
@@ -64,8 +65,9 @@ def main() -> int:
                 continue  # it begins, or it has ended
     with open(arguments.table, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("transitions", "resident_mb", "peak_mb"))
-        writer.writerows((count, f"{resident:.1f}", f"{peak:.1f}") for count, resident, peak in rows)
+        writer.writerow(("algorithm", "memory", "transitions", "mb"))
+        writer.writerows((arguments.algorithm, "resident", count, f"{resident:.1f}") for count, resident, _ in rows)
+        writer.writerows((arguments.algorithm, "numbers of the data", count, f"{count * BYTES / 2**20:.1f}") for count, _, _ in rows)
     # The report, at the end, reads the data once more.
     half = [(count, resident) for count, resident, _ in rows if 500 * arguments.episodes < count < 1000 * arguments.episodes]
     print(f"{rows[-1][0]} transitions, peak {rows[-1][2]:.0f} MB, {slope(half):.0f} bytes a transition of {BYTES}; exit code {process.returncode}")

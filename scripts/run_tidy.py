@@ -44,11 +44,11 @@ def closure(file: str) -> frozenset[str]:
 
 
 def compile_commands(build: Path) -> dict[str, str]:
-    """Compile command of every source file of ours, generated ones excluded."""
+    """Compile command of every source file of ours, without generated ones and those of packages in .venv."""
     commands: dict[str, str] = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         file = Path(entry["file"])
-        if file.is_relative_to(ROOT) and not file.is_relative_to(build):
+        if file.is_relative_to(ROOT) and not file.is_relative_to(build) and not file.is_relative_to(ROOT / ".venv"):
             commands[file.relative_to(ROOT).as_posix()] = entry["command"].replace(str(ROOT), "")
     return commands
 
