@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foreplan/core/error.h"
@@ -13,6 +14,7 @@
 #include "foreplan/data/gzip.h"
 #include "foreplan/data/recording.h"
 #include "foreplan/data/safetensors.h"
+#include "foreplan/data/segments.h"
 #include "foreplan/experiments/experiment.h"
 #include "foreplan/experiments/folder_check.h"
 #include "foreplan/experiments/replay.h"
@@ -21,6 +23,7 @@
 #include "foreplan/experiments/stored_model.h"
 #include "foreplan/experiments/testing/small_runs.h"
 #include "foreplan/policies/stored_policy.h"
+#include "foreplan/runs/run_directory.h"
 #include "fuzz/fuzz_target.h"
 #include "fuzz/input_file.h"
 
@@ -93,15 +96,39 @@ void ReadPolicy(std::string_view input) {
 }
 
 /// In the folder of a run that goes on from it.
-void ReadCheckpointOfRun(const std::string& algorithm, std::string_view input) {
+void ReadCheckpointOfRun(std::string_view input) {
   const fs::path run = OwnFolder() / "resumed";
   fs::remove_all(run);
-  fs::copy(RunOf(algorithm), run, fs::copy_options::recursive);
+  fs::copy(RunOf("mpc"), run, fs::copy_options::recursive);
   fs::remove(run / "checkpoint/previous.safetensors");
   Overwrite(run / "checkpoint/state.safetensors", input);
   (void)CheckFolder(run);
   const auto session = QuietSession(LoadExperiment((run / "config.toml").string(), {}));
   session->Resume(run);
+}
+
+/// What a learner of the small run takes as its own it saves again.
+void ReadLearner(const std::string& algorithm, std::string_view input) {
+  static std::map<std::string, std::pair<Experiment, Dataset>> runs;
+  auto run = runs.find(algorithm);
+  if (run == runs.end()) {
+    const RunDirectory folder = RunDirectory::Open(RunOf(algorithm));
+    Experiment experiment = LoadExperiment(folder.config_file().string(), {});
+    Dataset data(experiment.task.spec().observation_dim(), experiment.task.spec().action_dim());
+    ReadSegments(folder.data_folder(), -1, data);
+    run = runs.emplace(algorithm, std::pair(std::move(experiment), std::move(data))).first;
+  }
+  auto& [experiment, data] = run->second;
+  const TensorFile state = ParseTensors(input, "input.safetensors");
+  const auto learner = MakeExperimentsLearner(experiment, {experiment.task, experiment.run});
+  learner->Restore(state, data);
+  TensorFile saved;
+  learner->Save(saved);
+  for (const auto& [name, tensor] : saved.tensors) {
+    const auto found = state.tensors.find(name);
+    if (found != state.tensors.end() && found->second.values == tensor.values) continue;
+    throw std::logic_error(name + " is another one when it is saved again");
+  }
 }
 
 /// How a run ended.
@@ -112,9 +139,9 @@ void ReadResult(std::string_view input) {
   (void)CheckFolder(run);
 }
 
-Target CheckpointTarget(const std::string& algorithm) {
-  return {"checkpoint_" + algorithm, "what a run of " + algorithm + " goes on from",
-          [algorithm](std::string_view input) { ReadCheckpointOfRun(algorithm, input); },
+Target LearnerTarget(const std::string& algorithm) {
+  return {"learner_" + algorithm, "what a learner of " + algorithm + " goes on from",
+          [algorithm](std::string_view input) { ReadLearner(algorithm, input); },
           [algorithm] { return SeedOf(algorithm, "checkpoint/state.safetensors"); }, true};
 }
 
@@ -145,11 +172,13 @@ std::vector<Target> RunTargets() {
              SerializeTensors(StoredPolicy::Open(RunOf("policy_backprop")).file(), "policy")};
        },
        true},
+      {"checkpoint", "what a run goes on from, in its folder", ReadCheckpointOfRun,
+       [] { return SeedOf("mpc", "checkpoint/state.safetensors"); }, true},
       {"result", "how a run ended, result.json", ReadResult,
        [] { return SeedOf("mpc", "result.json"); }},
   };
   for (const char* algorithm : {"mpc", "policy_backprop", "local_models", "dhmbpo", "sac"}) {
-    targets.push_back(CheckpointTarget(algorithm));
+    targets.push_back(LearnerTarget(algorithm));
   }
   return targets;
 }

@@ -40,13 +40,19 @@ KINDS = {
     "physics": run("mpc", "model.kind=physics", *PHYSICS, task="pets_cartpole"),
     "residual": run("mpc", "model.kind=residual", *PHYSICS, task="pets_cartpole"),
     "learned_reward": run("mpc", "planning_reward=learned"),
-    "local_mixture": run("local_models", "local_models.prior=mixture", "local_models.rollouts=20"),
-    "local_networks": run("local_models", "local_models.prior=network", "local_models.rollouts=4"),
+    "local_mixture": run("local_models", "local_models.prior=mixture", "local_models.rollouts=20", "episode_length=200"),
+    "local_networks": run("local_models", "local_models.prior=network", "local_models.rollouts=4", "episode_length=200"),
     "policy": run("policy_backprop", "fit.max_steps=200", "fit.min_steps=200", "policy_backprop.training.steps=400"),
     "critics": run("dhmbpo", *CRITICS, "fit.max_steps=2000", "actor_critic.training.batch=256", "actor_critic.critic.width=64"),
     "command": ["fit", "log.csv", "--task", "cartpole_closed_form", "--threads", "2", "--out", "fit",
                 *(word for setting in ("fit.min_steps=10000000", "fit.max_steps=10000000") for word in ("--set", setting))],
 }
+
+
+def hear_signals() -> None:
+    """Also where this script was told to ignore some, as by nohup: the program would, too."""
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def interrupted(program: str, kind: str, name: str, number: int, folder: pathlib.Path) -> tuple[float, str, str]:
@@ -56,7 +62,8 @@ def interrupted(program: str, kind: str, name: str, number: int, folder: pathlib
     if not (work / "log.csv").exists():
         write_log(work / "log.csv")
     command = ["run", "--resume", "run", "--threads", "2"] if (work / "run").exists() else KINDS[kind]
-    process = subprocess.Popen([program, *command], cwd=work, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([program, *command], cwd=work, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                               preexec_fn=hear_signals)
     time.sleep(0.3 + random.Random(f"{kind} {name} {number}").uniform(0, 0.7))
     began = time.monotonic()
     process.send_signal(getattr(signal, name))

@@ -202,9 +202,10 @@ void CriticEnsemble::Restore(const std::string& prefix, const TensorFile& file) 
   const std::vector<double>& bounds = FiniteDoubles(file, prefix + "bounds", 3);
   CheckFinite(file, prefix + "parameters");
   CheckFinite(file, prefix + "targets");
-  if (bounds[0] > bounds[1]) {
-    throw InputError(fmt::format("{}: tensor '{}bounds': found {} ... {}, expected low <= high",
-                                 file.source, prefix, bounds[0], bounds[1]));
+  if (bounds[0] > bounds[1] || (bounds[2] != 0 && bounds[2] != 1)) {
+    throw InputError(
+        fmt::format("{}: tensor '{}bounds': found {} ... {}, {}, expected low <= high, and 0 or 1",
+                    file.source, prefix, bounds[0], bounds[1], bounds[2]));
   }
   adam_.Restore(prefix, file);
   parameters_ = parameters;

@@ -462,6 +462,7 @@ TEST(CriticEnsemble, ABadFileIsNamedAndChangesNothing) {
   expect("c.first_moment", spoil_float);
   expect("c.bounds", [](Tensor& t) { t.values = std::vector<double>{2, 1, 1}; });
   expect("c.bounds", [](Tensor& t) { t.values = std::vector<double>{std::nan(""), 1, 1}; });
+  expect("c.bounds", [](Tensor& t) { t.values = std::vector<double>{-1, 1, 0.5}; });
 }
 
 TEST(CriticEnsemble, NamesOptionsOutOfRange) {

@@ -58,8 +58,13 @@ void CheckAtLeast(const TensorFile& file, const std::string& name, double least)
 
 void CheckCounters(const TensorFile& file, const std::string& name) {
   constexpr double kMost = 1e9;
-  CheckEach(file, name, fmt::format("a count from 0 to {:.0f}", kMost),
-            [](double value) { return 0 <= value && value <= kMost; });
+  CheckEach(file, name, fmt::format("a count from 0 to {:.0f}", kMost), [](double value) {
+    return 0 <= value && value <= kMost && value == std::floor(value);
+  });
+}
+
+void CheckFlags(const TensorFile& file, const std::string& name) {
+  CheckEach(file, name, "0 or 1", [](double value) { return value == 0 || value == 1; });
 }
 
 }  // namespace foreplan

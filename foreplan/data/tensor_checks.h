@@ -23,5 +23,7 @@ void CheckPositive(const TensorFile& file, const std::string& name);
 void CheckAtLeast(const TensorFile& file, const std::string& name, double least);
 /// From 0 to a thousand million, which leaves room to count on.
 void CheckCounters(const TensorFile& file, const std::string& name);
+/// 0 or 1.
+void CheckFlags(const TensorFile& file, const std::string& name);
 
 }  // namespace foreplan

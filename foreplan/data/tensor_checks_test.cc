@@ -42,6 +42,8 @@ TEST(TensorChecks, CountersHaveRoomToCountOn) {
               "state.safetensors: tensor 'n', element 1: found " + std::to_string(wrong) +
                   ", expected a count from 0 to 1000000000");
   }
+  file.tensors["n"] = {{2}, std::vector<double>{3, 2.5}};
+  EXPECT_NE(MessageOf([&] { CheckCounters(file, "n"); }).find("found 2.5"), std::string::npos);
 }
 
 TEST(TensorChecks, ScalesAreNumbersThatOneCanDivideBy) {
@@ -52,6 +54,17 @@ TEST(TensorChecks, ScalesAreNumbersThatOneCanDivideBy) {
   }
   file.tensors["s"] = {{2}, std::vector<double>{1e-300, 1e300}};
   EXPECT_EQ(MessageOf([&] { CheckPositive(file, "s"); }), "");
+}
+
+TEST(TensorChecks, FlagsAreZeroOrOne) {
+  TensorFile file;
+  file.source = "f.safetensors";
+  file.tensors["n"] = {{3}, std::vector<int32_t>{0, 1, 1}};
+  EXPECT_EQ(MessageOf([&] { CheckFlags(file, "n"); }), "");
+  for (const int32_t wrong : {2, -1}) {
+    file.tensors["n"] = {{2}, std::vector<int32_t>{1, wrong}};
+    EXPECT_NE(MessageOf([&] { CheckFlags(file, "n"); }).find("expected 0 or 1"), std::string::npos);
+  }
 }
 
 }  // namespace

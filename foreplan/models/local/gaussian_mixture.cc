@@ -172,6 +172,12 @@ void GaussianMixture::Decompose(int k) {
   double jitter = 0;
   double next = std::max(1e-14 * largest, std::numeric_limits<double>::min());
   for (; !Invert(component.covariance); next *= 10) {
+    if (!std::isfinite(next)) {
+      throw InputError(fmt::format(
+          "mixture: component {}: found a covariance that no variance makes positive definite, "
+          "expected one of points",
+          k));
+    }
     const double added = next - jitter;
     component.covariance.diagonal().array() += added;
     jitter += added;

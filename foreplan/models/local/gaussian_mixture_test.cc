@@ -393,6 +393,11 @@ TEST(GaussianMixture, NamesWhatIsWrong) {
   EXPECT_NE(message([&] { (void)AssignByKMeans(z, 2, Key{}); }).find("run: mixture: point 4"),
             std::string::npos);
   EXPECT_NE(message([&] { mixture.Set({}); }).find("weights"), std::string::npos);
+  // Nothing that can be added makes it one of points.
+  MixtureComponent odd{1, Eigen::VectorXd::Zero(2), MatrixXd::Identity(2, 2)};
+  odd.covariance(0, 1) = odd.covariance(1, 0) = 1e308;
+  EXPECT_NE(message([&] { mixture.Set({odd}); }).find("component 0: found a covariance"),
+            std::string::npos);
   const MatrixXd far = 1e200 * Clouds(3, 10, 1, 1, 13);
   EXPECT_NE(message([&] {
               mixture.Start(far, std::vector<int>(10, 0), 1);

@@ -397,6 +397,7 @@ std::shared_ptr<const LearnedReward> LearnedReward::Restored(const TensorFile& f
   fitted.input.Restore("reward.input", file);
   fitted.reward.Restore("reward.output", file);
   const std::vector<int32_t>& state = file.Ints("reward.state", two);
+  CheckFlags(file, "reward.state");
   fitted.ends_episodes = state[1] != 0;
   if (state[0] != 0) return With(std::move(fitted));
   auto fresh = std::make_shared<LearnedReward>(*this);
