@@ -67,7 +67,7 @@ def main() -> int:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("algorithm", "memory", "transitions", "mb"))
         writer.writerows((arguments.algorithm, "resident", count, f"{resident:.1f}") for count, resident, _ in rows)
-        writer.writerows((arguments.algorithm, "numbers of the data", count, f"{count * BYTES / 2**20:.1f}") for count, _, _ in rows)
+        writer.writerows((arguments.algorithm, "data", count, f"{count * BYTES / 2**20:.1f}") for count, _, _ in rows)
     # The report, at the end, reads the data once more.
     half = [(count, resident) for count, resident, _ in rows if 500 * arguments.episodes < count < 1000 * arguments.episodes]
     print(f"{rows[-1][0]} transitions, peak {rows[-1][2]:.0f} MB, {slope(half):.0f} bytes a transition of {BYTES}; exit code {process.returncode}")
